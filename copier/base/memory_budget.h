@@ -1,0 +1,90 @@
+// The one number behind back-pressure: how many bytes of row data the process may hold.
+//
+// Readers acquire before they fill a buffer and wait when the budget is spent; later stages charge
+// without waiting (a stage that waited could starve itself) and every lease gives its bytes back
+// when it ends. Thread-safe.
+//
+// Waiters are served in the order in which they came, so that a large request is not overtaken for
+// ever by small ones. Hence two rules for callers. What waits must not sit on bytes that only it
+// can give back, unless `starved` gives them back. What grows a buffer that it already holds
+// charges: several such holders that waited would wait for each other.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+namespace pgfanout {
+
+class MemoryBudget;
+
+/// Bytes held from a budget; given back on destruction. Move-only. The budget outlives it.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  /// Takes over all bytes of another lease of the same budget.
+  void absorb(Lease&& other);
+  void release();
+
+ private:
+  friend class MemoryBudget;
+  Lease(MemoryBudget* budget, std::uint64_t bytes) : budget_(budget), bytes_(bytes) {}
+  MemoryBudget* budget_ = nullptr;
+  std::uint64_t bytes_ = 0;
+};
+
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(std::uint64_t total_bytes);
+
+  /// Waits until `bytes` fit. A request above the whole budget is granted once nothing else is
+  /// held: such a row travels alone. Before each wait `starved` is called, so that the owner of
+  /// partial buffers can send one; it may release, charge and cancel, but not acquire. After
+  /// cancel() returns an empty lease at once.
+  [[nodiscard]] Lease acquire(std::uint64_t bytes, const std::function<void()>& starved);
+  /// Takes `bytes` without waiting, even beyond the total, and after cancel() too.
+  [[nodiscard]] Lease charge(std::uint64_t bytes);
+  /// Wakes all waiters for good.
+  void cancel();
+
+  [[nodiscard]] std::uint64_t total_bytes() const { return total_bytes_; }
+  [[nodiscard]] std::uint64_t used_bytes() const;
+  [[nodiscard]] std::uint64_t peak_bytes() const;
+  /// How long acquire() has waited in all, summed over threads. A wait counts when it ends.
+  [[nodiscard]] std::uint64_t waited_nanoseconds() const;
+
+ private:
+  friend class Lease;
+  using Lock = std::unique_lock<std::mutex>;
+
+  // All of these are called with mutex_ held.
+  [[nodiscard]] bool fits(std::uint64_t bytes) const;
+  [[nodiscard]] Lease grant(std::uint64_t bytes);
+  [[nodiscard]] Lease acquire_in_turn(Lock& lock, std::uint64_t bytes,
+                                      const std::function<void()>& starved);
+  void wait(Lock& lock);
+  void leave_queue(std::uint64_t ticket);
+
+  void give_back(std::uint64_t bytes) noexcept;
+
+  const std::uint64_t total_bytes_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t used_bytes_ = 0;          // guarded by mutex_
+  std::uint64_t peak_bytes_ = 0;          // guarded by mutex_
+  std::uint64_t waited_nanoseconds_ = 0;  // guarded by mutex_
+  std::uint64_t next_ticket_ = 0;         // guarded by mutex_
+  std::vector<std::uint64_t> queue_;      // guarded by mutex_: tickets of waiters, oldest first
+  bool cancelled_ = false;                // guarded by mutex_
+};
+
+}  // namespace pgfanout

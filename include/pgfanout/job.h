@@ -1,0 +1,65 @@
+// What a user asks for: the job description that every command takes. Plain data; defaults are
+// those of the command line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pgfanout {
+
+/// How rows that are inserted after the job get their key.
+enum class KeyMode : std::uint8_t {
+  check,       ///< LIST on the key column; a CHECK demands the right key; inserts must supply it.
+  generated,   ///< LIST by the expression; the key column is an ordinary generated column.
+  expression,  ///< LIST by the expression; no key column.
+  none,        ///< LIST on the key column; nothing watches over later inserts.
+};
+
+/// What to do with a row whose stored key differs from the recomputed one.
+enum class KeyMismatchPolicy : std::uint8_t { fail, fix };
+
+/// Value of a target column: an SQL expression over the source's columns.
+struct ColumnMapping {
+  std::string column;
+  std::string sql;
+};
+
+/// Rows that may be set aside before the job stops: a number, or a share of all rows.
+struct RejectLimit {
+  std::uint64_t rows = 0;
+  std::optional<double> percent;  ///< 0 to 100; wins over rows.
+};
+
+struct JobDescription {
+  std::string source_dsn;                 ///< Empty: libpq's environment.
+  std::optional<std::string> target_dsn;  ///< Absent: the same as the source.
+  std::string table;                      ///< As written: qualified or not, quoted where needed.
+  std::string into;                       ///< Empty: `<table>_new` in the table's schema.
+  std::string key;  ///< Empty: abs(hashtext(<first partition column>::text)) % n.
+  std::string key_column = "partition_key";
+  std::uint32_t partitions = 100;
+  KeyMode key_mode = KeyMode::check;
+  std::vector<ColumnMapping> map;
+  std::vector<std::string> skip;
+  std::optional<std::uint32_t> readers;  ///< Absent: as fits the server.
+  std::optional<std::uint32_t> writers;
+  bool assume_quiet = false;  ///< No lock on the source.
+  bool restart = false;       ///< Drop what an earlier run of this job made, and begin anew.
+  bool append = false;        ///< Accept a target that holds rows; they are left alone.
+  bool dry_run = false;
+  std::uint64_t memory_bytes = 256ULL << 20U;
+  KeyMismatchPolicy on_key_mismatch = KeyMismatchPolicy::fail;
+  RejectLimit reject_limit;
+  std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
+  std::chrono::seconds connect_timeout{10};
+};
+
+/// `target_dsn`, or the source's.
+[[nodiscard]] inline const std::string& target_dsn_of(const JobDescription& job) {
+  return job.target_dsn ? *job.target_dsn : job.source_dsn;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,78 @@
+// What a command found and did: the content of the JSON document, and of the exit code.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgfanout/result.h"
+#include "pgfanout/verdict.h"
+
+namespace pgfanout {
+
+enum class Severity : std::uint8_t { critical, error, warning, info };
+
+/// One thing that a person should know.
+struct Issue {
+  Severity severity = Severity::info;
+  std::string code;  ///< Stable kebab-case name, for example "key-null".
+  std::string message;
+  std::string where;
+  std::string hint;
+};
+
+struct TableSummary {
+  std::string table;  ///< Qualified, quoted where needed.
+  std::uint64_t rows = 0;
+  std::string digest;  ///< 32 hex digits.
+  std::string server_version;
+};
+
+struct PartitionSummary {
+  std::optional<std::int64_t> key;  ///< The (first) key of the leaf.
+  std::string table;
+  std::uint64_t rows = 0;
+  std::string digest;
+  std::uint64_t bytes = 0;  ///< Of row data, as sent.
+};
+
+/// CPU and idle time, in seconds, over one stage; machine figures are of this host.
+struct StageSummary {
+  std::string name;
+  double seconds = 0;
+  std::string status = "ok";  ///< ok, failed, interrupted.
+  double client_cpu_seconds = 0;
+  std::optional<double> machine_cpu_seconds;
+  std::optional<double> machine_idle_seconds;
+};
+
+struct JobResult {
+  std::string command;
+  std::string job;  ///< The job's id.
+  std::optional<TableSummary> source;
+  std::optional<TableSummary> target;
+  std::uint64_t rows_read = 0;
+  std::uint64_t rows_written = 0;
+  std::uint64_t rows_rejected = 0;
+  std::uint64_t key_mismatches = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::vector<PartitionSummary> partitions;
+  std::optional<double> skew;  ///< Largest leaf over mean.
+  std::vector<StageSummary> stages;
+  std::vector<Issue> issues;
+  std::uint32_t readers = 0;
+  std::uint32_t writers = 0;
+  std::optional<Error> error;  ///< What ended the command early.
+  Verdict verdict = Verdict::unproven;
+  bool writes_refused = false;          ///< A fence stands on the source when the command ends.
+  std::vector<std::string> statements;  ///< Dry run: the SQL, in order.
+};
+
+/// 0 to 4, by the contract: an error's consequence first, then the verdict.
+[[nodiscard]] int exit_code_of(const JobResult& result);
+/// ok, differences, refused, interrupted or unproven.
+[[nodiscard]] std::string status_of(const JobResult& result);
+
+}  // namespace pgfanout
