@@ -1,0 +1,98 @@
+// The partition key expression: the user's SQL, compiled to a small program that is evaluated a
+// batch of rows at a time. Grammar, types and refusals: hashing/KEY_EXPRESSION.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pgfanout/bytes.h"
+#include "pgfanout/result.h"
+#include "pgfanout/row_view.h"
+
+namespace pgfanout {
+
+/// Types that a key expression can handle; `other` is a column that may not be used in one.
+enum class KeyType : std::uint8_t {
+  int2,
+  int4,
+  int8,
+  text,
+  varchar,
+  bpchar,
+  uuid,
+  bytea,
+  boolean,
+  other
+};
+
+/// The type for a base type's OID in pg_type (20 is int8, 25 is text, ...).
+[[nodiscard]] KeyType key_type_of_oid(std::uint32_t type_oid);
+
+/// A column that an expression may name. `name` is as in pg_attribute, neither folded nor quoted.
+struct KeyColumn {
+  std::string name;
+  KeyType type = KeyType::other;
+  std::string type_name;  ///< As format_type() prints it, for messages.
+};
+
+/// What became of one row's key.
+enum class KeyState : std::uint8_t {
+  ok,
+  null,          ///< The expression is NULL: the row has no leaf.
+  out_of_range,  ///< "integer out of range", for example abs() of the smallest integer.
+  division_by_zero,
+  malformed,  ///< A field's length does not fit its type.
+};
+
+[[nodiscard]] std::string_view to_string(KeyState state);
+
+/// Working memory for evaluation: grows to the largest batch seen and is then reused. One a thread.
+class KeyScratch {
+ public:
+  KeyScratch();
+  ~KeyScratch();
+  KeyScratch(KeyScratch&&) noexcept;
+  KeyScratch& operator=(KeyScratch&&) noexcept;
+
+ private:
+  friend class KeyExpression;
+  struct Registers;
+  std::unique_ptr<Registers> registers_;
+};
+
+class KeyExpression {
+ public:
+  /// Parses and type-checks `sql` over `columns`. An error has code "key-expression", the place
+  /// marked in `where` (the expression, and under it a caret), and a hint.
+  static Result<KeyExpression> compile(std::string_view sql, std::span<const KeyColumn> columns);
+
+  /// Indexes into the `columns` given to compile(), each once, in order of first use.
+  [[nodiscard]] const std::vector<std::size_t>& used_columns() const;
+  /// int2, int4 or int8: anything else is refused by compile().
+  [[nodiscard]] KeyType result_type() const;
+  /// The expression as given.
+  [[nodiscard]] const std::string& sql() const;
+  /// The same expression with every function qualified by pg_catalog and every column quoted.
+  /// Renamed columns take their name from `column_names` (parallel to compile()'s `columns`).
+  [[nodiscard]] std::string qualified_sql(std::span<const std::string> column_names) const;
+  /// Names of the hash functions in it, unqualified, each once.
+  [[nodiscard]] std::vector<std::string> functions() const;
+
+  /// Keys of `rows` rows. `base` is the start of the batch's bytes; `fields` holds, row by row,
+  /// used_columns().size() fields in that order. `keys` and `states` have `rows` elements; a key is
+  /// meaningful only where its state is ok. Does not allocate once `scratch` has grown.
+  void evaluate(const std::uint8_t* base, std::span<const FieldRef> fields, std::size_t rows,
+                KeyScratch& scratch, std::span<std::int64_t> keys,
+                std::span<KeyState> states) const;
+
+ private:
+  struct Program;
+  explicit KeyExpression(std::shared_ptr<const Program> program);
+  std::shared_ptr<const Program> program_;
+};
+
+}  // namespace pgfanout
