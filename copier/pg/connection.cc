@@ -1,0 +1,231 @@
+#include "copier/pg/connection.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <charconv>
+#include <utility>
+
+#include "copier/pg/server_error.h"
+
+namespace pgfanout {
+namespace {
+
+using OptionList = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+Error connect_error(const PGconn* connection) {
+  Error error = error_of_connection(connection, "connect");
+  error.consequence = Consequence::refuse;
+  error.code = "cannot-connect";
+  const std::string& message = error.message;
+  const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
+  if (says("no password supplied") || says("password authentication failed")) {
+    error.hint =
+        "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file";
+  } else if (says("does not exist")) {
+    error.hint = "check the name in the connection string";
+  } else if (says("too many clients") || says("remaining connection slots")) {
+    error.hint = "the server has no connection left: lower --writers or --readers";
+  } else {
+    error.hint = "check host, port and pg_hba.conf; psql with the same connection string must work";
+  }
+  if (connection != nullptr && PQhost(connection) != nullptr) {
+    error.where = fmt::format("{}:{}", PQhost(connection), PQport(connection));
+  }
+  return error;
+}
+
+}  // namespace
+
+Rows::Rows(pg_result* result) : result_(result) {}
+Rows::~Rows() {
+  PQclear(result_);
+}
+Rows::Rows(Rows&& other) noexcept : result_(std::exchange(other.result_, nullptr)) {}
+Rows& Rows::operator=(Rows&& other) noexcept {
+  std::swap(result_, other.result_);
+  return *this;
+}
+int Rows::size() const {
+  return PQntuples(result_);
+}
+int Rows::columns() const {
+  return PQnfields(result_);
+}
+bool Rows::is_null(int row, int column) const {
+  return PQgetisnull(result_, row, column) == 1;
+}
+
+std::string_view Rows::text(int row, int column) const {
+  return {PQgetvalue(result_, row, column),
+          static_cast<std::size_t>(PQgetlength(result_, row, column))};
+}
+
+std::int64_t Rows::integer(int row, int column) const {
+  const std::string_view value = text(row, column);
+  std::int64_t number = 0;
+  std::from_chars(value.data(), value.data() + value.size(), number);
+  return number;
+}
+
+std::int64_t Rows::affected() const {
+  const std::string_view count = PQcmdTuples(result_);
+  std::int64_t number = -1;
+  std::from_chars(count.data(), count.data() + count.size(), number);
+  return number;
+}
+
+Result<void> check_dsn(std::string_view dsn, std::string_view option) {
+  char* message = nullptr;
+  const OptionList options(PQconninfoParse(std::string(dsn).c_str(), &message), &PQconninfoFree);
+  if (options == nullptr) {
+    // libpq's message may quote a part of the string, and that part may be a password.
+    PQfreemem(message);
+    return refused("bad-dsn", fmt::format("{} is not a libpq connection string or URI", option),
+                   "write host=... port=... dbname=... or postgresql://host:port/dbname");
+  }
+  for (const PQconninfoOption* at = options.get(); at->keyword != nullptr; ++at) {
+    const std::string_view keyword = at->keyword;
+    if ((keyword == "password" || keyword == "sslpassword") && at->val != nullptr) {
+      return refused(
+          "password-in-dsn", fmt::format("{} carries a password, which others could read", option),
+          "put it into a file named by PGPASSFILE (or ~/.pgpass), or use a service file");
+    }
+  }
+  return {};
+}
+
+Result<Connection> Connection::open(const ConnectOptions& options) {
+  const std::string timeout = std::to_string(options.connect_timeout.count());
+  // expand_dbname makes the first dbname a whole connection string. Later words win over earlier
+  // ones: what stands before dbname is a default that the user's string may change.
+  const char* const keywords[] = {"connect_timeout",
+                                  "keepalives_idle",
+                                  "keepalives_interval",
+                                  "keepalives_count",
+                                  "dbname",
+                                  "application_name",
+                                  nullptr};
+  const char* const values[] = {
+      timeout.c_str(), "30", "10", "3", options.dsn.c_str(), options.application_name.c_str(),
+      nullptr};
+  Connection connection(PQconnectdbParams(keywords, values, 1));
+  if (PQstatus(connection.connection_) != CONNECTION_OK) {
+    return connect_error(connection.connection_);
+  }
+  connection.cancel_ = PQgetCancel(connection.connection_);
+  PGFANOUT_TRY(connection.set_up_session());
+  return connection;
+}
+
+Result<void> Connection::set_up_session() {
+  const std::string lift = server_version() >= 170000 ? "SET transaction_timeout = 0;" : "";
+  PGFANOUT_TRY(
+      run("SET search_path = ''; SET row_security = off; SET statement_timeout = 0;"
+          "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;" +
+          lift +
+          "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
+          "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
+          "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
+          "SET xmloption = content"));
+  const char* encoding = PQparameterStatus(connection_, "server_encoding");
+  if (encoding == nullptr) return error_of_connection(connection_, "learn the server's encoding");
+  encoding_ = encoding;
+  if (PQsetClientEncoding(connection_, encoding) != 0) {
+    return error_of_connection(connection_, "set the client's encoding");
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows answer, query("SELECT pg_catalog.pg_backend_pid()"));
+  if (answer.integer(0, 0) != PQbackendPID(connection_)) {
+    return refused("pooler",
+                   "a connection pooler stands between pgfanout and the server: statements of one "
+                   "session may reach different backends",
+                   "connect to the server itself", description());
+  }
+  return {};
+}
+
+Connection::~Connection() {
+  PQfreeCancel(static_cast<PGcancel*>(cancel_));
+  PQfinish(connection_);
+}
+
+Connection::Connection(Connection&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)),
+      cancel_(std::exchange(other.cancel_, nullptr)),
+      encoding_(std::move(other.encoding_)) {}
+
+Connection& Connection::operator=(Connection&& other) noexcept {
+  std::swap(connection_, other.connection_);
+  std::swap(cancel_, other.cancel_);
+  std::swap(encoding_, other.encoding_);
+  return *this;
+}
+
+Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
+  std::vector<const char*> values;
+  values.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  PGresult* raw_result =
+      PQexecParams(connection_, std::string(sql).c_str(), static_cast<int>(values.size()), nullptr,
+                   values.data(), nullptr, nullptr, 0);
+  Rows rows(raw_result);
+  const ExecStatusType status = PQresultStatus(raw_result);
+  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return rows;
+  if (!is_open()) return error_of_connection(connection_, "run a statement");
+  return error_of_result(raw_result, "run a statement");
+}
+
+Result<void> Connection::run(std::string_view sql) {
+  PGresult* raw_result = PQexec(connection_, std::string(sql).c_str());
+  const Rows owner(raw_result);
+  const ExecStatusType status = PQresultStatus(raw_result);
+  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
+    return {};
+  }
+  if (!is_open()) return error_of_connection(connection_, "run a statement");
+  return error_of_result(raw_result, "run a statement");
+}
+
+int Connection::server_version() const {
+  return PQserverVersion(connection_);
+}
+
+std::string Connection::server_version_text() const {
+  const char* text = PQparameterStatus(connection_, "server_version");
+  const std::string_view whole = text == nullptr ? "" : text;
+  return std::string(whole.substr(0, whole.find(' ')));
+}
+
+std::string Connection::description() const {
+  if (connection_ == nullptr) return "(not connected)";
+  return fmt::format("{}:{}/{}", PQhost(connection_), PQport(connection_), PQdb(connection_));
+}
+
+int Connection::backend_pid() const {
+  return PQbackendPID(connection_);
+}
+
+bool Connection::is_open() const {
+  return connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK;
+}
+
+std::string Connection::quote_identifier(std::string_view name) const {
+  const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
+      PQescapeIdentifier(connection_, name.data(), name.size()), &PQfreemem);
+  return quoted == nullptr ? std::string() : std::string(quoted.get());
+}
+
+std::string Connection::quote_literal(std::string_view value) const {
+  const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
+      PQescapeLiteral(connection_, value.data(), value.size()), &PQfreemem);
+  return quoted == nullptr ? std::string() : std::string(quoted.get());
+}
+
+void Connection::cancel() const {
+  char ignored[256];
+  if (cancel_ != nullptr) PQcancel(static_cast<PGcancel*>(cancel_), ignored, sizeof ignored);
+}
+
+}  // namespace pgfanout

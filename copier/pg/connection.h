@@ -1,0 +1,111 @@
+// A connection to a server and plain statements on it. Only copier/pg/ knows libpq; a PGconn is
+// owned here and nowhere else.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pgfanout/result.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace pgfanout {
+
+/// The result of a statement, in text format. Move-only; views live as long as it does.
+class Rows {
+ public:
+  explicit Rows(pg_result* result);
+  ~Rows();
+  Rows(Rows&& other) noexcept;
+  Rows& operator=(Rows&& other) noexcept;
+  Rows(const Rows&) = delete;
+  Rows& operator=(const Rows&) = delete;
+
+  [[nodiscard]] int size() const;
+  [[nodiscard]] int columns() const;
+  [[nodiscard]] bool is_null(int row, int column) const;
+  /// Empty for NULL.
+  [[nodiscard]] std::string_view text(int row, int column) const;
+  [[nodiscard]] std::string str(int row, int column) const {
+    return std::string(text(row, column));
+  }
+  /// 0 for NULL or text that is no integer.
+  [[nodiscard]] std::int64_t integer(int row, int column) const;
+  [[nodiscard]] bool boolean(int row, int column) const { return text(row, column) == "t"; }
+  [[nodiscard]] std::uint32_t oid(int row, int column) const {
+    return static_cast<std::uint32_t>(integer(row, column));
+  }
+  /// Rows that an INSERT, UPDATE, DELETE or COPY touched; -1 if the command has no such number.
+  [[nodiscard]] std::int64_t affected() const;
+
+ private:
+  pg_result* result_ = nullptr;
+};
+
+/// A parameter of a statement; nullopt is NULL. Its type is inferred by the server.
+using Parameter = std::optional<std::string>;
+
+/// How to open a connection.
+struct ConnectOptions {
+  std::string dsn;               ///< libpq connection string or URI; empty: libpq's environment.
+  std::string application_name;  ///< "pgfanout/<job>/<role>"; at most 63 bytes.
+  std::chrono::seconds connect_timeout{10};
+};
+
+/// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.
+Result<void> check_dsn(std::string_view dsn, std::string_view option);
+
+class Connection {
+ public:
+  /// Connects, sets the session up (search_path empty, row_security off, time-outs off, the
+  /// server's encoding, ISO dates, no notices), and checks that no pooler stands between.
+  static Result<Connection> open(const ConnectOptions& options);
+
+  ~Connection();
+  Connection(Connection&& other) noexcept;
+  Connection& operator=(Connection&& other) noexcept;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// One statement, with parameters $1, $2, ...
+  Result<Rows> query(std::string_view sql, const std::vector<Parameter>& parameters = {});
+  /// One or more statements, results thrown away.
+  Result<void> run(std::string_view sql);
+
+  /// 150018 for 15.18.
+  [[nodiscard]] int server_version() const;
+  /// "15.18", as the server reports it, without its build text.
+  [[nodiscard]] std::string server_version_text() const;
+  [[nodiscard]] const std::string& encoding() const { return encoding_; }
+  /// Same server and database, for messages: "host:port/database".
+  [[nodiscard]] std::string description() const;
+  [[nodiscard]] int backend_pid() const;
+  [[nodiscard]] bool is_open() const;
+
+  /// libpq's quoting.
+  [[nodiscard]] std::string quote_identifier(std::string_view name) const;
+  [[nodiscard]] std::string quote_literal(std::string_view value) const;
+
+  /// Asks the server to cancel what runs on this connection. Thread-safe.
+  void cancel() const;
+
+  /// For copier/pg/ only.
+  [[nodiscard]] pg_conn* raw() const { return connection_; }
+
+ private:
+  explicit Connection(pg_conn* connection) : connection_(connection) {}
+  Result<void> set_up_session();
+
+  pg_conn* connection_ = nullptr;
+  void* cancel_ = nullptr;  // PGcancel
+  std::string encoding_;
+};
+
+}  // namespace pgfanout

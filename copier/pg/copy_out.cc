@@ -1,0 +1,81 @@
+#include "copier/pg/copy_out.h"
+
+#include <libpq-fe.h>
+
+#include "copier/pg/server_error.h"
+#include "copier/pg/socket_wait.h"
+
+namespace pgfanout {
+namespace {
+
+/// Takes what is left of a failed statement, so that the connection can be used again.
+void drain(PGconn* connection) {
+  while (PGresult* rest = PQgetResult(connection)) {
+    const ExecStatusType status = PQresultStatus(rest);
+    PQclear(rest);
+    if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN) break;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::string_view sql,
+                                                const Cancellation& cancellation) {
+  PGconn* raw = connection.raw();
+  if (PQsendQuery(raw, std::string(sql).c_str()) == 0) {
+    return error_of_connection(raw, "start reading");
+  }
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(raw, cancellation));
+  PGresult* result = PQgetResult(raw);
+  const Rows owner(result);
+  if (PQresultStatus(result) != PGRES_COPY_OUT) {
+    Error error = PQstatus(raw) == CONNECTION_OK ? error_of_result(result, "read")
+                                                 : error_of_connection(raw, "read");
+    drain(raw);
+    return error;
+  }
+  return std::unique_ptr<CopyOut>(new CopyOut(connection, cancellation));
+}
+
+CopyOut::~CopyOut() {
+  free_message();
+}
+
+void CopyOut::free_message() {
+  PQfreemem(data_);
+  data_ = nullptr;
+  size_ = 0;
+}
+
+Result<CopyOutEvent> CopyOut::next() {
+  free_message();
+  while (true) {
+    char* data = nullptr;
+    const int length = PQgetCopyData(connection_.raw(), &data, 1);
+    if (length > 0) {
+      data_ = reinterpret_cast<std::uint8_t*>(data);
+      size_ = static_cast<std::size_t>(length);
+      return CopyOutEvent::message;
+    }
+    if (length == -1) return finish();
+    if (length == -2) return error_of_connection(connection_.raw(), "read rows");
+    PGFANOUT_TRY(wait_for_input(connection_.raw(), cancellation_));
+  }
+}
+
+Result<CopyOutEvent> CopyOut::finish() {
+  PGconn* raw = connection_.raw();
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(raw, cancellation_));
+  PGresult* result = PQgetResult(raw);
+  const Rows owner(result);
+  if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+    drain(raw);
+    return CopyOutEvent::end;
+  }
+  if (PQstatus(raw) != CONNECTION_OK) return error_of_connection(raw, "read rows");
+  Error error = error_of_result(result, "read rows");
+  drain(raw);
+  return error;
+}
+
+}  // namespace pgfanout

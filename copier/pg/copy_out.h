@@ -1,0 +1,55 @@
+// COPY (...) TO STDOUT as a sequence of messages. The server sends one CopyData message a row; the
+// end is libpq's -1 *and* the server's OK: -1 alone also means that the connection died.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/bytes.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// What came next.
+enum class CopyOutEvent : std::uint8_t { message, end };
+
+/// A running COPY TO STDOUT, as its readers see it; tests put a fake in its place.
+class CopyOutStream {
+ public:
+  virtual ~CopyOutStream() = default;
+  /// Waits for the next message; message() then holds it until the next call. An error of code
+  /// "cancelled" when the cancellation was set meanwhile.
+  virtual Result<CopyOutEvent> next() = 0;
+  [[nodiscard]] virtual ByteView message() const = 0;
+};
+
+/// COPY on a real connection, which must outlive it and do nothing else meanwhile.
+class CopyOut final : public CopyOutStream {
+ public:
+  /// Starts `sql` (a whole COPY ... TO STDOUT statement) and waits for the server to begin.
+  static Result<std::unique_ptr<CopyOut>> start(Connection& connection, std::string_view sql,
+                                                const Cancellation& cancellation);
+  ~CopyOut() override;
+  CopyOut(const CopyOut&) = delete;
+  CopyOut& operator=(const CopyOut&) = delete;
+
+  Result<CopyOutEvent> next() override;
+  [[nodiscard]] ByteView message() const override { return {data_, size_}; }
+
+ private:
+  CopyOut(Connection& connection, const Cancellation& cancellation)
+      : connection_(connection), cancellation_(cancellation) {}
+  Result<CopyOutEvent> finish();
+  void free_message();
+
+  Connection& connection_;
+  const Cancellation& cancellation_;
+  std::uint8_t* data_ = nullptr;  // libpq's
+  std::size_t size_ = 0;
+};
+
+}  // namespace pgfanout

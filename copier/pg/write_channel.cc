@@ -1,0 +1,135 @@
+#include "copier/pg/write_channel.h"
+
+#include <libpq-fe.h>
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "copier/pg/server_error.h"
+
+namespace pgfanout {
+namespace {
+
+class LibpqWriteChannel final : public WriteChannel {
+ public:
+  explicit LibpqWriteChannel(Connection connection) : connection_(std::move(connection)) {}
+
+  /// A COPY that is cut off is ended with a word to the server, so that its log says why.
+  ~LibpqWriteChannel() override {
+    if (state_ == ChannelState::copying && connection_.is_open()) {
+      PQputCopyEnd(connection_.raw(), "pgfanout stopped");
+      PQflush(connection_.raw());
+    }
+  }
+
+  [[nodiscard]] int socket() const override { return PQsocket(connection_.raw()); }
+  [[nodiscard]] ChannelState state() const override { return state_; }
+  [[nodiscard]] bool must_flush() const override { return must_flush_; }
+  [[nodiscard]] std::uint64_t rows_copied() const override { return rows_copied_; }
+  [[nodiscard]] std::string command_tag() const override { return command_tag_; }
+
+  Result<void> send(std::string_view sql) override {
+    if (PQsendQuery(connection_.raw(), std::string(sql).c_str()) == 0)
+      return broken("send a statement");
+    state_ = ChannelState::waiting;
+    return flush();
+  }
+
+  Result<void> put(ByteView piece) override {
+    const int taken = PQputCopyData(connection_.raw(), reinterpret_cast<const char*>(piece.data()),
+                                    static_cast<int>(piece.size()));
+    if (taken <= 0) return broken("send rows");
+    return flush();
+  }
+
+  Result<void> end_copy() override {
+    if (PQputCopyEnd(connection_.raw(), nullptr) <= 0) return broken("end a COPY");
+    state_ = ChannelState::waiting;
+    return flush();
+  }
+
+  Result<void> step(bool readable) override {
+    if (must_flush_) PGFANOUT_TRY(flush());
+    if (!readable) return {};
+    if (PQconsumeInput(connection_.raw()) == 0) return broken("read from the server");
+    if (state_ == ChannelState::copying) PGFANOUT_TRY(hear_interruption());
+    if (state_ == ChannelState::waiting) return take_results();
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Error broken(std::string_view doing) const {
+    return error_of_connection(connection_.raw(), doing);
+  }
+
+  Result<void> flush() {
+    const int left = PQflush(connection_.raw());
+    if (left < 0) {
+      // The server may have said why before it closed the socket.
+      if (PQconsumeInput(connection_.raw()) == 1 && state_ == ChannelState::copying) {
+        PGFANOUT_TRY(hear_interruption());
+        return take_results();
+      }
+      return broken("send rows");
+    }
+    must_flush_ = left == 1;
+    return {};
+  }
+
+  /// The server spoke while it should only listen: end the COPY, then its error can be read.
+  Result<void> hear_interruption() {
+    if (PQputCopyEnd(connection_.raw(), "the server interrupted the COPY") < 0) {
+      return broken("end a COPY");
+    }
+    state_ = ChannelState::waiting;
+    return {};
+  }
+
+  Result<void> take_results() {
+    while (PQisBusy(connection_.raw()) == 0) {
+      PGresult* result = PQgetResult(connection_.raw());
+      const Rows owner(result);
+      if (result == nullptr) return settle();
+      switch (PQresultStatus(result)) {
+        case PGRES_COPY_IN:
+          state_ = ChannelState::copying;
+          return {};
+        case PGRES_COMMAND_OK:
+        case PGRES_TUPLES_OK:
+          rows_copied_ = static_cast<std::uint64_t>(std::max<std::int64_t>(0, owner.affected()));
+          command_tag_ = PQcmdStatus(result);
+          break;
+        default:
+          if (!failure_) failure_ = error_of_result(result, "write");
+          break;
+      }
+    }
+    if (!connection_.is_open() && !failure_) return broken("read from the server");
+    return {};
+  }
+
+  Result<void> settle() {
+    state_ = ChannelState::ready;
+    if (failure_) return *std::exchange(failure_, std::nullopt);
+    return {};
+  }
+
+  Connection connection_;
+  ChannelState state_ = ChannelState::ready;
+  bool must_flush_ = false;
+  std::uint64_t rows_copied_ = 0;
+  std::string command_tag_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<WriteChannel>> make_write_channel(Connection connection) {
+  if (PQsetnonblocking(connection.raw(), 1) != 0) {
+    return error_of_connection(connection.raw(), "make a connection non-blocking");
+  }
+  return std::unique_ptr<WriteChannel>(std::make_unique<LibpqWriteChannel>(std::move(connection)));
+}
+
+}  // namespace pgfanout

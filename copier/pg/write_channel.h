@@ -1,0 +1,55 @@
+// A connection that writes, driven by events: statements and COPY ... FROM STDIN without ever
+// waiting in libpq. One thread drives it.
+//
+// libpq's non-blocking PQputCopyData buffers without bound, so the caller puts one piece at a time
+// and only when nothing is waiting to be flushed. In the middle of a COPY libpq does not look at
+// what the server says; since notices are off in these sessions, any input then is an error, and
+// the COPY is ended to learn which.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/bytes.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+enum class ChannelState : std::uint8_t {
+  ready,    ///< Nothing runs; the last statement succeeded.
+  waiting,  ///< A statement runs.
+  copying,  ///< The server takes COPY data.
+};
+
+/// What a lane's driver needs of a connection; tests put a fake in its place.
+class WriteChannel {
+ public:
+  /// No more than this many bytes a put(): libpq's buffer then stays small.
+  static constexpr std::size_t kPieceBytes = 32 * 1024 - 5;
+
+  virtual ~WriteChannel() = default;
+  [[nodiscard]] virtual int socket() const = 0;
+  [[nodiscard]] virtual ChannelState state() const = 0;
+  /// Output that the socket has not taken yet: wait for it to become writable.
+  [[nodiscard]] virtual bool must_flush() const = 0;
+  /// Starts a statement; state becomes waiting.
+  virtual Result<void> send(std::string_view sql) = 0;
+  /// While copying and not must_flush(): at most kPieceBytes.
+  virtual Result<void> put(ByteView piece) = 0;
+  /// Ends the COPY; state becomes waiting, then ready with rows_copied().
+  virtual Result<void> end_copy() = 0;
+  /// Takes what the socket has to offer. `readable`: poll said that there is input.
+  virtual Result<void> step(bool readable) = 0;
+  /// Rows of the last COPY by the server's count.
+  [[nodiscard]] virtual std::uint64_t rows_copied() const = 0;
+  /// Tag of the last statement: "COMMIT".
+  [[nodiscard]] virtual std::string command_tag() const = 0;
+};
+
+/// Takes the connection over and makes it non-blocking.
+Result<std::unique_ptr<WriteChannel>> make_write_channel(Connection connection);
+
+}  // namespace pgfanout
