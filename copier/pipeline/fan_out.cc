@@ -1,0 +1,56 @@
+#include "copier/pipeline/fan_out.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "copier/stage/hash.h"
+#include "copier/stage/route.h"
+
+namespace pgfanout {
+namespace {
+
+/// Lanes with a connection of their own keep their COPY open, so small batches cost nothing; lanes
+/// that share one pay a COPY statement for each time they are served.
+std::size_t lane_batch_bytes(std::uint64_t budget_bytes, std::size_t lanes, bool is_shared) {
+  constexpr std::uint64_t kSmallest = 16ULL << 10U;
+  const std::uint64_t largest = is_shared ? 1ULL << 20U : 256ULL << 10U;
+  const std::uint64_t shares = (is_shared ? 3 : 6) * std::max<std::size_t>(1, lanes);
+  return std::clamp<std::uint64_t>(budget_bytes / shares, kSmallest, largest);
+}
+
+}  // namespace
+
+Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
+                         const Cancellation& cancellation) {
+  Stop stop(cancellation);
+  MemoryBudget budget(copy.memory_bytes);
+  const RowFields fields(copy.layout);
+  const bool is_shared = copy.channels.size() < copy.targets.size();
+  LaneSet lanes(copy.targets.size(),
+                lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget);
+  Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters);
+  RangeReader reader(read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects,
+                     stop, {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected},
+                     [&lanes] { lanes.seal_largest_if_idle(); });
+  LaneWriter writer(std::move(copy.channels), std::move(copy.targets), lanes, ledger, counters,
+                    stop, std::move(copy.may_commit));
+  std::thread writing([&] {
+    writer.run();
+    // Readers that wait for memory would wait for ever once nobody writes.
+    if (stop.is_set()) budget.cancel();
+  });
+  run_row_stream(
+      {copy.ranges, std::move(copy.sources), fields, copy.key, reader,
+       [&](const RowBatch& batch) {
+         ledger.add_read(batch.range, digest_of(batch));
+         return router.route(batch);
+       },
+       [&](std::uint32_t range, std::uint64_t rows) { ledger.complete_range(range, rows); }},
+      stop);
+  lanes.close();
+  writing.join();
+  if (auto error = stop.error()) return *std::move(error);
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,33 @@
+#include "copier/pipeline/read_back.h"
+
+#include "copier/stage/check.h"
+
+namespace pgfanout {
+
+Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
+                           const Cancellation& cancellation) {
+  Stop stop(cancellation);
+  MemoryBudget budget(read.memory_bytes);
+  Rejects no_rejects(0);
+  const RowFields fields(read.layout);
+  RangeReader reader(read_batch_bytes(read.memory_bytes, read.sources.size()), budget, no_rejects,
+                     stop, {&counters.bytes_read_back, &counters.rows_read_back, nullptr}, [] {});
+  std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
+  for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
+  run_row_stream(
+      {read.ranges, std::move(read.sources), fields, read.key, reader,
+       [&](const RowBatch& batch) -> Result<void> {
+         check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf, ledger);
+         return {};
+       },
+       [&](std::uint32_t range, std::uint64_t) { --ranges_left[read.ranges[range].leaf]; }},
+      stop);
+  if (auto error = stop.error()) return *std::move(error);
+  // A leaf without a range was not read, however empty it may be.
+  for (const SourceRange& range : read.ranges) {
+    if (ranges_left[range.leaf] == 0) ledger.mark_read_back(range.leaf);
+  }
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,29 @@
+// Reads the committed target again, through the same decoder and hasher, and books what is there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "copier/pipeline/row_stream.h"
+#include "copier/plan/leaf_map.h"
+#include "copier/reconcile/ledger.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/observer.h"
+
+namespace pgfanout {
+
+struct ReadBack {
+  const std::vector<SourceRange>& ranges;  ///< Of the target's leaves; `leaf` is the lane's number.
+  const RowLayout& layout;
+  const KeyExpression& key;
+  const LeafMap& leaf_map;
+  std::vector<std::unique_ptr<RangeSource>> sources;
+  std::uint64_t memory_bytes = 0;
+};
+
+/// Fills the read-back columns of `ledger`; a leaf is marked once all its ranges were read.
+Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
+                           const Cancellation& cancellation);
+
+}  // namespace pgfanout

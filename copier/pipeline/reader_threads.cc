@@ -1,0 +1,43 @@
+#include "copier/pipeline/reader_threads.h"
+
+namespace pgfanout {
+
+ReaderThreads::ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, Work work)
+    : sources_(std::move(sources)), work_(std::move(work)) {
+  for (const auto& source : sources_) {
+    threads_.emplace_back([this, &source] { serve(*source); });
+  }
+}
+
+ReaderThreads::~ReaderThreads() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ReaderThreads::submit(std::uint32_t range) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(range);
+  }
+  changed_.notify_one();
+}
+
+void ReaderThreads::serve(RangeSource& source) {
+  while (true) {
+    std::uint32_t range = 0;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      range = queue_.front();
+      queue_.pop_front();
+    }
+    work_(source, range);
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,44 @@
+// Threads that wait for sockets, so that no worker of the pipeline ever does. Each owns one source;
+// ranges are taken from one queue by whoever is free.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "copier/stage/range_source.h"
+
+namespace pgfanout {
+
+class ReaderThreads {
+ public:
+  /// Called on a reader's thread for every submitted range, also after a stop: it must return soon.
+  using Work = std::function<void(RangeSource& source, std::uint32_t range)>;
+
+  ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, Work work);
+  /// Waits until all submitted ranges were handled.
+  ~ReaderThreads();
+  ReaderThreads(const ReaderThreads&) = delete;
+  ReaderThreads& operator=(const ReaderThreads&) = delete;
+
+  /// Never waits. Thread-safe.
+  void submit(std::uint32_t range);
+
+ private:
+  void serve(RangeSource& source);
+
+  const std::vector<std::unique_ptr<RangeSource>> sources_;
+  const Work work_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::uint32_t> queue_;  // guarded by mutex_
+  bool closed_ = false;              // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace pgfanout

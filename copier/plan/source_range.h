@@ -1,0 +1,33 @@
+// A piece of a relation that one COPY reads: a leaf, or the pages of a leaf from one block to
+// another.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pgfanout {
+
+struct SourceRange {
+  std::uint32_t leaf = 0;  ///< Index of the leaf in its table.
+  std::uint64_t first_block = 0;
+  std::optional<std::uint64_t> end_block;  ///< Absent: to the end of the leaf.
+  std::uint64_t estimated_bytes = 0;       ///< Heap and TOAST.
+};
+
+/// Size of a leaf on disk.
+struct LeafSize {
+  std::uint64_t blocks = 0;
+  std::uint64_t total_bytes = 0;  ///< Heap and TOAST, without indexes.
+};
+
+/// Cuts leaves into ranges of roughly `range_bytes` of heap and TOAST each, largest first.
+/// Leaf i's ranges are disjoint and cover it whole; the last one has no end.
+[[nodiscard]] std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
+                                                  std::uint64_t range_bytes);
+
+/// " WHERE ctid >= '(a,0)'::tid AND ..." or nothing when the range is the whole leaf.
+[[nodiscard]] std::string range_condition(const SourceRange& range);
+
+}  // namespace pgfanout

@@ -1,0 +1,131 @@
+#include "copier/reconcile/balance.h"
+
+#include <fmt/format.h>
+
+namespace pgfanout {
+namespace {
+
+MultisetDigest total_read(const Ledger& ledger) {
+  MultisetDigest total;
+  for (const RangeAccount& range : ledger.ranges()) total.merge(range.read);
+  return total;
+}
+
+class Books {
+ public:
+  explicit Books(Balance& balance) : balance_(balance) {}
+
+  void unproven(std::string code, std::string message, std::string where) {
+    balance_.issues.push_back(
+        {Severity::critical, std::move(code), std::move(message), std::move(where), {}});
+    is_proven_ = false;
+  }
+  void differs(std::string code, std::string message, std::string where) {
+    balance_.issues.push_back(
+        {Severity::critical, std::move(code), std::move(message), std::move(where), {}});
+    is_equal_ = false;
+  }
+  /// Unknown goes before difference: a check that did not run may hide more.
+  void settle() {
+    if (!is_proven_) {
+      balance_.verdict = Verdict::unproven;
+    } else {
+      balance_.verdict = is_equal_ ? Verdict::match : Verdict::differs;
+    }
+  }
+
+ private:
+  Balance& balance_;
+  bool is_proven_ = true;
+  bool is_equal_ = true;
+};
+
+void check_reading(const Ledger& ledger, Balance& balance, Books& books) {
+  std::size_t incomplete = 0;
+  for (const RangeAccount& range : ledger.ranges()) {
+    incomplete += range.is_complete ? 0 : 1;
+    if (range.is_complete && range.announced_rows != range.read.rows()) {
+      books.differs("ledger-reading",
+                    fmt::format("{} rows arrived, but {} were hashed", range.announced_rows,
+                                range.read.rows()),
+                    "a source range");
+    }
+  }
+  if (incomplete > 0) {
+    books.unproven("range-incomplete",
+                   fmt::format("{} source ranges were not read to their end", incomplete), "");
+  }
+  MultisetDigest handed_on = ledger.rejected();
+  for (const LeafAccount& leaf : ledger.leaves()) handed_on.merge(leaf.routed);
+  balance.source = total_read(ledger);
+  if (!(handed_on == balance.source)) {
+    books.differs("ledger-routing",
+                  fmt::format("{} rows were read, but {} were routed or set aside",
+                              balance.source.rows(), handed_on.rows()),
+                  "");
+  }
+}
+
+void check_sending(const LeafAccount& leaf, const std::string& name, Books& books) {
+  if (leaf.sent_rows != leaf.routed.rows() || leaf.copied_rows != leaf.sent_rows) {
+    books.differs("ledger-rows",
+                  fmt::format("{} rows were routed, {} sent, {} taken by the server",
+                              leaf.routed.rows(), leaf.sent_rows, leaf.copied_rows),
+                  name);
+  }
+}
+
+void check_read_back(const LeafAccount& leaf, const std::string& name, Balance& balance,
+                     Books& books) {
+  if (!leaf.is_committed) books.unproven("leaf-not-committed", "the leaf was not committed", name);
+  if (!leaf.is_read_back) {
+    books.unproven("leaf-not-read-back", "the leaf was not read back to its end", name);
+  }
+  MultisetDigest added = leaf.read_back;
+  added.subtract(leaf.before);
+  balance.target.merge(added);
+  if (!(added == leaf.routed)) {
+    books.differs(
+        "digest-differs",
+        fmt::format("{} rows with digest {} were written, {} rows with digest {} were read "
+                    "back",
+                    leaf.routed.rows(), leaf.routed.hex(), added.rows(), added.hex()),
+        name);
+  }
+  if (leaf.wrong_key > 0) {
+    books.differs("key-wrong", fmt::format("{} rows store a wrong key", leaf.wrong_key), name);
+  }
+  if (leaf.wrong_leaf > 0) {
+    books.differs("row-misplaced", fmt::format("{} rows belong to another leaf", leaf.wrong_leaf),
+                  name);
+  }
+}
+
+}  // namespace
+
+Balance balance_before_commit(const Ledger& ledger, const std::vector<std::string>& leaf_names) {
+  Balance balance;
+  Books books(balance);
+  check_reading(ledger, balance, books);
+  const auto leaves = ledger.leaves();
+  for (std::size_t at = 0; at < leaves.size(); ++at) {
+    check_sending(leaves[at], leaf_names[at], books);
+  }
+  books.settle();
+  return balance;
+}
+
+Balance balance_after_read_back(const Ledger& ledger, const std::vector<std::string>& leaf_names) {
+  Balance balance;
+  Books books(balance);
+  check_reading(ledger, balance, books);
+  const auto leaves = ledger.leaves();
+  for (std::size_t at = 0; at < leaves.size(); ++at) {
+    check_sending(leaves[at], leaf_names[at], books);
+    check_read_back(leaves[at], leaf_names[at], balance, books);
+  }
+  books.settle();
+  return balance;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,72 @@
+// The lanes: one outgoing batch per leaf that the router fills, and the sealed batches behind it
+// that wait for their connection. Thread-safe: many routers append, one writer thread takes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "copier/base/buffer.h"
+#include "copier/base/memory_budget.h"
+#include "copier/base/wakeup.h"
+#include "copier/stage/row_batch.h"
+#include "copier/stage/row_fields.h"
+
+namespace pgfanout {
+
+/// Whole encoded rows for one leaf, without header and trailer.
+struct LaneBatch {
+  Buffer bytes;
+  std::uint64_t rows = 0;
+  Lease lease;
+};
+
+class LaneSet {
+ public:
+  /// A batch is sealed when the next row does not fit into `batch_bytes`; a row larger than that is
+  /// a batch of its own. The budget outlives the lanes.
+  LaneSet(std::size_t lanes, std::size_t batch_bytes, MemoryBudget& budget);
+
+  /// Encodes the given rows of a batch, in order, at the end of a lane. Returns bytes written.
+  std::uint64_t append(std::uint32_t lane, const RowFields& fields, const RowBatch& batch,
+                       std::span<const std::uint32_t> rows);
+  /// Seals the largest partial batch if nothing sealed is waiting: keeps a spent budget moving.
+  void seal_largest_if_idle();
+  /// No more rows will come: seals everything.
+  void close();
+
+  /// The oldest sealed batch of a lane.
+  std::optional<LaneBatch> take(std::uint32_t lane);
+  /// Lanes that got sealed batches since the last call.
+  std::vector<std::uint32_t> take_ready();
+  [[nodiscard]] bool is_closed() const { return closed_.load(std::memory_order_acquire); }
+  /// To be called when a taken batch has been handed to the server.
+  void sent(LaneBatch&& batch);
+  [[nodiscard]] const Wakeup& wakeup() const { return wakeup_; }
+  [[nodiscard]] std::size_t size() const { return lanes_.size(); }
+
+ private:
+  struct Lane {
+    std::mutex mutex;
+    LaneBatch open;                // guarded by mutex
+    std::deque<LaneBatch> sealed;  // guarded by mutex
+  };
+  void make_room(std::uint32_t lane, std::size_t bytes);
+  void seal(std::uint32_t lane);
+
+  const std::size_t batch_bytes_;
+  MemoryBudget& budget_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  Wakeup wakeup_;
+  std::atomic<std::uint64_t> waiting_batches_{0};  ///< Sealed and not yet sent().
+  std::atomic<bool> closed_{false};
+  std::mutex ready_mutex_;
+  std::vector<std::uint32_t> ready_;  // guarded by ready_mutex_
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,73 @@
+// The writer: one thread that drives all connections of the lanes by events, so that no leaf waits
+// for another and no reader waits while any leaf can take rows.
+//
+// A connection owns one lane, or several when the server has fewer connections to give. With one
+// lane its COPY stays open to the end; with several, a COPY lasts as long as sealed batches wait.
+// Everything a connection writes is one transaction; all commit together once `may_commit` agrees.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "copier/base/stop.h"
+#include "copier/pg/write_channel.h"
+#include "copier/reconcile/ledger.h"
+#include "copier/stage/lane_set.h"
+#include "pgfanout/observer.h"
+
+namespace pgfanout {
+
+/// What the writer needs to know of one leaf.
+struct LaneTarget {
+  std::string name;                        ///< For messages.
+  std::string copy_sql;                    ///< COPY leaf (...) FROM STDIN (FORMAT binary ...).
+  std::vector<std::string> before_commit;  ///< Statements after the rows: checks for the attach.
+};
+
+class LaneWriter {
+ public:
+  /// Lane i is written by channel i modulo the number of channels; each channel has begun its
+  /// transaction. All references outlive the writer. `may_commit` is called once, when all rows
+  /// have been taken by the servers.
+  LaneWriter(std::vector<std::unique_ptr<WriteChannel>> channels, std::vector<LaneTarget> targets,
+             LaneSet& lanes, Ledger& ledger, JobCounters& counters, Stop& stop,
+             std::function<Result<void>()> may_commit);
+  ~LaneWriter();
+  LaneWriter(const LaneWriter&) = delete;
+  LaneWriter& operator=(const LaneWriter&) = delete;
+
+  /// Runs until everything is committed or the pipeline stops. The first error goes to Stop;
+  /// channels that have not committed then are closed, which rolls them back.
+  void run();
+
+ private:
+  enum class Phase : std::uint8_t { loading, drained, finishing, committing, done };
+  struct Driver;
+
+  Result<void> run_loop();
+  Result<void> handle_events(int milliseconds);
+  Result<void> pump(Driver& driver);
+  Result<bool> next_statement(Driver& driver);
+  Result<bool> begin_copy(Driver& driver);
+  Result<bool> finish_lanes(Driver& driver);
+  Result<bool> feed(Driver& driver);
+  Result<void> account_copy(Driver& driver);
+  void watch(Driver& driver);
+  Error named(const Driver& driver, Error error) const;
+
+  std::vector<LaneTarget> targets_;
+  LaneSet& lanes_;
+  Ledger& ledger_;
+  JobCounters& counters_;
+  Stop& stop_;
+  std::function<Result<void>()> may_commit_;
+  std::vector<std::unique_ptr<Driver>> drivers_;
+  std::size_t drained_ = 0;
+  std::size_t done_ = 0;
+  int epoll_ = -1;
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,46 @@
+// Where the rows of a range come from: one a reader thread. The real one reads from a server; tests
+// put a fake in its place that speaks COPY bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "copier/pg/connection.h"
+#include "copier/pg/copy_out.h"
+#include "copier/plan/source_range.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// A row in the way, found after a range's stream broke off.
+struct UnreadableRow {
+  std::string ctid;    ///< "(12,3)"
+  std::string reason;  ///< The server's message.
+  std::string sqlstate;
+};
+
+class RangeSource {
+ public:
+  virtual ~RangeSource() = default;
+  /// Begins to stream a range, or what is left of it behind the row `after_ctid` (empty: all of
+  /// it). Rows come in physical order.
+  virtual Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
+                                                      const std::string& after_ctid) = 0;
+  /// After a stream ended with `error` behind `rows_delivered` rows (counted from the start of the
+  /// range's remainder): the row that the server stumbled over. An error if there is no such row.
+  virtual Result<UnreadableRow> find_unreadable(const SourceRange& range,
+                                                const std::string& after_ctid,
+                                                std::uint64_t rows_delivered,
+                                                const Error& error) = 0;
+};
+
+/// Reads under a snapshot. `select` makes the SELECT for a range, ending in a WHERE clause to which
+/// " AND ..." may be added; `begin` is the transaction's start, repeated after an error.
+std::unique_ptr<RangeSource> make_server_source(
+    Connection connection, std::string begin, std::function<std::string(const SourceRange&)> select,
+    const Cancellation& cancellation);
+
+}  // namespace pgfanout

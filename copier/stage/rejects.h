@@ -1,0 +1,57 @@
+// Rows that cannot go in: counted, and kept up to a limit. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hashing/key_expression.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// One row of the source that has no place in the target.
+struct Reject {
+  std::uint32_t range = 0;
+  std::uint64_t row = 0;  ///< Ordinal among the range's visible rows, in physical order.
+  std::string code;       ///< "key-null", "key-overflow", "key-no-leaf", "source-expression", ...
+  std::string reason;     ///< For a person.
+  std::string sqlstate;   ///< If the server refused it.
+  std::string ctid;       ///< Filled where known.
+  std::vector<std::uint8_t> bytes;  ///< The row's tuple as read; empty if it could not be read.
+};
+
+class Rejects {
+ public:
+  /// Up to `limit` rows are set aside; one more is an error.
+  explicit Rejects(std::uint64_t limit) : limit_(limit) {}
+
+  /// Sets a row aside. The error, once the limit is passed, has the row's code and reason; the row
+  /// itself is kept as the last one, so that it can be located.
+  Result<void> add(Reject reject);
+  /// A row whose stored key is not the recomputed one: counted, the first few kept.
+  void add_key_mismatch(Reject mismatch);
+
+  [[nodiscard]] std::vector<Reject> rows() const;
+  [[nodiscard]] std::vector<Reject> key_mismatches() const;
+  [[nodiscard]] std::uint64_t key_mismatch_count() const;
+  [[nodiscard]] bool is_over_limit() const;
+  [[nodiscard]] std::uint64_t limit() const { return limit_; }
+
+ private:
+  static constexpr std::size_t kMismatchesKept = 10;
+
+  const std::uint64_t limit_;
+  mutable std::mutex mutex_;
+  std::vector<Reject> rows_;              // guarded by mutex_
+  std::vector<Reject> key_mismatches_;    // guarded by mutex_
+  std::uint64_t key_mismatch_count_ = 0;  // guarded by mutex_
+};
+
+/// The stable code for a key that could not be computed.
+[[nodiscard]] std::string_view code_of(KeyState state);
+
+}  // namespace pgfanout

@@ -1,0 +1,57 @@
+// Stage: sends every row to the lane of its leaf.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "copier/plan/leaf_map.h"
+#include "copier/reconcile/ledger.h"
+#include "copier/stage/lane_set.h"
+#include "copier/stage/rejects.h"
+#include "copier/stage/row_batch.h"
+#include "copier/stage/row_fields.h"
+#include "pgfanout/observer.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// Rows of one batch sorted by leaf, in their order within each. Reused; one a thread.
+class LeafBuckets {
+ public:
+  /// `leaf_of_row[i]` is a leaf, or LeafMap::kNoLeaf for rows that go nowhere.
+  void sort(const std::vector<std::uint32_t>& leaf_of_row, std::size_t leaves);
+  [[nodiscard]] std::span<const std::uint32_t> rows_of(std::uint32_t leaf) const {
+    return {rows_.data() + starts_[leaf], starts_[leaf + 1] - starts_[leaf]};
+  }
+  std::vector<std::uint32_t> leaf_of_row;  ///< Scratch for the caller.
+
+ private:
+  std::vector<std::uint32_t> starts_;
+  std::vector<std::uint32_t> next_;
+  std::vector<std::uint32_t> rows_;
+};
+
+/// Routes hashed batches. Thread-safe: batches may be routed concurrently.
+class Router {
+ public:
+  /// All references outlive the router. A stored key that differs is counted, and the recomputed
+  /// one is written: whether that may be committed is for the caller to say.
+  Router(const RowFields& fields, const LeafMap& leaf_map, LaneSet& lanes, Ledger& ledger,
+         Rejects& rejects, JobCounters& counters);
+
+  /// Appends the batch's rows to their lanes and books them. An error ends the job.
+  Result<void> route(const RowBatch& batch);
+
+ private:
+  Result<std::uint32_t> leaf_of(const RowBatch& batch, std::size_t row);
+  void compare_stored_key(const RowBatch& batch, std::size_t row);
+
+  const RowFields& fields_;
+  const LeafMap& leaf_map_;
+  LaneSet& lanes_;
+  Ledger& ledger_;
+  Rejects& rejects_;
+  JobCounters& counters_;
+};
+
+}  // namespace pgfanout

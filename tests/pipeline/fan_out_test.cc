@@ -1,0 +1,210 @@
+// The whole pipeline between fake servers: everything arrives once, and every way of failing stops
+// all of it soon and commits nothing.
+#include "copier/pipeline/fan_out.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "copier/reconcile/balance.h"
+#include "tests/pipeline/fakes.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::copy_row;
+using testing::FakeChannel;
+using testing::FakeSource;
+using testing::FakeTarget;
+using testing::int4;
+
+constexpr std::size_t kLeaves = 100;
+
+class FanOutTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::vector<ListBound> bounds(kLeaves);
+    for (std::size_t key = 0; key < kLeaves; ++key) {
+      bounds[key].keys = {static_cast<std::int64_t>(key)};
+      names.push_back("leaf" + std::to_string(key));
+    }
+    leaf_map = LeafMap(bounds);
+  }
+
+  /// `ranges` of `rows` rows each.
+  void fill(std::size_t range_count, int rows, std::size_t name_bytes = 20) {
+    table.assign(range_count, {});
+    int id = 0;
+    for (std::uint32_t range = 0; range < range_count; ++range) {
+      ranges.push_back({range, 0, std::nullopt, 0});
+      for (int row = 0; row < rows; ++row, ++id) {
+        std::string name = "row " + std::to_string(id);
+        name.resize(std::max(name.size(), name_bytes), '.');
+        table[range].push_back(copy_row({int4(id), name}));
+      }
+    }
+  }
+
+  Result<void> run(std::size_t channel_count, std::uint64_t memory_bytes = 64ULL << 20U,
+                   std::uint64_t reject_limit = 0) {
+    std::vector<std::unique_ptr<RangeSource>> sources;
+    for (int at = 0; at < 2; ++at) {
+      auto source = std::make_unique<FakeSource>(table);
+      source->stream_error = stream_error;
+      sources.push_back(std::move(source));
+    }
+    std::vector<std::unique_ptr<WriteChannel>> channels;
+    for (std::size_t at = 0; at < channel_count; ++at) {
+      auto channel = std::make_unique<FakeChannel>(target);
+      if (at == 0 && spoil) spoil(*channel);
+      channels.push_back(std::move(channel));
+    }
+    std::vector<LaneTarget> targets;
+    for (const std::string& name : names)
+      targets.push_back({name, "COPY " + name, {"CHECK " + name}});
+    rejects = std::make_unique<Rejects>(reject_limit);
+    ledger = std::make_unique<Ledger>(ranges.size(), kLeaves);
+    const RowLayout layout = testing::id_name_layout();
+    const KeyExpression key = testing::name_key();
+    return run_fan_out({ranges, layout, key, leaf_map, std::move(sources), std::move(channels),
+                        std::move(targets), memory_bytes,
+                        [this]() -> Result<void> {
+                          if (balance_before_commit(*ledger, names).verdict != Verdict::match) {
+                            return refused("ledger", "unbalanced");
+                          }
+                          return {};
+                        }},
+                       *ledger, *rejects, counters, cancellation);
+  }
+
+  std::uint64_t committed_rows() {
+    std::uint64_t rows = 0;
+    for (const auto& [statement, bytes] : target.committed) {
+      Decoder decoder(3, {});
+      decoder.start_at_row();
+      RowIndex index;
+      EXPECT_EQ(decoder.decode(as_bytes(bytes), 0, index).consumed, bytes.size());
+      rows += index.rows.size();
+    }
+    return rows;
+  }
+
+  FakeSource::Table table;
+  std::vector<SourceRange> ranges;
+  LeafMap leaf_map;
+  std::vector<std::string> names;
+  FakeTarget target;
+  std::function<void(FakeChannel&)> spoil;
+  std::optional<Error> stream_error;
+  std::unique_ptr<Rejects> rejects;
+  std::unique_ptr<Ledger> ledger;
+  JobCounters counters;
+  Cancellation cancellation;
+};
+
+TEST_F(FanOutTest, EveryRowIsCommittedOnceWithAConnectionForEachLeaf) {
+  fill(8, 5000);
+  ASSERT_TRUE(run(kLeaves));
+  EXPECT_EQ(committed_rows(), 40000U);
+  for (const LeafAccount& leaf : ledger->leaves()) EXPECT_TRUE(leaf.is_committed);
+}
+
+TEST_F(FanOutTest, LanesShareTheConnectionsThatThereAre) {
+  fill(8, 5000);
+  for (const std::size_t channels : {1U, 3U, 50U}) {
+    target.committed.clear();
+    ASSERT_TRUE(run(channels)) << channels;
+    EXPECT_EQ(committed_rows(), 40000U) << channels;
+  }
+}
+
+TEST_F(FanOutTest, SmallBudgetNeitherDeadlocksNorLosesRows) {
+  fill(6, 2000, 700);
+  ASSERT_TRUE(run(kLeaves, 256 << 10U));
+  EXPECT_EQ(committed_rows(), 12000U);
+}
+
+TEST_F(FanOutTest, RowsLargerThanTheBudgetTravelAlone) {
+  fill(3, 10, 3 << 20U);
+  ASSERT_TRUE(run(5, 1 << 20U));
+  EXPECT_EQ(committed_rows(), 30U);
+}
+
+TEST_F(FanOutTest, EmptySourceCommitsEmptyLeaves) {
+  fill(16, 0);
+  ASSERT_TRUE(run(kLeaves));
+  EXPECT_EQ(committed_rows(), 0U);
+  for (const LeafAccount& leaf : ledger->leaves()) EXPECT_TRUE(leaf.is_committed);
+}
+
+TEST_F(FanOutTest, ChecksRunBeforeCommit) {
+  fill(1, 10);
+  ASSERT_TRUE(run(4));
+  const auto checks = std::count_if(target.statements.begin(), target.statements.end(),
+                                    [](const auto& sql) { return sql.starts_with("CHECK"); });
+  EXPECT_EQ(checks, static_cast<std::ptrdiff_t>(kLeaves));
+}
+
+TEST_F(FanOutTest, UnreadableRowIsNamedAndTheRestGoesOnWithinTheLimit) {
+  fill(2, 1000);
+  table[0][400] = FakeSource::kUnreadable;
+  table[1][0] = FakeSource::kUnreadable;
+  table[1][999] = FakeSource::kUnreadable;
+  const auto refused_copy = run(kLeaves);
+  ASSERT_FALSE(refused_copy);
+  EXPECT_EQ(refused_copy.error().code, "source-expression");
+  EXPECT_EQ(committed_rows(), 0U);
+  ASSERT_TRUE(run(kLeaves, 64ULL << 20U, 3));
+  EXPECT_EQ(committed_rows(), 1997U);
+  EXPECT_EQ(rejects->rows().size(), 3U);
+}
+
+TEST_F(FanOutTest, LostReaderStopsEverythingAndCommitsNothing) {
+  fill(4, 1000);
+  stream_error = interrupted("connection-lost", "server closed the connection");
+  const auto copied = run(kLeaves);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().code, "connection-lost");
+  EXPECT_EQ(committed_rows(), 0U);
+}
+
+TEST_F(FanOutTest, FullDiskNamesTheLeafAndCommitsNothing) {
+  fill(4, 5000);
+  spoil = [](FakeChannel& channel) { channel.fail_after_bytes = 1000; };
+  const auto copied = run(kLeaves);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().sqlstate, "53100");
+  EXPECT_NE(copied.error().where.find("leaf0"), std::string::npos);
+  EXPECT_EQ(committed_rows(), 0U);
+}
+
+TEST_F(FanOutTest, ServerThatTakesAnotherNumberOfRowsIsNotBelieved) {
+  fill(2, 1000);
+  spoil = [](FakeChannel& channel) { channel.extra_rows = 1; };
+  const auto copied = run(kLeaves);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().code, "ledger-rows");
+  EXPECT_EQ(committed_rows(), 0U);
+}
+
+TEST_F(FanOutTest, CancellationEndsAStalledServerWithinASecond) {
+  fill(2, 20000, 200);
+  spoil = [](FakeChannel& channel) { channel.never_answers = true; };
+  std::chrono::steady_clock::time_point cancelled;
+  std::thread user([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    cancelled = std::chrono::steady_clock::now();
+    cancellation.set();
+  });
+  const auto copied = run(kLeaves, 1 << 20U);
+  const auto ended = std::chrono::steady_clock::now();
+  user.join();
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().code, "cancelled");
+  EXPECT_EQ(copied.error().consequence, Consequence::interrupt);
+  EXPECT_LT(ended - cancelled, std::chrono::seconds(1));
+  EXPECT_EQ(committed_rows(), 0U);
+}
+
+}  // namespace
+}  // namespace pgfanout

@@ -1,0 +1,90 @@
+// The decode stage refuses whatever does not have the shape that a whole range must have.
+#include "copier/stage/decode.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/stage/copy_bytes.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::batch_of;
+using testing::copy_row;
+using testing::id_name_layout;
+using testing::int4;
+
+TEST(DecodeStage, FindsRowsAndTheirFields) {
+  RowBatch batch = batch_of({copy_row({int4(1), "a"}), copy_row({int4(2), std::nullopt})});
+  const RowFields fields(id_name_layout());
+  ASSERT_TRUE(decode_batch(fields, batch));
+  ASSERT_EQ(batch.index.rows.size(), 2U);
+  EXPECT_EQ(fields.of_row(batch, 0)[0].length, 1);
+  EXPECT_TRUE(fields.of_row(batch, 1)[0].is_null());
+  EXPECT_EQ(as_text(fields.copied_bytes(batch, 0)), int4(4) + int4(1) + int4(1) + "a");
+}
+
+TEST(DecodeStage, MissingTrailerIsUnproven) {
+  RowBatch batch = batch_of({copy_row({int4(1), "a"})});
+  batch.is_last = false;
+  const auto decoded = decode_batch(RowFields(id_name_layout()), batch);
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().code, "malformed-stream");
+  EXPECT_EQ(decoded.error().consequence, Consequence::unproven);
+}
+
+TEST(DecodeStage, TrailerMustEndTheLastBatch) {
+  RowBatch batch = batch_of({});
+  batch.bytes.clear();
+  batch.bytes.append(copy_header());
+  EXPECT_FALSE(decode_batch(RowFields(id_name_layout()), batch));
+}
+
+TEST(DecodeStage, RowCutInTwoIsRefused) {
+  RowBatch batch = batch_of({copy_row({int4(1), "abc"})});
+  batch.is_last = false;
+  Buffer cut(batch.bytes.size());
+  cut.append(batch.bytes.view().first(batch.bytes.size() - 4));
+  batch.bytes = std::move(cut);
+  EXPECT_FALSE(decode_batch(RowFields(id_name_layout()), batch));
+}
+
+TEST(DecodeStage, RowsMustBeAsManyAsMessages) {
+  RowBatch batch = batch_of({copy_row({int4(1), "a"})});
+  batch.expected_rows = 2;
+  EXPECT_FALSE(decode_batch(RowFields(id_name_layout()), batch));
+}
+
+TEST(DecodeStage, RewritesElementOidsOfArrays) {
+  const auto array_of = [](std::int32_t oid) {
+    return int4(1) + int4(0) + int4(oid) + int4(0) + int4(1);
+  };
+  RowLayout layout = id_name_layout();
+  layout.oid_patches = {{0, 7001, 9001}};
+  RowBatch batch = batch_of({copy_row({array_of(7001), "a"}), copy_row({std::nullopt, "b"})});
+  ASSERT_TRUE(decode_batch(RowFields(layout), batch));
+  const RowFields fields(layout);
+  EXPECT_NE(as_text(fields.copied_bytes(batch, 0)).find(array_of(9001)), std::string::npos);
+
+  RowBatch other = batch_of({copy_row({array_of(7002), "a"})});
+  EXPECT_FALSE(decode_batch(RowFields(layout), other));
+  RowBatch shorter = batch_of({copy_row({std::string("short"), "a"})});
+  EXPECT_FALSE(decode_batch(RowFields(layout), shorter));
+}
+
+TEST(DecodeStage, StoredKeyAndGeneratedColumnsStayOutOfWhatIsCopied) {
+  RowLayout layout = id_name_layout();
+  layout.fields = 4;  // id, name, generated, stored key
+  layout.copied = 2;
+  layout.digested = 3;
+  layout.stored_key = 3;
+  const RowFields fields(layout);
+  RowBatch batch = batch_of({copy_row({int4(1), "a", "gen", int4(42)})});
+  ASSERT_TRUE(decode_batch(fields, batch));
+  const std::string copied = int4(4) + int4(1) + int4(1) + "a";
+  EXPECT_EQ(as_text(fields.copied_bytes(batch, 0)), copied);
+  EXPECT_EQ(as_text(fields.digested_bytes(batch, 0)), copied + int4(3) + "gen");
+  EXPECT_EQ(integer_field(batch, *fields.stored_key(batch, 0)), 42);
+}
+
+}  // namespace
+}  // namespace pgfanout
