@@ -4,6 +4,7 @@
 #include <tbb/flow_graph.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "copier/pipeline/reader_threads.h"
 #include "copier/stage/decode.h"
@@ -14,33 +15,53 @@ namespace {
 
 namespace flow = tbb::flow;
 
+/// Orders what a thread wrote into a batch before what the next one reads. oneTBB does so as well,
+/// but race detectors cannot see into its library.
+class HandOver {
+ public:
+  void give() { count_.fetch_add(1, std::memory_order_release); }
+  void take() const { static_cast<void>(count_.load(std::memory_order_acquire)); }
+
+ private:
+  std::atomic<std::uint64_t> count_{0};
+};
+
 /// Runs one stage on a batch. After a stop batches are dropped, so that the graph empties at once.
+/// What travels between nodes is an owning pointer that oneTBB can copy; null stands for a dropped
+/// batch.
 template <class Stage>
-auto stage(Stop& stop, Stage body) {
-  return [&stop, body](RowBatchPointer batch) -> RowBatchPointer {
+auto stage(Stop& stop, const HandOver& handed, Stage body) {
+  return [&stop, &handed, body](RowBatch* message) -> RowBatch* {
+    handed.take();
+    RowBatchPointer batch(message);
     if (batch == nullptr || stop.flag().is_set()) return nullptr;
     if (Result<void> done = body(*batch); !done) {
       stop.record(std::move(done).error());
       return nullptr;
     }
-    return batch;
+    return batch.release();
   };
 }
 
 }  // namespace
 
 void run_row_stream(RowStream stream, Stop& stop) {
-  using ReadNode = flow::async_node<std::uint32_t, RowBatchPointer>;
-  using StageNode = flow::function_node<RowBatchPointer, RowBatchPointer>;
-  using InlineNode = flow::function_node<RowBatchPointer, RowBatchPointer, flow::lightweight>;
+  using ReadNode = flow::async_node<std::uint32_t, RowBatch*>;
+  using StageNode = flow::function_node<RowBatch*, RowBatch*>;
+  using SinkNode = flow::function_node<RowBatch*, flow::continue_msg, flow::lightweight>;
+  using InlineNode = flow::function_node<RowBatch*, RowBatch*, flow::lightweight>;
 
   tbb::enumerable_thread_specific<KeyScratch> scratch;
   flow::graph graph;
   ReadNode::gateway_type* gateway = nullptr;
+  HandOver handed;
   ReaderThreads readers(std::move(stream.sources), [&](RangeSource& source, std::uint32_t range) {
     if (!stop.is_set()) {
-      const auto rows = stream.reader.read(source, stream.ranges[range], range,
-                                           [&](RowBatchPointer batch) { gateway->try_put(batch); });
+      const auto rows =
+          stream.reader.read(source, stream.ranges[range], range, [&](RowBatchPointer batch) {
+            handed.give();
+            gateway->try_put(batch.release());
+          });
       if (rows) stream.range_done(range, *rows);
       if (!rows) stop.record(rows.error());
     }
@@ -53,20 +74,24 @@ void run_row_stream(RowStream stream, Stop& stop) {
     gateway->reserve_wait();
     readers.submit(range);
   });
-  StageNode decode(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) {
+  StageNode decode(graph, flow::unlimited, stage(stop, handed, [&](RowBatch& batch) {
                      return decode_batch(stream.fields, batch);
                    }));
-  InlineNode hash(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) -> Result<void> {
+  InlineNode hash(graph, flow::unlimited, stage(stop, handed, [&](RowBatch& batch) -> Result<void> {
                     hash_batch(stream.fields, stream.key, scratch.local(), batch);
                     return {};
                   }));
-  InlineNode hand_over(graph, flow::unlimited,
-                       stage(stop, [&](RowBatch& batch) { return stream.hand_over(batch); }));
+  const auto last = stage(stop, handed, [&](RowBatch& batch) { return stream.hand_over(batch); });
+  SinkNode hand_over(graph, flow::unlimited, [last](RowBatch* batch) {
+    const RowBatchPointer done(last(batch));
+    return flow::continue_msg();
+  });
   flow::make_edge(read, decode);
   flow::make_edge(decode, hash);
   flow::make_edge(hash, hand_over);
 
   gateway = &read.gateway();
+  handed.give();
   for (std::uint32_t range = 0; range < stream.ranges.size(); ++range) read.try_put(range);
   graph.wait_for_all();
 }

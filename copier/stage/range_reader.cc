@@ -76,7 +76,7 @@ Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
     if (stop_.is_set()) budget_.cancel();
   });
   if (stop_.is_set() || lease.bytes() == 0) return interrupted("cancelled", "stopped");
-  progress.batch = std::make_shared<RowBatch>();
+  progress.batch = std::make_unique<RowBatch>();
   progress.batch->range = progress.number;
   progress.batch->first_row = progress.rows_before;
   progress.batch->is_first = std::exchange(progress.is_stream_start, false);

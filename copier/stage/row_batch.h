@@ -33,6 +33,6 @@ struct RowBatch {
   std::vector<RowDigest> digests;
 };
 
-using RowBatchPointer = std::shared_ptr<RowBatch>;
+using RowBatchPointer = std::unique_ptr<RowBatch>;
 
 }  // namespace pgfanout
