@@ -1,17 +1,14 @@
 // The type checker: walks the syntax, and asks of every operator and function what the server's
 // overload resolution would choose among the supported types. tests/differential asks a server the
 // same questions about all pairs of types.
-#include <algorithm>
-#include <charconv>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "hashing/key_error.h"
 #include "hashing/key_functions.h"
+#include "hashing/key_hints.h"
 #include "hashing/key_typed.h"
 #include "hashing/key_types.h"
-#include "hashing/key_words.h"
 
 namespace pgfanout::keyexpr {
 namespace {
@@ -25,19 +22,6 @@ struct Operand {
 
 std::string name_of(const std::optional<KeyType>& type) {
   return type ? std::string(display_name(*type)) : "unknown";
-}
-
-bool fits(std::int64_t value, KeyType type) {
-  if (type == KeyType::int2) return value == static_cast<std::int16_t>(value);
-  if (type == KeyType::int4) return value == static_cast<std::int32_t>(value);
-  return true;
-}
-
-/// Whether the server casts `from` to `to` in a function call without being asked.
-bool casts_implicitly(KeyType from, KeyType to) {
-  if (from == to) return true;
-  if (is_integer(from) && is_integer(to)) return wider(from, to) == to;
-  return is_textual(from) && is_textual(to);
 }
 
 class Checker {
@@ -113,7 +97,8 @@ class Checker {
   Result<Operand> column(const SyntaxNode& node) {
     const std::size_t index = find_column(columns_, node.text);
     if (index == no_column) {
-      return error(node.offset, "there is no column \"" + node.text + "\"", column_hint(node.text));
+      return error(node.offset, "there is no column \"" + node.text + "\"",
+                   hint_for_column(columns_, node.text));
     }
     const KeyColumn& column = columns_[index];
     if (column.type == KeyType::other) {
@@ -126,25 +111,6 @@ class Checker {
     TypedNode load = typed(Operation::load, column.type, node.offset);
     load.column = index;
     return add(std::move(load));
-  }
-
-  [[nodiscard]] std::string column_hint(std::string_view name) const {
-    const auto folded = [](std::string_view text) {
-      std::string lower(text);
-      std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      });
-      return lower;
-    };
-    std::string hint = "columns:";
-    for (const KeyColumn& column : columns_) {
-      if (folded(column.name) == folded(name)) {
-        return "write \"" + column.name + "\" in double quotes";
-      }
-      if (hint.size() > 300) return hint + " ...";
-      hint += (hint.back() == ':' ? " " : ", ") + column.name;
-    }
-    return hint;
   }
 
   Result<Operand> cast(const SyntaxNode& node) {
@@ -166,15 +132,7 @@ class Checker {
     }
     return error(node.offset,
                  "a cast from " + name_of(from) + " to " + name_of(node.type) + " is not supported",
-                 cast_hint(from));
-  }
-
-  static std::string cast_hint(KeyType from) {
-    if (from == KeyType::bytea) {
-      return "its result depends on the setting bytea_output; hashbytea takes a bytea";
-    }
-    if (is_textual(from)) return "text that is no number would fail; hash it with hashtext";
-    return "casts go between integers, and from integers, uuid and boolean to text";
+                 hint_for_cast(from));
   }
 
   Result<Operand> call(const SyntaxNode& node) {
@@ -231,25 +189,17 @@ class Checker {
       call += (call.back() == '(' ? "" : ", ") + name_of(argument.type);
     }
     return error(node.offset, "the server has no function " + call + ")",
-                 argument_hint(node, arguments));
+                 arguments_hint(node, arguments));
   }
 
-  [[nodiscard]] std::string argument_hint(const SyntaxNode& node,
-                                          const std::vector<Operand>& arguments) const {
+  [[nodiscard]] std::string arguments_hint(const SyntaxNode& node,
+                                           const std::vector<Operand>& arguments) const {
     const HashFunction* function = find_hash_function(node.text);
     if (function == nullptr) return node.text + " works on integers only";
-    if (arguments.size() != (function->extended ? 2U : 1U)) {
-      return node.text + "(" + name_of(function->argument) +
-             (function->extended ? ", bigint) takes a value and a seed" : ") takes one value");
-    }
-    const std::string argument = source_of(node.children[0]);
+    if (arguments.size() != (function->extended ? 2U : 1U)) return hint_for_arity(*function);
     const KeyType from = arguments[0].type.value_or(KeyType::text);
     if (casts_implicitly(from, function->argument)) return "the seed must be an integer";
-    if (is_textual(function->argument) && from != KeyType::bytea) {
-      return "write " + node.text + "(" + argument + "::text" +
-             (function->extended ? ", ...)" : ")");
-    }
-    return node.text + " takes " + name_of(function->argument);
+    return hint_for_argument(*function, from, source_of(node.children[0]));
   }
 
   /// A column's name as it can be written again, else "(...)".
@@ -331,7 +281,7 @@ class Checker {
                                       const Operand& right) {
     if (left.type.value_or(KeyType::bytea) != right.type.value_or(KeyType::bytea)) {
       return error(node.offset, "text and bytea cannot be joined in a key expression",
-                   cast_hint(KeyType::bytea));
+                   hint_for_cast(KeyType::bytea));
     }
     PGFANOUT_TRY_ASSIGN(const Operand first, coerce(left, KeyType::bytea));
     PGFANOUT_TRY_ASSIGN(const Operand second, coerce(right, KeyType::bytea));
@@ -391,7 +341,6 @@ class Checker {
           "nullif of " + name_of(left.type) + " and " + name_of(right.type) + " is not supported",
           "it compares integers, uuids, or text; cast one of them");
     }
-    if (is_null_literal(left)) return error(left.offset, "nullif of NULL is always NULL");
     const KeyType type = texts ? KeyType::text : first;
     PGFANOUT_TRY_ASSIGN(const Operand value, coerce(left, type));
     PGFANOUT_TRY_ASSIGN(const Operand other, coerce(right, texts ? KeyType::text : second));
@@ -400,11 +349,6 @@ class Checker {
 
   static bool is_comparable_text(KeyType type) {
     return type == KeyType::text || type == KeyType::varchar;
-  }
-
-  [[nodiscard]] bool is_null_literal(const Operand& operand) const {
-    const TypedNode& node = tree_.nodes[operand.node];
-    return node.operation == Operation::constant && node.null;
   }
 
   /// `operand` as `type`, which it casts to implicitly or which its literal can take.
@@ -426,18 +370,12 @@ class Checker {
     if (!is_integer(type)) {
       return error(operand.offset, "a literal of type " + name_of(type) + " is not supported");
     }
-    std::string_view digits = literal.text;
-    constexpr std::string_view blanks = " \t\n\v\f\r";
-    digits.remove_prefix(std::min(digits.find_first_not_of(blanks), digits.size()));
-    digits = digits.substr(0, digits.find_last_not_of(blanks) + 1);
-    const bool plus = digits.starts_with('+') && !digits.starts_with("+-");
-    if (plus) digits.remove_prefix(1);
-    const char* end = digits.data() + digits.size();
-    const auto parsed = std::from_chars(digits.data(), end, literal.integer);
-    if (parsed.ec != std::errc() || parsed.ptr != end || !fits(literal.integer, type)) {
+    const std::optional<std::int64_t> number = parse_integer(literal.text);
+    if (!number || !fits(*number, type)) {
       return error(operand.offset, "this string is not a plain " + name_of(type),
                    "write the number without quotes");
     }
+    literal.integer = *number;
     return retyped(operand, type);
   }
 

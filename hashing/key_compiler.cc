@@ -1,6 +1,7 @@
 // Emits instructions in post-order and folds constants on the way, as the server's planner does:
-// a strict operation on a NULL constant is NULL without looking at its other operands, and coalesce
-// stops at its first constant that is not NULL.
+// a strict operation on a NULL constant is NULL without looking at its other operands, nullif
+// beside a NULL constant is its left operand, and coalesce stops at its first constant that is not
+// NULL.
 #include <array>
 #include <optional>
 #include <unordered_map>
@@ -80,9 +81,8 @@ class Compiler {
     const bool one_operand = node.operands.size() == 1;
     const Instruction instruction =
         instruction_of(node, slots[0], one_operand ? slots[0] : slots[1]);
-    const bool strict = node.operation != Operation::nullif;
-    if (strict && (is_null(instruction.left) || is_null(instruction.right))) {
-      return null_constant();
+    if (is_null(instruction.left) || is_null(instruction.right)) {
+      return node.operation == Operation::nullif ? instruction.left : null_constant();
     }
     if (instruction.left.constant && instruction.right.constant) return fold(node, instruction);
     return add_instruction(instruction);

@@ -1,102 +1,14 @@
-// One kernel an operation. A kernel sees its operands as columns; a constant is a column whose
-// stride is zero. Rows that are NULL or failed keep that state: the first failed operand wins, as
-// on the server, which evaluates operands from left to right before it looks for NULL.
+// One kernel an operation, and the switch that picks it.
 #include "hashing/key_kernels.h"
-
-#include <algorithm>
-#include <charconv>
-#include <cstring>
 
 #include "copier/base/byte_order.h"
 #include "hashing/key_arithmetic.h"
 #include "hashing/key_types.h"
+#include "hashing/key_work.h"
 #include "hashing/pg_hash.h"
-#include "hashing/uuid_text.h"
 
 namespace pgfanout::keyexpr {
 namespace {
-
-// The server refuses to build a longer text ("invalid memory alloc request size").
-constexpr std::size_t max_text_bytes = 0x3fffffff - 4;
-constexpr std::size_t max_integer_digits = 20;
-
-template <class Value>
-struct Column {
-  const Value* values;
-  const KeyState* states;
-  std::size_t stride;
-  bool all_ok;
-
-  [[nodiscard]] const Value& value(std::size_t row) const { return values[row * stride]; }
-  [[nodiscard]] KeyState state(std::size_t row) const { return states[row * stride]; }
-};
-using Integers = Column<std::int64_t>;
-using Texts = Column<std::string_view>;
-
-/// What one kernel works with.
-struct Work {
-  const Instruction& instruction;
-  const Program& program;
-  Frame& frame;
-  const SubBatch& batch;
-
-  [[nodiscard]] Register& target() const { return *frame.registers[instruction.target]; }
-
-  [[nodiscard]] Integers integers(Slot slot) const {
-    if (slot.constant) {
-      const Constant& constant = program.constants[slot.index];
-      return {&constant.integer, &constant.state, 0, constant.state == KeyState::ok};
-    }
-    const Register& from = *frame.registers[slot.index];
-    return {from.integers.data(), from.states.data(), 1, from.all_ok};
-  }
-
-  [[nodiscard]] Texts texts(Slot slot) const {
-    if (slot.constant) {
-      const Constant& constant = program.constants[slot.index];
-      return {&constant.view, &constant.state, 0, constant.state == KeyState::ok};
-    }
-    const Register& from = *frame.registers[slot.index];
-    return {from.texts.data(), from.states.data(), 1, from.all_ok};
-  }
-};
-
-bool failed(KeyState state) {
-  return state > KeyState::null;
-}
-
-KeyState combine(KeyState left, KeyState right) {
-  if (failed(left)) return left;
-  return failed(right) ? right : std::max(left, right);
-}
-
-/// Sets the state of every row to what `compute` returns, or to that of a NULL or failed operand.
-template <class Left, class Compute>
-void each_row(const Work& work, const Left& left, Compute compute) {
-  Register& out = work.target();
-  bool all_ok = true;
-  for (std::size_t row = 0; row < work.batch.rows; ++row) {
-    KeyState state = left.all_ok ? KeyState::ok : left.state(row);
-    if (state == KeyState::ok) state = compute(row);
-    out.states[row] = state;
-    all_ok &= state == KeyState::ok;
-  }
-  out.all_ok = all_ok;
-}
-
-template <class Left, class Right, class Compute>
-void each_row(const Work& work, const Left& left, const Right& right, Compute compute) {
-  Register& out = work.target();
-  const bool inputs_ok = left.all_ok && right.all_ok;
-  bool all_ok = true;
-  for (std::size_t row = 0; row < work.batch.rows; ++row) {
-    KeyState state = inputs_ok ? KeyState::ok : combine(left.state(row), right.state(row));
-    if (state == KeyState::ok) state = compute(row);
-    out.states[row] = state;
-    all_ok &= state == KeyState::ok;
-  }
-  out.all_ok = all_ok;
-}
 
 // --- Columns of the batch ---
 
@@ -232,83 +144,6 @@ void with_integer_type(KeyType type, Kernel kernel) {
   if (type == KeyType::int2) return kernel(std::int16_t{});
   if (type == KeyType::int4) return kernel(std::int32_t{});
   return kernel(std::int64_t{});
-}
-
-// --- Text ---
-
-std::uint8_t* room(Register& out, std::size_t bytes) {
-  if (out.bytes.size() < bytes) out.bytes.resize(std::max(bytes, 2 * out.bytes.size()));
-  return out.bytes.data();
-}
-
-std::string_view text_at(const std::uint8_t* at, std::size_t length) {
-  return {reinterpret_cast<const char*>(at), length};
-}
-
-void uuid_to_text(const Work& work) {
-  const Texts left = work.texts(work.instruction.left);
-  Register& out = work.target();
-  std::uint8_t* at = room(out, work.batch.rows * uuid_text_bytes);
-  each_row(work, left, [&](std::size_t row) {
-    write_uuid_text(reinterpret_cast<const std::uint8_t*>(left.value(row).data()), at);
-    out.texts[row] = text_at(at, uuid_text_bytes);
-    at += uuid_text_bytes;
-    return KeyState::ok;
-  });
-}
-
-void integer_to_text(const Work& work) {
-  const Integers left = work.integers(work.instruction.left);
-  Register& out = work.target();
-  char* at = reinterpret_cast<char*>(room(out, work.batch.rows * max_integer_digits));
-  each_row(work, left, [&](std::size_t row) {
-    char* end = std::to_chars(at, at + max_integer_digits, left.value(row)).ptr;
-    out.texts[row] = {at, static_cast<std::size_t>(end - at)};
-    at = end;
-    return KeyState::ok;
-  });
-}
-
-void boolean_to_text(const Work& work) {
-  const Integers left = work.integers(work.instruction.left);
-  Register& out = work.target();
-  each_row(work, left, [&](std::size_t row) {
-    out.texts[row] = left.value(row) != 0 ? "true" : "false";
-    return KeyState::ok;
-  });
-}
-
-void strip_blanks(const Work& work) {
-  const Texts left = work.texts(work.instruction.left);
-  Register& out = work.target();
-  each_row(work, left, [&](std::size_t row) {
-    const std::string_view text = left.value(row);
-    out.texts[row] = text.substr(0, text.find_last_not_of(' ') + 1);
-    return KeyState::ok;
-  });
-}
-
-void concatenate(const Work& work) {
-  const Texts left = work.texts(work.instruction.left);
-  const Texts right = work.texts(work.instruction.right);
-  Register& out = work.target();
-  std::size_t total = 0;
-  each_row(work, left, right, [&](std::size_t row) {
-    const std::size_t length = left.value(row).size() + right.value(row).size();
-    if (length > max_text_bytes) return KeyState::out_of_range;
-    total += length;
-    return KeyState::ok;
-  });
-  std::uint8_t* at = room(out, total);
-  for (std::size_t row = 0; row < work.batch.rows; ++row) {
-    if (out.states[row] != KeyState::ok) continue;
-    std::uint8_t* start = at;
-    for (const std::string_view part : {left.value(row), right.value(row)}) {
-      if (!part.empty()) std::memcpy(at, part.data(), part.size());
-      at += part.size();
-    }
-    out.texts[row] = text_at(start, static_cast<std::size_t>(at - start));
-  }
 }
 
 // --- Choosing ---

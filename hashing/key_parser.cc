@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hashing/key_error.h"
+#include "hashing/key_hints.h"
 #include "hashing/key_lexer.h"
 #include "hashing/key_syntax.h"
 #include "hashing/key_types.h"

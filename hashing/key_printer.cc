@@ -21,7 +21,7 @@ std::string doubled(std::string_view text, char quote) {
 
 /// A backslash means the same under either setting of standard_conforming_strings only in E''.
 std::string string_literal(std::string_view text) {
-  const std::string quoted = doubled(text, '\'');
+  std::string quoted = doubled(text, '\'');
   if (text.find('\\') == std::string_view::npos) return quoted;
   std::string result = "E";
   for (const char c : quoted) {

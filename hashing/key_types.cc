@@ -1,7 +1,8 @@
-// Tables of type names and OIDs.
+// Tables of type names and OIDs, and the rules that need no syntax.
 #include "hashing/key_types.h"
 
 #include <array>
+#include <charconv>
 
 namespace pgfanout {
 
@@ -76,6 +77,30 @@ const TypeNames* find(KeyType type) {
 }
 
 }  // namespace
+
+bool casts_implicitly(KeyType from, KeyType to) {
+  if (from == to) return true;
+  if (is_integer(from) && is_integer(to)) return wider(from, to) == to;
+  return is_textual(from) && is_textual(to);
+}
+
+bool fits(std::int64_t value, KeyType type) {
+  if (type == KeyType::int2) return value == static_cast<std::int16_t>(value);
+  if (type == KeyType::int4) return value == static_cast<std::int32_t>(value);
+  return true;
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  constexpr std::string_view blanks = " \t\n\v\f\r";
+  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+  text = text.substr(0, text.find_last_not_of(blanks) + 1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  std::int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return number;
+}
 
 std::string_view display_name(KeyType type) {
   const TypeNames* names = find(type);

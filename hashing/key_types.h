@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "hashing/key_expression.h"
@@ -29,6 +30,15 @@ namespace pgfanout::keyexpr {
       std::max(static_cast<std::uint8_t>(left), static_cast<std::uint8_t>(right)));
 }
 
+/// Whether the server casts `from` to `to` in a function call without being asked.
+[[nodiscard]] bool casts_implicitly(KeyType from, KeyType to);
+
+/// Whether `value` is in the range of an integer type.
+[[nodiscard]] bool fits(std::int64_t value, KeyType type);
+
+/// The number in a string literal that becomes an integer: blanks around it and a sign are allowed.
+[[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
+
 /// As format_type() prints it: "bigint", "character varying".
 [[nodiscard]] std::string_view display_name(KeyType type);
 
@@ -36,7 +46,7 @@ namespace pgfanout::keyexpr {
 [[nodiscard]] std::string_view catalog_name(KeyType type);
 
 /// The type that a cast to `name` means, or `other`. Words that are grammar (`integer`) count only
-/// if `keyword_allowed`: quoted or behind pg_catalog. they are no type's name.
+/// if `keyword_allowed`: quoted or behind pg_catalog, they are no type's name.
 [[nodiscard]] KeyType castable_type(std::string_view name, bool keyword_allowed);
 
 }  // namespace pgfanout::keyexpr

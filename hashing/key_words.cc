@@ -114,9 +114,6 @@ constexpr std::array operator_words =
     std::to_array<std::string_view>({"and", "case", "collate", "ilike", "in", "is", "isnull",
                                      "like", "not", "notnull", "or", "overlaps", "similar"});
 
-constexpr std::array locale_functions =
-    std::to_array<std::string_view>({"casefold", "initcap", "lower", "normalize", "upper"});
-
 static_assert(std::is_sorted(reserved_words.begin(), reserved_words.end()));
 static_assert(std::is_sorted(operator_words.begin(), operator_words.end()));
 
@@ -128,15 +125,6 @@ bool is_reserved_word(std::string_view word) {
 
 bool is_operator_word(std::string_view word) {
   return std::binary_search(operator_words.begin(), operator_words.end(), word);
-}
-
-std::string_view hint_for_function(std::string_view name) {
-  if (std::find(locale_functions.begin(), locale_functions.end(), name) != locale_functions.end()) {
-    return "its result depends on the server's locale, which cannot be recomputed safely; store "
-           "the result in a column and use that";
-  }
-  if (name == "hashvarlena") return "on the server it cannot be called from SQL; write hashtext";
-  return what_is_supported;
 }
 
 }  // namespace pgfanout::keyexpr

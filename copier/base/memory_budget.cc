@@ -9,6 +9,11 @@
 #include <utility>
 
 namespace pgfanout {
+namespace {
+
+constexpr std::chrono::milliseconds kLongestWait{100};
+
+}  // namespace
 
 Lease::Lease(Lease&& other) noexcept
     : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
@@ -71,7 +76,7 @@ Lease MemoryBudget::acquire_in_turn(Lock& lock, std::uint64_t bytes,
 
 void MemoryBudget::wait(Lock& lock) {
   const auto start = std::chrono::steady_clock::now();
-  changed_.wait(lock);
+  changed_.wait_for(lock, kLongestWait);
   const auto waited = std::chrono::steady_clock::now() - start;
   waited_nanoseconds_ += static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());

@@ -48,8 +48,9 @@ class MemoryBudget {
 
   /// Waits until `bytes` fit. A request above the whole budget is granted once nothing else is
   /// held: such a row travels alone. Before each wait `starved` is called, so that the owner of
-  /// partial buffers can send one; it may release, charge and cancel, but not acquire. After
-  /// cancel() returns an empty lease at once.
+  /// partial buffers can send one; it may release, charge and cancel, but not acquire. A wait ends
+  /// when bytes come back, and after 100 ms at the latest: whatever else has changed by then,
+  /// `starved` can see it. After cancel() returns an empty lease at once.
   [[nodiscard]] Lease acquire(std::uint64_t bytes, const std::function<void()>& starved);
   /// Takes `bytes` without waiting, even beyond the total, and after cancel() too.
   [[nodiscard]] Lease charge(std::uint64_t bytes);

@@ -122,7 +122,9 @@ Result<void> Connection::set_up_session() {
   const std::string lift = server_version() >= 170000 ? "SET transaction_timeout = 0;" : "";
   PGFANOUT_TRY(
       run("SET search_path = ''; SET row_security = off; SET statement_timeout = 0;"
-          "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;" +
+          "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+          "SET idle_session_timeout = 0; SET default_transaction_read_only = off;"
+          "SET default_transaction_isolation = 'read committed';" +
           lift +
           "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"

@@ -127,6 +127,10 @@ std::string display_name(std::string_view name) {
       (name.front() < '0' || name.front() > '9')) {
     return std::string(name);
   }
+  return quoted_name(name);
+}
+
+std::string quoted_name(std::string_view name) {
   std::string quoted = "\"";
   for (const char byte : name) quoted.append(byte == '"' ? 2 : 1, byte);
   return quoted + '"';

@@ -36,6 +36,9 @@ Result<RelationName> parse_relation_name(std::string_view written);
 /// as they are. Key words are not known here: for messages and suggestions, not for statements.
 [[nodiscard]] std::string display_name(std::string_view name);
 
+/// In double quotes, whatever the name.
+[[nodiscard]] std::string quoted_name(std::string_view name);
+
 /// Up to three of `candidates` that `name` could be a misspelling of, nearest first.
 [[nodiscard]] std::vector<std::string> near_names(std::string_view name,
                                                   const std::vector<std::string>& candidates);

@@ -17,8 +17,8 @@
 
 namespace pgfanout {
 
-/// A one-dimensional or deeper array whose element type has another OID in the target's database: the
-/// OID stands 8 bytes behind the start of the field's data.
+/// A one-dimensional or deeper array whose element type has another OID in the target's database:
+/// the OID stands 8 bytes behind the start of the field's data.
 struct OidPatch {
   std::uint16_t field = 0;
   std::uint32_t from_oid = 0;
@@ -33,7 +33,7 @@ struct RowLayout {
   std::optional<std::uint16_t> stored_key;  ///< Field with the key that the side stores.
   KeyType stored_key_type = KeyType::int4;  ///< int2, int4 or int8.
   KeyField written_key = KeyField::int4;    ///< How the key is appended when writing.
-  std::vector<OidPatch> oid_patches;         ///< Applied before digest and writing.
+  std::vector<OidPatch> oid_patches;        ///< Applied before digest and writing.
 };
 
 }  // namespace pgfanout

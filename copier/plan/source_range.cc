@@ -30,8 +30,9 @@ std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
     const LeafSize& size = leaves[leaf];
     const std::uint64_t count = range_count(size, range_bytes);
     for (std::uint64_t at = 0; at < count; ++at) {
-      SourceRange range{leaf, share(size.blocks, at, count), share(size.blocks, at + 1, count),
-                        share(size.total_bytes, at + 1, count) - share(size.total_bytes, at, count)};
+      SourceRange range{
+          leaf, share(size.blocks, at, count), share(size.blocks, at + 1, count),
+          share(size.total_bytes, at + 1, count) - share(size.total_bytes, at, count)};
       // Pages that are added after the sizes were taken belong to the last range.
       if (at + 1 == count) range.end_block.reset();
       ranges.push_back(range);

@@ -124,11 +124,7 @@ DecodeStep Decoder::decode_stream(ByteView input, std::uint32_t base_offset, Row
     case Expect::nothing:
       return malformed(0, 0, "the stream was malformed before this point");
   }
-  std::size_t row_start = from;
-  {
-    Sink sink(out, wanted_.size());
-    row_start = take_rows(input, from, base_offset, sink);
-  }
+  const std::size_t row_start = take_rows(input, from, base_offset, out);
   return judge_rest(input, row_start);
 }
 
@@ -162,7 +158,8 @@ DecodeStep Decoder::decode_header(ByteView input) {
 /// the row needs at least a length word a field. So every load is inside the input, and a length
 /// that is beyond the input, the row's limit or all reason fails the same single comparison.
 std::size_t Decoder::take_rows(ByteView input, std::size_t from, std::uint32_t base_offset,
-                               Sink& sink) const {
+                               RowIndex& out) const {
+  Sink sink(out, wanted_.size());
   const std::uint8_t* const data = input.data();
   const std::size_t smallest_row = kFieldCountBytes + kLengthWordBytes * field_count_;
   std::size_t row_start = from;

@@ -71,7 +71,7 @@ class Decoder {
   [[nodiscard]] DecodeStep decode_stream(ByteView input, std::uint32_t base_offset, RowIndex& out);
   [[nodiscard]] DecodeStep decode_header(ByteView input);
   [[nodiscard]] std::size_t take_rows(ByteView input, std::size_t from, std::uint32_t base_offset,
-                                      Sink& sink) const;
+                                      RowIndex& out) const;
   [[nodiscard]] DecodeStep judge_rest(ByteView input, std::size_t row_start);
   [[nodiscard]] DecodeStep judge_partial_row(ByteView input, std::size_t row_start) const;
 

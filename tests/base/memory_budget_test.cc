@@ -137,6 +137,17 @@ TEST(MemoryBudget, StarvedMaySendWhatIsHeldAndNeedsNoOtherThread) {
   EXPECT_EQ(next.bytes(), 50U);
 }
 
+TEST(MemoryBudget, StarvedIsCalledAgainThoughNothingCameBack) {
+  MemoryBudget budget(100);
+  Lease partial = budget.acquire(80, kNothing);
+  int starved = 0;
+  const Lease next = budget.acquire(50, [&] {
+    if (++starved == 3) partial.release();
+  });
+  EXPECT_EQ(starved, 3);
+  EXPECT_EQ(next.bytes(), 50U);
+}
+
 TEST(MemoryBudget, AnOversizedRequestWaitsUntilItIsAlone) {
   MemoryBudget budget(100);
   Lease a = budget.acquire(10, kNothing);

@@ -65,15 +65,15 @@ UnprivilegedUser find_unprivileged_user() {
 /// Runs between fork and exec: only calls that are safe there.
 [[noreturn]] void become(char* const* argv, char* const* environment, const SpawnOptions& options,
                          const UnprivilegedUser& user, pid_t parent) {
-  constexpr int cannot_run = 127;
+  constexpr int kCannotRun = 127;
   setpgid(0, 0);
   if (user.must_switch && options.unprivileged &&
       (setgroups(0, nullptr) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)) {
-    _exit(cannot_run);
+    _exit(kCannotRun);
   }
   // After setuid, which clears it; and the parent may have died before.
   prctl(PR_SET_PDEATHSIG, options.death_signal);
-  if (getppid() != parent) _exit(cannot_run);
+  if (getppid() != parent) _exit(kCannotRun);
 
   const int null = open("/dev/null", O_RDWR);
   dup2(options.stdin_fd >= 0 ? options.stdin_fd : null, STDIN_FILENO);
@@ -86,7 +86,7 @@ UnprivilegedUser find_unprivileged_user() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int sig : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE}) signal(sig, SIG_DFL);
   execvpe(argv[0], argv, environment);
-  _exit(cannot_run);
+  _exit(kCannotRun);
 }
 
 double seconds_of(const timeval& time) {
@@ -156,9 +156,9 @@ std::optional<ExitStatus> ChildProcess::wait(std::chrono::milliseconds timeout) 
 }
 
 std::string temp_directory() {
-  constexpr std::size_t longest = 40;  // A socket's name ends at 107 bytes.
+  constexpr std::size_t kLongest = 40;  // A socket's name ends at 107 bytes.
   const char* directory = std::getenv("TMPDIR");
-  if (directory == nullptr || *directory != '/' || std::string(directory).size() > longest) {
+  if (directory == nullptr || *directory != '/' || std::string(directory).size() > kLongest) {
     return "/tmp";
   }
   return directory;

@@ -56,11 +56,11 @@ fs::path kept_folder(const fs::path& base) {
 
 /// Memory is several times faster than a disk for the thousand files of a fresh server.
 fs::path fastest_directory() {
-  constexpr std::uintmax_t room_bytes = std::uintmax_t{4} << 30;
+  constexpr std::uintmax_t kRoomBytes = std::uintmax_t{4} << 30;
   std::error_code error;
   const fs::path memory = "/dev/shm";
   const bool usable = std::getenv("TMPDIR") == nullptr && access(memory.c_str(), W_OK) == 0 &&
-                      fs::space(memory, error).available >= room_bytes && !error;
+                      fs::space(memory, error).available >= kRoomBytes && !error;
   return usable ? memory : fs::path(temp_directory());
 }
 

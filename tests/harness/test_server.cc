@@ -20,8 +20,8 @@ namespace pgfanout::harness {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto start_limit = std::chrono::seconds(60);
-constexpr auto stop_limit = std::chrono::seconds(30);
+constexpr auto kStartLimit = std::chrono::seconds(60);
+constexpr auto kStopLimit = std::chrono::seconds(30);
 
 /// Settings that make a server quick and its log useful; a test's own come after and win.
 std::vector<std::string> base_settings(bool durable) {
@@ -170,7 +170,7 @@ void TestServer::launch() {
 /// False if it ended instead. The state is where pg_ctl looks for it: the eighth line of
 /// postmaster.pid, whose first line tells this server from a predecessor.
 bool TestServer::wait_until_ready() {
-  const auto deadline = Clock::now() + start_limit;
+  const auto deadline = Clock::now() + kStartLimit;
   while (running() && Clock::now() < deadline) {
     std::istringstream file(read_file(data_directory() + "/postmaster.pid"));
     std::vector<std::string> lines;
@@ -186,7 +186,7 @@ bool TestServer::wait_until_ready() {
 
 void TestServer::start() {
   if (postmaster_ && running()) throw std::logic_error("the server runs already");
-  const auto deadline = Clock::now() + start_limit;
+  const auto deadline = Clock::now() + kStartLimit;
   for (;;) {
     const std::size_t before = log().size();
     launch();
@@ -203,9 +203,9 @@ void TestServer::start() {
 void TestServer::stop_with(int signal) {
   if (!postmaster_) return;
   postmaster_->send_signal(signal);
-  if (!postmaster_->wait(stop_limit)) {
+  if (!postmaster_->wait(kStopLimit)) {
     postmaster_->kill_group();
-    postmaster_->wait(stop_limit);
+    postmaster_->wait(kStopLimit);
   }
 }
 
@@ -224,7 +224,7 @@ void TestServer::restart(const std::vector<std::string>& settings) {
 
 void TestServer::kill_postmaster(int signal) {
   postmaster_->send_signal(signal);
-  if (signal == SIGKILL) postmaster_->wait(stop_limit);
+  if (signal == SIGKILL) postmaster_->wait(kStopLimit);
 }
 
 pid_t TestServer::postmaster_pid() const {

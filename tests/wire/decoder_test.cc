@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstdint>
 #include <numeric>
@@ -217,6 +218,7 @@ TEST(DecoderRefuses, ARowAboveOneGibibyte) {
   };
   const std::uint32_t largest = (1U << 30) - 2 - 3 * 4;
   expect_malformed(row_of(largest + 1), 3, 21, "a row exceeds 1 GiB");
+  expect_malformed(row_of(0x3fffffff), 3, 21, "a row exceeds 1 GiB");
   Decoder decoder(3, {});
   RowIndex index;
   EXPECT_EQ(decoder.decode(row_of(largest), 0, index).at_least, std::size_t{1} << 30);
@@ -271,6 +273,71 @@ TEST(DecoderRefuses, AndLeavesTheWholeRowsBeforeTheError) {
   EXPECT_EQ(decoded.consumed, 33U);
   EXPECT_EQ(decoded.index.rows.size(), 2U);
   EXPECT_EQ(decoded.index.fields.size(), 2U);
+}
+
+/// Zeros that take no memory until they are written: for streams of gigabytes, of which the decoder
+/// reads only the length words.
+class SparseBytes {
+ public:
+  explicit SparseBytes(std::size_t size) : size_(size) {
+    void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at != MAP_FAILED) data_ = static_cast<std::uint8_t*>(at);
+  }
+  ~SparseBytes() {
+    if (data_ != nullptr) munmap(data_, size_);
+  }
+  SparseBytes(const SparseBytes&) = delete;
+  SparseBytes& operator=(const SparseBytes&) = delete;
+
+  [[nodiscard]] std::uint8_t* data() { return data_; }
+  [[nodiscard]] ByteView view() const { return {data_, size_}; }
+
+ private:
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_;
+};
+
+TEST(DecoderLarge, ARowAboveOneGibibyteThatIsThere) {
+  constexpr std::uint32_t kHalf = 1U << 29;
+  SparseBytes bytes(std::size_t{1200} << 20);
+  ASSERT_NE(bytes.data(), nullptr);
+  store_be16(bytes.data(), 2);
+  store_be32(bytes.data() + 2, kHalf);
+  store_be32(bytes.data() + 6 + kHalf, kHalf - 10);
+  Decoder decoder(2, {1});
+  decoder.start_at_row();
+  RowIndex index;
+  DecodeStep step = decoder.decode(bytes.view().first(std::size_t{1} << 30), 0, index);
+  EXPECT_EQ(step.consumed, std::size_t{1} << 30);
+  EXPECT_THAT(index.fields, testing::ElementsAre(FieldRef{10 + kHalf, kHalf - 10}));
+
+  store_be32(bytes.data() + 6 + kHalf, kHalf - 9);
+  step = decoder.decode(bytes.view(), 0, index);
+  EXPECT_EQ(step.status, DecodeStatus::malformed);
+  EXPECT_EQ(step.position, 6 + kHalf);
+  EXPECT_STREQ(step.reason, "a row exceeds 1 GiB");
+  EXPECT_EQ(index.rows.size(), 1U);
+}
+
+TEST(DecoderLarge, OffsetsUpToFourGibibytes) {
+  constexpr std::uint32_t kRow = 900U << 20;
+  constexpr std::size_t kRows = 4;
+  SparseBytes bytes(kRows * kRow);
+  ASSERT_NE(bytes.data(), nullptr);
+  for (std::size_t row = 0; row < kRows; ++row) {
+    store_be16(bytes.data() + row * kRow, 1);
+    store_be32(bytes.data() + row * kRow + 2, kRow - 6);
+  }
+  Decoder decoder(1, {0});
+  decoder.start_at_row();
+  RowIndex index;
+  const DecodeStep step = decoder.decode(bytes.view(), 1000, index);
+  EXPECT_EQ(step.status, DecodeStatus::need_more);
+  EXPECT_EQ(step.consumed, kRows * kRow);
+  ASSERT_EQ(index.rows.size(), kRows);
+  EXPECT_EQ(index.rows[3], (RowRef{1000 + 3 * kRow, kRow}));
+  EXPECT_EQ(index.fields[3], (FieldRef{1006 + 3 * kRow, kRow - 6}));
 }
 
 TEST(DecoderTwin, RandomStreamsInRandomPieces) {

@@ -1,0 +1,178 @@
+#include "copier/cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "copier/cli/commands.h"
+#include "copier/cli/help.h"
+#include "copier/cli/nearest.h"
+#include "copier/report/text.h"
+
+namespace pgfanout {
+namespace {
+
+using Words = std::span<const std::string>;
+
+std::vector<OptionSpec> options_of(const CommandSpec& command) {
+  std::vector<OptionSpec> all(command.own_options.begin(), command.own_options.end());
+  all.insert(all.end(), job_options().begin(), job_options().end());
+  return all;
+}
+
+const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
+  const auto found = std::find_if(options.begin(), options.end(),
+                                  [&](const OptionSpec& each) { return each.name == name; });
+  return found == options.end() ? nullptr : &*found;
+}
+
+/// "--source=" would take the next word as its value: two words say that the value is empty. An
+/// option that is followed by another one lacks its value ("--value=--x" gives one with dashes).
+Result<std::vector<std::string>> tidy_words(std::span<const OptionSpec> options, Words words) {
+  std::vector<std::string> tidy;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const bool ends_in_equals = word.ends_with('=');
+    const std::string name = ends_in_equals ? word.substr(0, word.size() - 1) : word;
+    const OptionSpec* option = find_option(options, name);
+    tidy.push_back(option != nullptr ? name : word);
+    if (option == nullptr || option->value.empty()) continue;
+    if (ends_in_equals) {
+      tidy.emplace_back();
+    } else if (i + 1 == words.size() || words[i + 1].starts_with("--")) {
+      return refused("usage", fmt::format("{} needs a value: {}", name, option->value));
+    } else {
+      tidy.push_back(words[++i]);
+    }
+  }
+  return tidy;
+}
+
+/// Only the name is quoted, never a value: it may be a secret ("-pSECRET", "--password=SECRET").
+Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> options,
+                     const std::string& word) {
+  const std::string name = word.substr(0, word.starts_with("--") ? word.find('=') : 2);
+  const std::string what = fmt::format("{} has no option {}", command.name, printable(name));
+  if (name == "--password" || name == "-W" || name == "-p") {
+    return refused("usage", what + ": passwords are not given on the command line",
+                   "put it into a file named by PGPASSFILE (or ~/.pgpass), or use a service file");
+  }
+  const auto later = later_options();
+  if (std::find(later.begin(), later.end(), name) != later.end()) {
+    return refused("usage", what + " in this version");
+  }
+  std::vector<std::string_view> names = {"--help"};
+  for (const OptionSpec& option : options) names.push_back(option.name);
+  const std::string_view nearest = nearest_name(name, names);
+  return refused("usage", what,
+                 nearest.empty() ? fmt::format("'pgfanout {} --help' lists all", command.name)
+                                 : fmt::format("did you mean {}?", nearest));
+}
+
+/// A word that belongs to no option. It is not quoted: it may be a connection string.
+Error stray_word(const CommandSpec& command, const std::string& word) {
+  if (word.ends_with(".toml")) {
+    return refused("usage", fmt::format("{} takes no job file in this version", command.name),
+                   "give the same settings as options on the command line");
+  }
+  return refused("usage",
+                 fmt::format("a word on the command line belongs to no option of {}", command.name),
+                 "values that contain blanks need quotes: --source 'host=db1 dbname=app'");
+}
+
+Result<void> check_leftovers(const CommandSpec& command, std::span<const OptionSpec> options,
+                             const std::vector<std::string>& leftovers) {
+  for (const std::string& word : leftovers) {
+    if (word == "--") continue;
+    if (word.size() > 1 && word.front() == '-') return unknown_option(command, options, word);
+    return stray_word(command, word);
+  }
+  return {};
+}
+
+Result<void> apply(const OptionSpec& spec, const std::vector<std::string>& values,
+                   Invocation& invocation) {
+  if (values.size() > 1 && !spec.is_repeatable && !spec.value.empty()) {
+    return refused("usage", fmt::format("{} is given twice", spec.name));
+  }
+  for (const std::string& value : values) {
+    auto applied = spec.apply(value, invocation);
+    if (applied) continue;
+    Error error = std::move(applied).error();
+    if (!error.message.starts_with("--")) {
+      error.message = fmt::format("{} {}", spec.name, error.message);
+    }
+    return error;
+  }
+  return {};
+}
+
+CLI::Option* declare(CLI::App& app, const OptionSpec& spec, std::string& unused) {
+  const std::string name(spec.name);
+  if (spec.value.empty()) return app.add_flag(name)->disable_flag_override();
+  return app.add_option(name, unused)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& command,
+                                                            Words words) {
+  const std::vector<OptionSpec> options = options_of(command);
+  CLI::App app;
+  app.allow_extras();
+  app.set_help_flag();
+  const CLI::Option* help = app.add_flag("-h,--help");
+  std::vector<CLI::Option*> declared;
+  std::string unused;
+  for (const OptionSpec& spec : options) declared.push_back(declare(app, spec, unused));
+  PGFANOUT_TRY_ASSIGN(std::vector<std::string> tidy, tidy_words(options, words));
+  std::reverse(tidy.begin(), tidy.end());  // As CLI11 wants it.
+  try {
+    app.parse(std::move(tidy));
+  } catch (const CLI::ParseError& error) {
+    return refused("usage", printable(error.what()));
+  }
+  if (help->count() > 0)
+    return std::variant<Invocation, Information>(Information{command_help(command)});
+  PGFANOUT_TRY(check_leftovers(command, options, app.remaining()));
+  Invocation invocation;
+  invocation.command = command.name;
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    PGFANOUT_TRY(apply(options[i], declared[i]->results(), invocation));
+  }
+  PGFANOUT_TRY(command.check(invocation));
+  return std::variant<Invocation, Information>(std::move(invocation));
+}
+
+}  // namespace
+
+Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
+  using Parsed = std::variant<Invocation, Information>;
+  if (words.empty()) {
+    return refused("usage", "name a command: pgfanout copy, or pgfanout key",
+                   "'pgfanout --help' explains them");
+  }
+  const std::string& first = words.front();
+  if (first == "--help" || first == "-h" || first == "help") {
+    return Parsed(Information{general_help()});
+  }
+  if (first == "--version" || first == "-V") return Parsed(Information{version_text()});
+  const CommandSpec* command = find_command(first);
+  if (command != nullptr) return parse_command(*command, words.subspan(1));
+  if (first.starts_with('-')) {
+    return refused("usage", "the command comes first, its options behind it",
+                   "pgfanout copy --table public.chunks");
+  }
+  return unknown_command(first);
+}
+
+bool wants_json(Words words) {
+  return std::find(words.begin(), words.end(), "--json") != words.end();
+}
+
+std::string command_of(Words words) {
+  return words.empty() || find_command(words.front()) == nullptr ? std::string() : words.front();
+}
+
+}  // namespace pgfanout

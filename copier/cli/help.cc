@@ -1,0 +1,94 @@
+#include "copier/cli/help.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/pg/version.h"
+#include "copier/report/tool_version.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr std::size_t page_width = 100;
+constexpr std::size_t help_column = 28;
+
+/// `text` wrapped into a column that starts at help_column; the first line starts behind `head`.
+std::string beside(std::string head, std::string_view text) {
+  std::string line = std::move(head);
+  std::string page;
+  if (line.size() + 2 > help_column) {
+    page = line + "\n";
+    line.clear();
+  }
+  line.resize(help_column, ' ');
+  bool is_first_word = true;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (!is_first_word && line.size() + 1 + word.size() > page_width) {
+      page += line + "\n";
+      line.assign(help_column, ' ');
+      is_first_word = true;
+    }
+    if (!is_first_word) line += ' ';
+    line += word;
+    is_first_word = false;
+  }
+  return page + line + "\n";
+}
+
+std::string options_help(OptionTable options) {
+  std::string page;
+  std::string_view group;
+  for (const OptionSpec& option : options) {
+    if (option.group != group) page += fmt::format("\n{}:\n", group = option.group);
+    page += beside(fmt::format("  {} {}", option.name, option.value), option.help);
+  }
+  return page;
+}
+
+}  // namespace
+
+std::string general_help() {
+  std::string page =
+      "pgfanout moves a PostgreSQL table into a new partition layout and proves that nothing was "
+      "lost.\n\nUsage: pgfanout COMMAND [options]\n\nCommands:\n";
+  for (const CommandSpec& command : commands()) {
+    page += beside(fmt::format("  {}", command.name), command.summary);
+  }
+  page += R"(
+  pgfanout COMMAND --help     examples and all options of a command
+  pgfanout --version          version, compiler, libpq
+
+First steps:
+    pgfanout key  --source 'service=prod' --table public.chunks --check 10000
+    pgfanout copy --source 'service=prod' --table public.chunks --dry-run
+    pgfanout copy --source 'service=prod' --table public.chunks
+
+Passwords belong into a file named by PGPASSFILE (or ~/.pgpass) or into a service file; a
+connection string that carries one is refused.
+
+Exit codes:
+  0  done, and proven: every check passed
+  1  it ran to its end and found differences
+  2  could not start or must not go on; the same command would end the same way
+  3  stopped part-way; nothing is damaged
+  4  could not prove it: a check did not run to its end
+)";
+  return page;
+}
+
+std::string command_help(const CommandSpec& command) {
+  return fmt::format("pgfanout {}: {}\n\n{}\nUsage: pgfanout {} [options]\n\nExamples:\n{}{}{}\n",
+                     command.name, command.summary, command.description, command.name,
+                     command.examples, options_help(command.own_options),
+                     options_help(job_options()));
+}
+
+std::string version_text() {
+  return fmt::format("pgfanout {}\ncompiler: {}\nlibpq: {}\n", tool_version(), compiler(),
+                     libpq_version());
+}
+
+}  // namespace pgfanout

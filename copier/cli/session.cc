@@ -1,0 +1,160 @@
+#include "copier/cli/session.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <exception>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "copier/cli/arguments.h"
+#include "copier/cli/key_output.h"
+#include "copier/report/issue_text.h"
+#include "copier/report/json_report.h"
+#include "copier/report/progress.h"
+#include "copier/report/summary.h"
+#include "copier/report/terminal.h"
+#include "copier/report/text.h"
+
+namespace pgfanout {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds patience_for_messages{10'000};
+constexpr milliseconds patience_when_cancelled{3'000};
+constexpr milliseconds look_for_cancellation_every{200};
+
+/// What a command leaves to be told.
+struct Outcome {
+  JobResult result;
+  KeyReport key;
+};
+
+class Teller {
+ public:
+  Teller(const OutputStreams& streams, const Cancellation& cancellation)
+      : streams_(streams), cancellation_(cancellation) {}
+
+  void message(std::string_view text) const {
+    write_patiently(streams_.message_fd, text, patience_for_messages);
+  }
+
+  /// Waits for the reader as long as nobody interrupts: the job is over, and a pager may be slow.
+  void result(std::string_view text) const {
+    while (!text.empty()) {
+      const bool is_cancelled = cancellation_.is_set();
+      const WriteOutcome outcome =
+          write_patiently(streams_.result_fd, text,
+                          is_cancelled ? patience_when_cancelled : look_for_cancellation_every);
+      text.remove_prefix(outcome.bytes);
+      if (outcome.is_broken || (is_cancelled && outcome.bytes == 0)) {
+        message("error: standard output was not written to its end\n");
+        return;
+      }
+    }
+  }
+
+ private:
+  const OutputStreams& streams_;
+  const Cancellation& cancellation_;
+};
+
+Error internal_error(std::string_view what) {
+  return interrupted("internal", fmt::format("pgfanout failed within itself: {}", what),
+                     "please report this, with the command line");
+}
+
+Outcome run_command(const Invocation& call, const CommandFunctions& functions,
+                    const OutputStreams& streams, const Cancellation& cancellation) {
+  Outcome outcome;
+  try {
+    if (call.command == "key") {
+      outcome.result = functions.key(call.job, call.key, outcome.key, cancellation);
+    } else {
+      ProgressOptions options;
+      options.fd = streams.message_fd;
+      options.mode = call.progress;
+      Progress progress(options, cancellation);
+      outcome.result = functions.copy(call.job, progress, cancellation);
+    }
+  } catch (const std::exception& failure) {
+    outcome.result.error = internal_error(failure.what());
+  }
+  outcome.result.command = call.command;
+  return outcome;
+}
+
+std::string statements_text(const JobResult& result) {
+  std::string text;
+  for (const std::string& statement : result.statements) {
+    const bool needs_end = !statement.ends_with(';') && !statement.starts_with("--");
+    text += statement + (needs_end ? ";\n" : "\n");
+  }
+  return text;
+}
+
+void tell_key(const Invocation& call, const Outcome& outcome, const Teller& teller) {
+  const JobResult& result = outcome.result;
+  if (call.json) {
+    teller.result(key_json(result, outcome.key, resources_used()));
+  } else {
+    teller.result(key_text(call.key, outcome.key));
+  }
+  teller.message((result.error ? error_text(*result.error) : "") + issues_text(result) +
+                 fence_line(result));
+}
+
+void tell_copy(const Invocation& call, const Outcome& outcome, const Teller& teller) {
+  const JobResult& result = outcome.result;
+  const Resources used = resources_used();
+  const std::string summary = copy_summary(result, used) + fence_line(result);
+  if (call.json) {
+    teller.result(json_report(result, used));
+    teller.message(summary);
+  } else if (!result.statements.empty() || exit_code_of(result) != 0) {
+    teller.result(statements_text(result));
+    teller.message(summary);
+  } else {
+    teller.result(summary);
+  }
+}
+
+int tell_refusal(std::span<const std::string> words, Error error, const Teller& teller) {
+  JobResult result;
+  result.command = command_of(words);
+  result.error = std::move(error);
+  if (wants_json(words)) teller.result(json_report(result, resources_used()));
+  teller.message(error_text(*result.error));
+  return exit_code_of(result);
+}
+
+int run(std::span<const std::string> words, const CommandFunctions& functions,
+        const OutputStreams& streams, const Cancellation& cancellation) {
+  const Teller teller(streams, cancellation);
+  auto parsed = parse_arguments(words);
+  if (!parsed) return tell_refusal(words, std::move(parsed).error(), teller);
+  if (const auto* information = std::get_if<Information>(&*parsed)) {
+    teller.result(information->text);
+    return 0;
+  }
+  const auto& call = std::get<Invocation>(*parsed);
+  const Outcome outcome = run_command(call, functions, streams, cancellation);
+  (call.command == "key" ? tell_key : tell_copy)(call, outcome, teller);
+  return exit_code_of(outcome.result);
+}
+
+}  // namespace
+
+int run_session(std::span<const std::string> words, const CommandFunctions& functions,
+                const OutputStreams& streams, const Cancellation& cancellation) {
+  try {
+    return run(words, functions, streams, cancellation);
+  } catch (const std::exception& failure) {
+    Teller(streams, cancellation).message(error_text(internal_error(failure.what())));
+    return 3;
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,37 @@
+// One run of the program: parse, run the command, tell what came of it. Everything that main() does
+// but for signals, so that it can be tested with commands that need no server.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+
+#include "copier/lifecycle/key_command.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
+
+namespace pgfanout {
+
+/// The commands themselves.
+struct CommandFunctions {
+  std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)> copy;
+  std::function<JobResult(const JobDescription&, const KeyQuestion&, KeyReport&,
+                          const Cancellation&)>
+      key;
+};
+
+/// Where output goes. `result_fd` takes what scripts read: the JSON document, the SQL of a dry run,
+/// the answers of key, and the summary of a job that ended with exit code 0. `message_fd` takes all
+/// else. Neither is closed.
+struct OutputStreams {
+  int result_fd = 1;
+  int message_fd = 2;
+};
+
+/// Returns the exit code. `words` are the arguments behind the program's name. Never throws.
+int run_session(std::span<const std::string> words, const CommandFunctions& functions,
+                const OutputStreams& streams, const Cancellation& cancellation);
+
+}  // namespace pgfanout

@@ -1,0 +1,145 @@
+#include "copier/cli/values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "copier/report/text.h"
+
+namespace pgfanout {
+namespace {
+
+struct Unit {
+  std::string_view name;  // In lower case.
+  double factor;
+};
+
+constexpr double kilo = 1024.0;
+constexpr std::array size_units = {
+    Unit{"", 1},
+    Unit{"b", 1},
+    Unit{"kb", kilo},
+    Unit{"kib", kilo},
+    Unit{"mb", kilo* kilo},
+    Unit{"mib", kilo* kilo},
+    Unit{"gb", kilo* kilo* kilo},
+    Unit{"gib", kilo* kilo* kilo},
+    Unit{"tb", kilo* kilo* kilo* kilo},
+    Unit{"tib", kilo* kilo* kilo* kilo},
+};
+constexpr std::array duration_units = {  // In milliseconds.
+    Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000}, Unit{"h", 3'600'000}};
+constexpr double most_bytes = kilo * kilo * kilo * kilo * kilo;
+constexpr double day_milliseconds = 86'400'000;
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+/// A number without sign or exponent, and what follows it behind blanks.
+std::optional<std::pair<double, std::string>> split_unit(std::string_view text) {
+  if (text.empty() || std::isdigit(static_cast<unsigned char>(text.front())) == 0) return {};
+  double number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc{} || !std::isfinite(number)) return {};
+  std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+  return std::pair{number, lower(unit)};
+}
+
+template <std::size_t n>
+std::optional<double> scaled(const std::pair<double, std::string>& value,
+                             const std::array<Unit, n>& units) {
+  const auto unit = std::find_if(units.begin(), units.end(),
+                                 [&](const Unit& each) { return each.name == value.second; });
+  if (unit == units.end()) return {};
+  return value.first * unit->factor;
+}
+
+}  // namespace
+
+Error bad_value(std::string_view expected, std::string_view given) {
+  return refused("usage", fmt::format("must be {}, not '{}'", expected, printable(given)));
+}
+
+Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end || number < least || number > most) {
+    return bad_value(fmt::format("a whole number from {} to {}", least, most), text);
+  }
+  return number;
+}
+
+Result<std::optional<std::uint32_t>> parse_connections(std::string_view text) {
+  if (text == "auto") return std::optional<std::uint32_t>{};
+  const auto number = parse_number(text, 1, 1000);
+  if (!number) return bad_value("auto or a whole number from 1 to 1000", text);
+  return std::optional{static_cast<std::uint32_t>(*number)};
+}
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  const auto value = split_unit(text);
+  const auto bytes = value ? scaled(*value, size_units) : std::nullopt;
+  if (!bytes || *bytes > most_bytes) return bad_value("a size such as 256MB or 1.5GB", text);
+  return static_cast<std::uint64_t>(*bytes);
+}
+
+Result<std::chrono::milliseconds> parse_duration(std::string_view text,
+                                                 std::chrono::milliseconds bare_unit,
+                                                 std::chrono::milliseconds least) {
+  const auto value = split_unit(text);
+  std::optional<double> milliseconds;
+  if (value && value->second.empty()) {
+    milliseconds = value->first * static_cast<double>(bare_unit.count());
+  } else if (value) {
+    milliseconds = scaled(*value, duration_units);
+  }
+  if (!milliseconds || *milliseconds < static_cast<double>(least.count()) ||
+      *milliseconds > day_milliseconds) {
+    return bad_value(
+        fmt::format("a time from {}ms to 24h, such as 500ms, 5s or 2min; a bare number "
+                    "counts {}",
+                    least.count(), bare_unit.count() == 1 ? "milliseconds" : "seconds"),
+        text);
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(*milliseconds));
+}
+
+Result<RejectLimit> parse_reject_limit(std::string_view text) {
+  RejectLimit limit;
+  if (text.ends_with('%')) {
+    const auto value = split_unit(text);
+    if (value && value->second == "%" && value->first <= 100) {
+      limit.percent = value->first;
+      return limit;
+    }
+  } else if (const auto rows = parse_number(text, 0, UINT64_MAX)) {
+    limit.rows = *rows;
+    return limit;
+  }
+  return bad_value("a number of rows or a share such as 0.1%", text);
+}
+
+Result<ColumnMapping> parse_mapping(std::string_view text) {
+  bool is_quoted = false;
+  std::size_t at = 0;
+  while (at < text.size() && (is_quoted || text[at] != '=')) {
+    if (text[at] == '"') is_quoted = !is_quoted;
+    ++at;
+  }
+  if (at == 0 || at + 1 >= text.size()) return bad_value("COLUMN=EXPRESSION", text);
+  return ColumnMapping{std::string(text.substr(0, at)), std::string(text.substr(at + 1))};
+}
+
+}  // namespace pgfanout

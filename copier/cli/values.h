@@ -1,0 +1,40 @@
+// The values that options take, from text: pure functions. A refusal says what the value may be and
+// quotes what was given; callers put the option's name in front.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pgfanout/job.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// The refusal of a value: "must be <expected>, not '<given>'", code "usage".
+[[nodiscard]] Error bad_value(std::string_view expected, std::string_view given);
+
+/// A decimal number without sign from `least` to `most`.
+Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most);
+
+/// "auto" (no value) or a number of connections from 1 to 1000.
+Result<std::optional<std::uint32_t>> parse_connections(std::string_view text);
+
+/// Bytes, or a number with a unit. As in postgresql.conf kB, MB, GB and TB are powers of 1024; KiB,
+/// MiB, GiB and TiB are the same. Upper or lower case; "1.5GB" and "64 MB" are fine.
+Result<std::uint64_t> parse_size(std::string_view text);
+
+/// "500ms", "5s", "2min", "1h". A bare number counts `bare_unit`. At least `least`, at most a day.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text,
+                                                 std::chrono::milliseconds bare_unit,
+                                                 std::chrono::milliseconds least);
+
+/// "12" rows or "0.5%" of all rows.
+Result<RejectLimit> parse_reject_limit(std::string_view text);
+
+/// "column=expression"; the first '=' outside double quotes divides. Both parts stay as written.
+Result<ColumnMapping> parse_mapping(std::string_view text);
+
+}  // namespace pgfanout

@@ -1,0 +1,16 @@
+// The copy command: lock, snapshot, plan, prove the key, prepare the target, copy, read back,
+// reconcile, attach.
+#pragma once
+
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
+
+namespace pgfanout {
+
+/// Stages as the observer sees them, in order: preflight, prepare, copy, read-back, attach.
+/// Returns within about a second after `cancellation` is set. Never throws; the result says all.
+JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation);
+
+}  // namespace pgfanout

@@ -1,0 +1,249 @@
+#include "copier/plan/copy_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "copier/plan/column_plan.h"
+#include "copier/plan/connection_budget.h"
+#include "copier/plan/key_plan.h"
+#include "copier/plan/mapping.h"
+#include "copier/plan/new_target.h"
+#include "copier/plan/plan_notes.h"
+#include "copier/plan/server_facts.h"
+#include "copier/plan/source_fitness.h"
+#include "copier/plan/stored_key.h"
+#include "copier/plan/stream_plan.h"
+#include "copier/plan/table_lookup.h"
+#include "copier/plan/target_fitness.h"
+#include "copier/plan/target_obstacles.h"
+#include "copier/plan/type_transport.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr int kOldestServer = 140000;
+constexpr std::uint32_t kMaxPartitions = 10000;
+
+/// Makes one plan; a member is set by the step named in its comment.
+class Planner {
+ public:
+  Planner(const JobDescription& job, Connection& source, Connection& target)
+      : job_(job), source_(source), target_(target) {}
+
+  Result<CopyPlan> make() {
+    PGFANOUT_TRY(look_at_servers());
+    PGFANOUT_TRY(look_at_source());
+    PGFANOUT_TRY(find_target());
+    PGFANOUT_TRY(plan_columns());
+    PGFANOUT_TRY(plan_key());
+    PGFANOUT_TRY(plan_target());
+    PGFANOUT_TRY(plan_stream());
+    PGFANOUT_TRY(plan_connections());
+    PGFANOUT_TRY(add_notes(job_, target_, target_facts_, *plan_));
+    return std::move(*plan_);
+  }
+
+ private:
+  Result<void> look_at_servers();
+  Result<void> look_at_source();
+  Result<void> find_target();
+  Result<void> plan_columns();
+  Result<void> plan_key();
+  Result<void> plan_target();
+  Result<void> plan_stream();
+  Result<void> plan_connections();
+
+  const JobDescription& job_;
+  Connection& source_;
+  Connection& target_;
+  ServerFacts source_facts_;                // look_at_servers
+  ServerFacts target_facts_;                // look_at_servers
+  std::optional<CopyPlan> plan_;            // look_at_source
+  std::optional<ExistingTarget> existing_;  // find_target
+  ColumnPlan columns_;                      // plan_columns
+  KeyCarriers carriers_;                    // plan_key
+};
+
+Result<void> check_version(const Connection& connection) {
+  if (connection.server_version() >= kOldestServer) return {};
+  return refused("server-too-old",
+                 fmt::format("{} runs PostgreSQL {}; 14 is the oldest that is supported",
+                             connection.description(), connection.server_version_text()),
+                 "upgrade the server first");
+}
+
+Result<void> Planner::look_at_servers() {
+  PGFANOUT_TRY(check_version(source_));
+  PGFANOUT_TRY(check_version(target_));
+  if (job_.partitions == 0 || job_.partitions > kMaxPartitions) {
+    return refused("bad-partitions", fmt::format("{} partitions are not possible", job_.partitions),
+                   fmt::format("use 1 to {}", kMaxPartitions), "--partitions");
+  }
+  PGFANOUT_TRY_ASSIGN(source_facts_, read_server_facts(source_));
+  PGFANOUT_TRY_ASSIGN(target_facts_, read_server_facts(target_));
+  if (target_facts_.is_in_recovery) {
+    return refused("target-read-only",
+                   fmt::format("the target's server {} is a standby", target_.description()),
+                   "name its primary as the target", target_.description());
+  }
+  if (source_facts_.encoding != target_facts_.encoding) {
+    return refused(
+        "encoding-differs",
+        fmt::format("the source's encoding is {}, the target's {}: the same text has "
+                    "other bytes there, hence other keys",
+                    source_facts_.encoding, target_facts_.encoding),
+        fmt::format("create the target's database with ENCODING '{}'", source_facts_.encoding),
+        target_.description());
+  }
+  return {};
+}
+
+Result<void> Planner::look_at_source() {
+  PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
+  PGFANOUT_TRY(check_source(source_, table, source_facts_));
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
+  PGFANOUT_TRY(check_key_functions(source_, key));
+  plan_.emplace(std::move(key));
+  plan_->source = std::move(table);
+  plan_->same_database = is_same_database(source_facts_, target_facts_);
+  return {};
+}
+
+Result<void> Planner::find_target() {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
+  plan_->target_schema = name.schema;
+  plan_->target_name = name.name;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows quoted,
+      target_.query("SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text, $2::pg_catalog.text)",
+                    {name.schema, name.name}));
+  plan_->target_qualified = quoted.str(0, 0);
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
+  plan_->create_target = found.oid == 0;
+  if (plan_->create_target) return {};
+  if (plan_->same_database && found.oid == plan_->source.oid) {
+    return refused("same-table", "source and target are the same table",
+                   "name another target with --into", plan_->target_qualified);
+  }
+  if (found.kind != 'r' && found.kind != 'p') {
+    return refused(
+        "name-taken",
+        fmt::format("{} exists and is {}", plan_->target_qualified, kind_name(found.kind)),
+        "drop or rename it, or choose another target with --into", plan_->target_qualified);
+  }
+  PGFANOUT_TRY_ASSIGN(existing_, examine_target(job_, plan_->source, target_, found.oid));
+  for (const TargetLeaf& leaf : existing_->leaves) {
+    for (const Leaf& origin : plan_->source.leaves) {
+      if (plan_->same_database && origin.oid == leaf.oid) {
+        return refused("same-table",
+                       fmt::format("{} belongs to both source and target", leaf.qualified),
+                       "name another target with --into", leaf.qualified);
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> Planner::plan_columns() {
+  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
+  if (!existing_) {
+    PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
+    return {};
+  }
+  const Column* key_column =
+      existing_->key_column ? &existing_->table.columns[*existing_->key_column] : nullptr;
+  PGFANOUT_TRY_ASSIGN(
+      columns_, plan_existing_columns(job_, plan_->source, mappings, existing_->table, key_column));
+  return note_slow_defaults(target_, columns_);
+}
+
+Result<void> Planner::plan_key() {
+  PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, plan_->source, plan_->key));
+  plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
+  if (columns_.key_column) plan_->key_column = columns_.key_column->name;
+  if (existing_) {
+    plan_->key_is_generated = existing_->key_is_generated;
+    return check_list_expression(target_, *existing_, plan_->key_sql_on_target);
+  }
+  if (job_.key_mode != KeyMode::none) PGFANOUT_TRY(check_key_functions(target_, plan_->key));
+  const bool lists_by_expression =
+      job_.key_mode == KeyMode::generated || job_.key_mode == KeyMode::expression;
+  if (lists_by_expression && (carriers_.uses_generated || carriers_.uses_stored_key)) {
+    return refused("key-mode",
+                   "a table cannot be partitioned by an expression over a generated column or over "
+                   "the key column itself",
+                   "use --key-mode check, or make the key from other columns", plan_->key.sql());
+  }
+  if (columns_.key_column) {
+    complete_key_column(*columns_.key_column, plan_->key.result_type(),
+                        job_.key_mode == KeyMode::generated ? plan_->key_sql_on_target : "");
+  }
+  plan_->key_is_generated = job_.key_mode == KeyMode::generated;
+  return {};
+}
+
+Result<void> Planner::plan_target() {
+  if (existing_) {
+    plan_->leaves = std::move(existing_->leaves);
+    for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
+  } else {
+    bool inputs_are_not_null = true;
+    for (const std::size_t index : plan_->key.used_columns()) {
+      inputs_are_not_null =
+          inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
+    }
+    PGFANOUT_TRY(plan_new_target(
+        {job_, columns_, inputs_are_not_null, is_same_server(source_facts_, target_facts_)},
+        source_, target_, *plan_));
+    PGFANOUT_TRY_ASSIGN(std::vector<Issue> issues, note_not_carried(source_, plan_->source));
+    for (Issue& issue : issues) plan_->issues.push_back(std::move(issue));
+  }
+  std::vector<ListBound> bounds;
+  for (const TargetLeaf& leaf : plan_->leaves) bounds.push_back(leaf.bound);
+  plan_->leaf_map = LeafMap(bounds);
+  return {};
+}
+
+Result<void> Planner::plan_stream() {
+  fill_stream(columns_, carriers_, *plan_);
+  PGFANOUT_TRY_ASSIGN(plan_->read_layout.oid_patches,
+                      plan_transport(source_, target_, columns_, plan_->same_database));
+  for (Issue& issue : columns_.issues) plan_->issues.push_back(std::move(issue));
+  return {};
+}
+
+Result<void> Planner::plan_connections() {
+  ConnectionWish wish;
+  wish.readers = job_.readers;
+  wish.writers = job_.writers;
+  wish.leaves = static_cast<std::uint32_t>(plan_->leaves.size());
+  wish.cores = std::thread::hardware_concurrency();
+  PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
+                      share_connections(source_facts_, target_facts_, wish));
+  plan_->readers = budget.readers;
+  plan_->writers = budget.writers;
+  return {};
+}
+
+}  // namespace
+
+Result<RelationName> target_name_of(const JobDescription& job, const Table& source) {
+  if (job.into.empty()) return RelationName{source.schema, suffixed_name(source.name, "_new")};
+  PGFANOUT_TRY_ASSIGN(RelationName name, parse_relation_name(job.into));
+  if (name.schema.empty()) name.schema = source.schema;
+  if (name.name.size() > kMaxNameBytes) {
+    return refused("name-too-long",
+                   fmt::format("the target's name has {} bytes; {} are possible", name.name.size(),
+                               kMaxNameBytes),
+                   "choose a shorter one", job.into);
+  }
+  return name;
+}
+
+Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target) {
+  return Planner(job, source, target).make();
+}
+
+}  // namespace pgfanout

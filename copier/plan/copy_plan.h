@@ -1,0 +1,89 @@
+// Everything that a copy needs to know before the first row moves: what is read, what is written,
+// how a row looks, and which leaf takes which key. Plain data, made by make_copy_plan().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "copier/plan/leaf_map.h"
+#include "copier/plan/relation_name.h"
+#include "copier/plan/row_layout.h"
+#include "copier/plan/source_range.h"
+#include "copier/plan/table.h"
+#include "hashing/key_expression.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// A column of the stream, in stream order (copied, compared only, stored key).
+struct StreamColumn {
+  std::string target_column;  ///< Unquoted.
+  /// Select-list expression on a source leaf, in the target's type. Empty: the source does not
+  /// store the key.
+  std::string source_sql;
+  /// The same value read from a target leaf. Empty: the target does not store the key.
+  std::string target_sql;
+  bool is_volatile = false;  ///< Taken once while copying; left out of later comparisons.
+};
+
+/// A leaf of the target: what a lane writes to.
+struct TargetLeaf {
+  std::string schema;
+  std::string name;
+  std::string qualified;  ///< Quoted, for SQL.
+  ListBound bound;
+  std::uint32_t oid = 0;  ///< 0 until it exists.
+};
+
+struct CopyPlan {
+  explicit CopyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
+
+  Table source;
+  std::string target_schema;
+  std::string target_name;
+  std::string target_qualified;
+  bool same_database = false;
+  bool create_target = false;  ///< Leaves are made standalone and attached at the end.
+  std::vector<TargetLeaf> leaves;
+  LeafMap leaf_map;
+
+  KeyExpression key;
+  std::string key_sql_on_target;          ///< Qualified, over the target's column names.
+  std::optional<std::string> key_column;  ///< Target column that stores the key; absent: none.
+  bool key_is_generated = false;          ///< The target's server fills the key column.
+
+  std::vector<StreamColumn> columns;
+  RowLayout read_layout;       ///< Of rows read from the source.
+  RowLayout read_back_layout;  ///< Of rows read back from the target.
+  std::string copy_columns;    ///< "(a, b, partition_key)" of COPY ... FROM STDIN.
+
+  std::vector<std::string> create_statements;  ///< Parent and standalone leaves, in order.
+  /// For each leaf: ALTER TABLE ... ADD CONSTRAINT (bound, key): one scan, run by the leaf's writer
+  /// in the transaction that loaded it.
+  std::vector<std::vector<std::string>> check_statements;
+  /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
+  std::vector<std::vector<std::string>> attach_statements;
+  std::vector<std::string> finish_statements;  ///< After all leaves are attached.
+  std::uint32_t readers = 1;
+  std::uint32_t writers = 1;
+  std::vector<Issue> issues;  ///< Warnings and notes for the person who runs it.
+};
+
+/// The statement that reads one range of the source: SELECT list FROM ONLY leaf WHERE ...
+[[nodiscard]] std::string source_select(const CopyPlan& plan, const SourceRange& range);
+/// The statement that reads one range of a target leaf back.
+[[nodiscard]] std::string target_select(const CopyPlan& plan, const SourceRange& range);
+
+/// The target's name: as the job says, in the source's schema unless it says that too.
+Result<RelationName> target_name_of(const JobDescription& job, const Table& source);
+
+/// Plans the copy. Reads both catalogs, changes nothing. Every refusal names the object and the way
+/// out. The source's leaves' sizes are those of this moment.
+Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target);
+
+}  // namespace pgfanout

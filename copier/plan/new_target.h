@@ -1,0 +1,29 @@
+// A target that is to be created: what its names must not collide with, how its leaves are stored,
+// and the statements that make it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "copier/plan/column_plan.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/plan/server_facts.h"
+#include "pgfanout/job.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct NewTargetRequest {
+  const JobDescription& job;
+  const ColumnPlan& columns;
+  bool key_inputs_are_not_null = true;
+  bool is_same_server = false;
+};
+
+/// Fills the plan's leaves, leaf map and statements. Source, key and target name are in the plan
+/// already. Refusals: "schema-missing", "no-privilege", "name-taken".
+Result<void> plan_new_target(const NewTargetRequest& request, Connection& source,
+                             Connection& target, CopyPlan& plan);
+
+}  // namespace pgfanout

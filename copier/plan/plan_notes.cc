@@ -1,0 +1,134 @@
+#include "copier/plan/plan_notes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgfanout {
+namespace {
+
+constexpr int kFirstWithSchemaPublications = 150000;
+/// A statement that touches all leaves should fit this many times at once.
+constexpr std::int64_t kComfortableStatements = 20;
+
+void note(CopyPlan& plan, Severity severity, std::string code, std::string message,
+          std::string hint = {}) {
+  plan.issues.push_back(
+      {severity, std::move(code), std::move(message), plan.target_qualified, std::move(hint)});
+}
+
+Result<void> note_publications(Connection& target, CopyPlan& plan) {
+  std::string sql =
+      "SELECT pg_catalog.quote_ident(p.pubname) FROM pg_catalog.pg_publication p"
+      " WHERE p.puballtables";
+  if (target.server_version() >= kFirstWithSchemaPublications) {
+    sql +=
+        " OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_namespace s"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = s.pnnspid"
+        " WHERE s.pnpubid = p.oid AND n.nspname = $1)";
+  } else {
+    sql += " AND $1::pg_catalog.text IS NOT NULL";
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(sql + " ORDER BY 1", {plan.target_schema}));
+  for (int row = 0; row < rows.size(); ++row) {
+    note(plan, Severity::warning, "published",
+         fmt::format("publication {} publishes the new leaves at once: a subscriber without them "
+                     "stops at the first row",
+                     rows.text(row, 0)),
+         "create the same tables at the subscribers first, or publish tables by name");
+  }
+  return {};
+}
+
+Result<void> note_locks(Connection& target, const ServerFacts& facts, CopyPlan& plan) {
+  // Each leaf and each of its indexes; a new target's leaves will get the source's.
+  PGFANOUT_TRY_ASSIGN(
+      const Rows indexes,
+      target.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i"
+                   " WHERE i.indrelid = pg_catalog.to_regclass($1)",
+                   {plan.same_database && plan.create_target ? plan.source.qualified
+                                                             : plan.target_qualified}));
+  const auto leaves = static_cast<std::int64_t>(plan.leaves.size());
+  const std::int64_t locks = (leaves + 1) * (1 + indexes.integer(0, 0));
+  const std::int64_t fitting = facts.lock_slots / std::max<std::int64_t>(locks, 1);
+  if (fitting >= kComfortableStatements) return {};
+  note(plan, Severity::warning, "few-locks",
+       fmt::format("a statement that touches all {} leaves takes about {} locks: with today's "
+                   "max_locks_per_transaction {} of them at once use up the lock table",
+                   leaves, locks, fitting),
+       "raise max_locks_per_transaction, and name the key in queries so that they touch one leaf");
+  return {};
+}
+
+void note_wal(const ServerFacts& facts, CopyPlan& plan) {
+  if (facts.wal_level != "minimal") return;
+  note(plan, Severity::info, "wal-minimal",
+       "wal_level is minimal: rows loaded into a table that the same transaction emptied write no "
+       "WAL, so the load cannot be replayed from an archive",
+       "take a base backup afterwards");
+}
+
+void note_persistence(CopyPlan& plan) {
+  if (plan.create_target && plan.source.persistence == 'u') {
+    note(plan, Severity::info, "made-logged",
+         "the source is an unlogged table; the target is made as an ordinary one");
+  }
+}
+
+void note_key_mode(const JobDescription& job, CopyPlan& plan) {
+  if (!plan.create_target) return;
+  switch (job.key_mode) {
+    case KeyMode::check:
+      note(plan, Severity::info, "key-mode",
+           fmt::format("inserts must supply {}, and a CHECK refuses a wrong one",
+                       display_name(*plan.key_column)));
+      return;
+    case KeyMode::generated:
+      note(plan, Severity::info, "key-mode",
+           "inserts go on unchanged; keys that are unique over all leaves are not possible, and "
+           "only conditions on the whole expression pick one leaf");
+      return;
+    case KeyMode::expression:
+      note(plan, Severity::info, "key-mode",
+           "inserts go on unchanged and no column stores the key; only conditions on the whole "
+           "expression pick one leaf");
+      return;
+    case KeyMode::none:
+      note(plan, Severity::info, "key-mode",
+           fmt::format("inserts must supply {}, and nothing checks that it is right",
+                       display_name(*plan.key_column)));
+      return;
+  }
+}
+
+void note_volatile_columns(CopyPlan& plan) {
+  for (const StreamColumn& column : plan.columns) {
+    if (!column.is_volatile) continue;
+    const auto& keys = plan.source.primary_key;
+    const bool is_identity =
+        std::find(keys.begin(), keys.end(), column.target_column) != keys.end();
+    note(plan, is_identity ? Severity::warning : Severity::info, "volatile-mapping",
+         fmt::format("column {} gets a value that is taken once, while copying: later comparisons "
+                     "leave it out{}",
+                     display_name(column.target_column),
+                     is_identity ? ", and it is part of the rows' identity" : ""),
+         is_identity ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
+                                   column.target_column)
+                     : "");
+  }
+}
+
+}  // namespace
+
+Result<void> add_notes(const JobDescription& job, Connection& target, const ServerFacts& facts,
+                       CopyPlan& plan) {
+  PGFANOUT_TRY(note_publications(target, plan));
+  PGFANOUT_TRY(note_locks(target, facts, plan));
+  note_wal(facts, plan);
+  note_persistence(plan);
+  note_key_mode(job, plan);
+  note_volatile_columns(plan);
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,112 @@
+#include "copier/plan/stream_plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "copier/plan/key_plan.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr std::uint32_t kInt2 = 21;
+constexpr std::uint32_t kInt4 = 23;
+constexpr std::uint32_t kInt8 = 20;
+
+KeyField key_field_of(KeyType type) {
+  switch (type) {
+    case KeyType::int2:
+      return KeyField::int2;
+    case KeyType::int8:
+      return KeyField::int8;
+    default:
+      return KeyField::int4;
+  }
+}
+
+/// Adds the planned columns of one role, and says how many there are.
+std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyPlan& plan) {
+  std::uint16_t count = 0;
+  for (const PlannedColumn& planned : columns.columns) {
+    if (planned.role != role) continue;
+    plan.columns.push_back(
+        {planned.column.name, planned.source_sql, planned.column.quoted, planned.is_volatile});
+    ++count;
+  }
+  return count;
+}
+
+std::string select_list(const CopyPlan& plan, std::string StreamColumn::*side) {
+  std::string list;
+  for (const StreamColumn& column : plan.columns) {
+    if ((column.*side).empty()) continue;
+    list += (list.empty() ? "" : ", ") + column.*side;
+  }
+  return list;
+}
+
+}  // namespace
+
+void fill_stream(const ColumnPlan& columns, const KeyCarriers& carriers, CopyPlan& plan) {
+  RowLayout layout;
+  layout.copied = add_columns(columns, ColumnRole::copied, plan);
+  layout.digested =
+      static_cast<std::uint16_t>(layout.copied + add_columns(columns, ColumnRole::compared, plan));
+  layout.key_fields = carriers.stream_fields;
+  layout.written_key = KeyField::none;
+  if (columns.key_column && !plan.key_is_generated) {
+    layout.written_key = key_field_of(key_type_of_oid(columns.key_column->type_oid));
+  }
+  plan.read_layout = plan.read_back_layout = layout;
+
+  const Column* stored = columns.stored_key ? &plan.source.columns[*columns.stored_key] : nullptr;
+  const auto add_key = [&](RowLayout& side, const Column* column) {
+    side.fields = side.digested;
+    if (column == nullptr) return;
+    side.stored_key = side.fields++;
+    side.stored_key_type = key_type_of_oid(column->type_oid);
+  };
+  add_key(plan.read_layout, stored);
+  add_key(plan.read_back_layout, columns.key_column ? &*columns.key_column : nullptr);
+  if (stored != nullptr || columns.key_column) {
+    plan.columns.push_back({columns.key_column ? columns.key_column->name : stored->name,
+                            stored != nullptr ? stored->quoted : "",
+                            columns.key_column ? columns.key_column->quoted : "", false});
+  }
+
+  std::vector<std::string> written;
+  for (std::size_t at = 0; at < layout.copied; ++at) written.push_back(plan.columns[at].target_sql);
+  if (layout.written_key != KeyField::none) written.push_back(columns.key_column->quoted);
+  plan.copy_columns = fmt::format("({})", fmt::join(written, ", "));
+}
+
+void complete_key_column(Column& column, KeyType type, const std::string& generated_as) {
+  column.type_oid = type == KeyType::int2 ? kInt2 : type == KeyType::int8 ? kInt8 : kInt4;
+  column.base_type_oid = column.type_oid;
+  column.type_sql = key_type_sql(type);
+  column.default_sql = generated_as;
+  column.generated = generated_as.empty() ? '\0' : 's';
+  column.is_not_null = true;
+}
+
+bool is_not_null(const ColumnPlan& columns, std::string_view name) {
+  if (columns.key_column && columns.key_column->name == name) {
+    return columns.key_column->is_not_null;
+  }
+  return std::any_of(columns.columns.begin(), columns.columns.end(), [&](const PlannedColumn& at) {
+    return at.column.name == name && at.column.is_not_null;
+  });
+}
+
+std::string source_select(const CopyPlan& plan, const SourceRange& range) {
+  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, &StreamColumn::source_sql),
+                     plan.source.leaves[range.leaf].qualified, range_condition(range));
+}
+
+std::string target_select(const CopyPlan& plan, const SourceRange& range) {
+  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, &StreamColumn::target_sql),
+                     plan.leaves[range.leaf].qualified, range_condition(range));
+}
+
+}  // namespace pgfanout

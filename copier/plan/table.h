@@ -1,0 +1,87 @@
+// A table as the catalog describes it: plain data, filled by describe_table().
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct Column {
+  std::string name;
+  std::string quoted;       ///< The name for SQL, quoted where needed.
+  std::int16_t number = 0;  ///< pg_attribute.attnum.
+  std::uint32_t type_oid = 0;
+  std::int32_t type_modifier = -1;     ///< pg_attribute.atttypmod.
+  std::uint32_t base_type_oid = 0;     ///< Under a domain; else type_oid.
+  std::string type_sql;                ///< As in DDL: "character varying(20)", "public.mood".
+  char type_type = 'b';                ///< pg_type.typtype: b, c, d, e, r, m, p.
+  std::uint32_t element_type_oid = 0;  ///< Of an array; else 0.
+  char element_type_type = 0;          ///< typtype of the element; 0 if not an array.
+  bool is_not_null = false;
+  std::string default_sql;                   ///< Default or generation expression; empty: none.
+  char identity = 0;                         ///< 'a', 'd', or 0.
+  char generated = 0;                        ///< 's' stored, 'v' virtual, or 0.
+  std::vector<std::int16_t> generated_from;  ///< Numbers of the columns that it is computed from.
+  std::string collation;         ///< Qualified and quoted if not the type's default; else empty.
+  bool is_deterministic = true;  ///< Of its collation.
+  char storage = 'p';
+  char type_storage = 'p';  ///< The type's default.
+  char compression = 0;     ///< 'p', 'l', or 0 for the default.
+  int statistics = -1;      ///< pg_attribute.attstattarget; -1: default.
+};
+
+struct Leaf {
+  std::uint32_t oid = 0;
+  std::string schema;
+  std::string name;
+  std::string qualified;  ///< Quoted, for SQL.
+  char kind = 'r';        ///< pg_class.relkind.
+  std::string access_method;
+  std::string bound;  ///< pg_get_expr(relpartbound, oid); empty for a table without partitions.
+  std::uint32_t parent_oid = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t total_bytes = 0;  ///< Heap and TOAST.
+  bool may_select = false;
+  bool may_insert = false;
+  bool hides_rows = false;  ///< Row-level security of the leaf itself is active for this role.
+};
+
+struct Table {
+  std::uint32_t oid = 0;
+  std::string schema;
+  std::string name;
+  std::string qualified;  ///< Quoted, for SQL.
+  char kind = 'r';        ///< 'r' or 'p' (others are refused by describe_table).
+  char persistence = 'p';
+  std::string owner;
+  std::vector<Column> columns;  ///< Without dropped ones, by attnum.
+  std::vector<Leaf> leaves;     ///< The table itself if it is not partitioned. By qualified name.
+  char strategy = 0;            ///< 'h', 'l', 'r', or 0.
+  std::vector<std::string> partition_columns;  ///< Empty string where it is an expression.
+  std::string partition_key;                   ///< pg_get_partkeydef(); empty if none.
+  std::vector<std::string> primary_key;        ///< Column names; empty: none.
+  std::uint64_t estimated_rows = 0;            ///< From reltuples; 0 when unknown.
+  bool hides_rows = false;  ///< Row-level security is active for this role, here or on a leaf.
+  bool is_owner = false;
+  /// Qualified names of tables that inherit from this one without being partitions: a plain SELECT
+  /// reads their rows too.
+  std::vector<std::string> heirs;
+  /// Qualified names of partitions that are partitioned themselves.
+  std::vector<std::string> subpartitioned;
+
+  [[nodiscard]] const Column* find(std::string_view column) const;
+};
+
+/// The table named as a user would write it to psql: qualified or found by the role's own
+/// search_path, quoted where needed. Refuses what is no table (a view is named as one), with near
+/// names as a hint.
+Result<Table> describe_table(Connection& connection, std::string_view name);
+/// The same by OID.
+Result<Table> describe_table(Connection& connection, std::uint32_t oid);
+
+}  // namespace pgfanout

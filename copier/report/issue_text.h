@@ -1,0 +1,23 @@
+// Issues and errors as text for a person, safe for a terminal. Pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// "warning: <message>", then "  where: ..." and "  hint: ..." where there are any. Without the
+/// last line feed.
+[[nodiscard]] std::string issue_text(const Issue& issue, bool color = false);
+/// "error: <message>", "  where: ...", "  hint: ...".
+[[nodiscard]] std::string error_text(const Error& error);
+/// Issues, worst first, without a repetition of the error itself.
+[[nodiscard]] std::vector<Issue> issues_beside_error(const JobResult& result);
+/// Their text; empty if there are none.
+[[nodiscard]] std::string issues_text(const JobResult& result);
+/// The last line of every command: whether a fence refuses writes to the source.
+[[nodiscard]] std::string fence_line(const JobResult& result);
+
+}  // namespace pgfanout

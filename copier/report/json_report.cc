@@ -1,0 +1,146 @@
+#include "copier/report/json_report.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "copier/report/issue_text.h"
+#include "copier/report/tool_version.h"
+
+namespace pgfanout {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::critical:
+      return "CRITICAL";
+    case Severity::error:
+      return "ERROR";
+    case Severity::warning:
+      return "WARNING";
+    case Severity::info:
+      break;
+  }
+  return "INFO";
+}
+
+/// To the millisecond: more digits say nothing and differ from run to run.
+double rounded(double number) {
+  return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
+}
+
+void add_text(Json& to, const char* name, const std::string& text) {
+  if (!text.empty()) to[name] = text;
+}
+
+/// Rows and digest are known together, once the side was read to its end.
+Json json_of(const TableSummary& side) {
+  Json json = {{"table", side.table}};
+  if (!side.digest.empty()) {
+    json["rows"] = side.rows;
+    json["digest"] = side.digest;
+  }
+  add_text(json, "server_version", side.server_version);
+  return json;
+}
+
+Json json_of(const PartitionSummary& leaf) {
+  Json json = Json::object();
+  if (leaf.key) json["key"] = *leaf.key;
+  json["table"] = leaf.table;
+  json["rows"] = leaf.rows;
+  add_text(json, "digest", leaf.digest);
+  json["bytes"] = leaf.bytes;
+  return json;
+}
+
+Json json_of(const StageSummary& stage) {
+  Json json = {{"name", stage.name}, {"seconds", rounded(stage.seconds)}, {"status", stage.status}};
+  json["client_cpu_seconds"] = rounded(stage.client_cpu_seconds);
+  if (stage.machine_cpu_seconds) json["machine_cpu_seconds"] = rounded(*stage.machine_cpu_seconds);
+  if (stage.machine_idle_seconds) {
+    json["machine_idle_seconds"] = rounded(*stage.machine_idle_seconds);
+  }
+  return json;
+}
+
+Json json_of(const Issue& issue) {
+  Json json = {{"severity", name_of(issue.severity)}, {"code", issue.code}};
+  json["message"] = issue.message;
+  add_text(json, "where", issue.where);
+  add_text(json, "hint", issue.hint);
+  return json;
+}
+
+Json json_of(const Error& error) {
+  const bool is_critical = error.consequence == Consequence::unproven;
+  Json json = json_of(Issue{is_critical ? Severity::critical : Severity::error, error.code,
+                            error.message, error.where, error.hint});
+  add_text(json, "sqlstate", error.sqlstate);
+  return json;
+}
+
+template <class Items>
+Json list_of(const Items& items) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(json_of(item));
+  return list;
+}
+
+Json issues_of(const JobResult& result) {
+  Json list = Json::array();
+  if (result.error) list.push_back(json_of(*result.error));
+  for (const Issue& issue : issues_beside_error(result)) list.push_back(json_of(issue));
+  return list;
+}
+
+/// Fields of commands that move rows.
+void add_copy_fields(Json& to, const JobResult& result) {
+  to["rows"] = {{"read", result.rows_read},
+                {"written", result.rows_written},
+                {"rejected", result.rows_rejected},
+                {"key_mismatches", result.key_mismatches}};
+  to["bytes"] = {{"read", result.bytes_read}, {"written", result.bytes_written}};
+  to["partitions"] = list_of(result.partitions);
+  if (result.skew) to["skew"] = rounded(*result.skew);
+  to["stages"] = list_of(result.stages);
+}
+
+}  // namespace
+
+Json json_document(const JobResult& result, const Resources& used) {
+  Json document = {{"tool", "pgfanout"}, {"version", tool_version()}};
+  add_text(document, "command", result.command);
+  add_text(document, "job", result.job);
+  document["exit_code"] = exit_code_of(result);
+  document["status"] = status_of(result);
+  if (result.source) document["source"] = json_of(*result.source);
+  if (result.target) document["target"] = json_of(*result.target);
+  const bool moves_rows = result.command == "copy";
+  if (moves_rows) {
+    add_copy_fields(document, result);
+  } else if (!result.stages.empty()) {
+    document["stages"] = list_of(result.stages);
+  }
+  document["issues"] = issues_of(result);
+  document["resources"] = {{"peak_rss_bytes", used.peak_rss_bytes},
+                           {"cpu_seconds", rounded(used.cpu_seconds)}};
+  if (moves_rows) {
+    document["resources"]["readers"] = result.readers;
+    document["resources"]["writers"] = result.writers;
+    document["writes_refused"] = result.writes_refused;
+  }
+  if (!result.statements.empty()) document["statements"] = result.statements;
+  return document;
+}
+
+std::string json_text(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string json_report(const JobResult& result, const Resources& used) {
+  return json_text(json_document(result, used));
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,21 @@
+// The one JSON document that a command prints with --json. Names and meaning are those of the
+// command line's contract; what does not apply to a command is left out.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "copier/report/resources.h"
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// The document of any command. An error stands among the issues, first.
+[[nodiscard]] nlohmann::ordered_json json_document(const JobResult& result, const Resources& used);
+/// Indented, with a line feed at the end. Bytes that are no UTF-8 become U+FFFD; never throws for
+/// them.
+[[nodiscard]] std::string json_text(const nlohmann::ordered_json& document);
+/// json_text() of json_document().
+[[nodiscard]] std::string json_report(const JobResult& result, const Resources& used);
+
+}  // namespace pgfanout

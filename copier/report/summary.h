@@ -1,0 +1,15 @@
+// The text at the end of a job that moved rows, for a person: the verdict first, then figures, then
+// issues. A pure function; names from servers are made safe for a terminal.
+#pragma once
+
+#include <string>
+
+#include "copier/report/resources.h"
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// Every line ends in a line feed.
+[[nodiscard]] std::string copy_summary(const JobResult& result, const Resources& used);
+
+}  // namespace pgfanout

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Checks that includes point one way: a file may include its own folder and lower ranks only.
+
+Usage: check_includes.py [ROOT]        check a tree; ROOT is this project by default
+       check_includes.py --self-test   plant violations in a temporary tree and find each
+
+Prints violations as file:line: message. Exits 1 if there is any, or if so few files were found
+that the check would mean nothing.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+
+# Folders by rank. Folders of the same rank do not include each other.
+RANKS = {
+    "include/pgfanout": 0,
+    "copier/base": 1,
+    "hashing": 2,
+    "copier/wire": 2,
+    "copier/pg": 2,
+    "copier/plan": 3,
+    "copier/reconcile": 4,
+    "copier/stage": 5,
+    "copier/pipeline": 6,
+    "copier/lifecycle": 7,
+    "copier/report": 7,
+    "copier/cli": 8,
+    "bench": 9,
+}
+
+# Folders that see less than their rank allows. report observes through an interface.
+ONLY = {"copier/report": {"include/pgfanout", "copier/base"}}
+
+# Libraries and the only folders that may see them. Benchmarks measure against a library's own API.
+LIBRARIES = [
+    (re.compile(r"libpq|pg_config"), "libpq", {"copier/pg"}),
+    (re.compile(r"(one)?tbb(/|\.h)|oneapi/"), "TBB", {"copier/pipeline"}),
+    (re.compile(r"xxh(ash|3|_x86dispatch)?\.h"), "xxHash", {"hashing"}),
+    (re.compile(r"mimalloc"), "mimalloc (only the linker knows it)", set()),
+    (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli"}),
+    (re.compile(r"CLI/"), "CLI11", {"copier/cli"}),
+]
+
+SCANNED = ["include", "hashing", "copier", "bench"]
+FEWEST_FILES = 12
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+ANY_INCLUDE = re.compile(r"^\s*#\s*(include|import|include_next)\b")
+
+
+def folder_of_file(path):
+    """The ranked folder of a file, given relative to the root; None if it has no rank."""
+    folder = path.parent.as_posix()
+    return folder if folder in RANKS else None
+
+
+def folder_of_include(target):
+    """The ranked folder that an include names; None if it names none."""
+    folder = target.rpartition("/")[0]
+    if folder == "pgfanout":
+        return "include/pgfanout"
+    return folder if folder in RANKS and folder != "include/pgfanout" else None
+
+
+def may_see_folder(source, target):
+    if target == source:
+        return True
+    if source in ONLY:
+        return target in ONLY[source]
+    return RANKS[target] < RANKS[source]
+
+
+def complaint_about_project(root, source, target):
+    """What is wrong with an include of our own file, or None."""
+    if ".." in target.split("/"):
+        return f'"{target}" climbs; write the path from the root'
+    if source == "bench" and target.startswith("tests/"):
+        return None if (root / target).is_file() else f'"{target}" does not exist'
+    folder = folder_of_include(target)
+    if folder is None:
+        return f'"{target}" is not a path from the root into a folder of the project'
+    if not may_see_folder(source, folder):
+        return f"{source} may not include {folder}"
+    path = root / ("include" if folder == "include/pgfanout" else "") / target
+    return None if path.is_file() else f'"{target}" does not exist'
+
+
+def complaint_about_library(source, target):
+    for pattern, name, folders in LIBRARIES:
+        if pattern.match(target) and source not in folders:
+            return f"{source} may not see {name}"
+    return None
+
+
+def complaint(root, source, line):
+    """What is wrong with one line of a file in folder `source`, or None."""
+    match = INCLUDE.match(line)
+    if not match:
+        return "cannot tell what is included" if ANY_INCLUDE.match(line) else None
+    bracket, target = match.groups()
+    wrong = complaint_about_library(source, target)
+    if wrong is not None:
+        return wrong
+    if bracket == '"':
+        return complaint_about_project(root, source, target)
+    if folder_of_include(target) is not None or target.startswith("tests/"):
+        return f'<{target}> is ours; write "{target}"'
+    return None
+
+
+def without_block_comments(text):
+    """The text with the contents of /* */ blanked, lines kept."""
+    return re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), text, flags=re.DOTALL)
+
+
+def check(root):
+    """All violations below `root`, and how many files were read."""
+    violations = []
+    files = sorted(
+        path for top in SCANNED for path in (root / top).rglob("*") if path.suffix in {".h", ".cc"}
+    )
+    for path in files:
+        relative = path.relative_to(root)
+        source = folder_of_file(relative)
+        if source is None:
+            violations.append(f"{relative}:1: its folder has no rank in check_includes.py")
+            continue
+        text = without_block_comments(path.read_text(encoding="utf-8"))
+        for number, line in enumerate(text.split("\n"), start=1):
+            wrong = complaint(root, source, line)
+            if wrong is not None:
+                violations.append(f"{relative}:{number}: {wrong}")
+    return violations, len(files)
+
+
+def run(root, out=sys.stdout):
+    violations, files = check(root)
+    for violation in violations:
+        print(violation, file=out)
+    if files < FEWEST_FILES:
+        print(f"{root}:0: only {files} files found, at least {FEWEST_FILES} expected", file=out)
+        return 1
+    return 1 if violations else 0
+
+
+# --- self test ---------------------------------------------------------------------------------
+
+# Right lines, each in a file of its own folder.
+GOOD = [
+    ("include/pgfanout/a.h", "#include <vector>"),
+    ("include/pgfanout/b.h", '#include "pgfanout/a.h"'),
+    ("hashing/a.h", "#include <xxhash.h>"),
+    ("hashing/b.h", '#include "hashing/a.h"'),
+    ("hashing/c.cc", '#include "copier/base/a.h"'),
+    ("copier/base/a.h", '#include "pgfanout/a.h"'),
+    ("copier/wire/a.h", '  #  include "copier/base/a.h"'),
+    ("copier/pg/a.h", "#include <libpq-fe.h>"),
+    ("copier/plan/a.h", '#include "copier/pg/a.h"'),
+    ("copier/plan/b.h", '#include "hashing/a.h"'),
+    ("copier/reconcile/a.h", '#include "copier/plan/a.h"'),
+    ("copier/stage/a.h", '#include "copier/reconcile/a.h"'),
+    ("copier/pipeline/a.cc", "#include <tbb/flow_graph.h>"),
+    ("copier/pipeline/b.cc", "#include <oneapi/tbb/flow_graph.h>"),
+    ("copier/lifecycle/a.h", '#include "copier/stage/a.h"'),
+    ("copier/report/a.h", "#include <nlohmann/json.hpp>"),
+    ("copier/cli/a.cc", '#include "copier/report/a.h"'),
+    ("copier/cli/b.cc", "#include <CLI/CLI.hpp>"),
+    ("bench/a.cc", '#include "tests/wire/a.h"'),
+    ("tests/wire/a.h", '#include "anything.h"'),
+    ("copier/wire/comment.h", '/* \n#include "copier/cli/a.h"\n*/ // #include "nothing.h"'),
+]
+
+# Wrong lines, and what the message must say.
+BAD = [
+    ("include/pgfanout/x.h", '#include "copier/base/a.h"', "may not include copier/base"),
+    ("copier/base/x.cc", '#include "copier/wire/a.h"', "may not include copier/wire"),
+    ("copier/base/x2.cc", '#include "hashing/a.h"', "may not include hashing"),
+    ("hashing/x.cc", '#include "copier/wire/a.h"', "may not include copier/wire"),
+    ("hashing/x2.cc", '#include "copier/pg/a.h"', "may not include copier/pg"),
+    ("copier/wire/x.cc", '#include "hashing/a.h"', "may not include hashing"),
+    ("copier/wire/x2.cc", '#include "copier/pg/a.h"', "may not include copier/pg"),
+    ("copier/pg/x.cc", '#include "copier/wire/a.h"', "may not include copier/wire"),
+    ("copier/plan/x.cc", '#include "copier/reconcile/a.h"', "may not include copier/reconcile"),
+    ("copier/reconcile/x.cc", '#include "copier/stage/a.h"', "may not include copier/stage"),
+    ("copier/stage/x.cc", '#include "copier/pipeline/a.h"', "may not include copier/pipeline"),
+    ("copier/pipeline/x.cc", '#include "copier/lifecycle/a.h"', "may not include copier/lif"),
+    ("copier/lifecycle/x.cc", '#include "copier/cli/a.h"', "may not include copier/cli"),
+    ("copier/lifecycle/x2.cc", '#include "copier/report/a.h"', "may not include copier/report"),
+    ("copier/report/x.cc", '#include "copier/plan/a.h"', "may not include copier/plan"),
+    ("copier/report/x2.cc", '#include "hashing/a.h"', "may not include hashing"),
+    ("copier/stage/libpq.cc", "#include <libpq-fe.h>", "may not see libpq"),
+    ("copier/cli/libpq.cc", '#include "libpq-fe.h"', "may not see libpq"),
+    ("copier/stage/events.cc", "#include <libpq-events.h>", "may not see libpq"),
+    ("copier/stage/tbb.cc", "#include <tbb/task_group.h>", "may not see TBB"),
+    ("copier/stage/oneapi.cc", "#include <oneapi/tbb.h>", "may not see TBB"),
+    ("copier/stage/xxhash.cc", "#include <xxhash.h>", "may not see xxHash"),
+    ("copier/cli/mimalloc.cc", "#include <mimalloc.h>", "may not see mimalloc"),
+    ("copier/lifecycle/json.cc", "#include <nlohmann/json.hpp>", "may not see nlohmann"),
+    ("copier/lifecycle/args.cc", "#include <CLI/CLI.hpp>", "may not see CLI11"),
+    ("copier/wire/bare.cc", '#include "a.h"', "not a path from the root"),
+    ("hashing/bare.cc", '#include "a.h"', "not a path from the root"),
+    ("copier/wire/short.cc", '#include "wire/a.h"', "not a path from the root"),
+    ("copier/wire/long.cc", '#include "include/pgfanout/a.h"', "not a path from the root"),
+    ("copier/wire/climb.cc", '#include "copier/wire/../pg/a.h"', "climbs"),
+    ("copier/wire/gone.cc", '#include "copier/base/gone.h"', "does not exist"),
+    ("copier/wire/angle.cc", "#include <copier/base/a.h>", "is ours"),
+    ("copier/wire/macro.cc", "#include HEADER", "cannot tell"),
+    ("copier/wire/tests.cc", '#include "tests/wire/a.h"', "not a path from the root"),
+    ("bench/gone.cc", '#include "tests/wire/gone.h"', "does not exist"),
+    ("copier/new/x.cc", "#include <vector>", "no rank"),
+    ("copier/wire/deep/x.cc", "#include <vector>", "no rank"),
+]
+
+
+def plant(root, files):
+    for name, line, *_ in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("// A file.\n" + line + "\n", encoding="utf-8")
+
+
+def self_test():
+    """Problems with the check itself; empty if it finds all that it should and nothing else."""
+    problems = []
+    with tempfile.TemporaryDirectory() as name, open("/dev/null", "w", encoding="utf-8") as silent:
+        root = pathlib.Path(name)
+        if run(root, silent) != 1:
+            problems.append("an empty tree passes")
+        plant(root, GOOD)
+        problems += [f"a right line is refused: {found}" for found in check(root)[0]]
+        if run(root, silent) != 0:
+            problems.append("a right tree does not pass")
+        for bad in BAD:
+            plant(root, [bad])
+            path, line, message = bad
+            expected = f"{path}:{1 if message == 'no rank' else 2}: "
+            found = check(root)[0]
+            if len(found) != 1 or not found[0].startswith(expected) or message not in found[0]:
+                problems.append(f"{path}: {line}: expected '{message}', found {found}")
+            if run(root, silent) != 1:
+                problems.append(f"{path}: {line}: passes")
+            (root / path).unlink()
+    return problems
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        problems = self_test()
+        for problem in problems:
+            print(problem)
+        print(f"{len(GOOD)} right and {len(BAD)} wrong lines, {len(problems)} problems")
+        return 1 if problems else 0
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        print(__doc__, file=sys.stderr)
+        return 2
+    default = pathlib.Path(__file__).resolve().parent.parent
+    return run(pathlib.Path(arguments[0]) if arguments else default)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,274 @@
+// A whole session with commands that need no server: exit codes, and what goes to which stream.
+#include "copier/cli/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace pgfanout {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using Words = std::vector<std::string>;
+
+/// A nameless file, whose descriptor stands for an output stream.
+class Capture {
+ public:
+  Capture() : file_(std::tmpfile()) {}
+  ~Capture() { std::fclose(file_); }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  [[nodiscard]] int fd() const { return fileno(file_); }
+  [[nodiscard]] std::string text() const {
+    std::string all;
+    std::array<char, 4096> piece{};
+    for (ssize_t n = 0;
+         (n = pread(fd(), piece.data(), piece.size(), static_cast<off_t>(all.size()))) > 0;) {
+      all.append(piece.data(), static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+
+ private:
+  std::FILE* file_;
+};
+
+struct Told {
+  int exit_code = -1;
+  std::string result;
+  std::string messages;
+};
+
+JobResult small_copy() {
+  JobResult result;
+  result.source = TableSummary{"public.t", 3, "", "15.18"};
+  result.target = TableSummary{"public.t_new", 3, "", "15.18"};
+  result.verdict = Verdict::match;
+  return result;
+}
+
+Told run(const Words& words, const JobResult& result, const KeyReport& answers = {}) {
+  CommandFunctions functions;
+  functions.copy = [&](const JobDescription&, Observer&, const Cancellation&) { return result; };
+  functions.key = [&](const JobDescription&, const KeyQuestion&, KeyReport& report,
+                      const Cancellation&) {
+    report = answers;
+    return result;
+  };
+  const Capture out;
+  const Capture err;
+  const Cancellation cancellation;
+  Told told;
+  told.exit_code = run_session(words, functions, {out.fd(), err.fd()}, cancellation);
+  told.result = out.text();
+  told.messages = err.text();
+  return told;
+}
+
+const Words copy_words = {"copy", "--table", "t"};
+const Words json_words = {"copy", "--table", "t", "--json"};
+
+KeyReport one_answer() {
+  KeyReport report;
+  KeyAnswer answer;
+  answer.expression = "abs(hashtext(x)) % 100";
+  answer.key = 7;
+  answer.leaf = "public.t_new_p07";
+  answer.server_key = 7;
+  answer.server_agrees = true;
+  report.answers = {answer};
+  return report;
+}
+
+TEST(Session, SuccessIsToldOnStandardOutput) {
+  const Told told = run(copy_words, small_copy());
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_THAT(told.result, StartsWith("match: 3 rows in public.t_new equal public.t\n"));
+  EXPECT_THAT(told.result, EndsWith("source: writes are allowed\n"));
+  EXPECT_EQ(told.messages, "");
+}
+
+TEST(Session, AllElseIsToldOnStandardError) {
+  JobResult result = small_copy();
+  result.verdict = Verdict::differs;
+  Told told = run(copy_words, result);
+  EXPECT_EQ(told.exit_code, 1);
+  EXPECT_EQ(told.result, "");
+  EXPECT_THAT(told.messages,
+              AllOf(StartsWith("differs: "), EndsWith("source: writes are allowed\n")));
+
+  result.error = interrupted("lost", "the server went away");
+  result.writes_refused = true;
+  told = run(copy_words, result);
+  EXPECT_EQ(told.exit_code, 3);
+  EXPECT_THAT(told.messages, AllOf(StartsWith("error: the server went away\n"),
+                                   EndsWith("source: writes are refused by a fence\n")));
+}
+
+TEST(Session, EveryOutcomeHasItsExitCode) {
+  JobResult result = small_copy();
+  const std::array codes = {2, 3, 4};
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    result.error = refused("code", "message");
+    result.error->consequence = static_cast<Consequence>(i);
+    EXPECT_EQ(run(copy_words, result).exit_code, codes[i]);
+    EXPECT_EQ(run(json_words, result).exit_code, codes[i]);
+  }
+  result.error.reset();
+  result.verdict = Verdict::unproven;
+  EXPECT_EQ(run(copy_words, result).exit_code, 4);
+}
+
+TEST(Session, JsonIsAloneOnStandardOutput) {
+  const Told told = run(json_words, small_copy());
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_THAT(told.result,
+              AllOf(StartsWith("{\n"), EndsWith("}\n"), HasSubstr("\"command\": \"copy\""),
+                    HasSubstr("\"status\": \"ok\"")));
+  EXPECT_THAT(told.messages,
+              AllOf(StartsWith("match: "), EndsWith("source: writes are allowed\n")));
+}
+
+TEST(Session, AWrongCommandLineIsOneErrorWithAHint) {
+  const Told told = run({"copy", "--tabel", "t"}, small_copy());
+  EXPECT_EQ(told.exit_code, 2);
+  EXPECT_EQ(told.result, "");
+  EXPECT_EQ(told.messages, "error: copy has no option --tabel\n  hint: did you mean --table?\n");
+}
+
+TEST(Session, AWrongCommandLineIsADocumentIfJsonIsAmongTheWords) {
+  for (const Words& words :
+       {Words{"copy", "--tabel", "t", "--json"}, Words{"copy", "--json", "--table"},
+        Words{"cpoy", "--json"}, Words{"--json"},
+        Words{"copy", "--json", "--table", "t", "--source", "postgresql://bob:hunter2@db/app"}}) {
+    const Told told = run(words, small_copy());
+    EXPECT_EQ(told.exit_code, 2);
+    EXPECT_THAT(told.result, AllOf(StartsWith("{\n"), HasSubstr("\"status\": \"refused\""),
+                                   HasSubstr("\"exit_code\": 2"), Not(HasSubstr("hunter2"))));
+    EXPECT_THAT(told.messages, AllOf(StartsWith("error: "), Not(HasSubstr("hunter2"))));
+  }
+}
+
+TEST(Session, ADryRunPrintsItsStatements) {
+  JobResult result = small_copy();
+  result.statements = {"-- two of them", "CREATE TABLE a ()", "SELECT 1;"};
+  const Told told = run({"copy", "--table", "t", "--dry-run"}, result);
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_EQ(told.result, "-- two of them\nCREATE TABLE a ();\nSELECT 1;\n");
+  EXPECT_THAT(told.messages, StartsWith("dry run: 2 statements"));
+  const Told json = run({"copy", "--table", "t", "--dry-run", "--json"}, result);
+  EXPECT_THAT(json.result,
+              HasSubstr("\"statements\": [\n    \"-- two of them\",\n    \"CREATE TABLE a ()\","));
+}
+
+TEST(Session, KeyAnswersOnStandardOutput) {
+  JobResult result;
+  result.verdict = Verdict::match;
+  const Told told = run({"key", "--table", "t", "--value", "a"}, result, one_answer());
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_EQ(told.result,
+            "key expression: abs(hashtext(x)) % 100\n"
+            "a: key 7, leaf public.t_new_p07, the server agrees\n");
+  EXPECT_EQ(told.messages, "source: writes are allowed\n");
+}
+
+TEST(Session, KeyNamesDisagreements) {
+  JobResult result;
+  result.verdict = Verdict::differs;
+  KeyReport report = one_answer();
+  report.answers[0].key.reset();
+  report.answers[0].leaf.reset();
+  report.answers[0].reason = "integer out of range";
+  report.answers[0].server_agrees = false;
+  report.answers.push_back(report.answers[0]);
+  report.answers[1].server_key.reset();
+  report.compared = 1000;
+  report.disagreements = 2;
+  report.examples = {"x\x1b", "y"};
+  const Told told = run(
+      {"key", "--table", "t", "--value", "a", "--value", "b\n", "--check", "1000", "--seed", "5"},
+      result, report);
+  EXPECT_EQ(told.exit_code, 1);
+  EXPECT_THAT(told.result,
+              HasSubstr("\na: no key (integer out of range), the server says 7\n"
+                        "b\\x0a: no key (integer out of range), the server gives no key\n"
+                        "compared 1,000 values with the server: 2 disagree\n"
+                        "  x\\x1b\n  y\nrepeat with --seed 5\n"));
+}
+
+TEST(Session, KeyHasAMemberInJson) {
+  JobResult result;
+  result.verdict = Verdict::match;
+  KeyReport report = one_answer();
+  report.compared = 10;
+  const Told told = run({"key", "--table", "t", "--value", "a", "--json"}, result, report);
+  EXPECT_THAT(told.result, HasSubstr(R"(  "key": {
+    "expression": "abs(hashtext(x)) % 100",
+    "answers": [
+      {
+        "key": 7,
+        "leaf": "public.t_new_p07",
+        "server_key": 7,
+        "server_agrees": true
+      }
+    ],
+    "compared": 10,
+    "disagreements": 0,
+    "examples": []
+  },
+  "issues": [])"));
+}
+
+TEST(Session, KeyHasNoSuchMemberIfNothingWasAnswered) {
+  JobResult result;
+  result.error = refused("table-missing", "there is no table t");
+  const Told told = run({"key", "--table", "t", "--value", "a", "--json"}, result);
+  EXPECT_EQ(told.exit_code, 2);
+  EXPECT_THAT(told.result, AllOf(HasSubstr("there is no table t"), Not(HasSubstr("\"key\": {"))));
+  EXPECT_THAT(told.messages,
+              AllOf(StartsWith("error: "), EndsWith("source: writes are allowed\n")));
+}
+
+TEST(Session, AnEscapedExceptionIsNoSuccess) {
+  CommandFunctions functions;
+  functions.copy = [](const JobDescription&, Observer&, const Cancellation&) -> JobResult {
+    throw std::runtime_error("boom");
+  };
+  const Capture out;
+  const Capture err;
+  const Cancellation cancellation;
+  EXPECT_EQ(run_session(json_words, functions, {out.fd(), err.fd()}, cancellation), 3);
+  EXPECT_THAT(err.text(), HasSubstr("boom"));
+  EXPECT_THAT(out.text(), HasSubstr("\"status\": \"interrupted\""));
+}
+
+TEST(Session, HelpAndVersionGoToStandardOutput) {
+  EXPECT_THAT(run({"--help"}, {}).result, StartsWith("pgfanout "));
+  EXPECT_EQ(run({"copy", "--help"}, {}).exit_code, 0);
+  EXPECT_EQ(run({"--version"}, {}).messages, "");
+}
+
+TEST(Session, OutputThatNobodyTakesIsSaidOnStandardError) {
+  CommandFunctions functions;
+  functions.copy = [](const JobDescription&, Observer&, const Cancellation&) {
+    return small_copy();
+  };
+  const Capture err;
+  const Cancellation cancellation;
+  EXPECT_EQ(run_session(json_words, functions, {-1, err.fd()}, cancellation), 0);
+  EXPECT_THAT(err.text(), HasSubstr("standard output was not written"));
+}
+
+}  // namespace
+}  // namespace pgfanout

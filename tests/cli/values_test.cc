@@ -1,0 +1,121 @@
+// Sizes, times, numbers, mappings and names, good ones and bad ones.
+#include "copier/cli/values.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+namespace pgfanout {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t mebi = 1ULL << 20U;
+
+TEST(Size, TakesUnitsAsPostgresqlDoes) {
+  const std::pair<const char*, std::uint64_t> cases[] = {
+      {"67108864", 64 * mebi},  {"64MiB", 64 * mebi},
+      {"64MB", 64 * mebi},      {"64mb", 64 * mebi},
+      {"1GB", 1024 * mebi},     {"1GiB", 1024 * mebi},
+      {"1.5GB", 1536 * mebi},   {"64 MB", 64 * mebi},
+      {"65536kB", 64 * mebi},   {"65536KB", 64 * mebi},
+      {"65536KiB", 64 * mebi},  {"17B", 17},
+      {"2TB", 2 * mebi * mebi}, {"0", 0},
+  };
+  for (const auto& [text, bytes] : cases) {
+    const auto size = parse_size(text);
+    ASSERT_TRUE(size) << text;
+    EXPECT_EQ(*size, bytes) << text;
+  }
+}
+
+TEST(Size, RefusesAllElse) {
+  for (const char* text : {"", "MB", "-1", "+1", "1e9", "64XB", "64MBs", " 64MB", "0x10", "nan",
+                           "inf", ".5GB", "9999999TB", "1,5GB", "64MB 1"}) {
+    const auto size = parse_size(text);
+    ASSERT_FALSE(size) << text;
+    EXPECT_EQ(size.error().code, "usage");
+    EXPECT_NE(size.error().message.find("256MB"), std::string::npos);
+  }
+}
+
+TEST(Duration, CountsABareNumberInTheGivenUnit) {
+  EXPECT_EQ(*parse_duration("250", milliseconds(1), milliseconds(1)), milliseconds(250));
+  EXPECT_EQ(*parse_duration("10", seconds(1), seconds(1)), seconds(10));
+  EXPECT_EQ(*parse_duration("500ms", seconds(1), milliseconds(1)), milliseconds(500));
+  EXPECT_EQ(*parse_duration("5s", milliseconds(1), milliseconds(1)), seconds(5));
+  EXPECT_EQ(*parse_duration("0.5s", milliseconds(1), milliseconds(1)), milliseconds(500));
+  EXPECT_EQ(*parse_duration("2min", milliseconds(1), milliseconds(1)), seconds(120));
+  EXPECT_EQ(*parse_duration("1h", milliseconds(1), milliseconds(1)), seconds(3600));
+  EXPECT_EQ(*parse_duration("24h", milliseconds(1), milliseconds(1)), seconds(86400));
+}
+
+TEST(Duration, RefusesAllElse) {
+  for (const char* text : {"", "0", "s", "-5s", "5 parsecs", "25h", "1e3", "soon"}) {
+    const auto time = parse_duration(text, milliseconds(1), milliseconds(1));
+    ASSERT_FALSE(time) << text;
+    EXPECT_NE(time.error().message.find("milliseconds"), std::string::npos);
+  }
+  EXPECT_FALSE(parse_duration("999ms", seconds(1), seconds(1)));
+}
+
+TEST(Number, StaysWithinItsBounds) {
+  EXPECT_EQ(*parse_number("1", 1, 100), 1U);
+  EXPECT_EQ(*parse_number("100", 1, 100), 100U);
+  EXPECT_EQ(*parse_number("18446744073709551615", 0, UINT64_MAX), UINT64_MAX);
+  for (const char* text :
+       {"", "0", "101", "-1", "+1", "1.0", "1 ", " 1", "x", "0x1", "1e2", "18446744073709551616"}) {
+    const auto number = parse_number(text, 1, 100);
+    ASSERT_FALSE(number) << text;
+    EXPECT_NE(number.error().message.find("from 1 to 100"), std::string::npos);
+  }
+}
+
+TEST(Number, AnUnprintableValueIsEscapedInTheMessage) {
+  const auto number = parse_number("\x1b[31m", 1, 100);
+  ASSERT_FALSE(number);
+  EXPECT_EQ(number.error().message, "must be a whole number from 1 to 100, not '\\x1b[31m'");
+}
+
+TEST(Connections, AreANumberOrAuto) {
+  EXPECT_EQ(parse_connections("auto")->has_value(), false);
+  EXPECT_EQ(parse_connections("100")->value(), 100U);
+  for (const char* text : {"", "0", "1001", "AUTO", "all"}) {
+    EXPECT_FALSE(parse_connections(text)) << text;
+  }
+}
+
+TEST(RejectLimitValue, IsRowsOrAShare) {
+  EXPECT_EQ(parse_reject_limit("0")->rows, 0U);
+  EXPECT_EQ(parse_reject_limit("12")->rows, 12U);
+  EXPECT_FALSE(parse_reject_limit("12")->percent);
+  EXPECT_DOUBLE_EQ(parse_reject_limit("0.5%")->percent.value(), 0.5);
+  EXPECT_DOUBLE_EQ(parse_reject_limit("100%")->percent.value(), 100);
+  for (const char* text : {"", "%", "-1", "101%", "1.5", "x%", "5%%"}) {
+    EXPECT_FALSE(parse_reject_limit(text)) << text;
+  }
+}
+
+TEST(Mapping, DividesAtTheFirstEqualsSignOutsideQuotes) {
+  const std::pair<const char*, std::pair<const char*, const char*>> cases[] = {
+      {"legacy_id=id", {"legacy_id", "id"}},
+      {"flag=a=b", {"flag", "a=b"}},
+      {"\"odd=name\"=x", {"\"odd=name\"", "x"}},
+      {"\"a\"\"b\"=x", {"\"a\"\"b\"", "x"}},
+      {"meta=coalesce(meta, '{\"a\"=1}')", {"meta", "coalesce(meta, '{\"a\"=1}')"}},
+  };
+  for (const auto& [text, expected] : cases) {
+    const auto mapping = parse_mapping(text);
+    ASSERT_TRUE(mapping) << text;
+    EXPECT_EQ(mapping->column, expected.first);
+    EXPECT_EQ(mapping->sql, expected.second);
+  }
+  for (const char* text : {"", "=", "a", "a=", "=a", "\"a=b"}) {
+    EXPECT_FALSE(parse_mapping(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pgfanout

@@ -1,0 +1,1 @@
+hashtext(coalesce(t, v, 'none'))

@@ -1,0 +1,2 @@
+i4 -- comment
+ + /* another */ 1

@@ -1,0 +1,1 @@
+hashtext(t || '-' || i4::text || f::text)

@@ -1,0 +1,1 @@
+abs(hashtext(u::text)) % 100

@@ -1,0 +1,1 @@
+hashtextextended(t, 42) % 100

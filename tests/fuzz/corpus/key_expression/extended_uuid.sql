@@ -1,0 +1,1 @@
+uuid_hash_extended(u, 0)

@@ -1,0 +1,1 @@
+hashint8(v)

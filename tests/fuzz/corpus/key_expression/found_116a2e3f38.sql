@@ -1,0 +1,1 @@
+hashtext( i8::text ||t)

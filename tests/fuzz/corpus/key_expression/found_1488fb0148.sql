@@ -1,0 +1,1 @@
+hashtext( i2::text)

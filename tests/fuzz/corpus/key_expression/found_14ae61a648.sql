@@ -1,0 +1,1 @@
+hashint8extended(i8, -0)

@@ -1,0 +1,1 @@
+hatÿxt(t || '-' || i4::int2::text || f::int4)

@@ -1,0 +1,1 @@
+i8r::smallint

@@ -1,0 +1,1 @@
+i2 + v +iiariad

@@ -1,0 +1,1 @@
+hasoce(ae(u||v, 'none'))

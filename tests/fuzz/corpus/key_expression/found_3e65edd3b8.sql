@@ -1,0 +1,1 @@
+abs(hashtnua”s(hashthashtexte((((((((((((((((((((((((((((((((((((((((((()((((((((())xtended(ull

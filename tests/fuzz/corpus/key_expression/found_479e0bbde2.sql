@@ -1,0 +1,1 @@
+ABS(pg_catalog.

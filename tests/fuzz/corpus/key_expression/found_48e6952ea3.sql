@@ -1,0 +1,1 @@
+coalesce(i8, i2, 0) %A10

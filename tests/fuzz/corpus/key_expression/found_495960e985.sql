@@ -1,0 +1,1 @@
+hahtestx(c)

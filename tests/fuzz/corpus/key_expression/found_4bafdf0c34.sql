@@ -1,0 +1,1 @@
+coalesce(i2) % 10

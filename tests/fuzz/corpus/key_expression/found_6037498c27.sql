@@ -1,0 +1,1 @@
+hashtext(t || 8::text)

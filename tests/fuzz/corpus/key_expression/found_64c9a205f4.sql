@@ -1,0 +1,1 @@
+cast(cast(t4t	

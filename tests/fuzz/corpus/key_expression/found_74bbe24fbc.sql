@@ -1,0 +1,1 @@
+variadic- 3

@@ -1,0 +1,1 @@
+ash(u)::pg_catalog.int

@@ -1,0 +1,1 @@
+coavarce(nullif(i8, 1), 1)

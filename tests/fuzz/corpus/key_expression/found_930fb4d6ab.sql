@@ -1,0 +1,1 @@
+©sh(u)::pg_catalog as 1

@@ -1,0 +1,1 @@
+hashint4extended(i8, -0)

@@ -1,0 +1,1 @@
+has0x1Fhtext(t || 'ÿÿtttttTti2ttttttt %t³ÿÿÿÿÿÿttttt-' || i4::text || f::int2::text)

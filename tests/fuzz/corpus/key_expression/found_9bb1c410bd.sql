@@ -1,0 +1,1 @@
+coalesce(nX 5

@@ -1,0 +1,1 @@
+hshÿÿÿÿÿesce(v,v,t,  'ne')	

@@ -1,0 +1,1 @@
+abs(hashteñ(u::int8)) % 100

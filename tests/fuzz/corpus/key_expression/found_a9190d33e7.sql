@@ -1,0 +1,1 @@
+cast(i8 AS int4*)

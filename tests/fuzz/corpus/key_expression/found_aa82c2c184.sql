@@ -1,0 +1,1 @@
+haÿ(coalesce(4,t,  'none'))

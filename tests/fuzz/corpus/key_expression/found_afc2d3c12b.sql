@@ -1,0 +1,1 @@
+ABS(hashint4(T))

@@ -1,0 +1,1 @@
+uhased(u,pg_catalog._nhasÍtÍ

@@ -1,0 +1,1 @@
+csefoldi4::etxžtrailaiž‘˜ÊtA¶

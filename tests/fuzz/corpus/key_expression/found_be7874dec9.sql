@@ -1,0 +1,1 @@
+hÿÿÿÿÿÿ(coalesce(v,t,  'none'))

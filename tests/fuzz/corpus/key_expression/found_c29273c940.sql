@@ -1,0 +1,1 @@
+Æÿr::character-7

@@ -1,0 +1,1 @@
+hatÿxt(t|'-' || -i-i4i4::char::text)

@@ -1,0 +1,1 @@
+hashint2('in''ßÿÿÿÿÿnÿÿÿÿÿÿÿpulloÿ0xl(i4,ßßßßs')

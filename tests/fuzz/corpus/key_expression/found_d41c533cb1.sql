@@ -1,0 +1,1 @@
+hashtet(esce(t, v,-'nïne'))

@@ -1,0 +1,1 @@
+coalesce(nullif(i2, 40),1)

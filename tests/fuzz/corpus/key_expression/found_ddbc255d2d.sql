@@ -1,0 +1,1 @@
+hashÿÿÿÿÿÿÿÿÿÿÿ(coalesce(4, v, 'none'))

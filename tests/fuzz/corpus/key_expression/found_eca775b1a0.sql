@@ -1,0 +1,1 @@
+hashtext( 00::text ||t)

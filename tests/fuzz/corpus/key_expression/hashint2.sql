@@ -1,0 +1,1 @@
+hashint2(i2)

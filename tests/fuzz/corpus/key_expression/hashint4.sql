@@ -1,0 +1,1 @@
+hashint4(i4)

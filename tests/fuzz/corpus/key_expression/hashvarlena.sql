@@ -1,0 +1,1 @@
+hashvarlena(b)

@@ -1,0 +1,1 @@
+coalesce(nullif(i4, 41), 1)

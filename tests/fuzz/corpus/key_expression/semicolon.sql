@@ -1,0 +1,1 @@
+i4; drop table t

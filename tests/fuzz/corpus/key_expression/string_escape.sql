@@ -1,0 +1,1 @@
+hashtext(E'a\n')

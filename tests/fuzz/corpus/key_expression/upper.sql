@@ -1,0 +1,1 @@
+ABS(HASHTEXT(T))

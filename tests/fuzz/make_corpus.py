@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Writes the seeds of both corpora. Usage: make_corpus.py [FOLDER]; FOLDER is corpus/ beside it.
+
+Files that a fuzzer found are kept beside the seeds, named found_*; this script leaves them alone.
+"""
+
+import pathlib
+import struct
+import sys
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+TRAILER = b"\xff\xff"
+
+
+def header(flags=0, extension=b"", length=None):
+    length = len(extension) if length is None else length
+    return SIGNATURE + struct.pack(">Ii", flags, length) + extension
+
+
+def field(value):
+    return struct.pack(">i", -1) if value is None else struct.pack(">i", len(value)) + value
+
+
+def row(*values):
+    return struct.pack(">h", len(values)) + b"".join(field(value) for value in values)
+
+
+def decoder_input(fields, stream, wanted=1, cuts=3, at_row=False):
+    """The layout is in decoder_fuzz.cc."""
+    return bytes([fields, wanted, cuts | (0x80 if at_row else 0)]) + stream
+
+
+ROW3 = row(b"abc", None, b"")
+WIDE = row(b"w" * 300, b"x")
+
+DECODER = {
+    "plain": decoder_input(3, header() + ROW3 + ROW3 + TRAILER),
+    "plain_at_once": decoder_input(3, header() + ROW3 * 4 + TRAILER, cuts=0),
+    "plain_byte_by_byte": decoder_input(3, header() + ROW3 + TRAILER, cuts=1),
+    "at_row": decoder_input(3, ROW3 + ROW3 + TRAILER, at_row=True),
+    "second_field_only": decoder_input(3, header() + ROW3 + TRAILER, wanted=2),
+    "nothing_wanted": decoder_input(3, header() + ROW3 + TRAILER, wanted=0),
+    "no_rows": decoder_input(3, header() + TRAILER),
+    "no_fields": decoder_input(0, header() + row() * 5 + TRAILER),
+    "many_fields": decoder_input(200, header() + row(*[b"1"] * 200) + TRAILER, wanted=7, cuts=50),
+    "wide": decoder_input(2, header() + WIDE + WIDE + TRAILER, cuts=100),
+    "extension": decoder_input(1, header(extension=b"extension") + row(b"a") + TRAILER),
+    "extension_too_long": decoder_input(1, header(length=(1 << 20) + 1)),
+    "extension_negative": decoder_input(1, header(length=-1) + row(b"a")),
+    "flag_ignored": decoder_input(1, header(flags=0xFFFF) + row(b"a") + TRAILER),
+    "flag_oids": decoder_input(1, header(flags=1 << 16) + row(b"a") + TRAILER),
+    "flag_critical": decoder_input(1, header(flags=1 << 31) + row(b"a") + TRAILER),
+    "signature_as_text": decoder_input(1, b"PGCOPY\r\n\xff\r\n\0" + row(b"a") + TRAILER),
+    "signature_cut": decoder_input(1, SIGNATURE[:7]),
+    "header_cut": decoder_input(1, header()[:17]),
+    "row_cut": decoder_input(3, header() + ROW3[:8]),
+    "trailer_cut": decoder_input(3, header() + ROW3 + b"\xff"),
+    "trailer_missing": decoder_input(3, header() + ROW3),
+    "after_trailer": decoder_input(3, header() + ROW3 + TRAILER + b"x"),
+    "two_trailers": decoder_input(3, header() + TRAILER + TRAILER, cuts=2),
+    "two_headers": decoder_input(1, header() + header() + row(b"a") + TRAILER),
+    "count_other": decoder_input(3, header() + row(b"a", b"b") + TRAILER),
+    "count_negative": decoder_input(3, header() + struct.pack(">h", -2)),
+    "length_minus_two": decoder_input(1, header() + struct.pack(">hi", 1, -2)),
+    "length_smallest": decoder_input(1, header() + struct.pack(">hI", 1, 0x80000000)),
+    "length_one_gibibyte": decoder_input(1, header() + struct.pack(">hI", 1, 0x40000000)),
+    "length_largest": decoder_input(1, header() + struct.pack(">hI", 1, 0x3FFFFFFA)),
+    "row_too_long": decoder_input(1, header() + struct.pack(">hI", 1, 0x3FFFFFFB)),
+    "row_too_long_by_words": decoder_input(3, header() + struct.pack(">hI", 3, 0x3FFFFFF3)),
+    "length_beyond_end": decoder_input(2, header() + struct.pack(">hI", 2, 100) + b"a" * 50),
+    "empty_stream": decoder_input(1, b""),
+}
+
+KEY_EXPRESSION = {
+    "default": "abs(hashtext(u::text)) % 100",
+    "column": "i4",
+    "number": "7",
+    "negative": "-7",
+    "smallest_bigint": "-9223372036854775808",
+    "too_large": "9223372036854775808",
+    "sum": "i2 + i4 * i8 - 3",
+    "division": "i8 / (i4 - i4)",
+    "remainder": "i8 % 100",
+    "minus_minus": "- -i4",
+    "plus": "+i4",
+    "bits": "(i8 & 255) | (i4 # 3)",
+    "mod": "mod(abs(i8), 100)",
+    "abs_overflow": "abs(i4)",
+    "coalesce": "coalesce(i4, i2, 0) % 10",
+    "coalesce_text": "hashtext(coalesce(t, v, 'none'))",
+    "nullif": "coalesce(nullif(i4, 41), 1)",
+    "concat": "hashtext(t || '-' || i4::text || f::text)",
+    "quoted": '"Mixed ""Case""" % 10',
+    "reserved": 'hashtext("select")',
+    "reserved_bare": "hashtext(select)",
+    "cast": "cast(i8 AS int4)",
+    "cast_double_colon": "i8::integer::smallint",
+    "cast_names": "(i4::bigint)::int8",
+    "qualified": "pg_catalog.hashtext(t)",
+    "string_quote": "hashtext('it''s')",
+    "string_escape": "hashtext(E'a\\n')",
+    "hashint2": "hashint2(i2)",
+    "hashint4": "hashint4(i4)",
+    "hashint8": "hashint8(i8)",
+    "hashbpchar": "hashbpchar(c)",
+    "hashtext_varchar": "hashtext(v)",
+    "hashtext_bpchar": "hashtext(c)",
+    "uuid_hash": "uuid_hash(u)",
+    "hashvarlena": "hashvarlena(b)",
+    "hashbytea": "hashbytea(b)",
+    "extended": "hashtextextended(t, 42) % 100",
+    "extended_int": "hashint8extended(i8, -1)",
+    "extended_uuid": "uuid_hash_extended(u, 0)",
+    "null": "NULL",
+    "null_cast": "NULL::int4 + 1",
+    "spaces": " \t\n i4\n+\t1 ",
+    "comment": "i4 -- comment\n + /* another */ 1",
+    "upper": "ABS(HASHTEXT(T))",
+    "unknown_column": "nope",
+    "unknown_function": "random()",
+    "other_type": "o",
+    "text_result": "t",
+    "parentheses": "((((((((i4))))))))",
+    "unbalanced": "((i4)",
+    "operators": "i4 +* 2",
+    "empty": "",
+    "not_ascii": "hashtext('ä€')",
+    "semicolon": "i4; drop table t",
+    "subselect": "(select 1)",
+    "dollar": "$1 + $$a$$",
+    "precedence": "i4 + i4 * i4 % 7 # 3 & 1 | 2",
+    "deep": "(" * 99 + "i4" + ")" * 99,
+    "too_deep": "-" + "(-" * 200 + "1" + ")" * 200,
+}
+
+
+def main(arguments):
+    here = pathlib.Path(__file__).resolve().parent
+    root = pathlib.Path(arguments[0]) if arguments else here / "corpus"
+    for folder, seeds, suffix in (
+        ("decoder", DECODER, ""),
+        ("key_expression", {k: v.encode() for k, v in KEY_EXPRESSION.items()}, ".sql"),
+    ):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for name, data in seeds.items():
+            (root / folder / (name + suffix)).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,108 @@
+// What tests of the copy command share: a database with tables, the command, and SQL's own opinion
+// of whether two tables are equal.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/harness/command.h"
+#include "tests/harness/test_server.h"
+
+namespace pgfanout::testing {
+
+using harness::CommandResult;
+using harness::TestServer;
+using Json = nlohmann::json;
+
+class CopyFixture : public ::testing::Test {
+ protected:
+  void SetUp() override { database = server().create_database("copy"); }
+
+  static TestServer& server() { return TestServer::shared(); }
+  [[nodiscard]] std::string dsn(const std::string& user = "postgres") const {
+    return server().dsn(database, user);
+  }
+  void execute(const std::string& sql) const { server().execute(database, sql); }
+  [[nodiscard]] std::string value(const std::string& sql) const {
+    return server().value(database, sql);
+  }
+
+  /// public.chunks as in the README: 16 HASH partitions on collection_id.
+  void make_chunks(int rows, const std::string& more_columns = "") const {
+    execute(
+        "CREATE TABLE chunks (id bigint NOT NULL, collection_id uuid NOT NULL, content text,"
+        " metadata jsonb NOT NULL DEFAULT '{}', created_at timestamptz NOT NULL DEFAULT now()" +
+        more_columns +
+        ", PRIMARY KEY (id, collection_id)) PARTITION BY HASH (collection_id);"
+        "DO $$ BEGIN FOR r IN 0..15 LOOP EXECUTE format('CREATE TABLE chunks_h%s PARTITION OF "
+        "chunks"
+        " FOR VALUES WITH (MODULUS 16, REMAINDER %s)', r, r); END LOOP; END $$;"
+        "INSERT INTO chunks (id, collection_id, content, metadata) SELECT n,"
+        " md5((n % 500)::text)::uuid, CASE WHEN n % 7 = 0 THEN NULL ELSE repeat('text ' || n, n % "
+        "50) END,"
+        " jsonb_build_object('n', n) FROM generate_series(1, " +
+        std::to_string(rows) + ") n; ANALYZE chunks");
+  }
+
+  /// Runs `pgfanout copy --json`; the document is in `json`.
+  CommandResult copy(std::vector<std::string> arguments, harness::CommandOptions options = {}) {
+    if (std::find(arguments.begin(), arguments.end(), "--source") == arguments.end()) {
+      arguments.insert(arguments.begin(), {"--source", dsn()});
+    }
+    arguments.insert(arguments.begin(), {"copy", "--json"});
+    CommandResult result = harness::pgfanout(arguments, std::move(options));
+    json = Json::parse(result.out, nullptr, false);
+    EXPECT_FALSE(json.is_discarded()) << result;
+    if (!json.is_discarded()) {
+      EXPECT_EQ(json["exit_code"], result.exit_code);
+    }
+    return result;
+  }
+
+  /// The code of the first issue that is an error or worse.
+  [[nodiscard]] std::string error_code() const {
+    for (const Json& issue : json["issues"]) {
+      if (issue["severity"] == "ERROR" || issue["severity"] == "CRITICAL") return issue["code"];
+    }
+    return "";
+  }
+
+  /// Rows of `columns` that one table has and the other has not, duplicates counted.
+  [[nodiscard]] std::string difference(const std::string& one, const std::string& other,
+                                       const std::string& columns) const {
+    const std::string a = "SELECT " + columns + " FROM " + one;
+    const std::string b = "SELECT " + columns + " FROM " + other;
+    return value("SELECT count(*) FROM ((" + a + " EXCEPT ALL " + b + ") UNION ALL (" + b +
+                 " EXCEPT ALL " + a + ")) d");
+  }
+  static constexpr const char* kChunkColumns =
+      "id, collection_id, content, metadata::text, created_at";
+
+  /// Expects that public.chunks_new holds chunks, each row under the right key, in the right leaf.
+  void expect_copied(const std::string& columns = kChunkColumns) const {
+    EXPECT_EQ(difference("public.chunks", "public.chunks_new", columns), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM chunks_new WHERE partition_key <> "
+                    "abs(hashtext(collection_id::text)) % 100"),
+              "0");
+    EXPECT_EQ(value("SELECT count(*) FROM chunks_new WHERE tableoid::regclass::text <> "
+                    "'chunks_new_p' || lpad(partition_key::text, 2, '0')"),
+              "0");
+  }
+
+  /// Nothing of the job is left but its journal.
+  void expect_nothing_left() const {
+    EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_new%'"), "0");
+    EXPECT_EQ(
+        value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%'"),
+        "0");
+  }
+
+  std::string database;
+  Json json;
+};
+
+}  // namespace pgfanout::testing
