@@ -19,6 +19,8 @@
 #include "copier/pipeline/read_back.h"
 #include "copier/plan/copy_plan.h"
 #include "copier/plan/key_proof.h"
+#include "copier/plan/server_facts.h"
+#include "copier/plan/source_fitness.h"
 #include "copier/reconcile/balance.h"
 
 namespace pgfanout {
@@ -146,6 +148,9 @@ Result<void> CopyJob::open_sides() {
                       Connection::open(connect_options(job_.source_dsn, "source")));
   PGFANOUT_TRY_ASSIGN(target_, Connection::open(connect_options(target_dsn_of(job_), "target")));
   PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job_.table));
+  // Before the lock: a role that may not even read shall not be told to ask for more.
+  PGFANOUT_TRY_ASSIGN(const ServerFacts facts, read_server_facts(source));
+  PGFANOUT_TRY(check_source(source, table, facts));
   PGFANOUT_TRY(settle_earlier_job(table));
   PGFANOUT_TRY_ASSIGN(source_, SourceSession::open(std::move(source), table, job_, cancellation_));
   return {};
@@ -217,7 +222,9 @@ Result<std::vector<std::unique_ptr<RangeSource>>> CopyJob::open_sources(
 }
 
 Result<void> CopyJob::copy() {
-  PGFANOUT_TRY_ASSIGN(auto sources, open_sources(job_.source_dsn, source_->reader_begin(),
+  const bool writes = std::any_of(plan_->columns.begin(), plan_->columns.end(),
+                                  [](const StreamColumn& column) { return column.is_volatile; });
+  PGFANOUT_TRY_ASSIGN(auto sources, open_sources(job_.source_dsn, source_->reader_begin(writes),
                                                  plan_->readers, [this](const SourceRange& range) {
                                                    return source_select(*plan_, range);
                                                  }));
@@ -362,7 +369,7 @@ void CopyJob::fill_result() {
   result_.bytes_read = counters_.bytes_read;
   result_.bytes_written = counters_.bytes_written;
   if (rejects_) result_.key_mismatches = rejects_->key_mismatch_count();
-  if (!ledger_) return;
+  if (!ledger_ || !is_committed_) return;
   std::uint64_t largest = 0;
   std::uint64_t total = 0;
   const auto leaves = ledger_->leaves();
@@ -387,13 +394,14 @@ void CopyJob::settle() {
   const bool is_refused = result_.error && result_.error->consequence == Consequence::refuse;
   if (is_refused && entry_ && !is_committed_ && target_->is_open()) undo_prepare();
   result_.verdict = verdict_;
-  if (result_.error || !source_) return;
+  if (result_.error || !source_ || job_.dry_run) return;
   if (!source_->close_and_check_unchanged()) {
     result_.verdict = Verdict::unproven;
     report({Severity::critical, "source-may-have-changed",
             job_.assume_quiet ? "the source was not locked, and its server was written to meanwhile"
                               : "the session that held the source's lock was lost",
-            plan_->source.qualified, "run verify while nothing writes to the source"});
+            plan_->source.qualified,
+            "run the copy again, with --restart, while nothing writes to the source"});
   }
 }
 

@@ -89,7 +89,7 @@ Result<SourceSession> SourceSession::open(Connection connection, const Table& ta
                                           const Cancellation& cancellation) {
   SourceSession session(std::move(connection));
   Connection& open = session.connection_;
-  if (job.assume_quiet) {
+  if (job.assume_quiet || job.dry_run) {
     PGFANOUT_TRY(open.run(kBegin));
   } else {
     PGFANOUT_TRY(lock_against_writes(open, table, job, cancellation));
@@ -106,9 +106,9 @@ Result<SourceSession> SourceSession::open(Connection connection, const Table& ta
   return session;
 }
 
-std::string SourceSession::reader_begin() const {
-  return fmt::format("{} READ ONLY; SET TRANSACTION SNAPSHOT '{}'; {}", kBegin, snapshot_,
-                     kPhysicalOrder);
+std::string SourceSession::reader_begin(bool writes) const {
+  return fmt::format("{} {}; SET TRANSACTION SNAPSHOT '{}'; {}", kBegin,
+                     writes ? "READ WRITE" : "READ ONLY", snapshot_, kPhysicalOrder);
 }
 
 bool SourceSession::close_and_check_unchanged() {

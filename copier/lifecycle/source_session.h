@@ -25,7 +25,8 @@ class SourceSession {
 
   [[nodiscard]] Connection& connection() { return connection_; }
   /// Statements that put another session under the same snapshot, rows in physical order.
-  [[nodiscard]] std::string reader_begin() const;
+  /// Read only, unless a mapping calls a function that writes (nextval).
+  [[nodiscard]] std::string reader_begin(bool writes) const;
 
   /// Whether nothing can have changed since the snapshot: the lock was held all the time, or,
   /// without one, no transaction has written anywhere on that server. Ends the transaction.

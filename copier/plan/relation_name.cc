@@ -93,9 +93,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string suffixed_name(std::string_view name, std::string_view suffix) {
-  if (name.size() + suffix.size() <= kMaxNameBytes) return fmt::format("{}{}", name, suffix);
+  if (name.size() + suffix.size() <= kMaxMadeNameBytes) return fmt::format("{}{}", name, suffix);
   const std::string hash = fmt::format("_{:08x}", hash_bytes(as_bytes(name)));
-  std::size_t keep = kMaxNameBytes - suffix.size() - hash.size();
+  std::size_t keep = kMaxMadeNameBytes - suffix.size() - hash.size();
   while (keep > 0 && is_continuation(name[keep])) --keep;
   return fmt::format("{}{}{}", name.substr(0, keep), hash, suffix);
 }

@@ -13,6 +13,9 @@
 namespace pgfanout {
 
 inline constexpr std::size_t kMaxNameBytes = 63;
+/// A byte less: a table's array type is its name behind an underscore, cut to 63 bytes, and the
+/// array types of a hundred leaves whose names differ in the last byte only would collide.
+inline constexpr std::size_t kMaxMadeNameBytes = kMaxNameBytes - 1;
 
 /// Unquoted, as in the catalog.
 struct RelationName {

@@ -45,13 +45,9 @@ std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
 }
 
 std::string range_condition(const SourceRange& range) {
-  std::string condition;
-  if (range.first_block > 0) {
-    condition = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.first_block);
-  }
+  std::string condition = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.first_block);
   if (range.end_block) {
-    condition += fmt::format("{} ctid < '({},0)'::pg_catalog.tid",
-                             condition.empty() ? " WHERE" : " AND", *range.end_block);
+    condition += fmt::format(" AND ctid < '({},0)'::pg_catalog.tid", *range.end_block);
   }
   return condition;
 }

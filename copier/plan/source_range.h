@@ -27,7 +27,7 @@ struct LeafSize {
 [[nodiscard]] std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
                                                   std::uint64_t range_bytes);
 
-/// " WHERE ctid >= '(a,0)'::tid AND ..." or nothing when the range is the whole leaf.
+/// " WHERE ctid >= '(a,0)'::tid AND ...": always a WHERE, to which " AND ..." may be added.
 [[nodiscard]] std::string range_condition(const SourceRange& range);
 
 }  // namespace pgfanout

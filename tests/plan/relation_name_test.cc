@@ -46,7 +46,7 @@ TEST(RelationNameTest, RefusesTheRest) {
 
 TEST(SuffixedNameTest, ShortNamesAreJustJoined) {
   EXPECT_EQ(suffixed_name("chunks", "_new"), "chunks_new");
-  const std::string exact(59, 'a');
+  const std::string exact(58, 'a');
   EXPECT_EQ(suffixed_name(exact, "_p00"), exact + "_p00");
 }
 
@@ -56,7 +56,7 @@ TEST(SuffixedNameTest, LongNamesStayApart) {
   for (const char* suffix : {"_p00", "_p01", "_new"}) names.insert(suffixed_name(stem, suffix));
   names.insert(suffixed_name(std::string(62, 'a') + "b", "_p00"));
   EXPECT_EQ(names.size(), 4U);
-  for (const std::string& name : names) EXPECT_EQ(name.size(), kMaxNameBytes);
+  for (const std::string& name : names) EXPECT_EQ(name.size(), kMaxMadeNameBytes);
   EXPECT_TRUE(suffixed_name(stem, "_p00").ends_with("_p00"));
 }
 

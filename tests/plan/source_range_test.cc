@@ -42,7 +42,8 @@ TEST(CutRangesTest, SmallLeavesStayWhole) {
   const auto ranges = cut_ranges(leaves, kMiB);
   expect_cover(leaves, ranges);
   EXPECT_EQ(ranges.size(), 3U);
-  for (const SourceRange& range : ranges) EXPECT_EQ(range_condition(range), "");
+  for (const SourceRange& range : ranges)
+    EXPECT_EQ(range_condition(range), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
 }
 
 TEST(CutRangesTest, OneHugeLeafIsSplit) {
@@ -95,11 +96,12 @@ TEST(CutRangesTest, CoversWhateverTheSizes) {
 }
 
 TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
-  EXPECT_EQ(range_condition({0, 0, 16, 0}), " WHERE ctid < '(16,0)'::pg_catalog.tid");
+  EXPECT_EQ(range_condition({0, 0, 16, 0}),
+            " WHERE ctid >= '(0,0)'::pg_catalog.tid AND ctid < '(16,0)'::pg_catalog.tid");
   EXPECT_EQ(range_condition({0, 16, 32, 0}),
             " WHERE ctid >= '(16,0)'::pg_catalog.tid AND ctid < '(32,0)'::pg_catalog.tid");
   EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}), " WHERE ctid >= '(32,0)'::pg_catalog.tid");
-  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), "");
+  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
 }
 
 }  // namespace
