@@ -12,12 +12,6 @@
 namespace pgfanout {
 namespace {
 
-std::vector<std::string> names_of(const Table& table) {
-  std::vector<std::string> names;
-  for (const Column& column : table.columns) names.push_back(column.name);
-  return names;
-}
-
 class ExistingColumns {
  public:
   ExistingColumns(const Table& source, const Mappings& mappings, const Table& target,
@@ -42,7 +36,7 @@ class ExistingColumns {
       if (column == nullptr) {
         return refused("no-such-column",
                        fmt::format("the target has no column {} for --map", mapping.column),
-                       near_names_hint(mapping.column, names_of(target_)), target_.qualified);
+                       missing_column_hint(mapping.column, target_), target_.qualified);
       }
       if (column == key_column_) {
         return refused(

@@ -12,12 +12,6 @@
 namespace pgfanout {
 namespace {
 
-std::vector<std::string> names_of(const Table& table) {
-  std::vector<std::string> names;
-  for (const Column& column : table.columns) names.push_back(column.name);
-  return names;
-}
-
 Error bad_mapping(std::string message, std::string_view column, std::string hint) {
   return refused("bad-mapping", std::move(message), std::move(hint), std::string(column));
 }
@@ -79,6 +73,18 @@ std::optional<std::size_t> renamed_column(std::string_view sql, const Table& tab
 
 }  // namespace
 
+std::string missing_column_hint(std::string_view name, const Table& table) {
+  constexpr std::size_t kShown = 10;
+  std::vector<std::string> names;
+  for (const Column& column : table.columns) names.push_back(column.name);
+  std::string hint = near_names_hint(name, names);
+  if (!hint.empty()) return hint;
+  for (std::size_t at = 0; at < std::min(kShown, names.size()); ++at) {
+    hint += (at == 0 ? "its columns are " : ", ") + table.columns[at].quoted;
+  }
+  return names.size() > kShown ? hint + ", ..." : hint;
+}
+
 std::string parenthesized(std::string_view sql) {
   return fmt::format("({}{})", sql, sql.find("--") == std::string_view::npos ? "" : "\n");
 }
@@ -104,7 +110,7 @@ Result<Mappings> read_mappings(const JobDescription& job, Connection& source, co
       return refused("no-such-column",
                      fmt::format("{} has no column {} that --skip could leave out", table.qualified,
                                  display_name(name)),
-                     near_names_hint(name, names_of(table)), table.qualified);
+                     missing_column_hint(name, table), table.qualified);
     }
     mappings.skipped.insert(name);
   }

@@ -35,6 +35,9 @@ struct Mappings {
 [[nodiscard]] std::string column_name_of(std::string_view written,
                                          const std::vector<Column>& columns);
 
+/// What to write in place of a column that the table does not have.
+[[nodiscard]] std::string missing_column_hint(std::string_view name, const Table& table);
+
 /// Asks the server about every expression. Refusals: "bad-mapping", "no-such-column".
 Result<Mappings> read_mappings(const JobDescription& job, Connection& source, const Table& table);
 

@@ -146,9 +146,9 @@ class Transport {
     const std::uint32_t element = type->second.element;
     if (element == 0 || embedded_local_type(types_, element)) {
       return refuse_column(column, "local-oids",
-                           fmt::format("carries the OID of type {}, which is another one in the "
-                                       "target's database",
-                                       *local),
+                           fmt::format("of type {} carries the OID of type {}, which is "
+                                       "another one in the target's database",
+                                       column.type_sql, *local),
                            hint_as_text(column));
     }
     PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, types_.at(element).name));
