@@ -38,13 +38,15 @@ Result<void> check_empty(const JobDescription& job, Connection& target, const Ta
   return {};
 }
 
-/// Triggers of the leaves that COPY fires; internal ones are foreign keys and the like.
+/// Triggers of the leaves that COPY fires; internal ones are foreign keys and the like. On 14 the
+/// copy of a parent's trigger counts as internal.
 constexpr const char* kTriggersSql =
     "SELECT pg_catalog.quote_ident(t.tgname), pg_catalog.count(*),"
     " pg_catalog.bool_or((t.tgtype & 2) <> 0 AND (t.tgtype & 1) <> 0)"
-    " FROM pg_catalog.pg_trigger t WHERE t.tgrelid = ANY ($1::pg_catalog.oid[])"
-    " AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND (t.tgtype & 4) <> 0"
-    " GROUP BY 1 ORDER BY 1";
+    " FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_trigger parent"
+    " ON parent.oid = t.tgparentid WHERE t.tgrelid = ANY ($1::pg_catalog.oid[])"
+    " AND NOT COALESCE(parent.tgisinternal, t.tgisinternal) AND t.tgenabled IN ('O', 'A')"
+    " AND (t.tgtype & 4) <> 0 GROUP BY 1 ORDER BY 1";
 
 Result<void> note_triggers(Connection& target, const Table& table, std::vector<Issue>& issues) {
   std::vector<std::uint32_t> oids;

@@ -29,11 +29,13 @@ class CopyFaultsTest : public testing::CopyFixture {
     return harness::pgfanout_argv({"copy", "--source", dsn(), "--table", "chunks", "--map",
                                    "content=public.slow(content)", "--progress", "plain"});
   }
+  /// The plan samples the source by COPY as well: only the readers count.
   void wait_until_copying() const {
     for (int attempt = 0; attempt < 200; ++attempt) {
       if (server().value("postgres",
                          "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE "
-                         "'COPY (SELECT%' AND datname = '" +
+                         "'COPY (SELECT%' AND application_name LIKE 'pgfanout/%/reader' "
+                         "AND datname = '" +
                              database + "'") == "t") {
         return;
       }
