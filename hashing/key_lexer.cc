@@ -1,6 +1,8 @@
 // One pass over the bytes; each function below takes one kind of token off the front.
 #include "hashing/key_lexer.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "hashing/key_error.h"
@@ -69,7 +71,7 @@ class Lexer {
     if (static_cast<unsigned char>(c) < 0x20) {
       return error(at_, "a control character is not allowed in a key expression");
     }
-    return error(at_, std::string("unexpected character '") + c + "'");
+    return error(at_, fmt::format("unexpected character '{}'", c));
   }
 
   Result<void> word() {

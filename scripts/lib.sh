@@ -14,6 +14,8 @@ export JOBS
 # A second build of the same file costs nothing where ccache is installed.
 if [[ -z ${CMAKE_CXX_COMPILER_LAUNCHER-} ]] && command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    # Without these it does not take part in precompiled headers.
+    export CCACHE_SLOPPINESS=pch_defines,time_macros
 fi
 
 say() {

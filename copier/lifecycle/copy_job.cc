@@ -246,7 +246,7 @@ Result<void> CopyJob::may_commit() {
   for (const TargetLeaf& leaf : plan_->leaves) names.push_back(leaf.qualified);
   const Balance balance = balance_before_commit(*ledger_, names);
   if (balance.verdict != Verdict::match) {
-    for (const Issue& issue : balance.issues) result_.issues.push_back(issue);
+    for (const Issue& issue : balance.issues) report(issue);
     Error error =
         refused("ledger", "the ledger does not balance: nothing was committed",
                 "this is a defect of pgfanout or of the machine's memory: please report it");

@@ -10,20 +10,23 @@ ReaderThreads::ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, 
 }
 
 ReaderThreads::~ReaderThreads() {
+  finish();
+}
+
+void ReaderThreads::finish() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
   }
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void ReaderThreads::submit(std::uint32_t range) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(range);
-  }
-  changed_.notify_one();
+  const std::lock_guard lock(mutex_);
+  queue_.push_back(range);
+  changed_.notify_one();  // Under the lock: the destructor takes it, too, so it cannot overtake.
 }
 
 void ReaderThreads::serve(RangeSource& source) {

@@ -21,13 +21,15 @@ class ReaderThreads {
   using Work = std::function<void(RangeSource& source, std::uint32_t range)>;
 
   ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, Work work);
-  /// Waits until all submitted ranges were handled.
   ~ReaderThreads();
   ReaderThreads(const ReaderThreads&) = delete;
   ReaderThreads& operator=(const ReaderThreads&) = delete;
 
   /// Never waits. Thread-safe.
   void submit(std::uint32_t range);
+  /// Waits until all submitted ranges were handled and the threads have ended. Nothing may be
+  /// submitted afterwards. The destructor does the same.
+  void finish();
 
  private:
   void serve(RangeSource& source);

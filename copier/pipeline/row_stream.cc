@@ -4,7 +4,7 @@
 #include <tbb/flow_graph.h>
 
 #include <algorithm>
-#include <atomic>
+#include <exception>
 
 #include "copier/pipeline/reader_threads.h"
 #include "copier/stage/decode.h"
@@ -15,31 +15,22 @@ namespace {
 
 namespace flow = tbb::flow;
 
-/// Orders what a thread wrote into a batch before what the next one reads. oneTBB does so as well,
-/// but race detectors cannot see into its library.
-class HandOver {
- public:
-  void give() { count_.fetch_add(1, std::memory_order_release); }
-  void take() const { static_cast<void>(count_.load(std::memory_order_acquire)); }
-
- private:
-  std::atomic<std::uint64_t> count_{0};
-};
-
 /// Runs one stage on a batch. After a stop batches are dropped, so that the graph empties at once.
 /// What travels between nodes is an owning pointer that oneTBB can copy; null stands for a dropped
-/// batch.
+/// batch. Only what cannot throw runs at once, in the thread that brings the batch.
 template <class Stage>
-auto stage(Stop& stop, const HandOver& handed, Stage body) {
-  return [&stop, &handed, body](RowBatch* message) -> RowBatch* {
-    handed.take();
+auto stage(Stop& stop, Stage body) {
+  return [&stop, body](RowBatch* message) noexcept -> RowBatch* {
     RowBatchPointer batch(message);
     if (batch == nullptr || stop.flag().is_set()) return nullptr;
-    if (Result<void> done = body(*batch); !done) {
+    try {
+      Result<void> done = body(*batch);
+      if (done) return batch.release();
       stop.record(std::move(done).error());
-      return nullptr;
+    } catch (const std::exception& failure) {
+      stop.record(interrupted("internal", failure.what()));
     }
-    return batch.release();
+    return nullptr;
   };
 }
 
@@ -47,21 +38,17 @@ auto stage(Stop& stop, const HandOver& handed, Stage body) {
 
 void run_row_stream(RowStream stream, Stop& stop) {
   using ReadNode = flow::async_node<std::uint32_t, RowBatch*>;
-  using StageNode = flow::function_node<RowBatch*, RowBatch*>;
+  using StageNode = flow::function_node<RowBatch*, RowBatch*, flow::lightweight>;
   using SinkNode = flow::function_node<RowBatch*, flow::continue_msg, flow::lightweight>;
-  using InlineNode = flow::function_node<RowBatch*, RowBatch*, flow::lightweight>;
 
   tbb::enumerable_thread_specific<KeyScratch> scratch;
   flow::graph graph;
   ReadNode::gateway_type* gateway = nullptr;
-  HandOver handed;
   ReaderThreads readers(std::move(stream.sources), [&](RangeSource& source, std::uint32_t range) {
     if (!stop.is_set()) {
       const auto rows =
-          stream.reader.read(source, stream.ranges[range], range, [&](RowBatchPointer batch) {
-            handed.give();
-            gateway->try_put(batch.release());
-          });
+          stream.reader.read(source, stream.ranges[range], range,
+                             [&](RowBatchPointer batch) { gateway->try_put(batch.release()); });
       if (rows) stream.range_done(range, *rows);
       if (!rows) stop.record(rows.error());
     }
@@ -69,20 +56,22 @@ void run_row_stream(RowStream stream, Stop& stop) {
   });
 
   // Reading waits for sockets on the readers' own threads; the gateway brings their batches in. The
-  // stages behind decode run in the task that decoded: one task a batch.
+  // stages behind it are light beside what the server does for a batch, so each batch runs through
+  // them on the thread that read it: waking a worker costs more, and an idle one spins for a
+  // millisecond on processors that the servers need.
   ReadNode read(graph, flow::unlimited, [&](std::uint32_t range, ReadNode::gateway_type&) {
     gateway->reserve_wait();
     readers.submit(range);
   });
-  StageNode decode(graph, flow::unlimited, stage(stop, handed, [&](RowBatch& batch) {
+  StageNode decode(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) {
                      return decode_batch(stream.fields, batch);
                    }));
-  InlineNode hash(graph, flow::unlimited, stage(stop, handed, [&](RowBatch& batch) -> Result<void> {
-                    hash_batch(stream.fields, stream.key, scratch.local(), batch);
-                    return {};
-                  }));
-  const auto last = stage(stop, handed, [&](RowBatch& batch) { return stream.hand_over(batch); });
-  SinkNode hand_over(graph, flow::unlimited, [last](RowBatch* batch) {
+  StageNode hash(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) -> Result<void> {
+                   hash_batch(stream.fields, stream.key, scratch.local(), batch);
+                   return {};
+                 }));
+  const auto last = stage(stop, [&](RowBatch& batch) { return stream.hand_over(batch); });
+  SinkNode hand_over(graph, flow::unlimited, [last](RowBatch* batch) noexcept {
     const RowBatchPointer done(last(batch));
     return flow::continue_msg();
   });
@@ -91,9 +80,9 @@ void run_row_stream(RowStream stream, Stop& stop) {
   flow::make_edge(hash, hand_over);
 
   gateway = &read.gateway();
-  handed.give();
   for (std::uint32_t range = 0; range < stream.ranges.size(); ++range) read.try_put(range);
   graph.wait_for_all();
+  readers.finish();  // Before the nodes go that they have used.
 }
 
 std::size_t read_batch_bytes(std::uint64_t budget_bytes, std::size_t readers) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -132,6 +133,21 @@ std::string figures(const JobResult& result, const Resources& used) {
   return text;
 }
 
+/// Each was told when it was found; what remains to be said is that there were some.
+std::string issues_line(const JobResult& result) {
+  std::array<std::size_t, 4> counts{};
+  for (const Issue& issue : issues_beside_error(result)) {
+    ++counts.at(static_cast<std::size_t>(issue.severity));
+  }
+  constexpr std::array<std::string_view, 4> names = {"critical", "error", "warning", "info"};
+  std::string text;
+  for (std::size_t at = 0; at < counts.size(); ++at) {
+    if (counts.at(at) == 0) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counts.at(at), names.at(at));
+  }
+  return text.empty() ? text : figure("issues", text + ": see above, on standard error");
+}
+
 }  // namespace
 
 std::string copy_summary(const JobResult& result, const Resources& used) {
@@ -142,7 +158,7 @@ std::string copy_summary(const JobResult& result, const Resources& used) {
   } else {
     text = verdict_line(result);
   }
-  return text + figures(result, used) + issues_text(result);
+  return text + figures(result, used) + issues_line(result);
 }
 
 }  // namespace pgfanout

@@ -32,10 +32,7 @@ TEST(Summary, OfAProvenCopy) {
                 "  leaves       2; rows: least 4, mean 5, most 6; skew 1.20\n"
                 "  stages       copy 2.00 s, attach 0.50 s\n"
                 "  used         2 readers, 2 writers, 12.6 MB memory at most, 1.23 s CPU\n"
-                "warning: mind the gap\n"
-                "  where: public.chunks\n"
-                "  hint: look down\n"
-                "info: a note\n");
+                "  issues       1 warning, 1 info: see above, on standard error\n");
 }
 
 TEST(Summary, NamesRejectsAndKeyMismatches) {
@@ -106,7 +103,7 @@ TEST(Summary, IsSafeOnATerminal) {
   result.target->table = "e\nrror: vil";
   result.issues[0].message = "\x1b]0;title\x07";
   result.issues[1].where = "a\nerror: b";
-  const std::string text = summary_of(result);
+  const std::string text = summary_of(result) + issues_text(result);
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\x07")));
   EXPECT_THAT(text, HasSubstr("e\\x0arror: vil"));
