@@ -37,6 +37,30 @@ constexpr std::string_view copy_examples =
       --map "metadata=coalesce(metadata, '{}'::jsonb)" --skip scratch
 )text";
 
+constexpr std::string_view verify_description =
+    R"text(Proves that two tables are equal, or names every row that is not: missing, extra, changed or
+misplaced, with its identity, its place on both sides and the columns that changed. Any layouts, any
+tool may have made the copy; columns are mapped as for copy. Both sides are streamed at once: under
+one snapshot if they are in one database, else locked against writes meanwhile. Reads only, unless
+asked to repair.
+)text";
+
+constexpr std::string_view verify_examples =
+    R"text(  Is public.chunks_new what public.chunks is?
+    pgfanout verify --source 'service=prod' --table public.chunks
+
+  In seconds, without reading all rows:
+    pgfanout verify --source 'service=prod' --table public.chunks --quick
+
+  A table on another server that another tool filled, result as JSON:
+    pgfanout verify --source 'host=old dbname=app' --target 'host=new dbname=app' \
+      --table public.chunks --into public.chunks --data --json > result.json
+
+  What would a repair do, and then do it:
+    pgfanout verify --source 'service=prod' --table public.chunks --data --repair --dry-run
+    pgfanout verify --source 'service=prod' --table public.chunks --data --repair
+)text";
+
 constexpr std::string_view key_description =
     R"text(Says which key and which leaf a value goes to, and whether the server computes the same key.
 Reads only.
@@ -71,6 +95,17 @@ Result<void> check_copy(const Invocation& invocation) {
   return {};
 }
 
+Result<void> check_verify(const Invocation& invocation) {
+  const VerifyRequest& verify = invocation.job.verify;
+  if (verify.install_views) return {};
+  PGFANOUT_TRY(need_table(invocation));
+  if (verify.repair && verify.scope != VerifyScope::data && verify.scope != VerifyScope::full) {
+    return refused("usage", "--repair needs to know every row that differs",
+                   "use it with --data or --full");
+  }
+  return {};
+}
+
 Result<void> check_key(const Invocation& invocation) {
   PGFANOUT_TRY(need_table(invocation));
   if (invocation.key.values.empty() && invocation.key.check == 0) {
@@ -87,6 +122,8 @@ const std::array table = {
                 copy_examples,
                 {},
                 check_copy},
+    CommandSpec{"verify", "prove that two tables are equal, or name every row that is not",
+                verify_description, verify_examples, verify_options(), check_verify},
     CommandSpec{"key", "which key and leaf a value goes to, and whether the server agrees",
                 key_description, key_examples, key_options(), check_key},
 };

@@ -10,9 +10,10 @@
 namespace pgfanout {
 
 struct Invocation {
-  std::string command;  ///< "copy" or "key".
+  std::string command;  ///< "copy", "verify" or "key".
   JobDescription job;
-  KeyQuestion key;  ///< For the key command.
+  KeyQuestion key;        ///< For the key command.
+  int verify_scopes = 0;  ///< How many of --quick, --data, --schema and --full were given.
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;
 };

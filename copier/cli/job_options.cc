@@ -136,6 +136,12 @@ const std::array options = {
                  PGFANOUT_TRY_ASSIGN(to.job.reject_limit, parse_reject_limit(value));
                  return {};
                }},
+    OptionSpec{work, "--max-differences", "N", "Rows that differ which verify names in one pass. Default: 10000", false,
+               [](Text value, Invocation& to) -> Done {
+                 PGFANOUT_TRY_ASSIGN(const std::uint64_t number, parse_number(value, 1, 10'000'000));
+                 to.job.verify.max_differences = static_cast<std::uint32_t>(number);
+                 return {};
+               }},
     OptionSpec{work, "--assume-quiet", "", "Do not lock the source, for roles that may only read. You make sure that nobody writes; the result may be unproven", false,
                [](Text, Invocation& to) -> Done { to.job.assume_quiet = true; return {}; }},
     OptionSpec{work, "--no-fence", "", "Leave no fence on the source. This version never leaves one", false,
@@ -163,15 +169,9 @@ const std::array options = {
 };
 // clang-format on
 
-constexpr std::array<Text, 17> later = {"--release",      "--max-differences",
-                                        "--events",       "--metrics",
-                                        "--metrics-file", "--report",
-                                        "--finish-by",    "--stop-at-deadline",
-                                        "--confirm",      "--swap",
-                                        "--quick",        "--full",
-                                        "--schema",       "--data",
-                                        "--repair",       "--force",
-                                        "--watch"};
+constexpr std::array<Text, 11> later = {
+    "--release",          "--events",  "--metrics", "--metrics-file", "--report", "--finish-by",
+    "--stop-at-deadline", "--confirm", "--swap",    "--force",        "--watch"};
 
 }  // namespace
 

@@ -26,6 +26,7 @@ using OptionTable = std::span<const OptionSpec>;
 [[nodiscard]] OptionTable job_options();
 /// Options of the key command alone.
 [[nodiscard]] OptionTable key_options();
+[[nodiscard]] OptionTable verify_options();
 /// Names of options that later versions have; naming one is not a slip of the keyboard.
 [[nodiscard]] std::span<const std::string_view> later_options();
 

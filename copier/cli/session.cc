@@ -16,6 +16,7 @@
 #include "copier/report/summary.h"
 #include "copier/report/terminal.h"
 #include "copier/report/text.h"
+#include "copier/report/verify_summary.h"
 
 namespace pgfanout {
 namespace {
@@ -77,7 +78,8 @@ Outcome run_command(const Invocation& call, const CommandFunctions& functions,
       options.fd = streams.message_fd;
       options.mode = call.progress;
       Progress progress(options, cancellation);
-      outcome.result = functions.copy(call.job, progress, cancellation);
+      const auto& command = call.command == "verify" ? functions.verify : functions.copy;
+      outcome.result = command(call.job, progress, cancellation);
     }
   } catch (const std::exception& failure) {
     outcome.result.error = internal_error(failure.what());
@@ -106,10 +108,12 @@ void tell_key(const Invocation& call, const Outcome& outcome, const Teller& tell
                  fence_line(result));
 }
 
-void tell_copy(const Invocation& call, const Outcome& outcome, const Teller& teller) {
+void tell_job(const Invocation& call, const Outcome& outcome, const Teller& teller) {
   const JobResult& result = outcome.result;
   const Resources used = resources_used();
-  const std::string summary = copy_summary(result, used) + fence_line(result);
+  const bool is_verify = call.command == "verify";
+  const std::string summary =
+      (is_verify ? verify_summary(result, used) : copy_summary(result, used)) + fence_line(result);
   if (call.json) {
     teller.result(json_report(result, used));
     teller.message(summary);
@@ -141,7 +145,7 @@ int run(std::span<const std::string> words, const CommandFunctions& functions,
   }
   const auto& call = std::get<Invocation>(*parsed);
   const Outcome outcome = run_command(call, functions, streams, cancellation);
-  (call.command == "key" ? tell_key : tell_copy)(call, outcome, teller);
+  (call.command == "key" ? tell_key : tell_job)(call, outcome, teller);
   return exit_code_of(outcome.result);
 }
 

@@ -17,6 +17,7 @@ namespace pgfanout {
 /// The commands themselves.
 struct CommandFunctions {
   std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)> copy;
+  std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)> verify;
   std::function<JobResult(const JobDescription&, const KeyQuestion&, KeyReport&,
                           const Cancellation&)>
       key;

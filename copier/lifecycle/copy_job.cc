@@ -152,7 +152,12 @@ Result<void> CopyJob::open_sides() {
   PGFANOUT_TRY_ASSIGN(const ServerFacts facts, read_server_facts(source));
   PGFANOUT_TRY(check_source(source, table, facts));
   PGFANOUT_TRY(settle_earlier_job(table));
-  PGFANOUT_TRY_ASSIGN(source_, SourceSession::open(std::move(source), table, job_, cancellation_));
+  const bool is_unlocked = job_.assume_quiet || job_.dry_run;
+  PGFANOUT_TRY_ASSIGN(
+      source_,
+      SourceSession::open(std::move(source),
+                          {{&table, is_unlocked ? TableLock::none : TableLock::against_writes}},
+                          job_.lock_timeout, cancellation_));
   return {};
 }
 

@@ -7,10 +7,19 @@
 namespace pgfanout {
 namespace {
 
+std::string names_of(const std::vector<LockedTable>& tables) {
+  std::string names;
+  for (const auto& [table, lock] : tables) names += (names.empty() ? "" : ", ") + table->qualified;
+  return names;
+}
+
 /// Sessions that hold a lock which conflicts with SHARE, for a person.
-std::string blockers(Connection& connection, const Table& table) {
-  std::string oids = std::to_string(table.oid);
-  for (const Leaf& leaf : table.leaves) oids += "," + std::to_string(leaf.oid);
+std::string blockers(Connection& connection, const std::vector<LockedTable>& tables) {
+  std::string oids = "0";
+  for (const auto& [table, lock] : tables) {
+    oids += "," + std::to_string(table->oid);
+    for (const Leaf& leaf : table->leaves) oids += "," + std::to_string(leaf.oid);
+  }
   auto rows = connection.query(fmt::format(
       "SELECT DISTINCT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),"
       " coalesce(a.state, '?'), coalesce(date_trunc('second', now() - a.xact_start)::text, '?')"
@@ -28,10 +37,11 @@ std::string blockers(Connection& connection, const Table& table) {
   return text;
 }
 
-Error cannot_lock(Connection& connection, const Table& table, Error error) {
+Error cannot_lock(Connection& connection, const std::vector<LockedTable>& tables, Error error) {
+  const std::string names = names_of(tables);
   if (error.sqlstate == "42501") {
     error.code = "cannot-lock";
-    error.where = table.qualified;
+    error.where = names;
     error.hint =
         "grant UPDATE, DELETE or TRUNCATE (MAINTAIN from 17 on) on the table, so that it can "
         "be locked against writes, or use --assume-quiet when nothing writes to it";
@@ -40,16 +50,16 @@ Error cannot_lock(Connection& connection, const Table& table, Error error) {
   if (error.sqlstate == "0A000" || error.sqlstate == "25006") {
     error.code = "cannot-lock";
     error.consequence = Consequence::refuse;
-    error.where = table.qualified;
+    error.where = names;
     error.hint = "a standby cannot lock tables: use --assume-quiet";
     return error;
   }
   if (error.sqlstate == "55P03") {
     error.code = "lock-timeout";
     error.consequence = Consequence::refuse;
-    error.message = "could not lock the source against writes in time";
-    error.where = table.qualified;
-    error.hint = blockers(connection, table);
+    error.message = "could not lock the table against writes in time";
+    error.where = names;
+    error.hint = blockers(connection, tables);
     if (error.hint.empty()) error.hint = "another session held a lock";
     error.hint += "; end it, or wait longer with --lock-timeout";
   }
@@ -60,41 +70,44 @@ constexpr const char* kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 constexpr const char* kPhysicalOrder =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
-Result<void> lock_against_writes(Connection& connection, const Table& table,
-                                 const JobDescription& job, const Cancellation& cancellation) {
+Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>& tables,
+                         std::chrono::milliseconds timeout, const Cancellation& cancellation) {
   using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + job.lock_timeout;
+  const auto deadline = Clock::now() + timeout;
+  std::string locks;
+  for (const auto& [table, lock] : tables) {
+    if (lock == TableLock::none) continue;
+    locks += fmt::format("; LOCK TABLE {} IN {} MODE", table->qualified,
+                         lock == TableLock::against_writes ? "SHARE" : "ACCESS SHARE");
+  }
   while (true) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     const auto attempt = std::clamp<std::int64_t>(left.count(), 50, 500);
-    auto locked =
-        connection.run(fmt::format("{}; SET LOCAL lock_timeout = {}; LOCK TABLE {} IN SHARE MODE; "
-                                   "SET LOCAL lock_timeout = 0",
-                                   kBegin, attempt, table.qualified));
+    auto locked = connection.run(fmt::format(
+        "{}; SET LOCAL lock_timeout = {}{}; SET LOCAL lock_timeout = 0", kBegin, attempt, locks));
     if (locked) return {};
     Error error = std::move(locked).error();
     PGFANOUT_TRY(connection.run("ROLLBACK"));
     if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
     if (error.sqlstate != "55P03" || Clock::now() >= deadline) {
-      return cannot_lock(connection, table, std::move(error));
+      return cannot_lock(connection, tables, std::move(error));
     }
   }
 }
 
 }  // namespace
 
-Result<SourceSession> SourceSession::open(Connection connection, const Table& table,
-                                          const JobDescription& job,
+Result<SourceSession> SourceSession::open(Connection connection,
+                                          const std::vector<LockedTable>& tables,
+                                          std::chrono::milliseconds lock_timeout,
                                           const Cancellation& cancellation) {
   SourceSession session(std::move(connection));
   Connection& open = session.connection_;
-  if (job.assume_quiet || job.dry_run) {
-    PGFANOUT_TRY(open.run(kBegin));
-  } else {
-    PGFANOUT_TRY(lock_against_writes(open, table, job, cancellation));
-    session.is_locked_ = true;
-  }
+  PGFANOUT_TRY(lock_tables(open, tables, lock_timeout, cancellation));
+  session.is_locked_ = std::none_of(tables.begin(), tables.end(), [](const LockedTable& table) {
+    return table.lock == TableLock::none;
+  });
   PGFANOUT_TRY(open.run(kPhysicalOrder));
   PGFANOUT_TRY_ASSIGN(const Rows snapshot,
                       open.query("SELECT pg_export_snapshot(), "

@@ -5,31 +5,45 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "copier/pg/connection.h"
 #include "copier/plan/table.h"
 #include "pgfanout/cancellation.h"
-#include "pgfanout/job.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
 
+/// What a session keeps others from doing to its tables.
+enum class TableLock : std::uint8_t {
+  none,
+  against_rewrites,  ///< ACCESS SHARE: TRUNCATE, rewrites, dropping. Enough for one snapshot.
+  against_writes,    ///< SHARE.
+};
+
+struct LockedTable {
+  const Table* table = nullptr;
+  TableLock lock = TableLock::none;
+};
+
 class SourceSession {
  public:
-  /// Opens a transaction that holds SHARE on `table` and its leaves (unless the job assumes quiet),
-  /// and exports its snapshot. The lock is tried in short attempts up to the job's lock time-out;
-  /// the error then names the sessions in the way.
-  static Result<SourceSession> open(Connection connection, const Table& table,
-                                    const JobDescription& job, const Cancellation& cancellation);
+  /// Opens a transaction that holds the locks on `tables` and their leaves, and exports its
+  /// snapshot. Locks are tried in short attempts up to `lock_timeout`; the error then names the
+  /// sessions in the way.
+  static Result<SourceSession> open(Connection connection, const std::vector<LockedTable>& tables,
+                                    std::chrono::milliseconds lock_timeout,
+                                    const Cancellation& cancellation);
 
   [[nodiscard]] Connection& connection() { return connection_; }
   /// Statements that put another session under the same snapshot, rows in physical order.
   /// Read only, unless a mapping calls a function that writes (nextval).
   [[nodiscard]] std::string reader_begin(bool writes) const;
 
-  /// Whether nothing can have changed since the snapshot: the lock was held all the time, or,
-  /// without one, no transaction has written anywhere on that server. Ends the transaction.
+  /// Whether what was read can be relied on: the lock was held all the time, or, without one, no
+  /// transaction has written anywhere on that server since the snapshot. Ends the transaction.
   [[nodiscard]] bool close_and_check_unchanged();
 
  private:

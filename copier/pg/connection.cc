@@ -164,14 +164,28 @@ Connection& Connection::operator=(Connection&& other) noexcept {
 }
 
 Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
+  return query_as(sql, parameters, 0);
+}
+
+Result<Rows> Connection::query_binary(std::string_view sql,
+                                      const std::vector<Parameter>& parameters) {
+  return query_as(sql, parameters, 1);
+}
+
+/// `format` is libpq's: 0 text, 1 binary, for parameters and results alike.
+Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parameter>& parameters,
+                                  int format) {
   std::vector<const char*> values;
+  std::vector<int> lengths;
+  const std::vector<int> formats(parameters.size(), format);
   values.reserve(parameters.size());
   for (const Parameter& parameter : parameters) {
     values.push_back(parameter ? parameter->c_str() : nullptr);
+    lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
   }
   PGresult* raw_result =
       PQexecParams(connection_, std::string(sql).c_str(), static_cast<int>(values.size()), nullptr,
-                   values.data(), nullptr, nullptr, 0);
+                   values.data(), lengths.data(), formats.data(), format);
   Rows rows(raw_result);
   const ExecStatusType status = PQresultStatus(raw_result);
   if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return rows;

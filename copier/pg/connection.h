@@ -76,6 +76,9 @@ class Connection {
 
   /// One statement, with parameters $1, $2, ...
   Result<Rows> query(std::string_view sql, const std::vector<Parameter>& parameters = {});
+  /// The same in binary: parameters are the types' binary forms, and so are the results' values,
+  /// as text() gives them. Values are those that a binary COPY carries.
+  Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
   /// One or more statements, results thrown away.
   Result<void> run(std::string_view sql);
 
@@ -102,6 +105,7 @@ class Connection {
  private:
   explicit Connection(pg_conn* connection) : connection_(connection) {}
   Result<void> set_up_session();
+  Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
 
   pg_conn* connection_ = nullptr;
   void* cancel_ = nullptr;  // PGcancel

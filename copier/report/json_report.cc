@@ -81,6 +81,27 @@ Json json_of(const Error& error) {
   return json;
 }
 
+Json json_of(const RowDifference& row) {
+  Json json = {{"kind", row.kind}};
+  Json identity = Json::object();
+  for (const auto& [column, value] : row.identity) identity[column] = value;
+  json["identity"] = std::move(identity);
+  add_text(json, "source", row.source);
+  add_text(json, "target", row.target);
+  if (!row.columns.empty()) json["columns"] = row.columns;
+  return json;
+}
+
+Json json_of(const SchemaFinding& finding) {
+  Json json = {{"kind", finding.kind}, {"name", finding.name}};
+  add_text(json, "source", finding.source);
+  add_text(json, "target", finding.target);
+  json["gap"] = finding.gap;
+  add_text(json, "impact", finding.impact);
+  json["severity"] = name_of(finding.severity);
+  return json;
+}
+
 template <class Items>
 Json list_of(const Items& items) {
   Json list = Json::array();
@@ -93,6 +114,26 @@ Json issues_of(const JobResult& result) {
   if (result.error) list.push_back(json_of(*result.error));
   for (const Issue& issue : issues_beside_error(result)) list.push_back(json_of(issue));
   return list;
+}
+
+Json json_of(const Differences& differences) {
+  return {{"missing", differences.missing},
+          {"extra", differences.extra},
+          {"changed", differences.changed},
+          {"misplaced", differences.misplaced},
+          {"rows", list_of(differences.rows)}};
+}
+
+/// Fields of verify.
+void add_verify_fields(Json& to, const JobResult& result) {
+  to["rows"] = {{"read", result.rows_read}, {"key_mismatches", result.key_mismatches}};
+  to["bytes"] = {{"read", result.bytes_read}};
+  if (!result.partitions.empty()) to["partitions"] = list_of(result.partitions);
+  if (result.skew) to["skew"] = rounded(*result.skew);
+  to["stages"] = list_of(result.stages);
+  if (result.differences) to["differences"] = json_of(*result.differences);
+  if (!result.schema.empty()) to["schema"] = list_of(result.schema);
+  if (!result.deployment_order.empty()) to["deployment_order"] = result.deployment_order;
 }
 
 /// Fields of commands that move rows.
@@ -120,6 +161,8 @@ Json json_document(const JobResult& result, const Resources& used) {
   const bool moves_rows = result.command == "copy";
   if (moves_rows) {
     add_copy_fields(document, result);
+  } else if (result.command == "verify") {
+    add_verify_fields(document, result);
   } else if (!result.stages.empty()) {
     document["stages"] = list_of(result.stages);
   }

@@ -108,6 +108,11 @@ ProgressSnapshot Progress::snapshot() {
     now.is_estimate = true;
     now.leaves_committed = count.leaves_committed;
     now.leaves_total = count.leaves_total;
+  } else if (stage_ == "data") {
+    now.rows = count.rows_read + count.rows_read_back;
+    now.bytes = count.bytes_read + count.bytes_read_back;
+    now.bytes_expected = count.bytes_expected;
+    now.is_estimate = true;
   } else if (stage_ == "read-back") {
     now.rows = count.rows_read_back;
     now.bytes = count.bytes_read_back;

@@ -33,6 +33,21 @@ struct RejectLimit {
   std::optional<double> percent;  ///< 0 to 100; wins over rows.
 };
 
+/// What verify looks at.
+enum class VerifyScope : std::uint8_t {
+  quick,   ///< Counts, bounds, constraints, sequences, a sample of rows.
+  data,    ///< Every byte and every key of both sides.
+  schema,  ///< What belongs to the tables beside their rows.
+  full,    ///< Data and schema, constraints and sequences.
+};
+
+struct VerifyRequest {
+  VerifyScope scope = VerifyScope::full;
+  std::uint32_t max_differences = 10'000;  ///< Rows named in one pass.
+  bool repair = false;                     ///< Make the target equal, touching only rows named.
+  bool install_views = false;              ///< Only install the views that watch the target.
+};
+
 struct JobDescription {
   std::string source_dsn;                 ///< Empty: libpq's environment.
   std::optional<std::string> target_dsn;  ///< Absent: the same as the source.
@@ -55,6 +70,7 @@ struct JobDescription {
   RejectLimit reject_limit;
   std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
   std::chrono::seconds connect_timeout{10};
+  VerifyRequest verify;
 };
 
 /// `target_dsn`, or the source's.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pgfanout/result.h"
@@ -47,6 +48,37 @@ struct StageSummary {
   std::optional<double> machine_idle_seconds;
 };
 
+/// One row that differs between two tables.
+struct RowDifference {
+  std::string kind;  ///< missing, extra, changed or misplaced.
+  /// Column and value as text; empty for a table without a primary key.
+  std::vector<std::pair<std::string, std::string>> identity;
+  std::string source;                ///< "<leaf> (block,line)"; empty: not there.
+  std::string target;                ///< The same on the other side.
+  std::vector<std::string> columns;  ///< Of a changed row: the target's columns that differ.
+};
+
+/// What two tables do not have in common. Counts are exact; `rows` may name fewer.
+struct Differences {
+  std::uint64_t missing = 0;    ///< In the source only; rows set aside are not counted.
+  std::uint64_t extra = 0;      ///< In the target only, surplus copies included.
+  std::uint64_t changed = 0;    ///< Same identity, other content.
+  std::uint64_t misplaced = 0;  ///< Same content, but a wrong key or leaf.
+  std::vector<RowDifference> rows;
+  [[nodiscard]] std::uint64_t total() const { return missing + extra + changed + misplaced; }
+};
+
+/// One object that belongs to a table, on both sides.
+struct SchemaFinding {
+  std::string kind;
+  std::string name;
+  std::string source;  ///< Definition, or empty.
+  std::string target;
+  std::string gap;     ///< none, missing, extra, different, not valid.
+  std::string impact;  ///< A sentence for the application's owner.
+  Severity severity = Severity::info;
+};
+
 struct JobResult {
   std::string command;
   std::string job;  ///< The job's id.
@@ -61,6 +93,9 @@ struct JobResult {
   std::vector<PartitionSummary> partitions;
   std::optional<double> skew;  ///< Largest leaf over mean.
   std::vector<StageSummary> stages;
+  std::optional<Differences> differences;
+  std::vector<SchemaFinding> schema;
+  std::vector<std::string> deployment_order;  ///< What the target lacks, in the order to create it.
   std::vector<Issue> issues;
   std::uint32_t readers = 0;
   std::uint32_t writers = 0;

@@ -1,0 +1,263 @@
+#include "copier/lifecycle/difference_finder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+namespace pgfanout {
+namespace {
+
+/// Bytes that the second pass keeps of each row.
+constexpr std::uint64_t kNoteBytes = 64;
+
+auto order_of(const RowName& name) {
+  return std::tuple(name.identity.high, name.identity.low, name.digest.high, name.digest.low);
+}
+
+bool comes_before(const FetchedRow& a, const FetchedRow& b) {
+  return order_of(a.name) < order_of(b.name);
+}
+
+RowDigest digest_at(const std::uint32_t* words) {
+  return {words[0] | static_cast<std::uint64_t>(words[1]) << 32U,
+          words[2] | static_cast<std::uint64_t>(words[3]) << 32U};
+}
+
+template <class Row>
+std::vector<Row> difference_of(const std::vector<Row>& a, const std::vector<Row>& b) {
+  std::vector<Row> left;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(left),
+                      [](const Row& x, const Row& y) { return comes_before(x, y); });
+  return left;
+}
+
+/// How many pairs of equal identity two sorted lists of rows make.
+std::uint64_t pairs_of(const CollectedSides& rows) {
+  std::uint64_t pairs = 0;
+  auto a = rows.source.begin();
+  auto b = rows.target.begin();
+  const auto who = [](const CollectedRow& row) {
+    return std::tuple(row.name.identity.high, row.name.identity.low);
+  };
+  while (a != rows.source.end() && b != rows.target.end()) {
+    if (who(*a) < who(*b)) {
+      ++a;
+    } else if (who(*b) < who(*a)) {
+      ++b;
+    } else {
+      ++pairs;
+      ++a;
+      ++b;
+    }
+  }
+  return pairs;
+}
+
+std::vector<RowPlace> places_of(const std::vector<CollectedRow>& rows) {
+  std::vector<RowPlace> places;
+  for (const CollectedRow& row : rows) places.push_back(row.place);
+  return places;
+}
+
+}  // namespace
+
+DifferenceFinder::DifferenceFinder(const VerifyPlan& plan, FinderAccess access,
+                                   std::size_t max_named, JobCounters& counters,
+                                   const Cancellation& cancellation)
+    : plan_(plan),
+      access_(std::move(access)),
+      max_named_(max_named),
+      counters_(counters),
+      cancellation_(cancellation),
+      source_(plan, Side::source, access_.source, cancellation),
+      target_(plan, Side::target, access_.target, cancellation) {
+  std::sort(access_.set_aside.begin(), access_.set_aside.end());
+}
+
+Result<FoundDifferences> DifferenceFinder::find(DifferenceSketch sketch, const Comparison& books) {
+  const DifferenceSketch::Answer answer = std::move(sketch).peel();
+  was_complete_ = answer.is_complete;
+  if (!answer.is_complete) {
+    PGFANOUT_TRY(find_by_group(books));
+  } else if (!answer.differences.empty()) {
+    PGFANOUT_TRY(plan_.identity == IdentityKind::fixed ? find_by_identity(answer.differences)
+                                                       : find_by_name(answer.differences));
+  }
+  PGFANOUT_TRY(add_misplaced(books));
+  return std::move(found_);
+}
+
+/// All rows of either side that have an identity which occurs in the difference.
+Result<void> DifferenceFinder::find_by_identity(
+    const std::vector<DifferenceSketch::Difference>& elements) {
+  std::vector<std::string> identities;
+  for (const auto& difference : elements) {
+    std::string bytes(plan_.identity_bytes, '\0');
+    std::memcpy(bytes.data(), difference.element.data(), bytes.size());
+    identities.push_back(std::move(bytes));
+  }
+  std::sort(identities.begin(), identities.end());
+  identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+  FetchedSides rows;
+  PGFANOUT_TRY_ASSIGN(const auto in_source, source_.locate(identities));
+  PGFANOUT_TRY_ASSIGN(rows.source, source_.fetch(in_source));
+  PGFANOUT_TRY_ASSIGN(const auto in_target, target_.locate(identities));
+  PGFANOUT_TRY_ASSIGN(rows.target, target_.fetch(in_target));
+  std::sort(rows.source.begin(), rows.source.end(), comes_before);
+  std::sort(rows.target.begin(), rows.target.end(), comes_before);
+  add_pairs({difference_of(rows.source, rows.target), difference_of(rows.target, rows.source)});
+  return {};
+}
+
+/// The sketch knows hashes only: another pass finds the rows that have them.
+Result<void> DifferenceFinder::find_by_name(
+    const std::vector<DifferenceSketch::Difference>& elements) {
+  CollectFilter filter;
+  for (const auto& difference : elements) {
+    const std::uint32_t* words = difference.element.data();
+    const RowDigest digest = digest_at(words + difference.element.size() - 4);
+    filter.wanted.insert({plan_.identity == IdentityKind::row ? digest : digest_at(words), digest});
+  }
+  PGFANOUT_TRY_ASSIGN(BothSides sides, access_.open_sides());
+  PGFANOUT_TRY_ASSIGN(CollectedSides rows,
+                      run_collection(std::move(sides), filter, counters_, cancellation_));
+  return take_collected(surplus_of(std::move(rows)));
+}
+
+/// More differs than the sketch can name: all rows of the groups that differ are looked at.
+Result<void> DifferenceFinder::find_by_group(const Comparison& books) {
+  const std::vector<GroupAccount>& groups = books.groups();
+  const std::uint64_t room = std::max<std::uint64_t>(1, access_.memory_bytes / kNoteBytes);
+  for (std::size_t next = 0; next < groups.size();) {
+    CollectFilter filter;
+    filter.groups.assign(groups.size(), false);
+    std::uint64_t rows = 0;
+    for (; next < groups.size(); ++next) {
+      const GroupAccount& group = groups[next];
+      if (group.source == group.target) continue;
+      const std::uint64_t more = group.source.rows() + group.target.rows();
+      if (rows > 0 && rows + more > room) break;
+      filter.groups[next] = true;
+      rows += more;
+    }
+    if (rows == 0) continue;
+    PGFANOUT_TRY_ASSIGN(BothSides sides, access_.open_sides());
+    PGFANOUT_TRY_ASSIGN(CollectedSides collected,
+                        run_collection(std::move(sides), filter, counters_, cancellation_));
+    PGFANOUT_TRY(take_collected(surplus_of(std::move(collected))));
+  }
+  return {};
+}
+
+/// Counts all, fetches as many as are still to be named.
+Result<void> DifferenceFinder::take_collected(CollectedSides rows) {
+  const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
+  const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
+  if (!fits) {
+    const std::uint64_t changed = plan_.identity == IdentityKind::row ? 0 : pairs_of(rows);
+    found_.counts.changed += changed;
+    found_.counts.missing += rows.source.size() - changed;
+    found_.counts.extra += rows.target.size() - changed;
+    rows.source.resize(std::min(rows.source.size(), room));
+    rows.target.resize(std::min(rows.target.size(), room));
+  }
+  FetchedSides fetched;
+  PGFANOUT_TRY_ASSIGN(const auto in_source,
+                      source_.resolve(access_.source_ranges, places_of(rows.source)));
+  PGFANOUT_TRY_ASSIGN(fetched.source, source_.fetch(in_source));
+  PGFANOUT_TRY_ASSIGN(const auto in_target,
+                      target_.resolve(access_.target_ranges, places_of(rows.target)));
+  PGFANOUT_TRY_ASSIGN(fetched.target, target_.fetch(in_target));
+  const Differences exact = found_.counts;
+  add_pairs(std::move(fetched));
+  if (!fits) found_.counts = exact;
+  return {};
+}
+
+/// Rows of both sides that the other lacks, sorted by identity: those of one identity are one
+/// changed row.
+void DifferenceFinder::add_pairs(FetchedSides rows) {
+  auto a = rows.source.begin();
+  auto b = rows.target.begin();
+  const bool has_identity = plan_.identity != IdentityKind::row;
+  const auto who = [](const FetchedRow& row) {
+    return std::tuple(row.name.identity.high, row.name.identity.low);
+  };
+  while (a != rows.source.end() || b != rows.target.end()) {
+    const bool has_a = a != rows.source.end();
+    const bool has_b = b != rows.target.end();
+    if (has_a && has_b && has_identity && who(*a) == who(*b)) {
+      ++found_.counts.changed;
+      add("changed", std::move(*a++), std::move(*b++));
+    } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
+      if (is_set_aside(*a)) {
+        ++found_.set_aside;
+        ++a;
+      } else {
+        ++found_.counts.missing;
+        add("missing", std::move(*a++), std::nullopt);
+      }
+    } else {
+      ++found_.counts.extra;
+      add("extra", std::nullopt, std::move(*b++));
+    }
+  }
+}
+
+/// Rows with a wrong key or in a wrong leaf whose content is right; the others are named already.
+Result<void> DifferenceFinder::add_misplaced(const Comparison& books) {
+  if (books.misplaced_count() == 0) return {};
+  std::vector<RowPlace> places = books.misplaced();
+  PGFANOUT_TRY_ASSIGN(const auto addresses, target_.resolve(access_.target_ranges, places));
+  PGFANOUT_TRY_ASSIGN(std::vector<FetchedRow> rows, target_.fetch(addresses));
+  std::vector<std::string> named;
+  for (const FoundDifference& difference : found_.rows) named.push_back(difference.named.target);
+  std::sort(named.begin(), named.end());
+  std::uint64_t twice = 0;
+  for (FetchedRow& row : rows) {
+    const std::string text = text_of(Side::target, row.address);
+    if (std::binary_search(named.begin(), named.end(), text)) {
+      ++twice;
+    } else {
+      add("misplaced", std::nullopt, std::move(row));
+    }
+  }
+  found_.counts.misplaced += books.misplaced_count() - twice;
+  return {};
+}
+
+void DifferenceFinder::add(std::string kind, std::optional<FetchedRow> source,
+                           std::optional<FetchedRow> target) {
+  if (found_.rows.size() >= max_named_) return;
+  FoundDifference difference;
+  difference.named.kind = std::move(kind);
+  const FetchedRow& any = source ? *source : *target;
+  for (std::size_t at = 0; at < any.identity.size(); ++at) {
+    difference.named.identity.emplace_back(plan_.columns[at].name, any.identity[at]);
+  }
+  if (source) difference.named.source = text_of(Side::source, source->address);
+  if (target) difference.named.target = text_of(Side::target, target->address);
+  if (source && target) {
+    for (std::size_t at = 0; at < plan_.columns.size(); ++at) {
+      if (source->column_hashes[at] != target->column_hashes[at]) {
+        difference.named.columns.push_back(plan_.columns[at].name);
+      }
+    }
+  }
+  difference.source = std::move(source);
+  difference.target = std::move(target);
+  found_.rows.push_back(std::move(difference));
+}
+
+bool DifferenceFinder::is_set_aside(const FetchedRow& row) const {
+  return std::binary_search(access_.set_aside.begin(), access_.set_aside.end(),
+                            text_of(Side::source, row.address));
+}
+
+std::string DifferenceFinder::text_of(Side side, const RowAddress& address) const {
+  return table_of(plan_, side).leaves[address.leaf].qualified + " " + address.ctid;
+}
+
+}  // namespace pgfanout

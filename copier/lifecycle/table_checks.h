@@ -1,0 +1,36 @@
+// Checks of a target beside its rows: what the server can say in a statement or two. Each adds an
+// issue for what it finds; a check that could not be made says so.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "copier/pg/connection.h"
+#include "copier/plan/verify_plan.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+using IssueSink = std::function<void(Issue)>;
+
+/// Constraints that were never validated, indexes that are not valid.
+Result<void> check_validity(Connection& target, const Table& table, const IssueSink& report);
+
+/// Leaves for all keys from 0 to partitions - 1, if the target is laid out by the key.
+void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report);
+
+/// Sequences behind the target's columns must be ahead of the data. `patience`: for each statement;
+/// 0: as long as it takes.
+Result<void> check_sequences(Connection& target, const Table& table,
+                             std::chrono::milliseconds patience, const IssueSink& report);
+
+/// Columns that are NOT NULL in the source and may be NULL in the target hold none.
+Result<void> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report);
+
+/// Rows of the target whose foreign key, the target's own or one of the source's, points nowhere.
+Result<void> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
+                              const IssueSink& report);
+
+}  // namespace pgfanout

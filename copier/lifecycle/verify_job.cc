@@ -1,0 +1,406 @@
+#include "copier/lifecycle/verify_job.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <random>
+
+#include "copier/lifecycle/difference_finder.h"
+#include "copier/lifecycle/distribution_views.h"
+#include "copier/lifecycle/quick_look.h"
+#include "copier/lifecycle/reject_table.h"
+#include "copier/lifecycle/repair.h"
+#include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/table_checks.h"
+#include "copier/lifecycle/verify_sides.h"
+#include "copier/plan/key_proof.h"
+#include "copier/plan/schema_inventory.h"
+#include "copier/reconcile/schema_comparison.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr double kSkewWarning = 1.5;
+
+std::string new_id() {
+  std::random_device device;
+  return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(std::time(nullptr)),
+                     device() & 0xFFFFU);
+}
+
+/// One verification from beginning to end. A member is set by the stage named in its comment.
+class VerifyJob {
+ public:
+  VerifyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
+            JobCounters& counters)
+      : job_(job),
+        observer_(observer),
+        cancellation_(cancellation),
+        counters_(counters),
+        clock_(result_, observer),
+        id_(new_id()),
+        sides_(job, "pgfanout/" + id_, cancellation) {
+    result_.command = "verify";
+    result_.job = id_;
+  }
+
+  JobResult run() {
+    observer_.job_started(result_.job, counters_);
+    if (auto ended = run_stages(); !ended) result_.error = std::move(ended).error();
+    settle();
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> run_stages();
+  Result<void> preflight();
+  Result<void> schema();
+  Result<void> quick();
+  Result<void> data();
+  Result<void> name();
+  Result<void> checks();
+  Result<void> repair();
+  Result<std::vector<std::string>> rows_set_aside();
+  void tell_differences();
+  void fill_result(const Comparison& books);
+  void settle();
+  [[nodiscard]] bool wants(VerifyScope scope) const {
+    return job_.verify.scope == VerifyScope::full || job_.verify.scope == scope;
+  }
+  void report(Issue issue) {
+    observer_.issue_found(issue);
+    result_.issues.push_back(std::move(issue));
+  }
+
+  const JobDescription& job_;
+  Observer& observer_;
+  const Cancellation& cancellation_;
+  JobCounters& counters_;
+  JobResult result_;
+  StageClock clock_;
+  const std::string id_;
+  VerifySides sides_;
+  bool is_open_ = false;                    // preflight
+  std::optional<VerifyPlan> plan_;          // preflight
+  std::optional<Comparison> books_;         // data
+  std::optional<DifferenceSketch> sketch_;  // data
+  std::optional<FoundDifferences> found_;   // name
+  bool is_proven_ = false;                  // data, or the end of a smaller scope
+  bool was_repaired_ = false;               // repair
+};
+
+Result<void> VerifyJob::run_stages() {
+  PGFANOUT_TRY(clock_.run("preflight", [this] { return preflight(); }));
+  if (wants(VerifyScope::schema)) PGFANOUT_TRY(clock_.run("schema", [this] { return schema(); }));
+  if (job_.verify.scope == VerifyScope::quick) {
+    PGFANOUT_TRY(clock_.run("quick", [this] { return quick(); }));
+  }
+  if (wants(VerifyScope::data)) {
+    PGFANOUT_TRY(clock_.run("data", [this] { return data(); }));
+    if (!books_->is_equal() || books_->misplaced_count() > 0) {
+      PGFANOUT_TRY(clock_.run("name", [this] { return name(); }));
+    }
+    PGFANOUT_TRY(clock_.run("checks", [this] { return checks(); }));
+  }
+  is_proven_ = true;
+  if (job_.verify.repair && result_.differences && result_.differences->total() > 0) {
+    PGFANOUT_TRY(clock_.run("repair", [this] { return repair(); }));
+  }
+  return {};
+}
+
+Result<void> VerifyJob::preflight() {
+  if (job_.verify.repair && job_.assume_quiet) {
+    return refused("repair-unlocked", "a repair needs the source locked against writes",
+                   "leave --assume-quiet out");
+  }
+  PGFANOUT_TRY(sides_.open(plan_, job_.verify.repair));
+  is_open_ = true;
+  for (const Issue& issue : plan_->issues) report(issue);
+  if (plan_->has_key && job_.verify.scope != VerifyScope::schema) {
+    PGFANOUT_TRY(prove_key(sides_.connection(Side::source), plan_->source, plan_->key));
+  }
+  result_.source = {plan_->source.qualified, 0, {}, sides_.version(Side::source)};
+  result_.target = {plan_->target.qualified, 0, {}, sides_.version(Side::target)};
+  result_.readers = 2 * plan_->readers;
+  counters_.bytes_expected = sides_.bytes();
+  return {};
+}
+
+Result<void> VerifyJob::schema() {
+  PGFANOUT_TRY_ASSIGN(const auto source,
+                      read_schema_inventory(sides_.connection(Side::source), plan_->source));
+  PGFANOUT_TRY_ASSIGN(const auto target,
+                      read_schema_inventory(sides_.connection(Side::target), plan_->target));
+  SchemaContext context;
+  context.target = plan_->target.qualified;
+  context.is_same_database = plan_->same_database;
+  const Column* key = plan_->target.find(job_.key_column);
+  if (key != nullptr) context.key_column = key->name;
+  for (const std::size_t index : plan_->key.used_columns()) {
+    context.key_inputs.insert(plan_->source.columns[index].name);
+  }
+  for (const std::string& column : job_.skip) context.skipped_columns.insert(column);
+  for (const ColumnMapping& mapping : job_.map) context.mapped_columns.insert(mapping.column);
+  SchemaComparison compared = compare_schemas(source, target, context);
+  for (SchemaGap& gap : compared.rows) {
+    if (gap.gap != "none" && gap.severity < Severity::info) {
+      report({gap.severity, "schema-" + gap.gap,
+              fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap), plan_->target.qualified,
+              gap.impact});
+    }
+    result_.schema.push_back(
+        {gap.kind, gap.name, gap.source, gap.target, gap.gap, gap.impact, gap.severity});
+  }
+  result_.deployment_order = std::move(compared.deployment_order);
+  return {};
+}
+
+Result<void> VerifyJob::quick() {
+  const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
+  check_bounds(*plan_, job_.partitions, sink);
+  PGFANOUT_TRY(check_validity(sides_.connection(Side::target), plan_->target, sink));
+  PGFANOUT_TRY(check_sequences(sides_.connection(Side::target), plan_->target,
+                               std::chrono::seconds(5), sink));
+  PGFANOUT_TRY_ASSIGN(const auto set_aside, rows_set_aside());
+  PGFANOUT_TRY(look_quickly(*plan_, sides_.connection(Side::source),
+                            sides_.connection(Side::target), set_aside.size(), cancellation_,
+                            result_, sink));
+  report({Severity::info, "quick",
+          "a quick look found what it found: it proves nothing about rows that it did not read",
+          plan_->target.qualified, "--data reads them all"});
+  return {};
+}
+
+Result<void> VerifyJob::data() {
+  books_.emplace(group_count(*plan_), plan_->source.leaves.size(), plan_->target.leaves.size(),
+                 job_.verify.max_differences);
+  PGFANOUT_TRY_ASSIGN(BothSides streams, sides_.streams(*plan_));
+  // A changed row is two elements.
+  PGFANOUT_TRY_ASSIGN(
+      sketch_, run_comparison(std::move(streams), 2 * std::size_t{job_.verify.max_differences},
+                              *books_, counters_, cancellation_));
+  fill_result(*books_);
+  return {};
+}
+
+/// "<leaf> <ctid>" of the rows in <target>_rejects.
+Result<std::vector<std::string>> VerifyJob::rows_set_aside() {
+  Connection& target = sides_.connection(Side::target);
+  const std::string table = target.quote_identifier(plan_->target.schema) + "." +
+                            target.quote_identifier(reject_table_name(plan_->target.name));
+  PGFANOUT_TRY_ASSIGN(const Rows exists,
+                      target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {table}));
+  std::vector<std::string> places;
+  if (!exists.boolean(0, 0)) return places;
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      target.query("SELECT source_leaf || ' ' || source_ctid::pg_catalog.text"
+                                   " FROM " +
+                                   table + " WHERE source_ctid IS NOT NULL"));
+  for (int row = 0; row < rows.size(); ++row) places.push_back(rows.str(row, 0));
+  return places;
+}
+
+Result<void> VerifyJob::name() {
+  PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+  DifferenceFinder finder(
+      *plan_,
+      {sides_.connection(Side::source), sides_.connection(Side::target),
+       sides_.ranges(Side::source), sides_.ranges(Side::target),
+       [this] { return sides_.streams(*plan_); }, job_.memory_bytes, std::move(set_aside)},
+      job_.verify.max_differences, counters_, cancellation_);
+  PGFANOUT_TRY_ASSIGN(found_, finder.find(*std::exchange(sketch_, std::nullopt), *books_));
+  if (!finder.was_complete()) {
+    report({Severity::info,
+            "many-differences",
+            fmt::format("more rows differ than --max-differences {} lets one pass name: the leaves "
+                        "that differ were read again",
+                        job_.verify.max_differences),
+            plan_->target.qualified,
+            {}});
+  }
+  result_.differences = found_->counts;
+  for (const FoundDifference& difference : found_->rows) {
+    result_.differences->rows.push_back(difference.named);
+  }
+  if (found_->counts.total() == 0 && found_->set_aside == 0) {
+    Error error =
+        interrupted("not-named", "the sides' digests differ, but no row that differs was found",
+                    "this is a defect of pgfanout or of the machine's memory: please "
+                    "report it");
+    error.consequence = Consequence::unproven;
+    return error;
+  }
+  tell_differences();
+  return {};
+}
+
+void VerifyJob::tell_differences() {
+  const auto tell = [this](std::uint64_t count, const char* code, const char* what) {
+    if (count == 0) return;
+    report({Severity::critical,
+            code,
+            fmt::format("{} rows {}", count, what),
+            plan_->target.qualified,
+            {}});
+  };
+  tell(found_->counts.missing, "missing", "of the source are not in the target");
+  tell(found_->counts.extra, "extra", "of the target are not in the source");
+  tell(found_->counts.changed, "changed", "have the same identity and other content");
+  tell(found_->counts.misplaced, "misplaced", "have a wrong key or stand in a wrong leaf");
+  if (found_->set_aside > 0) {
+    report({Severity::warning, "rows-rejected",
+            fmt::format("{} rows of the source were set aside when they were copied",
+                        found_->set_aside),
+            plan_->target.schema + "." + reject_table_name(plan_->target.name),
+            "look into that table for the reasons"});
+  }
+}
+
+Result<void> VerifyJob::checks() {
+  const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
+  Connection& source = sides_.connection(Side::source);
+  Connection& target = sides_.connection(Side::target);
+  PGFANOUT_TRY(target.run("SET LOCAL max_parallel_workers_per_gather TO DEFAULT"));
+  PGFANOUT_TRY(check_validity(target, plan_->target, sink));
+  PGFANOUT_TRY(check_sequences(target, plan_->target, std::chrono::milliseconds(0), sink));
+  PGFANOUT_TRY(check_required(target, *plan_, sink));
+  PGFANOUT_TRY(check_references(source, target, *plan_, sink));
+  check_bounds(*plan_, job_.partitions, sink);
+  if (books_->stored_key_errors() > 0) {
+    report({Severity::error,
+            "key-mismatch",
+            fmt::format("{} rows of the source store a key that differs from the recomputed one",
+                        books_->stored_key_errors()),
+            plan_->source.qualified,
+            {}});
+  }
+  if (books_->key_errors(Side::source) > 0) {
+    report({Severity::warning,
+            "key-impossible",
+            fmt::format("{} rows of the source have no key that a leaf takes",
+                        books_->key_errors(Side::source)),
+            plan_->source.qualified,
+            {}});
+  }
+  if (result_.skew && *result_.skew >= kSkewWarning) {
+    report({Severity::warning, "skew",
+            fmt::format("the largest leaf holds {:.2f} times the mean", *result_.skew),
+            plan_->target.qualified, "a key over more columns spreads better"});
+  }
+  return {};
+}
+
+Result<void> VerifyJob::repair() {
+  PGFANOUT_TRY_ASSIGN(const RepairPlan planned, plan_repair(*plan_, *found_));
+  if (job_.dry_run) {
+    result_.statements = planned.statements;
+    return {};
+  }
+  for (const std::string& line : planned.summary) {
+    report({Severity::info, "repair", line, plan_->target.qualified, {}});
+  }
+  PGFANOUT_TRY(run_repair({job_, *plan_, *found_, sides_}, cancellation_));
+  was_repaired_ = true;
+  if (sides_.close_and_check_unchanged()) return {};
+  Error error =
+      interrupted("lost-lock", "the session that held the source's lock was lost", "verify again");
+  error.consequence = Consequence::unproven;
+  return error;
+}
+
+void VerifyJob::fill_result(const Comparison& books) {
+  const auto source = books.total(Side::source);
+  const auto target = books.total(Side::target);
+  result_.source->rows = source.rows();
+  result_.source->digest = source.hex();
+  result_.target->rows = target.rows();
+  result_.target->digest = target.hex();
+  result_.rows_read = counters_.rows_read + counters_.rows_read_back;
+  result_.bytes_read = counters_.bytes_read + counters_.bytes_read_back;
+  result_.key_mismatches = books.stored_key_errors();
+  result_.differences = Differences();
+  const auto& leaves = books.leaves(Side::target);
+  std::uint64_t largest = 0;
+  for (std::size_t at = 0; at < leaves.size(); ++at) {
+    const Leaf& leaf = plan_->target.leaves[at];
+    PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
+                               leaves[at].digest.hex(), leaves[at].bytes};
+    if (plan_->leaf_map) {
+      if (const auto bound = parse_list_bound(leaf.bound); bound && !bound->keys.empty()) {
+        partition.key = bound->keys.front();
+      }
+    }
+    largest = std::max(largest, leaves[at].rows);
+    result_.partitions.push_back(std::move(partition));
+  }
+  if (target.rows() > 0) {
+    result_.skew = static_cast<double>(largest) * static_cast<double>(leaves.size()) /
+                   static_cast<double>(target.rows());
+  }
+}
+
+void VerifyJob::settle() {
+  result_.verdict = Verdict::unproven;
+  if (result_.error || !is_proven_) return;
+  const bool is_unchanged = was_repaired_ || sides_.close_and_check_unchanged();
+  const bool has_errors =
+      std::any_of(result_.issues.begin(), result_.issues.end(), [](const Issue& issue) {
+        return issue.severity == Severity::critical || issue.severity == Severity::error;
+      });
+  if (!is_unchanged) {
+    report({Severity::critical, "side-may-have-changed",
+            "a side was not locked, and its server was written to meanwhile, or the session that "
+            "held its lock was lost",
+            plan_->source.qualified, "verify again while nothing writes to either table"});
+    return;
+  }
+  result_.verdict = has_errors ? Verdict::differs : Verdict::match;
+}
+
+/// Only installs views.
+JobResult run_views(const JobDescription& job) {
+  JobResult result;
+  result.command = "verify";
+  if (auto installed = install_views(job); !installed) {
+    result.error = std::move(installed).error();
+  } else {
+    result.verdict = Verdict::match;
+    result.issues.push_back({Severity::info, "views-installed",
+                             "views partition_distribution, partition_skew and hot_partitions show "
+                             "every partitioned table of this database",
+                             "pgfanout", "SELECT * FROM pgfanout.partition_skew"});
+  }
+  return result;
+}
+
+}  // namespace
+
+JobResult run_verify(const JobDescription& job, Observer& observer,
+                     const Cancellation& cancellation) {
+  try {
+    if (job.verify.install_views) return run_views(job);
+    JobCounters counters;
+    JobResult result = VerifyJob(job, observer, cancellation, counters).run();
+    const bool was_repaired = job.verify.repair && !job.dry_run && !result.error &&
+                              !result.stages.empty() && result.stages.back().name == "repair";
+    if (!was_repaired) return result;
+    // What was repaired counts only when everything has been read again.
+    JobDescription again = job;
+    again.verify.repair = false;
+    JobCounters fresh;
+    JobResult second = VerifyJob(again, observer, cancellation, fresh).run();
+    second.stages.insert(second.stages.begin(), result.stages.begin(), result.stages.end());
+    return second;
+  } catch (const std::exception& exception) {
+    JobResult result;
+    result.command = "verify";
+    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
+    result.error->consequence = Consequence::unproven;
+    return result;
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,94 @@
+#include "copier/lifecycle/verify_sides.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgfanout {
+namespace {
+
+std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
+  constexpr std::uint64_t kSmallest = 1ULL << 20U;
+  constexpr std::uint64_t kLargest = 32ULL << 20U;
+  std::vector<LeafSize> sizes;
+  std::uint64_t total = 0;
+  for (const Leaf& leaf : table.leaves) {
+    sizes.push_back({leaf.blocks, leaf.total_bytes});
+    total += leaf.total_bytes;
+  }
+  return cut_ranges(
+      sizes, std::clamp(total / (16 * std::max<std::size_t>(1, readers)), kSmallest, kLargest));
+}
+
+}  // namespace
+
+Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
+  const std::string& dsn = side == Side::source ? job_.source_dsn : target_dsn_of(job_);
+  return Connection::open({dsn, fmt::format("{}/{}", prefix_, role), job_.connect_timeout});
+}
+
+Result<void> VerifySides::open(std::optional<VerifyPlan>& plan, bool is_repair) {
+  PGFANOUT_TRY_ASSIGN(Connection source, connect(Side::source, "source"));
+  PGFANOUT_TRY_ASSIGN(Connection target, connect(Side::target, "target"));
+  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(job_, source, target));
+  source_version_ = source.server_version_text();
+  target_version_ = target.server_version_text();
+  // One snapshot for both sides: what is written meanwhile is seen by neither.
+  TableLock source_lock = TableLock::against_rewrites;
+  TableLock target_lock = TableLock::against_rewrites;
+  if (!plan->same_database) {
+    source_lock = target_lock = job_.assume_quiet ? TableLock::none : TableLock::against_writes;
+  }
+  if (is_repair) {
+    source_lock = TableLock::against_writes;
+    target_lock = TableLock::against_rewrites;  // The repair itself writes.
+  }
+  std::vector<LockedTable> first = {{&plan->source, source_lock}};
+  if (plan->same_database) first.push_back({&plan->target, target_lock});
+  PGFANOUT_TRY_ASSIGN(
+      source_, SourceSession::open(std::move(source), first, job_.lock_timeout, cancellation_));
+  if (!plan->same_database) {
+    PGFANOUT_TRY_ASSIGN(target_,
+                        SourceSession::open(std::move(target), {{&plan->target, target_lock}},
+                                            job_.lock_timeout, cancellation_));
+  }
+  // Again, under the locks.
+  PGFANOUT_TRY_ASSIGN(plan,
+                      make_verify_plan(job_, connection(Side::source), connection(Side::target)));
+  source_ranges_ = ranges_of(plan->source, plan->readers);
+  target_ranges_ = ranges_of(plan->target, plan->readers);
+  for (const SourceRange& range : source_ranges_) bytes_ += range.estimated_bytes;
+  for (const SourceRange& range : target_ranges_) bytes_ += range.estimated_bytes;
+  return {};
+}
+
+Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(const VerifyPlan& plan,
+                                                                            Side side) {
+  std::vector<std::unique_ptr<RangeSource>> sources;
+  const SourceSession& session = side == Side::target && target_ ? *target_ : *source_;
+  for (std::uint32_t at = 0; at < plan.readers; ++at) {
+    PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "reader"));
+    sources.push_back(make_server_source(
+        std::move(connection), session.reader_begin(false),
+        [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
+        cancellation_));
+  }
+  return sources;
+}
+
+Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {
+  PGFANOUT_TRY_ASSIGN(auto source, open_sources(plan, Side::source));
+  PGFANOUT_TRY_ASSIGN(auto target, open_sources(plan, Side::target));
+  return BothSides{plan,
+                   {source_ranges_, std::move(source)},
+                   {target_ranges_, std::move(target)},
+                   job_.memory_bytes};
+}
+
+bool VerifySides::close_and_check_unchanged() {
+  const bool source = source_->close_and_check_unchanged();
+  const bool target = !target_ || target_->close_and_check_unchanged();
+  return source && target;
+}
+
+}  // namespace pgfanout

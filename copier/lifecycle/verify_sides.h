@@ -1,0 +1,64 @@
+// The two sides of a comparison while it runs: sessions that hold snapshots, and the streams that
+// are opened under them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/lifecycle/source_session.h"
+#include "copier/pg/connection.h"
+#include "copier/pipeline/compare_sides.h"
+#include "copier/plan/verify_plan.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+class VerifySides {
+ public:
+  VerifySides(const JobDescription& job, std::string application_prefix,
+              const Cancellation& cancellation)
+      : job_(job), prefix_(std::move(application_prefix)), cancellation_(cancellation) {}
+
+  /// Plans, then takes the snapshots: one for both sides of one database, under locks against
+  /// rewrites; else one a side, under locks against writes (none with --assume-quiet). A repair
+  /// locks the source against writes in any case, and the target never. `plan` then describes the
+  /// tables as they are under the locks.
+  Result<void> open(std::optional<VerifyPlan>& plan, bool is_repair);
+  /// Both sides' streams, for one pass over `plan`, which must be the one that open() made.
+  Result<BothSides> streams(const VerifyPlan& plan);
+
+  /// In the transaction that holds the side's snapshot.
+  [[nodiscard]] Connection& connection(Side side) {
+    return side == Side::target && target_ ? target_->connection() : source_->connection();
+  }
+  [[nodiscard]] const std::vector<SourceRange>& ranges(Side side) const {
+    return side == Side::source ? source_ranges_ : target_ranges_;
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] const std::string& version(Side side) const {
+    return side == Side::source ? source_version_ : target_version_;
+  }
+  /// Ends the transactions. False if a side may have been written to meanwhile.
+  [[nodiscard]] bool close_and_check_unchanged();
+  [[nodiscard]] Result<Connection> connect(Side side, std::string_view role) const;
+
+ private:
+  Result<std::vector<std::unique_ptr<RangeSource>>> open_sources(const VerifyPlan& plan, Side side);
+
+  const JobDescription& job_;
+  const std::string prefix_;
+  const Cancellation& cancellation_;
+  std::optional<SourceSession> source_;
+  std::optional<SourceSession> target_;  ///< Absent: both sides share the source's.
+  std::vector<SourceRange> source_ranges_;
+  std::vector<SourceRange> target_ranges_;
+  std::string source_version_;
+  std::string target_version_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,41 @@
+// The catalog queries behind read_schema_inventory(). Each takes the table's OID as $1 and returns
+// name (NULL: the definition is the name), definition, detail and whether the object is valid.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace pgfanout {
+
+struct SchemaQuery {
+  const char* kind;
+  std::string sql;
+  bool definition_is_sql = true;  ///< The table may be mentioned in it; else it is plain text.
+  bool name_is_sql = false;
+};
+
+/// What the table is made of: types, columns and what columns have.
+[[nodiscard]] std::vector<SchemaQuery> column_queries();
+/// Rules on its rows and ways to them: constraints, indexes, triggers, rules, statistics.
+[[nodiscard]] std::vector<SchemaQuery> constraint_queries();
+/// Who may do what with it, and what is said about it.
+[[nodiscard]] std::vector<SchemaQuery> access_queries();
+/// What uses it or is used by it: functions, views, publications.
+[[nodiscard]] std::vector<SchemaQuery> dependency_queries(int server_version);
+
+/// FROM item: the table itself where it is not partitioned, else its leaves.
+inline constexpr const char* kSchemaLeaves =
+    "(SELECT $1::pg_catalog.oid AS oid WHERE NOT EXISTS"
+    "  (SELECT 1 FROM pg_catalog.pg_partitioned_table WHERE partrelid = $1::pg_catalog.oid)"
+    " UNION ALL SELECT t.relid::pg_catalog.oid"
+    "  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t"
+    "  WHERE t.isleaf AND t.level > 0"
+    "  AND EXISTS (SELECT 1 FROM pg_catalog.pg_partitioned_table"
+    "   WHERE partrelid = $1::pg_catalog.oid)) leaf";
+
+/// FROM item: the table with all of its partitions.
+inline constexpr const char* kSchemaTree =
+    "(SELECT $1::pg_catalog.oid AS oid UNION SELECT t.relid::pg_catalog.oid"
+    "  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t) tree";
+
+}  // namespace pgfanout

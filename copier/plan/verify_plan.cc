@@ -1,0 +1,338 @@
+#include "copier/plan/verify_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "copier/plan/column_plan.h"
+#include "copier/plan/connection_budget.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/plan/key_plan.h"
+#include "copier/plan/mapping.h"
+#include "copier/plan/relation_name.h"
+#include "copier/plan/server_facts.h"
+#include "copier/plan/source_fitness.h"
+#include "copier/plan/stored_key.h"
+#include "copier/plan/table_lookup.h"
+#include "copier/plan/target_fitness.h"
+#include "copier/plan/type_transport.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr std::size_t kMaxIdentityBytes = 64;
+constexpr std::size_t kLengthWord = 4;
+
+/// Bytes of a value of a built-in type whose binary form always has the same length; 0: others.
+std::size_t fixed_width(std::uint32_t type_oid) {
+  struct Width {
+    std::uint32_t oid;
+    std::size_t bytes;
+  };
+  constexpr std::array<Width, 15> widths = {{{16, 1},       // bool
+                                             {20, 8},       // int8
+                                             {21, 2},       // int2
+                                             {23, 4},       // int4
+                                             {26, 4},       // oid
+                                             {700, 4},      // float4
+                                             {701, 8},      // float8
+                                             {774, 8},      // macaddr8
+                                             {829, 6},      // macaddr
+                                             {1082, 4},     // date
+                                             {1083, 8},     // time
+                                             {1114, 8},     // timestamp
+                                             {1184, 8},     // timestamptz
+                                             {1186, 16},    // interval
+                                             {2950, 16}}};  // uuid
+  const auto found = std::find_if(widths.begin(), widths.end(),
+                                  [&](const Width& width) { return width.oid == type_oid; });
+  return found == widths.end() ? 0 : found->bytes;
+}
+
+/// Makes one plan; a member is set by the step named in its comment.
+class Planner {
+ public:
+  Planner(const JobDescription& job, Connection& source, Connection& target)
+      : job_(job), source_connection_(source), target_connection_(target) {}
+
+  Result<VerifyPlan> make() {
+    PGFANOUT_TRY(look_at_tables());
+    PGFANOUT_TRY(find_key_column());
+    PGFANOUT_TRY(plan_columns());
+    PGFANOUT_TRY(plan_key());
+    PGFANOUT_TRY(plan_leaves());
+    PGFANOUT_TRY(plan_stream());
+    PGFANOUT_TRY(plan_connections());
+    return std::move(*plan_);
+  }
+
+ private:
+  Result<void> look_at_tables();
+  Result<void> find_key_column();
+  Result<void> plan_columns();
+  Result<void> plan_key();
+  Result<void> plan_leaves();
+  Result<void> plan_stream();
+  Result<void> plan_connections();
+  void order_by_identity(const std::vector<std::string>& key);
+  [[nodiscard]] std::vector<std::string> identity_of_source() const;
+  [[nodiscard]] std::vector<std::string> identity_of_target() const;
+  void choose_identity();
+  void note(Severity severity, std::string code, std::string message, std::string hint = {}) {
+    issues_.push_back(
+        {severity, std::move(code), std::move(message), target_.qualified, std::move(hint)});
+  }
+
+  const JobDescription& job_;
+  Connection& source_connection_;
+  Connection& target_connection_;
+  ServerFacts source_facts_;            // look_at_tables
+  ServerFacts target_facts_;            // look_at_tables
+  Table source_;                        // look_at_tables
+  Table target_;                        // look_at_tables
+  const Column* key_column_ = nullptr;  // find_key_column: of the target
+  ColumnPlan columns_;                  // plan_columns: only what is compared, identity first
+  std::size_t identity_columns_ = 0;    // plan_columns
+  std::optional<VerifyPlan> plan_;      // plan_key
+  KeyCarriers carriers_;                // plan_key
+  std::vector<Issue> issues_;
+};
+
+Result<void> Planner::look_at_tables() {
+  PGFANOUT_TRY_ASSIGN(source_facts_, read_server_facts(source_connection_));
+  PGFANOUT_TRY_ASSIGN(target_facts_, read_server_facts(target_connection_));
+  PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
+  PGFANOUT_TRY(check_source(source_connection_, source_, source_facts_));
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, source_));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_connection_, name));
+  if (found.oid == 0) {
+    return refused("no-such-table", fmt::format("there is no table {}.{}", name.schema, name.name),
+                   "name the table to compare with by --into", target_connection_.description());
+  }
+  PGFANOUT_TRY_ASSIGN(target_, describe_table(target_connection_, found.oid));
+  PGFANOUT_TRY(check_source(target_connection_, target_, target_facts_));
+  if (source_facts_.encoding != target_facts_.encoding) {
+    return refused("encoding-differs",
+                   fmt::format("the source's encoding is {}, the target's {}: the same text has "
+                               "other bytes there",
+                               source_facts_.encoding, target_facts_.encoding),
+                   "tables in databases of different encodings cannot be compared byte by byte",
+                   target_connection_.description());
+  }
+  if (is_same_database(source_facts_, target_facts_) && source_.oid == target_.oid) {
+    return refused("same-table", "source and target are the same table",
+                   "name another one with --into", target_.qualified);
+  }
+  return {};
+}
+
+/// The target's key column: an integer column of that name that the source lacks or stores its key
+/// in.
+Result<void> Planner::find_key_column() {
+  const std::string name = column_name_of(job_.key_column, target_.columns);
+  const Column* column = target_.find(name);
+  if (column == nullptr) return {};
+  const KeyType type = key_type_of_oid(column->type_oid);
+  if (type == KeyType::int2 || type == KeyType::int4 || type == KeyType::int8) key_column_ = column;
+  return {};
+}
+
+Result<void> Planner::plan_columns() {
+  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_connection_, source_));
+  PGFANOUT_TRY_ASSIGN(columns_,
+                      plan_existing_columns(job_, source_, mappings, target_, key_column_));
+  issues_ = std::move(columns_.issues);
+  columns_.issues.clear();
+  for (const PlannedColumn& planned : columns_.columns) {
+    if (planned.is_volatile) {
+      note(Severity::info, "volatile-mapping",
+           fmt::format("column {} got a value of its own while copying and is not compared",
+                       planned.column.quoted));
+    }
+  }
+  std::erase_if(columns_.columns, [](const PlannedColumn& planned) {
+    return planned.role == ColumnRole::left_out || planned.is_volatile;
+  });
+  for (PlannedColumn& planned : columns_.columns) planned.role = ColumnRole::copied;
+  if (columns_.columns.empty()) {
+    return refused("nothing-to-compare", "the tables have no column in common",
+                   "say what the target's columns hold: --map 'COLUMN=EXPRESSION'",
+                   target_.qualified);
+  }
+  auto key = identity_of_source();
+  if (key.empty()) key = identity_of_target();
+  order_by_identity(key);
+  return {};
+}
+
+/// Target columns that the source's primary key arrives in; empty if not all of it does.
+std::vector<std::string> Planner::identity_of_source() const {
+  std::vector<std::string> key;
+  for (const std::string& name : source_.primary_key) {
+    const auto carrier = std::find_if(
+        columns_.columns.begin(), columns_.columns.end(), [&](const PlannedColumn& planned) {
+          return planned.source_column && source_.columns[*planned.source_column].name == name;
+        });
+    if (carrier == columns_.columns.end()) return {};
+    key.push_back(carrier->column.name);
+  }
+  return key;
+}
+
+std::vector<std::string> Planner::identity_of_target() const {
+  std::vector<std::string> key;
+  for (const std::string& name : target_.primary_key) {
+    if (key_column_ != nullptr && key_column_->name == name) continue;
+    const auto carrier =
+        std::find_if(columns_.columns.begin(), columns_.columns.end(),
+                     [&](const PlannedColumn& planned) { return planned.column.name == name; });
+    if (carrier == columns_.columns.end()) return {};
+    key.push_back(name);
+  }
+  return key;
+}
+
+void Planner::order_by_identity(const std::vector<std::string>& key) {
+  identity_columns_ = key.size();
+  const auto rank = [&](const PlannedColumn& planned) {
+    return std::find(key.begin(), key.end(), planned.column.name) - key.begin();
+  };
+  std::stable_sort(
+      columns_.columns.begin(), columns_.columns.end(),
+      [&](const PlannedColumn& a, const PlannedColumn& b) { return rank(a) < rank(b); });
+}
+
+/// Without a key that can be had, every row has the same one.
+Result<void> Planner::plan_key() {
+  const bool is_wanted = key_column_ != nullptr || !job_.key.empty() || target_.strategy == 'l';
+  const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
+  if (is_wanted && !is_known && key_column_ != nullptr) {
+    note(
+        Severity::warning, "no-key",
+        fmt::format("the key in column {} is not recomputed: nobody said how", key_column_->quoted),
+        "--key 'EXPRESSION'");
+  }
+  if (is_wanted && is_known) {
+    PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, source_));
+    PGFANOUT_TRY(check_key_functions(source_connection_, key));
+    plan_.emplace(std::move(key));
+    PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, source_, plan_->key));
+    plan_->has_key = true;
+    plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
+  } else {
+    PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile("0", key_columns_of(source_)));
+    plan_.emplace(std::move(key));
+  }
+  return {};
+}
+
+/// The target's leaves, if they are listed by the key; else the server alone says what they hold.
+Result<void> Planner::plan_leaves() {
+  if (!plan_->has_key || target_.strategy != 'l') return {};
+  const bool by_column = key_column_ != nullptr && target_.partition_columns.size() == 1 &&
+                         target_.partition_columns.front() == key_column_->name;
+  const bool by_expression =
+      target_.partition_columns.size() == 1 && target_.partition_columns.front().empty();
+  if (!by_column && !by_expression) return {};
+  std::vector<ListBound> bounds;
+  for (const Leaf& leaf : target_.leaves) {
+    PGFANOUT_TRY_ASSIGN(ListBound bound, parse_list_bound(leaf.bound));
+    bounds.push_back(std::move(bound));
+  }
+  plan_->leaf_map = LeafMap(bounds);
+  return {};
+}
+
+void Planner::choose_identity() {
+  plan_->identity_columns = identity_columns_;
+  if (identity_columns_ == 0) {
+    note(Severity::info, "no-identity",
+         "neither table has a primary key that the other has, too: rows are told apart by all of "
+         "their columns, and a changed row counts as one missing and one extra");
+    return;
+  }
+  std::size_t bytes = 0;
+  bool is_fixed = true;
+  for (std::size_t at = 0; at < identity_columns_; ++at) {
+    const std::size_t width = fixed_width(plan_->columns[at].type_oid);
+    is_fixed = is_fixed && width > 0;
+    bytes += kLengthWord + width;
+  }
+  plan_->identity =
+      is_fixed && bytes <= kMaxIdentityBytes ? IdentityKind::fixed : IdentityKind::hashed;
+  if (plan_->identity == IdentityKind::fixed) plan_->identity_bytes = bytes;
+}
+
+Result<void> Planner::plan_stream() {
+  for (const PlannedColumn& planned : columns_.columns) {
+    plan_->columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
+                              planned.column.type_sql, planned.column.type_oid,
+                              planned.source_column});
+  }
+  choose_identity();
+  RowLayout layout;
+  layout.copied = static_cast<std::uint16_t>(identity_columns_);
+  layout.digested = static_cast<std::uint16_t>(columns_.columns.size());
+  layout.fields = layout.digested;
+  layout.key_fields = carriers_.stream_fields;
+  layout.written_key = KeyField::none;
+  plan_->source_layout = plan_->target_layout = layout;
+  const auto add_key = [](RowLayout& side, const Column& column) {
+    side.stored_key = side.fields++;
+    side.stored_key_type = key_type_of_oid(column.type_oid);
+    return column.quoted;
+  };
+  if (columns_.stored_key && plan_->has_key) {
+    plan_->source_key_column = add_key(plan_->source_layout, source_.columns[*columns_.stored_key]);
+  }
+  if (key_column_ != nullptr && plan_->has_key) {
+    plan_->target_key_column = add_key(plan_->target_layout, *key_column_);
+    plan_->key_is_generated = key_column_->generated != 0;
+  }
+  plan_->same_database = is_same_database(source_facts_, target_facts_);
+  PGFANOUT_TRY_ASSIGN(
+      plan_->source_layout.oid_patches,
+      plan_transport(source_connection_, target_connection_, columns_, plan_->same_database));
+  plan_->source = std::move(source_);
+  plan_->target = std::move(target_);
+  return {};
+}
+
+Result<void> Planner::plan_connections() {
+  ConnectionWish wish;
+  wish.readers = job_.readers;
+  wish.writers = job_.readers ? job_.readers : job_.writers;
+  wish.leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
+  wish.cores = std::thread::hardware_concurrency();
+  PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
+                      share_connections(source_facts_, target_facts_, wish));
+  // Both sides are read at once; what would be writers reads the target.
+  plan_->readers = std::min(budget.readers, std::max(1U, budget.writers));
+  plan_->issues = std::move(issues_);
+  return {};
+}
+
+}  // namespace
+
+std::string select_list(const VerifyPlan& plan, Side side) {
+  std::string list;
+  for (const ComparedColumn& column : plan.columns) {
+    list += (list.empty() ? "" : ", ") + sql_of(column, side);
+  }
+  const auto& key = side == Side::source ? plan.source_key_column : plan.target_key_column;
+  return key ? list + ", " + *key : list;
+}
+
+std::string verify_select(const VerifyPlan& plan, Side side, const SourceRange& range) {
+  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, side),
+                     table_of(plan, side).leaves[range.leaf].qualified, range_condition(range));
+}
+
+Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
+                                    Connection& target) {
+  return Planner(job, source, target).make();
+}
+
+}  // namespace pgfanout

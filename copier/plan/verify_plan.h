@@ -1,0 +1,90 @@
+// Everything that a comparison of two tables needs to know before the first row is read: which
+// columns meet, what identifies a row, which leaf a key belongs to. Plain data, made by
+// make_verify_plan(). Any two layouts will do.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "copier/plan/leaf_map.h"
+#include "copier/plan/row_layout.h"
+#include "copier/plan/source_range.h"
+#include "copier/plan/table.h"
+#include "hashing/key_expression.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// A column that both sides have, in stream order: identity first.
+struct ComparedColumn {
+  std::string name;        ///< The target's, as in the catalog.
+  std::string source_sql;  ///< On a source leaf, in the target's type.
+  std::string target_sql;  ///< On a target leaf.
+  std::string type_sql;    ///< The target's type.
+  std::uint32_t type_oid = 0;
+  std::optional<std::size_t> source_column;  ///< If it is just that one.
+};
+
+/// How a row is told from others.
+enum class IdentityKind : std::uint8_t {
+  fixed,   ///< Key columns of fixed width: their bytes.
+  hashed,  ///< Other key columns: 128 bits of hash.
+  row,     ///< No key: the row itself.
+};
+
+struct VerifyPlan {
+  explicit VerifyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
+
+  Table source;
+  Table target;
+  bool same_database = false;
+  std::vector<ComparedColumn> columns;
+  std::size_t identity_columns = 0;
+  IdentityKind identity = IdentityKind::row;
+  std::size_t identity_bytes = 0;  ///< Of a fixed identity, length words included.
+
+  KeyExpression key;  ///< Gives 0 for every row if the target is not laid out by a key.
+  bool has_key = false;
+  std::string key_sql_on_target;  ///< Qualified, over the target's column names; empty: no key.
+  std::optional<std::string> source_key_column;  ///< Quoted; a key that the source stores.
+  std::optional<std::string> target_key_column;  ///< Quoted.
+  bool key_is_generated = false;
+  /// From the bounds of the target's leaves, which are target.leaves in that order; absent unless
+  /// they are listed by the key.
+  std::optional<LeafMap> leaf_map;
+
+  RowLayout source_layout;  ///< copied = identity, digested = all compared columns.
+  RowLayout target_layout;
+  std::uint32_t readers = 1;  ///< A side.
+  std::vector<Issue> issues;
+};
+
+enum class Side : std::uint8_t { source, target };
+
+[[nodiscard]] inline const Table& table_of(const VerifyPlan& plan, Side side) {
+  return side == Side::source ? plan.source : plan.target;
+}
+[[nodiscard]] inline const RowLayout& layout_of(const VerifyPlan& plan, Side side) {
+  return side == Side::source ? plan.source_layout : plan.target_layout;
+}
+[[nodiscard]] inline const std::string& sql_of(const ComparedColumn& column, Side side) {
+  return side == Side::source ? column.source_sql : column.target_sql;
+}
+/// The select list of a side: compared columns, then the stored key if it has one.
+[[nodiscard]] std::string select_list(const VerifyPlan& plan, Side side);
+/// The statement that reads one range of a side.
+[[nodiscard]] std::string verify_select(const VerifyPlan& plan, Side side,
+                                        const SourceRange& range);
+
+/// Plans the comparison. Reads both catalogs, changes nothing. Refuses what cannot be compared,
+/// with the way out: columns without counterpart, types without a binary form, rows hidden by
+/// policies.
+Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
+                                    Connection& target);
+
+}  // namespace pgfanout

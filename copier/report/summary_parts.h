@@ -1,0 +1,29 @@
+// Lines that the summaries of several commands share. Pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// The table's name, safe for a terminal.
+[[nodiscard]] std::string table_name(const std::optional<TableSummary>& table,
+                                     std::string_view otherwise);
+/// "match: ...", "differs: ...", "unproven: ..." or "dry run: ...".
+[[nodiscard]] std::string verdict_line(const JobResult& result);
+/// What an error means for whoever reads it at night.
+[[nodiscard]] std::string_view consequence_line(Consequence consequence);
+/// "  name         value".
+[[nodiscard]] std::string figure(std::string_view name, std::string_view value);
+/// How rows spread over leaves; there must be some.
+[[nodiscard]] std::string leaves_text(const JobResult& result);
+[[nodiscard]] std::string stages_text(const JobResult& result);
+/// Rows and digest are known together, once a side was read to its end.
+[[nodiscard]] std::string side_text(const TableSummary& side);
+/// Issues are told when they are found; what remains to be said is that there were some.
+[[nodiscard]] std::string issues_line(const JobResult& result);
+
+}  // namespace pgfanout

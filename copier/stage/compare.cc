@@ -1,0 +1,119 @@
+#include "copier/stage/compare.h"
+
+#include <cstring>
+
+namespace pgfanout {
+namespace {
+
+constexpr std::size_t kHashGroups = 64;
+constexpr std::size_t kWordBytes = 4;
+
+void put_digest(RowDigest digest, std::uint32_t* words) {
+  words[0] = static_cast<std::uint32_t>(digest.low);
+  words[1] = static_cast<std::uint32_t>(digest.low >> 32U);
+  words[2] = static_cast<std::uint32_t>(digest.high);
+  words[3] = static_cast<std::uint32_t>(digest.high >> 32U);
+}
+
+}  // namespace
+
+std::size_t RowElements::identity_words() const {
+  switch (identity_) {
+    case IdentityKind::fixed:
+      return (identity_bytes_ + kWordBytes - 1) / kWordBytes;
+    case IdentityKind::hashed:
+      return kDigestWords;
+    case IdentityKind::row:
+      return 0;
+  }
+  return 0;
+}
+
+void RowElements::make(ByteView identity, RowDigest digest, std::uint32_t* element) const {
+  const std::size_t words = identity_words();
+  if (identity_ == IdentityKind::hashed) {
+    put_digest(row_digest(identity), element);
+  } else if (identity_ == IdentityKind::fixed) {
+    std::memset(element, 0, words * kWordBytes);
+    if (identity.size() == identity_bytes_) {
+      std::memcpy(element, identity.data(), identity.size());
+    } else {
+      put_digest(digest, element);  // A fixed identity has at least five bytes: two words.
+    }
+  }
+  put_digest(digest, element + words);
+}
+
+std::size_t group_count(const VerifyPlan& plan) {
+  return plan.leaf_map ? plan.target.leaves.size() + 1 : kHashGroups;
+}
+
+Comparer::Comparer(const VerifyPlan& plan, Side side, const RowFields& fields, Comparison& books)
+    : plan_(plan), side_(side), fields_(fields), books_(books), elements_(plan) {}
+
+std::uint32_t Comparer::group_of(const RowBatch& batch, std::size_t row) const {
+  if (plan_.leaf_map) {
+    const std::uint32_t leaf = batch.states[row] == KeyState::ok
+                                   ? plan_.leaf_map->leaf_of(batch.keys[row])
+                                   : LeafMap::kNoLeaf;
+    return leaf == LeafMap::kNoLeaf ? static_cast<std::uint32_t>(plan_.target.leaves.size()) : leaf;
+  }
+  const RowDigest identity = plan_.identity == IdentityKind::row
+                                 ? batch.digests[row]
+                                 : row_digest(fields_.copied_bytes(batch, row));
+  return static_cast<std::uint32_t>(identity.low % kHashGroups);
+}
+
+void Comparer::compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSketch* sketch) const {
+  thread_local BatchAccount account;
+  account.leaf = leaf;
+  account.count = {};
+  account.groups.assign(group_count(plan_), MultisetDigest());
+  account.misplaced.clear();
+  account.key_errors = account.stored_key_errors = 0;
+  for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
+    account.groups[group_of(batch, row)].add(batch.digests[row]);
+    account.count.digest.add(batch.digests[row]);
+    account.count.bytes += batch.index.rows[row].length;
+    if (plan_.has_key) check_place(batch, row, account);
+  }
+  account.count.rows = batch.index.rows.size();
+  books_.add(side_, account);
+  if (sketch != nullptr) feed(batch, *sketch);
+}
+
+/// A row of the target belongs where its recomputed key says, and stores that key.
+void Comparer::check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const {
+  const bool has_key = batch.states[row] == KeyState::ok;
+  const std::uint32_t leaf =
+      has_key && plan_.leaf_map ? plan_.leaf_map->leaf_of(batch.keys[row]) : LeafMap::kNoLeaf;
+  const bool has_leaf = !plan_.leaf_map || leaf != LeafMap::kNoLeaf;
+  if (!has_key || !has_leaf) ++account.key_errors;
+  bool is_right = has_key && (!plan_.leaf_map || leaf == account.leaf);
+  if (const FieldRef* stored = fields_.stored_key(batch, row)) {
+    const bool is_stored = has_key && integer_field(batch, *stored) == batch.keys[row];
+    if (side_ == Side::source && !is_stored) ++account.stored_key_errors;
+    is_right = is_right && is_stored;
+  }
+  if (side_ == Side::target && !is_right) {
+    account.misplaced.push_back({batch.range, batch.first_row + row});
+  }
+}
+
+void Comparer::feed(const RowBatch& batch, DifferenceSketch& sketch) const {
+  thread_local std::vector<std::uint32_t> elements;
+  const std::size_t words = elements_.words();
+  const std::size_t rows = batch.index.rows.size();
+  elements.resize(rows * words);
+  for (std::size_t row = 0; row < rows; ++row) {
+    elements_.make(fields_.copied_bytes(batch, row), batch.digests[row],
+                   elements.data() + row * words);
+  }
+  if (side_ == Side::source) {
+    sketch.add_many(elements.data(), rows);
+  } else {
+    sketch.subtract_many(elements.data(), rows);
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,64 @@
+// Stage: books the rows of one side of a comparison, and feeds them to the sketch that names the
+// difference.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "copier/plan/verify_plan.h"
+#include "copier/reconcile/comparison.h"
+#include "copier/stage/row_batch.h"
+#include "copier/stage/row_fields.h"
+#include "hashing/difference_sketch.h"
+
+namespace pgfanout {
+
+/// What an element of the sketch is: identity (if there is one), then the row's digest, as 32-bit
+/// words.
+class RowElements {
+ public:
+  static constexpr std::size_t kDigestWords = 4;
+
+  explicit RowElements(const VerifyPlan& plan)
+      : identity_(plan.identity), identity_bytes_(plan.identity_bytes) {}
+
+  [[nodiscard]] std::size_t words() const { return identity_words() + kDigestWords; }
+  [[nodiscard]] std::size_t identity_words() const;
+  [[nodiscard]] std::size_t identity_bytes() const { return identity_bytes_; }
+  /// Fills `element` with words() words; `identity` are the row's canonical identity bytes. If a
+  /// fixed identity has another length (a NULL in it), the digest stands in its place.
+  void make(ByteView identity, RowDigest digest, std::uint32_t* element) const;
+
+ private:
+  IdentityKind identity_;
+  std::size_t identity_bytes_;
+};
+
+/// Groups that rows are booked in: the target's leaves, and one for rows without a leaf.
+[[nodiscard]] std::size_t group_count(const VerifyPlan& plan);
+
+/// One side's rows, batch by batch. The object is shared by threads; what a call needs of its own
+/// is thread-local.
+class Comparer {
+ public:
+  Comparer(const VerifyPlan& plan, Side side, const RowFields& fields, Comparison& books);
+
+  /// Books a hashed batch read from `leaf`. `sketch` belongs to the calling thread; null: none.
+  void compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSketch* sketch) const;
+  /// The group of a row of a hashed batch.
+  [[nodiscard]] std::uint32_t group_of(const RowBatch& batch, std::size_t row) const;
+  [[nodiscard]] const RowElements& elements() const { return elements_; }
+  [[nodiscard]] const RowFields& fields() const { return fields_; }
+
+ private:
+  void check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const;
+  void feed(const RowBatch& batch, DifferenceSketch& sketch) const;
+
+  const VerifyPlan& plan_;
+  const Side side_;
+  const RowFields& fields_;
+  Comparison& books_;
+  const RowElements elements_;
+};
+
+}  // namespace pgfanout
