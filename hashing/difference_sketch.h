@@ -8,9 +8,9 @@
 // its 32-bit check and its place agree, which finds accidents: it is not proof against someone who
 // constructs collisions.
 //
-// Filled to the limit with random elements, its answer was incomplete in 14 of 100,000 trials at 10
-// elements, 13 of 100,000 at 100, 5 of 20,000 at 1,000 and 5 of 20,000 at 20,000; half filled, in 0
-// of 2,000. With a quarter more than 20,000 it always was. No answer was complete and wrong.
+// Filled to the limit with random elements, its answer was incomplete in 25 of 100,000 trials at 10
+// elements, 18 of 100,000 at 100, 2 of 20,000 at 1,000 and 4 of 20,000 at 20,000; half filled, in 0
+// of 2,000; with a quarter more than 20,000, in 1,000 of 1,000. All complete answers were right.
 #pragma once
 
 #include <array>

@@ -79,7 +79,12 @@ DifferenceFinder::DifferenceFinder(const VerifyPlan& plan, FinderAccess access,
 Result<FoundDifferences> DifferenceFinder::find(DifferenceSketch sketch, const Comparison& books) {
   const DifferenceSketch::Answer answer = std::move(sketch).peel();
   was_complete_ = answer.is_complete;
-  if (!answer.is_complete) {
+  const bool can_look_up =
+      plan_.identity != IdentityKind::fixed ||
+      std::none_of(answer.differences.begin(), answer.differences.end(), [](const auto& found) {
+        return found.element.front() == RowElements::kNoIdentity;
+      });
+  if (!answer.is_complete || !can_look_up) {
     PGFANOUT_TRY(find_by_group(books));
   } else if (!answer.differences.empty()) {
     PGFANOUT_TRY(plan_.identity == IdentityKind::fixed ? find_by_identity(answer.differences)

@@ -85,6 +85,7 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
               " FROM ROWS FROM ({}) AS pgfanout_k ({}) JOIN {}{} AS pgfanout_t ON {}",
               arrays, names, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
           identity_arrays(plan_, identities)));
+  PGFANOUT_TRY(connection_.run("SET LOCAL max_parallel_workers_per_gather = 0"));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {
     const auto leaf = leaf_of_oid.find(rows.oid(row, 0));

@@ -34,12 +34,9 @@ void RowElements::make(ByteView identity, RowDigest digest, std::uint32_t* eleme
   if (identity_ == IdentityKind::hashed) {
     put_digest(row_digest(identity), element);
   } else if (identity_ == IdentityKind::fixed) {
-    std::memset(element, 0, words * kWordBytes);
-    if (identity.size() == identity_bytes_) {
-      std::memcpy(element, identity.data(), identity.size());
-    } else {
-      put_digest(digest, element);  // A fixed identity has at least five bytes: two words.
-    }
+    const bool is_whole = identity.size() == identity_bytes_;
+    std::memset(element, is_whole ? 0 : 0xff, words * kWordBytes);
+    if (is_whole) std::memcpy(element, identity.data(), identity.size());
   }
   put_digest(digest, element + words);
 }

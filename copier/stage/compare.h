@@ -18,6 +18,8 @@ namespace pgfanout {
 class RowElements {
  public:
   static constexpr std::size_t kDigestWords = 4;
+  /// No identity begins with it: its first word is the length of a value that is not NULL.
+  static constexpr std::uint32_t kNoIdentity = UINT32_MAX;
 
   explicit RowElements(const VerifyPlan& plan)
       : identity_(plan.identity), identity_bytes_(plan.identity_bytes) {}
@@ -26,7 +28,7 @@ class RowElements {
   [[nodiscard]] std::size_t identity_words() const;
   [[nodiscard]] std::size_t identity_bytes() const { return identity_bytes_; }
   /// Fills `element` with words() words; `identity` are the row's canonical identity bytes. If a
-  /// fixed identity has another length (a NULL in it), the digest stands in its place.
+  /// fixed identity has another length (a NULL in it), kNoIdentity fills its place.
   void make(ByteView identity, RowDigest digest, std::uint32_t* element) const;
 
  private:

@@ -28,6 +28,12 @@ Invocation copy_of(const Words& more) {
   return parsed ? std::get<Invocation>(*parsed) : Invocation{};
 }
 
+VerifyRequest verify_of(const Words& words) {
+  auto parsed = parse_arguments(words);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
+  return parsed ? std::get<Invocation>(*parsed).job.verify : VerifyRequest{};
+}
+
 Error refusal_of(const Words& words) {
   const auto parsed = parse_arguments(words);
   EXPECT_FALSE(parsed);
@@ -239,11 +245,29 @@ TEST(Arguments, AJobFileIsRefusedWithAWayOut) {
 
 TEST(Arguments, AnUnknownCommandIsAnsweredWithAllAndTheNearest) {
   const Error error = refusal_of({"cpoy", "--table", "t"});
-  EXPECT_THAT(error.message, AllOf(HasSubstr("'cpoy'"), HasSubstr("copy, key")));
+  EXPECT_THAT(error.message, AllOf(HasSubstr("'cpoy'"), HasSubstr("copy, verify, key")));
   EXPECT_EQ(error.hint, "did you mean copy?");
-  EXPECT_THAT(refusal_of({"verify"}).message, HasSubstr("'verify'"));
+  EXPECT_THAT(refusal_of({"swap"}).message, HasSubstr("'swap'"));
   EXPECT_THAT(refusal_of({}).message, HasSubstr("name a command"));
   EXPECT_THAT(refusal_of({"--table", "t", "copy"}).message, HasSubstr("command comes first"));
+}
+
+TEST(Arguments, VerifyHasOneScopeAndRepairsOnlyWhatItHasRead) {
+  const auto scope_of = [](Words more) {
+    Words words = {"verify", "--table", "t"};
+    words.insert(words.end(), more.begin(), more.end());
+    return verify_of(words);
+  };
+  EXPECT_EQ(scope_of({}).scope, VerifyScope::full);
+  EXPECT_EQ(scope_of({"--quick"}).scope, VerifyScope::quick);
+  EXPECT_EQ(scope_of({"--data", "--max-differences", "7"}).max_differences, 7U);
+  EXPECT_TRUE(scope_of({"--repair"}).repair);
+  EXPECT_THAT(refusal_of({"verify", "--table", "t", "--quick", "--data"}).message,
+              HasSubstr("only one of"));
+  EXPECT_THAT(refusal_of({"verify", "--table", "t", "--quick", "--repair"}).hint,
+              HasSubstr("--data"));
+  EXPECT_THAT(refusal_of({"verify"}).message, HasSubstr("--table"));
+  EXPECT_TRUE(verify_of({"verify", "--install-views"}).install_views);
 }
 
 TEST(Arguments, APasswordIsRefusedAndNeverRepeated) {
