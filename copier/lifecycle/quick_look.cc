@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "copier/base/byte_order.h"
@@ -70,9 +71,11 @@ Result<std::vector<RowAddress>> sample(Connection& connection, const Table& tabl
   return addresses;
 }
 
-std::string identity_bytes(const VerifyPlan& plan, const RowValues& row) {
+/// Nothing if the identity has a NULL: then no row of the other side can have it.
+std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValues& row) {
   std::string bytes;
   for (std::size_t at = 0; at < plan.identity_columns; ++at) {
+    if (!row.values[at]) return std::nullopt;
     const std::string& value = *row.values[at];
     std::uint8_t length[4];
     store_be32(length, static_cast<std::uint32_t>(value.size()));
@@ -94,7 +97,7 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   std::vector<std::string> identities;
   std::vector<RowName> names;
   for (const RowValues& row : rows) {
-    identities.push_back(identity_bytes(plan, row));
+    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
     names.push_back(row.name);
   }
   PGFANOUT_TRY_ASSIGN(const auto found, other.locate(identities));

@@ -93,6 +93,13 @@ std::string statement_of(const VerifyPlan& plan, const FoundDifference& differen
   return move_sql(plan, difference.target->address);
 }
 
+/// Rows go, change and move before new ones come: a primary key lets no identity in twice.
+int turn_of(const std::string& kind) {
+  if (kind == "extra") return 0;
+  if (kind == "changed") return 1;
+  return kind == "misplaced" ? 2 : 3;
+}
+
 Error changed_meanwhile(const FoundDifference& difference) {
   return interrupted(
       "row-changed", "a row was changed since it was compared: nothing was repaired in its leaf",
@@ -174,14 +181,15 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
 
 Result<void> run_repair(const RepairInput& input, const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection target, input.sides.connect(Side::target, "repair"));
-  // Rows that are in the target by their leaf, new ones at the end. What goes makes room first.
-  std::map<std::size_t, std::vector<const FoundDifference*>> by_leaf;
+  // One leaf after the other. What goes makes room first, for rows that come from other leaves,
+  // too.
+  std::map<std::pair<int, std::size_t>, std::vector<const FoundDifference*>> by_leaf;
   for (const FoundDifference& difference : input.found.rows) {
     const std::size_t leaf = difference.target ? difference.target->address.leaf : SIZE_MAX;
-    by_leaf[leaf].push_back(&difference);
+    by_leaf[{turn_of(difference.named.kind), leaf}].push_back(&difference);
   }
   LeafRepair repair(input, target, cancellation);
-  for (const auto& [leaf, differences] : by_leaf) {
+  for (const auto& [turn_and_leaf, differences] : by_leaf) {
     PGFANOUT_TRY(target.run("BEGIN; SET LOCAL lock_timeout = '10s'"));
     for (const FoundDifference* difference : differences) {
       if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "copier/base/byte_order.h"
 
@@ -92,6 +93,15 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
     if (leaf == leaf_of_oid.end()) return vanished(table);
     found.push_back({leaf->second, rows.str(row, 1)});
   }
+  // Identities of other bytes may be equal to the server (0 and -0): both lead to the same rows.
+  const auto order = [](const RowAddress& a, const RowAddress& b) {
+    return std::tie(a.leaf, a.ctid) < std::tie(b.leaf, b.ctid);
+  };
+  std::sort(found.begin(), found.end(), order);
+  const auto is_same = [](const RowAddress& a, const RowAddress& b) {
+    return a.leaf == b.leaf && a.ctid == b.ctid;
+  };
+  found.erase(std::unique(found.begin(), found.end(), is_same), found.end());
   return found;
 }
 

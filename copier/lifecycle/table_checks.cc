@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <vector>
 
 namespace pgfanout {
@@ -34,13 +35,8 @@ Result<std::optional<Rows>> try_query(Connection& connection, const std::string&
   return std::optional<Rows>(std::move(*rows));
 }
 
-/// "a, b" of the quoted names, each behind `alias`.
-std::string column_list(const std::vector<std::string>& columns, std::string_view alias) {
-  std::string list;
-  for (const std::string& column : columns) {
-    list += fmt::format("{}{}.{}", list.empty() ? "" : ", ", alias, column);
-  }
-  return list;
+std::string column_list(const std::vector<std::string>& columns) {
+  return fmt::format("{}", fmt::join(columns, ", "));
 }
 
 struct Reference {
@@ -83,47 +79,80 @@ Result<std::vector<Reference>> references_of(
   return references;
 }
 
-Result<void> check_reference(Connection& target, const Table& table, const Reference& reference,
-                             const IssueSink& report) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows exists,
-      target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {reference.table}));
-  if (!exists.boolean(0, 0)) {
+/// How many rows refer nowhere, by each of `references`, in one scan of the table: referenced
+/// columns are unique, so a join doubles no row.
+std::string orphans_sql(const Table& table, std::span<const Reference> references) {
+  std::string counts;
+  std::string joins;
+  for (std::size_t number = 0; number < references.size(); ++number) {
+    const Reference& reference = references[number];
+    std::string given;
+    std::string equal;
+    for (std::size_t at = 0; at < reference.columns.size(); ++at) {
+      given += fmt::format("t.{} IS NOT NULL AND ", reference.columns[at]);
+      equal += fmt::format("{}r{}.{} = t.{}", at == 0 ? "" : " AND ", number,
+                           reference.referenced[at], reference.columns[at]);
+    }
+    counts += fmt::format("{}pg_catalog.count(*) FILTER (WHERE {}r{}.{} IS NULL)",
+                          number == 0 ? "" : ", ", given, number, reference.referenced.front());
+    joins += fmt::format(" LEFT JOIN {} AS r{} ON {}", reference.table, number, equal);
+  }
+  return fmt::format("SELECT {} FROM {} AS t{}", counts, table.qualified, joins);
+}
+
+/// All at once; one by one if a table among them may not be read.
+Result<void> count_orphans(Connection& target, const Table& table,
+                           std::span<const Reference> references, const IssueSink& report) {
+  if (references.empty()) return {};
+  PGFANOUT_TRY_ASSIGN(const auto rows, try_query(target, orphans_sql(table, references),
+                                                 std::chrono::milliseconds(0)));
+  if (!rows && references.size() > 1) {
+    for (std::size_t at = 0; at < references.size(); ++at) {
+      PGFANOUT_TRY(count_orphans(target, table, references.subspan(at, 1), report));
+    }
+    return {};
+  }
+  if (!rows) {
+    report({Severity::warning,
+            "reference-not-checked",
+            fmt::format("{} may not be read: references to it were not checked",
+                        references.front().table),
+            table.qualified,
+            {}});
+    return {};
+  }
+  for (std::size_t at = 0; at < references.size(); ++at) {
+    const std::int64_t orphans = rows->integer(0, static_cast<int>(at));
+    if (orphans == 0) continue;
+    report({Severity::error, "orphans",
+            fmt::format("{} rows refer by ({}) to rows that {} does not have", orphans,
+                        column_list(references[at].columns), references[at].table),
+            table.qualified, "the foreign key " + references[at].name + " could not be validated"});
+  }
+  return {};
+}
+
+/// Those whose table is there; the others are told.
+Result<std::vector<Reference>> with_table(Connection& target, const Table& table,
+                                          std::vector<Reference> references,
+                                          const IssueSink& report) {
+  std::vector<Reference> present;
+  for (Reference& reference : references) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows exists,
+        target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {reference.table}));
+    if (exists.boolean(0, 0)) {
+      present.push_back(std::move(reference));
+      continue;
+    }
     report({Severity::warning,
             "reference-not-checked",
             fmt::format("{} is not in the target's database: references to it were not checked",
                         reference.table),
             table.qualified,
             {}});
-    return {};
   }
-  std::string not_null;
-  std::string equal;
-  for (std::size_t at = 0; at < reference.columns.size(); ++at) {
-    not_null += fmt::format("{}t.{} IS NOT NULL", at == 0 ? "" : " AND ", reference.columns[at]);
-    equal += fmt::format("{}r.{} = t.{}", at == 0 ? "" : " AND ", reference.referenced[at],
-                         reference.columns[at]);
-  }
-  PGFANOUT_TRY_ASSIGN(
-      const auto rows,
-      try_query(target,
-                fmt::format("SELECT pg_catalog.count(*) FROM {} AS t WHERE {} AND NOT EXISTS"
-                            " (SELECT 1 FROM {} AS r WHERE {})",
-                            table.qualified, not_null, reference.table, equal),
-                std::chrono::milliseconds(0)));
-  if (!rows) {
-    report({Severity::warning,
-            "reference-not-checked",
-            fmt::format("{} may not be read: references to it were not checked", reference.table),
-            table.qualified,
-            {}});
-  } else if (const auto orphans = rows->integer(0, 0); orphans > 0) {
-    report({Severity::error, "orphans",
-            fmt::format("{} rows refer by ({}) to rows that {} does not have", orphans,
-                        column_list(reference.columns, "t"), reference.table),
-            table.qualified, "the foreign key " + reference.name + " could not be validated"});
-  }
-  return {};
+  return present;
 }
 
 }  // namespace
@@ -269,10 +298,8 @@ Result<void> check_references(Connection& source, Connection& target, const Veri
         });
     if (!is_known) references.push_back(reference);
   }
-  for (const Reference& reference : references) {
-    PGFANOUT_TRY(check_reference(target, plan.target, reference, report));
-  }
-  return {};
+  PGFANOUT_TRY_ASSIGN(references, with_table(target, plan.target, std::move(references), report));
+  return count_orphans(target, plan.target, references, report);
 }
 
 }  // namespace pgfanout

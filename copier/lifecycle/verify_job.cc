@@ -65,6 +65,7 @@ class VerifyJob {
   Result<std::vector<std::string>> rows_set_aside();
   void tell_differences();
   void fill_result(const Comparison& books);
+  void tell_what_is_missing();
   void settle();
   [[nodiscard]] bool wants(VerifyScope scope) const {
     return job_.verify.scope == VerifyScope::full || job_.verify.scope == scope;
@@ -342,8 +343,24 @@ void VerifyJob::fill_result(const Comparison& books) {
   }
 }
 
+/// Whatever ended it, a verification that did not get to its end has proven nothing.
+void VerifyJob::tell_what_is_missing() {
+  Error& error = *result_.error;
+  if (error.consequence == Consequence::interrupt) error.consequence = Consequence::unproven;
+  if (!books_ || result_.differences) return;
+  const auto read = [&](Side side) {
+    return fmt::format("{} of {} ranges of {}", books_->complete_ranges(side),
+                       sides_.ranges(side).size(), table_of(*plan_, side).qualified);
+  };
+  report({Severity::critical, "not-compared",
+          fmt::format("the comparison did not get to its end: read were {} and {}",
+                      read(Side::source), read(Side::target)),
+          plan_->target.qualified, "verify again"});
+}
+
 void VerifyJob::settle() {
   result_.verdict = Verdict::unproven;
+  if (result_.error) tell_what_is_missing();
   if (result_.error || !is_proven_) return;
   const bool is_unchanged = was_repaired_ || sides_.close_and_check_unchanged();
   const bool has_errors =

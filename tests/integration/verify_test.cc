@@ -1,6 +1,10 @@
 // The verify command as its users meet it: scopes, layouts, two databases, rejects, repair, views,
 // and words that say what is wrong. That every kind of fault is found is in verify_planted_test.cc.
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
 
 #include "tests/integration/copy_fixture.h"
 
@@ -197,6 +201,29 @@ TEST_F(VerifyTest, ReadOnlyRoleVerifiesWithinOneDatabase) {
   const CommandResult result =
       verify({"--source", dsn(role), "--table", "public.chunks", "--data"});
   EXPECT_EQ(result.exit_code, 0) << result;
+}
+
+TEST_F(VerifyTest, RunThatIsStoppedProvesNothingAndSaysWhatIsMissing) {
+  make_copy(20000);
+  execute(
+      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM "
+      "pg_sleep(0.001); RETURN $1; END $$");
+  harness::BackgroundCommand command(harness::pgfanout_argv(
+      {"verify", "--source", dsn(), "--table", "chunks", "--data", "--json", "--map",
+       "content=public.slow(content)"}));
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND "
+              "application_name LIKE 'pgfanout/%/reader'") == "t") {
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  command.send_signal(SIGINT);
+  const CommandResult result = command.wait();
+  EXPECT_EQ(result.exit_code, 4) << result;
+  json = Json::parse(result.out, nullptr, false);
+  EXPECT_EQ(json["status"], "unproven");
+  EXPECT_TRUE(has_issue("not-compared"));
 }
 
 TEST_F(VerifyTest, ViewsForTheTimeAfter) {
