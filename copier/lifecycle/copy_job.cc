@@ -1,14 +1,13 @@
 #include "copier/lifecycle/copy_job.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
-#include <random>
 #include <utility>
 
 #include "copier/lifecycle/dry_run.h"
+#include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/journal.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/row_locator.h"
@@ -25,13 +24,6 @@
 
 namespace pgfanout {
 namespace {
-
-/// Time for people who look into the journal, and enough chance to be unique.
-std::string new_job_id() {
-  std::random_device device;
-  return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(std::time(nullptr)),
-                     device() & 0xFFFFU);
-}
 
 /// One copy from beginning to end. A member is set by the stage named in its comment.
 class CopyJob {
@@ -111,16 +103,6 @@ class CopyJob {
   Verdict verdict_ = Verdict::unproven;  // read-back
 };
 
-constexpr std::uint64_t kRangeBytes = 32ULL << 20U;
-
-std::vector<SourceRange> ranges_of(const std::vector<LeafSize>& sizes, std::size_t readers) {
-  std::uint64_t total = 0;
-  for (const LeafSize& size : sizes) total += size.total_bytes;
-  // Small enough that readers end together, large enough that a COPY is worth its start.
-  const std::uint64_t share = total / (16 * std::max<std::size_t>(1, readers));
-  return cut_ranges(sizes, std::clamp<std::uint64_t>(share, 1ULL << 20U, kRangeBytes));
-}
-
 Result<void> CopyJob::preflight() {
   PGFANOUT_TRY(open_sides());
   PGFANOUT_TRY_ASSIGN(plan_, make_copy_plan(job_, source_->connection(), *target_));
@@ -132,7 +114,7 @@ Result<void> CopyJob::preflight() {
   result_.writers = plan_->writers;
   std::vector<LeafSize> sizes;
   for (const Leaf& leaf : plan_->source.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
-  ranges_ = ranges_of(sizes, plan_->readers);
+  ranges_ = cut_ranges_for(sizes, plan_->readers);
   for (const SourceRange& range : ranges_) counters_.bytes_expected += range.estimated_bytes;
   counters_.rows_expected = plan_->source.estimated_rows;
   if (job_.dry_run) {
@@ -315,7 +297,7 @@ Result<void> CopyJob::store_rejected_rows() {
 /// Reads all leaves of the target into the read-back columns of `ledger`.
 Result<void> CopyJob::read_target(Ledger& ledger) {
   PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes, leaf_sizes(*target_, *plan_));
-  const std::vector<SourceRange> ranges = ranges_of(sizes, plan_->readers);
+  const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan_->readers);
   PGFANOUT_TRY_ASSIGN(auto sources, open_sources(target_dsn_of(job_),
                                                  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                                                  plan_->readers, [this](const SourceRange& range) {

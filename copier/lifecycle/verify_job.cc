@@ -1,14 +1,13 @@
 #include "copier/lifecycle/verify_job.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
-#include <random>
 
 #include "copier/lifecycle/difference_finder.h"
 #include "copier/lifecycle/distribution_views.h"
+#include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/quick_look.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/repair.h"
@@ -24,12 +23,6 @@ namespace {
 
 constexpr double kSkewWarning = 1.5;
 
-std::string new_id() {
-  std::random_device device;
-  return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(std::time(nullptr)),
-                     device() & 0xFFFFU);
-}
-
 /// One verification from beginning to end. A member is set by the stage named in its comment.
 class VerifyJob {
  public:
@@ -40,7 +33,7 @@ class VerifyJob {
         cancellation_(cancellation),
         counters_(counters),
         clock_(result_, observer),
-        id_(new_id()),
+        id_(new_job_id()),
         sides_(job, "pgfanout/" + id_, cancellation) {
     result_.command = "verify";
     result_.job = id_;

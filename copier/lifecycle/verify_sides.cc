@@ -2,22 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace pgfanout {
 namespace {
 
 std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
-  constexpr std::uint64_t kSmallest = 1ULL << 20U;
-  constexpr std::uint64_t kLargest = 32ULL << 20U;
   std::vector<LeafSize> sizes;
-  std::uint64_t total = 0;
-  for (const Leaf& leaf : table.leaves) {
-    sizes.push_back({leaf.blocks, leaf.total_bytes});
-    total += leaf.total_bytes;
-  }
-  return cut_ranges(
-      sizes, std::clamp(total / (16 * std::max<std::size_t>(1, readers)), kSmallest, kLargest));
+  for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
+  return cut_ranges_for(sizes, readers);
 }
 
 }  // namespace

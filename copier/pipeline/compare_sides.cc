@@ -88,8 +88,8 @@ Result<CollectedSides> run_collection(BothSides sides, const CollectFilter& filt
   Comparison no_books(group_count(plan), plan.source.leaves.size(), plan.target.leaves.size(), 0);
   PGFANOUT_TRY(
       run_both(std::move(sides), no_books, counters, cancellation,
-               [&](const Comparer& comparer, Side side, const RowBatch& batch, std::uint32_t) {
-                 (side == Side::source ? source : target).collect(comparer, batch);
+               [&](const Comparer& comparer, Side side, const RowBatch& batch, std::uint32_t leaf) {
+                 (side == Side::source ? source : target).collect(comparer, batch, leaf);
                }));
   return CollectedSides{source.take(), target.take()};
 }

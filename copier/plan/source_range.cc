@@ -44,6 +44,16 @@ std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
   return ranges;
 }
 
+std::vector<SourceRange> cut_ranges_for(const std::vector<LeafSize>& leaves, std::size_t readers) {
+  constexpr std::uint64_t kSmallest = 1ULL << 20U;
+  constexpr std::uint64_t kLargest = 32ULL << 20U;
+  constexpr std::uint64_t kRangesAReader = 16;
+  std::uint64_t total = 0;
+  for (const LeafSize& leaf : leaves) total += leaf.total_bytes;
+  const std::uint64_t share = total / (kRangesAReader * std::max<std::size_t>(1, readers));
+  return cut_ranges(leaves, std::clamp(share, kSmallest, kLargest));
+}
+
 std::string range_condition(const SourceRange& range) {
   std::string condition = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.first_block);
   if (range.end_block) {

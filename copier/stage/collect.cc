@@ -16,11 +16,16 @@ bool comes_before(const CollectedRow& a, const CollectedRow& b) {
   return order_of(a) < order_of(b);
 }
 
+/// A multiset difference leaves the last ones of a name: the misplaced.
+bool is_sorted_before(const CollectedRow& a, const CollectedRow& b) {
+  return std::tuple(order_of(a), a.is_misplaced) < std::tuple(order_of(b), b.is_misplaced);
+}
+
 }  // namespace
 
 CollectedSides surplus_of(CollectedSides rows) {
-  std::sort(rows.source.begin(), rows.source.end(), comes_before);
-  std::sort(rows.target.begin(), rows.target.end(), comes_before);
+  std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
+  std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
   CollectedSides surplus;
   // Both compare by name alone and take copies into account.
   std::set_difference(rows.source.begin(), rows.source.end(), rows.target.begin(),
@@ -34,7 +39,7 @@ RowName row_name(IdentityKind kind, ByteView identity, RowDigest digest) {
   return {kind == IdentityKind::row ? digest : row_digest(identity), digest};
 }
 
-void RowCollector::collect(const Comparer& comparer, const RowBatch& batch) {
+void RowCollector::collect(const Comparer& comparer, const RowBatch& batch, std::uint32_t leaf) {
   std::vector<CollectedRow> found;
   for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
     const bool is_in_group =
@@ -43,7 +48,9 @@ void RowCollector::collect(const Comparer& comparer, const RowBatch& batch) {
     const RowName name =
         row_name(kind_, comparer.fields().copied_bytes(batch, row), batch.digests[row]);
     if (is_in_group || filter_.wanted.contains(name)) {
-      found.push_back({name, {batch.range, batch.first_row + row}});
+      found.push_back({name,
+                       {batch.range, batch.first_row + row},
+                       comparer.is_misplaced(batch, row, leaf)});
     }
   }
   if (found.empty()) return;

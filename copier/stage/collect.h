@@ -24,6 +24,7 @@ struct RowName {
 struct CollectedRow {
   RowName name;
   RowPlace place;
+  bool is_misplaced = false;  ///< A row of the target with a wrong key or in a wrong leaf.
 };
 
 struct RowNameHash {
@@ -47,16 +48,16 @@ struct CollectedSides {
 };
 
 /// What is left when equal names of both sides are crossed out against each other, copy by copy.
-/// Sorted by name.
+/// Sorted by name; of copies, those that are misplaced are left first.
 [[nodiscard]] CollectedSides surplus_of(CollectedSides rows);
 
-/// Thread-safe. Holds 48 bytes a row.
+/// Thread-safe. Holds 56 bytes a row.
 class RowCollector {
  public:
   RowCollector(const CollectFilter& filter, IdentityKind kind) : filter_(filter), kind_(kind) {}
 
-  /// Looks through a hashed batch of `comparer`'s side.
-  void collect(const Comparer& comparer, const RowBatch& batch);
+  /// Looks through a hashed batch of `comparer`'s side, read from `leaf`.
+  void collect(const Comparer& comparer, const RowBatch& batch, std::uint32_t leaf);
   [[nodiscard]] std::vector<CollectedRow> take() { return std::move(rows_); }
 
  private:

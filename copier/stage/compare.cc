@@ -79,20 +79,36 @@ void Comparer::compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSket
   if (sketch != nullptr) feed(batch, *sketch);
 }
 
-/// A row of the target belongs where its recomputed key says, and stores that key.
-void Comparer::check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const {
-  const bool has_key = batch.states[row] == KeyState::ok;
-  const std::uint32_t leaf =
-      has_key && plan_.leaf_map ? plan_.leaf_map->leaf_of(batch.keys[row]) : LeafMap::kNoLeaf;
-  const bool has_leaf = !plan_.leaf_map || leaf != LeafMap::kNoLeaf;
-  if (!has_key || !has_leaf) ++account.key_errors;
-  bool is_right = has_key && (!plan_.leaf_map || leaf == account.leaf);
-  if (const FieldRef* stored = fields_.stored_key(batch, row)) {
-    const bool is_stored = has_key && integer_field(batch, *stored) == batch.keys[row];
-    if (side_ == Side::source && !is_stored) ++account.stored_key_errors;
-    is_right = is_right && is_stored;
+Comparer::Placing Comparer::placing_of(const RowBatch& batch, std::size_t row,
+                                       std::uint32_t leaf) const {
+  Placing placing;
+  const bool is_computed = batch.states[row] == KeyState::ok;
+  placing.has_key = is_computed;
+  if (plan_.leaf_map) {
+    const std::uint32_t right =
+        is_computed ? plan_.leaf_map->leaf_of(batch.keys[row]) : LeafMap::kNoLeaf;
+    placing.has_key = right != LeafMap::kNoLeaf;
+    placing.is_in_leaf = right == leaf;
   }
-  if (side_ == Side::target && !is_right) {
+  if (const FieldRef* stored = fields_.stored_key(batch, row)) {
+    placing.is_stored = is_computed && integer_field(batch, *stored) == batch.keys[row];
+  }
+  return placing;
+}
+
+/// A row of the target belongs where its recomputed key says, and stores that key.
+bool Comparer::is_misplaced(const RowBatch& batch, std::size_t row, std::uint32_t leaf) const {
+  if (side_ == Side::source || !plan_.has_key) return false;
+  const Placing placing = placing_of(batch, row, leaf);
+  return !(placing.has_key && placing.is_stored && placing.is_in_leaf);
+}
+
+void Comparer::check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const {
+  const Placing placing = placing_of(batch, row, account.leaf);
+  if (!placing.has_key) ++account.key_errors;
+  if (side_ == Side::source) {
+    if (!placing.is_stored) ++account.stored_key_errors;
+  } else if (!(placing.has_key && placing.is_stored && placing.is_in_leaf)) {
     account.misplaced.push_back({batch.range, batch.first_row + row});
   }
 }

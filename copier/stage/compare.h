@@ -49,10 +49,19 @@ class Comparer {
   void compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSketch* sketch) const;
   /// The group of a row of a hashed batch.
   [[nodiscard]] std::uint32_t group_of(const RowBatch& batch, std::size_t row) const;
+  /// Whether a row of the target, read from `leaf`, has a wrong key or stands in a wrong leaf.
+  [[nodiscard]] bool is_misplaced(const RowBatch& batch, std::size_t row, std::uint32_t leaf) const;
   [[nodiscard]] const RowElements& elements() const { return elements_; }
   [[nodiscard]] const RowFields& fields() const { return fields_; }
 
  private:
+  struct Placing {
+    bool has_key = false;   ///< One that a leaf takes.
+    bool is_stored = true;  ///< The stored key, if there is one, is the recomputed one.
+    bool is_in_leaf = true;
+  };
+  [[nodiscard]] Placing placing_of(const RowBatch& batch, std::size_t row,
+                                   std::uint32_t leaf) const;
   void check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const;
   void feed(const RowBatch& batch, DifferenceSketch& sketch) const;
 

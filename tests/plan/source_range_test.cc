@@ -104,5 +104,12 @@ TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
   EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
 }
 
+TEST(SourceRange, IsCutForItsReaders) {
+  const std::vector<LeafSize> leaves = {{1U << 17U, 1ULL << 30U}};
+  EXPECT_EQ(cut_ranges_for(leaves, 2).size(), 32U);  // 16 a reader.
+  EXPECT_EQ(cut_ranges_for(leaves, 0).size(), 32U);  // No range is larger than 32 MiB.
+  EXPECT_EQ(cut_ranges_for({{256, 2ULL << 20U}}, 100).size(), 2U);  // None is smaller than 1 MiB.
+}
+
 }  // namespace
 }  // namespace pgfanout
