@@ -104,7 +104,7 @@ TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
   EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
 }
 
-TEST(SourceRange, IsCutForItsReaders) {
+TEST(CutRangesTest, FollowTheNumberOfReaders) {
   const std::vector<LeafSize> leaves = {{1U << 17U, 1ULL << 30U}};
   EXPECT_EQ(cut_ranges_for(leaves, 2).size(), 32U);  // 16 a reader.
   EXPECT_EQ(cut_ranges_for(leaves, 0).size(), 32U);  // No range is larger than 32 MiB.
