@@ -20,6 +20,12 @@ bool comes_before(const FetchedRow& a, const FetchedRow& b) {
   return order_of(a.name) < order_of(b.name);
 }
 
+/// Of copies, a difference of lists leaves the last ones: those that are misplaced.
+bool is_sorted_before(const FetchedRow& a, const FetchedRow& b) {
+  return std::tuple(order_of(a.name), a.is_misplaced) <
+         std::tuple(order_of(b.name), b.is_misplaced);
+}
+
 RowDigest digest_at(const std::uint32_t* words) {
   return {words[0] | static_cast<std::uint64_t>(words[1]) << 32U,
           words[2] | static_cast<std::uint64_t>(words[3]) << 32U};
@@ -79,12 +85,15 @@ DifferenceFinder::DifferenceFinder(const VerifyPlan& plan, FinderAccess access,
 Result<FoundDifferences> DifferenceFinder::find(DifferenceSketch sketch, const Comparison& books) {
   const DifferenceSketch::Answer answer = std::move(sketch).peel();
   was_complete_ = answer.is_complete;
+  PGFANOUT_TRY_ASSIGN(misplaced_, target_.resolve(access_.target_ranges, books.misplaced()));
+  std::sort(misplaced_.begin(), misplaced_.end());
+  const bool has_all_places = misplaced_.size() == books.misplaced_count();
   const bool can_look_up =
       plan_.identity != IdentityKind::fixed ||
       std::none_of(answer.differences.begin(), answer.differences.end(), [](const auto& found) {
         return found.element.front() == RowElements::kNoIdentity;
       });
-  if (!answer.is_complete || !can_look_up) {
+  if (!answer.is_complete || !can_look_up || !has_all_places) {
     PGFANOUT_TRY(find_by_group(books));
   } else if (!answer.differences.empty()) {
     PGFANOUT_TRY(plan_.identity == IdentityKind::fixed ? find_by_identity(answer.differences)
@@ -110,8 +119,11 @@ Result<void> DifferenceFinder::find_by_identity(
   PGFANOUT_TRY_ASSIGN(rows.source, source_.fetch(in_source));
   PGFANOUT_TRY_ASSIGN(const auto in_target, target_.locate(identities));
   PGFANOUT_TRY_ASSIGN(rows.target, target_.fetch(in_target));
-  std::sort(rows.source.begin(), rows.source.end(), comes_before);
-  std::sort(rows.target.begin(), rows.target.end(), comes_before);
+  for (FetchedRow& row : rows.target) {
+    row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
+  }
+  std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
+  std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
   add_pairs({difference_of(rows.source, rows.target), difference_of(rows.target, rows.source)});
   return {};
 }
@@ -156,11 +168,32 @@ Result<void> DifferenceFinder::find_by_group(const Comparison& books) {
   return {};
 }
 
+/// Rows that were set aside are not missing.
+Result<void> DifferenceFinder::take_out_set_aside(std::vector<CollectedRow>& rows) {
+  if (access_.set_aside.empty()) return {};
+  PGFANOUT_TRY_ASSIGN(const auto addresses,
+                      source_.resolve(access_.source_ranges, places_of(rows)));
+  std::vector<CollectedRow> left;
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    if (is_set_aside(addresses[at])) {
+      ++found_.set_aside;
+    } else {
+      left.push_back(rows[at]);
+    }
+  }
+  rows = std::move(left);
+  return {};
+}
+
 /// Counts all, fetches as many as are still to be named.
 Result<void> DifferenceFinder::take_collected(CollectedSides rows) {
   const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
   const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
+  const auto is_misplaced = [](const CollectedRow& row) { return row.is_misplaced; };
+  const auto misplaced = std::count_if(rows.target.begin(), rows.target.end(), is_misplaced);
+  const std::uint64_t otherwise = counted_otherwise_ + static_cast<std::uint64_t>(misplaced);
   if (!fits) {
+    PGFANOUT_TRY(take_out_set_aside(rows.source));
     const std::uint64_t changed = plan_.identity == IdentityKind::row ? 0 : pairs_of(rows);
     found_.counts.changed += changed;
     found_.counts.missing += rows.source.size() - changed;
@@ -177,6 +210,7 @@ Result<void> DifferenceFinder::take_collected(CollectedSides rows) {
   PGFANOUT_TRY_ASSIGN(fetched.target, target_.fetch(in_target));
   const Differences exact = found_.counts;
   add_pairs(std::move(fetched));
+  counted_otherwise_ = otherwise;
   if (!fits) found_.counts = exact;
   return {};
 }
@@ -195,9 +229,10 @@ void DifferenceFinder::add_pairs(FetchedSides rows) {
     const bool has_b = b != rows.target.end();
     if (has_a && has_b && has_identity && who(*a) == who(*b)) {
       ++found_.counts.changed;
+      if (b->is_misplaced) ++counted_otherwise_;
       add("changed", std::move(*a++), std::move(*b++));
     } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
-      if (is_set_aside(*a)) {
+      if (is_set_aside(a->address)) {
         ++found_.set_aside;
         ++a;
       } else {
@@ -206,6 +241,7 @@ void DifferenceFinder::add_pairs(FetchedSides rows) {
       }
     } else {
       ++found_.counts.extra;
+      if (b->is_misplaced) ++counted_otherwise_;
       add("extra", std::nullopt, std::move(*b++));
     }
   }
@@ -213,23 +249,18 @@ void DifferenceFinder::add_pairs(FetchedSides rows) {
 
 /// Rows with a wrong key or in a wrong leaf whose content is right; the others are named already.
 Result<void> DifferenceFinder::add_misplaced(const Comparison& books) {
-  if (books.misplaced_count() == 0) return {};
-  std::vector<RowPlace> places = books.misplaced();
-  PGFANOUT_TRY_ASSIGN(const auto addresses, target_.resolve(access_.target_ranges, places));
-  PGFANOUT_TRY_ASSIGN(std::vector<FetchedRow> rows, target_.fetch(addresses));
-  std::vector<std::string> named;
-  for (const FoundDifference& difference : found_.rows) named.push_back(difference.named.target);
-  std::sort(named.begin(), named.end());
-  std::uint64_t twice = 0;
-  for (FetchedRow& row : rows) {
-    const std::string text = text_of(Side::target, row.address);
-    if (std::binary_search(named.begin(), named.end(), text)) {
-      ++twice;
-    } else {
-      add("misplaced", std::nullopt, std::move(row));
-    }
+  found_.counts.misplaced += books.misplaced_count() - counted_otherwise_;
+  std::vector<RowAddress> named;
+  for (const FoundDifference& difference : found_.rows) {
+    if (difference.target) named.push_back(difference.target->address);
   }
-  found_.counts.misplaced += books.misplaced_count() - twice;
+  std::sort(named.begin(), named.end());
+  std::vector<RowAddress> others;
+  std::set_difference(misplaced_.begin(), misplaced_.end(), named.begin(), named.end(),
+                      std::back_inserter(others));
+  others.resize(std::min(others.size(), max_named_ - std::min(max_named_, found_.rows.size())));
+  PGFANOUT_TRY_ASSIGN(std::vector<FetchedRow> rows, target_.fetch(others));
+  for (FetchedRow& row : rows) add("misplaced", std::nullopt, std::move(row));
   return {};
 }
 
@@ -256,9 +287,9 @@ void DifferenceFinder::add(std::string kind, std::optional<FetchedRow> source,
   found_.rows.push_back(std::move(difference));
 }
 
-bool DifferenceFinder::is_set_aside(const FetchedRow& row) const {
+bool DifferenceFinder::is_set_aside(const RowAddress& address) const {
   return std::binary_search(access_.set_aside.begin(), access_.set_aside.end(),
-                            text_of(Side::source, row.address));
+                            text_of(Side::source, address));
 }
 
 std::string DifferenceFinder::text_of(Side side, const RowAddress& address) const {

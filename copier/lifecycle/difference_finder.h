@@ -65,10 +65,11 @@ class DifferenceFinder {
   Result<void> find_by_name(const std::vector<DifferenceSketch::Difference>& elements);
   Result<void> find_by_group(const Comparison& books);
   Result<void> take_collected(CollectedSides rows);
+  Result<void> take_out_set_aside(std::vector<CollectedRow>& rows);
   Result<void> add_misplaced(const Comparison& books);
   void add_pairs(FetchedSides rows);
   void add(std::string kind, std::optional<FetchedRow> source, std::optional<FetchedRow> target);
-  [[nodiscard]] bool is_set_aside(const FetchedRow& row) const;
+  [[nodiscard]] bool is_set_aside(const RowAddress& address) const;
   [[nodiscard]] std::string text_of(Side side, const RowAddress& address) const;
 
   const VerifyPlan& plan_;
@@ -79,6 +80,8 @@ class DifferenceFinder {
   RowFetcher source_;
   RowFetcher target_;
   bool was_complete_ = false;
+  std::vector<RowAddress> misplaced_;    // Sorted; as many as the books name.
+  std::uint64_t counted_otherwise_ = 0;  // Misplaced rows that are changed or extra as well.
   FoundDifferences found_;
 };
 

@@ -85,6 +85,21 @@ std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValue
   return bytes;
 }
 
+/// Nothing if it takes longer than a quick look may.
+Result<std::optional<std::vector<RowAddress>>> locate_in_time(
+    RowFetcher& side, Connection& connection, const std::vector<std::string>& identities) {
+  PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = '10s'"));
+  auto found = side.locate(identities);
+  if (!found) {
+    if (found.error().sqlstate != "57014") return std::move(found).error();
+    PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_sample"));
+    return std::optional<std::vector<RowAddress>>();
+  }
+  PGFANOUT_TRY(
+      connection.run("RELEASE SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = 0"));
+  return std::optional(std::move(*found));
+}
+
 /// Looks up a sample of one side's rows on the other one.
 Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here, Connection& there,
                             const Cancellation& cancellation, const IssueSink& report) {
@@ -100,8 +115,14 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
     if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
     names.push_back(row.name);
   }
-  PGFANOUT_TRY_ASSIGN(const auto found, other.locate(identities));
-  PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(found));
+  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, there, identities));
+  if (!found) {
+    report({Severity::info, "no-sample",
+            "no sample was compared: without an index on the key, finding its rows takes too long",
+            table_of(plan, to).qualified, "create the primary key first, or use --data"});
+    return {};
+  }
+  PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
   std::uint64_t lost = 0;
   for (const RowName& name : names) {
     if (std::none_of(fetched.begin(), fetched.end(),

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <tuple>
 
 #include "copier/base/byte_order.h"
 
@@ -94,14 +93,8 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
     found.push_back({leaf->second, rows.str(row, 1)});
   }
   // Identities of other bytes may be equal to the server (0 and -0): both lead to the same rows.
-  const auto order = [](const RowAddress& a, const RowAddress& b) {
-    return std::tie(a.leaf, a.ctid) < std::tie(b.leaf, b.ctid);
-  };
-  std::sort(found.begin(), found.end(), order);
-  const auto is_same = [](const RowAddress& a, const RowAddress& b) {
-    return a.leaf == b.leaf && a.ctid == b.ctid;
-  };
-  found.erase(std::unique(found.begin(), found.end(), is_same), found.end());
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
@@ -212,7 +205,7 @@ Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>&
   }
   return fetch_with<FetchedRow>(
       addresses, identity, [&](const Rows& rows, int row, const RowAddress& address) {
-        FetchedRow fetched{address, name_of(rows, row), {}, {}};
+        FetchedRow fetched{address, name_of(rows, row), {}, {}, false};
         const std::size_t columns = plan_.columns.size();
         for (std::size_t at = 0; at < columns; ++at) {
           const std::string_view value = rows.text(row, static_cast<int>(at));

@@ -2,6 +2,7 @@
 // All statements run under the snapshot that was streamed, so a place stays what it was.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace pgfanout {
 struct RowAddress {
   std::uint32_t leaf = 0;
   std::string ctid;
+  friend auto operator<=>(const RowAddress&, const RowAddress&) = default;
 };
 
 struct FetchedRow {
@@ -25,6 +27,7 @@ struct FetchedRow {
   RowName name;
   std::vector<std::string> identity;         ///< As text; parallel to the plan's identity columns.
   std::vector<std::uint64_t> column_hashes;  ///< Parallel to the plan's columns.
+  bool is_misplaced = false;                 ///< Set by the caller, who knows.
 };
 
 /// What a repair puts into the target: the row's values as binary COPY carries them, NULL absent.

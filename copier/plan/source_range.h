@@ -27,8 +27,8 @@ struct LeafSize {
 [[nodiscard]] std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
                                                   std::uint64_t range_bytes);
 
-/// Cut for that many readers: small enough that they end together, large enough that a COPY is worth
-/// its start.
+/// Cut for that many readers: small enough that they end together, large enough that a COPY is
+/// worth its start.
 [[nodiscard]] std::vector<SourceRange> cut_ranges_for(const std::vector<LeafSize>& leaves,
                                                       std::size_t readers);
 

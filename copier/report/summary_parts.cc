@@ -86,6 +86,8 @@ std::string side_text(const TableSummary& side) {
   std::string text;
   if (!side.digest.empty()) {
     text = fmt::format("{}, digest {}, ", rows_text(side.rows), printable(side.digest));
+  } else if (side.rows > 0) {
+    text = rows_text(side.rows) + ", ";
   }
   return text + "PostgreSQL " + printable(side.server_version);
 }

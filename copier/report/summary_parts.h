@@ -21,7 +21,7 @@ namespace pgfanout {
 /// How rows spread over leaves; there must be some.
 [[nodiscard]] std::string leaves_text(const JobResult& result);
 [[nodiscard]] std::string stages_text(const JobResult& result);
-/// Rows and digest are known together, once a side was read to its end.
+/// The digest is known once a side was read to its end.
 [[nodiscard]] std::string side_text(const TableSummary& side);
 /// Issues are told when they are found; what remains to be said is that there were some.
 [[nodiscard]] std::string issues_line(const JobResult& result);

@@ -48,9 +48,8 @@ void RowCollector::collect(const Comparer& comparer, const RowBatch& batch, std:
     const RowName name =
         row_name(kind_, comparer.fields().copied_bytes(batch, row), batch.digests[row]);
     if (is_in_group || filter_.wanted.contains(name)) {
-      found.push_back({name,
-                       {batch.range, batch.first_row + row},
-                       comparer.is_misplaced(batch, row, leaf)});
+      found.push_back(
+          {name, {batch.range, batch.first_row + row}, comparer.is_misplaced(batch, row, leaf)});
     }
   }
   if (found.empty()) return;

@@ -35,6 +35,7 @@ struct Fault {
   std::string kind;     ///< Empty: no difference. "moved": missing, and extra under another id.
   std::string columns;  ///< That changed; sorted, as in "note,title".
   Needs needs = Needs::nothing;
+  bool is_in_next_leaf = false;  ///< Afterwards: the leaf of the next key.
 };
 
 /// Rows of the ids whose leaf may not hold them: the server's own checks are off meanwhile.
@@ -86,13 +87,26 @@ inline std::vector<Fault> all_faults() {
        unchecked("EXECUTE format('INSERT INTO %s_p%s SELECT * FROM %s WHERE id = %s', '{t}',"
                  " lpad(((r.key + 1) % {keys})::text, 2, '0'), r.leaf, r.id);"
                  " EXECUTE format('DELETE FROM %s WHERE id = %s', r.leaf, r.id);"),
-       "misplaced", "", Needs::key},
+       "misplaced", "", Needs::key, true},
+      {"changed in a wrong leaf",
+       unchecked("EXECUTE format('INSERT INTO %s_p%s SELECT * FROM %s WHERE id = %s', '{t}',"
+                 " lpad(((r.key + 1) % {keys})::text, 2, '0'), r.leaf, r.id);"
+                 " EXECUTE format('DELETE FROM %s WHERE id = %s', r.leaf, r.id);"
+                 " UPDATE {t} SET note = 'other' WHERE id = r.id;"),
+       "changed", "note", Needs::key, true},
+      {"copy in a wrong leaf",
+       unchecked("EXECUTE format('INSERT INTO %s_p%s SELECT * FROM %s WHERE id = %s', '{t}',"
+                 " lpad(((r.key + 1) % {keys})::text, 2, '0'), r.leaf, r.id);"),
+       "extra", "", Needs::key, true},
+      {"changed under a wrong key",
+       update + "note = note || '?', partition_key = (partition_key + 1) % {keys}" + rows,
+       "changed", "note", Needs::key, true},
       {"wrong key",
        unchecked("EXECUTE format('UPDATE %s SET partition_key = (partition_key + 1) %% {keys}"
                  " WHERE id = %s', r.leaf, r.id);"),
        "misplaced", "", Needs::key},
       {"wrong key and its leaf", update + "partition_key = (partition_key + 1) % {keys}" + rows,
-       "misplaced", "", Needs::key},
+       "misplaced", "", Needs::key, true},
       {"order in jsonb", update + "meta = '{\"a\": 2,   \"b\": 1}'" + rows, "", ""},
       {"blanks in char(n)", update + "code = code || '  '" + rows, "", ""},
       {"written anew", update + "note = note" + rows, "", ""},
@@ -225,12 +239,9 @@ class PlantedFaults {
         expect("missing", id, "", source_leaf_.at(id));
       } else if (fault.kind == "changed" && shape_.identity.empty()) {
         expect("missing", id, "", source_leaf_.at(id));
-        expect("extra", id, "", target_leaf_.at(id));
+        expect("extra", id, "", leaf_after(fault, id));
       } else if (!fault.kind.empty()) {
-        const bool is_elsewhere =
-            fault.name == "wrong leaf" || fault.name == "wrong key and its leaf";
-        expect(fault.kind, id, fault.columns,
-               is_elsewhere ? next_leaf(target_leaf_.at(id)) : target_leaf_.at(id));
+        expect(fault.kind, id, fault.columns, leaf_after(fault, id));
       }
     }
   }
@@ -249,6 +260,10 @@ class PlantedFaults {
     session_.execute(sql);
   }
 
+  [[nodiscard]] std::string leaf_after(const Fault& fault, const std::string& id) const {
+    const std::string& leaf = target_leaf_.at(id);
+    return fault.is_in_next_leaf ? next_leaf(leaf) : leaf;
+  }
   /// The leaf of the next key.
   [[nodiscard]] std::string next_leaf(const std::string& leaf) const {
     const int key = (std::stoi(leaf.substr(leaf.size() - 2)) + 1) % shape_.keys;

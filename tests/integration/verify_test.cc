@@ -208,9 +208,9 @@ TEST_F(VerifyTest, RunThatIsStoppedProvesNothingAndSaysWhatIsMissing) {
   execute(
       "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM "
       "pg_sleep(0.001); RETURN $1; END $$");
-  harness::BackgroundCommand command(harness::pgfanout_argv(
-      {"verify", "--source", dsn(), "--table", "chunks", "--data", "--json", "--map",
-       "content=public.slow(content)"}));
+  harness::BackgroundCommand command(
+      harness::pgfanout_argv({"verify", "--source", dsn(), "--table", "chunks", "--data", "--json",
+                              "--map", "content=public.slow(content)"}));
   for (int attempt = 0; attempt < 200; ++attempt) {
     if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND "
               "application_name LIKE 'pgfanout/%/reader'") == "t") {
