@@ -37,7 +37,7 @@ class Server:
 
     def run(self, sql):
         """All statements in one transaction; the rows of those that return some, as lists of fields."""
-        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-1", "-v", "ON_ERROR_STOP=1", "-d", self.dsn],
+        done = subprocess.run(["psql", "-XqAt1", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", self.dsn],
                               input="SET client_min_messages = warning;" + sql, capture_output=True, text=True)
         if done.returncode:
             raise Failure(done.stderr.strip() + "\nin: " + sql[:2000])
@@ -247,9 +247,10 @@ class FaultRun:
                 continue
             sql = fault.sql.replace("{ids}", ",".join(members)).replace("{keys}", str(self.shape.keys))
             statements.append(sql.replace("{bit}", str(self.chance.randrange(64))))
-        identity = "".join(f", {column}::text" for column in self.shape.identity)
+        identity = "".join(f", to_jsonb({column})::text" for column in self.shape.identity)
         address = "SELECT '{0}', 'public.' || tableoid::regclass || ' ' || ctid, id{1} FROM {0};"
-        self.addresses = {(side, at): (row, names) for side, at, row, *names in self.server.run(
+        self.addresses = {(side, at): (row, [json.loads(name) if name else None for name in names])
+                          for side, at, row, *names in self.server.run(
             ";".join(statements) + ";" + address.format("t", identity) + address.format("t_new", identity))}
 
     def choose(self, single):
@@ -296,12 +297,12 @@ class FaultRun:
 
     def finding(self, row, tally):
         side = "t" if row["kind"] == "missing" else "t_new"
-        address = row["source" if side == "t" else "target"]
+        address = row.get("source" if side == "t" else "target", "nowhere")
         found, names = self.addresses.get((side, address), ("nothing", []))
         if names != [row["identity"].get(column) for column in self.shape.identity]:
             found = "other identity"
             tally.complain(f"identity {row['identity']} instead of {names}")
-        if row["kind"] == "changed" and self.addresses.get(("t", row["source"]), ("", []))[0] != found:
+        if row["kind"] == "changed" and self.addresses.get(("t", row.get("source")), ("", []))[0] != found:
             found = "other source"
         return row["kind"], found, ",".join(sorted(row.get("columns", []))), address.split(" ")[0]
 
@@ -416,7 +417,8 @@ def main():
     began = time.monotonic()
     runs = 0
     while tally.planted < arguments.faults:
-        run = FaultRun(server, chance, SHAPES[runs % len(SHAPES)], min(arguments.each, arguments.faults - tally.planted))
+        wanted = min(arguments.each, arguments.faults - tally.planted)
+        run = FaultRun(server, chance, SHAPES[runs % len(SHAPES)], wanted)
         run.plant()
         run.check(arguments.binary, tally)
         runs += 1

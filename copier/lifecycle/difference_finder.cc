@@ -26,6 +26,13 @@ bool is_sorted_before(const FetchedRow& a, const FetchedRow& b) {
          std::tuple(order_of(b.name), b.is_misplaced);
 }
 
+bool is_integer_type(std::uint32_t type_oid) {
+  constexpr std::uint32_t kInt8 = 20;
+  constexpr std::uint32_t kInt2 = 21;
+  constexpr std::uint32_t kInt4 = 23;
+  return type_oid == kInt8 || type_oid == kInt2 || type_oid == kInt4;
+}
+
 RowDigest digest_at(const std::uint32_t* words) {
   return {words[0] | static_cast<std::uint64_t>(words[1]) << 32U,
           words[2] | static_cast<std::uint64_t>(words[3]) << 32U};
@@ -271,7 +278,9 @@ void DifferenceFinder::add(std::string kind, std::optional<FetchedRow> source,
   difference.named.kind = std::move(kind);
   const FetchedRow& any = source ? *source : *target;
   for (std::size_t at = 0; at < any.identity.size(); ++at) {
-    difference.named.identity.emplace_back(plan_.columns[at].name, any.identity[at]);
+    const ComparedColumn& column = plan_.columns[at];
+    difference.named.identity.push_back(
+        {column.name, any.identity[at], is_integer_type(column.type_oid)});
   }
   if (source) difference.named.source = text_of(Side::source, source->address);
   if (target) difference.named.target = text_of(Side::target, target->address);

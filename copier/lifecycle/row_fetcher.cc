@@ -215,7 +215,9 @@ Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>&
                                                                                   : hash.low | 1U);
         }
         for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
-          fetched.identity.push_back(rows.str(row, static_cast<int>(columns + 1 + at)));
+          const int column = static_cast<int>(columns + 1 + at);
+          fetched.identity.push_back(rows.is_null(row, column) ? Parameter()
+                                                               : Parameter(rows.str(row, column)));
         }
         return fetched;
       });

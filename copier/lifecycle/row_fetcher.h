@@ -25,7 +25,7 @@ struct RowAddress {
 struct FetchedRow {
   RowAddress address;
   RowName name;
-  std::vector<std::string> identity;         ///< As text; parallel to the plan's identity columns.
+  std::vector<Parameter> identity;           ///< As text; parallel to the plan's identity columns.
   std::vector<std::uint64_t> column_hashes;  ///< Parallel to the plan's columns.
   bool is_misplaced = false;                 ///< Set by the caller, who knows.
 };

@@ -1,5 +1,6 @@
 #include "copier/report/json_report.h"
 
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -81,10 +82,20 @@ Json json_of(const Error& error) {
   return json;
 }
 
+Json json_of(const IdentityValue& value) {
+  if (!value.value) return nullptr;
+  std::int64_t number = 0;
+  const char* end = value.value->data() + value.value->size();
+  if (value.is_integer && std::from_chars(value.value->data(), end, number).ptr == end) {
+    return number;
+  }
+  return *value.value;
+}
+
 Json json_of(const RowDifference& row) {
   Json json = {{"kind", row.kind}};
   Json identity = Json::object();
-  for (const auto& [column, value] : row.identity) identity[column] = value;
+  for (const IdentityValue& value : row.identity) identity[value.column] = json_of(value);
   json["identity"] = std::move(identity);
   add_text(json, "source", row.source);
   add_text(json, "target", row.target);

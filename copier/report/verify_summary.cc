@@ -43,8 +43,9 @@ std::string verdict_of(const JobResult& result) {
 
 std::string identity_text(const RowDifference& row) {
   std::string text;
-  for (const auto& [column, value] : row.identity) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", printable(column), printable(value));
+  for (const IdentityValue& value : row.identity) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", printable(value.column),
+                        value.value ? printable(*value.value) : "NULL");
   }
   return text.empty() ? "row" : text;
 }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "pgfanout/result.h"
@@ -48,14 +47,20 @@ struct StageSummary {
   std::optional<double> machine_idle_seconds;
 };
 
+/// A column of a row's identity.
+struct IdentityValue {
+  std::string column;
+  std::optional<std::string> value;  ///< As text; absent: NULL.
+  bool is_integer = false;
+};
+
 /// One row that differs between two tables.
 struct RowDifference {
-  std::string kind;  ///< missing, extra, changed or misplaced.
-  /// Column and value as text; empty for a table without a primary key.
-  std::vector<std::pair<std::string, std::string>> identity;
-  std::string source;                ///< "<leaf> (block,line)"; empty: not there.
-  std::string target;                ///< The same on the other side.
-  std::vector<std::string> columns;  ///< Of a changed row: the target's columns that differ.
+  std::string kind;                     ///< missing, extra, changed or misplaced.
+  std::vector<IdentityValue> identity;  ///< Empty for a table without a primary key.
+  std::string source;                   ///< "<leaf> (block,line)"; empty: not there.
+  std::string target;                   ///< The same on the other side.
+  std::vector<std::string> columns;     ///< Of a changed row: the target's columns that differ.
 };
 
 /// What two tables do not have in common. Counts are exact; `rows` may name fewer.

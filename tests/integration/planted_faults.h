@@ -289,14 +289,15 @@ class PlantedFaults {
 
   std::map<std::string, Row> rows_by_address(const std::string& table) {
     std::string identity;
-    for (const std::string& column : shape_.identity) identity += ", " + column + "::text";
+    for (const std::string& column : shape_.identity)
+      identity += ", to_jsonb(" + column + ")::text";
     std::map<std::string, Row> rows;
     for (const auto& row :
          session_.rows("SELECT 'public.' || tableoid::regclass || ' ' || ctid, id" + identity +
                        " FROM " + table)) {
       Json named = Json::object();
       for (std::size_t at = 0; at < shape_.identity.size(); ++at) {
-        named[shape_.identity[at]] = row[2 + at].value_or("");
+        named[shape_.identity[at]] = Json::parse(row[2 + at].value_or("null"));
       }
       rows[*row[0]] = {row[1].value_or("NULL"), named};
     }

@@ -117,7 +117,7 @@ TEST_F(VerifyTest, MappedColumnsAndTypesReachedByCasts) {
   execute("UPDATE t SET shout = 'A7 ' WHERE id = 7");
   EXPECT_EQ(verify(arguments).exit_code, 1);
   EXPECT_EQ(json["differences"]["rows"][0]["columns"], Json::array({"shout"}));
-  EXPECT_EQ(json["differences"]["rows"][0]["identity"]["id"], "7");
+  EXPECT_EQ(json["differences"]["rows"][0]["identity"]["id"], 7);
 }
 
 TEST_F(VerifyTest, RowsThatTheCopySetAsideAreAccountedFor) {

@@ -51,7 +51,7 @@ TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
   result.differences->changed = 30;
   for (int id = 0; id < 25; ++id) {
     result.differences->rows.push_back({"changed",
-                                        {{"id", std::to_string(id)}},
+                                        {{"id", std::to_string(id), true}},
                                         "public.chunks_h01 (0,1)",
                                         "public.chunks_new_p07 (0,5)",
                                         {"content", "metadata"}});
@@ -87,7 +87,8 @@ TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {
 TEST(VerifySummary, IsSafeOnATerminal) {
   JobResult result = verified("data", Verdict::differs);
   result.differences->missing = 1;
-  result.differences->rows.push_back({"missing", {{"id", "\x1b[2J"}}, "a\nerror: b", "", {}});
+  result.differences->rows.push_back(
+      {"missing", {{"id", "\x1b[2J", false}}, "a\nerror: b", "", {}});
   const std::string text = summary_of(result);
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
@@ -97,7 +98,7 @@ TEST(VerifyJson, HasDifferencesAndSchemaAsTheContractSays) {
   JobResult result = verified("data", Verdict::differs);
   result.differences->changed = 1;
   result.differences->rows.push_back({"changed",
-                                      {{"id", "1"}, {"collection_id", "c"}},
+                                      {{"id", "1", true}, {"collection_id", "c", false}},
                                       "(12,3)",
                                       "public.chunks_new_p07 (0,5)",
                                       {"content"}});
@@ -109,7 +110,8 @@ TEST(VerifyJson, HasDifferencesAndSchemaAsTheContractSays) {
   EXPECT_EQ(json["differences"]["missing"], 0);
   const auto& row = json["differences"]["rows"][0];
   EXPECT_EQ(row["kind"], "changed");
-  EXPECT_EQ(row["identity"]["id"], "1");
+  EXPECT_EQ(row["identity"]["id"], 1);
+  EXPECT_EQ(row["identity"]["collection_id"], "c");
   EXPECT_EQ(row["target"], "public.chunks_new_p07 (0,5)");
   EXPECT_EQ(row["columns"][0], "content");
   EXPECT_EQ(json["schema"][0]["gap"], "missing");
