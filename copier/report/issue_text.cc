@@ -44,6 +44,20 @@ std::string where_and_hint(std::string_view where, std::string_view hint) {
 
 }  // namespace
 
+std::string_view severity_name(Severity severity) {
+  switch (severity) {
+    case Severity::critical:
+      return "CRITICAL";
+    case Severity::error:
+      return "ERROR";
+    case Severity::warning:
+      return "WARNING";
+    case Severity::info:
+      break;
+  }
+  return "INFO";
+}
+
 std::string issue_text(const Issue& issue, bool color) {
   const Style style = style_of(issue.severity);
   const bool is_colored = color && !style.color.empty();

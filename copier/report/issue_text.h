@@ -2,12 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {
 
+/// "CRITICAL", "ERROR", "WARNING" or "INFO".
+[[nodiscard]] std::string_view severity_name(Severity severity);
 /// "warning: <message>", then "  where: ..." and "  hint: ..." where there are any. Without the
 /// last line feed.
 [[nodiscard]] std::string issue_text(const Issue& issue, bool color = false);

@@ -12,20 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view name_of(Severity severity) {
-  switch (severity) {
-    case Severity::critical:
-      return "CRITICAL";
-    case Severity::error:
-      return "ERROR";
-    case Severity::warning:
-      return "WARNING";
-    case Severity::info:
-      break;
-  }
-  return "INFO";
-}
-
 /// To the millisecond: more digits say nothing and differ from run to run.
 double rounded(double number) {
   return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
@@ -67,7 +53,7 @@ Json json_of(const StageSummary& stage) {
 }
 
 Json json_of(const Issue& issue) {
-  Json json = {{"severity", name_of(issue.severity)}, {"code", issue.code}};
+  Json json = {{"severity", severity_name(issue.severity)}, {"code", issue.code}};
   json["message"] = issue.message;
   add_text(json, "where", issue.where);
   add_text(json, "hint", issue.hint);
@@ -109,7 +95,7 @@ Json json_of(const SchemaFinding& finding) {
   add_text(json, "target", finding.target);
   json["gap"] = finding.gap;
   add_text(json, "impact", finding.impact);
-  json["severity"] = name_of(finding.severity);
+  json["severity"] = severity_name(finding.severity);
   return json;
 }
 

@@ -77,20 +77,6 @@ std::string differences_text(const Differences& differences) {
   return text;
 }
 
-std::string_view severity_name(Severity severity) {
-  switch (severity) {
-    case Severity::critical:
-      return "CRITICAL";
-    case Severity::error:
-      return "ERROR";
-    case Severity::warning:
-      return "WARNING";
-    case Severity::info:
-      break;
-  }
-  return "INFO";
-}
-
 std::string shortened(std::string_view text, std::size_t columns) {
   std::string line = printable(text);
   if (line.size() <= columns) return line;
