@@ -7,7 +7,7 @@ target_compile_options(pgfanout_flags INTERFACE
 # g++ 12 sees overlapping and overlong copies in std::string's moves and operator+ (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(pgfanout_flags INTERFACE -Wno-restrict -Wno-array-bounds
-    -Wno-stringop-overflow)
+    -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 if(PGFANOUT_WERROR)
   target_compile_options(pgfanout_flags INTERFACE -Werror)

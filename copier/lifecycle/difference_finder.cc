@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <tuple>
 
 namespace pgfanout {
@@ -121,11 +122,15 @@ Result<void> DifferenceFinder::find_by_identity(
   }
   std::sort(identities.begin(), identities.end());
   identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+  const auto look_up = [&](RowFetcher& side) -> Result<std::vector<FetchedRow>> {
+    PGFANOUT_TRY_ASSIGN(const auto addresses, side.locate(identities));
+    return side.fetch(addresses);
+  };
   FetchedSides rows;
-  PGFANOUT_TRY_ASSIGN(const auto in_source, source_.locate(identities));
-  PGFANOUT_TRY_ASSIGN(rows.source, source_.fetch(in_source));
-  PGFANOUT_TRY_ASSIGN(const auto in_target, target_.locate(identities));
-  PGFANOUT_TRY_ASSIGN(rows.target, target_.fetch(in_target));
+  auto in_source = std::async(std::launch::async, [&] { return look_up(source_); });
+  auto in_target = look_up(target_);
+  PGFANOUT_TRY_ASSIGN(rows.source, in_source.get());
+  PGFANOUT_TRY_ASSIGN(rows.target, std::move(in_target));
   for (FetchedRow& row : rows.target) {
     row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
   }

@@ -64,14 +64,17 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
   const Table& table = table_of(plan_, side_);
   std::string arrays;
   std::string names;
+  std::string values;
   std::string conditions;
   for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
     const ComparedColumn& column = plan_.columns[at];
     const std::string separator = at == 0 ? "" : ", ";
     arrays += fmt::format("{}pg_catalog.unnest(${}::{}[])", separator, at + 1, column.type_sql);
-    names += fmt::format("{}pgfanout_{}", separator, at + 1);
-    conditions += fmt::format("{}({}) OPERATOR(pg_catalog.=) pgfanout_{}", at == 0 ? "" : " AND ",
-                              sql_of(column, side_), at + 1);
+    names += fmt::format("{}wanted_{}", separator, at + 1);
+    values += fmt::format(", ({}) AS value_{}", sql_of(column, side_), at + 1);
+    conditions +=
+        fmt::format("{0}t.value_{1} OPERATOR(pg_catalog.=) k.wanted_{1}", at == 0 ? "" : " AND ",
+                    at + 1);
   }
   std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
   for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {
@@ -80,12 +83,13 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection_.query_binary(
-          fmt::format(
-              "SELECT pgfanout_t.tableoid::pg_catalog.text, pgfanout_t.ctid::pg_catalog.text"
-              " FROM ROWS FROM ({}) AS pgfanout_k ({}) JOIN {}{} AS pgfanout_t ON {}",
-              arrays, names, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
+          // The table's own names stay inside the inner SELECT: none of them can be mistaken.
+          fmt::format("SELECT t.leaf::pg_catalog.text, t.place::pg_catalog.text"
+                      " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
+                      " FROM {}{}) AS t ON {}",
+                      arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified,
+                      conditions),
           identity_arrays(plan_, identities)));
-  PGFANOUT_TRY(connection_.run("SET LOCAL max_parallel_workers_per_gather = 0"));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {
     const auto leaf = leaf_of_oid.find(rows.oid(row, 0));

@@ -199,9 +199,11 @@ Result<std::vector<std::string>> VerifyJob::rows_set_aside() {
 
 Result<void> VerifyJob::name() {
   PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+  PGFANOUT_TRY_ASSIGN(Connection source, sides_.join_snapshot(Side::source));
+  PGFANOUT_TRY_ASSIGN(Connection target, sides_.join_snapshot(Side::target));
   DifferenceFinder finder(
       *plan_,
-      {sides_.connection(Side::source), sides_.connection(Side::target),
+      {source, target,
        sides_.ranges(Side::source), sides_.ranges(Side::target),
        [this] { return sides_.streams(*plan_); }, job_.memory_bytes, std::move(set_aside)},
       job_.verify.max_differences, counters_, cancellation_);

@@ -56,15 +56,20 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan, bool is_repair) 
 Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(const VerifyPlan& plan,
                                                                             Side side) {
   std::vector<std::unique_ptr<RangeSource>> sources;
-  const SourceSession& session = side == Side::target && target_ ? *target_ : *source_;
   for (std::uint32_t at = 0; at < plan.readers; ++at) {
     PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "reader"));
     sources.push_back(make_server_source(
-        std::move(connection), session.reader_begin(false),
+        std::move(connection), session(side).reader_begin(false),
         [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
         cancellation_));
   }
   return sources;
+}
+
+Result<Connection> VerifySides::join_snapshot(Side side) const {
+  PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "lookup"));
+  PGFANOUT_TRY(connection.run(session(side).reader_begin(false)));
+  return connection;
 }
 
 Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {

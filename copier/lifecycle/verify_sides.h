@@ -35,6 +35,8 @@ class VerifySides {
   [[nodiscard]] Connection& connection(Side side) {
     return side == Side::target && target_ ? target_->connection() : source_->connection();
   }
+  /// One more connection under the side's snapshot, read only.
+  [[nodiscard]] Result<Connection> join_snapshot(Side side) const;
   [[nodiscard]] const std::vector<SourceRange>& ranges(Side side) const {
     return side == Side::source ? source_ranges_ : target_ranges_;
   }
@@ -47,6 +49,9 @@ class VerifySides {
   [[nodiscard]] Result<Connection> connect(Side side, std::string_view role) const;
 
  private:
+  [[nodiscard]] const SourceSession& session(Side side) const {
+    return side == Side::target && target_ ? *target_ : *source_;
+  }
   Result<std::vector<std::unique_ptr<RangeSource>>> open_sources(const VerifyPlan& plan, Side side);
 
   const JobDescription& job_;

@@ -226,6 +226,37 @@ TEST_F(VerifyTest, RunThatIsStoppedProvesNothingAndSaysWhatIsMissing) {
   EXPECT_TRUE(has_issue("not-compared"));
 }
 
+/// Names that need quotes, and names that a lookup might use itself.
+TEST_F(VerifyTest, RowsOfTablesWithAwkwardNamesAreNamedAndRepaired) {
+  execute(
+      R"(CREATE TABLE "it's ""x"" T" ("I'd" int, "K ""k" text, value_1 int, wanted_1 int, t int,
+           k text, leaf int, place text, "%s {0} $1" text, PRIMARY KEY ("I'd", value_1));
+         INSERT INTO "it's ""x"" T" SELECT n, 'k' || n, n, n, n, 'x', n, 'y', '{}'
+           FROM generate_series(1, 300) n)");
+  const std::vector<std::string> table = {"--table", R"("it's ""x"" T")", "--key",
+                                          R"(abs(hashtext("K ""k")) % 4)", "--partitions", "4"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = table;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  ASSERT_EQ(copy(table).exit_code, 0);
+  ASSERT_EQ(verify(with({"--data"})).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(verify(with({"--quick"})).exit_code, 0) << json.dump(1);
+  execute(
+      R"(UPDATE "it's ""x"" T_new" SET "%s {0} $1" = 'z' WHERE value_1 = 7;
+         DELETE FROM "it's ""x"" T_new" WHERE value_1 = 8)");
+  EXPECT_EQ(verify(with({"--data"})).exit_code, 1) << json.dump(1);
+  EXPECT_EQ(count("changed"), 1U);
+  EXPECT_EQ(count("missing"), 1U);
+  EXPECT_EQ(json["differences"]["rows"][0]["columns"], Json::array({"%s {0} $1"}));
+  EXPECT_EQ(json["differences"]["rows"][0]["identity"]["I'd"], 7);
+  EXPECT_EQ(verify(with({"--data", "--repair"})).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(value(R"(SELECT count(*) FROM "it's ""x"" T_new" n JOIN "it's ""x"" T" o
+                       USING ("I'd", "%s {0} $1"))"),
+            "300");
+}
+
 TEST_F(VerifyTest, ViewsForTheTimeAfter) {
   make_copy(2000);
   execute("ANALYZE chunks_new");
