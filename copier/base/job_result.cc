@@ -15,6 +15,7 @@ int exit_code_of(const JobResult& result) {
     }
     return 4;  // No such consequence: nothing is proven.
   }
+  if (!result.waiting_at.empty()) return 3;
   switch (result.verdict) {
     case Verdict::match:
       return 0;
@@ -35,7 +36,7 @@ std::string status_of(const JobResult& result) {
     case 2:
       return "refused";
     case 3:
-      return "interrupted";
+      return result.error ? "interrupted" : "waiting";
     default:
       return "unproven";
   }

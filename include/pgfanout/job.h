@@ -2,10 +2,13 @@
 // those of the command line.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pgfanout {
@@ -48,6 +51,42 @@ struct VerifyRequest {
   bool install_views = false;              ///< Only install the views that watch the target.
 };
 
+/// A query of the application that must give the same result on both sides before the swap.
+struct QueryCheck {
+  std::string name;
+  std::string sql;         ///< `{table}` stands for the table.
+  std::string target_sql;  ///< Another form for the new layout; empty: the same.
+  std::optional<std::uint32_t> max_partitions;  ///< Leaves that it may read on the target.
+  std::optional<double> max_ratio;              ///< Target's p95 over the source's.
+  std::uint32_t runs = 5;                       ///< Timed executions a side.
+};
+
+/// The stages of `run`, in order; gates and confirmations name them.
+inline constexpr std::array<std::string_view, 8> kWindowStages = {
+    "preflight", "prepare", "copy", "index", "constraints", "analyze", "verify", "swap"};
+
+/// What run, swap, rollback and cleanup need beside the copy itself.
+struct WindowRequest {
+  bool swap = false;                    ///< run: go on to the swap.
+  std::vector<std::string> confirm_at;  ///< Stages after which the job waits for a person.
+  std::vector<std::string> confirmed;   ///< Stages that a person has confirmed in this call.
+  /// What cannot be carried over and is accepted: "<kind> <name>" as the plan prints it.
+  std::vector<std::string> accept;
+  /// New definitions of views and materialized views that read the table, by qualified name: the
+  /// query alone, `{table}` for the new table.
+  std::map<std::string, std::string> views;
+  std::vector<QueryCheck> queries;
+  std::optional<std::uint32_t> index_jobs;              ///< Absent: as fits the server.
+  std::optional<std::uint64_t> maintenance_work_bytes;  ///< For each of them.
+  std::chrono::milliseconds swap_lock_timeout{2000};    ///< For each lock of the swap.
+  std::chrono::seconds swap_within{60};                 ///< For all its attempts together.
+  bool end_blockers = false;  ///< Terminate the sessions that block the swap.
+  std::uint32_t retention_days = 7;
+  bool force = false;          ///< cleanup: before the retention is over.
+  bool keep_new_rows = false;  ///< rollback: apply what was written since the swap.
+  bool release = false;        ///< Only lift the fence that the job left.
+};
+
 struct JobDescription {
   std::string source_dsn;                 ///< Empty: libpq's environment.
   std::optional<std::string> target_dsn;  ///< Absent: the same as the source.
@@ -71,6 +110,7 @@ struct JobDescription {
   std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
   std::chrono::seconds connect_timeout{10};
   VerifyRequest verify;
+  WindowRequest window;
 };
 
 /// `target_dsn`, or the source's.

@@ -41,7 +41,9 @@ struct PartitionSummary {
 struct StageSummary {
   std::string name;
   double seconds = 0;
-  std::string status = "ok";  ///< ok, failed, interrupted.
+  std::string status = "ok";  ///< ok, failed, interrupted, running, waiting, confirmed.
+  std::string started_at;     ///< Where it comes from the journal; else empty.
+  std::string detail;         ///< Figures of the stage, for people; may be empty.
   double client_cpu_seconds = 0;
   std::optional<double> machine_cpu_seconds;
   std::optional<double> machine_idle_seconds;
@@ -84,6 +86,33 @@ struct SchemaFinding {
   Severity severity = Severity::info;
 };
 
+/// What statements of the application will meet after the swap.
+struct Impact {
+  std::string what;                  ///< "inserts must supply partition_key".
+  std::vector<std::string> objects;  ///< Found in the catalog: functions, views, constraints, ...
+  std::string advice;
+};
+
+/// How long a stage will take, from a calibration. Always an estimate.
+struct StageEstimate {
+  std::string stage;
+  double seconds = 0;
+  std::string basis;  ///< "1.2 GB at 310 MB/s".
+};
+
+/// Where a job stands, by the journal.
+struct JobStanding {
+  std::string state;   ///< loading, done, prepared, swapped, rolled back or cleaned up.
+  std::string source;  ///< Server, database and table.
+  std::string target;
+  std::string started_at;
+  std::string backup;      ///< The old table's name after a swap; else empty.
+  std::string keep_until;  ///< When cleanup may drop it.
+  std::string waiting_at;  ///< Stage whose gate waits for a person; else empty.
+  std::string active;      ///< The session that works on it now; else empty.
+  std::string next;        ///< The command that goes on.
+};
+
 struct JobResult {
   std::string command;
   std::string job;  ///< The job's id.
@@ -106,13 +135,17 @@ struct JobResult {
   std::uint32_t writers = 0;
   std::optional<Error> error;  ///< What ended the command early.
   Verdict verdict = Verdict::unproven;
-  bool writes_refused = false;          ///< A fence stands on the source when the command ends.
-  std::vector<std::string> statements;  ///< Dry run: the SQL, in order.
+  std::vector<Impact> impact;            ///< plan.
+  std::vector<StageEstimate> estimates;  ///< plan.
+  std::optional<JobStanding> standing;   ///< status.
+  std::string waiting_at;                ///< Stage whose gate waits for a person; else empty.
+  bool writes_refused = false;           ///< A fence stands on the source when the command ends.
+  std::vector<std::string> statements;   ///< Dry run: the SQL, in order.
 };
 
 /// 0 to 4, by the contract: an error's consequence first, then the verdict.
 [[nodiscard]] int exit_code_of(const JobResult& result);
-/// ok, differences, refused, interrupted or unproven.
+/// ok, differences, refused, interrupted, waiting or unproven.
 [[nodiscard]] std::string status_of(const JobResult& result);
 
 }  // namespace pgfanout

@@ -1,0 +1,34 @@
+// Go or no-go: everything around the copy that can be known before the window begins. Reads only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "copier/plan/carry_plan.h"
+#include "copier/plan/copy_plan.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct Preflight {
+  /// Severity error and above: no-go. Warnings and notes do not stop the job.
+  std::vector<Issue> issues;
+  std::vector<Impact> impact;            ///< On the application's statements after the swap.
+  std::vector<StageEstimate> estimates;  ///< From a short calibration.
+};
+
+/// The application's statements after the swap, each with the objects found by walking pg_depend
+/// over table, row type and columns.
+Result<std::vector<Impact>> find_impact(const JobDescription& job, const CopyPlan& plan,
+                                        const CarryPlan& carry, Connection& source);
+
+/// All checks. `carry` tells what cannot be carried over: an error unless it is accepted.
+Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
+                                      const CarryPlan& carry, Connection& source,
+                                      Connection& target, const Cancellation& cancellation);
+
+}  // namespace pgfanout
