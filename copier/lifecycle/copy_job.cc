@@ -28,14 +28,19 @@ namespace {
 /// One copy from beginning to end. A member is set by the stage named in its comment.
 class CopyJob {
  public:
-  CopyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
+  CopyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
+          JobCounters& counters)
+      : job_(job),
+        observer_(observer),
+        cancellation_(cancellation),
+        counters_(counters),
+        clock_(result_, observer) {
     result_.command = "copy";
-    result_.job = new_job_id();
+    result_.job = is_part_of_window() ? job_.within_job : new_job_id();
   }
 
   JobResult run() {
-    observer_.job_started(result_.job, counters_);
+    if (!is_part_of_window()) observer_.job_started(result_.job, counters_);
     if (auto ended = run_stages(); !ended) result_.error = std::move(ended).error();
     settle();
     return std::move(result_);
@@ -50,6 +55,9 @@ class CopyJob {
     PGFANOUT_TRY(clock_.run("read-back", [this] { return read_back(); }));
     return clock_.run("attach", [this] { return attach(); });
   }
+
+  /// Then the window has claimed the target and keeps the journal's entry.
+  [[nodiscard]] bool is_part_of_window() const { return !job_.within_job.empty(); }
 
   [[nodiscard]] ConnectOptions connect_options(const std::string& dsn,
                                                std::string_view role) const {
@@ -88,8 +96,8 @@ class CopyJob {
   const JobDescription& job_;
   Observer& observer_;
   const Cancellation& cancellation_;
+  JobCounters& counters_;
   JobResult result_;
-  JobCounters counters_;
   StageClock clock_;
 
   std::optional<SourceSession> source_;  // preflight
@@ -145,13 +153,14 @@ Result<void> CopyJob::open_sides() {
 
 /// One live job a target; what an earlier one left is dropped with --restart, else refused.
 Result<void> CopyJob::settle_earlier_job(const Table& table) {
+  if (is_part_of_window()) return {};
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, table));
   Journal journal(*target_);
   if (!job_.dry_run) PGFANOUT_TRY(journal.claim(name.schema, name.name));
   PGFANOUT_TRY_ASSIGN(const auto earlier, journal.find(name.schema, name.name));
   if (!earlier) return {};
-  if (job_.restart && !job_.dry_run) return drop_made(*target_, *earlier);
-  if (earlier->state == "done") return {};
+  if (job_.restart && !job_.dry_run) return drop_made(*target_, *earlier, JournalRemains::nothing);
+  if (earlier->is_over()) return {};
   return refused(
       "unfinished-job",
       fmt::format("a copy into this table was begun at {} and not finished (job {})",
@@ -162,15 +171,13 @@ Result<void> CopyJob::settle_earlier_job(const Table& table) {
 
 Result<void> CopyJob::prepare() {
   PGFANOUT_TRY(stop_if_cancelled());
-  JournalEntry entry{
-      result_.job,
-      plan_->target_schema,
-      plan_->target_name,
-      fmt::format("{} {}", source_->connection().description(), plan_->source.qualified),
-      plan_->key.sql(),
-      "loading",
-      {},
-      {}};
+  JournalEntry entry;
+  entry.job = result_.job;
+  entry.target_schema = plan_->target_schema;
+  entry.target_name = plan_->target_name;
+  entry.source = fmt::format("{} {}", source_->connection().description(), plan_->source.qualified);
+  entry.key = plan_->key.sql();
+  entry.state = "loading";
   PGFANOUT_TRY(create_target(*target_, *plan_, entry));
   entry_ = std::move(entry);
   ledger_.emplace(ranges_.size(), plan_->leaves.size());
@@ -332,8 +339,8 @@ Result<void> CopyJob::attach() {
     return target_->run("ROLLBACK");
   }
   PGFANOUT_TRY(attach_leaves(*target_, *plan_, cancellation_));
-  PGFANOUT_TRY(
-      Journal(*target_).finish_job(result_.job, result_.target->rows, result_.target->digest));
+  PGFANOUT_TRY(Journal(*target_).finish_job(result_.job, is_part_of_window() ? "open" : "done",
+                                            result_.target->rows, result_.target->digest));
   return target_->run("COMMIT");
 }
 
@@ -342,7 +349,9 @@ void CopyJob::undo_prepare() {
   Journal journal(*target_);
   const auto entry = journal.find(plan_->target_schema, plan_->target_name);
   if (entry && *entry && (*entry)->job == result_.job) {
-    if (auto dropped = drop_made(*target_, **entry); !dropped) {
+    const JournalRemains remains =
+        is_part_of_window() ? JournalRemains::job : JournalRemains::nothing;
+    if (auto dropped = drop_made(*target_, **entry, remains); !dropped) {
       report({Severity::warning, "left-behind", dropped.error().message, plan_->target_qualified,
               "run again with --restart"});
     }
@@ -396,8 +405,14 @@ void CopyJob::settle() {
 
 JobResult run_copy(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
+  JobCounters counters;
+  return run_copy(job, observer, cancellation, counters);
+}
+
+JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
+                   JobCounters& counters) {
   try {
-    return CopyJob(job, observer, cancellation).run();
+    return CopyJob(job, observer, cancellation, counters).run();
   } catch (const std::exception& exception) {
     JobResult result;
     result.command = "copy";

@@ -13,4 +13,8 @@ namespace pgfanout {
 /// Returns within about a second after `cancellation` is set. Never throws; the result says all.
 JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation);
 
+/// The same, counting into `counters`: for a window, which has told the observer of them.
+JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
+                   JobCounters& counters);
+
 }  // namespace pgfanout

@@ -2,32 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include "copier/lifecycle/journal_tables.h"
+#include "copier/plan/relation_name.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr const char* kTables = R"sql(
-CREATE SCHEMA IF NOT EXISTS pgfanout;
-CREATE TABLE IF NOT EXISTS pgfanout.journal_version (version integer PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS pgfanout.job (
-  job text PRIMARY KEY,
-  target_schema text NOT NULL,
-  target_name text NOT NULL,
-  source text NOT NULL,
-  key text NOT NULL,
-  state text NOT NULL CHECK (state IN ('loading', 'done')),
-  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-  finished_at timestamptz,
-  rows bigint,
-  digest text);
-CREATE TABLE IF NOT EXISTS pgfanout.made_relation (
-  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
-  relation oid NOT NULL,
-  schema_name text NOT NULL,
-  relation_name text NOT NULL,
-  PRIMARY KEY (job, relation));
-)sql";
 
 Error journal_error(Error error) {
   if (error.sqlstate == "42501") {
@@ -69,28 +48,42 @@ Result<void> Journal::claim(const std::string& target_schema, const std::string&
 
 Result<std::optional<JournalEntry>> Journal::find(const std::string& target_schema,
                                                   const std::string& target_name) {
-  PGFANOUT_TRY_ASSIGN(const Rows exists,
-                      connection_.query("SELECT to_regclass('pgfanout.job') IS NOT NULL AND"
-                                        " to_regclass('pgfanout.journal_version') IS NOT NULL"));
-  if (!exists.boolean(0, 0)) return std::optional<JournalEntry>();
-  auto version = connection_.query("SELECT max(version) FROM pgfanout.journal_version");
-  if (!version) return journal_error(std::move(version).error());
-  if (version->integer(0, 0) > kVersion) {
-    return refused("journal-newer",
-                   fmt::format("the journal in the target database has version {}, this program "
-                               "knows {}",
-                               version->integer(0, 0), kVersion),
-                   "use the version of pgfanout that began the job");
-  }
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
+  if (version == 0) return std::optional<JournalEntry>();
+  // A journal of version 1 knows copies only.
+  const char* window =
+      "command, source_schema, source_name, source_oid, request, key_sql_on_target, key_column,"
+      " backup_name, pg_catalog.to_char(keep_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "
+      "\"UTC\"')";
+  const char* copy = "'copy', '', '', 0, '', '', NULL, '', ''";
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection_.query("SELECT job, source, key, state, date_trunc('second', started_at)::text"
-                        " FROM pgfanout.job WHERE target_schema = $1 AND target_name = $2"
-                        " ORDER BY started_at DESC LIMIT 1",
+      connection_.query(fmt::format("SELECT job, source, key, state,"
+                                    " date_trunc('second', started_at)::text, rows, digest, {}"
+                                    " FROM pgfanout.job WHERE target_schema = $1"
+                                    " AND target_name = $2 ORDER BY started_at DESC LIMIT 1",
+                                    version == 1 ? copy : window),
                         {target_schema, target_name}));
   if (rows.size() == 0) return std::optional<JournalEntry>();
-  JournalEntry entry{rows.str(0, 0), target_schema,  target_name,    rows.str(0, 1),
-                     rows.str(0, 2), rows.str(0, 3), rows.str(0, 4), {}};
+  JournalEntry entry;
+  entry.job = rows.str(0, 0);
+  entry.target_schema = target_schema;
+  entry.target_name = target_name;
+  entry.source = rows.str(0, 1);
+  entry.key = rows.str(0, 2);
+  entry.state = rows.str(0, 3);
+  entry.started_at = rows.str(0, 4);
+  entry.rows = static_cast<std::uint64_t>(rows.integer(0, 5));
+  entry.digest = rows.str(0, 6);
+  entry.command = rows.str(0, 7);
+  entry.source_schema = rows.str(0, 8);
+  entry.source_name = rows.str(0, 9);
+  entry.source_oid = rows.oid(0, 10);
+  entry.request = rows.str(0, 11);
+  entry.key_sql_on_target = rows.str(0, 12);
+  if (!rows.is_null(0, 13)) entry.key_column = rows.str(0, 13);
+  entry.backup_name = rows.str(0, 14);
+  entry.keep_until = rows.str(0, 15);
   PGFANOUT_TRY_ASSIGN(const Rows made,
                       connection_.query("SELECT relation, schema_name, relation_name"
                                         " FROM pgfanout.made_relation WHERE job = $1",
@@ -102,27 +95,19 @@ Result<std::optional<JournalEntry>> Journal::find(const std::string& target_sche
 }
 
 Result<void> Journal::prepare() {
-  // CREATE SCHEMA IF NOT EXISTS asks for the privilege even if there is nothing to create.
-  PGFANOUT_TRY_ASSIGN(
-      const Rows exists,
-      connection_.query("SELECT to_regclass('pgfanout.made_relation') IS NOT NULL"));
-  if (exists.boolean(0, 0)) return {};
-  const std::string schema_exists = "SELECT 1 FROM pg_namespace WHERE nspname = 'pgfanout'";
-  PGFANOUT_TRY_ASSIGN(const Rows schema, connection_.query(schema_exists));
-  std::string tables = kTables;
-  if (schema.size() > 0) tables.erase(0, tables.find(';') + 1);
-  auto created = connection_.run(
-      fmt::format("{} INSERT INTO pgfanout.journal_version VALUES ({}) ON CONFLICT DO NOTHING",
-                  tables, kVersion));
-  if (!created) return journal_error(std::move(created).error());
-  return {};
+  return prepare_journal(connection_);
 }
 
 Result<void> Journal::begin_job(const JournalEntry& entry) {
   auto inserted = connection_.query(
-      "INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state)"
-      " VALUES ($1, $2, $3, $4, $5, 'loading')",
-      {entry.job, entry.target_schema, entry.target_name, entry.source, entry.key});
+      "INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state, command,"
+      " source_schema, source_name, source_oid, request, key_sql_on_target, key_column)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+      " ON CONFLICT (job) DO UPDATE SET source = EXCLUDED.source, key = EXCLUDED.key,"
+      " state = EXCLUDED.state",
+      {entry.job, entry.target_schema, entry.target_name, entry.source, entry.key, entry.state,
+       entry.command, entry.source_schema, entry.source_name, std::to_string(entry.source_oid),
+       entry.request, entry.key_sql_on_target, entry.key_column});
   if (!inserted) return journal_error(std::move(inserted).error());
   for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
   return {};
@@ -135,18 +120,27 @@ Result<void> Journal::add_made(const std::string& job, const MadeRelation& relat
   return {};
 }
 
-Result<void> Journal::finish_job(const std::string& job, std::uint64_t rows,
-                                 const std::string& digest) {
+Result<void> Journal::finish_job(const std::string& job, const std::string& state,
+                                 std::uint64_t rows, const std::string& digest) {
   PGFANOUT_TRY_ASSIGN(const Rows updated,
-                      connection_.query("UPDATE pgfanout.job SET state = 'done', rows = $2,"
-                                        " digest = $3, finished_at = clock_timestamp()"
+                      connection_.query("UPDATE pgfanout.job SET state = $2, rows = $3,"
+                                        " digest = $4, finished_at = clock_timestamp()"
                                         " WHERE job = $1",
-                                        {job, std::to_string(rows), digest}));
+                                        {job, state, std::to_string(rows), digest}));
   if (updated.affected() != 1) {
     return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
                        "run again with --restart");
   }
   return {};
+}
+
+Result<void> Journal::set_state(const std::string& job, const std::string& state) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows updated,
+      connection_.query("UPDATE pgfanout.job SET state = $2 WHERE job = $1", {job, state}));
+  if (updated.affected() == 1) return {};
+  return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
+                     "look into schema pgfanout of the target's database");
 }
 
 Result<void> Journal::forget(const std::string& job) {
@@ -156,44 +150,65 @@ Result<void> Journal::forget(const std::string& job) {
 
 namespace {
 
-Result<void> drop_in_transaction(Connection& connection, const JournalEntry& entry) {
-  std::string parent;
-  for (const MadeRelation& relation : entry.made) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        connection.query("SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = "
-                         "c.relnamespace WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
-                         {std::to_string(relation.oid), relation.schema, relation.name}));
-    if (found.size() == 0) continue;
-    const std::string qualified = connection.quote_identifier(relation.schema) + "." +
-                                  connection.quote_identifier(relation.name);
-    if (found.text(0, 0) == "p") {
-      parent = qualified;
-      continue;
+/// What was made beside tables goes first, last made first.
+Result<void> run_undo(Connection& connection, const std::string& job) {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
+  if (version < 2) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows undo,
+                      connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
+                                       " AND phase = 'made' ORDER BY number DESC",
+                                       {job}));
+  for (int row = 0; row < undo.size(); ++row) PGFANOUT_TRY(connection.run(undo.str(row, 0)));
+  return {};
+}
+
+/// Dropping the parent drops all partitions that it has: none may be a stranger's.
+Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
+                              const MadeRelation& parent) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows strangers,
+      connection.query("SELECT t.relid::text FROM pg_partition_tree($2::oid::regclass) t"
+                       " WHERE t.level > 0 AND NOT EXISTS (SELECT 1 FROM pgfanout.made_relation m"
+                       " WHERE m.job = $1 AND m.relation = t.relid) LIMIT 1",
+                       {entry.job, std::to_string(parent.oid)}));
+  if (strangers.size() == 0) return {};
+  return refused("foreign-partition",
+                 fmt::format("{}.{} has a partition that pgfanout did not make",
+                             display_name(parent.schema), display_name(parent.name)),
+                 "detach it first", strangers.str(0, 0));
+}
+
+Result<void> drop_in_transaction(Connection& connection, const JournalEntry& entry,
+                                 JournalRemains remains) {
+  PGFANOUT_TRY(run_undo(connection, entry.job));
+  // The parent first: its partitions go with it, foreign keys among them included.
+  for (const bool parents : {true, false}) {
+    for (const MadeRelation& relation : entry.made) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows found,
+          connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
+                           " ON n.oid = c.relnamespace"
+                           " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
+                           {std::to_string(relation.oid), relation.schema, relation.name}));
+      if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
+      if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
+      PGFANOUT_TRY(connection.run("DROP TABLE " + connection.quote_identifier(relation.schema) +
+                                  "." + connection.quote_identifier(relation.name)));
     }
-    PGFANOUT_TRY(connection.run("DROP TABLE " + qualified));
   }
-  if (!parent.empty()) {
-    PGFANOUT_TRY_ASSIGN(const Rows others,
-                        connection.query("SELECT inhrelid::regclass::text FROM pg_inherits WHERE "
-                                         "inhparent = $1::regclass LIMIT 1",
-                                         {parent}));
-    if (others.size() > 0) {
-      return refused("foreign-partition",
-                     fmt::format("{} has a partition that pgfanout did not make", parent),
-                     "detach it first", others.str(0, 0));
-    }
-    PGFANOUT_TRY(connection.run("DROP TABLE " + parent));
+  if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
+  for (const char* table : {"made_relation", "step", "undo"}) {
+    PGFANOUT_TRY(connection.query(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table),
+                                  {entry.job}));
   }
-  Journal journal(connection);
-  return journal.forget(entry.job);
+  return {};
 }
 
 }  // namespace
 
-Result<void> drop_made(Connection& connection, const JournalEntry& entry) {
+Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
   PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'"));
-  auto dropped = drop_in_transaction(connection, entry);
+  auto dropped = drop_in_transaction(connection, entry, remains);
   if (!dropped) {
     if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
     return std::move(dropped).error();

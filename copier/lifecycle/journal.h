@@ -25,16 +25,28 @@ struct JournalEntry {
   std::string target_name;
   std::string source;  ///< For people: server, database, table.
   std::string key;
-  std::string state;  ///< "loading" or "done".
+  std::string state;  ///< "open", "loading", "done", "swapped", "rolled back" or "cleaned up".
   std::string started_at;
   std::vector<MadeRelation> made;
+  std::string command = "copy";  ///< "copy" or "run".
+  // Of a window alone:
+  std::string source_schema;
+  std::string source_name;
+  std::uint32_t source_oid = 0;
+  std::string request;  ///< What must be the same when the job is called again.
+  std::string key_sql_on_target;
+  std::optional<std::string> key_column;
+  std::string backup_name;  ///< Once swapped.
+  std::string keep_until;   ///< Of the backup.
+  std::uint64_t rows = 0;   ///< Once copied.
+  std::string digest;       ///< The same.
+
+  /// Nothing of the job is under way: another one may begin.
+  [[nodiscard]] bool is_over() const { return state != "open" && state != "loading"; }
 };
 
 class Journal {
  public:
-  /// Versions of the journal's tables that this program writes and reads.
-  static constexpr int kVersion = 1;
-
   explicit Journal(Connection& connection) : connection_(connection) {}
 
   /// Takes the target for this session: one live job per target. The refusal says who has it.
@@ -46,17 +58,24 @@ class Journal {
   /// Creates schema and tables if need be. Part of the caller's transaction, as are all that
   /// follow.
   Result<void> prepare();
+  /// Writes the entry down; one of the same job is brought up to date.
   Result<void> begin_job(const JournalEntry& entry);
   Result<void> add_made(const std::string& job, const MadeRelation& relation);
-  Result<void> finish_job(const std::string& job, std::uint64_t rows, const std::string& digest);
+  /// The copy is done: its rows and digest, and the state that the job has then.
+  Result<void> finish_job(const std::string& job, const std::string& state, std::uint64_t rows,
+                          const std::string& digest);
+  Result<void> set_state(const std::string& job, const std::string& state);
   Result<void> forget(const std::string& job);
 
  private:
   Connection& connection_;
 };
 
+/// What remains of a job in the journal when what it made is dropped.
+enum class JournalRemains : std::uint8_t { nothing, job };
+
 /// Drops what a job made, in one transaction, never CASCADE: a relation that was renamed is left
 /// alone, and a parent that has got other partitions is refused.
-Result<void> drop_made(Connection& connection, const JournalEntry& entry);
+Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains);
 
 }  // namespace pgfanout

@@ -72,9 +72,8 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
     arrays += fmt::format("{}pg_catalog.unnest(${}::{}[])", separator, at + 1, column.type_sql);
     names += fmt::format("{}wanted_{}", separator, at + 1);
     values += fmt::format(", ({}) AS value_{}", sql_of(column, side_), at + 1);
-    conditions +=
-        fmt::format("{0}t.value_{1} OPERATOR(pg_catalog.=) k.wanted_{1}", at == 0 ? "" : " AND ",
-                    at + 1);
+    conditions += fmt::format("{0}t.value_{1} OPERATOR(pg_catalog.=) k.wanted_{1}",
+                              at == 0 ? "" : " AND ", at + 1);
   }
   std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
   for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {
@@ -84,11 +83,11 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
       const Rows rows,
       connection_.query_binary(
           // The table's own names stay inside the inner SELECT: none of them can be mistaken.
-          fmt::format("SELECT t.leaf::pg_catalog.text, t.place::pg_catalog.text"
-                      " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
-                      " FROM {}{}) AS t ON {}",
-                      arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified,
-                      conditions),
+          fmt::format(
+              "SELECT t.leaf::pg_catalog.text, t.place::pg_catalog.text"
+              " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
+              " FROM {}{}) AS t ON {}",
+              arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
           identity_arrays(plan_, identities)));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/lifecycle/lock_attempts.h"
+
 namespace pgfanout {
 namespace {
 
@@ -13,31 +15,7 @@ std::string names_of(const std::vector<LockedTable>& tables) {
   return names;
 }
 
-/// Sessions that hold a lock which conflicts with SHARE, for a person.
-std::string blockers(Connection& connection, const std::vector<LockedTable>& tables) {
-  std::string oids = "0";
-  for (const auto& [table, lock] : tables) {
-    oids += "," + std::to_string(table->oid);
-    for (const Leaf& leaf : table->leaves) oids += "," + std::to_string(leaf.oid);
-  }
-  auto rows = connection.query(fmt::format(
-      "SELECT DISTINCT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''),"
-      " coalesce(a.state, '?'), coalesce(date_trunc('second', now() - a.xact_start)::text, '?')"
-      " FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-      " WHERE l.relation IN ({}) AND l.granted AND l.pid <> pg_backend_pid()"
-      " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')"
-      " ORDER BY 1 LIMIT 5",
-      oids));
-  std::string text;
-  for (int row = 0; rows && row < rows->size(); ++row) {
-    text += fmt::format("{}pid {} (user {}, application '{}', {}, transaction open for {})",
-                        text.empty() ? "held by " : "; ", rows->text(row, 0), rows->text(row, 1),
-                        rows->text(row, 2), rows->text(row, 3), rows->text(row, 4));
-  }
-  return text;
-}
-
-Error cannot_lock(Connection& connection, const std::vector<LockedTable>& tables, Error error) {
+Error cannot_lock(const std::vector<LockedTable>& tables, Error error) {
   const std::string names = names_of(tables);
   if (error.sqlstate == "42501") {
     error.code = "cannot-lock";
@@ -54,14 +32,10 @@ Error cannot_lock(Connection& connection, const std::vector<LockedTable>& tables
     error.hint = "a standby cannot lock tables: use --assume-quiet";
     return error;
   }
-  if (error.sqlstate == "55P03") {
-    error.code = "lock-timeout";
-    error.consequence = Consequence::refuse;
+  if (error.code == "lock-timeout") {
     error.message = "could not lock the table against writes in time";
     error.where = names;
-    error.hint = blockers(connection, tables);
-    if (error.hint.empty()) error.hint = "another session held a lock";
-    error.hint += "; end it, or wait longer with --lock-timeout";
+    error.hint += " with --lock-timeout";
   }
   return error;
 }
@@ -72,28 +46,23 @@ constexpr const char* kPhysicalOrder =
 
 Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>& tables,
                          std::chrono::milliseconds timeout, const Cancellation& cancellation) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + timeout;
+  LockAttempts attempts;
+  attempts.patience.in_all = timeout;
+  attempts.conflict = LockConflict::writes;
+  attempts.begin = kBegin;
+  attempts.commits = false;
   std::string locks;
   for (const auto& [table, lock] : tables) {
+    attempts.relations.push_back(table->oid);
+    for (const Leaf& leaf : table->leaves) attempts.relations.push_back(leaf.oid);
     if (lock == TableLock::none) continue;
-    locks += fmt::format("; LOCK TABLE {} IN {} MODE", table->qualified,
+    locks += fmt::format("LOCK TABLE {} IN {} MODE; ", table->qualified,
                          lock == TableLock::against_writes ? "SHARE" : "ACCESS SHARE");
   }
-  while (true) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    const auto attempt = std::clamp<std::int64_t>(left.count(), 50, 500);
-    auto locked = connection.run(fmt::format(
-        "{}; SET LOCAL lock_timeout = {}{}; SET LOCAL lock_timeout = 0", kBegin, attempt, locks));
-    if (locked) return {};
-    Error error = std::move(locked).error();
-    PGFANOUT_TRY(connection.run("ROLLBACK"));
-    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-    if (error.sqlstate != "55P03" || Clock::now() >= deadline) {
-      return cannot_lock(connection, tables, std::move(error));
-    }
-  }
+  auto locked =
+      with_lock_attempts(connection, attempts, cancellation, [&] { return connection.run(locks); });
+  if (!locked) return cannot_lock(tables, std::move(locked).error());
+  return {};
 }
 
 }  // namespace

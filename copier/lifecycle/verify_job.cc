@@ -33,14 +33,14 @@ class VerifyJob {
         cancellation_(cancellation),
         counters_(counters),
         clock_(result_, observer),
-        id_(new_job_id()),
+        id_(job.within_job.empty() ? new_job_id() : job.within_job),
         sides_(job, "pgfanout/" + id_, cancellation) {
     result_.command = "verify";
     result_.job = id_;
   }
 
   JobResult run() {
-    observer_.job_started(result_.job, counters_);
+    if (job_.within_job.empty()) observer_.job_started(result_.job, counters_);
     if (auto ended = run_stages(); !ended) result_.error = std::move(ended).error();
     settle();
     return std::move(result_);
@@ -203,8 +203,7 @@ Result<void> VerifyJob::name() {
   PGFANOUT_TRY_ASSIGN(Connection target, sides_.join_snapshot(Side::target));
   DifferenceFinder finder(
       *plan_,
-      {source, target,
-       sides_.ranges(Side::source), sides_.ranges(Side::target),
+      {source, target, sides_.ranges(Side::source), sides_.ranges(Side::target),
        [this] { return sides_.streams(*plan_); }, job_.memory_bytes, std::move(set_aside)},
       job_.verify.max_differences, counters_, cancellation_);
   PGFANOUT_TRY_ASSIGN(found_, finder.find(*std::exchange(sketch_, std::nullopt), *books_));

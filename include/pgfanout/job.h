@@ -111,6 +111,8 @@ struct JobDescription {
   std::chrono::seconds connect_timeout{10};
   VerifyRequest verify;
   WindowRequest window;
+  /// Id of the window that a copy or a verification is part of; empty: it stands alone.
+  std::string within_job;
 };
 
 /// `target_dsn`, or the source's.

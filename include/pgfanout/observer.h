@@ -25,6 +25,8 @@ struct JobCounters {
   std::atomic<std::uint64_t> bytes_read_back{0};
   std::atomic<std::uint64_t> leaves_committed{0};
   std::atomic<std::uint64_t> leaves_total{0};
+  std::atomic<std::uint64_t> steps_done{0};   ///< Of a stage that runs statements.
+  std::atomic<std::uint64_t> steps_total{0};  ///< 0: the stage has none.
 };
 
 /// Called by the job's own thread, never concurrently. Callbacks may take their time: the job

@@ -1,0 +1,194 @@
+// The rollback command: back to the original state, from wherever the job stands.
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/swap_stage.h"
+#include "copier/lifecycle/undo_window.h"
+#include "copier/lifecycle/verify_job.h"
+#include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_state.h"
+
+namespace pgfanout {
+namespace {
+
+class RollbackJob {
+ public:
+  RollbackJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
+      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
+    result_.command = "rollback";
+  }
+
+  JobResult run() {
+    auto ended = run_stages();
+    if (!ended) result_.error = std::move(ended).error();
+    if (state_ && state_->source().is_open()) {
+      const auto stands = state_->fence("source").stands(state_->source());
+      const bool is_swapped = state_->entry() && state_->entry()->state == "swapped";
+      result_.writes_refused = is_swapped ? is_live_fenced_ : !stands || *stands;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> run_stages();
+  Result<void> look_for_new_rows();
+  Result<JobResult> compare(bool applies);
+  Result<void> take_swap_back();
+  void report(Issue issue) {
+    observer_.issue_found(issue);
+    result_.issues.push_back(std::move(issue));
+  }
+
+  const JobDescription& job_;
+  Observer& observer_;
+  const Cancellation& cancellation_;
+  JobResult result_;
+  JobCounters counters_;
+  StageClock clock_;
+  std::optional<WindowState> state_;
+  bool is_live_fenced_ = false;
+};
+
+Result<void> RollbackJob::run_stages() {
+  PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
+  const auto& entry = state_->entry();
+  if (!entry || (entry->command != "run" && entry->is_over())) {
+    return refused("no-job", "there is no job on this table that could be undone",
+                   "'pgfanout status' tells where the last one stands", job_.table);
+  }
+  result_.job = entry->job;
+  observer_.job_started(result_.job, counters_);
+  if (entry->state == "cleaned up") {
+    return refused("backup-gone",
+                   fmt::format("job {} has been cleaned up: its backup is gone", entry->job),
+                   "restore from a backup of the server", job_.table);
+  }
+  if (entry->state == "rolled back") {
+    report({Severity::info,
+            "rolled-back",
+            fmt::format("job {} is undone already", entry->job),
+            job_.table,
+            {}});
+    result_.verdict = Verdict::match;
+    return {};
+  }
+  if (entry->state == "swapped") {
+    PGFANOUT_TRY(clock_.run("new rows", [this] { return look_for_new_rows(); }));
+    PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));
+  }
+  PGFANOUT_TRY(clock_.run("undo", [this] {
+    return undo_window(job_, *state_, cancellation_,
+                       [this](Issue issue) { report(std::move(issue)); });
+  }));
+  result_.verdict = Verdict::match;
+  return {};
+}
+
+/// Compares the live table with the backup, as a verification of the backup; repairs it if asked.
+Result<JobResult> RollbackJob::compare(bool applies) {
+  PGFANOUT_TRY_ASSIGN(const Table backup, state_->source_table());
+  PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
+  JobDescription inner = job_;
+  inner.within_job = result_.job;
+  inner.table = live.qualified;
+  inner.into = backup.qualified;
+  inner.key = state_->entry()->key_sql_on_target;
+  inner.map.clear();
+  inner.skip.clear();
+  if (state_->entry()->key_column && backup.find(*state_->entry()->key_column) == nullptr) {
+    inner.skip.push_back(*state_->entry()->key_column);
+  }
+  inner.verify.scope = VerifyScope::data;
+  inner.verify.repair = applies;
+  inner.dry_run = false;
+  class Quiet : public Observer {
+    void job_started(const std::string&, const JobCounters&) override {}
+    void stage_started(std::string_view) override {}
+    void stage_finished(const StageSummary&) override {}
+    void issue_found(const Issue&) override {}
+  } quiet;
+  return run_verify(inner, quiet, cancellation_);
+}
+
+/// What was written since the swap would be lost: that is for a person to decide.
+Result<void> RollbackJob::look_for_new_rows() {
+  PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
+  const Fence fence = state_->fence("live");
+  PGFANOUT_TRY(fence.raise(state_->target(), live, state_->patience(), cancellation_));
+  is_live_fenced_ = true;
+  const auto let_go = [&](Error error) -> Error {
+    auto lowered = fence.lower(state_->target(), state_->patience(), cancellation_);
+    is_live_fenced_ = !lowered;
+    return error;
+  };
+  if (!job_.map.empty() || !job_.skip.empty()) {
+    // The live rows cannot be told from the old ones by their columns: count what there is.
+    if (job_.window.keep_new_rows) {
+      return let_go(refused("cannot-keep",
+                            "columns were mapped: what was written since the swap "
+                            "cannot be written back into the old columns",
+                            "save the new rows yourself, then call rollback without "
+                            "--keep-new-rows",
+                            live.qualified));
+    }
+  }
+  auto compared = compare(false);
+  if (!compared) return let_go(std::move(compared).error());
+  if (compared->error) return let_go(*std::move(compared->error));
+  const Differences differences = compared->differences.value_or(Differences());
+  if (differences.total() == 0) return {};
+  const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.missing,
+                                       differences.changed, differences.extra);
+  if (!job_.window.keep_new_rows) {
+    result_.differences = differences;
+    return let_go(refused("new-rows", fmt::format("rows were written since the swap: {}", what),
+                          "--keep-new-rows applies them to the restored table", live.qualified));
+  }
+  auto applied = compare(true);
+  if (!applied) return let_go(std::move(applied).error());
+  if (applied->error) return let_go(*std::move(applied->error));
+  if (applied->verdict != Verdict::match) {
+    return let_go(interrupted("not-kept",
+                              "what was written since the swap could not be applied "
+                              "to the old table completely",
+                              "call rollback again", live.qualified));
+  }
+  report({Severity::info,
+          "new-rows-kept",
+          fmt::format("what was written since the swap is in the restored table: {}", what),
+          job_.table,
+          {}});
+  return {};
+}
+
+Result<void> RollbackJob::take_swap_back() {
+  PGFANOUT_TRY_ASSIGN(
+      const double seconds,
+      swap_back(job_, *state_, cancellation_, [this](Issue issue) { report(std::move(issue)); }));
+  is_live_fenced_ = false;
+  state_->entry()->state = "open";
+  report({Severity::info,
+          "swapped-back",
+          fmt::format("the old table is in its place again; locked for {:.0f} ms", seconds * 1000),
+          job_.table,
+          {}});
+  return {};
+}
+
+}  // namespace
+
+JobResult run_rollback(const JobDescription& job, Observer& observer,
+                       const Cancellation& cancellation) {
+  try {
+    return RollbackJob(job, observer, cancellation).run();
+  } catch (const std::exception& exception) {
+    JobResult result;
+    result.command = "rollback";
+    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
+    return result;
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,104 @@
+// The status command: where the last job on a table stands, by the journal. Reads only.
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "copier/lifecycle/journal_tables.h"
+#include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_state.h"
+
+namespace pgfanout {
+namespace {
+
+/// The session that holds the job's target now, if there is one.
+Result<std::string> active_session(Connection& connection, const std::string& job) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT pg_catalog.format('%s sessions, the first from %s since %s',"
+                       " pg_catalog.count(*), COALESCE(pg_catalog.min(pg_catalog.host("
+                       "client_addr)), 'the server''s host'), pg_catalog.date_trunc('second',"
+                       " pg_catalog.min(backend_start))) FROM pg_catalog.pg_stat_activity"
+                       " WHERE pg_catalog.starts_with(application_name, $1)"
+                       " AND pid <> pg_catalog.pg_backend_pid() HAVING pg_catalog.count(*) > 0",
+                       {"pgfanout/" + job + "/"}));
+  return rows.size() == 0 ? std::string() : rows.str(0, 0);
+}
+
+std::string next_command(const JournalEntry& entry, const std::string& waiting_at,
+                         const std::vector<StageRecord>& stages, bool is_active) {
+  if (entry.state == "swapped") {
+    return fmt::format("pgfanout cleanup, from {} on; pgfanout rollback takes the swap back",
+                       entry.keep_until);
+  }
+  if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
+  if (entry.state == "done") return "pgfanout verify";
+  if (is_active) return "none while it is at work";
+  if (entry.command != "run") return "pgfanout copy --restart";
+  if (!waiting_at.empty()) return fmt::format("pgfanout run --confirm {}", waiting_at);
+  const bool is_verified =
+      !stages.empty() && stages.back().name == "verify" && stages.back().status == "ok";
+  return is_verified ? "pgfanout swap" : "pgfanout run";
+}
+
+Result<void> read_status(const JobDescription& job, JobResult& result) {
+  PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job, false));
+  const auto& entry = state.entry();
+  if (!entry) {
+    return refused("no-job", "the journal knows of no job into this target",
+                   "name the job's own --table, --into and --target", state.target_qualified());
+  }
+  result.job = entry->job;
+  JobStanding standing;
+  standing.state = entry->state;
+  standing.source = entry->source;
+  standing.target = fmt::format("{} {}", state.target().description(), state.target_qualified());
+  standing.started_at = entry->started_at;
+  standing.backup = entry->backup_name;
+  standing.keep_until = entry->keep_until;
+  PGFANOUT_TRY_ASSIGN(standing.active, active_session(state.target(), entry->job));
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(state.target()));
+  std::vector<StageRecord> stages;
+  if (version >= 2) {
+    PGFANOUT_TRY_ASSIGN(stages, state.journal().stages());
+  }
+  for (const StageRecord& record : stages) {
+    StageSummary summary;
+    summary.name = record.name;
+    summary.status = record.is_waiting                                       ? "waiting"
+                     : !record.confirmed_by.empty()                          ? "confirmed"
+                     : record.status == "running" && standing.active.empty() ? "interrupted"
+                                                                             : record.status;
+    summary.seconds = record.seconds;
+    summary.started_at = record.started_at;
+    summary.detail = record.detail;
+    if (!record.confirmed_by.empty()) {
+      summary.detail +=
+          fmt::format("{}confirmed by {}", summary.detail.empty() ? "" : "; ", record.confirmed_by);
+    }
+    if (record.is_waiting) standing.waiting_at = record.name;
+    result.stages.push_back(std::move(summary));
+  }
+  standing.next = next_command(*entry, standing.waiting_at, stages, !standing.active.empty());
+  result.standing = std::move(standing);
+  PGFANOUT_TRY_ASSIGN(const bool stands, state.fence("source").stands(state.source()));
+  // After a swap that fence is the backup's.
+  result.writes_refused = stands && entry->state != "swapped";
+  result.verdict = Verdict::match;
+  return {};
+}
+
+}  // namespace
+
+JobResult run_status(const JobDescription& job, Observer& /*observer*/,
+                     const Cancellation& /*cancellation*/) {
+  JobResult result;
+  result.command = "status";
+  try {
+    if (auto read = read_status(job, result); !read) result.error = std::move(read).error();
+  } catch (const std::exception& exception) {
+    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
+  }
+  return result;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,55 @@
+// Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
+// one transaction, so that a stage which was interrupted goes on where it stood.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "copier/lifecycle/window_journal.h"
+#include "copier/pg/connection.h"
+#include "copier/plan/carry_plan.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/observer.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct StepSettings {
+  std::function<Result<Connection>()> connect;  ///< To the target, for workers.
+  std::uint32_t workers = 2;
+  std::string set_up;  ///< Run by each worker first: "SET maintenance_work_mem = ...".
+  std::chrono::milliseconds lock_timeout{5000};
+};
+
+class StepRunner {
+ public:
+  StepRunner(StepSettings settings, WindowJournal& journal, JobCounters& counters,
+             const Cancellation& cancellation)
+      : settings_(std::move(settings)),
+        journal_(journal),
+        counters_(counters),
+        cancellation_(cancellation) {}
+
+  /// Steps of different leaves side by side, largest leaf first; those of one leaf in order, by one
+  /// worker. Returns how many were run.
+  Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps);
+  /// All in order, on one connection, some in a transaction.
+  Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps);
+
+ private:
+  using Queue = std::vector<std::vector<CarryStep>>;
+  Result<std::vector<CarryStep>> left_to_do(std::vector<CarryStep> steps);
+  Result<void> run_queue(const Queue& queue);
+  Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps);
+
+  const StepSettings settings_;
+  WindowJournal& journal_;
+  JobCounters& counters_;
+  const Cancellation& cancellation_;
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,24 @@
+#include "copier/lifecycle/undo_window.h"
+
+#include <fmt/format.h>
+
+namespace pgfanout {
+
+Result<void> undo_window(const JobDescription& /*job*/, WindowState& state,
+                         const Cancellation& cancellation, const std::function<void(Issue)>& tell) {
+  const JournalEntry& entry = *state.entry();
+  PGFANOUT_TRY(state.fence("target").lower(state.target(), state.patience(), cancellation));
+  if (!entry.made.empty()) {
+    PGFANOUT_TRY(drop_made(state.target(), entry, JournalRemains::job));
+    tell({Severity::info,
+          "dropped",
+          fmt::format("{} tables that the job had made were dropped", entry.made.size()),
+          state.target_qualified(),
+          {}});
+  }
+  // Last: until here nothing could change what the copy was made of.
+  PGFANOUT_TRY(state.fence("source").lower(state.source(), state.patience(), cancellation));
+  return Journal(state.target()).set_state(entry.job, "rolled back");
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,78 @@
+// What the journal says about one maintenance window: its stages and their gates, the steps that
+// are done, the facts by which its fence is known, what undoes the swap, and what the backup
+// consists of.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct StageRecord {
+  std::string name;
+  std::string status;  ///< running, ok, failed or interrupted.
+  std::string started_at;
+  double seconds = 0;  ///< So far, if it runs.
+  std::string detail;
+  bool is_waiting = false;   ///< Its gate waits for a person.
+  std::string confirmed_by;  ///< Empty: nobody has.
+};
+
+/// A relation that the swap set aside.
+struct BackupRelation {
+  std::string kind;  ///< As in DROP: "TABLE", "MATERIALIZED VIEW".
+  std::uint32_t oid = 0;
+  std::string schema;
+  std::string name;
+};
+
+enum class UndoPhase : std::uint8_t {
+  swap,  ///< Takes the swap back.
+  made,  ///< Drops what was made beside tables.
+};
+
+class WindowJournal {
+ public:
+  WindowJournal(Connection& connection, std::string job)
+      : connection_(connection), job_(std::move(job)) {}
+
+  Result<std::vector<StageRecord>> stages();
+  Result<void> begin_stage(const std::string& stage);
+  Result<void> end_stage(const std::string& stage, const std::string& status,
+                         const std::string& detail);
+  Result<void> set_waiting(const std::string& stage);
+  /// Who confirms is the session's user and where it comes from.
+  Result<void> confirm(const std::string& stage);
+  /// Forgets stages from this one on: they are to be done again.
+  Result<void> forget_stages(const std::vector<std::string>& stages);
+
+  Result<std::vector<std::string>> steps_done();
+  /// SQL that marks a step as done, and keeps what undoes it (if anything), for the transaction of
+  /// the step itself.
+  [[nodiscard]] std::string mark_step_sql(const std::string& step, const std::string& undo) const;
+
+  Result<void> set_fence(const std::string& side, const std::vector<std::string>& facts);
+  Result<std::vector<std::string>> fence(const std::string& side);
+
+  /// Appends to what a rollback runs, last first.
+  Result<void> add_undo(UndoPhase phase, const std::vector<std::string>& statements);
+  /// In the order in which a rollback runs them.
+  Result<std::vector<std::string>> undo(UndoPhase phase);
+
+  Result<void> set_swapped(const std::string& backup_name, std::uint32_t retention_days,
+                           const std::vector<BackupRelation>& backup);
+  /// In the order in which they are to be dropped.
+  Result<std::vector<BackupRelation>> backup();
+  Result<void> clear_swap();
+
+ private:
+  Connection& connection_;
+  const std::string job_;
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,194 @@
+#include "copier/lifecycle/window_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "copier/plan/key_plan.h"
+#include "copier/plan/leaf_map.h"
+#include "copier/plan/relation_name.h"
+#include "copier/plan/server_facts.h"
+#include "copier/plan/target_ddl.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr const char* kModeNames[] = {"check", "generated", "expression", "none"};
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace
+
+Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
+  WindowState state(job);
+  const auto connect = [&](const std::string& dsn, std::string_view role) {
+    return Connection::open({dsn, fmt::format("pgfanout/window/{}", role), job.connect_timeout});
+  };
+  PGFANOUT_TRY_ASSIGN(state.source_, connect(job.source_dsn, "source"));
+  PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts source, read_server_facts(*state.source_));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts target, read_server_facts(*state.target_));
+  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(*state.source_, job.table));
+  state.same_connection_ = is_same_database(source, target);
+  if (state.same_connection_) state.source_.reset();
+  PGFANOUT_TRY_ASSIGN(state.target_name_, target_name_of(job, table));
+  state.target_qualified_ = state.target_->quote_identifier(state.target_name_.schema) + "." +
+                            state.target_->quote_identifier(state.target_name_.name);
+  Journal journal(*state.target_);
+  if (claims) PGFANOUT_TRY(journal.claim(state.target_name_.schema, state.target_name_.name));
+  PGFANOUT_TRY_ASSIGN(state.entry_,
+                      journal.find(state.target_name_.schema, state.target_name_.name));
+  if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));
+  return state;
+}
+
+Result<void> WindowState::take_job(const std::string& job_id) {
+  job_id_ = job_id;
+  for (const auto& [connection, role] : {std::pair(source_ ? &*source_ : nullptr, "source"),
+                                         std::pair(target_ ? &*target_ : nullptr, "target")}) {
+    if (connection == nullptr) continue;
+    const std::string name = fmt::format("pgfanout/{}/{}", job_id, role);
+    PGFANOUT_TRY(connection->run(fmt::format("SET application_name = {}; {}",
+                                             connection->quote_literal(name),
+                                             pass_fence_sql(*connection, job_id))));
+  }
+  return {};
+}
+
+Result<Connection> WindowState::connect_target(std::string_view role) const {
+  PGFANOUT_TRY_ASSIGN(
+      Connection connection,
+      Connection::open({target_dsn_of(*job_), fmt::format("pgfanout/{}/{}", job_id_, role),
+                        job_->connect_timeout}));
+  PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
+  return connection;
+}
+
+Result<Table> WindowState::source_table() {
+  const bool is_under_way = entry_ && (!entry_->is_over() || entry_->state == "swapped");
+  if (is_under_way && entry_->source_oid != 0) {
+    return describe_table(source(), entry_->source_oid);
+  }
+  return describe_table(source(), job_->table);
+}
+
+Result<Table> WindowState::target_table() {
+  for (const MadeRelation& made : entry_ ? entry_->made : std::vector<MadeRelation>()) {
+    PGFANOUT_TRY_ASSIGN(const Rows kind,
+                        target_->query("SELECT c.relkind FROM pg_catalog.pg_class c"
+                                       " WHERE c.oid = $1",
+                                       {std::to_string(made.oid)}));
+    if (kind.size() == 1 && kind.text(0, 0) == "p") return describe_table(*target_, made.oid);
+  }
+  return interrupted("target-gone", "the table that the job made is not there any more",
+                     "begin anew with --restart", target_qualified_);
+}
+
+LockPatience WindowState::patience() const {
+  return {std::chrono::milliseconds(500), job_->lock_timeout};
+}
+
+std::string request_of(const JobDescription& job, const std::string& key_sql) {
+  std::string text =
+      fmt::format("key {}\npartitions {}\nkey column {}\nkey mode {}\n", key_sql, job.partitions,
+                  job.key_column, kModeNames[static_cast<int>(job.key_mode)]);
+  std::vector<std::string> columns;
+  for (const ColumnMapping& mapping : job.map) {
+    columns.push_back(fmt::format("map {}={}", mapping.column, mapping.sql));
+  }
+  for (const std::string& column : job.skip) columns.push_back("skip " + column);
+  std::sort(columns.begin(), columns.end());
+  for (const std::string& column : columns) text += column + "\n";
+  return text;
+}
+
+std::string request_differences(const std::string& then, const std::string& now) {
+  const std::vector<std::string> old_lines = lines_of(then);
+  const std::vector<std::string> new_lines = lines_of(now);
+  const std::set<std::string> before(old_lines.begin(), old_lines.end());
+  const std::set<std::string> after(new_lines.begin(), new_lines.end());
+  std::vector<std::string> differences;
+  for (const std::string& line : old_lines) {
+    if (!after.contains(line)) differences.push_back("was: " + line);
+  }
+  for (const std::string& line : new_lines) {
+    if (!before.contains(line)) differences.push_back("now: " + line);
+  }
+  return fmt::format("{}", fmt::join(differences, "; "));
+}
+
+std::vector<std::pair<std::string, std::string>> leaf_renames(
+    const std::vector<std::string>& leaves, const std::string& target, const std::string& source) {
+  std::vector<std::pair<std::string, std::string>> renames;
+  const auto count = static_cast<std::uint32_t>(leaves.size());
+  for (std::uint32_t key = 0; key < count; ++key) {
+    const bool is_ours = leaves[key] == leaf_name(target, key, count);
+    renames.emplace_back(leaves[key], is_ours ? leaf_name(source, key, count) : leaves[key]);
+  }
+  return renames;
+}
+
+CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
+  CarryRequest request{
+      job, plan.source, plan.target_schema,     plan.target_name, plan.target_qualified, {}, {},
+      {},  plan.key,    plan.key_sql_on_target, plan.key_column,  plan.same_database};
+  for (const TargetLeaf& leaf : plan.leaves) {
+    request.target_leaves.push_back(leaf.qualified);
+    request.leaf_names.push_back(leaf.name);
+  }
+  for (const auto& [now, then] :
+       leaf_renames(request.leaf_names, plan.target_name, plan.source.name)) {
+    request.leaf_names_afterwards.push_back(then);
+  }
+  return request;
+}
+
+Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& state) {
+  MadeTarget made;
+  PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
+  PGFANOUT_TRY_ASSIGN(made.key, compile_key(job, made.source));
+  std::vector<std::pair<std::int64_t, const Leaf*>> leaves;
+  for (const Leaf& leaf : made.target.leaves) {
+    PGFANOUT_TRY_ASSIGN(const ListBound bound, parse_list_bound(leaf.bound));
+    leaves.emplace_back(bound.keys.empty() ? -1 : bound.keys.front(), &leaf);
+  }
+  std::sort(leaves.begin(), leaves.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  CarryRequest request{job,
+                       made.source,
+                       made.target.schema,
+                       made.target.name,
+                       made.target.qualified,
+                       {},
+                       {},
+                       {},
+                       *made.key,
+                       state.entry()->key_sql_on_target,
+                       state.entry()->key_column,
+                       state.same_database()};
+  for (const auto& [key, leaf] : leaves) {
+    request.target_leaves.push_back(leaf->qualified);
+    request.leaf_names.push_back(leaf->name);
+  }
+  made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
+  made.names.leaves = leaf_renames(request.leaf_names, made.target.name, made.source.name);
+  for (const auto& [now, then] : made.names.leaves) request.leaf_names_afterwards.push_back(then);
+  PGFANOUT_TRY_ASSIGN(made.carry, make_carry_plan(request, state.source(), state.target()));
+  std::map<std::string, std::uint64_t> bytes;
+  for (const Leaf& leaf : made.target.leaves) bytes[leaf.qualified] = leaf.total_bytes;
+  for (auto* steps : {&made.carry.leaf_indexes, &made.carry.leaf_constraints}) {
+    for (CarryStep& step : *steps) step.bytes = bytes[step.leaf];
+  }
+  return made;
+}
+
+}  // namespace pgfanout
