@@ -91,9 +91,12 @@ std::string issues_text(const JobResult& result) {
   return text;
 }
 
-std::string fence_line(const JobResult& result) {
-  return result.writes_refused ? "source: writes are refused by a fence\n"
-                               : "source: writes are allowed\n";
+std::string fence_line(const JobResult& result, std::string_view release) {
+  if (!result.writes_refused) return "source: writes are allowed\n";
+  if (release.empty()) return "source: writes are refused by a fence\n";
+  return fmt::format(
+      "source: writes are refused by a fence until swap or rollback; to lift it now: {}\n",
+      printable(release));
 }
 
 }  // namespace pgfanout

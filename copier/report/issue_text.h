@@ -20,7 +20,8 @@ namespace pgfanout {
 [[nodiscard]] std::vector<Issue> issues_beside_error(const JobResult& result);
 /// Their text; empty if there are none.
 [[nodiscard]] std::string issues_text(const JobResult& result);
-/// The last line of every command: whether a fence refuses writes to the source.
-[[nodiscard]] std::string fence_line(const JobResult& result);
+/// The last line of every command: whether a fence refuses writes to the source, and the command
+/// that lifts it.
+[[nodiscard]] std::string fence_line(const JobResult& result, std::string_view release = {});
 
 }  // namespace pgfanout

@@ -1,5 +1,7 @@
 #include "copier/report/json_report.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -44,6 +46,8 @@ Json json_of(const PartitionSummary& leaf) {
 
 Json json_of(const StageSummary& stage) {
   Json json = {{"name", stage.name}, {"seconds", rounded(stage.seconds)}, {"status", stage.status}};
+  add_text(json, "started_at", stage.started_at);
+  add_text(json, "detail", stage.detail);
   json["client_cpu_seconds"] = rounded(stage.client_cpu_seconds);
   if (stage.machine_cpu_seconds) json["machine_cpu_seconds"] = rounded(*stage.machine_cpu_seconds);
   if (stage.machine_idle_seconds) {
@@ -99,6 +103,31 @@ Json json_of(const SchemaFinding& finding) {
   return json;
 }
 
+Json json_of(const Impact& impact) {
+  Json json = {{"what", impact.what}, {"objects", impact.objects}};
+  add_text(json, "advice", impact.advice);
+  return json;
+}
+
+Json json_of(const StageEstimate& estimate) {
+  Json json = {{"stage", estimate.stage}, {"seconds", rounded(estimate.seconds)}};
+  add_text(json, "basis", estimate.basis);
+  return json;
+}
+
+Json json_of(const JobStanding& standing) {
+  Json json = {{"state", standing.state}};
+  add_text(json, "source", standing.source);
+  add_text(json, "target", standing.target);
+  add_text(json, "started_at", standing.started_at);
+  add_text(json, "backup", standing.backup);
+  add_text(json, "keep_until", standing.keep_until);
+  add_text(json, "waiting_at", standing.waiting_at);
+  add_text(json, "active", standing.active);
+  add_text(json, "next", standing.next);
+  return json;
+}
+
 template <class Items>
 Json list_of(const Items& items) {
   Json list = Json::array();
@@ -133,6 +162,22 @@ void add_verify_fields(Json& to, const JobResult& result) {
   if (!result.deployment_order.empty()) to["deployment_order"] = result.deployment_order;
 }
 
+bool is_window_command(const std::string& command) {
+  constexpr std::array<std::string_view, 6> names = {"plan",     "run",     "swap",
+                                                     "rollback", "cleanup", "status"};
+  return std::find(names.begin(), names.end(), command) != names.end();
+}
+
+/// Fields of the maintenance window that no other command has.
+void add_window_fields(Json& to, const JobResult& result) {
+  if (result.differences) to["differences"] = json_of(*result.differences);
+  if (!result.schema.empty()) to["schema"] = list_of(result.schema);
+  if (result.command == "plan" || !result.impact.empty()) to["impact"] = list_of(result.impact);
+  if (!result.estimates.empty()) to["estimates"] = list_of(result.estimates);
+  if (result.standing) to["standing"] = json_of(*result.standing);
+  add_text(to, "waiting_at", result.waiting_at);
+}
+
 /// Fields of commands that move rows.
 void add_copy_fields(Json& to, const JobResult& result) {
   to["rows"] = {{"read", result.rows_read},
@@ -155,7 +200,8 @@ Json json_document(const JobResult& result, const Resources& used) {
   document["status"] = status_of(result);
   if (result.source) document["source"] = json_of(*result.source);
   if (result.target) document["target"] = json_of(*result.target);
-  const bool moves_rows = result.command == "copy";
+  const bool moves_rows = result.command == "copy" || result.command == "run";
+  const bool is_window = is_window_command(result.command);
   if (moves_rows) {
     add_copy_fields(document, result);
   } else if (result.command == "verify") {
@@ -163,14 +209,15 @@ Json json_document(const JobResult& result, const Resources& used) {
   } else if (!result.stages.empty()) {
     document["stages"] = list_of(result.stages);
   }
+  if (is_window) add_window_fields(document, result);
   document["issues"] = issues_of(result);
   document["resources"] = {{"peak_rss_bytes", used.peak_rss_bytes},
                            {"cpu_seconds", rounded(used.cpu_seconds)}};
   if (moves_rows) {
     document["resources"]["readers"] = result.readers;
     document["resources"]["writers"] = result.writers;
-    document["writes_refused"] = result.writes_refused;
   }
+  if (moves_rows || is_window) document["writes_refused"] = result.writes_refused;
   if (!result.statements.empty()) document["statements"] = result.statements;
   return document;
 }

@@ -13,6 +13,7 @@
 
 #include "copier/report/tool_version.h"
 #include "tests/report/example_result.h"
+#include "tests/report/window_example.h"
 
 namespace pgfanout {
 namespace {
@@ -102,6 +103,39 @@ TEST(JsonReport, OfACommandThatMovesNoRows) {
   result.command = "key";
   result.verdict = Verdict::match;
   expect_golden(result, "key_common.json");
+}
+
+TEST(JsonReport, OfAPlan) {
+  expect_golden(go_plan(), "plan_go.json");
+}
+
+TEST(JsonReport, OfARunThatWaits) {
+  JobResult result = proven_run();
+  result.verdict = Verdict::unproven;
+  result.waiting_at = "verify";
+  result.stages.back().status = "waiting";
+  result.differences.emplace();
+  expect_golden(result, "run_waiting.json");
+}
+
+TEST(JsonReport, OfAStatus) {
+  JobResult result;
+  result.command = "status";
+  result.job = "0a1b2c3d";
+  result.verdict = Verdict::match;
+  result.standing = swapped_standing();
+  result.standing->waiting_at = "verify";
+  result.standing->active = "pid 4711";
+  result.stages = {stage_of("prepare", 0.34, "ok", "100 leaves", "2026-01-02 02:00:01+00")};
+  expect_golden(result, "status.json");
+}
+
+TEST(JsonReport, OfARollback) {
+  JobResult result;
+  result.command = "rollback";
+  result.verdict = Verdict::match;
+  result.stages = {stage_of("rollback", 0.5)};
+  expect_golden(result, "rollback.json");
 }
 
 TEST(JsonReport, BytesThatAreNoUtf8AreReplaced) {

@@ -1,0 +1,194 @@
+#include "copier/report/window_summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "copier/report/issue_text.h"
+#include "copier/report/summary_parts.h"
+#include "copier/report/text.h"
+
+namespace pgfanout {
+namespace {
+
+bool has_swapped(const JobResult& result) {
+  return std::any_of(result.stages.begin(), result.stages.end(), [](const StageSummary& stage) {
+    return stage.name == "swap" && stage.status == "ok";
+  });
+}
+
+/// A line for each stage; when it started only where a journal says so.
+std::string stage_table(const JobResult& result) {
+  const bool has_starts =
+      std::any_of(result.stages.begin(), result.stages.end(),
+                  [](const StageSummary& stage) { return !stage.started_at.empty(); });
+  std::size_t start_columns = std::string_view("started").size();
+  for (const StageSummary& stage : result.stages) {
+    start_columns = std::max(start_columns, columns_of(printable(stage.started_at)));
+  }
+  const auto line = [&](std::string_view name, std::string_view status, std::string_view start,
+                        std::string_view seconds, std::string_view detail) {
+    std::string text = fmt::format("  {:<12} {:<11}", name, status);
+    if (has_starts) text += fmt::format(" {:<{}}", start, start_columns);
+    text += fmt::format(" {:>8}", seconds);
+    if (!detail.empty()) text += fmt::format("  {}", detail);
+    return text + "\n";
+  };
+  std::string text = line("stage", "state", "started", "time", "");
+  for (const StageSummary& stage : result.stages) {
+    text += line(printable(stage.name), printable(stage.status), printable(stage.started_at),
+                 seconds_text(stage.seconds), printable(stage.detail));
+  }
+  return text;
+}
+
+std::string_view consequence_of_window(Consequence consequence) {
+  switch (consequence) {
+    case Consequence::refuse:
+      return "refused: the same command would end the same way\n";
+    case Consequence::interrupt:
+      return "interrupted: nothing is damaged; the same command goes on\n";
+    case Consequence::unproven:
+      break;
+  }
+  return "unproven: a check did not run to its end; do not rely on the target\n";
+}
+
+std::string swapped_line(const JobResult& result) {
+  const std::string table = table_name(result.source, "the table");
+  const bool has_backup = result.standing && !result.standing->backup.empty();
+  return has_backup ? fmt::format("swapped: {} is the new table; the old one is kept as {}\n",
+                                  table, printable(result.standing->backup))
+                    : fmt::format("swapped: {} is the new table\n", table);
+}
+
+/// run and swap after a swap, rollback, cleanup: what was done; else what was proven.
+std::string done_line(const JobResult& result) {
+  if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
+  const std::string table = table_name(result.source, "the table");
+  if (result.command == "rollback") {
+    return fmt::format("rolled back: {} is as it was before the job\n", table);
+  }
+  if (result.command == "cleanup") {
+    return fmt::format("cleaned up: the backup of {} is gone\n", table);
+  }
+  if (result.command == "swap" || has_swapped(result)) return swapped_line(result);
+  if (!result.target && result.rows_written == 0) return "done\n";
+  return verdict_line(result);
+}
+
+std::string waiting_line(const JobResult& result) {
+  return fmt::format("waiting: {} is done, and its gate waits for a person\n",
+                     printable(result.waiting_at));
+}
+
+std::string first_lines(const JobResult& result) {
+  if (result.error) {
+    return error_text(*result.error) +
+           std::string(consequence_of_window(result.error->consequence));
+  }
+  return result.waiting_at.empty() ? done_line(result) : waiting_line(result);
+}
+
+std::string command_figure(std::string_view name, const std::string& command) {
+  return command.empty() ? std::string() : figure(name, printable(command));
+}
+
+/// What a person may want to type now.
+std::string next_lines(const JobResult& result, const NextCommands& next) {
+  const bool is_over = result.command == "rollback" || result.command == "cleanup";
+  const int exit_code = exit_code_of(result);
+  if (!result.statements.empty()) return {};
+  if (!result.error && !result.waiting_at.empty()) {
+    return command_figure("to go on", next.confirm) + command_figure("to undo", next.rollback);
+  }
+  if (exit_code == 3) {
+    return command_figure("to go on", next.again) +
+           (is_over ? "" : command_figure("to undo", next.rollback));
+  }
+  if (exit_code != 0) {
+    return is_over || result.stages.empty() ? "" : command_figure("to undo", next.rollback);
+  }
+  if (is_over) return {};
+  if (result.command == "swap" || has_swapped(result)) {
+    return command_figure("to undo", next.rollback) + command_figure("later", next.cleanup);
+  }
+  // Without rows in play it was only a fence that was lifted.
+  if (!result.target) return {};
+  return command_figure("next", next.swap) + command_figure("to undo", next.rollback);
+}
+
+std::string backup_figure(const JobResult& result) {
+  if (!result.standing || result.standing->backup.empty()) return {};
+  const std::string until = result.standing->keep_until.empty()
+                                ? ""
+                                : ", kept until " + printable(result.standing->keep_until);
+  return figure("backup", printable(result.standing->backup) + until);
+}
+
+std::string figures(const JobResult& result, const Resources& used) {
+  std::string text;
+  if (result.rows_read > 0) {
+    text += figure("rows", fmt::format("{} read, {} written, {}", with_commas(result.rows_read),
+                                       with_commas(result.rows_written),
+                                       bytes_text(static_cast<double>(result.bytes_read))));
+  }
+  if (result.rows_rejected > 0) {
+    text += figure("rejected", fmt::format("{}, in {}_rejects", rows_text(result.rows_rejected),
+                                           table_name(result.target, "<target>")));
+  }
+  const bool has_run = result.statements.empty();
+  if (result.source && has_run) text += figure("source", side_text(*result.source));
+  if (result.target && has_run) text += figure("target", side_text(*result.target));
+  if (!result.partitions.empty()) text += figure("leaves", leaves_text(result));
+  if (result.rows_read > 0) {
+    text += figure("used",
+                   fmt::format("{} readers, {} writers, {} memory at most, {} CPU", result.readers,
+                               result.writers, bytes_text(static_cast<double>(used.peak_rss_bytes)),
+                               seconds_text(used.cpu_seconds)));
+  }
+  return text;
+}
+
+std::string standing_figures(const JobResult& result) {
+  const JobStanding& standing = *result.standing;
+  std::string text;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += figure(name, printable(value));
+  };
+  add("job", result.job);
+  add("source", standing.source);
+  add("target", standing.target);
+  add("started", standing.started_at);
+  text += backup_figure(result);
+  add("works on it", standing.active);
+  add("waits at", standing.waiting_at);
+  return text;
+}
+
+}  // namespace
+
+std::string window_summary(const JobResult& result, const Resources& used,
+                           const NextCommands& next) {
+  std::string text = first_lines(result) + figures(result, used) + backup_figure(result);
+  if (!result.stages.empty()) text += stage_table(result);
+  return text + issues_line(result) + next_lines(result, next);
+}
+
+std::string status_summary(const JobResult& result, const NextCommands& next) {
+  if (result.error) return error_text(*result.error);
+  if (!result.standing) {
+    return "no job: the journal knows none for this table\n" + command_figure("next", next.run);
+  }
+  const JobStanding& standing = *result.standing;
+  std::string text = fmt::format("{}{}\n", printable(standing.state),
+                                 standing.waiting_at.empty() ? ""
+                                                             : ", waiting for a person after " +
+                                                                   printable(standing.waiting_at));
+  text += standing_figures(result);
+  if (!result.stages.empty()) text += stage_table(result);
+  return text + command_figure("next", standing.next) + issues_line(result);
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,19 @@
+// The text at the end of run, swap, rollback and cleanup, and that of status, for a person: the
+// verdict or the standing first, then stages, the backup, and the command that goes on. Pure
+// functions; what comes from servers is made safe for a terminal.
+#pragma once
+
+#include <string>
+
+#include "copier/report/next_commands.h"
+#include "copier/report/resources.h"
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// Of run, swap, rollback and cleanup, by result.command. Every line ends in a line feed.
+[[nodiscard]] std::string window_summary(const JobResult& result, const Resources& used,
+                                         const NextCommands& next);
+[[nodiscard]] std::string status_summary(const JobResult& result, const NextCommands& next);
+
+}  // namespace pgfanout

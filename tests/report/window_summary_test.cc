@@ -1,0 +1,214 @@
+// The texts at the end of run, swap, rollback, cleanup and status, line by line.
+#include "copier/report/window_summary.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "copier/report/issue_text.h"
+#include "tests/report/window_example.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+std::string summary_of(const JobResult& result) {
+  return window_summary(result, example_resources(), example_next());
+}
+
+JobResult result_of(const std::string& command) {
+  JobResult result;
+  result.command = command;
+  result.source = TableSummary{"public.chunks", 0, "", "15.18"};
+  result.verdict = Verdict::match;
+  return result;
+}
+
+TEST(WindowSummary, OfAProvenRun) {
+  const std::string a(32, 'a');
+  EXPECT_EQ(summary_of(proven_run()),
+            "match: 10 rows in public.chunks_new equal public.chunks\n"
+            "  rows         10 read, 10 written, 1.2 kB\n"
+            "  source       10 rows, digest " +
+                a +
+                ", PostgreSQL 15.18\n"
+                "  target       10 rows, digest " +
+                a +
+                ", PostgreSQL 16.4\n"
+                "  leaves       2; rows: least 4, mean 5, most 6; skew 1.20\n"
+                "  used         2 readers, 2 writers, 12.6 MB memory at most, 1.23 s CPU\n"
+                "  stage        state           time\n"
+                "  preflight    ok            0.21 s\n"
+                "  copy         ok            2.00 s  10 rows, 5 rows/s\n"
+                "  verify       ok            0.50 s\n"
+                "  next         pgfanout swap job.toml\n"
+                "  to undo      pgfanout rollback job.toml\n");
+}
+
+TEST(WindowSummary, OfARunThatWaits) {
+  JobResult result = result_of("run");
+  result.verdict = Verdict::unproven;
+  result.waiting_at = "copy";
+  result.stages = {stage_of("prepare", 1), stage_of("copy", 2, "waiting")};
+  EXPECT_EQ(summary_of(result),
+            "waiting: copy is done, and its gate waits for a person\n"
+            "  source       PostgreSQL 15.18\n"
+            "  stage        state           time\n"
+            "  prepare      ok            1.00 s\n"
+            "  copy         waiting       2.00 s\n"
+            "  to go on     pgfanout run job.toml --confirm copy\n"
+            "  to undo      pgfanout rollback job.toml\n");
+}
+
+TEST(WindowSummary, OfARunWithASwap) {
+  JobResult result = proven_run();
+  result.stages.push_back(stage_of("swap", 0.04));
+  result.standing = swapped_standing();
+  const std::string text = summary_of(result);
+  EXPECT_THAT(text, StartsWith("swapped: public.chunks is the new table; the old one is kept as "
+                               "public.chunks_backup_20260102_020500\n"));
+  EXPECT_THAT(text, HasSubstr("  backup       public.chunks_backup_20260102_020500, kept until "
+                              "2026-01-09 02:05:00+00\n"));
+  EXPECT_THAT(text, EndsWith("  to undo      pgfanout rollback job.toml\n"
+                             "  later        pgfanout cleanup job.toml\n"));
+}
+
+TEST(WindowSummary, ASwapThatFailedIsNoSwap) {
+  JobResult result = proven_run();
+  result.stages.push_back(stage_of("swap", 60, "failed"));
+  result.error = refused("swap-blocked", "the swap did not get its locks within 60 s",
+                         "pid 4711 (app) holds public.chunks");
+  EXPECT_THAT(summary_of(result), StartsWith("error: the swap did not get its locks within 60 s\n"
+                                             "  hint: pid 4711 (app) holds public.chunks\n"
+                                             "refused: the same command would end the same way\n"));
+  EXPECT_THAT(summary_of(result), EndsWith("  to undo      pgfanout rollback job.toml\n"));
+}
+
+TEST(WindowSummary, OfAnInterruption) {
+  JobResult result = result_of("run");
+  result.error = interrupted("disk-full", "the disk is full");
+  result.stages = {stage_of("copy", 2, "interrupted")};
+  EXPECT_EQ(summary_of(result),
+            "error: the disk is full\n"
+            "interrupted: nothing is damaged; the same command goes on\n"
+            "  source       PostgreSQL 15.18\n"
+            "  stage        state           time\n"
+            "  copy         interrupted   2.00 s\n"
+            "  to go on     pgfanout run job.toml\n"
+            "  to undo      pgfanout rollback job.toml\n");
+  result.error->consequence = Consequence::unproven;
+  EXPECT_THAT(summary_of(result), HasSubstr("unproven: a check did not run to its end; do not "
+                                            "rely on the target\n"));
+}
+
+TEST(WindowSummary, ARefusalAtTheStartHasNothingToUndo) {
+  JobResult result;
+  result.command = "run";
+  result.error = refused("no-go", "2 things must be settled first");
+  EXPECT_EQ(summary_of(result),
+            "error: 2 things must be settled first\n"
+            "refused: the same command would end the same way\n");
+}
+
+TEST(WindowSummary, OfSwapRollbackAndCleanup) {
+  EXPECT_EQ(summary_of(result_of("swap")),
+            "swapped: public.chunks is the new table\n"
+            "  source       PostgreSQL 15.18\n"
+            "  to undo      pgfanout rollback job.toml\n"
+            "  later        pgfanout cleanup job.toml\n");
+  EXPECT_EQ(summary_of(result_of("rollback")),
+            "rolled back: public.chunks is as it was before the job\n"
+            "  source       PostgreSQL 15.18\n");
+  EXPECT_EQ(summary_of(result_of("cleanup")),
+            "cleaned up: the backup of public.chunks is gone\n"
+            "  source       PostgreSQL 15.18\n");
+}
+
+TEST(WindowSummary, WhatIsNotAMatchIsNeverSaidToBeDone) {
+  for (const char* command : {"run", "swap", "rollback", "cleanup"}) {
+    JobResult result = result_of(command);
+    result.verdict = Verdict::differs;
+    EXPECT_THAT(summary_of(result), StartsWith("differs: ")) << command;
+    result.verdict = Verdict::unproven;
+    EXPECT_THAT(summary_of(result), StartsWith("unproven: ")) << command;
+    EXPECT_THAT(summary_of(result), Not(HasSubstr("swap job.toml"))) << command;
+  }
+}
+
+TEST(WindowSummary, OfADryRun) {
+  JobResult result = result_of("swap");
+  result.statements = {"ALTER TABLE a RENAME TO b"};
+  EXPECT_EQ(summary_of(result),
+            "dry run: 1 statements from public.chunks to the target, nothing was executed\n");
+}
+
+TEST(WindowSummary, IsSafeOnATerminal) {
+  JobResult result = proven_run();
+  result.stages[0].detail = "\x1b[2J\nerror: a";
+  result.stages[1].status = "\x1b";
+  result.standing = swapped_standing();
+  result.standing->backup = "a\nerror: b";
+  const std::string text = summary_of(result) + status_summary(result, example_next());
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
+}
+
+TEST(StatusSummary, OfAJob) {
+  JobResult result;
+  result.command = "status";
+  result.job = "0a1b2c3d";
+  result.verdict = Verdict::match;
+  result.standing = swapped_standing();
+  result.stages = {stage_of("prepare", 0.34, "ok", "100 leaves", "2026-01-02 02:00:01+00"),
+                   stage_of("swap", 0.04, "ok", "", "2026-01-02 02:05:00+00")};
+  EXPECT_EQ(status_summary(result, example_next()),
+            "swapped\n"
+            "  job          0a1b2c3d\n"
+            "  source       db1:5432/app public.chunks\n"
+            "  target       db1:5432/app public.chunks_new\n"
+            "  started      2026-01-02 02:00:00+00\n"
+            "  backup       public.chunks_backup_20260102_020500, kept until 2026-01-09 "
+            "02:05:00+00\n"
+            "  stage        state       started                    time\n"
+            "  prepare      ok          2026-01-02 02:00:01+00   0.34 s  100 leaves\n"
+            "  swap         ok          2026-01-02 02:05:00+00   0.04 s\n"
+            "  next         pgfanout cleanup\n");
+}
+
+TEST(StatusSummary, OfAJobThatWaitsOrRuns) {
+  JobResult result;
+  result.verdict = Verdict::match;
+  result.standing.emplace();
+  result.standing->state = "prepared";
+  result.standing->waiting_at = "verify";
+  result.standing->active = "pid 4711 on db1, since 02:00";
+  EXPECT_EQ(status_summary(result, example_next()),
+            "prepared, waiting for a person after verify\n"
+            "  works on it  pid 4711 on db1, since 02:00\n"
+            "  waits at     verify\n");
+}
+
+TEST(StatusSummary, OfNoJobAndOfAFailure) {
+  JobResult result;
+  result.verdict = Verdict::match;
+  EXPECT_EQ(status_summary(result, example_next()),
+            "no job: the journal knows none for this table\n"
+            "  next         pgfanout run job.toml\n");
+  result.error = interrupted("connect", "the server does not answer");
+  EXPECT_EQ(status_summary(result, example_next()), "error: the server does not answer\n");
+}
+
+TEST(FenceLine, SaysHowToLiftTheFence) {
+  JobResult result;
+  EXPECT_EQ(fence_line(result, "pgfanout run job.toml --release"), "source: writes are allowed\n");
+  result.writes_refused = true;
+  EXPECT_EQ(fence_line(result, "pgfanout run job.toml --release"),
+            "source: writes are refused by a fence until swap or rollback; to lift it now: "
+            "pgfanout run job.toml --release\n");
+}
+
+}  // namespace
+}  // namespace pgfanout
