@@ -41,6 +41,7 @@ LIBRARIES = [
     (re.compile(r"mimalloc"), "mimalloc (only the linker knows it)", set()),
     (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli"}),
     (re.compile(r"CLI/"), "CLI11", {"copier/cli"}),
+    (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]
 
 SCANNED = ["include", "hashing", "copier", "bench"]
@@ -167,6 +168,7 @@ GOOD = [
     ("copier/report/a.h", "#include <nlohmann/json.hpp>"),
     ("copier/cli/a.cc", '#include "copier/report/a.h"'),
     ("copier/cli/b.cc", "#include <CLI/CLI.hpp>"),
+    ("copier/cli/c.cc", "#include <toml++/toml.h>"),
     ("bench/a.cc", '#include "tests/wire/a.h"'),
     ("tests/wire/a.h", '#include "anything.h"'),
     ("copier/wire/comment.h", '/* \n#include "copier/cli/a.h"\n*/ // #include "nothing.h"'),
@@ -199,6 +201,7 @@ BAD = [
     ("copier/cli/mimalloc.cc", "#include <mimalloc.h>", "may not see mimalloc"),
     ("copier/lifecycle/json.cc", "#include <nlohmann/json.hpp>", "may not see nlohmann"),
     ("copier/lifecycle/args.cc", "#include <CLI/CLI.hpp>", "may not see CLI11"),
+    ("copier/lifecycle/file.cc", "#include <toml++/toml.h>", "may not see toml++"),
     ("copier/wire/bare.cc", '#include "a.h"', "not a path from the root"),
     ("hashing/bare.cc", '#include "a.h"', "not a path from the root"),
     ("copier/wire/short.cc", '#include "wire/a.h"', "not a path from the root"),

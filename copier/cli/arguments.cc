@@ -9,6 +9,7 @@
 
 #include "copier/cli/commands.h"
 #include "copier/cli/help.h"
+#include "copier/cli/job_file.h"
 #include "copier/cli/nearest.h"
 #include "copier/report/text.h"
 
@@ -16,12 +17,6 @@ namespace pgfanout {
 namespace {
 
 using Words = std::span<const std::string>;
-
-std::vector<OptionSpec> options_of(const CommandSpec& command) {
-  std::vector<OptionSpec> all(command.own_options.begin(), command.own_options.end());
-  all.insert(all.end(), job_options().begin(), job_options().end());
-  return all;
-}
 
 const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
   const auto found = std::find_if(options.begin(), options.end(),
@@ -51,6 +46,15 @@ Result<std::vector<std::string>> tidy_words(std::span<const OptionSpec> options,
   return tidy;
 }
 
+/// "plan, run", the commands that have an option of their own by that name.
+std::string commands_with(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const CommandSpec& command : commands()) {
+    if (find_option(command.own_options, name) != nullptr) names.push_back(command.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 /// Only the name is quoted, never a value: it may be a secret ("-pSECRET", "--password=SECRET").
 Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> options,
                      const std::string& word) {
@@ -64,6 +68,10 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
   if (std::find(later.begin(), later.end(), name) != later.end()) {
     return refused("usage", what + " in this version");
   }
+  const std::string owners = commands_with(name);
+  if (!owners.empty()) {
+    return refused("usage", what, fmt::format("it is an option of {}", owners));
+  }
   std::vector<std::string_view> names = {"--help"};
   for (const OptionSpec& option : options) names.push_back(option.name);
   const std::string_view nearest = nearest_name(name, names);
@@ -73,24 +81,31 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
 }
 
 /// A word that belongs to no option. It is not quoted: it may be a connection string.
-Error stray_word(const CommandSpec& command, const std::string& word) {
-  if (word.ends_with(".toml")) {
-    return refused("usage", fmt::format("{} takes no job file in this version", command.name),
-                   "give the same settings as options on the command line");
-  }
-  return refused("usage",
-                 fmt::format("a word on the command line belongs to no option of {}", command.name),
-                 "values that contain blanks need quotes: --source 'host=db1 dbname=app'");
+Error stray_word(const CommandSpec& command, bool has_job_file) {
+  return refused(
+      "usage", fmt::format("a word on the command line belongs to no option of {}", command.name),
+      has_job_file ? "one job file is enough, and values that contain blanks need quotes"
+                   : "values that contain blanks need quotes: --source 'host=db1 dbname=app'; "
+                     "the name of a job file ends in .toml");
 }
 
-Result<void> check_leftovers(const CommandSpec& command, std::span<const OptionSpec> options,
-                             const std::vector<std::string>& leftovers) {
+/// A connection string may end in anything, so only what cannot be one is taken for a file's name.
+bool is_job_file(const std::string& word) {
+  return word.ends_with(".toml") && word.find("://") == std::string::npos &&
+         word.find('=') == std::string::npos;
+}
+
+/// The job file among the words that belong to no option; empty if there is none.
+Result<std::string> find_job_file(const CommandSpec& command, std::span<const OptionSpec> options,
+                                  const std::vector<std::string>& leftovers) {
+  std::string job_file;
   for (const std::string& word : leftovers) {
     if (word == "--") continue;
     if (word.size() > 1 && word.front() == '-') return unknown_option(command, options, word);
-    return stray_word(command, word);
+    if (!job_file.empty() || !is_job_file(word)) return stray_word(command, !job_file.empty());
+    job_file = word;
   }
-  return {};
+  return job_file;
 }
 
 Result<void> apply(const OptionSpec& spec, const std::vector<std::string>& values,
@@ -135,12 +150,15 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   }
   if (help->count() > 0)
     return std::variant<Invocation, Information>(Information{command_help(command)});
-  PGFANOUT_TRY(check_leftovers(command, options, app.remaining()));
+  PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, app.remaining()));
   Invocation invocation;
   invocation.command = command.name;
+  if (!job_file.empty()) PGFANOUT_TRY(apply_job_file(job_file, invocation));
+  const std::size_t mappings_from_file = invocation.job.map.size();
   for (std::size_t i = 0; i < options.size(); ++i) {
     PGFANOUT_TRY(apply(options[i], declared[i]->results(), invocation));
   }
+  let_later_mappings_win(invocation.job.map, mappings_from_file);
   PGFANOUT_TRY(command.check(invocation));
   return std::variant<Invocation, Information>(std::move(invocation));
 }
@@ -150,8 +168,8 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
 Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
   using Parsed = std::variant<Invocation, Information>;
   if (words.empty()) {
-    return refused("usage", "name a command: pgfanout copy, or pgfanout key",
-                   "'pgfanout --help' explains them");
+    return refused("usage", "name a command: pgfanout plan, run, copy, verify, ...",
+                   "'pgfanout --help' explains all; 'pgfanout plan --table NAME' changes nothing");
   }
   const std::string& first = words.front();
   if (first == "--help" || first == "-h" || first == "help") {
@@ -162,13 +180,16 @@ Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
   if (command != nullptr) return parse_command(*command, words.subspan(1));
   if (first.starts_with('-')) {
     return refused("usage", "the command comes first, its options behind it",
-                   "pgfanout copy --table public.chunks");
+                   "pgfanout plan --table public.chunks");
   }
   return unknown_command(first);
 }
 
 bool wants_json(Words words) {
-  return std::find(words.begin(), words.end(), "--json") != words.end();
+  if (std::find(words.begin(), words.end(), "--json") != words.end()) return true;
+  const auto job_file = std::find_if(words.begin(), words.end(), is_job_file);
+  Invocation invocation;
+  return job_file != words.end() && apply_job_file(*job_file, invocation) && invocation.json;
 }
 
 std::string command_of(Words words) {

@@ -7,82 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "copier/cli/command_texts.h"
 #include "copier/cli/nearest.h"
 
 namespace pgfanout {
 namespace {
 
-constexpr std::string_view copy_description =
-    R"text(Copies a table into a target with one leaf per partition key, and proves that every row
-arrived: rows and digests of what was read, written, committed and read back must agree, leaf by
-leaf. The source is locked against writes while the command runs (reads go on) and never changed.
-The target is created from the source's columns if it does not exist. Its primary key, indexes and
-foreign keys are not carried over by this version.
-)text";
-
-constexpr std::string_view copy_examples =
-    R"text(  What would happen, all SQL included, nothing executed:
-    pgfanout copy --source 'service=prod' --table public.chunks --dry-run
-
-  public.chunks into public.chunks_new, 100 leaves by hash of its first partition column:
-    pgfanout copy --source 'service=prod' --table public.chunks
-
-  To another server, with a key of one's own, result as JSON:
-    pgfanout copy --source 'host=old dbname=app' --target 'host=new dbname=app' \
-      --table chunks --into chunks_by_tenant --partitions 32 \
-      --key 'abs(hashtext(tenant_id::text)) % 32' --json > result.json
-
-  Columns renamed, computed and left out:
-    pgfanout copy --source 'service=prod' --table chunks --map legacy_id=id \
-      --map "metadata=coalesce(metadata, '{}'::jsonb)" --skip scratch
-)text";
-
-constexpr std::string_view verify_description =
-    R"text(Proves that two tables are equal, or names every row that is not: missing, extra, changed or
-misplaced, with its identity, its place on both sides and the columns that changed. Any layouts, any
-tool may have made the copy; columns are mapped as for copy. Both sides are streamed at once: under
-one snapshot if they are in one database, else locked against writes meanwhile. Reads only, unless
-asked to repair.
-)text";
-
-constexpr std::string_view verify_examples =
-    R"text(  Is public.chunks_new what public.chunks is?
-    pgfanout verify --source 'service=prod' --table public.chunks
-
-  In seconds, without reading all rows:
-    pgfanout verify --source 'service=prod' --table public.chunks --quick
-
-  A table on another server that another tool filled, result as JSON:
-    pgfanout verify --source 'host=old dbname=app' --target 'host=new dbname=app' \
-      --table public.chunks --into public.chunks --data --json > result.json
-
-  What would a repair do, and then do it:
-    pgfanout verify --source 'service=prod' --table public.chunks --data --repair --dry-run
-    pgfanout verify --source 'service=prod' --table public.chunks --data --repair
-)text";
-
-constexpr std::string_view key_description =
-    R"text(Says which key and which leaf a value goes to, and whether the server computes the same key.
-Reads only.
-)text";
-
-constexpr std::string_view key_examples =
-    R"text(  Where does this collection go?
-    pgfanout key --source 'service=prod' --table public.chunks \
-      --value 7d444840-9dc0-11d1-b245-5ffdce74fad2
-
-  A key over two columns:
-    pgfanout key --table events --key 'abs(hashtext(region || tenant)) % 16' \
-      --value region=eu --value tenant=acme
-
-  Do client and server agree on 100,000 values?
-    pgfanout key --source 'service=prod' --table public.chunks --check 100000
-)text";
-
 Result<void> need_table(const Invocation& invocation) {
   if (!invocation.job.table.empty()) return {};
   return refused("usage", invocation.command + " needs --table",
-                 "name the source table, for example --table public.chunks");
+                 "name the source table, for example --table public.chunks, or a job file with "
+                 "[source] table = \"public.chunks\"");
 }
 
 Result<void> check_copy(const Invocation& invocation) {
@@ -115,7 +50,29 @@ Result<void> check_key(const Invocation& invocation) {
   return {};
 }
 
+/// Lifting the fence and going on with the job are opposites.
+Result<void> check_run(const Invocation& invocation) {
+  PGFANOUT_TRY(need_table(invocation));
+  const WindowRequest& window = invocation.job.window;
+  if (window.release && !window.confirmed.empty()) {
+    return refused("usage",
+                   "--release gives the job up, --confirm goes on: they exclude each other",
+                   "leave one of them out");
+  }
+  if (window.release && invocation.job.restart) {
+    return refused("usage",
+                   "--release only lifts the fence, --restart begins anew: they exclude "
+                   "each other",
+                   "leave one of them out");
+  }
+  return {};
+}
+
 const std::array table = {
+    CommandSpec{"plan", "go or no-go: what stands in the way, what changes, how long it takes",
+                plan_description, plan_examples, plan_options(), need_table},
+    CommandSpec{"run", "the whole job up to the proof; with --swap also the swap", run_description,
+                run_examples, run_options(), check_run},
     CommandSpec{"copy",
                 "copy a table into a new partition layout, and prove the copy",
                 copy_description,
@@ -124,6 +81,18 @@ const std::array table = {
                 check_copy},
     CommandSpec{"verify", "prove that two tables are equal, or name every row that is not",
                 verify_description, verify_examples, verify_options(), check_verify},
+    CommandSpec{"swap", "put the new table in the old one's place", swap_description, swap_examples,
+                swap_options(), need_table},
+    CommandSpec{"rollback", "undo whatever has been done so far, after a swap too",
+                rollback_description, rollback_examples, rollback_options(), need_table},
+    CommandSpec{"cleanup", "drop the backup once its retention is over", cleanup_description,
+                cleanup_examples, cleanup_options(), need_table},
+    CommandSpec{"status",
+                "where the job stands, from any terminal or machine",
+                status_description,
+                status_examples,
+                {},
+                need_table},
     CommandSpec{"key", "which key and leaf a value goes to, and whether the server agrees",
                 key_description, key_examples, key_options(), check_key},
 };
@@ -138,6 +107,12 @@ const CommandSpec* find_command(std::string_view name) {
   const auto found = std::find_if(table.begin(), table.end(),
                                   [&](const CommandSpec& command) { return command.name == name; });
   return found == table.end() ? nullptr : &*found;
+}
+
+std::vector<OptionSpec> options_of(const CommandSpec& command) {
+  std::vector<OptionSpec> all(command.own_options.begin(), command.own_options.end());
+  all.insert(all.end(), job_options().begin(), job_options().end());
+  return all;
 }
 
 /// The name is quoted only if it can be no connection string.

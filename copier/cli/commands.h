@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "copier/cli/invocation.h"
 #include "copier/cli/option_table.h"
@@ -23,6 +24,8 @@ struct CommandSpec {
 [[nodiscard]] std::span<const CommandSpec> commands();
 /// Null if there is none of that name.
 [[nodiscard]] const CommandSpec* find_command(std::string_view name);
+/// The command's own options, then those of every command.
+[[nodiscard]] std::vector<OptionSpec> options_of(const CommandSpec& command);
 /// The refusal of a name that is no command of this version.
 [[nodiscard]] Error unknown_command(std::string_view name);
 

@@ -53,7 +53,7 @@ std::string options_help(OptionTable options) {
 std::string general_help() {
   std::string page =
       "pgfanout moves a PostgreSQL table into a new partition layout and proves that nothing was "
-      "lost.\n\nUsage: pgfanout COMMAND [options]\n\nCommands:\n";
+      "lost.\n\nUsage: pgfanout COMMAND [JOB.toml] [options]\n\nCommands:\n";
   for (const CommandSpec& command : commands()) {
     page += beside(fmt::format("  {}", command.name), command.summary);
   }
@@ -62,9 +62,14 @@ std::string general_help() {
   pgfanout --version          version, compiler, libpq
 
 First steps:
-    pgfanout key  --source 'service=prod' --table public.chunks --check 10000
-    pgfanout copy --source 'service=prod' --table public.chunks --dry-run
-    pgfanout copy --source 'service=prod' --table public.chunks
+    pgfanout key    --source 'service=prod' --table public.chunks --check 10000
+    pgfanout plan   --source 'service=prod' --table public.chunks
+    pgfanout run    --source 'service=prod' --table public.chunks
+    pgfanout verify --source 'service=prod' --table public.chunks
+    pgfanout swap   --source 'service=prod' --table public.chunks
+
+All options can stand in a job file instead, which is TOML: [source] table = "public.chunks", ...
+Options on the command line win over it. docs/job.example.toml has every setting, explained.
 
 Passwords belong into a file named by PGPASSFILE (or ~/.pgpass) or into a service file; a
 connection string that carries one is refused.
@@ -73,17 +78,17 @@ Exit codes:
   0  done, and proven: every check passed
   1  it ran to its end and found differences
   2  could not start or must not go on; the same command would end the same way
-  3  stopped part-way; nothing is damaged
+  3  stopped part-way, or waiting for a person; nothing is damaged
   4  could not prove it: a check did not run to its end
 )";
   return page;
 }
 
 std::string command_help(const CommandSpec& command) {
-  return fmt::format("pgfanout {}: {}\n\n{}\nUsage: pgfanout {} [options]\n\nExamples:\n{}{}{}\n",
-                     command.name, command.summary, command.description, command.name,
-                     command.examples, options_help(command.own_options),
-                     options_help(job_options()));
+  return fmt::format(
+      "pgfanout {}: {}\n\n{}\nUsage: pgfanout {} [JOB.toml] [options]\n\nExamples:\n{}{}{}\n",
+      command.name, command.summary, command.description, command.name, command.examples,
+      options_help(command.own_options), options_help(job_options()));
 }
 
 std::string version_text() {

@@ -10,7 +10,7 @@
 namespace pgfanout {
 
 struct Invocation {
-  std::string command;  ///< "copy", "verify" or "key".
+  std::string command;  ///< "plan", "run", "copy", ...
   JobDescription job;
   KeyQuestion key;        ///< For the key command.
   int verify_scopes = 0;  ///< How many of --quick, --data, --schema and --full were given.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 #include <string_view>
@@ -10,13 +12,16 @@
 
 #include "copier/cli/arguments.h"
 #include "copier/cli/key_output.h"
+#include "copier/cli/next_commands_of.h"
 #include "copier/report/issue_text.h"
 #include "copier/report/json_report.h"
+#include "copier/report/plan_summary.h"
 #include "copier/report/progress.h"
 #include "copier/report/summary.h"
 #include "copier/report/terminal.h"
 #include "copier/report/text.h"
 #include "copier/report/verify_summary.h"
+#include "copier/report/window_summary.h"
 
 namespace pgfanout {
 namespace {
@@ -67,6 +72,41 @@ Error internal_error(std::string_view what) {
                      "please report this, with the command line");
 }
 
+/// Passes all on but issues, for a command whose report names every one of them.
+class IssuesLater : public Observer {
+ public:
+  explicit IssuesLater(Observer& observer) : observer_(observer) {}
+
+  void job_started(const std::string& job_id, const JobCounters& counters) override {
+    observer_.job_started(job_id, counters);
+  }
+  void stage_started(std::string_view stage) override { observer_.stage_started(stage); }
+  void stage_finished(const StageSummary& stage) override { observer_.stage_finished(stage); }
+  void issue_found(const Issue&) override {}
+
+ private:
+  Observer& observer_;
+};
+
+JobResult run_job(const Invocation& call, const CommandFunctions& functions, Observer& observer,
+                  const Cancellation& cancellation) {
+  using Name = std::pair<std::string_view, const JobFunction&>;
+  const std::array<Name, 8> names = {
+      Name{"plan", functions.plan},       Name{"run", functions.run},
+      Name{"copy", functions.copy},       Name{"verify", functions.verify},
+      Name{"swap", functions.swap},       Name{"rollback", functions.rollback},
+      Name{"cleanup", functions.cleanup}, Name{"status", functions.status}};
+  const auto found = std::find_if(names.begin(), names.end(),
+                                  [&](const Name& name) { return name.first == call.command; });
+  if (found == names.end() || !found->second) {
+    JobResult result;
+    result.error = internal_error("there is no such command: " + call.command);
+    return result;
+  }
+  IssuesLater quiet(observer);
+  return found->second(call.job, call.command == "plan" ? quiet : observer, cancellation);
+}
+
 Outcome run_command(const Invocation& call, const CommandFunctions& functions,
                     const OutputStreams& streams, const Cancellation& cancellation) {
   Outcome outcome;
@@ -78,8 +118,7 @@ Outcome run_command(const Invocation& call, const CommandFunctions& functions,
       options.fd = streams.message_fd;
       options.mode = call.progress;
       Progress progress(options, cancellation);
-      const auto& command = call.command == "verify" ? functions.verify : functions.copy;
-      outcome.result = command(call.job, progress, cancellation);
+      outcome.result = run_job(call, functions, progress, cancellation);
     }
   } catch (const std::exception& failure) {
     outcome.result.error = internal_error(failure.what());
@@ -97,7 +136,8 @@ std::string statements_text(const JobResult& result) {
   return text;
 }
 
-void tell_key(const Invocation& call, const Outcome& outcome, const Teller& teller) {
+void tell_key(const Invocation& call, const Outcome& outcome, const NextCommands&,
+              const Teller& teller) {
   const JobResult& result = outcome.result;
   if (call.json) {
     teller.result(key_json(result, outcome.key, resources_used()));
@@ -108,16 +148,30 @@ void tell_key(const Invocation& call, const Outcome& outcome, const Teller& tell
                  fence_line(result));
 }
 
-void tell_job(const Invocation& call, const Outcome& outcome, const Teller& teller) {
+std::string summary_of(const JobResult& result, const Resources& used, const NextCommands& next) {
+  if (result.command == "copy") return copy_summary(result, used);
+  if (result.command == "verify") return verify_summary(result, used);
+  if (result.command == "plan") return plan_summary(result, next);
+  if (result.command == "status") return status_summary(result, next);
+  return window_summary(result, used, next);
+}
+
+/// Whether the summary is what was asked for, and not a message about a failure.
+bool is_answer(const JobResult& result) {
+  if (result.command == "plan" && plan_has_answer(result)) return true;
+  if (result.command == "status" && !result.error) return true;
+  return exit_code_of(result) == 0;
+}
+
+void tell_job(const Invocation& call, const Outcome& outcome, const NextCommands& next,
+              const Teller& teller) {
   const JobResult& result = outcome.result;
   const Resources used = resources_used();
-  const bool is_verify = call.command == "verify";
-  const std::string summary =
-      (is_verify ? verify_summary(result, used) : copy_summary(result, used)) + fence_line(result);
+  const std::string summary = summary_of(result, used, next) + fence_line(result, next.release);
   if (call.json) {
     teller.result(json_report(result, used));
     teller.message(summary);
-  } else if (!result.statements.empty() || exit_code_of(result) != 0) {
+  } else if (!result.statements.empty() || !is_answer(result)) {
     teller.result(statements_text(result));
     teller.message(summary);
   } else {
@@ -145,7 +199,8 @@ int run(std::span<const std::string> words, const CommandFunctions& functions,
   }
   const auto& call = std::get<Invocation>(*parsed);
   const Outcome outcome = run_command(call, functions, streams, cancellation);
-  (call.command == "key" ? tell_key : tell_job)(call, outcome, teller);
+  const NextCommands next = next_commands_of(words, outcome.result.waiting_at);
+  (call.command == "key" ? tell_key : tell_job)(call, outcome, next, teller);
   return exit_code_of(outcome.result);
 }
 

@@ -14,18 +14,26 @@
 
 namespace pgfanout {
 
+using JobFunction = std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)>;
+
 /// The commands themselves.
 struct CommandFunctions {
-  std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)> copy;
-  std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)> verify;
+  JobFunction plan;
+  JobFunction run;
+  JobFunction copy;
+  JobFunction verify;
+  JobFunction swap;
+  JobFunction rollback;
+  JobFunction cleanup;
+  JobFunction status;
   std::function<JobResult(const JobDescription&, const KeyQuestion&, KeyReport&,
                           const Cancellation&)>
       key;
 };
 
 /// Where output goes. `result_fd` takes what scripts read: the JSON document, the SQL of a dry run,
-/// the answers of key, and the summary of a job that ended with exit code 0. `message_fd` takes all
-/// else. Neither is closed.
+/// the answers of key, what plan and status found, and the summary of a job that ended with exit
+/// code 0. `message_fd` takes all else. Neither is closed.
 struct OutputStreams {
   int result_fd = 1;
   int message_fd = 2;

@@ -1,4 +1,4 @@
-// The options of the verify command alone.
+// The options of the verify command alone, and what job files say in their place.
 #include <array>
 
 #include "copier/cli/option_table.h"
@@ -21,6 +21,18 @@ Done set_scope(Invocation& to, VerifyScope wanted) {
   return {};
 }
 
+Done set_scope_by_name(Text name, Invocation& to) {
+  constexpr std::array<Text, 4> names = {"quick", "data", "schema", "full"};
+  constexpr std::array scopes = {VerifyScope::quick, VerifyScope::data, VerifyScope::schema,
+                                 VerifyScope::full};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (name != names.at(i)) continue;
+    to.job.verify.scope = scopes.at(i);
+    return {};
+  }
+  return bad_value("quick, data, schema or full", name);
+}
+
 // clang-format off
 const std::array options = {
     OptionSpec{scope, "--quick", "", "Counts, bounds, constraints, sequences, a sample of rows: seconds on any size", false,
@@ -36,12 +48,21 @@ const std::array options = {
     OptionSpec{scope, "--install-views", "", "Only install views, in schema pgfanout of the target's database, that watch partitions and their skew", false,
                [](Text, Invocation& to) -> Done { to.job.verify.install_views = true; return {}; }},
 };
+
+const std::array only_in_job_files = {
+    OptionSpec{scope, "", "WHAT", "What verify looks at unless an option says so: quick, data, schema or full", false,
+               set_scope_by_name, "verify.scope", JobValue::text},
+};
 // clang-format on
 
 }  // namespace
 
 OptionTable verify_options() {
   return options;
+}
+
+OptionTable job_file_options() {
+  return only_in_job_files;
 }
 
 }  // namespace pgfanout

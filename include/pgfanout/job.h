@@ -113,6 +113,7 @@ struct JobDescription {
   WindowRequest window;
   /// Id of the window that a copy or a verification is part of; empty: it stands alone.
   std::string within_job;
+  bool fence = true;  ///< Where a command leaves the source fenced, do so beyond its own life.
 };
 
 /// `target_dsn`, or the source's.

@@ -3,13 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tests/cli/capture.h"
 
 namespace pgfanout {
 namespace {
@@ -20,29 +20,6 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 using Words = std::vector<std::string>;
-
-/// A nameless file, whose descriptor stands for an output stream.
-class Capture {
- public:
-  Capture() : file_(std::tmpfile()) {}
-  ~Capture() { std::fclose(file_); }
-  Capture(const Capture&) = delete;
-  Capture& operator=(const Capture&) = delete;
-
-  [[nodiscard]] int fd() const { return fileno(file_); }
-  [[nodiscard]] std::string text() const {
-    std::string all;
-    std::array<char, 4096> piece{};
-    for (ssize_t n = 0;
-         (n = pread(fd(), piece.data(), piece.size(), static_cast<off_t>(all.size()))) > 0;) {
-      all.append(piece.data(), static_cast<std::size_t>(n));
-    }
-    return all;
-  }
-
- private:
-  std::FILE* file_;
-};
 
 struct Told {
   int exit_code = -1;
@@ -113,7 +90,7 @@ TEST(Session, AllElseIsToldOnStandardError) {
   told = run(copy_words, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_THAT(told.messages, AllOf(StartsWith("error: the server went away\n"),
-                                   EndsWith("source: writes are refused by a fence\n")));
+                                   EndsWith("to lift it now: pgfanout run --table t --release\n")));
 }
 
 TEST(Session, EveryOutcomeHasItsExitCode) {
