@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of both corpora. Usage: make_corpus.py [FOLDER]; FOLDER is corpus/ beside it.
+"""Writes the seeds of all corpora. Usage: make_corpus.py [FOLDER]; FOLDER is corpus/ beside it.
 
 Files that a fuzzer found are kept beside the seeds, named found_*; this script leaves them alone.
 """
@@ -134,12 +134,47 @@ KEY_EXPRESSION = {
 }
 
 
+JOB_FILE = {
+    "empty": "",
+    "comment": "# nothing\n",
+    "tables": '[source]\ndsn = "host=a"\ntable = "t"\n[target]\ninto = "u"\npartitions = 7\n',
+    "dotted": 'source.table = "t"\ntarget = { into = "u", append = true }\n',
+    "key": '[key]\nexpression = "x"\ncolumn = "k"\nmode = "check"\non_mismatch = "fix"\n',
+    "map": "[map]\na = 'b'\n\"C d\" = \"\"\"e\nf\"\"\"\n",
+    "lists": 'skip = ["a", "b"]\naccept = ["trigger x"]\n',
+    "limits": '[limits]\nreaders = "auto"\nmemory = "64MB"\nreject_limit = "5%"\n'
+    'lock_timeout = 250\nindex_jobs = 4\nmaintenance_work_mem = "1GB"\n',
+    "gates": '[gates]\ncopy = "confirm"\nverify = "auto"\n',
+    "swap": '[swap]\nafter_verify = true\nwithin = "10min"\nend_blockers = false\n',
+    "verify": '[verify]\nscope = "data"\nmax_differences = 5\n[backup]\nretention_days = 0\n',
+    "views": '[views]\n"public.v" = "SELECT 1 FROM {table}"\n',
+    "queries": '[[queries]]\nname = "q"\nsql = "SELECT 1 FROM {table}"\nmax_ratio = 1.5\n'
+    'max_partitions = 1\nruns = 9\n[[queries]]\nname = "r"\nsql = "{table}"\n',
+    "output": '[output]\njson = true\nprogress = "plain"\n',
+    "unknown_table": "[sorce]\n",
+    "unknown_key": "[limits]\nmemroy = 1\n",
+    "wrong_type": '[target]\npartitions = "7"\n',
+    "date": "[limits]\nmemory = 1979-05-27T07:32:00Z\n",
+    "numbers": "a = [0x1F, 0o17, 0b11, 1e3, inf, nan, -0.0, 1_000]\n",
+    "password": '[source]\npassword = "hunter2"\n',
+    "password_in_dsn": '[source]\ndsn = "host=a password=hunter2"\n',
+    "twice": '[source]\ntable = "a"\ntable = "b"\n',
+    "unclosed": '[source]\ntable = "a\n',
+    "nested": "a = " + "[" * 300 + "]" * 300 + "\n",
+    "deep": "[" + ".".join("a" * 300) + "]\n",
+    "dots": "[" + ".".join("a" * 1200) + "]\n",
+    "zero_byte": "a = 1\0\n",
+    "bom": "\ufeff[source]\n",
+}
+
+
 def main(arguments):
     here = pathlib.Path(__file__).resolve().parent
     root = pathlib.Path(arguments[0]) if arguments else here / "corpus"
     for folder, seeds, suffix in (
         ("decoder", DECODER, ""),
         ("key_expression", {k: v.encode() for k, v in KEY_EXPRESSION.items()}, ".sql"),
+        ("job_file", {k: v.encode() for k, v in JOB_FILE.items()}, ".toml"),
     ):
         (root / folder).mkdir(parents=True, exist_ok=True)
         for name, data in seeds.items():
