@@ -406,11 +406,11 @@ void CopyJob::settle() {
 JobResult run_copy(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
   JobCounters counters;
-  return run_copy(job, observer, cancellation, counters);
+  return run_copy_within(job, observer, cancellation, counters);
 }
 
-JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
-                   JobCounters& counters) {
+JobResult run_copy_within(const JobDescription& job, Observer& observer,
+                          const Cancellation& cancellation, JobCounters& counters) {
   try {
     return CopyJob(job, observer, cancellation, counters).run();
   } catch (const std::exception& exception) {

@@ -14,7 +14,7 @@ namespace pgfanout {
 JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation);
 
 /// The same, counting into `counters`: for a window, which has told the observer of them.
-JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
-                   JobCounters& counters);
+JobResult run_copy_within(const JobDescription& job, Observer& observer,
+                          const Cancellation& cancellation, JobCounters& counters);
 
 }  // namespace pgfanout

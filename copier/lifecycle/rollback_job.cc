@@ -86,23 +86,25 @@ Result<void> RollbackJob::run_stages() {
   return {};
 }
 
-/// Compares the live table with the backup, as a verification of the backup; repairs it if asked.
+/// As the job's own verification: the backup is the source, the live table its copy. Applying is
+/// the other way round, and needs the same columns on both sides.
 Result<JobResult> RollbackJob::compare(bool applies) {
   PGFANOUT_TRY_ASSIGN(const Table backup, state_->source_table());
   PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
   JobDescription inner = job_;
   inner.within_job = result_.job;
-  inner.table = live.qualified;
-  inner.into = backup.qualified;
-  inner.key = state_->entry()->key_sql_on_target;
-  inner.map.clear();
-  inner.skip.clear();
-  if (state_->entry()->key_column && backup.find(*state_->entry()->key_column) == nullptr) {
-    inner.skip.push_back(*state_->entry()->key_column);
-  }
   inner.verify.scope = VerifyScope::data;
   inner.verify.repair = applies;
   inner.dry_run = false;
+  inner.table = backup.qualified;
+  inner.into = live.qualified;
+  if (applies) {
+    std::swap(inner.table, inner.into);
+    inner.key = state_->entry()->key_sql_on_target;
+    if (state_->entry()->key_column && backup.find(*state_->entry()->key_column) == nullptr) {
+      inner.skip.push_back(state_->target().quote_identifier(*state_->entry()->key_column));
+    }
+  }
   class Quiet : public Observer {
     void job_started(const std::string&, const JobCounters&) override {}
     void stage_started(std::string_view) override {}
@@ -123,28 +125,37 @@ Result<void> RollbackJob::look_for_new_rows() {
     is_live_fenced_ = !lowered;
     return error;
   };
-  if (!job_.map.empty() || !job_.skip.empty()) {
-    // The live rows cannot be told from the old ones by their columns: count what there is.
-    if (job_.window.keep_new_rows) {
-      return let_go(refused("cannot-keep",
-                            "columns were mapped: what was written since the swap "
-                            "cannot be written back into the old columns",
-                            "save the new rows yourself, then call rollback without "
-                            "--keep-new-rows",
-                            live.qualified));
-    }
+  const bool has_other_columns = !job_.map.empty() || !job_.skip.empty();
+  if (has_other_columns && job_.window.keep_new_rows) {
+    return let_go(refused("cannot-keep",
+                          "columns were mapped: what was written since the swap cannot be written "
+                          "back into the old columns",
+                          "save those rows yourself, then call rollback without --keep-new-rows",
+                          live.qualified));
   }
   auto compared = compare(false);
   if (!compared) return let_go(std::move(compared).error());
   if (compared->error) return let_go(*std::move(compared->error));
   const Differences differences = compared->differences.value_or(Differences());
   if (differences.total() == 0) return {};
-  const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.missing,
-                                       differences.changed, differences.extra);
+  const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.extra,
+                                       differences.changed, differences.missing);
+  if (job_.window.force) {
+    report({Severity::warning,
+            "new-rows-lost",
+            fmt::format("what was written since the swap is lost, as --force asks for: {}", what),
+            live.qualified,
+            {}});
+    return {};
+  }
   if (!job_.window.keep_new_rows) {
     result_.differences = differences;
     return let_go(refused("new-rows", fmt::format("rows were written since the swap: {}", what),
-                          "--keep-new-rows applies them to the restored table", live.qualified));
+                          has_other_columns
+                              ? "save them yourself; --force rolls back without them"
+                              : "--keep-new-rows applies them to the restored table; --force rolls "
+                                "back without them",
+                          live.qualified));
   }
   auto applied = compare(true);
   if (!applied) return let_go(std::move(applied).error());

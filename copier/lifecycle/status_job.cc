@@ -1,6 +1,7 @@
 // The status command: where the last job on a table stands, by the journal. Reads only.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 
 #include "copier/lifecycle/journal_tables.h"
@@ -35,8 +36,9 @@ std::string next_command(const JournalEntry& entry, const std::string& waiting_a
   if (is_active) return "none while it is at work";
   if (entry.command != "run") return "pgfanout copy --restart";
   if (!waiting_at.empty()) return fmt::format("pgfanout run --confirm {}", waiting_at);
-  const bool is_verified =
-      !stages.empty() && stages.back().name == "verify" && stages.back().status == "ok";
+  const bool is_verified = std::any_of(stages.begin(), stages.end(), [](const StageRecord& record) {
+    return record.name == "verify" && record.status == "ok";
+  });
   return is_verified ? "pgfanout swap" : "pgfanout run";
 }
 

@@ -322,7 +322,7 @@ Result<std::string> WindowJob::copy() {
   inner.within_job = result_.job;
   inner.dry_run = false;
   InnerObserver observer(observer_);
-  JobResult copied = run_copy(inner, observer, cancellation_, counters_);
+  JobResult copied = run_copy_within(inner, observer, cancellation_, counters_);
   std::optional<Error> stopped = std::move(copied.error);
   const Verdict verdict = copied.verdict;
   take_copy(std::move(copied));

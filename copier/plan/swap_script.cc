@@ -51,8 +51,8 @@ std::string filled(std::string sql, const std::string& old_name, const std::stri
 
 constexpr const char* kHoldersSql = R"sql(
 WITH wanted(kind, schema, name) AS (
-  SELECT * FROM pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[],
-    $3::pg_catalog.text[])),
+  SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]),
+    pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) AS w),
 tree(oid) AS (
   SELECT $4::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
   FROM pg_catalog.pg_partition_tree($4::pg_catalog.oid::pg_catalog.regclass) t)

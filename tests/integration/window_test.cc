@@ -1,0 +1,251 @@
+// The run command on a real server: stages, gates, what stops it, and how it goes on.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/harness/temporary_file.h"
+#include "tests/integration/window_fixture.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::CommandResult;
+using ::testing::HasSubstr;
+using testing::Json;
+
+class WindowTest : public testing::WindowFixture {
+ protected:
+  [[nodiscard]] std::string state() const {
+    return value("SELECT state FROM pgfanout.job ORDER BY started_at DESC LIMIT 1");
+  }
+};
+
+TEST_F(WindowTest, RunsAllStagesUpToVerifyAndLeavesTheFence) {
+  make_chunks(3000);
+  const CommandResult result = window("run", {"--table", "chunks"});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  std::vector<std::string> stages;
+  for (const Json& stage : json["stages"]) {
+    stages.push_back(stage["name"]);
+    EXPECT_EQ(stage["status"], "ok");
+  }
+  EXPECT_EQ(stages, (std::vector<std::string>{"preflight", "prepare", "copy", "index",
+                                              "constraints", "analyze", "verify"}));
+  EXPECT_EQ(json["target"]["rows"], 3000);
+  EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
+  expect_copied();
+  EXPECT_THAT(result.err, HasSubstr("--release"));
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks"), "55000");
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks_new"), "55000");
+  EXPECT_EQ(state(), "open");
+  // The same command once more has nothing left to do.
+  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(value("SELECT count(*) FROM chunks_new"), "3000");
+}
+
+TEST_F(WindowTest, RunWithSwapPutsTheTargetInTheSourcesPlace) {
+  make_chunks(2000);
+  const std::string oid = value("SELECT 'chunks'::regclass::oid");
+  const CommandResult result = window("run", {"--table", "chunks", "--swap"});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(stage_status("swap"), "ok");
+  EXPECT_EQ(value("SELECT count(*) FROM chunks"), "2000");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "100");
+  EXPECT_EQ(value("SELECT count(*) FROM chunks_p07"),
+            value("SELECT count(*) FROM chunks WHERE partition_key = 7"));
+  const std::string backup = value("SELECT backup_name FROM pgfanout.job");
+  EXPECT_EQ(value("SELECT '" + backup + "'::regclass::oid"), oid);
+  EXPECT_EQ(value("SELECT '" + backup + "' ~ '^chunks_backup_[0-9]{8}_[0-9]{6}$'"), "t");
+  EXPECT_EQ(sqlstate_of("DELETE FROM " + backup), "55000") << "the backup stays fenced";
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE id = 1"), "00000");
+  EXPECT_EQ(sqlstate_of("INSERT INTO chunks (id, collection_id, partition_key) SELECT 1,"
+                        " md5('1')::uuid, abs(hashtext(md5('1')::uuid::text)) % 100"),
+            "00000");
+  EXPECT_EQ(state(), "swapped");
+}
+
+TEST_F(WindowTest, GateWaitsForAPersonAndTheSameCommandGoesOn) {
+  make_chunks(1000);
+  harness::TemporaryFile job(
+      "[source]\ntable = \"chunks\"\n[gates]\ncopy = \"confirm\"\nverify = \"confirm\"\n");
+  const auto with_file = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), job.path());
+    return window("run", std::move(more));
+  };
+  CommandResult result = with_file({});
+  EXPECT_EQ(result.exit_code, 3) << result;
+  EXPECT_EQ(json["status"], "waiting");
+  EXPECT_EQ(json["waiting_at"], "copy");
+  EXPECT_EQ(stage_status("index"), "");
+  // Without a confirmation it goes on waiting, and does nothing twice.
+  const std::string made = value("SELECT 'chunks_new'::regclass::oid");
+  EXPECT_EQ(with_file({}).exit_code, 3);
+  EXPECT_EQ(value("SELECT 'chunks_new'::regclass::oid"), made);
+  EXPECT_EQ(with_file({"--confirm", "verify"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("not-waiting"));
+  ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(json["standing"]["waiting_at"], "copy");
+  EXPECT_EQ(stage_status("copy"), "waiting");
+  EXPECT_EQ(with_file({"--confirm", "copy"}).exit_code, 3);
+  EXPECT_EQ(json["waiting_at"], "verify");
+  result = with_file({"--confirm", "verify"});
+  EXPECT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(value("SELECT 'chunks_new'::regclass::oid"), made);
+  EXPECT_EQ(value("SELECT count(*) FROM pgfanout.stage WHERE confirmed_by LIKE 'postgres from %'"),
+            "2");
+}
+
+TEST_F(WindowTest, OtherSettingsForTheSameJobAreRefusedWithWhatDiffers) {
+  make_chunks(300);
+  harness::TemporaryFile job("[gates]\npreflight = \"confirm\"\n");
+  EXPECT_EQ(window("run", {job.path(), "--table", "chunks"}).exit_code, 3);
+  const CommandResult result =
+      window("run", {job.path(), "--table", "chunks", "--partitions", "50"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(has_issue("other-request"));
+  EXPECT_THAT(result.err, HasSubstr("was: partitions 100"));
+  EXPECT_THAT(result.err, HasSubstr("now: partitions 50"));
+}
+
+TEST_F(WindowTest, StoppedCopyIsBegunAnewByTheSameCommand) {
+  make_chunks(20000);
+  execute(
+      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM"
+      " pg_sleep(0.0005); RETURN $1; END $$");
+  const std::vector<std::string> arguments = {"--table", "chunks", "--map",
+                                              "content=public.slow(content)"};
+  std::vector<std::string> words = {"run", "--source", dsn(), "--json"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  harness::BackgroundCommand command(harness::pgfanout_argv(words));
+  for (int attempt = 0; attempt < 400; ++attempt) {
+    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND"
+              " application_name LIKE 'pgfanout/%/reader'") == "t") {
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  command.send_signal(SIGINT);
+  const CommandResult stopped = command.wait();
+  EXPECT_EQ(stopped.exit_code, 3) << stopped;
+  EXPECT_THAT(stopped.err, HasSubstr("writes are refused"));
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks"), "55000");
+  execute("CREATE OR REPLACE FUNCTION slow(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1'");
+  const CommandResult result = window("run", arguments);
+  EXPECT_EQ(result.exit_code, 0) << result;
+  expect_copied();
+  EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job"), "1") << "one job, gone on with";
+}
+
+TEST_F(WindowTest, SourceChangedBehindTheFenceIsNotSwapped) {
+  make_chunks(500);
+  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  execute(
+      "ALTER TABLE chunks_h3 DISABLE TRIGGER ALL; DELETE FROM chunks_h3;"
+      "ALTER TABLE chunks_h3 ENABLE ALWAYS TRIGGER pgfanout_fence");
+  const CommandResult result = window("swap", {"--table", "chunks"});
+  EXPECT_EQ(result.exit_code, 2) << result;
+  EXPECT_TRUE(has_issue("fence-broken"));
+  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_backup%'"), "0");
+  // Begun anew it copies what is there now.
+  EXPECT_EQ(window("run", {"--table", "chunks", "--restart", "--swap"}).exit_code, 0);
+  EXPECT_EQ(value("SELECT count(*) FROM chunks"),
+            value("SELECT rows FROM pgfanout.job WHERE state = 'swapped'"));
+}
+
+TEST_F(WindowTest, TargetChangedBehindTheFenceIsNotSwapped) {
+  make_chunks(500);
+  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  execute(
+      "ALTER TABLE chunks_new DISABLE TRIGGER pgfanout_fence; DELETE FROM chunks_new WHERE id=1;"
+      "ALTER TABLE chunks_new ENABLE ALWAYS TRIGGER pgfanout_fence");
+  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("fence-broken"));
+}
+
+TEST_F(WindowTest, ReleaseLiftsTheFenceAndTheJobCannotGoOn) {
+  make_chunks(300);
+  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  const CommandResult released = window("run", {"--table", "chunks", "--release"});
+  EXPECT_EQ(released.exit_code, 0) << released;
+  EXPECT_THAT(released.err, HasSubstr("writes are allowed"));
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE id = 1"), "00000");
+  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("fence-broken"));
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_new%'"), "0");
+}
+
+TEST_F(WindowTest, SwapBeforeTheStagesAreDoneIsRefused) {
+  make_chunks(300);
+  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("no-job"));
+  harness::TemporaryFile job("[gates]\ncopy = \"confirm\"\n");
+  EXPECT_EQ(window("run", {job.path(), "--table", "chunks"}).exit_code, 3);
+  const CommandResult result = window("swap", {"--table", "chunks"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(has_issue("not-ready"));
+  EXPECT_THAT(result.err, HasSubstr("stage index"));
+}
+
+TEST_F(WindowTest, StatusOfNoJobAndOfEveryState) {
+  make_chunks(300);
+  EXPECT_EQ(window("status", {"--table", "chunks"}).exit_code, 2);
+  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(json["standing"]["state"], "open");
+  EXPECT_EQ(json["standing"]["next"], "pgfanout swap");
+  EXPECT_EQ(json["stages"].size(), 7U);
+  ASSERT_EQ(window("swap", {"--table", "chunks"}).exit_code, 0);
+  ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(json["standing"]["state"], "swapped");
+  EXPECT_THAT(json["standing"]["backup"].get<std::string>(), HasSubstr("chunks_backup_"));
+  ASSERT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
+  ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
+  EXPECT_EQ(json["standing"]["state"], "rolled back");
+}
+
+TEST_F(WindowTest, SecondCommandOnTheSameTargetIsRefused) {
+  make_chunks(300);
+  harness::Session other = server().connect(database);
+  other.execute("SELECT pg_advisory_lock(hashtextextended('pgfanout public chunks_new', 0))");
+  EXPECT_EQ(window("run", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("target-in-use"));
+  EXPECT_EQ(window("status", {"--table", "chunks"}).exit_code, 2) << "reads only, finds no job";
+  EXPECT_TRUE(has_issue("no-job"));
+}
+
+TEST_F(WindowTest, QueriesOfTheJobFileGateTheVerification) {
+  make_chunks(5000);
+  const std::string head = "[source]\ntable = \"chunks\"\n";
+  const std::string good =
+      "[[queries]]\nname = \"by collection\"\nsql = \"SELECT count(*) FROM {table} WHERE"
+      " collection_id = md5('7')::uuid\"\n"
+      "[[queries]]\nname = \"with key\"\nsql = \"SELECT id FROM {table} WHERE collection_id ="
+      " md5('7')::uuid\"\ntarget_sql = \"SELECT id FROM {table} WHERE collection_id ="
+      " md5('7')::uuid AND partition_key = abs(hashtext(md5('7')::uuid::text)) % 100\"\n"
+      "max_partitions = 1\nruns = 3\n";
+  const std::string bad =
+      "[[queries]]\nname = \"unpruned\"\nsql = \"SELECT id FROM {table} WHERE collection_id ="
+      " md5('7')::uuid\"\nmax_partitions = 1\n";
+  harness::TemporaryFile failing(head + good + bad);
+  const CommandResult result = window("run", {failing.path()});
+  EXPECT_EQ(result.exit_code, 2) << result;
+  EXPECT_TRUE(has_issue("queries-failed"));
+  EXPECT_THAT(result.err, HasSubstr("query unpruned: it reads 100 leaves, 1 are allowed"));
+  EXPECT_EQ(stage_status("verify"), "failed");
+  harness::TemporaryFile passing(head + good);
+  const CommandResult passed = window("run", {passing.path()});
+  EXPECT_EQ(passed.exit_code, 0) << passed;
+  EXPECT_THAT(passed.err, HasSubstr("query with key: 1 of 100 leaves read"));
+  harness::TemporaryFile differing(
+      head + "[[queries]]\nname = \"other\"\nsql = \"SELECT tableoid::regclass FROM {table}\"\n");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
+  const CommandResult other = window("run", {differing.path()});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("gives another result"));
+}
+
+}  // namespace
+}  // namespace pgfanout
