@@ -391,6 +391,19 @@ TEST(JobFile, SyntaxErrorsHaveTheirPlace) {
   EXPECT_THAT(told(std::string_view("a = 1\0\n", 7)), StartsWith("job.toml:1:"));
 }
 
+TEST(JobFile, WhatTripsTheLibraryIsASyntaxErrorToo) {
+  EXPECT_EQ(told("[source]\ntable = \"t\"\n[@x]\nfoo = 1\n"),
+            "job.toml:3:1: the job file is no valid TOML (strings need quotes: table = "
+            "\"public.chunks\")");
+  EXPECT_THAT(told("[@"), StartsWith("job.toml:1:1: the job file is no valid TOML"));
+  for (const char* letter : {"\u00e4", "\u1681", "\u2e9f", "\ufefd", "\U0001f600"}) {
+    EXPECT_THAT(told(std::string(letter) + " = 1\n"), HasSubstr("the job file is no valid TOML"));
+    EXPECT_THAT(told("[source]\ntable = " + std::string(letter)), StartsWith("job.toml:2:"));
+    const std::string text = "[source]\ntable = \"\"\"a\\\n  " + std::string(letter) + "\"\"\"\n";
+    EXPECT_EQ(read(text).job.table, "a" + std::string(letter));
+  }
+}
+
 TEST(JobFile, DeepNestingIsRefusedAndNotFollowed) {
   std::string dots = "a";
   for (int i = 0; i < 100'000; ++i) dots += ".a";
