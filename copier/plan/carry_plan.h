@@ -48,10 +48,12 @@ struct CarriedView {
 struct CarriedMove {
   std::string what;  ///< "foreign key chunks_collection_id_fkey".
   /// `forward` runs in the swap after all renames, `backward` in a rollback before them: "{new}"
-  /// and
-  /// "{old}" stand for the qualified names that the two tables have at that moment.
+  /// and "{old}" stand for the qualified names that the two tables have at that moment.
   std::vector<std::string> forward;
   std::vector<std::string> backward;
+  /// Each in a transaction of its own once the swap has committed: validation of what `forward`
+  /// made NOT VALID, since its scan must not hold up the swap.
+  std::vector<std::string> after_swap;
 };
 
 /// An object that cannot be carried over: no-go unless accepted by `kind` + " " + `name`.
@@ -66,14 +68,17 @@ struct NotCarried {
 struct CarryPlan {
   std::vector<CarryStep> leaf_indexes;    ///< Any order, many at a time.
   std::vector<CarryStep> parent_indexes;  ///< In order, after those: ON ONLY, then ATTACH.
+  /// In order for each leaf; leaves in any order, many at a time.
   std::vector<CarryStep> leaf_constraints;
+  /// In order, one at a time.
   std::vector<CarryStep> parent_constraints;
-  /// In order: triggers, rules, policies, comments, grants, storage, replica identity, extended
-  /// statistics, functions for the application, materialized views; the owner last.
+  /// In order, one at a time: triggers, rules, policies, statistics, names of identity sequences,
+  /// materialized views, comments, what belongs to each leaf, owners, and last the grants, which
+  /// the new owner makes.
   std::vector<CarryStep> attributes;
   std::vector<CarriedName> names;
   std::vector<CarriedView> views;  ///< In the order of their dependencies.
-  std::vector<CarriedMove> moves;
+  std::vector<CarriedMove> moves;  ///< In order; a rollback takes them the other way round.
   std::vector<NotCarried> not_carried;
   std::vector<Issue> issues;  ///< What a person should know: INFO and WARNING.
 };
@@ -94,7 +99,10 @@ struct CarryRequest {
 };
 
 /// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are
-/// left 0. The result is the same as long as nobody changes the source's definition.
+/// left 0. Until the swap, the result is the same as long as nobody changes the source's
+/// definition, however many of the plan's steps have run; what the swap and a rollback need of it
+/// must be kept. Triggers of the tool's own (function in schema pgfanout, or a name that begins
+/// with pgfanout_) are not the table's. Views and moves are empty between two databases.
 Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& source,
                                   Connection& target);
 
