@@ -1,0 +1,38 @@
+// Rows of a table from pages drawn at random: cheap on a table of any size, since nothing but those
+// pages is read.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "copier/plan/key_probe.h"
+#include "copier/plan/table.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct SampledPage {
+  std::uint32_t leaf = 0;
+  std::uint64_t block = 0;
+  auto operator<=>(const SampledPage&) const = default;
+};
+
+/// Distinct pages of all leaves, every page equally likely, in random order; all of them if there
+/// are few.
+[[nodiscard]] std::vector<SampledPage> draw_pages(const Table& table, std::uint64_t wanted,
+                                                  std::mt19937_64& random);
+
+/// COPY ... TO STDOUT of `select_list` from those pages; `pages` must not be empty.
+[[nodiscard]] std::string sample_sql(const Table& table, const std::string& select_list,
+                                     const std::vector<SampledPage>& pages,
+                                     std::uint64_t most_rows);
+
+/// Runs what sample_sql() made. `columns` is the length of its select list.
+Result<std::vector<ProbeRow>> read_sample(Connection& connection, const std::string& sql,
+                                          std::size_t columns);
+
+}  // namespace pgfanout
