@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/plan/lock_need.h"
+
 namespace pgfanout {
 namespace {
 
@@ -49,14 +51,24 @@ Result<void> note_locks(Connection& target, const ServerFacts& facts, CopyPlan& 
                    {plan.same_database && plan.create_target ? plan.source.qualified
                                                              : plan.target_qualified}));
   const auto leaves = static_cast<std::int64_t>(plan.leaves.size());
-  const std::int64_t locks = (leaves + 1) * (1 + indexes.integer(0, 0));
-  const std::int64_t fitting = facts.lock_slots / std::max<std::int64_t>(locks, 1);
-  if (fitting >= kComfortableStatements) return {};
+  const std::int64_t locks = locks_of_statement(leaves, indexes.integer(0, 0));
+  const std::int64_t fitting = facts.lock_slots / locks;
+  const std::int64_t clients = facts.database.used;
+  if (fitting >= std::max(kComfortableStatements, clients)) return {};
+  const auto setting_for = [&](std::int64_t at_once) {
+    return locks_setting(std::clamp<std::int64_t>(at_once, 1, facts.max_connections), locks,
+                         facts.lock_holders);
+  };
   note(plan, Severity::warning, "few-locks",
-       fmt::format("a statement that touches all {} leaves takes about {} locks: with today's "
-                   "max_locks_per_transaction {} of them at once use up the lock table",
-                   leaves, locks, fitting),
-       "raise max_locks_per_transaction, and name the key in queries so that they touch one leaf");
+       fmt::format("a statement that touches all {} leaves and their indexes takes about {} locks: "
+                   "today's max_locks_per_transaction ({}) has room for {} of them at once; {} "
+                   "sessions are in this database now, and the server allows {}",
+                   leaves, locks, facts.lock_slots / std::max<std::int64_t>(facts.lock_holders, 1),
+                   fitting, clients, facts.max_connections),
+       fmt::format("set max_locks_per_transaction = {} ({} would do for as many clients as there "
+                   "are now; either needs a restart), and name the key in queries so that they "
+                   "touch one leaf",
+                   setting_for(facts.max_connections), setting_for(clients)));
   return {};
 }
 

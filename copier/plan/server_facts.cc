@@ -17,7 +17,9 @@ constexpr const char* kFactsSql =
     " pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int8"
     "  * (pg_catalog.current_setting('max_connections')::pg_catalog.int8"
     "   + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8),"
-    " CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END, r.rolconnlimit"
+    " CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END, r.rolconnlimit,"
+    " pg_catalog.current_setting('max_connections')::pg_catalog.int8"
+    "  + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8"
     " FROM pg_catalog.pg_database d, pg_catalog.pg_roles r"
     " WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user";
 
@@ -66,6 +68,7 @@ Result<ServerFacts> read_server_facts(Connection& connection) {
   facts.lock_slots = row.integer(0, 9);
   facts.database.limit = row.integer(0, 10);
   facts.role.limit = row.integer(0, 11);
+  facts.lock_holders = row.integer(0, 12);
   PGFANOUT_TRY_ASSIGN(const Rows name,
                       connection.query("SELECT pg_catalog.current_setting('application_name')"));
   PGFANOUT_TRY_ASSIGN(const Rows sessions,

@@ -31,7 +31,8 @@ struct ServerFacts {
   std::int64_t used_connections = 0;      ///< By client sessions that are not this job's.
   ConnectionLimit role;
   ConnectionLimit database;
-  std::int64_t lock_slots = 0;  ///< max_locks_per_transaction times the sessions that there can be.
+  std::int64_t lock_slots = 0;    ///< max_locks_per_transaction times lock_holders.
+  std::int64_t lock_holders = 0;  ///< max_connections and max_prepared_transactions.
 };
 
 Result<ServerFacts> read_server_facts(Connection& connection);
