@@ -15,18 +15,20 @@
 namespace pgfanout {
 
 struct Preflight {
-  /// Severity error and above: no-go. Warnings and notes do not stop the job.
+  /// What `plan.issues` and `carry.issues` do not say already. Severity error and above: no-go.
   std::vector<Issue> issues;
   std::vector<Impact> impact;            ///< On the application's statements after the swap.
   std::vector<StageEstimate> estimates;  ///< From a short calibration.
 };
 
 /// The application's statements after the swap, each with the objects found by walking pg_depend
-/// over table, row type and columns.
+/// over table, row type and columns, and, marked as such, by the text of functions.
 Result<std::vector<Impact>> find_impact(const JobDescription& job, const CopyPlan& plan,
                                         const CarryPlan& carry, Connection& source);
 
-/// All checks. `carry` tells what cannot be carried over: an error unless it is accepted.
+/// All checks. `carry` tells what cannot be carried over: an error unless it is accepted. A check
+/// that could not look is an error in the list, not the end of it. Open transactions are left as
+/// they were.
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation);
