@@ -56,9 +56,7 @@ Result<void> PlanJob::plan(bool prints_sql) {
             state.target_qualified(), "'pgfanout status' tells where it stands"});
   }
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job_, state.source(), state.target()));
-  for (const Issue& issue : plan.issues) {
-    if (issue.severity != Severity::info) report(issue);
-  }
+  for (const Issue& issue : plan.issues) report(issue);
   PGFANOUT_TRY(prove_key(state.source(), plan.source, plan.key));
   PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
                                                              state.source(), state.target()));
@@ -130,6 +128,7 @@ Result<void> PlanJob::add_statements(WindowState& state, const CopyPlan& plan,
                       find_name_holders(state.source(), names, carry, plan.source.oid));
   PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));
   add("swap: in one transaction", script.forward);
+  if (!script.after.empty()) add("after the swap", script.after);
   return {};
 }
 

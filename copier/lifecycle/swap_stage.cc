@@ -151,6 +151,7 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
             script.backup_name, job.window.retention_days,
             backup_of(made.source, script.backup_name, holders, made.names.stamp)));
         outcome.backup_name = script.backup_name;
+        outcome.after = script.after;
         return {};
       });
   if (!swapped) return std::move(swapped).error();

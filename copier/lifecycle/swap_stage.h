@@ -17,7 +17,7 @@ struct SwapOutcome {
   std::string backup_name;
   std::string backup_qualified;
   double locked_seconds = 0;  ///< From the first lock to COMMIT.
-  std::vector<Impact> impact;
+  std::vector<std::string> after;  ///< Statements that are still to be run, each by itself.
 };
 
 /// Refuses if the fence around either table was not continuous, or a needed name is taken; then

@@ -230,6 +230,7 @@ Result<std::string> WindowJob::preflight() {
   result_.target = {plan.target_qualified, 0, {}, state_->target().server_version_text()};
   result_.impact = found.impact;
   std::size_t reasons = 0;
+  for (const Issue& issue : carry.issues) report(issue);
   for (const Issue& issue : found.issues) {
     const bool is_reason =
         issue.severity == Severity::critical || issue.severity == Severity::error;
@@ -393,6 +394,13 @@ Result<std::string> WindowJob::swap() {
                       job_.window.retention_days),
           outcome.backup_qualified,
           "'pgfanout cleanup' drops it, 'pgfanout rollback' restores it"});
+  for (const std::string& sql : outcome.after) {
+    auto done = state_->target().run(sql);
+    if (done) continue;
+    result_.verdict = Verdict::differs;
+    report({Severity::error, "after-swap", done.error().message, sql,
+            "the swap stands; run that statement yourself"});
+  }
   auto checked = check_after_swap(job_, *state_, cancellation_,
                                   [this](Issue issue) { report(std::move(issue)); });
   if (!checked) {

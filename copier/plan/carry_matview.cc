@@ -48,6 +48,7 @@ class Matview {
     if (!view_.tablespace.empty()) sql += " TABLESPACE " + view_.tablespace;
     sql += fmt::format(" AS\n{}\nWITH {}DATA", query, view_.is_populated ? "" : "NO ");
     context_.add_attribute("materialized view " + shown_, std::move(sql));
+    context_.plan.attributes.back().undo = "DROP MATERIALIZED VIEW " + made_;
     context_.plan.names.push_back({"MATERIALIZED VIEW", view_.schema, until_swap_, view_.name});
   }
 

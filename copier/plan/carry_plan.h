@@ -24,7 +24,7 @@ struct CarryStep {
   std::string sql;
   std::string leaf;  ///< Qualified target leaf that it works on; empty: the parent or no table.
   std::uint64_t bytes = 0;  ///< Of that leaf: what takes longest begins first.
-  std::string undo;         ///< What a rollback runs before the swap; empty: goes with the table.
+  std::string undo = {};    ///< What a rollback runs before the swap; empty: goes with the table.
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap.

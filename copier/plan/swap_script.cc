@@ -62,6 +62,10 @@ SELECT CASE c.relkind WHEN 'i' THEN 'INDEX' WHEN 'I' THEN 'INDEX' WHEN 'S' THEN 
   c.oid IN (SELECT tree.oid FROM tree)
   OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN tree ON tree.oid = i.indrelid
     WHERE i.indexrelid = c.oid)
+  OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class m ON m.oid = i.indrelid
+    JOIN pg_catalog.pg_namespace s ON s.oid = m.relnamespace
+    JOIN wanted v ON v.kind = 'MATERIALIZED VIEW' AND v.schema = s.nspname AND v.name = m.relname
+    WHERE i.indexrelid = c.oid AND m.relkind = 'm')
   OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN tree ON tree.oid = d.refobjid
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i'))
@@ -149,6 +153,9 @@ Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& car
   for (const CarriedMove& move : carry.moves) {
     for (const std::string& sql : move.forward) {
       script.forward.push_back(filled(sql, old_name, new_name));
+    }
+    for (const std::string& sql : move.after_swap) {
+      script.after.push_back(filled(sql, old_name, new_name));
     }
   }
   for (const CarriedView& view : carry.views) script.forward.push_back(view.create);

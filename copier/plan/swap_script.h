@@ -34,6 +34,8 @@ struct SwapScript {
   std::string backup_name;
   std::vector<std::string> forward;   ///< In one transaction, under the locks.
   std::vector<std::string> backward;  ///< What takes it back, in the order of a rollback.
+  /// Each in a transaction of its own, once the swap has committed.
+  std::vector<std::string> after;
 };
 
 /// "<table>_backup_<stamp>".
