@@ -140,6 +140,7 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   const CLI::Option* help = app.add_flag("-h,--help");
   std::vector<CLI::Option*> declared;
   std::string unused;
+  declared.reserve(options.size());
   for (const OptionSpec& spec : options) declared.push_back(declare(app, spec, unused));
   PGFANOUT_TRY_ASSIGN(std::vector<std::string> tidy, tidy_words(options, words));
   std::reverse(tidy.begin(), tidy.end());  // As CLI11 wants it.

@@ -118,6 +118,7 @@ std::vector<OptionSpec> options_of(const CommandSpec& command) {
 /// The name is quoted only if it can be no connection string.
 Error unknown_command(std::string_view name) {
   std::vector<std::string_view> names;
+  names.reserve(table.size());
   for (const CommandSpec& command : table) names.push_back(command.name);
   const std::string_view nearest = nearest_name(name, names);
   const std::string all = fmt::format("this version has: {}", fmt::join(names, ", "));
