@@ -18,6 +18,7 @@ struct IndexWork {
 
 struct Workload {
   std::uint64_t row_bytes = 0;     ///< Heap and TOAST of the source.
+  std::uint64_t rows = 0;          ///< By the source's statistics; 0: unknown.
   std::vector<IndexWork> indexes;  ///< Of the source, all leaves of one index together.
   std::uint64_t foreign_keys = 0;
   std::uint64_t leaves = 0;   ///< Of the target.

@@ -101,10 +101,10 @@ Result<void> ImpactFinder::look_at_inserts() {
       find_by_text(source_, plan_.source, {R"((insert\s+into|merge\s+into|copy)\s+TABLE)", ""}));
   PGFANOUT_TRY_ASSIGN(Names paths, find_insert_paths(source_, plan_.source));
   append(objects, std::move(paths));
-  add(is_checked_
-          ? fmt::format("inserts must supply {}; a wrong value is refused", key_name_)
-          : fmt::format("inserts must supply {}, and nothing refuses a wrong value", key_name_),
-      std::move(objects),
+  const char* wrong_value = !plan_.create_target ? "the target decides about a wrong value"
+                            : is_checked_        ? "a wrong value is refused"
+                                                 : "nothing refuses a wrong value";
+  add(fmt::format("inserts must supply {}; {}", key_name_, wrong_value), std::move(objects),
       fmt::format("add {} to the column list, with the value {}; an INSERT or COPY without it, or "
                   "without a column list, fails with \"no partition of relation found for row\"; a "
                   "view that takes inserts needs the column as well. --key-mode generated lets "
@@ -115,10 +115,12 @@ Result<void> ImpactFinder::look_at_inserts() {
 
 Result<void> ImpactFinder::look_at_updates() {
   if (!supplies_key_) return {};
+  Names columns;
+  for (const std::string& name : key_inputs_) columns.push_back(literal_pattern(name));
   PGFANOUT_TRY_ASSIGN(
       Names objects, find_by_text(source_, plan_.source,
-                                  {R"((update\s+(only\s+)?TABLE|do\s+update))",
-                                   fmt::format(R"(\y({})\y"?\s*=)", fmt::join(key_inputs_, "|"))}));
+                                  {R"(update\s+(only\s+)?TABLE|insert\s+into\s+TABLE.*do\s+update)",
+                                   fmt::format(R"(\y({})\y"?\s*=)", fmt::join(columns, "|"))}));
   add(fmt::format("updates of {} must set {} too", inputs_text(), key_name_), std::move(objects),
       is_checked_ ? fmt::format("set {} = {} in the same statement; without it the CHECK refuses "
                                 "the row",

@@ -180,18 +180,6 @@ std::vector<std::string> array_of(std::string_view text) {
   return values;
 }
 
-std::string escaped(std::string_view name) {
-  std::string pattern;
-  for (const char byte : name) {
-    const bool is_plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                          (byte >= 'A' && byte <= 'Z') || byte == '_' ||
-                          static_cast<unsigned char>(byte) >= 0x80U;
-    if (!is_plain) pattern += '\\';
-    pattern += byte;
-  }
-  return pattern;
-}
-
 Result<std::vector<std::string>> functions_with(Connection& connection, const std::string& pattern,
                                                 const std::string& also) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kByTextSql, {pattern, also}));
@@ -206,17 +194,31 @@ Result<std::vector<std::string>> functions_with(Connection& connection, const st
 
 std::string with_name(std::string pattern, const Table& table) {
   constexpr std::string_view kPlace = "TABLE";
-  const auto at = pattern.find(kPlace);
-  if (at != std::string::npos) {
-    pattern.replace(at, kPlace.size(), name_pattern(table.schema, table.name));
+  const std::string name = name_pattern(table.schema, table.name);
+  for (auto at = pattern.find(kPlace); at != std::string::npos;
+       at = pattern.find(kPlace, at + name.size())) {
+    pattern.replace(at, kPlace.size(), name);
   }
   return pattern;
 }
 
 }  // namespace
 
+std::string literal_pattern(std::string_view text) {
+  std::string pattern;
+  for (const char byte : text) {
+    const bool is_plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                          (byte >= 'A' && byte <= 'Z') || byte == '_' ||
+                          static_cast<unsigned char>(byte) >= 0x80U;
+    if (!is_plain) pattern += '\\';
+    pattern += byte;
+  }
+  return pattern;
+}
+
 std::string name_pattern(std::string_view schema, std::string_view name) {
-  return fmt::format(R"re((?:"?{}"?\s*\.\s*)?"?{}(?![\w$])"?)re", escaped(schema), escaped(name));
+  return fmt::format(R"re((?:"?{}"?\s*\.\s*)?"?{}(?![\w$])"?)re", literal_pattern(schema),
+                     literal_pattern(name));
 }
 
 Result<BoundObjects> find_bound_objects(Connection& connection, const Table& table) {
@@ -245,7 +247,7 @@ Result<std::vector<std::string>> find_leaf_names(Connection& connection, const T
   std::string pattern;
   for (const Leaf& leaf : table.leaves) {
     if (leaf.oid == table.oid) continue;
-    pattern += fmt::format("{}{}", pattern.empty() ? "" : "|", escaped(leaf.name));
+    pattern += fmt::format("{}{}", pattern.empty() ? "" : "|", literal_pattern(leaf.name));
   }
   if (pattern.empty()) return std::vector<std::string>();
   return functions_with(connection, fmt::format(R"((?<![\w$])(?:{})(?![\w$]))", pattern), "");

@@ -49,6 +49,8 @@ Result<std::vector<std::string>> find_inbound_keys(Connection& connection, const
 /// Views and functions whose GROUP BY rests on the primary key.
 Result<std::vector<std::string>> find_grouped_by_key(Connection& connection, const Table& table);
 
+/// A regular expression of the server's for that text and no other.
+[[nodiscard]] std::string literal_pattern(std::string_view text);
 /// The table as an SQL statement may name it, as a regular expression: with or without schema and
 /// quotes.
 [[nodiscard]] std::string name_pattern(std::string_view schema, std::string_view name);

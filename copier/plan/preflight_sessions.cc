@@ -69,6 +69,45 @@ void add_blocker(PreflightContext& context, const Rows& rows, int row) {
                   context.job.window.swap_within.count()));
 }
 
+Result<void> find_blockers(PreflightContext& context, const std::string& table) {
+  const std::int64_t patience = std::max<std::int64_t>(
+      1, std::chrono::duration_cast<std::chrono::seconds>(context.job.window.swap_lock_timeout)
+             .count());
+  PGFANOUT_TRY_ASSIGN(
+      const Rows oid,
+      context.source.query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text",
+                           {table}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      context.source.query(
+          fmt::format(kBlockersSql, fmt::format(kLockedRelations, kSchemaTree), kOthersSessions),
+          {oid.str(0, 0)}));
+  int named = 0;
+  int unnamed = 0;
+  int passing = 0;
+  for (int row = 0; row < rows.size(); ++row) {
+    if (!stays(rows, row, patience)) {
+      ++passing;
+    } else if (named < kMostNamed) {
+      add_blocker(context, rows, row);
+      ++named;
+    } else {
+      ++unnamed;
+    }
+  }
+  if (unnamed > 0) {
+    context.add(Severity::warning, "session-blocks",
+                fmt::format("{} more sessions block the swap likewise", unnamed), table,
+                "SELECT * FROM pg_locks shows them");
+  }
+  if (passing > 0) {
+    context.add(Severity::info, "sessions-use-table",
+                fmt::format("{} sessions are using the table in short transactions", passing),
+                table);
+  }
+  return {};
+}
+
 /// What other sessions do is shown to some roles only.
 Result<void> note_hidden_sessions(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
@@ -115,37 +154,9 @@ constexpr const char* kSnapshotsSql =
 }  // namespace
 
 Result<void> check_blockers(PreflightContext& context) {
-  const std::int64_t patience = std::max<std::int64_t>(
-      1, std::chrono::duration_cast<std::chrono::seconds>(context.job.window.swap_lock_timeout)
-             .count());
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      context.source.query(
-          fmt::format(kBlockersSql, fmt::format(kLockedRelations, kSchemaTree), kOthersSessions),
-          {std::to_string(context.plan.source.oid)}));
-  int named = 0;
-  int unnamed = 0;
-  int passing = 0;
-  for (int row = 0; row < rows.size(); ++row) {
-    if (!stays(rows, row, patience)) {
-      ++passing;
-    } else if (named < kMostNamed) {
-      add_blocker(context, rows, row);
-      ++named;
-    } else {
-      ++unnamed;
-    }
-  }
-  const std::string& where = context.plan.source.qualified;
-  if (unnamed > 0) {
-    context.add(Severity::warning, "session-blocks",
-                fmt::format("{} more sessions block the swap likewise", unnamed), where,
-                "SELECT * FROM pg_locks shows them");
-  }
-  if (passing > 0) {
-    context.add(Severity::info, "sessions-use-table",
-                fmt::format("{} sessions are using the table in short transactions", passing),
-                where);
+  PGFANOUT_TRY(find_blockers(context, context.plan.source.qualified));
+  if (context.plan.same_database && !context.plan.create_target) {
+    PGFANOUT_TRY(find_blockers(context, context.plan.target_qualified));
   }
   return note_hidden_sessions(context);
 }

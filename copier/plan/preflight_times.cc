@@ -9,6 +9,7 @@
 #include "copier/pg/copy_out.h"
 #include "copier/plan/calibration.h"
 #include "copier/plan/lock_need.h"
+#include "copier/plan/page_sample.h"
 #include "copier/plan/preflight_checks.h"
 #include "copier/plan/schema_queries.h"
 
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 constexpr double kSeconds = 1.0;
 /// Small, so that the end of one comes soon: a COPY is never broken off.
 constexpr std::uint64_t kPieceBytes = 2ULL << 20U;
+constexpr std::uint64_t kMostPieces = 2000;
 constexpr std::uint32_t kUsualIndexJobs = 2;
 
 /// What a range is read by, without what changes something when it is evaluated (nextval).
@@ -44,20 +46,38 @@ Result<void> read_piece(PreflightContext& context, const SourceRange& range) {
   }
 }
 
+/// Pieces of the table in random order: all of a small one, some of a large one.
+std::vector<SourceRange> draw_pieces(const Table& table, std::mt19937_64& random) {
+  std::vector<LeafSize> sizes;
+  std::uint64_t total = 0;
+  for (const Leaf& leaf : table.leaves) {
+    sizes.push_back({leaf.blocks, leaf.total_bytes});
+    total += leaf.total_bytes;
+  }
+  std::vector<SourceRange> pieces;
+  if (total / kPieceBytes <= kMostPieces) {
+    pieces = cut_ranges(sizes, kPieceBytes);
+  } else {
+    for (const SampledPage& page : draw_pages(table, kMostPieces, random)) {
+      const LeafSize& size = sizes[page.leaf];
+      const std::uint64_t block_bytes = std::max<std::uint64_t>(size.total_bytes / size.blocks, 1);
+      const std::uint64_t end =
+          std::min(size.blocks, page.block + std::max<std::uint64_t>(kPieceBytes / block_bytes, 1));
+      pieces.push_back({page.leaf, page.block, end, (end - page.block) * block_bytes});
+    }
+  }
+  std::erase_if(pieces, [](const SourceRange& piece) { return piece.estimated_bytes == 0; });
+  std::shuffle(pieces.begin(), pieces.end(), random);
+  return pieces;
+}
+
 /// Heap and TOAST bytes a second over random pieces; 0 for an empty table.
 Result<double> measure_read(PreflightContext& context) {
-  std::vector<LeafSize> sizes;
-  for (const Leaf& leaf : context.plan.source.leaves) {
-    sizes.push_back({leaf.blocks, leaf.total_bytes});
-  }
-  std::vector<SourceRange> pieces = cut_ranges(sizes, kPieceBytes);
-  std::erase_if(pieces, [](const SourceRange& piece) { return piece.estimated_bytes == 0; });
   std::mt19937_64 random(std::random_device{}());
-  std::shuffle(pieces.begin(), pieces.end(), random);
   const auto begin = Clock::now();
   double seconds = 0;
   std::uint64_t bytes = 0;
-  for (const SourceRange& piece : pieces) {
+  for (const SourceRange& piece : draw_pieces(context.plan.source, random)) {
     PGFANOUT_TRY(read_piece(context, piece));
     bytes += piece.estimated_bytes;
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -80,6 +100,7 @@ Result<Workload> workload_of(PreflightContext& context) {
   const std::string oid = std::to_string(plan.source.oid);
   Workload workload;
   for (const Leaf& leaf : plan.source.leaves) workload.row_bytes += leaf.total_bytes;
+  workload.rows = plan.source.estimated_rows;
   PGFANOUT_TRY_ASSIGN(const Rows indexes,
                       context.source.query(fmt::format(kIndexesSql, kSchemaLeaves), {oid}));
   for (int row = 0; row < indexes.size(); ++row) {

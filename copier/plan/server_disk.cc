@@ -48,6 +48,10 @@ Result<ServerDisk> look_at_disk(Connection& connection, const std::string& table
   ServerDisk disk;
   const std::string home = row.str(0, 0);
   disk.data_path = row.is_null(0, 1) || row.text(0, 1).empty() ? home : row.str(0, 1);
+  // A tablespace may lie in the server's own folder, and is then named from there.
+  if (!disk.data_path.empty() && disk.data_path.front() != '/' && !home.empty()) {
+    disk.data_path = home + "/" + disk.data_path;
+  }
   const bool by_socket = row.boolean(0, 2);
   const bool may_prove = row.boolean(0, 4);
   if (!by_socket && !row.boolean(0, 3)) {

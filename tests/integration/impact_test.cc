@@ -198,7 +198,8 @@ TEST_F(ImpactTest, ColumnsThatChange) {
   execute("ALTER TABLE chunks ADD meta json");
   execute(
       "CREATE FUNCTION by_row() RETURNS void LANGUAGE plpgsql AS 'DECLARE r chunks%ROWTYPE; "
-      "BEGIN END'");
+      "BEGIN END'; CREATE FUNCTION by_star() RETURNS void LANGUAGE plpgsql AS 'DECLARE r record; "
+      "BEGIN SELECT c.* INTO r FROM public.chunks c; END'");
   JobDescription job = job_in(KeyMode::expression);
   job.map = {{"metadata", "meta::jsonb"}};
   job.skip = {"meta"};
@@ -206,8 +207,9 @@ TEST_F(ImpactTest, ColumnsThatChange) {
   EXPECT_THAT(item(found, "columns of the table change").objects,
               ElementsAre(AllOf(HasSubstr("metadata is new, from "), HasSubstr("meta::jsonb")),
                           "meta does not reach the target"));
-  EXPECT_THAT(item(found, "a prepared SELECT *").objects,
-              ElementsAre("function public.by_row() (by text)"));
+  EXPECT_THAT(
+      item(found, "a prepared SELECT *").objects,
+      ElementsAre("function public.by_row() (by text)", "function public.by_star() (by text)"));
 }
 
 TEST_F(ImpactTest, NamesWithSpecialCharacters) {

@@ -32,6 +32,10 @@ TEST_F(PlanBudgetTest, TenConnectionsAndFewLocks) {
   EXPECT_LE(made->readers + made->writers, 4U);
   ASSERT_NE(find_issue(*made, "few-locks"), nullptr);
   EXPECT_THAT(find_issue(*made, "few-locks")->message, HasSubstr("303 locks"));
+  EXPECT_THAT(find_issue(*made, "few-locks")->message,
+              HasSubstr("max_locks_per_transaction (10) has room for 0 of them"));
+  EXPECT_THAT(find_issue(*made, "few-locks")->hint,
+              HasSubstr("max_locks_per_transaction = 303 (31 would do for as many"));
   EXPECT_NE(find_issue(*made, "wal-minimal"), nullptr);
   // Others' sessions take what is left.
   auto one = small.connect();
@@ -66,6 +70,19 @@ TEST_F(PlanBudgetTest, LimitsOfRoleAndDatabase) {
   execute("ALTER DATABASE " + database + " CONNECTION LIMIT 4");
   expect_refused(plan_between(job_for("t", "id % 100", 100), dsn, dsn), "no-connections", {});
   execute("ALTER DATABASE " + database + " CONNECTION LIMIT -1");
+}
+
+TEST_F(PlanBudgetTest, PublicationsOfAllTablesPublishTheLoad) {
+  execute("CREATE TABLE t (id int); CREATE PUBLICATION one FOR TABLE t");
+  const auto before = plan(job_for("t", "id % 4"));
+  ASSERT_TRUE(succeeded(before));
+  EXPECT_EQ(find_issue(*before, "published"), nullptr);
+  execute("CREATE PUBLICATION everything FOR ALL TABLES");
+  const auto made = plan(job_for("t", "id % 4"));
+  ASSERT_TRUE(succeeded(made));
+  ASSERT_NE(find_issue(*made, "published"), nullptr);
+  EXPECT_EQ(find_issue(*made, "published")->severity, Severity::warning);
+  EXPECT_THAT(find_issue(*made, "published")->message, HasSubstr("publication everything"));
 }
 
 TEST_F(PlanBudgetTest, PeopleAreToldWhatIsNotCarried) {

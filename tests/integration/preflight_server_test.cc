@@ -53,6 +53,18 @@ TEST_F(PreflightServerTest, SessionsInTheWayAreNamed) {
   EXPECT_THAT(with_code(look(chunks_job()), "session-blocks"), IsEmpty());
 }
 
+TEST_F(PreflightServerTest, SessionsOnATargetThatExistsAreInTheWayToo) {
+  execute(
+      "CREATE TABLE chunks_new (id bigint, collection_id uuid, document_id uuid, content text, "
+      "partition_key int) PARTITION BY LIST (partition_key);"
+      "CREATE TABLE n0 PARTITION OF chunks_new FOR VALUES IN (0);"
+      "CREATE TABLE n1 PARTITION OF chunks_new FOR VALUES IN (1)");
+  auto idle = server().connect(database);
+  idle.execute("BEGIN; SELECT count(*) FROM n1");
+  EXPECT_THAT(with_code(look(chunks_job(2)), "session-blocks"),
+              ElementsAre(HasSubstr("AccessShareLock on public.n1")));
+}
+
 TEST_F(PreflightServerTest, ManyBlockersAreCounted) {
   std::vector<harness::Session> sessions;
   for (int at = 0; at < 13; ++at) {

@@ -24,8 +24,10 @@ class PreflightTest : public testing::PreflightFixture {
 
   /// alice owns the tables; bob may read them and create in the schema, as a copy needs it.
   void make_roles() const {
-    execute("CREATE ROLE " + role("alice") + "; CREATE ROLE " + role("bob") +
-            " LOGIN; GRANT CREATE ON SCHEMA public TO " + role("bob"));
+    execute(
+        "CREATE ROLE " + role("alice") + "; CREATE ROLE " + role("bob") +
+        " LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO " +
+        role("bob"));
     for (const char* table : {"collections", "chunks", "chunks_0", "chunks_1"}) {
       execute(std::string("ALTER TABLE ") + table + " OWNER TO " + role("alice") +
               "; GRANT SELECT ON " + table + " TO " + role("bob"));

@@ -64,6 +64,16 @@ TEST(CalibrationTest, TimeGrowsWithBytesAndShrinksWithTheRate) {
   EXPECT_LT(by_stage(work)["index"].seconds, index);
 }
 
+TEST(CalibrationTest, LargeLeavesAreSampled) {
+  Workload work = workload();
+  work.rows = 1'000'000;
+  const double whole = by_stage(work)["analyze"].seconds;
+  EXPECT_THAT(by_stage(work)["analyze"].basis, HasSubstr("100 % of all rows"));
+  work.rows = 303'000'000;
+  EXPECT_THAT(by_stage(work)["analyze"].basis, HasSubstr("1 % of all rows"));
+  EXPECT_LT(by_stage(work)["analyze"].seconds, whole / 10);
+}
+
 TEST(CalibrationTest, WhatWasNotMeasuredIsNotGuessed) {
   Workload work = workload();
   work.bytes_per_second = 0;
