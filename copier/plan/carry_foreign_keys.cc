@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_sql.h"
@@ -25,7 +26,8 @@ SELECT c.oid, c.conname, pg_catalog.pg_get_constraintdef(c.oid), pg_catalog.form
   pg_catalog.array_to_string(c.conkey, ' '), pg_catalog.array_to_string(c.confkey, ' '),
   c.convalidated, c.confrelid = c.conrelid, pg_catalog.format('%I.%I', rn.nspname, r.relname),
   COALESCE((pg_catalog.to_jsonb(c) ->> 'conenforced')::pg_catalog.bool, true),
-  del.numbers, del.columns, types.list, r.relname, rn.nspname
+  del.numbers, del.columns, types.list,
+  pg_catalog.obj_description(c.oid, 'pg_constraint')
 FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
 JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(a.attnum::pg_catalog.text, ' ' ORDER BY s.place)
@@ -58,6 +60,7 @@ struct ForeignKey {
   std::string set_numbers;  ///< Of ON DELETE SET NULL (...).
   std::string set_columns;  ///< The same as printed.
   std::vector<std::string> referenced_types;
+  std::optional<std::string> comment;
 };
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -71,19 +74,22 @@ std::vector<std::string> lines_of(std::string_view text) {
 }
 
 ForeignKey key_of(const Rows& rows, int row) {
-  return {rows.oid(row, 0),
-          rows.str(row, 1),
-          rows.str(row, 2),
-          rows.str(row, 3),
-          rows.str(row, 4),
-          rows.str(row, 5),
-          rows.boolean(row, 6),
-          rows.boolean(row, 7),
-          rows.str(row, 8),
-          rows.boolean(row, 9),
-          rows.str(row, 10),
-          rows.str(row, 11),
-          lines_of(rows.text(row, 12))};
+  ForeignKey key;
+  key.oid = rows.oid(row, 0);
+  key.name = rows.str(row, 1);
+  key.definition = rows.str(row, 2);
+  key.head = rows.str(row, 3);
+  key.columns = rows.str(row, 4);
+  key.referenced_columns = rows.str(row, 5);
+  key.is_valid = rows.boolean(row, 6);
+  key.is_to_itself = rows.boolean(row, 7);
+  key.referenced = rows.str(row, 8);
+  key.is_enforced = rows.boolean(row, 9);
+  key.set_numbers = rows.str(row, 10);
+  key.set_columns = rows.str(row, 11);
+  key.referenced_types = lines_of(rows.text(row, 12));
+  if (!rows.is_null(row, 13)) key.comment = rows.str(row, 13);
+  return key;
 }
 
 class ForeignKeyCarrier {
@@ -229,6 +235,11 @@ class ForeignKeyCarrier {
                           : key_.definition;
     move.backward = {fmt::format("ALTER TABLE {{old}} ADD CONSTRAINT {} {}", quoted_name(key_.name),
                                  definition)};
+    if (key_.comment) {
+      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {{old}} IS {}",
+                                          quoted_name(key_.name),
+                                          context_.source.quote_literal(*key_.comment)));
+    }
     context_.plan.moves.push_back(std::move(move));
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_sql.h"
@@ -18,7 +19,8 @@ constexpr const char* kInboundSql = R"sql(
 SELECT n.nspname, t.relname, pg_catalog.format('%I.%I', n.nspname, t.relname), c.conname,
   pg_catalog.pg_get_constraintdef(c.oid), pg_catalog.array_to_string(c.confkey, ' '),
   c.confrelid <> $1::pg_catalog.oid, c.convalidated, t.relkind = 'p',
-  c.confrelid, pg_catalog.format('%I.%I', rn.nspname, r.relname)
+  c.confrelid, pg_catalog.format('%I.%I', rn.nspname, r.relname),
+  pg_catalog.obj_description(c.oid, 'pg_constraint')
 FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
@@ -39,6 +41,7 @@ struct Inbound {
   bool is_partitioned = false;
   std::uint32_t referenced_oid = 0;
   std::string referenced_table;
+  std::optional<std::string> comment;
 };
 
 /// Whether the target has a unique constraint with just these columns.
@@ -80,6 +83,12 @@ std::string give_back(const CarryContext& context, const Inbound& key) {
                   context.source.quote_literal(key.definition.substr(at + words.size()))));
 }
 
+void add_comment(const CarryContext& context, const Inbound& key, std::vector<std::string>& to) {
+  if (!key.comment) return;
+  to.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {} IS {}", quoted_name(key.name),
+                           key.qualified, context.source.quote_literal(*key.comment)));
+}
+
 void carry_key(CarryContext& context, const Inbound& key) {
   CarriedMove move;
   move.what = fmt::format("foreign key {} of {}", display_name(key.name), key.qualified);
@@ -87,6 +96,7 @@ void carry_key(CarryContext& context, const Inbound& key) {
       fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", key.qualified, quoted_name(key.name));
   move.forward = {drop};
   move.backward = {give_back(context, key)};
+  add_comment(context, key, move.backward);
   if (!is_still_unique(context, key)) {
     const bool is_accepted = context.leave_behind(
         "foreign key", fmt::format("{}.{}", shown(key.schema, key.table), display_name(key.name)),
@@ -105,6 +115,7 @@ void carry_key(CarryContext& context, const Inbound& key) {
       (!key.is_partitioned || context.target.server_version() >= kFirstWithUnvalidatedParents);
   move.forward.push_back(
       add(key, referring_to(context, key, "{new}"), is_checked_later ? " NOT VALID" : ""));
+  add_comment(context, key, move.forward);
   if (is_checked_later) {
     move.after_swap = {
         fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", key.qualified, quoted_name(key.name))};
@@ -118,10 +129,19 @@ void carry_key(CarryContext& context, const Inbound& key) {
 Result<void> carry_inbound(CarryContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(fmt::format(kInboundSql, kSchemaTree)));
   for (int row = 0; row < rows.size(); ++row) {
-    const Inbound key{rows.str(row, 0),     rows.str(row, 1),     rows.str(row, 2),
-                      rows.str(row, 3),     rows.str(row, 4),     rows.str(row, 5),
-                      rows.boolean(row, 6), rows.boolean(row, 7), rows.boolean(row, 8),
-                      rows.oid(row, 9),     rows.str(row, 10)};
+    Inbound key;
+    key.schema = rows.str(row, 0);
+    key.table = rows.str(row, 1);
+    key.qualified = rows.str(row, 2);
+    key.name = rows.str(row, 3);
+    key.definition = rows.str(row, 4);
+    key.referenced = rows.str(row, 5);
+    key.to_leaf = rows.boolean(row, 6);
+    key.is_valid = rows.boolean(row, 7);
+    key.is_partitioned = rows.boolean(row, 8);
+    key.referenced_oid = rows.oid(row, 9);
+    key.referenced_table = rows.str(row, 10);
+    if (!rows.is_null(row, 11)) key.comment = rows.str(row, 11);
     carry_key(context, key);
   }
   return {};

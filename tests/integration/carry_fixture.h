@@ -225,6 +225,18 @@ class CarryFixture : public PlanFixture {
     return found;
   }
 
+  /// Line by line, so that a failure shows what differs and not all of it.
+  static void expect_same(const Lines& after, const Lines& before) {
+    for (const std::string& line : before) {
+      EXPECT_EQ(std::count(after.begin(), after.end(), line),
+                std::count(before.begin(), before.end(), line))
+          << "before: " << line;
+    }
+    for (const std::string& line : after) {
+      EXPECT_NE(std::count(before.begin(), before.end(), line), 0) << "only after: " << line;
+    }
+  }
+
   /// "kind name" of what is not carried.
   static Lines left_behind(const Carried& made) {
     Lines found;
