@@ -220,10 +220,10 @@ class IndexCarrier {
       carried_.on_leaves.push_back(context_.names.leaf_index(leaf, index_.table, index_.name));
       context_.plan.leaf_constraints.push_back(
           {fmt::format("exclusion {} {}", request.target_leaves[leaf], name_),
-           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}{}{}{}", request.target_leaves[leaf],
+           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}{}{}", request.target_leaves[leaf],
                        quoted_name(carried_.on_leaves.back()),
                        context_.on_target(index_.constraint_sql),
-                       index_.options.empty() ? "" : fmt::format(" WITH ({})", index_.options),
+
                        tablespace("USING INDEX TABLESPACE"), where, index_.constraint_suffix),
            request.target_leaves[leaf], 0});
     }

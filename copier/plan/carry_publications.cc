@@ -10,13 +10,12 @@
 namespace pgfanout {
 namespace {
 
-/// Through JSON, since version 14 knows neither list nor filter.
+constexpr int kFirstWithParts = 150000;
+
+/// {1} and {2}: list and filter, which version 14 does not know.
 constexpr const char* kPublicationsSql = R"sql(
 SELECT p.pubname, p.pubviaroot,
-  (SELECT pg_catalog.string_agg(a.attnum::pg_catalog.text, ' ' ORDER BY a.attnum)
-   FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum::pg_catalog.text = ANY (
-     pg_catalog.string_to_array(pg_catalog.to_jsonb(r) ->> 'prattrs', ' '))),
-  pg_catalog.pg_get_expr((pg_catalog.to_jsonb(r) ->> 'prqual')::pg_catalog.pg_node_tree, r.prrelid),
+  {1}, {2},
   (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
    FROM pg_catalog.pg_depend d
    WHERE d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND d.objid = r.oid
@@ -117,7 +116,13 @@ void carry_member(CarryContext& context, const Member& member) {
 }  // namespace
 
 Result<void> carry_publications(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(fmt::format(kPublicationsSql, kSchemaTree)));
+  const bool has_parts = context.source.server_version() >= kFirstWithParts;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      context.read(fmt::format(
+          kPublicationsSql, kSchemaTree,
+          has_parts ? "pg_catalog.array_to_string(r.prattrs::pg_catalog.int2[], ' ')" : "NULL",
+          has_parts ? "pg_catalog.pg_get_expr(r.prqual, r.prrelid)" : "NULL")));
   for (int row = 0; row < rows.size(); ++row) {
     const Member member{rows.str(row, 0),     rows.boolean(row, 1), rows.str(row, 2),
                         rows.str(row, 3),     rows.str(row, 4),     rows.boolean(row, 5),

@@ -37,7 +37,8 @@ WHERE NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
     SELECT 1 FROM pg_catalog.pg_attrdef a
     WHERE a.oid = d.objid AND a.adrelid IN (SELECT tree.oid FROM {0})))
   AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.objid IN (SELECT tree.oid FROM {0}))
+    AND EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = d.objid
+      AND (c.relkind IN ('v', 'm') OR c.oid IN (SELECT tree.oid FROM {0}))))
 ORDER BY 1, 2)sql";
 
 constexpr const char* kAttachedSql = R"sql(

@@ -322,7 +322,7 @@ UNION ALL SELECT 'comment on policy ' || c.polname || ' ' || obj_description(c.o
 UNION ALL SELECT 'comment on rule ' || c.rulename || ' ' || obj_description(c.oid)
   FROM t, pg_rewrite c WHERE c.ev_class = t.oid AND obj_description(c.oid) IS NOT NULL
 UNION ALL SELECT 'publication ' || p.pubname || ' ' || COALESCE(to_jsonb(r) ->> 'prattrs', '') || ' '
-    || COALESCE(pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid), '')
+    || COALESCE(#, '')
   FROM t, pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = t.oid
 UNION ALL SELECT CASE v.relkind WHEN 'v' THEN 'view ' || v.oid || ' ' ELSE 'matview ' END
     || concat_ws(' ', v.oid::regclass, pg_get_viewdef(v.oid), v.reloptions, v.relowner::regrole,
@@ -334,6 +334,8 @@ UNION ALL SELECT CASE v.relkind WHEN 'v' THEN 'view ' || v.oid || ' ' ELSE 'matv
     AND v.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
 ) all_of_it(line) ORDER BY line)sql";
   std::string sql = kSql;
+  sql.replace(sql.find('#'), 1,
+              server().major() >= 15 ? "pg_get_expr(r.prqual, r.prrelid)" : "NULL::text");
   std::string literal = table;
   for (std::size_t at = literal.find('\''); at != std::string::npos;
        at = literal.find('\'', at + 2)) {

@@ -136,8 +136,8 @@ TEST_F(CarryKeysTest, ExclusionConstraintsStandOnLeaves) {
   ASSERT_TRUE(made);
   EXPECT_THAT(left_behind(*made), ElementsAre("constraint nowhere"));
   EXPECT_THAT(constraints("t_new_p2"),
-              Contains("t_p2_no_overlap EXCLUDE USING gist (a WITH =, during WITH &&) WHERE ((a > "
-                       "0)) DEFERRABLE"));
+              Contains("t_p2_no_overlap EXCLUDE USING gist (a WITH =, during WITH &&) WITH "
+                       "(fillfactor='80') WHERE ((a > 0)) DEFERRABLE"));
   EXPECT_EQ(value("SELECT reloptions FROM pg_class WHERE relname = 't_p2_no_overlap'"),
             "{fillfactor=80}");
   EXPECT_EQ(value("SELECT count(*) FROM pg_constraint WHERE obj_description(oid) = 'of the "

@@ -84,7 +84,7 @@ TEST_F(CarryMovesTest, PublicationsChangeTheirMember) {
             "0");
   if (has_lists) {
     EXPECT_THAT(catalog_of("public.t"),
-                Contains("publication Some of it 1 2 4 ((a > 0) AND (a <> 99))"));
+                Contains("publication Some of it [1, 2, 4] ((a > 0) AND (a <> 99))"));
     // The list covers what identifies a row now.
     execute("INSERT INTO t VALUES (5, 1, 'x', 1); UPDATE t SET b = 2 WHERE a = 5");
   }
