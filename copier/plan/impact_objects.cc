@@ -9,6 +9,7 @@ namespace {
 
 std::vector<std::string> first_column(const Rows& rows) {
   std::vector<std::string> values;
+  values.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) values.push_back(rows.str(row, 0));
   return values;
 }
@@ -184,6 +185,7 @@ Result<std::vector<std::string>> functions_with(Connection& connection, const st
                                                 const std::string& also) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kByTextSql, {pattern, also}));
   std::vector<std::string> found;
+  found.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
     found.push_back(rows.is_null(row, 1)
                         ? rows.str(row, 0)
@@ -265,6 +267,7 @@ Result<std::vector<std::string>> find_insert_paths(Connection& connection, const
 Result<std::vector<UniqueKey>> find_unique_keys(Connection& connection, const Table& table) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kUniqueSql, {std::to_string(table.oid)}));
   std::vector<UniqueKey> keys;
+  keys.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
     keys.push_back({rows.str(row, 0), array_of(rows.text(row, 1))});
   }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "copier/pg/copy_out.h"
-#include "copier/plan/source_range.h"
 #include "copier/wire/decoder.h"
 
 namespace pgfanout {
@@ -45,6 +44,31 @@ std::vector<SampledPage> draw_pages(const Table& table, std::uint64_t wanted,
   }
   std::shuffle(pages.begin(), pages.end(), random);
   return pages;
+}
+
+std::vector<SourceRange> draw_pieces(const Table& table, std::uint64_t piece_bytes,
+                                     std::uint64_t most, std::mt19937_64& random) {
+  std::vector<LeafSize> sizes;
+  std::uint64_t total = 0;
+  for (const Leaf& leaf : table.leaves) {
+    sizes.push_back({leaf.blocks, leaf.total_bytes});
+    total += leaf.total_bytes;
+  }
+  std::vector<SourceRange> pieces;
+  if (total / piece_bytes <= most) {
+    pieces = cut_ranges(sizes, piece_bytes);
+  } else {
+    for (const SampledPage& page : draw_pages(table, most, random)) {
+      const LeafSize& size = sizes[page.leaf];
+      const std::uint64_t block_bytes = std::max<std::uint64_t>(size.total_bytes / size.blocks, 1);
+      const std::uint64_t blocks = std::max<std::uint64_t>(piece_bytes / block_bytes, 1);
+      const std::uint64_t end = std::min(size.blocks, page.block + blocks);
+      pieces.push_back({page.leaf, page.block, end, (end - page.block) * block_bytes});
+    }
+  }
+  std::erase_if(pieces, [](const SourceRange& piece) { return piece.estimated_bytes == 0; });
+  std::shuffle(pieces.begin(), pieces.end(), random);
+  return pieces;
 }
 
 std::string sample_sql(const Table& table, const std::string& select_list,

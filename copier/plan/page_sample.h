@@ -10,6 +10,7 @@
 
 #include "copier/pg/connection.h"
 #include "copier/plan/key_probe.h"
+#include "copier/plan/source_range.h"
 #include "copier/plan/table.h"
 #include "pgfanout/result.h"
 
@@ -25,6 +26,11 @@ struct SampledPage {
 /// are few.
 [[nodiscard]] std::vector<SampledPage> draw_pages(const Table& table, std::uint64_t wanted,
                                                   std::mt19937_64& random);
+
+/// Pieces of about `piece_bytes` of heap and TOAST in random order: all of a table that has no more
+/// than `most`, else that many at random places, which may overlap.
+[[nodiscard]] std::vector<SourceRange> draw_pieces(const Table& table, std::uint64_t piece_bytes,
+                                                   std::uint64_t most, std::mt19937_64& random);
 
 /// COPY ... TO STDOUT of `select_list` from those pages; `pages` must not be empty.
 [[nodiscard]] std::string sample_sql(const Table& table, const std::string& select_list,

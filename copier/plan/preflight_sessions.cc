@@ -15,10 +15,19 @@ constexpr int kMostNamed = 10;
 /// A transaction open for so long is not one that just ends.
 constexpr std::int64_t kOldSnapshotSeconds = 60;
 
-/// Relations whose locks matter: {0} with all indexes.
+/// Relations that the swap locks: {0} with all indexes, the tables at the other end of its foreign
+/// keys, which are dropped or moved, and the views that are redefined.
 constexpr const char* kLockedRelations =
     "(SELECT tree.oid FROM {0} UNION SELECT i.indexrelid FROM {0}"
-    " JOIN pg_catalog.pg_index i ON i.indrelid = tree.oid)";
+    " JOIN pg_catalog.pg_index i ON i.indrelid = tree.oid"
+    " UNION SELECT k.confrelid FROM {0} JOIN pg_catalog.pg_constraint k"
+    "  ON k.conrelid = tree.oid AND k.contype = 'f'"
+    " UNION SELECT k.conrelid FROM {0} JOIN pg_catalog.pg_constraint k"
+    "  ON k.confrelid = tree.oid AND k.contype = 'f'"
+    " UNION SELECT r.ev_class FROM {0} JOIN pg_catalog.pg_depend d ON d.refobjid = tree.oid"
+    "  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+    "  AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+    "  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid)";
 
 /// {0}: relations, {1}: others' sessions. An autovacuum that is not for wraparound gives way.
 constexpr const char* kBlockersSql =
@@ -183,6 +192,7 @@ Result<void> check_snapshots(PreflightContext& context) {
                       context.target.query(fmt::format(kSnapshotsSql, kOthersSessions),
                                            {std::to_string(kOldSnapshotSeconds)}));
   std::vector<std::string> holders;
+  holders.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
     holders.push_back(rows.is_null(row, 1) ? rows.str(row, 0)
                                            : fmt::format("{} for {}", rows.text(row, 0),

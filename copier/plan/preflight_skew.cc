@@ -115,6 +115,7 @@ Result<std::vector<std::size_t>> find_candidates(PreflightContext& context) {
   std::sort(found.begin(), found.end());
   if (found.size() > kMostCandidates) found.resize(kMostCandidates);
   std::vector<std::size_t> candidates;
+  candidates.reserve(found.size());
   for (const auto& [distinct, column] : found) candidates.push_back(column);
   return candidates;
 }

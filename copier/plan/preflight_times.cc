@@ -46,38 +46,14 @@ Result<void> read_piece(PreflightContext& context, const SourceRange& range) {
   }
 }
 
-/// Pieces of the table in random order: all of a small one, some of a large one.
-std::vector<SourceRange> draw_pieces(const Table& table, std::mt19937_64& random) {
-  std::vector<LeafSize> sizes;
-  std::uint64_t total = 0;
-  for (const Leaf& leaf : table.leaves) {
-    sizes.push_back({leaf.blocks, leaf.total_bytes});
-    total += leaf.total_bytes;
-  }
-  std::vector<SourceRange> pieces;
-  if (total / kPieceBytes <= kMostPieces) {
-    pieces = cut_ranges(sizes, kPieceBytes);
-  } else {
-    for (const SampledPage& page : draw_pages(table, kMostPieces, random)) {
-      const LeafSize& size = sizes[page.leaf];
-      const std::uint64_t block_bytes = std::max<std::uint64_t>(size.total_bytes / size.blocks, 1);
-      const std::uint64_t end =
-          std::min(size.blocks, page.block + std::max<std::uint64_t>(kPieceBytes / block_bytes, 1));
-      pieces.push_back({page.leaf, page.block, end, (end - page.block) * block_bytes});
-    }
-  }
-  std::erase_if(pieces, [](const SourceRange& piece) { return piece.estimated_bytes == 0; });
-  std::shuffle(pieces.begin(), pieces.end(), random);
-  return pieces;
-}
-
 /// Heap and TOAST bytes a second over random pieces; 0 for an empty table.
 Result<double> measure_read(PreflightContext& context) {
   std::mt19937_64 random(std::random_device{}());
   const auto begin = Clock::now();
   double seconds = 0;
   std::uint64_t bytes = 0;
-  for (const SourceRange& piece : draw_pieces(context.plan.source, random)) {
+  for (const SourceRange& piece :
+       draw_pieces(context.plan.source, kPieceBytes, kMostPieces, random)) {
     PGFANOUT_TRY(read_piece(context, piece));
     bytes += piece.estimated_bytes;
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
