@@ -60,6 +60,12 @@ constexpr const char* kRowSecuritySql =
     "SELECT relrowsecurity, relforcerowsecurity FROM pg_catalog.pg_class"
     " WHERE oid = $1::pg_catalog.oid";
 
+constexpr const char* kSilencedKeysSql =
+    "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(c.conname), ', ')"
+    " FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint"
+    " WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgisinternal AND t.tgenabled <> 'O'"
+    " AND c.contype = 'f'";
+
 /// ALTER TABLE's words for pg_trigger.tgenabled and pg_rewrite.ev_enabled; empty for the default.
 std::string_view enabling(std::string_view state) {
   if (state == "D") return "DISABLE";
@@ -176,8 +182,23 @@ Result<void> carry_row_security(CarryContext& context) {
     settings += std::string(settings.empty() ? "" : ", ") + "FORCE ROW LEVEL SECURITY";
   }
   if (settings.empty()) return {};
-  context.add_attribute(
-      "row security", fmt::format("ALTER TABLE {} {}", context.request.target_qualified, settings));
+  // Behind materialized views, whose filling must see every row.
+  context.last.push_back(
+      {"row security",
+       fmt::format("ALTER TABLE {} {}", context.request.target_qualified, settings),
+       {},
+       0});
+  return {};
+}
+
+Result<void> note_silenced_keys(CarryContext& context) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, context.read(kSilencedKeysSql));
+  if (row.is_null(0, 0)) return {};
+  context.note(Severity::warning, "foreign-key-silenced",
+               fmt::format("triggers of foreign keys are disabled on the source: {}; on the target "
+                           "they are not",
+                           row.text(0, 0)),
+               "rows that break them stop the job when the keys are validated");
   return {};
 }
 
@@ -187,6 +208,7 @@ Result<void> carry_behaviour(CarryContext& context) {
   PGFANOUT_TRY(carry_triggers(context));
   PGFANOUT_TRY(carry_rules(context));
   PGFANOUT_TRY(carry_policies(context));
+  PGFANOUT_TRY(note_silenced_keys(context));
   return carry_row_security(context);
 }
 

@@ -43,12 +43,24 @@ std::vector<std::string> subjects_of(const CarryContext& context, const Rows& ro
   return found == context.subjects.end() ? std::vector<std::string>() : found->second;
 }
 
+/// A comment's text is the user's own, and may be long: its beginning tells which one it is.
+void note_lost(CarryContext& context, std::string_view text) {
+  constexpr std::size_t kShown = 40;
+  context.note(Severity::warning, "comment-lost",
+               fmt::format("a comment is not carried over, since what it is on is not, or is a NOT "
+                           "NULL constraint: \"{}{}\"",
+                           text.substr(0, kShown), text.size() > kShown ? "..." : ""),
+               "write it again after the swap");
+}
+
 }  // namespace
 
 Result<void> carry_comments(CarryContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kCommentsSql));
   for (int row = 0; row < rows.size(); ++row) {
-    for (const std::string& subject : subjects_of(context, rows, row)) {
+    const std::vector<std::string> subjects = subjects_of(context, rows, row);
+    if (subjects.empty()) note_lost(context, rows.text(row, 3));
+    for (const std::string& subject : subjects) {
       context.add_attribute("comment " + subject,
                             fmt::format("COMMENT ON {} IS {}", subject,
                                         context.target.quote_literal(rows.text(row, 3))));

@@ -116,6 +116,13 @@ void carry_key(CarryContext& context, const Inbound& key) {
   move.forward.push_back(
       add(key, referring_to(context, key, "{new}"), is_checked_later ? " NOT VALID" : ""));
   add_comment(context, key, move.forward);
+  if (key.is_valid && !is_checked_later) {
+    context.note(Severity::warning, "swap-scans",
+                 fmt::format("foreign key {} of partitioned table {} is checked within the swap, "
+                             "which waits for that",
+                             display_name(key.name), key.qualified),
+                 "drop it before, and add it after the swap, if the table is large");
+  }
   if (is_checked_later) {
     move.after_swap = {
         fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", key.qualified, quoted_name(key.name))};

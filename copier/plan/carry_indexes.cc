@@ -106,10 +106,26 @@ class IndexCarrier {
     if (index_.constraint_type == 'p') {
       context_.primary_key_changed = needs_key() || !has_parent();
     }
+    note_change();
     if (has_parent()) PGFANOUT_TRY(build_parent(sql));
     record();
     context_.indexes.push_back(std::move(carried_));
     return {};
+  }
+
+  void note_change() {
+    if (!index_.is_unique || index_.on_leaves_only) return;
+    if (needs_key()) {
+      context_.note(Severity::info, "key-extended",
+                    fmt::format("{} {} gains the column {}: ON CONFLICT must name it", kind_, name_,
+                                display_name(*context_.request.key_column)));
+    } else if (!has_parent()) {
+      context_.note(
+          Severity::info, "key-per-leaf",
+          fmt::format("{} {} stands on each leaf, not on their parent: ON CONFLICT cannot "
+                      "name its columns",
+                      kind_, name_));
+    }
   }
 
   [[nodiscard]] bool may_identify() const {

@@ -49,6 +49,16 @@ WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'
   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
   AND d.objid IN (SELECT tree.oid FROM {0})
 UNION
+SELECT 'extension', pg_catalog.format('%I for %s', e.extname,
+    pg_catalog.pg_describe_object(d.classid, d.objid, 0)), 'it depends on the extension by ALTER ... '
+  'DEPENDS ON EXTENSION', 'say that again after the swap, or accept the loss by this name'
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'x'
+  AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN (
+      SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = $1::pg_catalog.oid)
+    OR d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid IN (
+      SELECT t.oid FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid))
+UNION
 SELECT 'security label', pg_catalog.quote_ident(l.provider)
   || COALESCE(' on ' || pg_catalog.quote_ident(a.attname), ''), 'labels are not carried over',
   'SECURITY LABEL after the swap, and accept the loss by this name'

@@ -65,8 +65,9 @@ class CarryFixture : public PlanFixture {
   }
 
   /// As copy leaves it.
-  void make_target(const Carried& made, const std::string& where) const {
-    auto session = server().connect(where);
+  void make_target(const Carried& made, const std::string& where,
+                   const std::string& user = "postgres") const {
+    auto session = server().connect(where, user);
     session.execute("SET search_path = ''");
     for (const std::string& statement : made.copy.create_statements) session.execute(statement);
     if (made.copy.same_database) load(session, made.copy);
@@ -103,8 +104,9 @@ class CarryFixture : public PlanFixture {
       }
     }
   }
-  void run_steps(const Carried& made, const std::string& where) const {
-    auto session = server().connect(where);
+  void run_steps(const Carried& made, const std::string& where,
+                 const std::string& user = "postgres") const {
+    auto session = server().connect(where, user);
     session.execute("SET search_path = ''");
     for (const auto* steps :
          {&made.carry.leaf_indexes, &made.carry.parent_indexes, &made.carry.leaf_constraints,
