@@ -4,20 +4,12 @@
 
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_grants.h"
+#include "copier/plan/carry_sql.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/schema_queries.h"
 
 namespace pgfanout {
 namespace {
-
-/// Whom ALTER DEFAULT PRIVILEGES gives rights on the tables that this role creates here.
-constexpr const char* kDefaultsSql = R"sql(
-SELECT pg_catalog.string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC'
-  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END, ', ')
-FROM pg_catalog.pg_default_acl d CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) x
-WHERE d.defaclobjtype = 'r' AND d.defaclrole = CURRENT_USER::pg_catalog.regrole
-  AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
-    (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = $1)))sql";
 
 /// Grants on leaves: how many differ, how many leaves have some, and one leaf that has.
 constexpr const char* kLeafGrantsSql = R"sql(
@@ -25,30 +17,19 @@ SELECT pg_catalog.count(DISTINCT COALESCE(c.relacl::pg_catalog.text, '')),
   pg_catalog.count(c.relacl), pg_catalog.count(*), pg_catalog.min(c.oid)
 FROM {0} JOIN pg_catalog.pg_class c ON c.oid = leaf.oid WHERE leaf.oid <> $1::pg_catalog.oid)sql";
 
-std::string joined(const std::vector<std::string>& statements) {
-  std::string sql;
-  for (const std::string& statement : statements) sql += (sql.empty() ? "" : ";\n") + statement;
-  return sql;
-}
-
 Result<void> revoke_defaults(CarryContext& context) {
   const CarryRequest& request = context.request;
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.target.query(kDefaultsSql, {request.target_schema}));
-  if (row.is_null(0, 0)) return {};
-  context.add_attribute(
-      "default privileges",
-      fmt::format("REVOKE ALL ON TABLE {} FROM {}", request.target_qualified, row.text(0, 0)));
+  PGFANOUT_TRY_ASSIGN(const std::string grantees,
+                      default_grantees(context, 'r', request.target_schema));
+  if (grantees.empty()) return {};
+  const auto revoke = [&](const std::string& table) {
+    return fmt::format("REVOKE ALL ON TABLE {} FROM {}", table, grantees);
+  };
+  context.add_attribute("default privileges", revoke(request.target_qualified));
   for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
-    context.add_leaf_attribute(leaf, fmt::format("REVOKE ALL ON TABLE {} FROM {}",
-                                                 request.target_leaves[leaf], row.text(0, 0)));
+    context.add_leaf_attribute(leaf, revoke(request.target_leaves[leaf]));
   }
   return {};
-}
-
-/// For all leaves, if those of the source have the same ones.
-Result<std::vector<std::string>> leaf_grants(CarryContext& context, const std::string& leaf,
-                                             std::uint32_t model) {
-  return grants_of(context, {model, "TABLE", leaf, false});
 }
 
 Result<std::uint32_t> leaf_model(CarryContext& context) {
@@ -65,22 +46,20 @@ Result<std::uint32_t> leaf_model(CarryContext& context) {
 Result<void> carry_leaves(CarryContext& context, bool has_owner) {
   const CarryRequest& request = context.request;
   PGFANOUT_TRY_ASSIGN(const std::uint32_t model, leaf_model(context));
-  constexpr std::string_view kPlaceholder = "{leaf}";
-  std::vector<std::string> grants;
+  constexpr std::string_view kPlaceholder = "{leaf of the target}";
+  std::string grants;
   if (model != 0) {
-    PGFANOUT_TRY_ASSIGN(grants, leaf_grants(context, std::string(kPlaceholder), model));
+    PGFANOUT_TRY_ASSIGN(grants,
+                        grants_of(context, {model, "TABLE", std::string(kPlaceholder), false}));
   }
   for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
+    const std::string& table = request.target_leaves[leaf];
     if (has_owner) {
-      context.add_leaf_attribute(
-          leaf, fmt::format("ALTER TABLE {} OWNER TO {}", request.target_leaves[leaf],
-                            quoted_name(request.source.owner)));
+      context.add_leaf_attribute(leaf, fmt::format("ALTER TABLE {} OWNER TO {}", table,
+                                                   quoted_name(request.source.owner)));
     }
-    for (std::string statement : grants) {
-      const std::size_t at = statement.find(kPlaceholder);
-      statement.replace(at, kPlaceholder.size(), request.target_leaves[leaf]);
-      context.add_leaf_attribute(leaf, statement);
-    }
+    if (grants.empty()) continue;
+    context.add_leaf_attribute(leaf, with_placeholder(grants, kPlaceholder, table));
   }
   return {};
 }
@@ -104,12 +83,11 @@ Result<void> carry_access(CarryContext& context) {
                             {},
                             0});
   }
-  PGFANOUT_TRY_ASSIGN(
-      const std::vector<std::string> grants,
-      grants_of(context, {request.source.oid, "TABLE", request.target_qualified, true}));
+  PGFANOUT_TRY_ASSIGN(std::string grants, grants_of(context, {request.source.oid, "TABLE",
+                                                              request.target_qualified, true}));
   if (!grants.empty()) {
-    context.last.push_back(
-        {fmt::format("grants {}", request.target_qualified), joined(grants), {}, 0});
+    context.grants.push_back(
+        {fmt::format("grants {}", request.target_qualified), std::move(grants), {}, 0});
   }
   return {};
 }

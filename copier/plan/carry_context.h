@@ -92,7 +92,8 @@ class CarryContext {
   /// "INDEX public.x", "CONSTRAINT y ON public.z": what COMMENT takes.
   std::map<std::pair<CarriedClass, std::uint32_t>, std::vector<std::string>> subjects;
   std::vector<std::string> leaf_attributes;  ///< Of each leaf; empty: none.
-  std::vector<CarryStep> last;               ///< Owners and grants, after all attributes.
+  std::vector<CarryStep> last;               ///< Row security and owners, after all attributes.
+  std::vector<CarryStep> grants;             ///< Made by the new owners, hence after those.
   std::vector<std::string> leaf_clauses;     ///< Of each leaf's one ALTER TABLE: keys, checks.
   bool primary_key_changed = false;          ///< It gained a column, or the parent has none.
   /// Columns of the parent's unique indexes, as foreign keys may name them.

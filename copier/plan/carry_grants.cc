@@ -31,6 +31,22 @@ FROM rel CROSS JOIN LATERAL (
   WHERE a.attrelid = rel.oid AND NOT a.attisdropped) g
 ORDER BY 5, 2, 3, 4)sql";
 
+constexpr const char* kDefaultsSql = R"sql(
+SELECT pg_catalog.string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC'
+  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END, ', ')
+FROM pg_catalog.pg_default_acl d CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) x
+JOIN pg_catalog.pg_roles me ON me.oid = d.defaclrole AND me.rolname = CURRENT_USER
+WHERE d.defaclobjtype = $1 AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
+  (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = $2)))sql";
+
+// A superuser grants as the owner does. Anybody else would grant by rights of his own where he has
+// them, and be the one on whom the grant depends.
+constexpr const char* kOwnerSql =
+    "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c"
+    " WHERE c.oid = $1::pg_catalog.oid";
+constexpr const char* kSuperuserSql =
+    "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER";
+
 constexpr int kFirstWithMaintain = 170000;
 
 class Grants {
@@ -38,24 +54,35 @@ class Grants {
   Grants(CarryContext& context, const GrantedRelation& relation)
       : context_(context), relation_(relation) {}
 
-  Result<std::vector<std::string>> make() {
+  Result<std::string> make() {
     PGFANOUT_TRY_ASSIGN(const Rows rows,
                         context_.source.query(kGrantsSql, {std::to_string(relation_.oid)}));
     for (int row = 0; row < rows.size(); ++row) PGFANOUT_TRY(take(rows, row));
-    std::vector<std::string> statements;
+    std::string sql;
+    const auto add = [&](const std::string& statement) {
+      sql += (sql.empty() ? "" : ";\n") + statement;
+    };
     if (!owner_.empty()) {
-      statements.push_back(
-          fmt::format("REVOKE ALL ON {} {} FROM {}", relation_.words, relation_.on, owner_));
+      add(fmt::format("REVOKE ALL ON {} {} FROM {}", relation_.words, relation_.on, owner_));
     }
     for (const auto& [grantee, privileges] : granted_) {
-      statements.push_back(fmt::format("GRANT {} ON {} {} TO {}{}", privileges, relation_.words,
-                                       relation_.on, grantee.first,
-                                       grantee.second ? " WITH GRANT OPTION" : ""));
+      add(fmt::format("GRANT {} ON {} {} TO {}{}", privileges, relation_.words, relation_.on,
+                      grantee.first, grantee.second ? " WITH GRANT OPTION" : ""));
     }
-    return statements;
+    return sql.empty() ? sql : as_owner(std::move(sql));
   }
 
  private:
+  Result<std::string> as_owner(std::string sql) {
+    PGFANOUT_TRY_ASSIGN(const Rows me, context_.target.query(kSuperuserSql));
+    if (me.size() > 0 && me.boolean(0, 0)) return sql;
+    PGFANOUT_TRY_ASSIGN(const Rows owner,
+                        context_.source.query(kOwnerSql, {std::to_string(relation_.oid)}));
+    PGFANOUT_TRY_ASSIGN(const bool is_there, context_.has_role(owner.str(0, 0)));
+    if (!is_there) return sql;
+    return fmt::format("SET ROLE {};\n{};\nRESET ROLE", quoted_name(owner.text(0, 0)), sql);
+  }
+
   Result<void> take(const Rows& rows, int row) {
     const bool is_owner = rows.boolean(row, 6);
     const bool owner_lacks_rights = rows.boolean(row, 7);
@@ -107,8 +134,14 @@ class Grants {
 
 }  // namespace
 
-Result<std::vector<std::string>> grants_of(CarryContext& context, const GrantedRelation& relation) {
+Result<std::string> grants_of(CarryContext& context, const GrantedRelation& relation) {
   return Grants(context, relation).make();
+}
+
+Result<std::string> default_grantees(CarryContext& context, char kind, const std::string& schema) {
+  PGFANOUT_TRY_ASSIGN(const Rows row,
+                      context.target.query(kDefaultsSql, {std::string(1, kind), schema}));
+  return row.str(0, 0);
 }
 
 }  // namespace pgfanout

@@ -17,9 +17,13 @@ struct GrantedRelation {
   bool has_mapped_columns = true;    ///< Columns are those of the job's source, and may be renamed.
 };
 
-/// In the order in which they have to run, after `on` belongs to its owner. Empty where the
+/// Statements to be run after `on` belongs to its owner, who makes the grants. Empty where the
 /// relation has nothing but its owner's own rights. Roles that the target's server lacks are left
 /// behind.
-Result<std::vector<std::string>> grants_of(CarryContext& context, const GrantedRelation& relation);
+Result<std::string> grants_of(CarryContext& context, const GrantedRelation& relation);
+
+/// Whom ALTER DEFAULT PRIVILEGES gives rights on what this role creates: relations ('r') or
+/// sequences ('S') of a schema. Quoted, separated by commas; empty: nobody.
+Result<std::string> default_grantees(CarryContext& context, char kind, const std::string& schema);
 
 }  // namespace pgfanout

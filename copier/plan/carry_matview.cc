@@ -109,9 +109,11 @@ class Matview {
   Result<void> hand_over() {
     std::string sql =
         fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", made_, quoted_name(view_.owner));
-    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> grants,
+    PGFANOUT_TRY_ASSIGN(const std::string grantees, default_grantees(context_, 'r', view_.schema));
+    if (!grantees.empty()) sql = fmt::format("REVOKE ALL ON {} FROM {};\n{}", made_, grantees, sql);
+    PGFANOUT_TRY_ASSIGN(const std::string grants,
                         grants_of(context_, {view_.oid, "TABLE", made_, false}));
-    for (const std::string& grant : grants) sql += ";\n" + grant;
+    if (!grants.empty()) sql += ";\n" + grants;
     context_.last.push_back(
         {fmt::format("owner of materialized view {}", shown_), std::move(sql), {}, 0});
     return {};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -18,9 +19,9 @@ void finish_attributes(CarryContext& context) {
     context.plan.attributes.push_back(
         {fmt::format("attributes {}", table), std::move(context.leaf_attributes[leaf]), table, 0});
   }
-  context.plan.attributes.insert(context.plan.attributes.end(),
-                                 std::make_move_iterator(context.last.begin()),
-                                 std::make_move_iterator(context.last.end()));
+  for (auto* steps : {&context.last, &context.grants}) {
+    std::move(steps->begin(), steps->end(), std::back_inserter(context.plan.attributes));
+  }
 }
 
 }  // namespace

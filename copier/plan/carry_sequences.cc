@@ -100,12 +100,16 @@ class SequenceCarrier {
                              fmt::format("COMMENT ON SEQUENCE {} IS {}", made,
                                          target.quote_literal(sequence_.comment)));
     }
-    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> grants,
+    PGFANOUT_TRY_ASSIGN(const std::string grantees,
+                        default_grantees(context_, 'S', request.target_schema));
+    if (!grantees.empty()) {
+      context_.add_attribute(fmt::format("default privileges {}", made),
+                             fmt::format("REVOKE ALL ON SEQUENCE {} FROM {}", made, grantees));
+    }
+    PGFANOUT_TRY_ASSIGN(std::string grants,
                         grants_of(context_, {sequence_.oid, "SEQUENCE", made, false}));
-    std::string sql;
-    for (const std::string& grant : grants) sql += (sql.empty() ? "" : ";\n") + grant;
-    if (!sql.empty()) {
-      context_.last.push_back({fmt::format("grants {}", made), std::move(sql), {}, 0});
+    if (!grants.empty()) {
+      context_.grants.push_back({fmt::format("grants {}", made), std::move(grants), {}, 0});
     }
     context_.plan.names.push_back({"SEQUENCE", request.target_schema, until_swap, sequence_.name});
     move_position();

@@ -23,12 +23,14 @@ class CarryAccessTest : public testing::CarryFixture {
 
 TEST_F(CarryAccessTest, AMemberOfTheOwnerCarriesItAll) {
   execute(
-      "SET ROLE carry_owner; CREATE TABLE t (a int PRIMARY KEY, b text); CREATE INDEX ON t (b);"
+      "SET ROLE carry_owner; CREATE TABLE t (a int PRIMARY KEY, b text, i int GENERATED ALWAYS AS "
+      "IDENTITY); GRANT USAGE ON SEQUENCE t_i_seq TO carry_mover, carry_reader; CREATE INDEX ON t "
+      "(b);"
       "CREATE POLICY p ON t USING (true); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
       "CREATE STATISTICS st ON a, b FROM t; CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM t;"
       "CREATE VIEW v AS SELECT * FROM t; GRANT SELECT ON t, m TO carry_reader, carry_mover WITH "
       "GRANT "
-      "OPTION; GRANT UPDATE (b) ON t TO carry_mover; INSERT INTO t SELECT n, n FROM "
+      "OPTION; GRANT UPDATE (b) ON t TO carry_mover; INSERT INTO t (a, b) SELECT n, n FROM "
       "generate_series(1, 40) n; RESET ROLE; SET SESSION AUTHORIZATION carry_mover; "
       "ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO carry_reader");
   const Lines before = catalog_of("public.t");
@@ -41,30 +43,22 @@ TEST_F(CarryAccessTest, AMemberOfTheOwnerCarriesItAll) {
   ASSERT_TRUE(succeeded(plan));
   const Carried made{std::move(*copy), std::move(*plan)};
   EXPECT_THAT(left_behind(made), IsEmpty());
-  auto session = server().connect(database, "carry_mover");
-  session.execute("SET search_path = ''");
-  for (const std::string& statement : made.copy.create_statements) session.execute(statement);
-  load(session, made.copy);
-  for (const auto& statements : made.copy.attach_statements) {
-    session.execute("SET search_path = ''");
-    for (const std::string& statement : statements) {
-      if (statement.find("DROP CONSTRAINT") == std::string::npos) session.execute(statement);
-    }
-  }
-  for (const auto* steps :
-       {&made.carry.leaf_indexes, &made.carry.parent_indexes, &made.carry.leaf_constraints,
-        &made.carry.parent_constraints, &made.carry.attributes}) {
-    run(session, *steps);
-  }
+  make_target(made, database, "carry_mover");
+  run_steps(made, database, "carry_mover");
   swap(made);
   Lines after = without(catalog_of("public.t"), ", partition_key");
   after.erase(std::remove_if(after.begin(), after.end(),
                              [](const std::string& line) {
                                return line.starts_with("constraint partition_key_check") ||
-                                      line == "column partition_key";
+                                      line == "column partition_key" || line.starts_with("leaves ");
                              }),
               after.end());
-  expect_same(after, before);
+  // Where the table was no partitioned one, it was a leaf too.
+  Lines wanted = before;
+  wanted.erase(std::remove_if(wanted.begin(), wanted.end(),
+                              [](const std::string& line) { return line.starts_with("leaves "); }),
+               wanted.end());
+  expect_same(after, wanted);
   roll_back(made);
   expect_same(catalog_of("public.t"), before);
 }
@@ -78,8 +72,8 @@ TEST_F(CarryAccessTest, GrantsOfLeavesAreCarriedWhereTheyAreAlike) {
   EXPECT_EQ(
       value("SELECT string_agg(DISTINCT relacl::text, ' or ') FROM pg_class WHERE relname LIKE "
             "'t_new_p_'"),
-      "{postgres=arwdDxt/postgres,carry_reader=r/postgres}" +
-          std::string(server().major() >= 17 ? "" : ""));
+      server().major() >= 17 ? "{postgres=arwdDxtm/postgres,carry_reader=r/postgres}"
+                             : "{postgres=arwdDxt/postgres,carry_reader=r/postgres}");
   execute("GRANT INSERT ON t_0 TO carry_reader; DROP TABLE t_new");
   made = carry(job_for("public.t", "mod(a, 4)"));
   ASSERT_TRUE(made);
@@ -96,7 +90,7 @@ TEST_F(CarryAccessTest, TenThousandLeavesNeedNoMoreQueries) {
   ASSERT_TRUE(succeeded(made));
   EXPECT_EQ(made->carry.leaf_indexes.size(), 30000U);
   EXPECT_EQ(made->carry.leaf_constraints.size(), 10000U);
-  EXPECT_EQ(made->carry.leaf_indexes[9999].sql,
+  EXPECT_EQ(made->carry.leaf_indexes[19999].sql,
             "CREATE INDEX \"t_p9999_b_idx\" ON public.t_new_p9999 USING btree (b)");
 }
 
