@@ -39,7 +39,7 @@ LIBRARIES = [
     (re.compile(r"(one)?tbb(/|\.h)|oneapi/"), "TBB", {"copier/pipeline"}),
     (re.compile(r"xxh(ash|3|_x86dispatch)?\.h"), "xxHash", {"hashing"}),
     (re.compile(r"mimalloc"), "mimalloc (only the linker knows it)", set()),
-    (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli"}),
+    (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli", "copier/plan"}),
     (re.compile(r"CLI/"), "CLI11", {"copier/cli"}),
     (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]

@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-#include <set>
+#include "copier/plan/explained_plan.h"
 
 namespace pgfanout {
 namespace {
-
-using Json = nlohmann::json;
 
 class AfterSwapCheck {
  public:
@@ -109,17 +106,9 @@ class AfterSwapCheck {
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        connection_.query(fmt::format("EXPLAIN (FORMAT JSON) SELECT 1 FROM {} t"
-                                                      " WHERE {}",
-                                                      table_.qualified, condition)));
-    const Json plan = Json::parse(rows.text(0, 0), nullptr, false);
-    std::set<std::string> relations;
-    const std::function<void(const Json&)> walk = [&](const Json& node) {
-      if (node.contains("Relation Name")) relations.insert(node.value("Relation Name", ""));
-      for (const Json& child : node.value("Plans", Json::array())) walk(child);
-    };
-    if (plan.is_array() && !plan.empty()) walk(plan[0].value("Plan", Json::object()));
+    PGFANOUT_TRY_ASSIGN(const auto relations,
+                        relations_planned(connection_, fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                                   table_.qualified, condition)));
     return relations.size();
   }
 

@@ -114,7 +114,9 @@ class CopyJob {
 Result<void> CopyJob::preflight() {
   PGFANOUT_TRY(open_sides());
   PGFANOUT_TRY_ASSIGN(plan_, make_copy_plan(job_, source_->connection(), *target_));
-  for (const Issue& issue : plan_->issues) report(issue);
+  if (!is_part_of_window()) {
+    for (const Issue& issue : plan_->issues) report(issue);
+  }
   PGFANOUT_TRY(prove_key(source_->connection(), plan_->source, plan_->key));
   result_.source = {plan_->source.qualified, 0, {}, source_->connection().server_version_text()};
   result_.target = {plan_->target_qualified, 0, {}, target_->server_version_text()};

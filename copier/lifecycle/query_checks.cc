@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include "copier/plan/explained_plan.h"
 
 namespace pgfanout {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::json;
 
 constexpr const char* kPlace = "{table}";
 
@@ -26,14 +26,6 @@ std::string on_table(std::string sql, const std::string& table) {
     sql.pop_back();
   }
   return sql;
-}
-
-/// Leaves that a plan reads: nodes that were executed, of the table's leaves.
-void add_scanned(const Json& node, std::set<std::string>& relations) {
-  if (node.value("Actual Loops", 1.0) > 0 && node.contains("Relation Name")) {
-    relations.insert(node.value("Schema", "") + "." + node.value("Relation Name", ""));
-  }
-  for (const Json& child : node.value("Plans", Json::array())) add_scanned(child, relations);
 }
 
 struct Timing {
@@ -118,15 +110,8 @@ class QueryRun {
   }
 
   Result<std::size_t> leaves_read() {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows rows,
-        on_target_.query("EXPLAIN (ANALYZE, TIMING OFF, VERBOSE, FORMAT JSON) " + target_sql_));
-    const Json plan = Json::parse(rows.text(0, 0), nullptr, false);
-    if (plan.is_discarded() || !plan.is_array() || plan.empty()) {
-      return interrupted("explain", "the server's EXPLAIN could not be read", {}, check_.name);
-    }
-    std::set<std::string> relations;
-    add_scanned(plan[0].value("Plan", Json::object()), relations);
+    PGFANOUT_TRY_ASSIGN(const std::set<std::string> relations,
+                        relations_read(on_target_, target_sql_));
     std::size_t count = 0;
     for (const Leaf& leaf : target_.leaves) {
       if (relations.contains(leaf.schema + "." + leaf.name)) ++count;

@@ -230,6 +230,10 @@ Result<std::string> WindowJob::preflight() {
   result_.target = {plan.target_qualified, 0, {}, state_->target().server_version_text()};
   result_.impact = found.impact;
   std::size_t reasons = 0;
+  for (const Issue& issue : plan.issues) {
+    // What copy alone does not carry over, the window does.
+    if (issue.code != "not-carried") report(issue);
+  }
   for (const Issue& issue : carry.issues) report(issue);
   for (const Issue& issue : found.issues) {
     const bool is_reason =

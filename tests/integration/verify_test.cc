@@ -233,8 +233,9 @@ TEST_F(VerifyTest, RowsOfTablesWithAwkwardNamesAreNamedAndRepaired) {
            k text, leaf int, place text, "%s {0} $1" text, PRIMARY KEY ("I'd", value_1));
          INSERT INTO "it's ""x"" T" SELECT n, 'k' || n, n, n, n, 'x', n, 'y', '{}'
            FROM generate_series(1, 300) n)");
-  const std::vector<std::string> table = {"--table", R"("it's ""x"" T")", "--key",
-                                          R"(abs(hashtext("K ""k")) % 4)", "--partitions", "4"};
+  const std::vector<std::string> table = {"--table",      R"("it's ""x"" T")",
+                                          "--key",        R"(abs(hashtext("K ""k")) % 4)",
+                                          "--partitions", "4"};
   const auto with = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = table;
     arguments.insert(arguments.end(), more.begin(), more.end());
