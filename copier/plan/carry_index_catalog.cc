@@ -119,6 +119,7 @@ Result<SourceIndexes> read_source_indexes(Connection& source, const Table& table
                       source.query("SELECT indexrelid FROM pg_catalog.pg_index"
                                    " WHERE indrelid = $1::pg_catalog.oid ORDER BY 1",
                                    {oid}));
+  wanted.reserve(static_cast<std::size_t>(own.size()));
   for (int row = 0; row < own.size(); ++row) wanted.push_back(own.oid(row, 0));
   if (table.kind == 'p') {
     PGFANOUT_TRY_ASSIGN(const Rows groups,

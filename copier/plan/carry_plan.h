@@ -27,7 +27,8 @@ struct CarryStep {
   std::string undo = {};    ///< What a rollback runs before the swap; empty: goes with the table.
 };
 
-/// A relation or statistics object of the target that takes a name of the source's at the swap.
+/// A relation or statistics object of the target that takes a name of the source's at the swap,
+/// after the one that has it now was put aside under another name.
 struct CarriedName {
   std::string
       kind;  ///< As in ALTER: "INDEX", "SEQUENCE", "STATISTICS", "MATERIALIZED VIEW", "TABLE".
@@ -40,7 +41,7 @@ struct CarriedName {
 struct CarriedView {
   std::string qualified;  ///< Quoted.
   std::string create;     ///< CREATE OR REPLACE VIEW ... AS ..., names as they are after the swap.
-  std::string restore;    ///< The same with its definition of today.
+  std::string restore;    ///< The same with its definition of today; run after all names are back.
 };
 
 /// Something that a swap takes from the old table, and what gives it back: publications, the

@@ -100,6 +100,7 @@ Result<std::vector<ResultColumn>> describe_safely(Connection& connection, const 
 Result<std::vector<SourceView>> read_source_views(CarryContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(fmt::format(kViewsSql, kSchemaTree)));
   std::vector<SourceView> views;
+  views.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) views.push_back(view_of(rows, row));
   return views;
 }

@@ -146,6 +146,13 @@ TEST_F(CarryPlanTest, EverythingIsThereAfterTheSwapAndBackAfterTheRollback) {
                   "AND contype = 'f'"),
             "0");
   EXPECT_EQ(value("SELECT count(*) FROM recent"), "500");
+  // The copies that leaves have of row triggers are those that fire.
+  EXPECT_EQ(
+      value("SELECT string_agg(DISTINCT concat(t.tgname, t.tgenabled), ' ' ORDER BY "
+            "concat(t.tgname, t.tgenabled)) FROM pg_trigger t JOIN pg_trigger p ON p.oid = "
+            "t.tgparentid WHERE t.tgrelid = 'chunks_p1'::regclass AND p.tgname IN ('Touch It', "
+            "'checked')"),
+      "Touch ItA checkedR");
   EXPECT_EQ(value("SELECT sum(chunks) FROM collection_overview"), "500");
   EXPECT_EQ(value("SELECT public.chunks_partition_key(md5('7')::uuid) = abs(hashtext("
                   "md5('7')::uuid::text)) % 4"),
