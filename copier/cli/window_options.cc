@@ -100,6 +100,8 @@ constexpr OptionSpec keep_new_rows{window, "--keep-new-rows", "", "After a swap:
     [](Text, Invocation& to) -> Done { to.job.window.keep_new_rows = true; return {}; }};
 constexpr OptionSpec force{window, "--force", "", "Drop the backup now, before its retention is over", false,
     [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
+constexpr OptionSpec force_back{window, "--force", "", "After a swap: roll back although rows were written since, and lose them", false,
+    [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
 // clang-format on
 
 constexpr std::array plan_table = {swap_too,     accept,      index_jobs,
@@ -109,7 +111,8 @@ constexpr std::array run_table = {swap_too,    confirm,      release,   accept,
                                   index_jobs,  index_memory, retention, swap_lock_timeout,
                                   swap_within, end_blockers};
 constexpr std::array swap_table = {accept, retention, swap_lock_timeout, swap_within, end_blockers};
-constexpr std::array rollback_table = {keep_new_rows, swap_lock_timeout, swap_within, end_blockers};
+constexpr std::array rollback_table = {keep_new_rows, force_back, swap_lock_timeout, swap_within,
+                                       end_blockers};
 constexpr std::array cleanup_table = {force, retention};
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/plan/relation_name.h"
 
@@ -22,10 +25,15 @@ Error journal_error(Error error) {
 
 Result<void> Journal::claim(const std::string& target_schema, const std::string& target_name) {
   const std::string target = fmt::format("pgfanout {} {}", target_schema, target_name);
-  PGFANOUT_TRY_ASSIGN(
-      const Rows taken,
-      connection_.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", {target}));
-  if (taken.boolean(0, 0)) return {};
+  // The session of a call that was killed a moment ago may take that moment to end.
+  constexpr int kTries = 10;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows taken,
+        connection_.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", {target}));
+    if (taken.boolean(0, 0)) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
   PGFANOUT_TRY_ASSIGN(
       const Rows holder,
       connection_.query("SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'),"

@@ -41,7 +41,7 @@ class RollbackJob {
     result_.issues.push_back(std::move(issue));
   }
 
-  const JobDescription& job_;
+  JobDescription job_;
   Observer& observer_;
   const Cancellation& cancellation_;
   JobResult result_;
@@ -74,6 +74,7 @@ Result<void> RollbackJob::run_stages() {
     result_.verdict = Verdict::match;
     return {};
   }
+  if (entry->command == "run") job_ = with_request(std::move(job_), entry->request);
   if (entry->state == "swapped") {
     PGFANOUT_TRY(clock_.run("new rows", [this] { return look_for_new_rows(); }));
     PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));

@@ -41,7 +41,7 @@ class WindowJob {
       : job_(job),
         observer_(observer),
         cancellation_(cancellation),
-        stages_(job, result_, observer) {
+        stages_(job_, result_, observer) {
     result_.command = "run";
   }
 
@@ -71,7 +71,7 @@ class WindowJob {
     result_.issues.push_back(std::move(issue));
   }
 
-  const JobDescription& job_;
+  JobDescription job_;
   Observer& observer_;
   const Cancellation& cancellation_;
   JobResult result_;
@@ -184,6 +184,7 @@ Result<void> WindowJob::swap_alone() {
                    job_.table);
   }
   result_.job = entry->job;
+  job_ = with_request(std::move(job_), entry->request);
   observer_.job_started(result_.job, counters_);
   PGFANOUT_TRY(stages_.open_journal(state_->journal()));
   for (const std::string_view stage : kWindowStages) {
@@ -393,6 +394,19 @@ Result<std::string> WindowJob::swap() {
       const SwapOutcome outcome,
       swap_tables(job_, *state_, cancellation_, [this](Issue issue) { report(std::move(issue)); }));
   is_swapped_ = true;
+  Journal journal(state_->target());
+  PGFANOUT_TRY_ASSIGN(state_->entry(),
+                      journal.find(state_->target_name().schema, state_->target_name().name));
+  const JournalEntry& entry = *state_->entry();
+  result_.standing = JobStanding{entry.state,
+                                 entry.source,
+                                 state_->target_qualified(),
+                                 entry.started_at,
+                                 outcome.backup_qualified,
+                                 entry.keep_until,
+                                 {},
+                                 {},
+                                 "pgfanout cleanup"};
   report({Severity::info, "backup",
           fmt::format("the old table stays as {} for {} days", outcome.backup_qualified,
                       job_.window.retention_days),

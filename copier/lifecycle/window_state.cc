@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "copier/plan/key_plan.h"
 #include "copier/plan/leaf_map.h"
@@ -16,7 +18,34 @@
 namespace pgfanout {
 namespace {
 
-constexpr const char* kModeNames[] = {"check", "generated", "expression", "none"};
+constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
+
+/// Expressions may have several lines.
+std::string in_one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') {
+      line += "\\n";
+    } else {
+      if (c == '\\') line += '\\';
+      line += c;
+    }
+  }
+  return line;
+}
+
+std::string as_it_was(std::string_view line) {
+  std::string text;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    if (line[at] == '\\' && at + 1 < line.size()) {
+      ++at;
+      text += line[at] == 'n' ? '\n' : line[at];
+    } else {
+      text += line[at];
+    }
+  }
+  return text;
+}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -47,7 +76,33 @@ Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
   PGFANOUT_TRY_ASSIGN(state.entry_,
                       journal.find(state.target_name_.schema, state.target_name_.name));
   if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));
+  if (state.entry_ && claims) PGFANOUT_TRY(state.end_orphans());
   return state;
+}
+
+Result<void> WindowState::end_orphans() {
+  const std::string own = fmt::format("{}, {}", source().backend_pid(), target().backend_pid());
+  const std::string orphans = fmt::format(
+      " FROM pg_catalog.pg_stat_activity WHERE pg_catalog.starts_with(application_name,"
+      " 'pgfanout/{}/') AND pid NOT IN ({}) AND datname = pg_catalog.current_database()",
+      job_id_, own);
+  constexpr int kLooks = 100;
+  for (Connection* connection : {&source(), &target()}) {
+    for (int look = 0;; ++look) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows left,
+          connection->query("SELECT pg_catalog.pg_terminate_backend(pid), pid" + orphans));
+      if (left.size() == 0) break;
+      if (look == kLooks) {
+        return refused(
+            "orphans",
+            fmt::format("backend {} of an earlier call of this job does not end", left.text(0, 1)),
+            "end it, then call again", target_qualified_);
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  return {};
 }
 
 Result<void> WindowState::take_job(const std::string& job_id) {
@@ -97,17 +152,54 @@ LockPatience WindowState::patience() const {
 }
 
 std::string request_of(const JobDescription& job, const std::string& key_sql) {
-  std::string text =
-      fmt::format("key {}\npartitions {}\nkey column {}\nkey mode {}\n", key_sql, job.partitions,
-                  job.key_column, kModeNames[static_cast<int>(job.key_mode)]);
-  std::vector<std::string> columns;
+  std::vector<std::string> lines = {
+      "key " + key_sql, fmt::format("partitions {}", job.partitions),
+      "key-column " + job.key_column,
+      fmt::format("key-mode {}", kModeNames[static_cast<std::size_t>(job.key_mode)])};
+  std::vector<std::string> more;
   for (const ColumnMapping& mapping : job.map) {
-    columns.push_back(fmt::format("map {}={}", mapping.column, mapping.sql));
+    more.push_back(fmt::format("map {}={}", mapping.column, mapping.sql));
   }
-  for (const std::string& column : job.skip) columns.push_back("skip " + column);
-  std::sort(columns.begin(), columns.end());
-  for (const std::string& column : columns) text += column + "\n";
+  for (const std::string& column : job.skip) more.push_back("skip " + column);
+  for (const std::string& object : job.window.accept) more.push_back("accept " + object);
+  for (const auto& [view, sql] : job.window.views) {
+    more.push_back(fmt::format("view {}={}", view, sql));
+  }
+  std::sort(more.begin(), more.end());
+  lines.insert(lines.end(), more.begin(), more.end());
+  std::string text;
+  for (const std::string& line : lines) text += in_one_line(line) + "\n";
   return text;
+}
+
+JobDescription with_request(JobDescription job, const std::string& request) {
+  job.map.clear();
+  job.skip.clear();
+  job.window.accept.clear();
+  job.window.views.clear();
+  for (const std::string& written : lines_of(request)) {
+    const std::string line = as_it_was(written);
+    const std::size_t blank = std::min(line.find(' '), line.size());
+    const std::string name = line.substr(0, blank);
+    const std::string value = line.substr(std::min(line.size(), blank + 1));
+    const std::size_t equals = std::min(value.find('='), value.size());
+    const std::string left = value.substr(0, equals);
+    const std::string right = value.substr(std::min(value.size(), equals + 1));
+    if (name == "key") job.key = value;
+    if (name == "partitions") {
+      std::from_chars(value.data(), value.data() + value.size(), job.partitions);
+    }
+    if (name == "key-column") job.key_column = value;
+    if (name == "key-mode") {
+      const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
+      if (mode != std::end(kModeNames)) job.key_mode = static_cast<KeyMode>(mode - kModeNames);
+    }
+    if (name == "map") job.map.push_back({left, right});
+    if (name == "skip") job.skip.push_back(value);
+    if (name == "accept") job.window.accept.push_back(value);
+    if (name == "view") job.window.views[left] = right;
+  }
+  return job;
 }
 
 std::string request_differences(const std::string& then, const std::string& now) {

@@ -38,6 +38,9 @@ class WindowState {
   [[nodiscard]] WindowJournal journal() { return {*target_, job_id_}; }
   /// Gives the sessions the job's name, and lets them pass its fences.
   Result<void> take_job(const std::string& job_id);
+  /// Ends sessions of the job that outlived their client (an index build does not notice): who has
+  /// claimed the target is the only one who may work on it.
+  Result<void> end_orphans();
 
   /// A further session on the target's side.
   [[nodiscard]] Result<Connection> connect_target(std::string_view role) const;
@@ -65,6 +68,8 @@ class WindowState {
 
 /// What may not differ when a job is called again, one thing a line.
 [[nodiscard]] std::string request_of(const JobDescription& job, const std::string& key_sql);
+/// The job with what the journal keeps of it: swap and rollback need no more than its name.
+[[nodiscard]] JobDescription with_request(JobDescription job, const std::string& request);
 /// The lines of `now` that are not in `then`, in words; empty if the same.
 [[nodiscard]] std::string request_differences(const std::string& then, const std::string& now);
 

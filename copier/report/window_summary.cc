@@ -95,6 +95,12 @@ std::string command_figure(std::string_view name, const std::string& command) {
   return command.empty() ? std::string() : figure(name, printable(command));
 }
 
+/// A preflight leaves nothing to be undone: rollback would be one of an earlier job.
+bool has_begun(const JobResult& result) {
+  return std::any_of(result.stages.begin(), result.stages.end(),
+                     [](const StageSummary& stage) { return stage.name != "preflight"; });
+}
+
 /// What a person may want to type now.
 std::string next_lines(const JobResult& result, const NextCommands& next) {
   const bool is_over = result.command == "rollback" || result.command == "cleanup";
@@ -105,10 +111,10 @@ std::string next_lines(const JobResult& result, const NextCommands& next) {
   }
   if (exit_code == 3) {
     return command_figure("to go on", next.again) +
-           (is_over ? "" : command_figure("to undo", next.rollback));
+           (is_over || !has_begun(result) ? "" : command_figure("to undo", next.rollback));
   }
   if (exit_code != 0) {
-    return is_over || result.stages.empty() ? "" : command_figure("to undo", next.rollback);
+    return is_over || !has_begun(result) ? "" : command_figure("to undo", next.rollback);
   }
   if (is_over) return {};
   if (result.command == "swap" || has_swapped(result)) {

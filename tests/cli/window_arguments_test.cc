@@ -122,7 +122,7 @@ TEST(WindowArguments, AnOptionOfAnotherCommandIsNamedSo) {
   const Error error = refusal_of({"copy", "--table", "t", "--swap"});
   EXPECT_EQ(error.message, "copy has no option --swap");
   EXPECT_EQ(error.hint, "it is an option of plan, run");
-  EXPECT_EQ(refusal_of({"run", "--table", "t", "--force"}).hint, "it is an option of cleanup");
+  EXPECT_EQ(refusal_of({"run", "--table", "t", "--force"}).hint, "it is an option of rollback, cleanup");
   EXPECT_EQ(refusal_of({"run", "--table", "t", "--confrim", "copy"}).hint,
             "did you mean --confirm?");
 }
