@@ -101,12 +101,19 @@ Result<std::optional<std::vector<RowAddress>>> locate_in_time(
 }
 
 /// Looks up a sample of one side's rows on the other one.
+/// `set_aside`: rows of this side that need not be on the other, sorted.
 Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here, Connection& there,
+                            const std::vector<std::string>& set_aside,
                             const Cancellation& cancellation, const IssueSink& report) {
   const Side to = from == Side::source ? Side::target : Side::source;
   RowFetcher own(plan, from, here, cancellation);
   RowFetcher other(plan, to, there, cancellation);
-  PGFANOUT_TRY_ASSIGN(const auto addresses, sample(here, table_of(plan, from)));
+  PGFANOUT_TRY_ASSIGN(auto addresses, sample(here, table_of(plan, from)));
+  std::erase_if(addresses, [&](const RowAddress& address) {
+    return std::binary_search(
+        set_aside.begin(), set_aside.end(),
+        table_of(plan, from).leaves[address.leaf].qualified + " " + address.ctid);
+  });
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(addresses));
   if (rows.empty()) return {};
   std::vector<std::string> identities;
@@ -151,8 +158,9 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
 }  // namespace
 
 Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection& target,
-                          std::uint64_t set_aside, const Cancellation& cancellation,
+                          std::vector<std::string> set_aside, const Cancellation& cancellation,
                           JobResult& result, const IssueSink& report) {
+  std::sort(set_aside.begin(), set_aside.end());
   PGFANOUT_TRY_ASSIGN(const Count ours, count_rows(source, plan.source));
   PGFANOUT_TRY_ASSIGN(const Count theirs, count_rows(target, plan.target));
   result.source->rows = ours.rows;
@@ -171,7 +179,7 @@ Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection
     report({Severity::info, "estimated",
             "a side is too large to be counted in seconds: rows are estimates from its statistics",
             plan.target.qualified, "ANALYZE makes them better; --data counts"});
-  } else if (ours.rows != theirs.rows + set_aside) {
+  } else if (ours.rows != theirs.rows + set_aside.size()) {
     report({Severity::critical, "rows-differ",
             fmt::format("the source has {} rows, the target {}", ours.rows, theirs.rows),
             plan.target.qualified, "--data names the rows"});
@@ -182,8 +190,8 @@ Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection
             plan.target.qualified, "--data compares all rows"});
     return {};
   }
-  PGFANOUT_TRY(compare_sample(plan, Side::source, source, target, cancellation, report));
-  return compare_sample(plan, Side::target, target, source, cancellation, report);
+  PGFANOUT_TRY(compare_sample(plan, Side::source, source, target, set_aside, cancellation, report));
+  return compare_sample(plan, Side::target, target, source, {}, cancellation, report);
 }
 
 }  // namespace pgfanout

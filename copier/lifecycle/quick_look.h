@@ -2,6 +2,9 @@
 // and whether a sample of rows is the same on both sides.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "copier/lifecycle/table_checks.h"
 #include "copier/plan/verify_plan.h"
 #include "pgfanout/cancellation.h"
@@ -11,10 +14,10 @@
 namespace pgfanout {
 
 /// Counts rows (estimates them from statistics where counting would take long, and says so), fills
-/// the result's rows, leaves and skew, and compares a sample. `set_aside`: rows in the reject
-/// table.
+/// the result's rows, leaves and skew, and compares a sample. `set_aside`: "<leaf> <ctid>" of the
+/// source's rows that are in the reject table.
 Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection& target,
-                          std::uint64_t set_aside, const Cancellation& cancellation,
+                          std::vector<std::string> set_aside, const Cancellation& cancellation,
                           JobResult& result, const IssueSink& report);
 
 }  // namespace pgfanout

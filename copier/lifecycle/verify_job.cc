@@ -158,9 +158,9 @@ Result<void> VerifyJob::quick() {
   PGFANOUT_TRY(check_validity(sides_.connection(Side::target), plan_->target, sink));
   PGFANOUT_TRY(check_sequences(sides_.connection(Side::target), plan_->target,
                                std::chrono::seconds(5), sink));
-  PGFANOUT_TRY_ASSIGN(const auto set_aside, rows_set_aside());
+  PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
   PGFANOUT_TRY(look_quickly(*plan_, sides_.connection(Side::source),
-                            sides_.connection(Side::target), set_aside.size(), cancellation_,
+                            sides_.connection(Side::target), std::move(set_aside), cancellation_,
                             result_, sink));
   report({Severity::info, "quick",
           "a quick look found what it found: it proves nothing about rows that it did not read",
@@ -190,10 +190,14 @@ Result<std::vector<std::string>> VerifyJob::rows_set_aside() {
   std::vector<std::string> places;
   if (!exists.boolean(0, 0)) return places;
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      target.query("SELECT source_leaf || ' ' || source_ctid::pg_catalog.text"
-                                   " FROM " +
+                      target.query("SELECT source_leaf, source_ctid::pg_catalog.text FROM " +
                                    table + " WHERE source_ctid IS NOT NULL"));
-  for (int row = 0; row < rows.size(); ++row) places.push_back(rows.str(row, 0));
+  // A table without partitions may be named otherwise since.
+  const auto& leaves = plan_->source.leaves;
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string leaf = leaves.size() == 1 ? leaves.front().qualified : rows.str(row, 0);
+    places.push_back(leaf + " " + rows.str(row, 1));
+  }
   return places;
 }
 

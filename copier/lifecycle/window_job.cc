@@ -139,6 +139,10 @@ Result<bool> WindowJob::release() {
 }
 
 Result<void> WindowJob::run_stages() {
+  if (job_.assume_quiet || !job_.fence) {
+    return refused("no-fence", "a window needs the source fenced against writes until the swap",
+                   "leave --assume-quiet and --no-fence out, or use copy and verify");
+  }
   PGFANOUT_TRY(open());
   PGFANOUT_TRY_ASSIGN(const bool is_released, release());
   if (is_released) return {};
@@ -294,10 +298,6 @@ Result<void> WindowJob::begin_job() {
 /// Raises the fence. What it is known by is journaled before a row is read.
 Result<std::string> WindowJob::prepare() {
   PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
-  if (job_.assume_quiet) {
-    return refused("no-fence", "a window needs the source fenced against writes until the swap",
-                   "leave --assume-quiet out, or use copy and verify");
-  }
   const Fence fence = state_->fence("source");
   PGFANOUT_TRY(fence.raise(state_->source(), source, state_->patience(), cancellation_));
   PGFANOUT_TRY_ASSIGN(const auto facts, fence.facts(state_->source(), source.oid));

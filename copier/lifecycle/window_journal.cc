@@ -56,6 +56,17 @@ Result<void> WindowJournal::end_stage(const std::string& stage, const std::strin
   return {};
 }
 
+Result<void> WindowJournal::record_stage(const std::string& stage, double seconds,
+                                         const std::string& detail) {
+  PGFANOUT_TRY(begin_stage(stage));
+  PGFANOUT_TRY(end_stage(stage, "ok", detail));
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.stage SET started_at = finished_at - pg_catalog.make_interval("
+      "secs => $3::pg_catalog.float8) WHERE job = $1 AND name = $2",
+      {job_, stage, std::to_string(seconds)}));
+  return {};
+}
+
 Result<void> WindowJournal::set_waiting(const std::string& stage) {
   PGFANOUT_TRY(connection_.query(
       "UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2", {job_, stage}));
@@ -69,14 +80,6 @@ Result<void> WindowJournal::confirm(const std::string& stage) {
       " || COALESCE(pg_catalog.host(pg_catalog.inet_client_addr()), 'the server''s host')"
       " WHERE job = $1 AND name = $2",
       {job_, stage}));
-  return {};
-}
-
-Result<void> WindowJournal::forget_stages(const std::vector<std::string>& stages) {
-  for (const std::string& stage : stages) {
-    PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.stage WHERE job = $1 AND name = $2",
-                                   {job_, stage}));
-  }
   return {};
 }
 

@@ -45,11 +45,11 @@ class WindowJournal {
   Result<void> begin_stage(const std::string& stage);
   Result<void> end_stage(const std::string& stage, const std::string& status,
                          const std::string& detail);
+  /// A stage that was done before there was a job to record it for, `seconds` long.
+  Result<void> record_stage(const std::string& stage, double seconds, const std::string& detail);
   Result<void> set_waiting(const std::string& stage);
   /// Who confirms is the session's user and where it comes from.
   Result<void> confirm(const std::string& stage);
-  /// Forgets stages from this one on: they are to be done again.
-  Result<void> forget_stages(const std::vector<std::string>& stages);
 
   Result<std::vector<std::string>> steps_done();
   /// SQL that marks a step as done, and keeps what undoes it (if anything), for the transaction of

@@ -67,8 +67,8 @@ Result<void> WindowStages::run_unrecorded(const std::string& stage, const Work& 
 Result<bool> WindowStages::record(const std::string& stage) {
   WindowJournal& journal = journal_.front();
   const StageSummary* summary = summary_of(stage);
-  PGFANOUT_TRY(journal.begin_stage(stage));
-  PGFANOUT_TRY(journal.end_stage(stage, "ok", summary == nullptr ? "" : summary->detail));
+  PGFANOUT_TRY(journal.record_stage(stage, summary == nullptr ? 0 : summary->seconds,
+                                    summary == nullptr ? "" : summary->detail));
   StageRecord record;
   record.name = stage;
   record.status = "ok";

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <thread>
 
+#include "copier/lifecycle/reject_table.h"
 #include "copier/plan/key_plan.h"
 #include "copier/plan/leaf_map.h"
 #include "copier/plan/relation_name.h"
@@ -274,6 +275,11 @@ Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& s
   made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
   made.names.leaves = leaf_renames(request.leaf_names, made.target.name, made.source.name);
   for (const auto& [now, then] : made.names.leaves) request.leaf_names_afterwards.push_back(then);
+  // What the copy set aside goes with the table.
+  for (const MadeRelation& relation : state.entry()->made) {
+    if (relation.name != reject_table_name(made.target.name)) continue;
+    made.names.leaves.emplace_back(relation.name, reject_table_name(made.source.name));
+  }
   PGFANOUT_TRY_ASSIGN(made.carry, make_carry_plan(request, state.source(), state.target()));
   std::map<std::string, std::uint64_t> bytes;
   for (const Leaf& leaf : made.target.leaves) bytes[leaf.qualified] = leaf.total_bytes;

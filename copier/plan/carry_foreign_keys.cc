@@ -228,15 +228,16 @@ class ForeignKeyCarrier {
   void move_old() const {
     CarriedMove move;
     move.what = fmt::format("foreign key {} of the old table", name_);
-    move.forward = {fmt::format("ALTER TABLE {{old}} DROP CONSTRAINT {}", quoted_name(key_.name))};
+    move.forward = {
+        fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", quoted_name(key_.name))};
     const Table& table = context_.request.source;
     const std::string definition =
-        key_.is_to_itself ? with_relation(key_.definition, table.schema, table.name, "{old}")
+        key_.is_to_itself ? with_relation(key_.definition, table.schema, table.name, "\001old\001")
                           : key_.definition;
-    move.backward = {fmt::format("ALTER TABLE {{old}} ADD CONSTRAINT {} {}", quoted_name(key_.name),
-                                 definition)};
+    move.backward = {fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}",
+                                 quoted_name(key_.name), definition)};
     if (key_.comment) {
-      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {{old}} IS {}",
+      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}",
                                           quoted_name(key_.name),
                                           context_.source.quote_literal(*key_.comment)));
     }

@@ -72,7 +72,7 @@ std::string add(const Inbound& key, const std::string& definition, std::string_v
 
 /// A leaf of the source may have any name when the key is given back.
 std::string give_back(const CarryContext& context, const Inbound& key) {
-  if (!key.to_leaf) return add(key, referring_to(context, key, "{old}"));
+  if (!key.to_leaf) return add(key, referring_to(context, key, "\001old\001"));
   const std::string words = " REFERENCES " + key.referenced_table;
   const std::size_t at = key.definition.find(words);
   if (at == std::string::npos) return add(key, key.definition);
@@ -114,7 +114,7 @@ void carry_key(CarryContext& context, const Inbound& key) {
       key.is_valid &&
       (!key.is_partitioned || context.target.server_version() >= kFirstWithUnvalidatedParents);
   move.forward.push_back(
-      add(key, referring_to(context, key, "{new}"), is_checked_later ? " NOT VALID" : ""));
+      add(key, referring_to(context, key, "\001new\001"), is_checked_later ? " NOT VALID" : ""));
   add_comment(context, key, move.forward);
   if (key.is_valid && !is_checked_later) {
     context.note(Severity::warning, "swap-scans",

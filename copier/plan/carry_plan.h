@@ -48,8 +48,9 @@ struct CarriedView {
 /// ownership of sequences, foreign keys in both directions.
 struct CarriedMove {
   std::string what;  ///< "foreign key chunks_collection_id_fkey".
-  /// `forward` runs in the swap after all renames, `backward` in a rollback before them: "{new}"
-  /// and "{old}" stand for the qualified names that the two tables have at that moment.
+  /// `forward` runs in the swap after all renames, `backward` in a rollback before them:
+  /// "\001new\001" and "\001old\001" stand for the qualified names that the two tables have at
+  /// that moment. (A name could hold any printable mark.)
   std::vector<std::string> forward;
   std::vector<std::string> backward;
   /// Each in a transaction of its own once the swap has committed: validation of what `forward`

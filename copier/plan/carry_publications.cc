@@ -49,7 +49,7 @@ std::string obstacle_of(const CarryContext& context, const Member& member) {
 
 /// "{new} (a, b) WHERE (...)": updates need the primary key's columns in a list, also its new one.
 std::string membership(const CarryContext& context, const Member& member) {
-  std::string sql = "{new}";
+  std::string sql = "\001new\001";
   if (!member.list.empty()) {
     std::string columns = context.column_list(member.list);
     if (member.sends_updates && context.lists_by_column() && context.primary_key_changed) {
@@ -57,12 +57,13 @@ std::string membership(const CarryContext& context, const Member& member) {
     }
     sql += fmt::format(" ({})", columns);
   }
-  if (!member.filter.empty()) sql += fmt::format(" WHERE ({})", context.on(member.filter, "{new}"));
+  if (!member.filter.empty())
+    sql += fmt::format(" WHERE ({})", context.on(member.filter, "\001new\001"));
   return sql;
 }
 
 std::string membership_of_old(const CarryContext& context, const Member& member) {
-  std::string sql = "{old}";
+  std::string sql = "\001old\001";
   std::string columns;
   for (const int number : numbers_in(member.list)) {
     const ColumnFate* fate = context.columns.find(number);
@@ -93,10 +94,10 @@ void carry_member(CarryContext& context, const Member& member) {
     CarriedMove move;
     move.what = fmt::format("publication {}", display_name(member.publication));
     move.forward = {
-        fmt::format("ALTER PUBLICATION {} DROP TABLE {{old}}", name),
+        fmt::format("ALTER PUBLICATION {} DROP TABLE \001old\001", name),
         fmt::format("ALTER PUBLICATION {} ADD TABLE {}", name, membership(context, member))};
     move.backward = {
-        fmt::format("ALTER PUBLICATION {} DROP TABLE {{new}}", name),
+        fmt::format("ALTER PUBLICATION {} DROP TABLE \001new\001", name),
         fmt::format("ALTER PUBLICATION {} ADD TABLE {}", name, membership_of_old(context, member))};
     context.plan.moves.push_back(std::move(move));
   }

@@ -87,7 +87,7 @@ Result<void> carry_rebinds(CarryContext& context) {
     context.plan.moves.push_back({fmt::format("{} {}", kind, name),
                                   {rows.str(row, 2)},
                                   {with_relation(rows.text(row, 2), context.request.source.schema,
-                                                 context.request.source.name, "{old}")},
+                                                 context.request.source.name, "\001old\001")},
                                   {}});
   }
   return {};

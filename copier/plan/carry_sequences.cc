@@ -71,8 +71,8 @@ class SequenceCarrier {
     };
     context_.plan.moves.push_back(
         {fmt::format("sequence {}", shown(sequence_.schema, sequence_.name)),
-         {owned_by("{new}", *sequence_.column->target)},
-         {owned_by("{old}", sequence_.column->source->name)},
+         {owned_by("\001new\001", *sequence_.column->target)},
+         {owned_by("\001old\001", sequence_.column->source->name)},
          {}});
   }
 

@@ -26,7 +26,7 @@ struct SwapNames {
   std::string source;
   std::string target;
   std::string stamp;  ///< "20261121_020000".
-  /// Of the target's leaves, now and afterwards.
+  /// Of the target's leaves and of other tables that go with it, now and afterwards.
   std::vector<std::pair<std::string, std::string>> leaves;
 };
 

@@ -126,7 +126,7 @@ class CarryFixture : public PlanFixture {
   }
   static std::string filled(std::string sql, const std::string& now, const std::string& old) {
     for (const auto& [placeholder, name] :
-         {std::pair{std::string("{new}"), now}, std::pair{std::string("{old}"), old}}) {
+         {std::pair{std::string("\001new\001"), now}, std::pair{std::string("\001old\001"), old}}) {
       for (std::size_t at = sql.find(placeholder); at != std::string::npos;
            at = sql.find(placeholder, at + name.size())) {
         sql.replace(at, placeholder.size(), name);

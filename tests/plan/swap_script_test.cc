@@ -15,7 +15,8 @@ SwapNames names() {
 CarryPlan carry() {
   CarryPlan plan;
   plan.names.push_back({"INDEX", "public", "t_new_pkey", "t_pkey"});
-  plan.moves.push_back({"a", {"A {new} {old}"}, {"back of A on {old}"}, {"after A {new}"}});
+  plan.moves.push_back(
+      {"a", {"A \001new\001 \001old\001"}, {"back of A on \001old\001"}, {"after A \001new\001"}});
   plan.moves.push_back({"b", {"B"}, {"back of B"}, {}});
   plan.views.push_back({"public.v", "CREATE v", "RESTORE v"});
   return plan;
