@@ -62,6 +62,7 @@ class CleanupJob {
 
  private:
   Result<void> run_stages();
+  Result<void> drop_backup_of(const JournalEntry& entry);
   Result<void> check_dependents(const BackupRelation& relation);
   Result<bool> is_there(const BackupRelation& relation);
   Result<void> drop(const BackupRelation& relation);
@@ -90,23 +91,43 @@ Result<void> CleanupJob::run_stages() {
   const auto& entry = state_->entry();
   if (entry) result_.job = entry->job;
   observer_.job_started(result_.job, counters_);
-  if (entry && entry->state == "cleaned up") {
+  PGFANOUT_TRY_ASSIGN(const auto swapped,
+                      Journal(state_->target())
+                          .find_swapped(state_->target_name().schema, state_->target_name().name));
+  if (swapped.empty() && entry && entry->state == "cleaned up") {
     report({Severity::info, "cleaned-up", "the backup has been dropped already", job_.table, {}});
     result_.verdict = Verdict::match;
     return {};
   }
-  if (!entry || entry->state != "swapped") {
+  if (swapped.empty()) {
     return refused("no-backup", "there is no backup of this table",
                    "'pgfanout status' tells where the last job stands", job_.table);
   }
+  // Of several windows on one table each has its backup; those that may go, go.
+  std::size_t dropped = 0;
+  for (const JournalEntry& each : swapped) {
+    auto done = drop_backup_of(each);
+    if (done) {
+      ++dropped;
+    } else if (done.error().code != "retention" ||
+               (each.job == swapped.back().job && dropped == 0)) {
+      return done;
+    }
+  }
+  result_.verdict = Verdict::match;
+  return {};
+}
+
+Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
+  PGFANOUT_TRY(state_->take_job(entry.job));
   PGFANOUT_TRY_ASSIGN(const Rows over,
                       state_->target().query("SELECT keep_until <= pg_catalog.clock_timestamp()"
                                              " FROM pgfanout.job WHERE job = $1",
-                                             {entry->job}));
+                                             {entry.job}));
   if (!over.boolean(0, 0) && !job_.window.force) {
     return refused(
         "retention",
-        fmt::format("the backup {} is kept until {}", entry->backup_name, entry->keep_until),
+        fmt::format("the backup {} is kept until {}", entry.backup_name, entry.keep_until),
         "--force drops it now", job_.table);
   }
   PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
@@ -117,13 +138,12 @@ Result<void> CleanupJob::run_stages() {
   };
   PGFANOUT_TRY(clock_.run("drop", drop_all));
   PGFANOUT_TRY(state_->fence("source").lower(state_->target(), state_->patience(), cancellation_));
-  PGFANOUT_TRY(Journal(state_->target()).set_state(entry->job, "cleaned up"));
+  PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaned up"));
   report({Severity::info,
           "cleaned-up",
-          fmt::format("the backup {} is dropped", entry->backup_name),
+          fmt::format("the backup {} is dropped", entry.backup_name),
           job_.table,
           {}});
-  result_.verdict = Verdict::match;
   return {};
 }
 

@@ -56,8 +56,25 @@ Result<void> Journal::claim(const std::string& target_schema, const std::string&
 
 Result<std::optional<JournalEntry>> Journal::find(const std::string& target_schema,
                                                   const std::string& target_name) {
+  PGFANOUT_TRY_ASSIGN(auto entries, find_where("target_schema = $1 AND target_name = $2"
+                                               " ORDER BY started_at DESC LIMIT 1",
+                                               {target_schema, target_name}));
+  if (entries.empty()) return std::optional<JournalEntry>();
+  return std::optional<JournalEntry>(std::move(entries.front()));
+}
+
+Result<std::vector<JournalEntry>> Journal::find_swapped(const std::string& target_schema,
+                                                        const std::string& target_name) {
+  return find_where(
+      "target_schema = $1 AND target_name = $2 AND state = 'swapped' ORDER BY started_at",
+      {target_schema, target_name});
+}
+
+Result<std::vector<JournalEntry>> Journal::find_where(const std::string& condition,
+                                                      const std::vector<Parameter>& parameters) {
   PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
-  if (version == 0) return std::optional<JournalEntry>();
+  std::vector<JournalEntry> entries;
+  if (version == 0) return entries;
   // A journal of version 1 knows copies only.
   const char* window =
       "command, source_schema, source_name, source_oid, request, key_sql_on_target, key_column,"
@@ -67,39 +84,40 @@ Result<std::optional<JournalEntry>> Journal::find(const std::string& target_sche
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection_.query(fmt::format("SELECT job, source, key, state,"
-                                    " date_trunc('second', started_at)::text, rows, digest, {}"
-                                    " FROM pgfanout.job WHERE target_schema = $1"
-                                    " AND target_name = $2 ORDER BY started_at DESC LIMIT 1",
-                                    version == 1 ? copy : window),
-                        {target_schema, target_name}));
-  if (rows.size() == 0) return std::optional<JournalEntry>();
-  JournalEntry entry;
-  entry.job = rows.str(0, 0);
-  entry.target_schema = target_schema;
-  entry.target_name = target_name;
-  entry.source = rows.str(0, 1);
-  entry.key = rows.str(0, 2);
-  entry.state = rows.str(0, 3);
-  entry.started_at = rows.str(0, 4);
-  entry.rows = static_cast<std::uint64_t>(rows.integer(0, 5));
-  entry.digest = rows.str(0, 6);
-  entry.command = rows.str(0, 7);
-  entry.source_schema = rows.str(0, 8);
-  entry.source_name = rows.str(0, 9);
-  entry.source_oid = rows.oid(0, 10);
-  entry.request = rows.str(0, 11);
-  entry.key_sql_on_target = rows.str(0, 12);
-  if (!rows.is_null(0, 13)) entry.key_column = rows.str(0, 13);
-  entry.backup_name = rows.str(0, 14);
-  entry.keep_until = rows.str(0, 15);
-  PGFANOUT_TRY_ASSIGN(const Rows made,
-                      connection_.query("SELECT relation, schema_name, relation_name"
-                                        " FROM pgfanout.made_relation WHERE job = $1",
-                                        {entry.job}));
-  for (int row = 0; row < made.size(); ++row) {
-    entry.made.push_back({made.oid(row, 0), made.str(row, 1), made.str(row, 2)});
+                                    " date_trunc('second', started_at)::text, rows, digest, {},"
+                                    " target_schema, target_name FROM pgfanout.job WHERE {}",
+                                    version == 1 ? copy : window, condition),
+                        parameters));
+  for (int row = 0; row < rows.size(); ++row) {
+    JournalEntry entry;
+    entry.job = rows.str(row, 0);
+    entry.source = rows.str(row, 1);
+    entry.key = rows.str(row, 2);
+    entry.state = rows.str(row, 3);
+    entry.started_at = rows.str(row, 4);
+    entry.rows = static_cast<std::uint64_t>(rows.integer(row, 5));
+    entry.digest = rows.str(row, 6);
+    entry.command = rows.str(row, 7);
+    entry.source_schema = rows.str(row, 8);
+    entry.source_name = rows.str(row, 9);
+    entry.source_oid = rows.oid(row, 10);
+    entry.request = rows.str(row, 11);
+    entry.key_sql_on_target = rows.str(row, 12);
+    if (!rows.is_null(row, 13)) entry.key_column = rows.str(row, 13);
+    entry.backup_name = rows.str(row, 14);
+    entry.keep_until = rows.str(row, 15);
+    entry.target_schema = rows.str(row, 16);
+    entry.target_name = rows.str(row, 17);
+    PGFANOUT_TRY_ASSIGN(const Rows made,
+                        connection_.query("SELECT relation, schema_name, relation_name"
+                                          " FROM pgfanout.made_relation WHERE job = $1",
+                                          {entry.job}));
+    for (int at = 0; at < made.size(); ++at) {
+      entry.made.push_back({made.oid(at, 0), made.str(at, 1), made.str(at, 2)});
+    }
+    entries.push_back(std::move(entry));
   }
-  return std::optional<JournalEntry>(std::move(entry));
+  return entries;
 }
 
 Result<void> Journal::prepare() {

@@ -55,6 +55,10 @@ class Journal {
   Result<std::optional<JournalEntry>> find(const std::string& target_schema,
                                            const std::string& target_name);
 
+  /// Jobs into that target whose backups are still there, oldest first.
+  Result<std::vector<JournalEntry>> find_swapped(const std::string& target_schema,
+                                                 const std::string& target_name);
+
   /// Creates schema and tables if need be. Part of the caller's transaction, as are all that
   /// follow.
   Result<void> prepare();
@@ -68,6 +72,9 @@ class Journal {
   Result<void> forget(const std::string& job);
 
  private:
+  Result<std::vector<JournalEntry>> find_where(const std::string& condition,
+                                               const std::vector<Parameter>& parameters);
+
   Connection& connection_;
 };
 

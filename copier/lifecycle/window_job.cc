@@ -56,6 +56,7 @@ class WindowJob {
   Result<void> run_stages();
   Result<void> swap_alone();
   Result<void> open();
+  bool is_done_already(const JournalEntry& entry);
   Result<bool> release();
   Result<std::string> preflight();
   Result<void> check_request();
@@ -100,7 +101,13 @@ Result<void> WindowJob::open() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
   auto& entry = state_->entry();
   if (entry && entry->is_over()) {
-    if (entry->state == "swapped" || job_.window.confirmed.empty()) entry.reset();
+    if (is_done_already(*entry)) {
+      is_swapped_ = true;
+      result_.job = entry->job;
+      observer_.job_started(result_.job, counters_);
+      return stages_.open_journal(state_->journal());
+    }
+    entry.reset();
   } else if (entry && entry->command != "run") {
     if (!job_.restart) {
       return refused("unfinished-job",
@@ -121,6 +128,18 @@ Result<void> WindowJob::open() {
   observer_.job_started(result_.job, counters_);
   if (!entry) return state_->take_job(result_.job);
   return stages_.open_journal(state_->journal());
+}
+
+/// The same command again, after its swap: it must not begin another move of the moved table.
+bool WindowJob::is_done_already(const JournalEntry& entry) {
+  if (entry.state != "swapped" || entry.command != "run" || job_.restart) return false;
+  std::string key = entry.key;
+  if (!job_.key.empty()) {
+    const auto live = describe_table(state_->source(), job_.table);
+    const auto compiled = live ? compile_key(job_, *live) : Result<KeyExpression>(live.error());
+    if (compiled) key = compiled->sql();
+  }
+  return request_of(job_, key) == entry.request;
 }
 
 /// Only lifts the fence. The job cannot go on after that, since the source may change.
@@ -144,6 +163,14 @@ Result<void> WindowJob::run_stages() {
                    "leave --assume-quiet and --no-fence out, or use copy and verify");
   }
   PGFANOUT_TRY(open());
+  if (is_swapped_) {
+    report({Severity::info, "already-swapped",
+            fmt::format("job {} has moved and swapped this table already: nothing is left to do",
+                        result_.job),
+            job_.table, "with other settings, or with --restart, the table is moved once more"});
+    result_.verdict = Verdict::match;
+    return {};
+  }
   PGFANOUT_TRY_ASSIGN(const bool is_released, release());
   if (is_released) return {};
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};

@@ -159,6 +159,25 @@ TEST_F(SwapTest, SecondWindowOnTheSwappedTable) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "7");
   ASSERT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
   EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "100");
+  // The first one's backup is still kept.
+  EXPECT_EQ(window("cleanup", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("retention"));
+  EXPECT_EQ(window("cleanup", {"--table", "chunks", "--force"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_backup%'"), "0");
+}
+
+TEST_F(SwapTest, SameCommandAfterItsSwapMovesNothing) {
+  make_chunks(300);
+  const std::vector<std::string> command = {"--table", "chunks", "--swap"};
+  ASSERT_EQ(window("run", command).exit_code, 0);
+  const std::string oid = value("SELECT 'chunks'::regclass::oid");
+  const CommandResult again = window("run", command);
+  EXPECT_EQ(again.exit_code, 0) << again;
+  EXPECT_TRUE(has_issue("already-swapped"));
+  EXPECT_THAT(again.err, HasSubstr("writes are allowed"));
+  EXPECT_EQ(value("SELECT 'chunks'::regclass::oid"), oid);
+  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("already-swapped"));
 }
 
 }  // namespace
