@@ -115,6 +115,7 @@ Result<void> carry_statistics(CarryContext& context);  ///< Extended ones, and c
 Result<void> carry_identity(CarryContext& context);    ///< Replica identity, CLUSTER.
 Result<void> carry_views(CarryContext& context);
 Result<void> carry_sequences(CarryContext& context);
+Result<void> carry_new_sequences(CarryContext& context);  ///< Those that mappings draw from.
 Result<void> carry_publications(CarryContext& context);
 Result<void> carry_inbound(CarryContext& context);  ///< Foreign keys of other tables.
 Result<void> carry_rebinds(CarryContext& context);  ///< Rules, policies, functions elsewhere.

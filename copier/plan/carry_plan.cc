@@ -31,10 +31,10 @@ Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& sourc
   PGFANOUT_TRY_ASSIGN(CarryColumns columns, CarryColumns::read(request, source));
   PGFANOUT_TRY_ASSIGN(CarryNames names, CarryNames::read(request, target));
   CarryContext context(request, source, target, std::move(columns), std::move(names));
-  for (auto* part :
-       {carry_indexes, carry_constraints, carry_foreign_keys, carry_behaviour, carry_statistics,
-        carry_identity, carry_sequences, carry_views, carry_publications, carry_inbound,
-        carry_rebinds, carry_key_function, carry_comments, carry_access, name_the_rest}) {
+  for (auto* part : {carry_indexes, carry_constraints, carry_foreign_keys, carry_behaviour,
+                     carry_statistics, carry_identity, carry_sequences, carry_new_sequences,
+                     carry_views, carry_publications, carry_inbound, carry_rebinds,
+                     carry_key_function, carry_comments, carry_access, name_the_rest}) {
     PGFANOUT_TRY(part(context));
   }
   finish_attributes(context);

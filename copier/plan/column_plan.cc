@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "copier/plan/cast.h"
+#include "copier/plan/nextval_call.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/stored_key.h"
 
@@ -102,6 +103,11 @@ class NewColumns {
     PlannedColumn planned{mapping.value,          ColumnRole::copied, parenthesized(mapping.sql),
                           mapping.value.type_oid, std::nullopt,       mapping.is_volatile};
     inherit_properties(planned.column);
+    if (nextval_literal(mapping.sql)) {
+      // Rows inserted later go on where the copied ones end.
+      planned.column.identity = 0;
+      planned.column.default_sql = parenthesized(mapping.sql);
+    }
     plan_.columns.push_back(std::move(planned));
   }
 

@@ -10,6 +10,7 @@
 #include "copier/plan/key_plan.h"
 #include "copier/plan/mapping.h"
 #include "copier/plan/new_target.h"
+#include "copier/plan/nextval_call.h"
 #include "copier/plan/plan_notes.h"
 #include "copier/plan/server_facts.h"
 #include "copier/plan/source_fitness.h"
@@ -146,10 +147,27 @@ Result<void> Planner::find_target() {
   return {};
 }
 
+/// The sequence that a mapping draws from is of the source's database.
+void drop_mapped_defaults(const Mappings& mappings, ColumnPlan& columns) {
+  for (PlannedColumn& planned : columns.columns) {
+    const Mapping* mapping = mappings.find(planned.column.name);
+    if (mapping == nullptr || !nextval_literal(mapping->sql)) continue;
+    planned.column.default_sql.clear();
+    columns.issues.push_back(
+        {Severity::warning, "default-left-out",
+         fmt::format("column {} is filled by {} while copying, and gets no default: the sequence "
+                     "is of the source's database",
+                     planned.column.quoted, mapping->sql),
+         planned.column.quoted,
+         "give the column a sequence of its own after the copy, above the values that were given"});
+  }
+}
+
 Result<void> Planner::plan_columns() {
   PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
   if (!existing_) {
     PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
+    if (!plan_->same_database) drop_mapped_defaults(mappings, columns_);
     return {};
   }
   const Column* key_column =
