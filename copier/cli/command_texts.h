@@ -114,7 +114,8 @@ inline constexpr std::string_view swap_examples =
 inline constexpr std::string_view rollback_description =
     R"text(Undoes whatever has been done so far, from any point: drops what the job made, lifts its fence, and
 after a swap puts the old table back. Rows that were written since the swap are found by comparing
-both tables: rollback refuses if there are any, unless told to keep them. Twice does no harm.
+both tables: rollback refuses if there are any, unless told to keep or to lose them. What the job
+was asked for is read from the journal. Twice does no harm.
 )text";
 
 inline constexpr std::string_view rollback_examples =
@@ -123,6 +124,9 @@ inline constexpr std::string_view rollback_examples =
 
   After a swap, with what the application has written since:
     pgfanout rollback job.toml --keep-new-rows
+
+  The same without it:
+    pgfanout rollback job.toml --force
 )text";
 
 inline constexpr std::string_view cleanup_description =

@@ -8,6 +8,7 @@
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_request.h"
 #include "copier/lifecycle/window_state.h"
 
 namespace pgfanout {
@@ -59,6 +60,8 @@ Result<void> RollbackJob::run_stages() {
                    "'pgfanout status' tells where the last one stands", job_.table);
   }
   result_.job = entry->job;
+  // The way back needs no job file: what the job was asked for is known.
+  if (entry->command == "run") job_ = with_request(job_, entry->request);
   observer_.job_started(result_.job, counters_);
   if (entry->state == "cleaned up") {
     return refused("backup-gone",
@@ -74,7 +77,6 @@ Result<void> RollbackJob::run_stages() {
     result_.verdict = Verdict::match;
     return {};
   }
-  if (entry->command == "run") job_ = with_request(std::move(job_), entry->request);
   if (entry->state == "swapped") {
     PGFANOUT_TRY(clock_.run("new rows", [this] { return look_for_new_rows(); }));
     PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));
@@ -97,6 +99,8 @@ Result<JobResult> RollbackJob::compare(bool applies) {
   inner.verify.scope = VerifyScope::data;
   inner.verify.repair = applies;
   inner.dry_run = false;
+  // A key that the old table stores is that of an earlier layout.
+  inner.on_key_mismatch = KeyMismatchPolicy::fix;
   inner.table = backup.qualified;
   inner.into = live.qualified;
   if (applies) {

@@ -13,6 +13,7 @@
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_request.h"
 #include "copier/lifecycle/window_stages.h"
 #include "copier/lifecycle/window_state.h"
 #include "copier/plan/key_plan.h"
@@ -173,6 +174,7 @@ Result<void> WindowJob::run_stages() {
   }
   PGFANOUT_TRY_ASSIGN(const bool is_released, release());
   if (is_released) return {};
+  PGFANOUT_TRY(check_request());
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};
   if (!stages_.is_done("copy")) {
     PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return preflight(); }));
@@ -215,8 +217,11 @@ Result<void> WindowJob::swap_alone() {
                    job_.table);
   }
   result_.job = entry->job;
-  job_ = with_request(std::move(job_), entry->request);
+  // Who only names the table means the job as it was begun.
+  const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");
+  if (says_nothing) job_ = with_request(std::move(job_), entry->request);
   observer_.job_started(result_.job, counters_);
+  PGFANOUT_TRY(check_request());
   PGFANOUT_TRY(stages_.open_journal(state_->journal()));
   for (const std::string_view stage : kWindowStages) {
     if (stage == "swap" || stages_.is_done(stage)) continue;
@@ -230,7 +235,6 @@ Result<void> WindowJob::swap_alone() {
 
 /// Everything that can be known before the window; changes nothing.
 Result<std::string> WindowJob::preflight() {
-  PGFANOUT_TRY(check_request());
   JobDescription again = job_;
   again.within_job = result_.job;
   if (state_->entry() && !state_->entry()->made.empty()) {
@@ -290,7 +294,7 @@ Result<void> WindowJob::check_request() {
       request_differences(state_->entry()->request, request_of(job_, key.sql()));
   if (differences.empty()) return {};
   return refused("other-request", "the job was begun with other settings: " + differences,
-                 "use the same ones, or begin anew with --restart", source.qualified);
+                 "use the same ones, or begin anew with run --restart", source.qualified);
 }
 
 Result<void> WindowJob::begin_job() {

@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
-#include <set>
-#include <sstream>
 #include <thread>
 
 #include "copier/lifecycle/reject_table.h"
@@ -17,46 +14,6 @@
 #include "copier/plan/target_ddl.h"
 
 namespace pgfanout {
-namespace {
-
-constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
-
-/// Expressions may have several lines.
-std::string in_one_line(std::string_view text) {
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n') {
-      line += "\\n";
-    } else {
-      if (c == '\\') line += '\\';
-      line += c;
-    }
-  }
-  return line;
-}
-
-std::string as_it_was(std::string_view line) {
-  std::string text;
-  for (std::size_t at = 0; at < line.size(); ++at) {
-    if (line[at] == '\\' && at + 1 < line.size()) {
-      ++at;
-      text += line[at] == 'n' ? '\n' : line[at];
-    } else {
-      text += line[at];
-    }
-  }
-  return text;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-}  // namespace
-
 Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
   WindowState state(job);
   const auto connect = [&](const std::string& dsn, std::string_view role) {
@@ -150,72 +107,6 @@ Result<Table> WindowState::target_table() {
 
 LockPatience WindowState::patience() const {
   return {std::chrono::milliseconds(500), job_->lock_timeout};
-}
-
-std::string request_of(const JobDescription& job, const std::string& key_sql) {
-  std::vector<std::string> lines = {
-      "key " + key_sql, fmt::format("partitions {}", job.partitions),
-      "key-column " + job.key_column,
-      fmt::format("key-mode {}", kModeNames[static_cast<std::size_t>(job.key_mode)])};
-  std::vector<std::string> more;
-  for (const ColumnMapping& mapping : job.map) {
-    more.push_back(fmt::format("map {}={}", mapping.column, mapping.sql));
-  }
-  for (const std::string& column : job.skip) more.push_back("skip " + column);
-  for (const std::string& object : job.window.accept) more.push_back("accept " + object);
-  for (const auto& [view, sql] : job.window.views) {
-    more.push_back(fmt::format("view {}={}", view, sql));
-  }
-  std::sort(more.begin(), more.end());
-  lines.insert(lines.end(), more.begin(), more.end());
-  std::string text;
-  for (const std::string& line : lines) text += in_one_line(line) + "\n";
-  return text;
-}
-
-JobDescription with_request(JobDescription job, const std::string& request) {
-  job.map.clear();
-  job.skip.clear();
-  job.window.accept.clear();
-  job.window.views.clear();
-  for (const std::string& written : lines_of(request)) {
-    const std::string line = as_it_was(written);
-    const std::size_t blank = std::min(line.find(' '), line.size());
-    const std::string name = line.substr(0, blank);
-    const std::string value = line.substr(std::min(line.size(), blank + 1));
-    const std::size_t equals = std::min(value.find('='), value.size());
-    const std::string left = value.substr(0, equals);
-    const std::string right = value.substr(std::min(value.size(), equals + 1));
-    if (name == "key") job.key = value;
-    if (name == "partitions") {
-      std::from_chars(value.data(), value.data() + value.size(), job.partitions);
-    }
-    if (name == "key-column") job.key_column = value;
-    if (name == "key-mode") {
-      const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
-      if (mode != std::end(kModeNames)) job.key_mode = static_cast<KeyMode>(mode - kModeNames);
-    }
-    if (name == "map") job.map.push_back({left, right});
-    if (name == "skip") job.skip.push_back(value);
-    if (name == "accept") job.window.accept.push_back(value);
-    if (name == "view") job.window.views[left] = right;
-  }
-  return job;
-}
-
-std::string request_differences(const std::string& then, const std::string& now) {
-  const std::vector<std::string> old_lines = lines_of(then);
-  const std::vector<std::string> new_lines = lines_of(now);
-  const std::set<std::string> before(old_lines.begin(), old_lines.end());
-  const std::set<std::string> after(new_lines.begin(), new_lines.end());
-  std::vector<std::string> differences;
-  for (const std::string& line : old_lines) {
-    if (!after.contains(line)) differences.push_back("was: " + line);
-  }
-  for (const std::string& line : new_lines) {
-    if (!before.contains(line)) differences.push_back("now: " + line);
-  }
-  return fmt::format("{}", fmt::join(differences, "; "));
 }
 
 std::vector<std::pair<std::string, std::string>> leaf_renames(

@@ -66,13 +66,6 @@ class WindowState {
   std::string job_id_;
 };
 
-/// What may not differ when a job is called again, one thing a line.
-[[nodiscard]] std::string request_of(const JobDescription& job, const std::string& key_sql);
-/// The job with what the journal keeps of it: swap and rollback need no more than its name.
-[[nodiscard]] JobDescription with_request(JobDescription job, const std::string& request);
-/// The lines of `now` that are not in `then`, in words; empty if the same.
-[[nodiscard]] std::string request_differences(const std::string& then, const std::string& now);
-
 /// What to ask make_carry_plan() before the target exists.
 [[nodiscard]] CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan);
 

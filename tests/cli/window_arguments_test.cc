@@ -77,6 +77,7 @@ TEST(WindowArguments, EveryOptionReachesTheRequest) {
   EXPECT_EQ(run.swap_within, std::chrono::minutes(10));
   EXPECT_TRUE(window_of({"run", "--table", "t", "--release"}).release);
   EXPECT_TRUE(window_of({"rollback", "--table", "t", "--keep-new-rows"}).keep_new_rows);
+  EXPECT_TRUE(window_of({"rollback", "--table", "t", "--force"}).force);
   EXPECT_TRUE(window_of({"cleanup", "--table", "t", "--force"}).force);
   EXPECT_EQ(window_of({"cleanup", "--table", "t", "--retention-days", "0"}).retention_days, 0U);
   EXPECT_EQ(window_of({"swap", "--table", "t", "--swap-within", "5"}).swap_within,
@@ -122,7 +123,8 @@ TEST(WindowArguments, AnOptionOfAnotherCommandIsNamedSo) {
   const Error error = refusal_of({"copy", "--table", "t", "--swap"});
   EXPECT_EQ(error.message, "copy has no option --swap");
   EXPECT_EQ(error.hint, "it is an option of plan, run");
-  EXPECT_EQ(refusal_of({"run", "--table", "t", "--force"}).hint, "it is an option of rollback, cleanup");
+  EXPECT_EQ(refusal_of({"run", "--table", "t", "--force"}).hint,
+            "it is an option of rollback, cleanup");
   EXPECT_EQ(refusal_of({"run", "--table", "t", "--confrim", "copy"}).hint,
             "did you mean --confirm?");
 }
