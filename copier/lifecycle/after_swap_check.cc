@@ -7,6 +7,9 @@
 namespace pgfanout {
 namespace {
 
+constexpr const char* kForeignKeyViolation = "23503";
+constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT, from version 18 on.
+
 class AfterSwapCheck {
  public:
   AfterSwapCheck(const JobDescription& job, Connection& connection, const Table& table,
@@ -16,7 +19,10 @@ class AfterSwapCheck {
   Result<bool> run() {
     PGFANOUT_TRY_ASSIGN(const bool has_row, pick_row());
     if (!has_row) return true;
+    // Each trial finds the row in its old place.
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(write_and_read());
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(look_at_pruning());
     PGFANOUT_TRY(try_wrong_key());
     PGFANOUT_TRY(try_dangling_reference());
@@ -30,16 +36,29 @@ class AfterSwapCheck {
            "the swap stands; 'pgfanout rollback' takes it back"});
   }
 
-  /// Runs one statement that must touch one row.
-  Result<void> expect_one(const std::string& what, const std::string& sql) {
+  /// Runs one statement that must touch one row. `may_be_referred_to`: rows of other tables may
+  /// keep it.
+  Result<void> expect_one(const std::string& what, const std::string& sql,
+                          bool may_be_referred_to = false) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
     auto done = connection_.query(sql);
     if (!done) {
-      wrong(what, done.error().message);
+      const std::string& state = done.error().sqlstate;
+      if (may_be_referred_to && (state == kForeignKeyViolation || state == kRestrictViolation)) {
+        can_delete_ = false;
+        unknown(what, "rows of other tables refer to it");
+      } else {
+        wrong(what, done.error().message);
+      }
       return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
     }
     const std::int64_t rows = done->affected() < 0 ? done->size() : done->affected();
-    if (rows != 1) wrong(what, fmt::format("{} rows were touched, not 1", rows));
+    if (rows == 1) return {};
+    if (rows == 0 && may_be_turned_) {
+      unknown(what, "a trigger or a rule of the table turns it into something else");
+    } else {
+      wrong(what, fmt::format("{} rows were touched, not 1", rows));
+    }
     return {};
   }
 
@@ -51,37 +70,79 @@ class AfterSwapCheck {
     if (done) {
       wrong(what, "it was accepted");
     } else if (done.error().sqlstate != sqlstate) {
-      wrong(what, "it was refused for another reason: " + done.error().message);
+      unknown(what, "it was refused for another reason: " + done.error().message);
     }
     return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
   }
 
+  /// Where the parent has no key, its leaves may have one.
+  Result<std::vector<std::string>> key_columns(const std::string& leaf) {
+    if (!table_.primary_key.empty()) return table_.primary_key;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query("SELECT a.attname FROM pg_catalog.pg_index i"
+                          " CROSS JOIN LATERAL pg_catalog.unnest("
+                          "  i.indkey::pg_catalog.int2[]) WITH ORDINALITY k(number, place)"
+                          " JOIN pg_catalog.pg_attribute a"
+                          "  ON a.attrelid = i.indrelid AND a.attnum = k.number"
+                          " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
+                          " ORDER BY k.place",
+                          {leaf}));
+    std::vector<std::string> columns;
+    for (int row = 0; row < rows.size(); ++row) columns.push_back(rows.str(row, 0));
+    return columns;
+  }
+
   Result<bool> pick_row() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows place,
+        connection_.query(fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified)));
+    if (place.size() == 0) return false;
+    const std::string here =
+        fmt::format("t.tableoid = {} AND t.ctid = '{}'", place.text(0, 0), place.text(0, 1));
     PGFANOUT_TRY(connection_.run(fmt::format(
-        "CREATE TEMPORARY TABLE pgfanout_row ON COMMIT DROP AS SELECT * FROM {} LIMIT 1",
-        table_.qualified)));
-    PGFANOUT_TRY_ASSIGN(const Rows rows, connection_.query("SELECT 1 FROM pg_temp.pgfanout_row"));
+        "CREATE TEMPORARY TABLE pgfanout_row ON COMMIT DROP AS SELECT * FROM {} t WHERE {}",
+        table_.qualified, here)));
     for (const Column& column : table_.columns) {
       if (column.generated != 0) continue;
       columns_ += (columns_.empty() ? "" : ", ") + column.quoted;
       values_ += (values_.empty() ? "r." : ", r.") + column.quoted;
+      if (update_.empty() && column.identity != 'a') update_ = column.quoted;
     }
-    std::vector<std::string> keys = table_.primary_key;
-    if (keys.empty()) {
-      for (const Column& column : table_.columns) keys.push_back(column.name);
-    }
+    PGFANOUT_TRY_ASSIGN(const auto keys, key_columns(place.str(0, 0)));
     for (const std::string& key : keys) {
       const Column* column = table_.find(key);
       if (column == nullptr) continue;
-      match_ += fmt::format("{0}t.{1} IS NOT DISTINCT FROM r.{1}", match_.empty() ? "" : " AND ",
-                            column->quoted);
       equal_ += fmt::format("{0}t.{1} = (SELECT r.{1} FROM pg_temp.pgfanout_row r)",
                             equal_.empty() ? "" : " AND ", column->quoted);
     }
-    return rows.size() == 1;
+    has_key_ = !equal_.empty();
+    if (!has_key_) equal_ = here;
+    PGFANOUT_TRY(look_at_behaviour());
+    return true;
   }
 
-  [[nodiscard]] bool has_primary_key() const { return !table_.primary_key.empty(); }
+  /// Triggers and rules of the application may turn a statement into another, and keys of other
+  /// tables may forbid one: that is no fault of the swap.
+  Result<void> look_at_behaviour() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows found,
+        connection_.query("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t"
+                          "  WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
+                          "  AND t.tgtype & 3 = 3)"
+                          " OR EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r"
+                          "  WHERE r.ev_class = $1 AND r.is_instead AND r.ev_enabled <> 'D'),"
+                          " EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k"
+                          "  WHERE k.contype = 'f' AND k.confrelid = $1)",
+                          {std::to_string(table_.oid)}));
+    may_be_turned_ = found.boolean(0, 0);
+    is_referred_to_ = found.boolean(0, 1);
+    return {};
+  }
+
+  void unknown(const std::string& what, const std::string& why) {
+    tell_({Severity::info, "not-checked", fmt::format("{}: {}", what, why), table_.qualified, {}});
+  }
 
   [[nodiscard]] std::string insert(const std::string& values) const {
     return fmt::format(
@@ -91,18 +152,22 @@ class AfterSwapCheck {
   }
 
   Result<void> write_and_read() {
-    // Types without equality (json) cannot find a row that has no key.
-    if (!has_primary_key()) return expect_one("insert of a copy of a row", insert(values_));
-    const std::string first = table_.find(table_.primary_key.front())->quoted;
-    PGFANOUT_TRY(expect_one("read by the full key",
-                            fmt::format("SELECT 1 FROM {} t, pg_temp.pgfanout_row r WHERE {}",
-                                        table_.qualified, match_)));
-    PGFANOUT_TRY(expect_one(
-        "update by the full key",
-        fmt::format("UPDATE {} t SET {} = t.{} WHERE {}", table_.qualified, first, first, equal_)));
-    PGFANOUT_TRY(expect_one("delete by the full key",
-                            fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_)));
+    if (has_key_) {
+      PGFANOUT_TRY(expect_one("read by the full key", fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                                  table_.qualified, equal_)));
+      if (!update_.empty()) {
+        PGFANOUT_TRY(expect_one("update by the full key",
+                                fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}",
+                                            table_.qualified, update_, equal_)));
+      }
+    }
+    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_));
+    if (!can_delete_) return {};
     return expect_one("insert of that row", insert(values_));
+  }
+
+  [[nodiscard]] std::string delete_row() const {
+    return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
@@ -164,7 +229,7 @@ class AfterSwapCheck {
                           " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conparentid = 0"
                           " AND pg_catalog.cardinality(k.conkey) = 1 ORDER BY 1",
                           {std::to_string(table_.oid)}));
-    if (!has_primary_key()) return {};
+    if (!can_delete_) return {};
     for (int row = 0; row < keys.size(); ++row) {
       if (keys.is_null(row, 1)) continue;
       const std::string column = connection_.quote_identifier(keys.text(row, 0));
@@ -178,9 +243,9 @@ class AfterSwapCheck {
                                                  connection_.quote_identifier(*entry_.key_column),
                                                  entry_.key_sql_on_target)));
       }
-      PGFANOUT_TRY(
-          connection_.run(fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_)));
-      PGFANOUT_TRY(expect_refusal("insert with a dangling " + keys.str(row, 0), "23503",
+      PGFANOUT_TRY(connection_.run(delete_row()));
+      PGFANOUT_TRY(expect_refusal("insert with a dangling " + keys.str(row, 0),
+                                  kForeignKeyViolation,
                                   insert(values_) + "; SET CONSTRAINTS ALL IMMEDIATE"));
       PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_reference"));
     }
@@ -194,8 +259,12 @@ class AfterSwapCheck {
   const std::function<void(Issue)>& tell_;
   std::string columns_;
   std::string values_;
-  std::string match_;
-  std::string equal_;
+  std::string update_;           ///< A column that may be set.
+  std::string equal_;            ///< A condition on t that the row alone meets.
+  bool has_key_ = false;         ///< That is its key, else its place.
+  bool may_be_turned_ = false;   ///< By triggers or rules of the application.
+  bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
+  bool can_delete_ = true;
   bool is_right_ = true;
 };
 
@@ -206,7 +275,9 @@ Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
                               const std::function<void(Issue)>& tell) {
   PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
   PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
-  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'"));
+  // As the application has it: rules and foreign keys act for the table's owner, and would be
+  // refused where policies hold for that one too.
+  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on"));
   auto checked = AfterSwapCheck(job, connection, table, *state.entry(), tell).run();
   if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
   return checked;
