@@ -34,6 +34,9 @@ inline constexpr std::string_view run_examples =
     R"text(  Everything up to the proof; the application notices nothing but refused writes:
     pgfanout run job.toml
 
+  What would be done, all SQL included, nothing executed (as plan --dry-run):
+    pgfanout run job.toml --dry-run
+
   And then the swap, in one go:
     pgfanout run job.toml --swap
 
@@ -48,8 +51,9 @@ inline constexpr std::string_view copy_description =
     R"text(Copies a table into a target with one leaf per partition key, and proves that every row
 arrived: rows and digests of what was read, written, committed and read back must agree, leaf by
 leaf. The source is locked against writes while the command runs (reads go on) and never changed.
-The target is created from the source's columns if it does not exist. Primary key, indexes, foreign
-keys and all else that belongs to the source are carried over by pgfanout run, not by copy.
+The lock ends with the command: no fence is left that would have to be lifted. The target is created
+from the source's columns if it does not exist. Primary key, indexes, foreign keys, grants and all
+else that belongs to the source are carried over by pgfanout run, not by copy.
 )text";
 
 inline constexpr std::string_view copy_examples =
@@ -97,7 +101,9 @@ inline constexpr std::string_view swap_description =
     R"text(Puts the target, loaded and proven by pgfanout run, in the source's place: one short transaction in
 which both tables, their indexes, constraints and sequences change names and views change tables.
 Waits for each lock no longer than --swap-lock-timeout, then lets go and tries again; sessions in
-the way are named. The old table stays as <table>_backup_YYYYMMDD_HHMMSS.
+the way are named. The old table stays as <table>_backup_YYYYMMDD_HHMMSS, closed to writes. Then
+statements are tried on the new table in a transaction that is rolled back. The statements of the
+swap itself are printed beforehand by pgfanout plan --dry-run.
 )text";
 
 inline constexpr std::string_view swap_examples =
@@ -114,8 +120,8 @@ inline constexpr std::string_view swap_examples =
 inline constexpr std::string_view rollback_description =
     R"text(Undoes whatever has been done so far, from any point: drops what the job made, lifts its fence, and
 after a swap puts the old table back. Rows that were written since the swap are found by comparing
-both tables: rollback refuses if there are any, unless told to keep or to lose them. What the job
-was asked for is read from the journal. Twice does no harm.
+both tables: rollback refuses if there are any, unless told to keep them, or with --force to give
+them up. What the job was asked for is read from the journal. Twice does no harm.
 )text";
 
 inline constexpr std::string_view rollback_examples =
@@ -125,7 +131,7 @@ inline constexpr std::string_view rollback_examples =
   After a swap, with what the application has written since:
     pgfanout rollback job.toml --keep-new-rows
 
-  The same without it:
+  After a swap, and what was written since is not wanted:
     pgfanout rollback job.toml --force
 )text";
 
@@ -138,9 +144,6 @@ afterwards.
 inline constexpr std::string_view cleanup_examples =
     R"text(  Some time after the swap; refuses as long as the backup is to be kept:
     pgfanout cleanup job.toml
-
-  What would be dropped:
-    pgfanout cleanup job.toml --force --dry-run
 
   Now:
     pgfanout cleanup job.toml --force

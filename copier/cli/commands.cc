@@ -50,6 +50,27 @@ Result<void> check_key(const Invocation& invocation) {
   return {};
 }
 
+/// A dry run that did the work after all would be the worst surprise of all.
+Result<void> check_has_no_dry_run(const Invocation& invocation) {
+  PGFANOUT_TRY(need_table(invocation));
+  if (!invocation.job.dry_run) return {};
+  return refused("usage",
+                 invocation.command + " has no --dry-run in this version; nothing was done",
+                 "'pgfanout plan --dry-run' prints all SQL of a window before it begins, that of "
+                 "the swap included; 'pgfanout status' tells where the job stands");
+}
+
+/// What was written since the swap is either kept or given up.
+Result<void> check_rollback(const Invocation& invocation) {
+  PGFANOUT_TRY(check_has_no_dry_run(invocation));
+  const WindowRequest& window = invocation.job.window;
+  if (!window.force || !window.keep_new_rows) return {};
+  return refused("usage",
+                 "--keep-new-rows keeps what was written since the swap, --force gives it up: they "
+                 "exclude each other",
+                 "leave one of them out");
+}
+
 /// Lifting the fence and going on with the job are opposites.
 Result<void> check_run(const Invocation& invocation) {
   PGFANOUT_TRY(need_table(invocation));
@@ -64,6 +85,10 @@ Result<void> check_run(const Invocation& invocation) {
                    "--release only lifts the fence, --restart begins anew: they exclude "
                    "each other",
                    "leave one of them out");
+  }
+  if (invocation.job.dry_run && (window.release || invocation.job.restart)) {
+    return refused("usage", "--dry-run prints the window as if it had not begun; nothing was done",
+                   "use it without --release and --restart");
   }
   return {};
 }
@@ -82,11 +107,11 @@ const std::array table = {
     CommandSpec{"verify", "prove that two tables are equal, or name every row that is not",
                 verify_description, verify_examples, verify_options(), check_verify},
     CommandSpec{"swap", "put the new table in the old one's place", swap_description, swap_examples,
-                swap_options(), need_table},
+                swap_options(), check_has_no_dry_run},
     CommandSpec{"rollback", "undo whatever has been done so far, after a swap too",
-                rollback_description, rollback_examples, rollback_options(), need_table},
+                rollback_description, rollback_examples, rollback_options(), check_rollback},
     CommandSpec{"cleanup", "drop the backup once its retention is over", cleanup_description,
-                cleanup_examples, cleanup_options(), need_table},
+                cleanup_examples, cleanup_options(), check_has_no_dry_run},
     CommandSpec{"status",
                 "where the job stands, from any terminal or machine",
                 status_description,

@@ -158,7 +158,7 @@ const std::array options = {
                }, "limits.lock_timeout", JobValue::number_or_text},
     OptionSpec{work, "--connect-timeout", "TIME", "For each connection; a bare number counts seconds. Default: 10s", false,
                set_connect_timeout, "limits.connect_timeout", JobValue::number_or_text},
-    OptionSpec{output, "--dry-run", "", "Print all SQL that would be executed; execute nothing", false,
+    OptionSpec{output, "--dry-run", "", "Print all SQL that would be executed; execute nothing. Not for swap, rollback and cleanup in this version", false,
                [](Text, Invocation& to) -> Done { to.job.dry_run = true; return {}; }},
     OptionSpec{output, "--json", "", "One JSON document on standard output, all else on standard error", false,
                [](Text, Invocation& to) -> Done { to.json = true; return {}; }, "output.json", JobValue::flag},

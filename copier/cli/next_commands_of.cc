@@ -12,9 +12,10 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-/// Options that say nothing about which job it is.
-constexpr std::array<std::string_view, 7> passing = {
-    "--dry-run", "--json", "--progress", "--yes", "--restart", "--confirm", "--release"};
+/// Options that say nothing about which job it is, or were meant for one command alone.
+constexpr std::array<std::string_view, 9> passing = {"--dry-run", "--json",    "--progress",
+                                                     "--yes",     "--restart", "--confirm",
+                                                     "--release", "--force",   "--keep-new-rows"};
 
 /// An option with its value, or another word; as given.
 struct Part {
@@ -64,27 +65,40 @@ std::string other_command(std::string_view name, const std::vector<Part>& parts)
   return line;
 }
 
+/// "pgfanout swap" or "pgfanout run --confirm verify" made complete; empty if it is no command.
+std::string completed(std::string_view bare, const std::vector<Part>& parts) {
+  constexpr std::string_view prefix = "pgfanout ";
+  if (!bare.starts_with(prefix)) return {};
+  bare.remove_prefix(prefix.size());
+  const std::size_t end = std::min(bare.find(' '), bare.size());
+  std::string line = other_command(bare.substr(0, end), parts);
+  if (!line.empty()) line += bare.substr(end);
+  return line;
+}
+
 }  // namespace
 
-NextCommands next_commands_of(Words words, std::string_view waiting_at) {
+NextCommands next_commands_of(Words words, std::string_view table, const JobResult& result) {
   NextCommands next;
   const CommandSpec* command = words.empty() ? nullptr : find_command(words.front());
   if (command == nullptr) return next;
   const std::vector<Part> parts = parts_of(options_of(*command), words.subspan(1));
+  next.table = table;
+  if (result.standing) next.standing = completed(result.standing->next, parts);
   next.again = with_words("pgfanout", words);
   next.run = other_command("run", parts);
   next.swap = other_command("swap", parts);
   next.rollback = other_command("rollback", parts);
   next.cleanup = other_command("cleanup", parts);
   next.release = other_command("run", parts) + " --release";
-  if (waiting_at.empty()) return next;
+  if (result.waiting_at.empty()) return next;
   next.confirm = "pgfanout " + words.front();
   for (const Part& part : parts) {
     // What was confirmed before is journaled, and --restart would begin anew.
     if (part.option == "--confirm" || part.option == "--restart") continue;
     next.confirm = with_words(std::move(next.confirm), part.words);
   }
-  next.confirm += " --confirm " + shell_word(waiting_at);
+  next.confirm += " --confirm " + shell_word(result.waiting_at);
   return next;
 }
 

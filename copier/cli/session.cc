@@ -197,9 +197,11 @@ int run(std::span<const std::string> words, const CommandFunctions& functions,
     teller.result(information->text);
     return 0;
   }
-  const auto& call = std::get<Invocation>(*parsed);
+  auto& call = std::get<Invocation>(*parsed);
+  // What a run would do, and all SQL of it, is what the plan says.
+  if (call.command == "run" && call.job.dry_run) call.command = "plan";
   const Outcome outcome = run_command(call, functions, streams, cancellation);
-  const NextCommands next = next_commands_of(words, outcome.result.waiting_at);
+  const NextCommands next = next_commands_of(words, call.job.table, outcome.result);
   (call.command == "key" ? tell_key : tell_job)(call, outcome, next, teller);
   return exit_code_of(outcome.result);
 }

@@ -100,7 +100,7 @@ constexpr OptionSpec keep_new_rows{window, "--keep-new-rows", "", "After a swap:
     [](Text, Invocation& to) -> Done { to.job.window.keep_new_rows = true; return {}; }};
 constexpr OptionSpec force{window, "--force", "", "Drop the backup now, before its retention is over", false,
     [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
-constexpr OptionSpec lose_new_rows{window, "--force", "", "After a swap: roll back although rows were written since; they are lost", false,
+constexpr OptionSpec give_up{window, "--force", "", "After a swap: roll back although rows were written since, and give those up. Default: refuse if there are any", false,
     [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
 // clang-format on
 
@@ -111,9 +111,9 @@ constexpr std::array run_table = {swap_too,    confirm,      release,   accept,
                                   index_jobs,  index_memory, retention, swap_lock_timeout,
                                   swap_within, end_blockers};
 constexpr std::array swap_table = {accept, retention, swap_lock_timeout, swap_within, end_blockers};
-constexpr std::array rollback_table = {keep_new_rows, lose_new_rows, swap_lock_timeout, swap_within,
+constexpr std::array rollback_table = {keep_new_rows, give_up, swap_lock_timeout, swap_within,
                                        end_blockers};
-constexpr std::array cleanup_table = {force, retention};
+constexpr std::array cleanup_table = {force};
 
 }  // namespace
 

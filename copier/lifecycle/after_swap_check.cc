@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
 #include "copier/plan/explained_plan.h"
 
 namespace pgfanout {
@@ -57,7 +58,8 @@ class AfterSwapCheck {
     if (rows == 0 && may_be_turned_) {
       unknown(what, "a trigger or a rule of the table turns it into something else");
     } else {
-      wrong(what, fmt::format("{} rows were touched, not 1", rows));
+      wrong(what,
+            counted(static_cast<std::uint64_t>(rows), "row was", "rows were") + " touched, not 1");
     }
     return {};
   }

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "copier/base/counted.h"
 #include "copier/lifecycle/dry_run.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/journal.h"
@@ -252,9 +253,8 @@ Result<void> CopyJob::may_commit() {
   const std::uint64_t mismatches = rejects_->key_mismatch_count();
   if (mismatches > 0 && job_.on_key_mismatch == KeyMismatchPolicy::fail) {
     return refused("key-mismatch",
-                   fmt::format("{} rows of the source store a key that differs from the recomputed "
-                               "one",
-                               mismatches),
+                   counted(mismatches, "row of the source stores", "rows of the source store") +
+                       " a key that differs from the recomputed one",
                    "correct the source, or let --on-key-mismatch fix write the recomputed key");
   }
   return stop_if_cancelled();
@@ -297,7 +297,8 @@ Result<void> CopyJob::store_rejected_rows() {
   }
   PGFANOUT_TRY(
       store_rejects(*target_, result_.job, plan_->target_schema, plan_->target_name, rejects));
-  report({Severity::warning, "rows-rejected", fmt::format("{} rows were set aside", rejects.size()),
+  report({Severity::warning, "rows-rejected",
+          counted(rejects.size(), "row was", "rows were") + " set aside",
           fmt::format("{}.{}", plan_->target_schema, reject_table_name(plan_->target_name)),
           "look into that table for the reasons"});
   return {};

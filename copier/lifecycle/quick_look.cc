@@ -7,6 +7,7 @@
 #include <random>
 
 #include "copier/base/byte_order.h"
+#include "copier/base/counted.h"
 #include "copier/lifecycle/row_fetcher.h"
 
 namespace pgfanout {
@@ -181,7 +182,8 @@ Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection
             plan.target.qualified, "ANALYZE makes them better; --data counts"});
   } else if (ours.rows != theirs.rows + set_aside.size()) {
     report({Severity::critical, "rows-differ",
-            fmt::format("the source has {} rows, the target {}", ours.rows, theirs.rows),
+            fmt::format("the source has {}, the target {}", rows_text(ours.rows),
+                        with_commas(theirs.rows)),
             plan.target.qualified, "--data names the rows"});
   }
   if (plan.identity != IdentityKind::fixed) {

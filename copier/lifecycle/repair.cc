@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 namespace {
 
@@ -157,8 +159,9 @@ class LeafRepair {
 Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& found) {
   if (found.rows.size() < found.counts.total()) {
     return refused("too-many-differences",
-                   fmt::format("{} rows differ, {} of them are named: all must be, to be repaired",
-                               found.counts.total(), found.rows.size()),
+                   fmt::format("{}, {} of them named: all must be, to be repaired",
+                               counted(found.counts.total(), "row differs", "rows differ"),
+                               with_commas(found.rows.size())),
                    fmt::format("--max-differences {}", found.counts.total()),
                    plan.target.qualified);
   }
@@ -174,7 +177,7 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
                                                     {"misplaced", "moved to their leaf"},
                                                     {"missing", "inserted"}};
   for (const auto& [kind, count] : counts) {
-    planned.summary.push_back(fmt::format("{} rows will be {}", count, verbs.at(kind)));
+    planned.summary.push_back(fmt::format("{} will be {}", rows_text(count), verbs.at(kind)));
   }
   return planned;
 }

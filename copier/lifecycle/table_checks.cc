@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 namespace {
 
@@ -125,7 +127,8 @@ Result<void> count_orphans(Connection& target, const Table& table,
     const std::int64_t orphans = rows->integer(0, static_cast<int>(at));
     if (orphans == 0) continue;
     report({Severity::error, "orphans",
-            fmt::format("{} rows refer by ({}) to rows that {} does not have", orphans,
+            fmt::format("{} by ({}) to rows that {} does not have",
+                        counted(static_cast<std::uint64_t>(orphans), "row refers", "rows refer"),
                         column_list(references[at].columns), references[at].table),
             table.qualified, "the foreign key " + references[at].name + " could not be validated"});
   }
@@ -267,8 +270,8 @@ Result<void> check_required(Connection& target, const VerifyPlan& plan, const Is
     if (nulls == 0) continue;
     report({Severity::error,
             "null-required",
-            fmt::format("column {} is NOT NULL in the source and NULL in {} rows of the target",
-                        open[at]->quoted, nulls),
+            fmt::format("column {} is NOT NULL in the source and NULL in {} of the target",
+                        open[at]->quoted, rows_text(static_cast<std::uint64_t>(nulls))),
             plan.target.qualified,
             {}});
   }

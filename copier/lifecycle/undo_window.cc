@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 
 Result<void> undo_window(const JobDescription& /*job*/, WindowState& state,
@@ -12,7 +14,8 @@ Result<void> undo_window(const JobDescription& /*job*/, WindowState& state,
     PGFANOUT_TRY(drop_made(state.target(), entry, JournalRemains::job));
     tell({Severity::info,
           "dropped",
-          fmt::format("{} tables that the job had made were dropped", entry.made.size()),
+          counted(entry.made.size(), "table that the job had made was dropped",
+                  "tables that the job had made were dropped"),
           state.target_qualified(),
           {}});
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/base/counted.h"
 #include "copier/lifecycle/difference_finder.h"
 #include "copier/lifecycle/distribution_views.h"
 #include "copier/lifecycle/job_id.h"
@@ -237,22 +238,23 @@ Result<void> VerifyJob::name() {
 }
 
 void VerifyJob::tell_differences() {
-  const auto tell = [this](std::uint64_t count, const char* code, const char* what) {
+  const auto tell = [this](std::uint64_t count, const char* code, const char* one,
+                           const char* many) {
     if (count == 0) return;
-    report({Severity::critical,
-            code,
-            fmt::format("{} rows {}", count, what),
-            plan_->target.qualified,
-            {}});
+    report({Severity::critical, code, counted(count, one, many), plan_->target.qualified, {}});
   };
-  tell(found_->counts.missing, "missing", "of the source are not in the target");
-  tell(found_->counts.extra, "extra", "of the target are not in the source");
-  tell(found_->counts.changed, "changed", "have the same identity and other content");
-  tell(found_->counts.misplaced, "misplaced", "have a wrong key or stand in a wrong leaf");
+  tell(found_->counts.missing, "missing", "row of the source is not in the target",
+       "rows of the source are not in the target");
+  tell(found_->counts.extra, "extra", "row of the target is not in the source",
+       "rows of the target are not in the source");
+  tell(found_->counts.changed, "changed", "row has the same identity and other content",
+       "rows have the same identity and other content");
+  tell(found_->counts.misplaced, "misplaced", "row has a wrong key or stands in a wrong leaf",
+       "rows have a wrong key or stand in a wrong leaf");
   if (found_->set_aside > 0) {
     report({Severity::warning, "rows-rejected",
-            fmt::format("{} rows of the source were set aside when they were copied",
-                        found_->set_aside),
+            counted(found_->set_aside, "row of the source was", "rows of the source were") +
+                " set aside when copied",
             plan_->target.schema + "." + reject_table_name(plan_->target.name),
             "look into that table for the reasons"});
   }
@@ -271,16 +273,18 @@ Result<void> VerifyJob::checks() {
   if (books_->stored_key_errors() > 0) {
     report({Severity::error,
             "key-mismatch",
-            fmt::format("{} rows of the source store a key that differs from the recomputed one",
-                        books_->stored_key_errors()),
+            counted(books_->stored_key_errors(), "row of the source stores",
+                    "rows of the source store") +
+                " a key that differs from the recomputed one",
             plan_->source.qualified,
             {}});
   }
   if (books_->key_errors(Side::source) > 0) {
     report({Severity::warning,
             "key-impossible",
-            fmt::format("{} rows of the source have no key that a leaf takes",
-                        books_->key_errors(Side::source)),
+            counted(books_->key_errors(Side::source), "row of the source has",
+                    "rows of the source have") +
+                " no key that a leaf takes",
             plan_->source.qualified,
             {}});
   }

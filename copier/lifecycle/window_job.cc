@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/base/counted.h"
 #include "copier/lifecycle/after_load.h"
 #include "copier/lifecycle/after_swap_check.h"
 #include "copier/lifecycle/copy_job.h"
@@ -380,7 +381,7 @@ Result<std::string> WindowJob::copy() {
   PGFANOUT_TRY(fence.raise(state_->target(), target, state_->patience(), cancellation_));
   PGFANOUT_TRY_ASSIGN(const auto facts, fence.facts(state_->target(), target.oid));
   PGFANOUT_TRY(state_->journal().set_fence("target", facts));
-  return fmt::format("{} rows, digest {}", result_.target->rows, result_.target->digest);
+  return fmt::format("{}, digest {}", rows_text(result_.target->rows), result_.target->digest);
 }
 
 /// The copy was proven when it was read back; since then both sides were fenced. What remains is

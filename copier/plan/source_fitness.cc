@@ -114,13 +114,11 @@ Result<std::vector<Issue>> note_not_carried(Connection& source, const Table& tab
                         counts.integer(0, at));
   }
   std::vector<Issue> issues;
-  issues.push_back({Severity::info,
-                    "not-carried",
+  issues.push_back({Severity::info, "not-carried",
                     fmt::format("copy makes columns, defaults and leaves only: owner, grants{} of "
                                 "the source are not carried over",
                                 list),
-                    table.qualified,
-                    {}});
+                    table.qualified, "pgfanout run carries them over"});
   return issues;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 namespace {
 
@@ -46,8 +48,8 @@ void check_reading(const Ledger& ledger, Balance& balance, Books& books) {
     incomplete += range.is_complete ? 0 : 1;
     if (range.is_complete && range.announced_rows != range.read.rows()) {
       books.differs("ledger-reading",
-                    fmt::format("{} rows arrived, but {} were hashed", range.announced_rows,
-                                range.read.rows()),
+                    fmt::format("{} arrived, but {} went through the hash",
+                                rows_text(range.announced_rows), with_commas(range.read.rows())),
                     "a source range");
     }
   }
@@ -60,18 +62,19 @@ void check_reading(const Ledger& ledger, Balance& balance, Books& books) {
   balance.source = total_read(ledger);
   if (!(handed_on == balance.source)) {
     books.differs("ledger-routing",
-                  fmt::format("{} rows were read, but {} were routed or set aside",
-                              balance.source.rows(), handed_on.rows()),
+                  fmt::format("{} read, but {} routed or set aside",
+                              rows_text(balance.source.rows()), with_commas(handed_on.rows())),
                   "");
   }
 }
 
 void check_sending(const LeafAccount& leaf, const std::string& name, Books& books) {
   if (leaf.sent_rows != leaf.routed.rows() || leaf.copied_rows != leaf.sent_rows) {
-    books.differs("ledger-rows",
-                  fmt::format("{} rows were routed, {} sent, {} taken by the server",
-                              leaf.routed.rows(), leaf.sent_rows, leaf.copied_rows),
-                  name);
+    books.differs(
+        "ledger-rows",
+        fmt::format("{} routed, {} sent, {} taken by the server", rows_text(leaf.routed.rows()),
+                    with_commas(leaf.sent_rows), with_commas(leaf.copied_rows)),
+        name);
   }
 }
 
@@ -85,18 +88,19 @@ void check_read_back(const LeafAccount& leaf, const std::string& name, Balance& 
   added.subtract(leaf.before);
   balance.target.merge(added);
   if (!(added == leaf.routed)) {
-    books.differs(
-        "digest-differs",
-        fmt::format("{} rows with digest {} were written, {} rows with digest {} were read "
-                    "back",
-                    leaf.routed.rows(), leaf.routed.hex(), added.rows(), added.hex()),
-        name);
+    books.differs("digest-differs",
+                  fmt::format("{} with digest {} written, {} with digest {} read back",
+                              rows_text(leaf.routed.rows()), leaf.routed.hex(),
+                              rows_text(added.rows()), added.hex()),
+                  name);
   }
   if (leaf.wrong_key > 0) {
-    books.differs("key-wrong", fmt::format("{} rows store a wrong key", leaf.wrong_key), name);
+    books.differs("key-wrong", counted(leaf.wrong_key, "row stores", "rows store") + " a wrong key",
+                  name);
   }
   if (leaf.wrong_leaf > 0) {
-    books.differs("row-misplaced", fmt::format("{} rows belong to another leaf", leaf.wrong_leaf),
+    books.differs("row-misplaced",
+                  counted(leaf.wrong_leaf, "row belongs", "rows belong") + " to another leaf",
                   name);
   }
 }

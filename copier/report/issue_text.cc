@@ -92,11 +92,17 @@ std::string issues_text(const JobResult& result) {
 }
 
 std::string fence_line(const JobResult& result, std::string_view release) {
-  if (!result.writes_refused) return "source: writes are allowed\n";
-  if (release.empty()) return "source: writes are refused by a fence\n";
-  return fmt::format(
-      "source: writes are refused by a fence until swap or rollback; to lift it now: {}\n",
-      printable(release));
+  if (result.writes_refused && release.empty()) return "source: writes are refused by a fence\n";
+  if (result.writes_refused) {
+    return fmt::format(
+        "source: writes are refused by a fence until swap or rollback; to lift it now: {}\n",
+        printable(release));
+  }
+  // Who did not come to look, does not know of a fence that another command left.
+  const bool looks = result.command != "plan" && result.command != "key";
+  const bool came_to_look = !result.error || !result.job.empty();
+  return looks && came_to_look ? "source: writes are allowed\n"
+                               : "source: writes are as they were\n";
 }
 
 }  // namespace pgfanout

@@ -21,7 +21,7 @@ namespace pgfanout {
 /// Their text; empty if there are none.
 [[nodiscard]] std::string issues_text(const JobResult& result);
 /// The last line of every command: whether a fence refuses writes to the source, and the command
-/// that lifts it.
+/// that lifts it. A command that did not look says so.
 [[nodiscard]] std::string fence_line(const JobResult& result, std::string_view release = {});
 
 }  // namespace pgfanout

@@ -1,5 +1,5 @@
 // Commands that a summary tells its reader to type: complete and quoted for a shell, made from the
-// command line that was given. Plain data.
+// command line that was given, in its user's words. Plain data.
 #pragma once
 
 #include <string>
@@ -13,7 +13,9 @@ struct NextCommands {
   std::string swap;
   std::string rollback;
   std::string cleanup;
-  std::string release;  ///< Lifts the fence.
+  std::string release;   ///< Lifts the fence.
+  std::string standing;  ///< What status says comes next; empty if that is no command.
+  std::string table;     ///< The source, as its user calls it.
 };
 
 }  // namespace pgfanout

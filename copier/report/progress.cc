@@ -53,18 +53,29 @@ void Progress::job_started(const std::string& job_id, const JobCounters& counter
 
 void Progress::stage_started(std::string_view stage) {
   const std::lock_guard lock(mutex_);
-  stage_ = printable(stage);
-  stage_start_ = Clock::now();
-  next_plain_ = stage_start_ + options_.plain_every;
+  if (!open_.empty()) open_.back().has_inner = true;
+  OpenStage open{printable(stage), Clock::now()};
+  if (counters_ != nullptr) {
+    open.steps_done = counters_->steps_done;
+    open.steps_total = counters_->steps_total;
+  }
+  next_plain_ = open.start + options_.plain_every;
+  open_.push_back(std::move(open));
   rates_.restart();
-  if (!is_silent_ && !is_live_) print_line(stage_ + ": started");
+  if (!is_silent_ && !is_live_) print_line(label() + ": started");
 }
 
 void Progress::stage_finished(const StageSummary& stage) {
   const std::lock_guard lock(mutex_);
   const ProgressSnapshot last = snapshot();
-  stage_.clear();
-  if (!is_silent_) print_line(stage_line(stage, last.rows, last.bytes));
+  // The figures of a stage that had others within it were told with those.
+  const bool has_figures = !open_.empty() && !open_.back().has_inner;
+  StageSummary shown = stage;
+  shown.name = open_.empty() ? printable(stage.name) : label();
+  if (!open_.empty()) open_.pop_back();
+  rates_.restart();
+  if (is_silent_) return;
+  print_line(stage_line(shown, has_figures ? last.rows : 0, has_figures ? last.bytes : 0));
 }
 
 void Progress::issue_found(const Issue& issue) {
@@ -74,7 +85,7 @@ void Progress::issue_found(const Issue& issue) {
 
 void Progress::tick() {
   if (cancellation_.is_set()) tell_about_stop();
-  if (stage_.empty() || is_silent_) return;
+  if (open_.empty() || is_silent_) return;
   const ProgressSnapshot now = snapshot();
   if (is_live_) {
     Screen screen = screen_;
@@ -92,28 +103,43 @@ void Progress::tell_about_stop() {
   print_line("stopping: waiting for the servers to let go; Ctrl-C ends at once");
 }
 
+/// The open stages, outermost first: "copy/read-back".
+std::string Progress::label() const {
+  std::string text;
+  for (const OpenStage& open : open_) text += (text.empty() ? "" : "/") + open.name;
+  return text;
+}
+
 ProgressSnapshot Progress::snapshot() {
   ProgressSnapshot now;
-  now.stage = stage_;
-  now.stage_seconds = std::chrono::duration<double>(Clock::now() - stage_start_).count();
+  if (open_.empty()) return now;
+  const OpenStage& open = open_.back();
+  now.stage = label();
+  now.stage_seconds = std::chrono::duration<double>(Clock::now() - open.start).count();
   now.is_stopping = cancellation_.is_set();
   if (is_live_) now.resident_bytes = resident_bytes();
   if (counters_ == nullptr) return now;
   const JobCounters& count = *counters_;
   now.rows_rejected = count.rows_rejected;
-  if (stage_ == "copy") {
+  const std::uint64_t steps_done = count.steps_done;
+  const std::uint64_t steps_total = count.steps_total;
+  if (steps_done != open.steps_done || steps_total != open.steps_total) {
+    now.steps_done = steps_done;
+    now.steps_total = steps_total;
+  }
+  if (open.name == "copy") {
     now.rows = count.rows_read;
     now.bytes = count.bytes_read;
     now.bytes_expected = count.bytes_expected;
     now.is_estimate = true;
     now.leaves_committed = count.leaves_committed;
     now.leaves_total = count.leaves_total;
-  } else if (stage_ == "data") {
+  } else if (open.name == "data") {
     now.rows = count.rows_read + count.rows_read_back;
     now.bytes = count.bytes_read + count.bytes_read_back;
     now.bytes_expected = count.bytes_expected;
     now.is_estimate = true;
-  } else if (stage_ == "read-back") {
+  } else if (open.name == "read-back") {
     now.rows = count.rows_read_back;
     now.bytes = count.bytes_read_back;
     now.bytes_expected = count.bytes_read;
@@ -126,7 +152,7 @@ ProgressSnapshot Progress::snapshot() {
 
 /// A line that stays, above the live line.
 void Progress::print_line(std::string_view line) {
-  const std::string live = stage_.empty() ? "" : drawn_;
+  const std::string live = open_.empty() ? "" : drawn_;
   draw("");
   put(std::string(line) + "\n", is_stuck_ ? milliseconds(0) : patience_for_lines);
   draw(live);

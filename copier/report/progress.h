@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "copier/report/progress_view.h"
 #include "pgfanout/cancellation.h"
@@ -27,7 +28,8 @@ struct ProgressOptions {
   std::chrono::milliseconds plain_every{2000};
 };
 
-/// One for each job. Counters are read between stage_started() and stage_finished() only; a job
+/// One for each job. A stage that starts within another is told as "copy/read-back". Counters are
+/// read between stage_started() and stage_finished() only; a job
 /// that returns must have finished its stages.
 class Progress : public Observer {
  public:
@@ -47,11 +49,21 @@ class Progress : public Observer {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct OpenStage {
+    std::string name;
+    Clock::time_point start;
+    // As it began: what differs later is this stage's own.
+    std::uint64_t steps_done = 0;
+    std::uint64_t steps_total = 0;
+    bool has_inner = false;
+  };
+
   void run();
   // All of these are called with mutex_ held.
   void tick();
   void tell_about_stop();
   [[nodiscard]] ProgressSnapshot snapshot();
+  [[nodiscard]] std::string label() const;
   void print_line(std::string_view line);
   void draw(std::string_view line);
   void put(std::string_view text, std::chrono::milliseconds patience);
@@ -65,8 +77,7 @@ class Progress : public Observer {
   std::mutex mutex_;
   std::condition_variable stopping_changed_;
   const JobCounters* counters_ = nullptr;  // guarded by mutex_
-  std::string stage_;                      // guarded by mutex_; empty: between two stages
-  Clock::time_point stage_start_;          // guarded by mutex_
+  std::vector<OpenStage> open_;            // guarded by mutex_; outermost first
   Clock::time_point next_plain_;           // guarded by mutex_
   RateWindow rates_;                       // guarded by mutex_
   std::string drawn_;                      // guarded by mutex_; the live line as it stands

@@ -30,6 +30,10 @@ std::uint64_t rounded(double number) {
   return number > 0 ? static_cast<std::uint64_t>(std::llround(std::min(number, 1e18))) : 0;
 }
 
+std::string steps_text(const ProgressSnapshot& now) {
+  return fmt::format("{}/{} steps", with_commas(now.steps_done), with_commas(now.steps_total));
+}
+
 std::vector<Part> parts_of(const ProgressSnapshot& now) {
   std::vector<Part> parts;
   const auto percent = percent_of(now);
@@ -38,6 +42,7 @@ std::vector<Part> parts_of(const ProgressSnapshot& now) {
   if (percent) parts.push_back({6, std::string(least_bar + 2, ' '), true});
   if (percent) parts.push_back({1, fmt::format("{:3} %", *percent)});
   if (now.rows > 0) parts.push_back({3, rows_text(now.rows)});
+  if (now.steps_total > 0) parts.push_back({3, steps_text(now)});
   if (now.rows_rejected > 0) parts.push_back({4, with_commas(now.rows_rejected) + " rejected"});
   if (now.rows_per_second > 0) {
     parts.push_back({5, with_commas(rounded(now.rows_per_second)) + " rows/s"});
@@ -134,6 +139,7 @@ std::string plain_line(const ProgressSnapshot& now) {
   if (now.is_stopping) line += " stopping,";
   if (const auto percent = percent_of(now)) line += fmt::format(" {} %,", *percent);
   if (now.rows > 0) line += fmt::format(" {},", rows_text(now.rows));
+  if (now.steps_total > 0) line += " " + steps_text(now) + ",";
   if (now.rows_rejected > 0) line += fmt::format(" {} rejected,", with_commas(now.rows_rejected));
   if (now.rows_per_second > 0) {
     line += fmt::format(" {} rows/s, {}/s,", with_commas(rounded(now.rows_per_second)),

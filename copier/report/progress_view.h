@@ -20,7 +20,9 @@ struct ProgressSnapshot {
   std::uint64_t rows = 0;
   std::uint64_t rows_rejected = 0;
   std::uint64_t leaves_committed = 0;
-  std::uint64_t leaves_total = 0;    ///< 0: the stage has none.
+  std::uint64_t leaves_total = 0;  ///< 0: the stage has none.
+  std::uint64_t steps_done = 0;
+  std::uint64_t steps_total = 0;     ///< 0: the stage has none.
   std::uint64_t resident_bytes = 0;  ///< 0: unknown.
   double rows_per_second = 0;        ///< Lately.
   double bytes_per_second = 0;

@@ -33,9 +33,9 @@ std::string figures(const JobResult& result, const Resources& used) {
                                            table_name(result.target, "<target>")));
   }
   if (result.key_mismatches > 0) {
-    text +=
-        figure("stored keys", fmt::format("{} rows stored another key than the expression gives",
-                                          with_commas(result.key_mismatches)));
+    text += figure("stored keys", counted(result.key_mismatches,
+                                          "row stored another key than the expression gives",
+                                          "rows stored another key than the expression gives"));
   }
   const bool has_run = result.statements.empty();
   if (result.source && has_run) text += figure("source", side_text(*result.source));

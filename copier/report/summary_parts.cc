@@ -22,17 +22,18 @@ std::string verdict_line(const JobResult& result) {
     const auto count =
         std::count_if(result.statements.begin(), result.statements.end(),
                       [](const std::string& statement) { return !statement.starts_with("--"); });
-    return fmt::format("dry run: {} statements from {} to {}, nothing was executed\n", count,
+    return fmt::format("dry run: {} from {} to {}, nothing was executed\n",
+                       counted(static_cast<std::uint64_t>(count), "statement", "statements"),
                        source, target);
   }
   const std::string set_aside =
       result.rows_rejected == 0 ? ""
                                 : fmt::format(", {} set aside", rows_text(result.rows_rejected));
+  const std::uint64_t rows = result.target ? result.target->rows : result.rows_written;
   switch (result.verdict) {
     case Verdict::match:
-      return fmt::format("match: {} in {} equal {}{}\n",
-                         rows_text(result.target ? result.target->rows : result.rows_written),
-                         target, source, set_aside);
+      return fmt::format("match: {} in {} {} {}{}\n", rows_text(rows), target,
+                         rows == 1 ? "equals" : "equal", source, set_aside);
     case Verdict::differs:
       return fmt::format("differs: {} does not equal {}{}\n", target, source, set_aside);
     case Verdict::unproven:

@@ -80,19 +80,6 @@ std::size_t columns_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char byte) { return !is_continuation(byte); }));
 }
 
-std::string with_commas(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3;) {
-    at -= 3;
-    digits.insert(at, ",");
-  }
-  return digits;
-}
-
-std::string rows_text(std::uint64_t rows) {
-  return with_commas(rows) + (rows == 1 ? " row" : " rows");
-}
-
 std::string bytes_text(double bytes) {
   if (!(bytes >= 999.5)) return fmt::format("{:.0f} B", std::max(bytes, 0.0));
   constexpr std::string_view units[] = {"kB", "MB", "GB", "TB", "PB"};

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 
 /// `text` with control characters (C0, DEL, C1), marks that change the direction of writing, and
@@ -18,10 +20,6 @@ namespace pgfanout {
 /// Columns on a terminal: code points; wide and combining characters are not told apart.
 [[nodiscard]] std::size_t columns_of(std::string_view text);
 
-/// "1,234,567".
-[[nodiscard]] std::string with_commas(std::uint64_t number);
-/// "1 row", "1,234 rows".
-[[nodiscard]] std::string rows_text(std::uint64_t rows);
 /// "512 B", "586.1 MB": powers of 1000.
 [[nodiscard]] std::string bytes_text(double bytes);
 /// "0.42 s", "42.1 s", "3:07", "2:03:04".

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "copier/report/issue_text.h"
 #include "copier/report/summary_parts.h"
 #include "copier/report/text.h"
+#include "pgfanout/job.h"
 
 namespace pgfanout {
 namespace {
@@ -16,6 +18,17 @@ bool has_swapped(const JobResult& result) {
   return std::any_of(result.stages.begin(), result.stages.end(), [](const StageSummary& stage) {
     return stage.name == "swap" && stage.status == "ok";
   });
+}
+
+/// In the order of the window: a job that goes on looks once more before it does.
+std::vector<StageSummary> in_order(std::vector<StageSummary> stages) {
+  const auto place = [](const StageSummary& stage) {
+    return std::find(kWindowStages.begin(), kWindowStages.end(), stage.name);
+  };
+  std::stable_sort(stages.begin(), stages.end(), [&](const StageSummary& a, const StageSummary& b) {
+    return place(a) < place(b);
+  });
+  return stages;
 }
 
 /// A line for each stage; when it started only where a journal says so.
@@ -36,7 +49,7 @@ std::string stage_table(const JobResult& result) {
     return text + "\n";
   };
   std::string text = line("stage", "state", "started", "time", "");
-  for (const StageSummary& stage : result.stages) {
+  for (const StageSummary& stage : in_order(result.stages)) {
     text += line(printable(stage.name), printable(stage.status), printable(stage.started_at),
                  seconds_text(stage.seconds), printable(stage.detail));
   }
@@ -55,8 +68,12 @@ std::string_view consequence_of_window(Consequence consequence) {
   return "unproven: a check did not run to its end; do not rely on the target\n";
 }
 
-std::string swapped_line(const JobResult& result) {
-  const std::string table = table_name(result.source, "the table");
+/// The source by the server's word, else by the user's.
+std::string source_name(const JobResult& result, const NextCommands& next) {
+  return table_name(result.source, next.table.empty() ? "the table" : printable(next.table));
+}
+
+std::string swapped_line(const JobResult& result, const std::string& table) {
   const bool has_backup = result.standing && !result.standing->backup.empty();
   return has_backup ? fmt::format("swapped: {} is the new table; the old one is kept as {}\n",
                                   table, printable(result.standing->backup))
@@ -64,16 +81,19 @@ std::string swapped_line(const JobResult& result) {
 }
 
 /// run and swap after a swap, rollback, cleanup: what was done; else what was proven.
-std::string done_line(const JobResult& result) {
+std::string done_line(const JobResult& result, const NextCommands& next) {
   if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
-  const std::string table = table_name(result.source, "the table");
+  const std::string table = source_name(result, next);
   if (result.command == "rollback") {
     return fmt::format("rolled back: {} is as it was before the job\n", table);
   }
   if (result.command == "cleanup") {
     return fmt::format("cleaned up: the backup of {} is gone\n", table);
   }
-  if (result.command == "swap" || has_swapped(result)) return swapped_line(result);
+  if (result.command == "swap" || has_swapped(result)) return swapped_line(result, table);
+  const bool is_released = std::any_of(result.issues.begin(), result.issues.end(),
+                                       [](const Issue& issue) { return issue.code == "released"; });
+  if (is_released) return fmt::format("released: {} takes writes again\n", table);
   if (!result.target && result.rows_written == 0) return "done\n";
   return verdict_line(result);
 }
@@ -83,12 +103,18 @@ std::string waiting_line(const JobResult& result) {
                      printable(result.waiting_at));
 }
 
-std::string first_lines(const JobResult& result) {
+std::string first_lines(const JobResult& result, const NextCommands& next) {
   if (result.error) {
     return error_text(*result.error) +
            std::string(consequence_of_window(result.error->consequence));
   }
-  return result.waiting_at.empty() ? done_line(result) : waiting_line(result);
+  return result.waiting_at.empty() ? done_line(result, next) : waiting_line(result);
+}
+
+/// Whether there is anything to undo: preflight alone changes nothing.
+bool has_begun(const JobResult& result) {
+  return std::any_of(result.stages.begin(), result.stages.end(),
+                     [](const StageSummary& stage) { return stage.name != "preflight"; });
 }
 
 std::string command_figure(std::string_view name, const std::string& command) {
@@ -157,6 +183,11 @@ std::string figures(const JobResult& result, const Resources& used) {
   return text;
 }
 
+/// A gate that was waiting when the job was undone waits for nobody.
+bool is_unfinished(const JobStanding& standing) {
+  return standing.state == "open" || standing.state == "loading";
+}
+
 std::string standing_figures(const JobResult& result) {
   const JobStanding& standing = *result.standing;
   std::string text;
@@ -169,15 +200,60 @@ std::string standing_figures(const JobResult& result) {
   add("started", standing.started_at);
   text += backup_figure(result);
   add("works on it", standing.active);
-  add("waits at", standing.waiting_at);
+  if (is_unfinished(standing)) add("waits at", standing.waiting_at);
   return text;
+}
+
+/// After --release, say: what was copied may differ from the source by now.
+bool has_lost_its_fence(const JobResult& result) {
+  const bool was_raised = std::any_of(
+      result.stages.begin(), result.stages.end(),
+      [](const StageSummary& stage) { return stage.name == "prepare" && stage.status == "ok"; });
+  return is_unfinished(*result.standing) && was_raised && !result.writes_refused;
+}
+
+/// The journal's word for where the job stands, and what an unfinished one is waiting for.
+std::string state_line(const JobResult& result) {
+  const JobStanding& standing = *result.standing;
+  std::string line = printable(standing.state);
+  if (has_lost_its_fence(result)) {
+    return line + ", but its fence is gone: the source may have changed since it was copied\n";
+  }
+  if (!standing.waiting_at.empty() && is_unfinished(standing)) {
+    return line + ", waiting for a person after " + printable(standing.waiting_at) + "\n";
+  }
+  if (!is_unfinished(standing) || result.stages.empty()) return line + "\n";
+  const StageSummary& last = result.stages.back();
+  const bool is_good = last.status == "ok" || last.status == "confirmed";
+  if (!is_good) {
+    line += fmt::format(", {} {}", printable(last.name), printable(last.status));
+  } else if (last.name == "verify") {
+    line += ", proven and ready for the swap";
+  } else {
+    line += fmt::format(", {} is done", printable(last.name));
+  }
+  return line + "\n";
+}
+
+std::string next_of_standing(const JobResult& result, const NextCommands& next) {
+  const JobStanding& standing = *result.standing;
+  const bool has_rollback = standing.active.empty() && !next.rollback.empty();
+  if (has_lost_its_fence(result) && has_rollback) {
+    return command_figure("to restart", next.run + " --restart") +
+           command_figure("to undo", next.rollback);
+  }
+  if (standing.state == "swapped" && has_rollback) {
+    return command_figure("to undo", next.rollback) + command_figure("later", next.cleanup);
+  }
+  return command_figure("next", next.standing.empty() ? standing.next : next.standing) +
+         (is_unfinished(standing) && has_rollback ? command_figure("to undo", next.rollback) : "");
 }
 
 }  // namespace
 
 std::string window_summary(const JobResult& result, const Resources& used,
                            const NextCommands& next) {
-  std::string text = first_lines(result) + figures(result, used) + backup_figure(result);
+  std::string text = first_lines(result, next) + figures(result, used) + backup_figure(result);
   if (!result.stages.empty()) text += stage_table(result);
   return text + issues_line(result) + next_lines(result, next);
 }
@@ -187,14 +263,9 @@ std::string status_summary(const JobResult& result, const NextCommands& next) {
   if (!result.standing) {
     return "no job: the journal knows none for this table\n" + command_figure("next", next.run);
   }
-  const JobStanding& standing = *result.standing;
-  std::string text = fmt::format("{}{}\n", printable(standing.state),
-                                 standing.waiting_at.empty() ? ""
-                                                             : ", waiting for a person after " +
-                                                                   printable(standing.waiting_at));
-  text += standing_figures(result);
+  std::string text = state_line(result) + standing_figures(result);
   if (!result.stages.empty()) text += stage_table(result);
-  return text + command_figure("next", standing.next) + issues_line(result);
+  return text + next_of_standing(result, next) + issues_line(result);
 }
 
 }  // namespace pgfanout

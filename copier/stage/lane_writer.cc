@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "copier/base/counted.h"
 #include "copier/wire/encoder.h"
 
 namespace pgfanout {
@@ -240,10 +241,10 @@ Result<void> LaneWriter::account_copy(Driver& driver) {
   const std::uint64_t copied = driver.channel->rows_copied();
   ledger_.add_copied(driver.lane(), copied);
   if (copied == driver.rows_in_copy) return {};
-  Error error = interrupted(
-      "ledger-rows",
-      fmt::format("{} rows were sent, but the server took {}", driver.rows_in_copy, copied),
-      "look for triggers or rules on the leaf that drop rows");
+  Error error = interrupted("ledger-rows",
+                            fmt::format("{} sent, but the server took {}",
+                                        rows_text(driver.rows_in_copy), with_commas(copied)),
+                            "look for triggers or rules on the leaf that drop rows");
   error.consequence = Consequence::refuse;
   return error;
 }

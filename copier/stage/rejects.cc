@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 
 Result<void> Rejects::add(Reject reject) {
@@ -14,11 +16,10 @@ Result<void> Rejects::add(Reject reject) {
   const Reject& last = rows_.back();
   Error error = refused(last.code, last.reason);
   error.sqlstate = last.sqlstate;
-  error.hint =
-      limit_ == 0
-          ? "mend the row, change --map or --key, or set rows aside with "
-            "--reject-limit"
-          : fmt::format("{} rows were set aside already: --reject-limit is used up", limit_);
+  error.hint = limit_ == 0 ? "mend the row, change --map or --key, or set rows aside with "
+                             "--reject-limit"
+                           : counted(limit_, "row was", "rows were") +
+                                 " set aside already: --reject-limit is used up";
   return error;
 }
 

@@ -157,7 +157,7 @@ TEST(Session, KeyAnswersOnStandardOutput) {
   EXPECT_EQ(told.result,
             "key expression: abs(hashtext(x)) % 100\n"
             "a: key 7, leaf public.t_new_p07, the server agrees\n");
-  EXPECT_EQ(told.messages, "source: writes are allowed\n");
+  EXPECT_EQ(told.messages, "source: writes are as they were\n");
 }
 
 TEST(Session, KeyNamesDisagreements) {
@@ -214,7 +214,7 @@ TEST(Session, KeyHasNoSuchMemberIfNothingWasAnswered) {
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_THAT(told.result, AllOf(HasSubstr("there is no table t"), Not(HasSubstr("\"key\": {"))));
   EXPECT_THAT(told.messages,
-              AllOf(StartsWith("error: "), EndsWith("source: writes are allowed\n")));
+              AllOf(StartsWith("error: "), EndsWith("source: writes are as they were\n")));
 }
 
 TEST(Session, AnEscapedExceptionIsNoSuccess) {

@@ -79,7 +79,8 @@ TEST(WindowArguments, EveryOptionReachesTheRequest) {
   EXPECT_TRUE(window_of({"rollback", "--table", "t", "--keep-new-rows"}).keep_new_rows);
   EXPECT_TRUE(window_of({"rollback", "--table", "t", "--force"}).force);
   EXPECT_TRUE(window_of({"cleanup", "--table", "t", "--force"}).force);
-  EXPECT_EQ(window_of({"cleanup", "--table", "t", "--retention-days", "0"}).retention_days, 0U);
+  EXPECT_TRUE(window_of({"rollback", "--table", "t", "--force"}).force);
+  EXPECT_EQ(window_of({"swap", "--table", "t", "--retention-days", "0"}).retention_days, 0U);
   EXPECT_EQ(window_of({"swap", "--table", "t", "--swap-within", "5"}).swap_within,
             std::chrono::seconds(5));
   EXPECT_TRUE(window_of({"plan", "--table", "t", "--swap"}).swap);
@@ -145,6 +146,24 @@ TEST(WindowArguments, ReleaseStandsAlone) {
               HasSubstr("exclude each other"));
 }
 
+TEST(WindowArguments, NewRowsAreEitherKeptOrGivenUp) {
+  EXPECT_THAT(refusal_of({"rollback", "--table", "t", "--keep-new-rows", "--force"}).message,
+              HasSubstr("exclude each other"));
+}
+
+TEST(WindowArguments, WhatHasNoDryRunRefusesOne) {
+  for (const char* command : {"swap", "rollback", "cleanup"}) {
+    const Error error = refusal_of({command, "--table", "t", "--dry-run"});
+    EXPECT_EQ(error.message,
+              std::string(command) + " has no --dry-run in this version; nothing was done");
+    EXPECT_THAT(error.hint, HasSubstr("'pgfanout plan --dry-run'"));
+  }
+  for (const char* option : {"--release", "--restart"}) {
+    EXPECT_THAT(refusal_of({"run", "--table", "t", "--dry-run", option}).message,
+                HasSubstr("nothing was done"));
+  }
+}
+
 TEST(WindowArguments, WithoutACommandThereIsAHint) {
   const Error error = refusal_of({});
   EXPECT_EQ(error.message, "name a command: pgfanout plan, run, copy, verify, ...");
@@ -152,11 +171,40 @@ TEST(WindowArguments, WithoutACommandThereIsAHint) {
   EXPECT_EQ(refusal_of({"rolback"}).hint, "did you mean rollback?");
 }
 
+JobResult waiting_at(const std::string& stage) {
+  JobResult result;
+  result.waiting_at = stage;
+  return result;
+}
+
+std::string after_status(const std::string& bare) {
+  JobResult result;
+  result.standing.emplace().next = bare;
+  return next_commands_of(Words{"status", "job.toml", "--table", "a b", "--json"}, "a b", result)
+      .standing;
+}
+
+TEST(NextCommands, AfterStatusAreComplete) {
+  EXPECT_EQ(after_status("pgfanout swap"), "pgfanout swap job.toml --table 'a b'");
+  EXPECT_EQ(after_status("pgfanout run --confirm verify"),
+            "pgfanout run job.toml --table 'a b' --confirm verify");
+  EXPECT_EQ(after_status("none while it is at work"), "");
+  EXPECT_EQ(after_status("pgfanout cleanup, from tomorrow on"), "");
+  EXPECT_EQ(after_status(""), "");
+}
+
+TEST(NextCommands, WhatWasForcedOnceIsNotForcedAgain) {
+  const NextCommands next =
+      next_commands_of(Words{"rollback", "--table", "t", "--force"}, "t", waiting_at(""));
+  EXPECT_EQ(next.cleanup, "pgfanout cleanup --table t");
+  EXPECT_EQ(next.rollback, "pgfanout rollback --table t");
+}
+
 TEST(NextCommands, SayTheSameJobInTheSameWords) {
   const Words words = {"run",     "job.toml",  "--swap",    "--source=service=prod",
                        "--table", "a b",       "--confirm", "copy",
                        "--json",  "--restart", "--readers", "3"};
-  const NextCommands next = next_commands_of(words, "verify");
+  const NextCommands next = next_commands_of(words, "a b", waiting_at("verify"));
   EXPECT_EQ(
       next.again,
       "pgfanout run job.toml --swap --source=service=prod --table 'a b' --confirm copy --json "
@@ -171,13 +219,14 @@ TEST(NextCommands, SayTheSameJobInTheSameWords) {
   EXPECT_EQ(next.run,
             "pgfanout run job.toml --swap --source=service=prod --table 'a b' --readers 3");
   EXPECT_EQ(next.release, next.run + " --release");
-  EXPECT_EQ(next_commands_of(words, "").confirm, "");
-  EXPECT_EQ(next_commands_of(Words{}, "").again, "");
+  EXPECT_EQ(next.table, "a b");
+  EXPECT_EQ(next_commands_of(words, "t", waiting_at("")).confirm, "");
+  EXPECT_EQ(next_commands_of(Words{}, "t", waiting_at("")).again, "");
 }
 
 TEST(NextCommands, CanBeParsedAgain) {
-  const NextCommands next =
-      next_commands_of(Words{"run", "--table", "t", "--swap", "--accept", "rule x"}, "copy");
+  const NextCommands next = next_commands_of(
+      Words{"run", "--table", "t", "--swap", "--accept", "rule x"}, "t", waiting_at("copy"));
   for (const std::string& line : {next.again, next.confirm, next.release}) {
     EXPECT_THAT(line, StartsWith("pgfanout run --table t --swap --accept 'rule x'"));
   }

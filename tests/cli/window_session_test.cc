@@ -51,6 +51,7 @@ JobResult good() {
   JobResult result;
   result.source = TableSummary{"public.t", 0, "", "15.18"};
   result.target = TableSummary{"public.t_new", 3, "", "15.18"};
+  result.job = "0a1b2c3d";
   result.verdict = Verdict::match;
   return result;
 }
@@ -61,11 +62,15 @@ TEST(WindowSession, EveryCommandCallsItsOwnFunction) {
     const Told told = run({command, "--table", "t"}, good());
     EXPECT_EQ(told.called, command);
     EXPECT_EQ(told.exit_code, 0);
-    EXPECT_THAT(told.result, EndsWith("source: writes are allowed\n")) << command;
+    // A plan does not look whether a fence stands.
+    const bool looks = told.called != "plan";
+    const std::string last =
+        looks ? "source: writes are allowed\n" : "source: writes are as they were\n";
+    EXPECT_THAT(told.result, EndsWith(last)) << command;
     EXPECT_EQ(told.messages, "");
     const Told json = run({command, "--table", "t", "--json"}, good());
     EXPECT_THAT(json.result, HasSubstr("\"command\": \"" + std::string(command) + "\""));
-    EXPECT_THAT(json.messages, EndsWith("source: writes are allowed\n"));
+    EXPECT_THAT(json.messages, EndsWith(last));
   }
 }
 
@@ -95,7 +100,7 @@ TEST(WindowSession, ANoGoIsAnAnswerAndEveryIssueIsToldOnce) {
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_EQ(told.result,
             "no-go: 1 thing must be settled first\nreasons against (1):\n"
-            "  1. the disk is too small\nsource: writes are allowed\n");
+            "  1. the disk is too small\nsource: writes are as they were\n");
   EXPECT_EQ(told.messages, "");
   result.issues.clear();
   EXPECT_EQ(run({"plan", "--table", "t"}, result).result, "");
@@ -116,13 +121,32 @@ TEST(WindowSession, ADryRunOfThePlanPrintsItsStatements) {
   EXPECT_THAT(told.messages, StartsWith("go: public.t can move into public.t_new\ndry run: 1 "));
 }
 
+TEST(WindowSession, ADryRunOfRunIsThePlansAndRunsNothing) {
+  JobResult result = good();
+  result.statements = {"-- prepare", "CREATE TABLE a ()"};
+  const Told told = run({"run", "--table", "t", "--swap", "--dry-run"}, result);
+  EXPECT_EQ(told.called, "plan");
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_EQ(told.result, "-- prepare\nCREATE TABLE a ();\n");
+  EXPECT_THAT(told.messages, HasSubstr("  next         pgfanout run --table t --swap\n"));
+}
+
+TEST(WindowSession, NothingIsCalledForADryRunThatIsNotThere) {
+  for (const char* command : {"swap", "rollback", "cleanup"}) {
+    const Told told = run({command, "--table", "t", "--dry-run"}, good());
+    EXPECT_EQ(told.called, "");
+    EXPECT_EQ(told.exit_code, 2);
+    EXPECT_EQ(told.result, "");
+  }
+}
+
 TEST(WindowSession, AFailureOfStatusIsNoAnswer) {
   JobResult result;
   result.error = interrupted("connect", "the server does not answer");
   const Told told = run({"status", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_EQ(told.result, "");
-  EXPECT_EQ(told.messages, "error: the server does not answer\nsource: writes are allowed\n");
+  EXPECT_EQ(told.messages, "error: the server does not answer\nsource: writes are as they were\n");
 }
 
 TEST(WindowSession, ABrokenJobFileIsADocumentIfJsonIsAsked) {

@@ -82,7 +82,7 @@ TEST(PlanSummary, OfADryRunCountsItsStatements) {
   result.statements = {"-- prepare", "CREATE TABLE x ()"};
   EXPECT_THAT(plan_summary(result, example_next()),
               StartsWith("go: public.chunks can move into public.chunks_new\n"
-                         "dry run: 1 statements from public.chunks to public.chunks_new, nothing "
+                         "dry run: 1 statement from public.chunks to public.chunks_new, nothing "
                          "was executed\n"));
 }
 

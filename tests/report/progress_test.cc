@@ -112,6 +112,43 @@ TEST(ProgressLog, TellsFromTimeToTimeHowFarItIs) {
   EXPECT_THAT(pipe.rest(), HasSubstr("copy: 40 %, 4 rows, "));
 }
 
+TEST(ProgressLog, StagesWithinAStageBearItsName) {
+  Pipe pipe;
+  const Cancellation cancellation;
+  JobCounters counters;
+  Progress progress(options_for(pipe, ProgressMode::plain), cancellation);
+  progress.job_started("j1", counters);
+  progress.stage_started("copy");
+  progress.stage_started("read-back");
+  counters.rows_read_back = 4;
+  progress.stage_finished(stage("read-back", 0));
+  progress.stage_finished(stage("copy", 2));
+  progress.finish();
+  EXPECT_EQ(pipe.rest(),
+            "job j1\ncopy: started\ncopy/read-back: started\n"
+            "copy/read-back: done in 0.00 s, 4 rows, 0 B\ncopy: done in 2.00 s\n");
+}
+
+TEST(ProgressLog, CountsTheStepsOfTheStageThatTakesThem) {
+  Pipe pipe;
+  const Cancellation cancellation;
+  JobCounters counters;
+  Progress progress(options_for(pipe, ProgressMode::plain, milliseconds(100)), cancellation);
+  progress.job_started("j1", counters);
+  progress.stage_started("index");
+  counters.steps_total = 7;
+  counters.steps_done = 3;
+  std::this_thread::sleep_for(milliseconds(450));
+  progress.stage_finished(stage("index", 1));
+  progress.stage_started("verify");
+  std::this_thread::sleep_for(milliseconds(450));
+  progress.stage_finished(stage("verify", 1));
+  progress.finish();
+  const std::string log = pipe.rest();
+  EXPECT_THAT(log, HasSubstr("index: 3/7 steps, 0:00 so far\n"));
+  EXPECT_THAT(log, HasSubstr("verify: 0:00 so far\n")) << "those were the index's";
+}
+
 TEST(ProgressLog, OfNoneHasIssuesOnly) {
   Pipe pipe;
   const Cancellation cancellation;

@@ -87,6 +87,17 @@ TEST(LiveLine, AStageWithoutFiguresShowsItsTime) {
   EXPECT_EQ(live_line(now, screen(80)), "prepare  0:03");
 }
 
+TEST(LiveLine, CountsSteps) {
+  ProgressSnapshot now;
+  now.stage = "index";
+  now.stage_seconds = 3.2;
+  now.steps_done = 34;
+  now.steps_total = 1700;
+  EXPECT_EQ(live_line(now, screen(80)), "index  34/1,700 steps  0:03");
+  EXPECT_EQ(live_line(now, screen(15)), "index  0:03");
+  EXPECT_EQ(plain_line(now), "index: 34/1,700 steps, 0:03 so far");
+}
+
 TEST(LiveLine, SaysThatItIsStopping) {
   ProgressSnapshot now = half_way();
   now.is_stopping = true;

@@ -63,10 +63,15 @@ inline JobStanding swapped_standing() {
 }
 
 inline NextCommands example_next() {
-  return {"pgfanout run job.toml",          "pgfanout run job.toml --confirm copy",
-          "pgfanout run job.toml",          "pgfanout swap job.toml",
-          "pgfanout rollback job.toml",     "pgfanout cleanup job.toml",
-          "pgfanout run job.toml --release"};
+  return {"pgfanout run job.toml",
+          "pgfanout run job.toml --confirm copy",
+          "pgfanout run job.toml",
+          "pgfanout swap job.toml",
+          "pgfanout rollback job.toml",
+          "pgfanout cleanup job.toml",
+          "pgfanout run job.toml --release",
+          "",
+          "public.chunks"};
 }
 
 }  // namespace pgfanout

@@ -10,6 +10,7 @@
 namespace pgfanout {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -142,7 +143,7 @@ TEST(WindowSummary, OfADryRun) {
   JobResult result = result_of("swap");
   result.statements = {"ALTER TABLE a RENAME TO b"};
   EXPECT_EQ(summary_of(result),
-            "dry run: 1 statements from public.chunks to the target, nothing was executed\n");
+            "dry run: 1 statement from public.chunks to the target, nothing was executed\n");
 }
 
 TEST(WindowSummary, IsSafeOnATerminal) {
@@ -175,20 +176,108 @@ TEST(StatusSummary, OfAJob) {
             "  stage        state       started                    time\n"
             "  prepare      ok          2026-01-02 02:00:01+00   0.34 s  100 leaves\n"
             "  swap         ok          2026-01-02 02:05:00+00   0.04 s\n"
-            "  next         pgfanout cleanup\n");
+            "  to undo      pgfanout rollback job.toml\n"
+            "  later        pgfanout cleanup job.toml\n");
 }
 
 TEST(StatusSummary, OfAJobThatWaitsOrRuns) {
   JobResult result;
   result.verdict = Verdict::match;
   result.standing.emplace();
-  result.standing->state = "prepared";
+  result.standing->state = "open";
   result.standing->waiting_at = "verify";
   result.standing->active = "pid 4711 on db1, since 02:00";
   EXPECT_EQ(status_summary(result, example_next()),
-            "prepared, waiting for a person after verify\n"
+            "open, waiting for a person after verify\n"
             "  works on it  pid 4711 on db1, since 02:00\n"
             "  waits at     verify\n");
+}
+
+JobResult open_job() {
+  JobResult result;
+  result.command = "status";
+  result.verdict = Verdict::match;
+  result.writes_refused = true;
+  result.standing.emplace().state = "open";
+  result.standing->next = "pgfanout swap";
+  result.stages = {stage_of("prepare", 1), stage_of("verify", 2)};
+  return result;
+}
+
+std::string first_line_of(const JobResult& result) {
+  const std::string text = status_summary(result, example_next());
+  return text.substr(0, text.find('\n'));
+}
+
+TEST(StatusSummary, SaysWhatAnOpenJobIsReadyFor) {
+  JobResult result = open_job();
+  NextCommands next = example_next();
+  next.standing = "pgfanout swap job.toml";
+  EXPECT_THAT(status_summary(result, next),
+              AllOf(StartsWith("open, proven and ready for the swap\n"),
+                    EndsWith("  next         pgfanout swap job.toml\n"
+                             "  to undo      pgfanout rollback job.toml\n")));
+  result.stages.back().status = "interrupted";
+  EXPECT_EQ(first_line_of(result), "open, verify interrupted");
+  result.stages.pop_back();
+  EXPECT_EQ(first_line_of(result), "open, prepare is done");
+  result.standing->active = "a session";
+  result.standing->next = "none while it is at work";
+  EXPECT_THAT(status_summary(result, example_next()),
+              EndsWith("  next         none while it is at work\n"));
+}
+
+TEST(StatusSummary, OffersNoSwapWithoutAFence) {
+  JobResult result = open_job();
+  result.writes_refused = false;
+  EXPECT_THAT(
+      status_summary(result, example_next()),
+      AllOf(StartsWith("open, but its fence is gone: the source may have changed since it was "
+                       "copied\n"),
+            Not(HasSubstr("pgfanout swap")),
+            EndsWith("  to restart   pgfanout run job.toml --restart\n"
+                     "  to undo      pgfanout rollback job.toml\n")));
+  result.stages = {stage_of("prepare", 1, "interrupted")};
+  EXPECT_EQ(first_line_of(result), "open, prepare interrupted");
+}
+
+TEST(WindowSummary, NamesTheTableAsItsUserDoes) {
+  JobResult result = result_of("rollback");
+  result.source.reset();
+  EXPECT_THAT(summary_of(result), StartsWith("rolled back: public.chunks is as it was"));
+}
+
+TEST(WindowSummary, HasTheStagesInTheOrderOfTheWindow) {
+  JobResult result = result_of("run");
+  result.stages = {stage_of("prepare", 1), stage_of("preflight", 2), stage_of("copy", 3)};
+  const std::string text = summary_of(result);
+  EXPECT_LT(text.find("  preflight "), text.find("  prepare "));
+  EXPECT_LT(text.find("  prepare "), text.find("  copy "));
+}
+
+TEST(WindowSummary, SaysThatTheFenceWasLifted) {
+  JobResult result = result_of("run");
+  result.issues = {{Severity::info, "released", "writes are allowed again", "", ""}};
+  const std::string text = summary_of(result);
+  EXPECT_THAT(text, StartsWith("released: public.chunks takes writes again\n"));
+  EXPECT_THAT(text, Not(HasSubstr("pgfanout swap")));
+}
+
+TEST(WindowSummary, APreflightThatRefusedLeavesNothingToUndo) {
+  JobResult result = result_of("run");
+  result.error = refused("no-go", "1 reason not to begin");
+  result.stages = {stage_of("preflight", 1, "failed")};
+  EXPECT_THAT(summary_of(result), Not(HasSubstr("to undo")));
+  result.stages.push_back(stage_of("prepare", 1, "failed"));
+  EXPECT_THAT(summary_of(result), HasSubstr("to undo"));
+}
+
+TEST(StatusSummary, AJobThatIsUndoneWaitsForNobody) {
+  JobResult result = open_job();
+  result.standing->state = "rolled back";
+  result.standing->waiting_at = "verify";
+  EXPECT_EQ(first_line_of(result), "rolled back");
+  EXPECT_THAT(status_summary(result, example_next()), Not(HasSubstr("waits at")));
 }
 
 TEST(StatusSummary, OfNoJobAndOfAFailure) {
@@ -204,6 +293,13 @@ TEST(StatusSummary, OfNoJobAndOfAFailure) {
 TEST(FenceLine, SaysHowToLiftTheFence) {
   JobResult result;
   EXPECT_EQ(fence_line(result, "pgfanout run job.toml --release"), "source: writes are allowed\n");
+  result.error = refused("connect", "the server does not answer");
+  EXPECT_EQ(fence_line(result), "source: writes are as they were\n") << "nobody looked";
+  result.writes_refused = true;
+  EXPECT_EQ(fence_line(result), "source: writes are refused by a fence\n");
+  result.writes_refused = false;
+  result.job = "0a1b2c3d";
+  EXPECT_EQ(fence_line(result), "source: writes are allowed\n");
   result.writes_refused = true;
   EXPECT_EQ(fence_line(result, "pgfanout run job.toml --release"),
             "source: writes are refused by a fence until swap or rollback; to lift it now: "
