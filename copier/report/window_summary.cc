@@ -111,12 +111,6 @@ std::string first_lines(const JobResult& result, const NextCommands& next) {
   return result.waiting_at.empty() ? done_line(result, next) : waiting_line(result);
 }
 
-/// Whether there is anything to undo: preflight alone changes nothing.
-bool has_begun(const JobResult& result) {
-  return std::any_of(result.stages.begin(), result.stages.end(),
-                     [](const StageSummary& stage) { return stage.name != "preflight"; });
-}
-
 std::string command_figure(std::string_view name, const std::string& command) {
   return command.empty() ? std::string() : figure(name, printable(command));
 }
