@@ -20,7 +20,7 @@ inline constexpr std::string_view plan_examples =
 
   Without a job file, going on although a foreign key cannot be carried over:
     pgfanout plan --source 'service=prod' --table public.chunks \
-      --accept 'foreign-key public.notes.notes_chunk_fkey'
+      --accept 'foreign key public.notes.notes_chunk_fkey'
 )text";
 
 inline constexpr std::string_view run_description =

@@ -140,7 +140,7 @@ TEST(JobFileExample, Window) {
   EXPECT_TRUE(window.swap);
   EXPECT_THAT(window.confirm_at, ElementsAre("verify"));
   EXPECT_TRUE(window.confirmed.empty());
-  EXPECT_THAT(window.accept, ElementsAre("foreign-key public.notes.notes_chunk_fkey"));
+  EXPECT_THAT(window.accept, ElementsAre("foreign key public.notes.notes_chunk_fkey"));
   EXPECT_EQ(window.index_jobs, 4U);
   EXPECT_EQ(window.maintenance_work_bytes, 1ULL << 30U);
   EXPECT_EQ(window.swap_lock_timeout, std::chrono::milliseconds(500));
