@@ -86,7 +86,9 @@ Error journal_error(Error error) {
     error.code = "no-privilege";
     error.hint =
         "the journal lives in schema pgfanout of the target database: grant CREATE on the "
-        "database, or let an administrator run CREATE SCHEMA pgfanout AUTHORIZATION <role>";
+        "database, or let an administrator run CREATE SCHEMA pgfanout AUTHORIZATION <role>; if it "
+        "is there already: GRANT USAGE, CREATE ON SCHEMA pgfanout, and SELECT, INSERT, UPDATE, "
+        "DELETE on its tables";
   }
   return error;
 }

@@ -50,10 +50,11 @@ class PlanJob {
 Result<void> PlanJob::plan(bool prints_sql) {
   PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job_, false));
   if (const auto& entry = state.entry(); entry && !entry->is_over()) {
-    report({Severity::warning, "unfinished-job",
-            fmt::format("job {} into this target was begun at {} and is not finished", entry->job,
-                        entry->started_at),
-            state.target_qualified(), "'pgfanout status' tells where it stands"});
+    return refused("unfinished-job",
+                   fmt::format("job {} into this target was begun at {} and is not finished",
+                               entry->job, entry->started_at),
+                   "'pgfanout run' goes on with it, 'pgfanout rollback' undoes it",
+                   state.target_qualified());
   }
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job_, state.source(), state.target()));
   for (const Issue& issue : plan.issues) {

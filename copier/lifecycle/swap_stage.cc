@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 /// the application, whose sessions the server would then end after deadlock_timeout (1 s).
 constexpr milliseconds kNextLocks{150};
 
-/// Tables that the source's outgoing foreign keys refer to: dropping the keys locks them.
+/// Tables that the source's outgoing foreign keys refer to: dropping the keys locks them. Where
+/// this role may not lock them itself, the server does it then.
 Result<std::vector<std::string>> referenced_tables(Connection& connection, std::uint32_t oid) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -26,6 +27,7 @@ Result<std::vector<std::string>> referenced_tables(Connection& connection, std::
                        " JOIN pg_catalog.pg_class c ON c.oid = k.confrelid"
                        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
                        " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.confrelid <> $1"
+                       " AND pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')"
                        " ORDER BY 1",
                        {std::to_string(oid)}));
   std::vector<std::string> tables;
@@ -156,8 +158,8 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
       });
   if (!swapped) return std::move(swapped).error();
   outcome.locked_seconds = std::chrono::duration<double>(Clock::now() - began).count();
-  outcome.backup_qualified = connection.quote_identifier(made.source.schema) + "." +
-                             connection.quote_identifier(outcome.backup_name);
+  PGFANOUT_TRY_ASSIGN(outcome.backup_qualified,
+                      qualified_name(connection, made.source.schema, outcome.backup_name));
   return outcome;
 }
 

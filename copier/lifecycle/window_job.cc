@@ -62,6 +62,7 @@ class WindowJob {
   Result<bool> release();
   Result<std::string> preflight();
   Result<void> check_request();
+  Result<void> check_still_fenced();
   Result<void> begin_job();
   Result<std::string> prepare();
   Result<std::string> copy();
@@ -159,6 +160,16 @@ Result<bool> WindowJob::release() {
   return true;
 }
 
+/// Once raised, the fence stands until the job's end; a job whose fence was lifted cannot go on.
+Result<void> WindowJob::check_still_fenced() {
+  if (!stages_.is_done("prepare")) return {};
+  PGFANOUT_TRY_ASSIGN(const bool stands, state_->fence("source").stands(state_->source()));
+  if (stands) return {};
+  return refused("fence-lifted",
+                 "the fence around the source was lifted: what was copied may not be what is there",
+                 "begin anew with --restart, or undo the job with rollback", job_.table);
+}
+
 Result<void> WindowJob::run_stages() {
   if (job_.assume_quiet || !job_.fence) {
     return refused("no-fence", "a window needs the source fenced against writes until the swap",
@@ -176,6 +187,7 @@ Result<void> WindowJob::run_stages() {
   PGFANOUT_TRY_ASSIGN(const bool is_released, release());
   if (is_released) return {};
   PGFANOUT_TRY(check_request());
+  PGFANOUT_TRY(check_still_fenced());
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};
   if (!stages_.is_done("copy")) {
     PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return preflight(); }));
@@ -260,6 +272,7 @@ Result<std::string> WindowJob::preflight() {
   PGFANOUT_TRY_ASSIGN(
       const Preflight found,
       check_before_window(again, plan, carry, state_->source(), state_->target(), cancellation_));
+  if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
   key_sql_ = plan.key.sql();
   key_sql_on_target_ = plan.key_sql_on_target;
   key_column_ = plan.key_column;

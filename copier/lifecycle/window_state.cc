@@ -27,8 +27,9 @@ Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
   state.same_connection_ = is_same_database(source, target);
   if (state.same_connection_) state.source_.reset();
   PGFANOUT_TRY_ASSIGN(state.target_name_, target_name_of(job, table));
-  state.target_qualified_ = state.target_->quote_identifier(state.target_name_.schema) + "." +
-                            state.target_->quote_identifier(state.target_name_.name);
+  PGFANOUT_TRY_ASSIGN(
+      state.target_qualified_,
+      qualified_name(*state.target_, state.target_name_.schema, state.target_name_.name));
   Journal journal(*state.target_);
   if (claims) PGFANOUT_TRY(journal.claim(state.target_name_.schema, state.target_name_.name));
   PGFANOUT_TRY_ASSIGN(state.entry_,
@@ -36,6 +37,15 @@ Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
   if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));
   if (state.entry_ && claims) PGFANOUT_TRY(state.end_orphans());
   return state;
+}
+
+Result<std::string> qualified_name(Connection& connection, const std::string& schema,
+                                   const std::string& name) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text,"
+                                       " $2::pg_catalog.text)",
+                                       {schema, name}));
+  return rows.str(0, 0);
 }
 
 Result<void> WindowState::end_orphans() {

@@ -66,6 +66,10 @@ class WindowState {
   std::string job_id_;
 };
 
+/// Quoted where needed, as the server does it.
+Result<std::string> qualified_name(Connection& connection, const std::string& schema,
+                                   const std::string& name);
+
 /// What to ask make_carry_plan() before the target exists.
 [[nodiscard]] CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan);
 

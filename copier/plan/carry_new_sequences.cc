@@ -49,11 +49,11 @@ void hand_over(CarryContext& context, const Column& column, const Rows& found) {
                              sequence, column.quoted));
     return;
   }
-  context.plan.moves.push_back(
-      {fmt::format("sequence {}", sequence),
-       {fmt::format("ALTER SEQUENCE {} OWNED BY {{new}}.{}", sequence, quoted_name(column.name))},
-       {fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence)},
-       {}});
+  context.plan.moves.push_back({fmt::format("sequence {}", sequence),
+                                {fmt::format("ALTER SEQUENCE {} OWNED BY \001new\001.{}", sequence,
+                                             quoted_name(column.name))},
+                                {fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence)},
+                                {}});
 }
 
 }  // namespace

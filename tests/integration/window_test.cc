@@ -171,6 +171,10 @@ TEST_F(WindowTest, ReleaseLiftsTheFenceAndTheJobCannotGoOn) {
   EXPECT_EQ(released.exit_code, 0) << released;
   EXPECT_THAT(released.err, HasSubstr("writes are allowed"));
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE id = 1"), "00000");
+  EXPECT_EQ(window("run", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("fence-lifted"));
+  EXPECT_EQ(window("plan", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("unfinished-job"));
   EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
   EXPECT_TRUE(has_issue("fence-broken"));
   EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
