@@ -37,6 +37,7 @@ class RollbackJob {
   Result<void> look_for_new_rows();
   Result<JobResult> compare(bool applies);
   Result<void> take_swap_back();
+  Error let_live_go(Error error);
   void report(Issue issue) {
     observer_.issue_found(issue);
     result_.issues.push_back(std::move(issue));
@@ -125,11 +126,7 @@ Result<void> RollbackJob::look_for_new_rows() {
   const Fence fence = state_->fence("live");
   PGFANOUT_TRY(fence.raise(state_->target(), live, state_->patience(), cancellation_));
   is_live_fenced_ = true;
-  const auto let_go = [&](Error error) -> Error {
-    auto lowered = fence.lower(state_->target(), state_->patience(), cancellation_);
-    is_live_fenced_ = !lowered;
-    return error;
-  };
+  const auto let_go = [&](Error error) { return let_live_go(std::move(error)); };
   const bool has_other_columns = !job_.map.empty() || !job_.skip.empty();
   if (has_other_columns && job_.window.keep_new_rows) {
     return let_go(refused("cannot-keep",
@@ -166,6 +163,8 @@ Result<void> RollbackJob::look_for_new_rows() {
   if (!applied) return let_go(std::move(applied).error());
   if (applied->error) return let_go(*std::move(applied->error));
   if (applied->verdict != Verdict::match) {
+    result_.differences = applied->differences;
+    for (Issue& issue : applied->issues) report(std::move(issue));
     return let_go(interrupted("not-kept",
                               "what was written since the swap could not be applied "
                               "to the old table completely",
@@ -179,10 +178,27 @@ Result<void> RollbackJob::look_for_new_rows() {
   return {};
 }
 
+/// The swap stands: the application goes on with the live table.
+Error RollbackJob::let_live_go(Error error) {
+  if (state_->target().is_open()) {
+    is_live_fenced_ =
+        !state_->fence("live").lower(state_->target(), state_->patience(), cancellation_);
+  }
+  if (error.sqlstate == "23503") {
+    error.code = "old-rows-refer";
+    error.message = "rows of the old table refer to rows that are gone: " + error.message;
+    error.hint =
+        "put those rows back into the table that is referred to, then call rollback again; the "
+        "swap stands until then";
+  }
+  return error;
+}
+
 Result<void> RollbackJob::take_swap_back() {
-  PGFANOUT_TRY_ASSIGN(
-      const double seconds,
-      swap_back(job_, *state_, cancellation_, [this](Issue issue) { report(std::move(issue)); }));
+  auto swapped =
+      swap_back(job_, *state_, cancellation_, [this](Issue issue) { report(std::move(issue)); });
+  if (!swapped) return let_live_go(std::move(swapped).error());
+  const double seconds = *swapped;
   is_live_fenced_ = false;
   state_->entry()->state = "open";
   report({Severity::info,

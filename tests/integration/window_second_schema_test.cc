@@ -243,5 +243,36 @@ TEST_F(WindowSecondSchemaTest, AllElseIsThereAfterTheSwapAndEverythingAfterARoll
   EXPECT_EQ(value("SELECT count(*) FROM \"line notes\""), "14") << "its foreign key is back";
 }
 
+TEST_F(WindowSecondSchemaTest, WhatWasWrittenSinceIsKeptWithoutWakingRules) {
+  harness::TemporaryFile file(job(lost()));
+  CommandResult result = window("run", {file.path(), "--swap"});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(state_of("INSERT INTO @T (\"Tenant Id\", region, booked, amount, external_id, "
+                     "partition_key) VALUES (2, 'r3', '[90010,90015)', 7, 9001, " +
+                     function_name() + "(2, 'r3'))"),
+            "00000");
+  EXPECT_EQ(state_of("UPDATE @T SET note = 'since' WHERE external_id % 50 = 7"), "00000");
+  EXPECT_EQ(state_of("DELETE FROM @T WHERE external_id IN (11, 12, 13)"), "00000");
+  const std::string columns =
+      "SELECT \"Line No\", \"Tenant Id\", region, maker, \"Product's Number\", booked, area, "
+      "amount, "
+      "total, note, external_id FROM @T";
+  const std::string live = rows_of("(" + on_table(columns) + ")");
+  const std::string logged = "SELECT count(*) FROM line_log WHERE external_id > 0";
+  const std::string log = value(logged);
+  result = window("rollback", {"--table", table_, "--keep-new-rows"});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(rows_of("(" + on_table(columns) + ")"), live);
+  EXPECT_EQ(value(logged), log) << "the rule has seen the insert already";
+  EXPECT_EQ(
+      state_of("INSERT INTO @T (\"Tenant Id\", region, booked, amount, external_id) VALUES (2, "
+               "'r3', '[90020,90025)', 7, 9002)"),
+      "00000");
+  EXPECT_EQ(ask("SELECT string_agg(external_id::text, ' ' ORDER BY \"Line No\") FROM @T WHERE "
+                "external_id > 1499"),
+            "1500 9001 9002")
+      << "identity goes on counting behind what was kept";
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -107,6 +107,15 @@ TEST_F(WindowTest, OtherSettingsForTheSameJobAreRefusedWithWhatDiffers) {
   EXPECT_TRUE(has_issue("other-request"));
   EXPECT_THAT(result.err, HasSubstr("was: partitions 100"));
   EXPECT_THAT(result.err, HasSubstr("now: partitions 50"));
+  // Also once everything is built: another carry-over would be swapped in.
+  ASSERT_EQ(window("run", {job.path(), "--table", "chunks", "--confirm", "preflight"}).exit_code,
+            0);
+  for (const char* command : {"swap", "run"}) {
+    const CommandResult late = window(command, {"--table", "chunks", "--accept", "view public.v"});
+    EXPECT_EQ(late.exit_code, 2) << late;
+    EXPECT_TRUE(has_issue("other-request"));
+    EXPECT_THAT(late.err, HasSubstr("now: accept view public.v"));
+  }
 }
 
 TEST_F(WindowTest, StoppedCopyIsBegunAnewByTheSameCommand) {

@@ -153,7 +153,10 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_TRUE(has_issue("new-rows")) << result;
   result = window("rollback", {"--table", "chunks", "--force"});
-  EXPECT_EQ(result.exit_code, 2) << "rows of the backup refer to what was deleted: " << result;
+  EXPECT_EQ(result.exit_code, 2) << result;
+  EXPECT_TRUE(has_issue("old-rows-refer")) << result;
+  EXPECT_EQ(sqlstate_of("UPDATE chunks SET token_count = 1 WHERE content = 'new'"), "00000")
+      << "the swap stands, and the application goes on";
   restore_neighbours();
   result = window("rollback", {"--table", "chunks", "--force"});
   ASSERT_EQ(result.exit_code, 0) << result;
@@ -183,13 +186,23 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
                     "FROM chunks)"),
             rows_before);
   EXPECT_EQ(rows_of("collection_chunking_stats"), stats);
-  result = window("rollback", {"--table", "chunks"});
+  // The trigger that keeps updated_at must not do so again on the way back.
+  EXPECT_EQ(sqlstate_of("UPDATE chunks SET updated_at = now(), token_count = 7 WHERE chunk_index = "
+                        "3"),
+            "00000");
+  const std::string columns =
+      "(SELECT id, collection_id, document_id, chunking_config_id, chunk_index, content, meta, "
+      "metadata, embedding, token_count, created_at, updated_at FROM chunks)";
+  const std::string written = rows_of(columns);
+  result = window("rollback", {"--table", "chunks", "--keep-new-rows"});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(catalog(), catalog_before);
-  EXPECT_EQ(rows_of("chunks"), rows_before);
+  EXPECT_EQ(rows_of(columns), written);
+  EXPECT_NE(written, rows_before);
 
   result = window("run", {"--table", "chunks", "--swap"});
   ASSERT_EQ(result.exit_code, 0) << result;
+  const std::string filled = rows_of("collection_chunking_stats");
   expect_keyed_inserts(kColumnsOfRow, kRowOfC7);
   const std::string old = backup();
   expect_references_enforced(old);
@@ -197,7 +210,7 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
   result = window("cleanup", {"--table", "chunks", "--force"});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_backup\\_%'"), "0");
-  EXPECT_EQ(rows_of("collection_chunking_stats"), stats) << "not refreshed yet";
+  EXPECT_EQ(rows_of("collection_chunking_stats"), filled) << "not refreshed yet";
 
   const Lines between = objects("public.chunks");
   const std::string live = rows_of("chunks");
@@ -216,6 +229,17 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(rows_of("chunks"), live);
   EXPECT_EQ(catalog(), catalog_between);
+}
+
+TEST_F(WindowTicketsTest, ASequenceThatTheApplicationMayNotUseIsNamed) {
+  execute("CREATE SEQUENCE chunks_id_seq");
+  harness::TemporaryFile job(testing::kTicketsJob);
+  const CommandResult result = window("plan", {job.path()});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_TRUE(has_issue("sequence-usage"));
+  EXPECT_TRUE(has_issue("sequence-alone"));
+  EXPECT_THAT(result.err, HasSubstr("GRANT USAGE ON SEQUENCE public.chunks_id_seq TO "
+                                    "tickets_app"));
 }
 
 }  // namespace
