@@ -19,7 +19,11 @@ Error connect_error(const PGconn* connection) {
   error.code = "cannot-connect";
   const std::string& message = error.message;
   const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
-  if (says("no password supplied") || says("password authentication failed")) {
+  if (says("password authentication failed")) {
+    error.hint =
+        "the password is wrong, or the role does not exist: look into the file named by PGPASSFILE "
+        "(or ~/.pgpass) or the service file that it comes from";
+  } else if (says("no password supplied")) {
     error.hint =
         "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file";
   } else if (says("does not exist")) {

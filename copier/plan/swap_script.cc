@@ -40,7 +40,8 @@ std::set<std::pair<std::string, std::string>> own_names(const SwapNames& names,
 }
 
 std::string filled(std::string sql, const std::string& old_name, const std::string& new_name) {
-  for (const auto& [mark, name] : {std::pair("\001old\001", old_name), std::pair("\001new\001", new_name)}) {
+  for (const auto& [mark, name] :
+       {std::pair("\001old\001", old_name), std::pair("\001new\001", new_name)}) {
     for (std::size_t at = sql.find(mark); at != std::string::npos;
          at = sql.find(mark, at + name.size())) {
       sql.replace(at, std::string_view(mark).size(), name);
