@@ -47,6 +47,7 @@ Result<StepSettings> settings_of(const AfterLoad& input) {
   StepSettings settings;
   settings.connect = [&state = input.state] { return state.connect_target("worker"); };
   settings.workers = worker_count(input.job);
+  settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
   settings.lock_timeout = std::max(input.job.lock_timeout, std::chrono::milliseconds(10'000));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
   // The workers are the parallelism.

@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 /// Steps in one transaction where they run in order: each may hold locks on a leaf's index.
 constexpr std::size_t kStepsInTransaction = 50;
 constexpr milliseconds kLookEvery{50};
+constexpr int kLooksAtBuilds = 10;  ///< One in that many looks asks the server.
 
 Error at_step(Error error, const CarryStep& step) {
   if (error.where.empty()) error.where = step.id;
@@ -79,6 +80,19 @@ Result<void> StepRunner::run_group(Connection& connection, const std::vector<Car
   return {};
 }
 
+/// How far the builds are that run now. Not to know is no failure.
+void StepRunner::look_at_builds(Connection& connection) {
+  const auto rows = connection.query(
+      "SELECT COALESCE(pg_catalog.sum(p.blocks_done), 0), COALESCE(pg_catalog.sum(p.blocks_total), "
+      "0)"
+      " FROM pg_catalog.pg_stat_progress_create_index p JOIN pg_catalog.pg_stat_activity a"
+      " USING (pid) WHERE pg_catalog.starts_with(a.application_name, $1)",
+      {settings_.session_prefix});
+  if (!rows) return;
+  counters_.build_blocks_done = static_cast<std::uint64_t>(rows->integer(0, 0));
+  counters_.build_blocks_total = static_cast<std::uint64_t>(rows->integer(0, 1));
+}
+
 Result<void> StepRunner::run_queue(const Queue& queue) {
   Workers workers;
   std::atomic<std::size_t> next{0};
@@ -115,11 +129,14 @@ Result<void> StepRunner::run_queue(const Queue& queue) {
       --running;
     });
   }
-  while (running > 0) {
+  auto watcher = settings_.connect();
+  for (int look = 1; running > 0; ++look) {
     std::this_thread::sleep_for(kLookEvery);
     if (is_failed || cancellation_.is_set()) workers.cancel_all();
+    if (watcher && look % kLooksAtBuilds == 0) look_at_builds(*watcher);
   }
   for (std::thread& thread : threads) thread.join();
+  counters_.build_blocks_total = 0;
   if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
   if (failure) return *std::move(failure);
   return {};

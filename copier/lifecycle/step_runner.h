@@ -23,6 +23,7 @@ struct StepSettings {
   std::uint32_t workers = 2;
   std::string set_up;  ///< Run by each worker first: "SET maintenance_work_mem = ...".
   std::chrono::milliseconds lock_timeout{5000};
+  std::string session_prefix;  ///< Begins the application_name of the workers' sessions.
 };
 
 class StepRunner {
@@ -44,6 +45,7 @@ class StepRunner {
   using Queue = std::vector<std::vector<CarryStep>>;
   Result<std::vector<CarryStep>> left_to_do(std::vector<CarryStep> steps);
   Result<void> run_queue(const Queue& queue);
+  void look_at_builds(Connection& connection);
   Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps);
 
   const StepSettings settings_;

@@ -126,6 +126,8 @@ ProgressSnapshot Progress::snapshot() {
   if (steps_done != open.steps_done || steps_total != open.steps_total) {
     now.steps_done = steps_done;
     now.steps_total = steps_total;
+    now.build_blocks_done = count.build_blocks_done;
+    now.build_blocks_total = count.build_blocks_total;
   }
   if (open.name == "copy") {
     now.rows = count.rows_read;

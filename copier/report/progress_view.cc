@@ -31,7 +31,14 @@ std::uint64_t rounded(double number) {
 }
 
 std::string steps_text(const ProgressSnapshot& now) {
-  return fmt::format("{}/{} steps", with_commas(now.steps_done), with_commas(now.steps_total));
+  std::string text =
+      fmt::format("{}/{} steps", with_commas(now.steps_done), with_commas(now.steps_total));
+  if (now.build_blocks_total > 0) {
+    text += fmt::format(
+        " (builds at {} %)",
+        100 * std::min(now.build_blocks_done, now.build_blocks_total) / now.build_blocks_total);
+  }
+  return text;
 }
 
 std::vector<Part> parts_of(const ProgressSnapshot& now) {

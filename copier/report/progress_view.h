@@ -21,6 +21,8 @@ struct ProgressSnapshot {
   std::uint64_t rows_rejected = 0;
   std::uint64_t leaves_committed = 0;
   std::uint64_t leaves_total = 0;  ///< 0: the stage has none.
+  std::uint64_t build_blocks_done = 0;
+  std::uint64_t build_blocks_total = 0;  ///< 0: no index is being built.
   std::uint64_t steps_done = 0;
   std::uint64_t steps_total = 0;     ///< 0: the stage has none.
   std::uint64_t resident_bytes = 0;  ///< 0: unknown.

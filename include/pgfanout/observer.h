@@ -27,6 +27,9 @@ struct JobCounters {
   std::atomic<std::uint64_t> leaves_total{0};
   std::atomic<std::uint64_t> steps_done{0};   ///< Of a stage that runs statements.
   std::atomic<std::uint64_t> steps_total{0};  ///< 0: the stage has none.
+  /// Of the index builds that run now, by the server's own word (pg_stat_progress_create_index).
+  std::atomic<std::uint64_t> build_blocks_done{0};
+  std::atomic<std::uint64_t> build_blocks_total{0};  ///< 0: none runs, or it does not count blocks.
 };
 
 /// Called by the job's own thread, never concurrently. Callbacks may take their time: the job

@@ -96,6 +96,11 @@ TEST(LiveLine, CountsSteps) {
   EXPECT_EQ(live_line(now, screen(80)), "index  34/1,700 steps  0:03");
   EXPECT_EQ(live_line(now, screen(15)), "index  0:03");
   EXPECT_EQ(plain_line(now), "index: 34/1,700 steps, 0:03 so far");
+  now.build_blocks_done = 45;
+  now.build_blocks_total = 100;
+  EXPECT_EQ(plain_line(now), "index: 34/1,700 steps (builds at 45 %), 0:03 so far");
+  now.build_blocks_done = 300;
+  EXPECT_EQ(plain_line(now), "index: 34/1,700 steps (builds at 100 %), 0:03 so far");
 }
 
 TEST(LiveLine, SaysThatItIsStopping) {

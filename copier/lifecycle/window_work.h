@@ -1,0 +1,64 @@
+// What the stages of a maintenance window do, up to the swap. Gates and their order are not known
+// here.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "copier/lifecycle/window_state.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// One window's work. `state` is open before any of it is called. Figures, issues and verdict go
+/// into `result`; each function returns a line for people.
+class WindowWork {
+ public:
+  WindowWork(const JobDescription& job, std::optional<WindowState>& state, JobResult& result,
+             JobCounters& counters, Observer& observer, const Cancellation& cancellation)
+      : job_(job),
+        state_(state),
+        result_(result),
+        counters_(counters),
+        observer_(observer),
+        cancellation_(cancellation) {}
+
+  /// Go, or refused with the number of reasons not to. What an interrupted copy made is dropped.
+  Result<std::string> preflight();
+  /// The same job is called with the same settings.
+  Result<void> check_request();
+  /// Writes the job down in the journal. After preflight().
+  Result<void> begin_job();
+  /// Raises the fence around the source.
+  Result<std::string> prepare();
+  Result<std::string> copy();
+  Result<std::string> verify();
+  /// Then the table is tried as an application would.
+  Result<std::string> swap();
+  [[nodiscard]] bool is_swapped() const { return is_swapped_; }
+
+  void report(Issue issue) {
+    observer_.issue_found(issue);
+    result_.issues.push_back(std::move(issue));
+  }
+
+ private:
+  void take_copy(JobResult copied);
+
+  const JobDescription& job_;
+  std::optional<WindowState>& state_;
+  JobResult& result_;
+  JobCounters& counters_;
+  Observer& observer_;
+  const Cancellation& cancellation_;
+  std::string key_sql_;                    // preflight
+  std::string key_sql_on_target_;          // preflight
+  std::optional<std::string> key_column_;  // preflight
+  bool is_swapped_ = false;                // swap
+};
+
+}  // namespace pgfanout
