@@ -1,6 +1,7 @@
 // The rollback command: back to the original state, from wherever the job stands.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 
 #include "copier/lifecycle/stage_clock.h"
@@ -13,6 +14,9 @@
 
 namespace pgfanout {
 namespace {
+
+/// A tenth of a gigabyte is needed for that many.
+constexpr std::uint64_t kMostNewRows = 1'000'000;
 
 class RollbackJob {
  public:
@@ -138,7 +142,14 @@ Result<void> RollbackJob::look_for_new_rows() {
   auto compared = compare(false);
   if (!compared) return let_go(std::move(compared).error());
   if (compared->error) return let_go(*std::move(compared->error));
-  const Differences differences = compared->differences.value_or(Differences());
+  if (!compared->differences || compared->verdict == Verdict::unproven) {
+    Error error = interrupted("not-compared",
+                              "whether rows were written since the swap could not be found out",
+                              "call rollback again", live.qualified);
+    error.consequence = Consequence::unproven;
+    return let_go(std::move(error));
+  }
+  const Differences differences = *compared->differences;
   if (differences.total() == 0) return {};
   const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.extra,
                                        differences.changed, differences.missing);
@@ -159,6 +170,9 @@ Result<void> RollbackJob::look_for_new_rows() {
                                 "back without them",
                           live.qualified));
   }
+  // All of them have to be named, however many there are.
+  job_.verify.max_differences = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(differences.total(), job_.verify.max_differences, kMostNewRows));
   auto applied = compare(true);
   if (!applied) return let_go(std::move(applied).error());
   if (applied->error) return let_go(*std::move(applied->error));

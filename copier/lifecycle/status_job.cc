@@ -84,7 +84,8 @@ Result<void> read_status(const JobDescription& job, JobResult& result) {
   result.standing = std::move(standing);
   PGFANOUT_TRY_ASSIGN(const bool stands, state.fence("source").stands(state.source()));
   // After a swap that fence is the backup's.
-  result.writes_refused = stands && entry->state != "swapped";
+  PGFANOUT_TRY_ASSIGN(const bool live_stands, state.fence("live").stands(state.target()));
+  result.writes_refused = live_stands || (stands && entry->state != "swapped");
   result.verdict = Verdict::match;
   return {};
 }

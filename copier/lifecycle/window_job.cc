@@ -71,6 +71,7 @@ JobResult WindowJob::settled(Result<void> ended) {
 Result<void> WindowJob::open() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
   auto& entry = state_->entry();
+  if (job_.window.release) return {};
   if (entry && entry->is_over()) {
     if (is_done_already(*entry)) {
       is_swapped_ = true;
@@ -116,13 +117,28 @@ bool WindowJob::is_done_already(const JournalEntry& entry) {
 /// Only lifts the fence. The job cannot go on after that, since the source may change.
 Result<bool> WindowJob::release() {
   if (!job_.window.release) return false;
-  if (!state_->entry()) {
+  const auto& entry = state_->entry();
+  const bool is_swapped = entry && entry->state == "swapped";
+  if (!entry || (entry->is_over() && !is_swapped)) {
     return refused("no-job", "no unfinished job has a fence on this table",
                    "'pgfanout status' tells where the last job stands", job_.table);
   }
-  PGFANOUT_TRY(state_->fence("source").lower(state_->source(), state_->patience(), cancellation_));
-  PGFANOUT_TRY(state_->fence("target").lower(state_->target(), state_->patience(), cancellation_));
+  result_.job = entry->job;
+  observer_.job_started(result_.job, counters_);
   result_.verdict = Verdict::match;
+  if (is_swapped) {
+    // A rollback that was killed leaves the live table fenced; the backup stays so.
+    is_swapped_ = true;
+    PGFANOUT_TRY(state_->fence("live").lower(state_->target(), state_->patience(), cancellation_));
+    report({Severity::info, "released", "writes to the table are allowed", job_.table,
+            "the swap stands; 'pgfanout rollback' takes it back"});
+    return true;
+  }
+  for (const char* side : {"source", "target"}) {
+    Connection& connection =
+        side == std::string_view("source") ? state_->source() : state_->target();
+    PGFANOUT_TRY(state_->fence(side).lower(connection, state_->patience(), cancellation_));
+  }
   report({Severity::info, "released", "writes to the source are allowed again", job_.table,
           "the job cannot go on: run it with --restart, or undo it with rollback"});
   return true;
@@ -144,6 +160,8 @@ Result<void> WindowJob::run_stages() {
                    "leave --assume-quiet and --no-fence out, or use copy and verify");
   }
   PGFANOUT_TRY(open());
+  PGFANOUT_TRY_ASSIGN(const bool is_released, release());
+  if (is_released) return {};
   if (is_swapped_) {
     report({Severity::info, "already-swapped",
             fmt::format("job {} has moved and swapped this table already: nothing is left to do",
@@ -152,8 +170,6 @@ Result<void> WindowJob::run_stages() {
     result_.verdict = Verdict::match;
     return {};
   }
-  PGFANOUT_TRY_ASSIGN(const bool is_released, release());
-  if (is_released) return {};
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(check_still_fenced());
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};

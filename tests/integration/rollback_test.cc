@@ -6,6 +6,8 @@
 #include <random>
 #include <thread>
 
+#include "copier/lifecycle/fence.h"
+#include "copier/plan/table.h"
 #include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
@@ -150,6 +152,25 @@ TEST_F(RollbackTest, WhatWasWrittenSinceTheSwapIsNotLostUnasked) {
   ASSERT_EQ(kept.exit_code, 0) << kept;
   EXPECT_EQ(catalog(), before_);
   EXPECT_EQ(rows_digest(), live);
+}
+
+TEST_F(RollbackTest, KilledRollbackIsSaidAndReleased) {
+  make_table(300);
+  ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0);
+  // As a rollback leaves it that was killed while it looked for new rows.
+  auto connection = Connection::open({dsn(), "test", std::chrono::seconds(10)});
+  ASSERT_TRUE(connection);
+  auto live = describe_table(*connection, "chunks");
+  ASSERT_TRUE(live);
+  const Fence fence(value("SELECT job FROM pgfanout.job"), "live");
+  ASSERT_TRUE(fence.raise(*connection, *live, {}, Cancellation()));
+  EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE id = 1"), "55000");
+  EXPECT_THAT(window("status", {"--table", "chunks"}).err, HasSubstr("writes are refused"));
+  EXPECT_EQ(window("run", {"--table", "chunks", "--release"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(sqlstate_of("BEGIN; DELETE FROM chunks WHERE id = 1; ROLLBACK"), "00000");
+  EXPECT_EQ(sqlstate_of("DELETE FROM " + value("SELECT backup_name FROM pgfanout.job")), "55000");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  expect_as_before();
 }
 
 TEST_F(RollbackTest, ForceLosesWhatWasWrittenAndSaysSo) {
