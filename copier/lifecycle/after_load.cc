@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "copier/lifecycle/step_runner.h"
+#include "copier/lifecycle/swap_stage.h"
 
 namespace pgfanout {
 namespace {
@@ -68,6 +69,9 @@ std::string figures(const std::vector<std::pair<std::uint64_t, const char*>>& co
 
 Result<std::string> build_indexes(const AfterLoad& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.job, input.state));
+  // What is built from here on is what the source's definition asks for now.
+  PGFANOUT_TRY_ASSIGN(const auto facts, input.state.journal().fence("carry"));
+  if (facts.empty()) PGFANOUT_TRY(input.state.journal().set_fence("carry", facts_of(made.carry)));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.cancellation);
@@ -78,6 +82,7 @@ Result<std::string> build_indexes(const AfterLoad& input) {
 }
 
 Result<std::string> add_constraints(const AfterLoad& input) {
+  PGFANOUT_TRY(check_carry(input.job, input.state));
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.job, input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_state.h"
 
@@ -124,7 +125,7 @@ Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
                       state_->target().query("SELECT keep_until <= pg_catalog.clock_timestamp()"
                                              " FROM pgfanout.job WHERE job = $1",
                                              {entry.job}));
-  if (!over.boolean(0, 0) && !job_.window.force) {
+  if (!over.boolean(0, 0) && !job_.window.force && entry.state != "cleaning up") {
     return refused(
         "retention",
         fmt::format("the backup {} is kept until {}", entry.backup_name, entry.keep_until),
@@ -132,6 +133,8 @@ Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
   }
   PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
   for (const BackupRelation& relation : backup) PGFANOUT_TRY(check_dependents(relation));
+  // From the first drop on there is no way back: nobody may take half of it for the old table.
+  PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaning up"));
   const auto drop_all = [&]() -> Result<void> {
     for (const BackupRelation& relation : backup) PGFANOUT_TRY(drop(relation));
     return {};
@@ -224,10 +227,7 @@ JobResult run_cleanup(const JobDescription& job, Observer& observer,
   try {
     return CleanupJob(job, observer, cancellation).run();
   } catch (const std::exception& exception) {
-    JobResult result;
-    result.command = "cleanup";
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    return result;
+    return stopped_by(exception, "cleanup");
   }
 }
 

@@ -14,6 +14,7 @@
 #include "copier/lifecycle/row_locator.h"
 #include "copier/lifecycle/source_session.h"
 #include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/target_tables.h"
 #include "copier/pipeline/fan_out.h"
 #include "copier/pipeline/read_back.h"
@@ -417,11 +418,7 @@ JobResult run_copy_within(const JobDescription& job, Observer& observer,
   try {
     return CopyJob(job, observer, cancellation, counters).run();
   } catch (const std::exception& exception) {
-    JobResult result;
-    result.command = "copy";
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    result.error->consequence = Consequence::unproven;
-    return result;
+    return stopped_by(exception, "copy");
   }
 }
 

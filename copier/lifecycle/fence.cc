@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kRowTrigger = "pgfanout_fence";
 constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
 
-// A trigger's xmin tells when it was last made, enabled or disabled.
+// The job itself gives the target its defaults: those count for the source alone ($3). A trigger's
+// xmin tells when it was last made, enabled or disabled.
 constexpr const char* kFactsSql = R"sql(
 WITH tree(oid) AS (
   SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
@@ -27,9 +28,12 @@ SELECT pg_catalog.format('database %s of system %s', d.oid, s.system_identifier)
 UNION ALL SELECT pg_catalog.format('relation %s in file %s', c.oid, c.relfilenode)
   FROM tree JOIN pg_catalog.pg_class c USING (oid)
 UNION ALL SELECT pg_catalog.format('columns of %s: %s', a.attrelid, pg_catalog.string_agg(
-    pg_catalog.concat_ws(':', a.attnum, a.atttypid, a.atttypmod, a.attisdropped), ' '
+    pg_catalog.concat_ws(':', a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid, a.atttypmod,
+      a.attisdropped, CASE WHEN $3 THEN pg_catalog.concat_ws(':', a.attnotnull, a.attidentity,
+        a.attgenerated, pg_catalog.md5(pg_catalog.pg_get_expr(d.adbin, d.adrelid))) END), ' '
     ORDER BY a.attnum))
   FROM tree JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
+  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   GROUP BY a.attrelid
 UNION ALL SELECT pg_catalog.format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
     CASE t.tgenabled WHEN 'A' THEN 'enabled always' ELSE 'not enabled always' END)
@@ -129,7 +133,8 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
 Result<std::vector<std::string>> Fence::facts(Connection& connection,
                                               std::uint32_t table_oid) const {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(kFactsSql, {std::to_string(table_oid), function_name()}));
+                      connection.query(kFactsSql, {std::to_string(table_oid), function_name(),
+                                                   side_ == "source" ? "true" : "false"}));
   std::vector<std::string> facts;
   for (int row = 0; row < rows.size(); ++row) facts.push_back(rows.str(row, 0));
   std::sort(facts.begin(), facts.end());

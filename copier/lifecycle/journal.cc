@@ -66,7 +66,8 @@ Result<std::optional<JournalEntry>> Journal::find(const std::string& target_sche
 Result<std::vector<JournalEntry>> Journal::find_swapped(const std::string& target_schema,
                                                         const std::string& target_name) {
   return find_where(
-      "target_schema = $1 AND target_name = $2 AND state = 'swapped' ORDER BY started_at",
+      "target_schema = $1 AND target_name = $2 AND state IN ('swapped', 'cleaning up')"
+      " ORDER BY started_at",
       {target_schema, target_name});
 }
 

@@ -25,7 +25,8 @@ struct JournalEntry {
   std::string target_name;
   std::string source;  ///< For people: server, database, table.
   std::string key;
-  std::string state;  ///< "open", "loading", "done", "swapped", "rolled back" or "cleaned up".
+  std::string state;  ///< "open", "loading", "done", "swapped", "rolled back", "cleaning up",
+                      ///< or "cleaned up".
   std::string started_at;
   std::vector<MadeRelation> made;
   std::string command = "copy";  ///< "copy" or "run".

@@ -43,7 +43,7 @@ ALTER TABLE pgfanout.job
   ADD COLUMN swapped_at timestamptz,
   ADD COLUMN keep_until timestamptz,
   ADD CONSTRAINT job_state_check CHECK (state IN
-    ('open', 'loading', 'done', 'swapped', 'rolled back', 'cleaned up'));
+    ('open', 'loading', 'done', 'swapped', 'rolled back', 'cleaning up', 'cleaned up'));
 CREATE TABLE pgfanout.stage (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
   name text NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE pgfanout.undo (
   PRIMARY KEY (job, phase, number));
 CREATE TABLE pgfanout.fence (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
-  side text NOT NULL CHECK (side IN ('source', 'target')),
+  side text NOT NULL CHECK (side IN ('source', 'target', 'carry')),
   fact text NOT NULL,
   PRIMARY KEY (job, side, fact));
 CREATE TABLE pgfanout.backup (

@@ -5,6 +5,7 @@
 
 #include "copier/lifecycle/dry_run.h"
 #include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_state.h"
 #include "copier/plan/copy_plan.h"
@@ -143,10 +144,7 @@ JobResult run_plan(const JobDescription& job, Observer& observer,
   try {
     return PlanJob(job, observer, cancellation).run(job.dry_run);
   } catch (const std::exception& exception) {
-    JobResult result;
-    result.command = "plan";
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    return result;
+    return stopped_by(exception, "plan");
   }
 }
 

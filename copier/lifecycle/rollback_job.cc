@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/swap_stage.h"
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/verify_job.h"
@@ -16,6 +17,7 @@ namespace pgfanout {
 namespace {
 
 /// A tenth of a gigabyte is needed for that many.
+constexpr const char* kKeepStage = "keep new rows";
 constexpr std::uint64_t kMostNewRows = 1'000'000;
 
 class RollbackJob {
@@ -39,6 +41,8 @@ class RollbackJob {
  private:
   Result<void> run_stages();
   Result<void> look_for_new_rows();
+  Result<bool> began_to_keep();
+  Result<std::string> columns_changed(const Table& live);
   Result<JobResult> compare(bool applies);
   Result<void> take_swap_back();
   Error let_live_go(Error error);
@@ -68,10 +72,11 @@ Result<void> RollbackJob::run_stages() {
   // The way back needs no job file: what the job was asked for is known.
   if (entry->command == "run") job_ = with_request(job_, entry->request);
   observer_.job_started(result_.job, counters_);
-  if (entry->state == "cleaned up") {
-    return refused("backup-gone",
-                   fmt::format("job {} has been cleaned up: its backup is gone", entry->job),
-                   "restore from a backup of the server", job_.table);
+  if (entry->state == "cleaned up" || entry->state == "cleaning up") {
+    return refused(
+        "backup-gone",
+        fmt::format("job {} has been cleaned up, at least in part: its backup is gone", entry->job),
+        "restore from a backup of the server", job_.table);
   }
   if (entry->state == "rolled back") {
     report({Severity::info,
@@ -139,6 +144,31 @@ Result<void> RollbackJob::look_for_new_rows() {
                           "save those rows yourself, then call rollback without --keep-new-rows",
                           live.qualified));
   }
+  PGFANOUT_TRY_ASSIGN(const bool was_applying, began_to_keep());
+  if (was_applying && !job_.window.keep_new_rows) {
+    return let_go(refused("keep-began",
+                          "an earlier rollback has applied some of what was written since the swap "
+                          "to the old table, and not all of it",
+                          "call rollback with --keep-new-rows: it applies the rest",
+                          live.qualified));
+  }
+  PGFANOUT_TRY_ASSIGN(const std::string other_columns, columns_changed(live));
+  if (!other_columns.empty() && !job_.window.force) {
+    return let_go(refused("live-changed",
+                          "columns of the live table were changed since the swap, and a rollback "
+                          "loses that: " +
+                              other_columns,
+                          "take the change back, or roll back without it with --force",
+                          live.qualified));
+  }
+  if (!other_columns.empty()) {
+    report({Severity::warning,
+            "live-changed",
+            "changed columns of the live table are lost, as --force asks for: " + other_columns,
+            live.qualified,
+            {}});
+    return {};
+  }
   auto compared = compare(false);
   if (!compared) return let_go(std::move(compared).error());
   if (compared->error) return let_go(*std::move(compared->error));
@@ -173,6 +203,7 @@ Result<void> RollbackJob::look_for_new_rows() {
   // All of them have to be named, however many there are.
   job_.verify.max_differences = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(differences.total(), job_.verify.max_differences, kMostNewRows));
+  PGFANOUT_TRY(state_->journal().begin_stage(kKeepStage));
   auto applied = compare(true);
   if (!applied) return let_go(std::move(applied).error());
   if (applied->error) return let_go(*std::move(applied->error));
@@ -184,12 +215,32 @@ Result<void> RollbackJob::look_for_new_rows() {
                               "to the old table completely",
                               "call rollback again", live.qualified));
   }
+  PGFANOUT_TRY(state_->journal().end_stage(kKeepStage, "ok", what));
   report({Severity::info,
           "new-rows-kept",
           fmt::format("what was written since the swap is in the restored table: {}", what),
           job_.table,
           {}});
   return {};
+}
+
+/// Applying was begun by a call that did not end it.
+Result<bool> RollbackJob::began_to_keep() {
+  PGFANOUT_TRY_ASSIGN(const auto stages, state_->journal().stages());
+  return std::any_of(stages.begin(), stages.end(), [](const StageRecord& stage) {
+    return stage.name == kKeepStage && stage.status != "ok";
+  });
+}
+
+/// What is different in the live table's columns from those that were swapped in; in words.
+Result<std::string> RollbackJob::columns_changed(const Table& live) {
+  PGFANOUT_TRY_ASSIGN(auto then, state_->journal().fence("target"));
+  PGFANOUT_TRY_ASSIGN(auto now, state_->fence("target").facts(state_->target(), live.oid));
+  const std::string of_live = fmt::format("columns of {}:", live.oid);
+  for (auto* facts : {&then, &now}) {
+    std::erase_if(*facts, [&](const std::string& fact) { return !fact.starts_with(of_live); });
+  }
+  return broken_facts(then, now);
 }
 
 /// The swap stands: the application goes on with the live table.
@@ -230,10 +281,7 @@ JobResult run_rollback(const JobDescription& job, Observer& observer,
   try {
     return RollbackJob(job, observer, cancellation).run();
   } catch (const std::exception& exception) {
-    JobResult result;
-    result.command = "rollback";
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    return result;
+    return stopped_by(exception, "rollback");
   }
 }
 

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "copier/lifecycle/journal_tables.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_state.h"
 
@@ -31,6 +32,7 @@ std::string next_command(const JournalEntry& entry, const std::string& waiting_a
     return fmt::format("pgfanout cleanup, from {} on; pgfanout rollback takes the swap back",
                        entry.keep_until);
   }
+  if (entry.state == "cleaning up") return "pgfanout cleanup";
   if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
   if (entry.state == "done") return "pgfanout verify";
   if (is_active) return "none while it is at work";
@@ -85,7 +87,8 @@ Result<void> read_status(const JobDescription& job, JobResult& result) {
   PGFANOUT_TRY_ASSIGN(const bool stands, state.fence("source").stands(state.source()));
   // After a swap that fence is the backup's.
   PGFANOUT_TRY_ASSIGN(const bool live_stands, state.fence("live").stands(state.target()));
-  result.writes_refused = live_stands || (stands && entry->state != "swapped");
+  const bool is_backup = entry->state == "swapped" || entry->state == "cleaning up";
+  result.writes_refused = live_stands || (stands && !is_backup);
   result.verdict = Verdict::match;
   return {};
 }
@@ -99,7 +102,7 @@ JobResult run_status(const JobDescription& job, Observer& /*observer*/,
   try {
     if (auto read = read_status(job, result); !read) result.error = std::move(read).error();
   } catch (const std::exception& exception) {
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
+    return stopped_by(exception, "status");
   }
   return result;
 }

@@ -96,6 +96,25 @@ std::vector<BackupRelation> backup_of(const Table& source, const std::string& ba
   return backup;
 }
 
+/// A rollback that ends with other names than those before the swap has not rolled back.
+Result<void> check_names(Connection& connection, const JournalEntry& entry) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows names,
+      connection.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c"
+                       " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE (c.oid = $1 AND n.nspname = $2 AND c.relname = $3)"
+                       " OR (n.nspname = $4 AND c.relname = $5 AND EXISTS (SELECT 1"
+                       "  FROM pgfanout.made_relation m WHERE m.job = $6 AND m.relation = c.oid))",
+                       {std::to_string(entry.source_oid), entry.source_schema, entry.source_name,
+                        entry.target_schema, entry.target_name, entry.job}));
+  if (names.integer(0, 0) == 2) return {};
+  return refused(
+      "journal-damaged",
+      "the journal's record of the swap does not lead back to the old names: nothing was "
+      "changed",
+      "look into pgfanout.undo and pgfanout.job; the swap stands", entry.source_name);
+}
+
 }  // namespace
 
 Result<void> check_fence(WindowState& state, const std::string& side, Connection& connection,
@@ -112,6 +131,20 @@ Result<void> check_fence(WindowState& state, const std::string& side, Connection
   return refused("fence-broken",
                  fmt::format("the {} may have been changed since it was copied: {}", side, broken),
                  "begin anew with --restart: what was copied cannot be relied on", table.qualified);
+}
+
+/// What hangs on the source is still what was carried over.
+Result<void> check_carry(const JobDescription& job, WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const auto then, state.journal().fence("carry"));
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(job, state));
+  const std::string broken = broken_facts(then, facts_of(made.carry));
+  if (broken.empty()) return {};
+  return refused(
+      "definition-changed",
+      "indexes, constraints, grants, triggers or the like of the source were changed since "
+      "they were carried over: " +
+          broken,
+      "take the change back, or begin anew with run --restart", made.source.qualified);
 }
 
 Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
@@ -139,6 +172,7 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
         PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));
         PGFANOUT_TRY(check_fence(state, "source", connection, made.source));
         PGFANOUT_TRY(check_fence(state, "target", connection, made.target));
+        PGFANOUT_TRY(check_carry(job, state));
         PGFANOUT_TRY_ASSIGN(const auto holders,
                             find_name_holders(connection, made.names, made.carry, made.source.oid));
         PGFANOUT_TRY_ASSIGN(const SwapScript script,
@@ -181,6 +215,7 @@ Result<double> swap_back(const JobDescription& job, WindowState& state,
       PGFANOUT_TRY_ASSIGN(const auto lower, state.fence(side).lower_statements(connection));
       PGFANOUT_TRY(run_all(connection, lower));
     }
+    PGFANOUT_TRY(check_names(connection, *state.entry()));
     PGFANOUT_TRY(journal.clear_swap());
     return Journal(connection).set_state(state.job_id(), "open");
   };

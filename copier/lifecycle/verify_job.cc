@@ -13,6 +13,7 @@
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/repair.h"
 #include "copier/lifecycle/stage_clock.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/table_checks.h"
 #include "copier/lifecycle/verify_sides.h"
 #include "copier/plan/key_proof.h"
@@ -417,11 +418,7 @@ JobResult run_verify(const JobDescription& job, Observer& observer,
     second.stages.insert(second.stages.begin(), result.stages.begin(), result.stages.end());
     return second;
   } catch (const std::exception& exception) {
-    JobResult result;
-    result.command = "verify";
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    result.error->consequence = Consequence::unproven;
-    return result;
+    return stopped_by(exception, "verify");
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "copier/lifecycle/after_load.h"
 #include "copier/lifecycle/job_id.h"
+#include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_request.h"
@@ -235,18 +236,13 @@ Result<void> WindowJob::swap_alone() {
 
 /// Whether applications can write to the table of that name.
 void WindowJob::tell_fence() {
-  if (!state_ || is_swapped_ || work_.is_swapped() || !state_->source().is_open()) return;
-  const auto stands = state_->fence("source").stands(state_->source());
+  if (!state_ || !state_->source().is_open()) return;
+  // After a swap the source's fence is the backup's; a rollback fences the live table.
+  const bool is_swapped =
+      is_swapped_ || work_.is_swapped() || (state_->entry() && state_->entry()->state == "swapped");
+  const auto stands = state_->fence(is_swapped ? "live" : "source").stands(state_->source());
   // What a refused preflight leaves is no fence; one that cannot be looked at is told as standing.
   result_.writes_refused = !stands || *stands;
-}
-
-JobResult stopped_by(const std::exception& exception, const char* command) {
-  JobResult result;
-  result.command = command;
-  result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-  result.error->consequence = Consequence::unproven;
-  return result;
 }
 
 }  // namespace

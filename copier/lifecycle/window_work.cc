@@ -191,6 +191,7 @@ Result<std::string> WindowWork::verify() {
   PGFANOUT_TRY_ASSIGN(const Table target, state_->target_table());
   PGFANOUT_TRY(check_fence(*state_, "source", state_->source(), source));
   PGFANOUT_TRY(check_fence(*state_, "target", state_->target(), target));
+  PGFANOUT_TRY(check_carry(job_, *state_));
   JobDescription inner = job_;
   inner.within_job = result_.job;
   inner.dry_run = false;

@@ -201,6 +201,47 @@ TEST_F(RollbackTest, AfterCleanupThereIsNoWayBack) {
   EXPECT_EQ(window("cleanup", {"--table", "chunks"}).exit_code, 0) << "twice does no harm";
 }
 
+TEST_F(RollbackTest, HalfACleanupLeavesNoWayBackButToItsEnd) {
+  make_table(400);
+  ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0);
+  harness::Session reader = server().connect(database);
+  reader.execute("BEGIN; LOCK TABLE chunks_h7 IN ACCESS SHARE MODE");
+  EXPECT_NE(
+      window("cleanup", {"--table", "chunks", "--force", "--lock-timeout", "500ms"}).exit_code, 0);
+  EXPECT_EQ(window("rollback", {"--table", "chunks", "--force"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("backup-gone"));
+  EXPECT_EQ(value("SELECT count(*) FROM chunks"), "400");
+  reader.execute("COMMIT");
+  EXPECT_EQ(window("cleanup", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_backup%'"), "0");
+}
+
+TEST_F(RollbackTest, ColumnAddedSinceTheSwapIsNotLostUnasked) {
+  make_table(300);
+  ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0);
+  execute("ALTER TABLE chunks ADD COLUMN extra text DEFAULT 'precious'");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("live-changed"));
+  EXPECT_EQ(value("SELECT count(extra) FROM chunks"), "300");
+  EXPECT_EQ(window("rollback", {"--table", "chunks", "--force"}).exit_code, 0) << json.dump(1);
+  expect_as_before();
+}
+
+TEST_F(RollbackTest, DamagedJournalIsRefusedAndNotGuessedAt) {
+  make_table(300);
+  ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0);
+  const std::string after = catalog();
+  execute(
+      "CREATE TABLE kept AS SELECT * FROM pgfanout.undo; DELETE FROM pgfanout.undo WHERE phase ="
+      " 'swap'");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("journal-damaged"));
+  execute("INSERT INTO pgfanout.undo SELECT * FROM kept ON CONFLICT DO NOTHING; DROP TABLE kept");
+  EXPECT_EQ(catalog(), after);
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  expect_as_before();
+}
+
 TEST_F(RollbackTest, CleanupNamesWhatDependsOnTheBackup) {
   make_table(300);
   ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0);

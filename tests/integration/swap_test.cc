@@ -14,6 +14,7 @@ namespace {
 
 using testing::CommandResult;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Clock = std::chrono::steady_clock;
 
 class SwapTest : public testing::WindowFixture {};
@@ -178,6 +179,31 @@ TEST_F(SwapTest, SameCommandAfterItsSwapMovesNothing) {
   EXPECT_EQ(value("SELECT 'chunks'::regclass::oid"), oid);
   EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
   EXPECT_TRUE(has_issue("already-swapped"));
+  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
+  EXPECT_THAT(window("swap", {"--table", "chunks"}).err, Not(HasSubstr("writes are refused")));
+}
+
+TEST_F(SwapTest, DefinitionChangedWhileAGateWaitedIsNotSwappedAway) {
+  make_chunks(200);
+  execute("CREATE ROLE late_" + database);
+  const std::vector<std::string> changes = {
+      "GRANT SELECT ON chunks TO late_" + database,
+      "CREATE INDEX late_index ON chunks (created_at)",
+      "ALTER TABLE chunks ADD CONSTRAINT late_check CHECK (id > 0)",
+      "ALTER TABLE chunks ENABLE ROW LEVEL SECURITY",
+      "ALTER TABLE chunks ALTER COLUMN content SET DEFAULT 'late'",
+      "ALTER TABLE chunks ALTER COLUMN created_at DROP NOT NULL",
+      "ALTER TABLE chunks RENAME COLUMN content TO late_content",
+      "COMMENT ON TABLE chunks IS 'late'",
+      "CREATE VIEW late_view AS SELECT id FROM chunks"};
+  for (const std::string& change : changes) {
+    ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0) << change << json.dump(1);
+    execute(change);
+    const CommandResult swapped = window("swap", {"--table", "chunks"});
+    EXPECT_EQ(swapped.exit_code, 2) << change << swapped;
+    EXPECT_TRUE(has_issue("definition-changed") || has_issue("fence-broken")) << change << swapped;
+    ASSERT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << change << json.dump(1);
+  }
 }
 
 }  // namespace
