@@ -10,8 +10,9 @@
 namespace pgfanout {
 namespace {
 
-std::atomic<Cancellation*> cancellation_to_set{nullptr};
-std::atomic<int> interrupts{0};
+std::atomic<Cancellation*> stop_soon{nullptr};
+std::atomic<Cancellation*> stop_now{nullptr};
+std::atomic<int> signals{0};
 static_assert(std::atomic<Cancellation*>::is_always_lock_free &&
               std::atomic<int>::is_always_lock_free);
 
@@ -26,8 +27,10 @@ void leave_terminal() {
 
 void on_signal(int signal) {
   const int saved_errno = errno;
-  cancellation_to_set.load()->set();
-  if (signal == SIGINT && interrupts.fetch_add(1) > 0) {
+  const int earlier = signals.fetch_add(1);
+  stop_soon.load()->set();
+  if (earlier > 0) stop_now.load()->set();
+  if (signal == SIGINT && earlier > 1) {
     leave_terminal();
     _exit(3);
   }
@@ -49,8 +52,9 @@ bool is_ignored(int signal) {
 
 }  // namespace
 
-void handle_signals(Cancellation& cancellation) {
-  cancellation_to_set.store(&cancellation);
+void handle_signals(Cancellation& soon, Cancellation& now) {
+  stop_soon.store(&soon);
+  stop_now.store(&now);
   std::signal(SIGPIPE, SIG_IGN);
   handle(SIGINT);
   handle(SIGTERM);

@@ -1,5 +1,5 @@
-// One flag that stops a job: set by a signal, a threshold or the first error. Thread-safe, and
-// set() may be called from a signal handler.
+// The wish to stop: set by a signal, a threshold or the first error. Thread-safe, and set() may be
+// called from a signal handler.
 #pragma once
 
 #include <atomic>
@@ -8,11 +8,22 @@ namespace pgfanout {
 
 class Cancellation {
  public:
+  /// With `at_once`, this one asks for a stop at the next good place (the end of an epoch), the
+  /// other for a stop now. `at_once` outlives this object; without it the two are the same.
+  explicit Cancellation(const Cancellation* at_once = nullptr) : at_once_(at_once) {}
+
   void set() noexcept { set_.store(true, std::memory_order_release); }
-  [[nodiscard]] bool is_set() const noexcept { return set_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool is_set() const noexcept {
+    return set_.load(std::memory_order_acquire) || (at_once_ != nullptr && at_once_->is_set());
+  }
+  /// What work that can be finished soon looks at.
+  [[nodiscard]] const Cancellation& at_once() const noexcept {
+    return at_once_ == nullptr ? *this : *at_once_;
+  }
 
  private:
   std::atomic<bool> set_{false};
+  const Cancellation* at_once_;
   static_assert(std::atomic<bool>::is_always_lock_free);
 };
 

@@ -1,0 +1,54 @@
+#include "copier/base/crash_point.h"
+
+#ifdef PGFANOUT_CRASH_POINTS
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <string>
+
+namespace pgfanout {
+namespace {
+
+struct Wish {
+  Wish() {
+    const char* at = std::getenv("PGFANOUT_CRASH_AT");
+    if (at != nullptr) name = at;
+    const std::size_t colon = name.find(':');
+    if (colon != std::string::npos) {
+      std::from_chars(name.data() + colon + 1, name.data() + name.size(), times);
+      name.resize(colon);
+    }
+    const char* file = std::getenv("PGFANOUT_CRASH_LOG");
+    if (file != nullptr) log = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  }
+  std::string name;
+  int times = 1;
+  int log = -1;
+};
+
+}  // namespace
+
+void crash_point(CrashPoint point) {
+  static const Wish wish;
+  static std::atomic<int> reached{0};
+  static std::array<std::atomic<bool>, kCrashPoints.size()> logged{};
+  if (wish.log >= 0) {
+    const auto* place = std::find(kCrashPoints.begin(), kCrashPoints.end(), point.name());
+    if (!logged[static_cast<std::size_t>(place - kCrashPoints.begin())].exchange(true)) {
+      const std::string line = std::string(point.name()) + "\n";
+      if (write(wish.log, line.data(), line.size()) < 0) return;
+    }
+  }
+  if (point.name() == wish.name && reached.fetch_add(1) + 1 == wish.times) {
+    kill(getpid(), SIGKILL);
+  }
+}
+
+}  // namespace pgfanout
+
+#endif

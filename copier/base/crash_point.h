@@ -1,0 +1,46 @@
+// Places at which a test ends the process by SIGKILL: every change of state of the journal, the
+// lanes and the readers. Compiled in with PGFANOUT_CRASH_POINTS only; else nothing is left of them.
+//
+// PGFANOUT_CRASH_AT=<name>[:<n>] ends the process the n-th time it comes to that place (first: 1).
+// PGFANOUT_CRASH_LOG=<file> appends the name of each place when it is reached for the first time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace pgfanout {
+
+inline constexpr std::array<std::string_view, 34> kCrashPoints = {
+    // A copy, in the order in which it meets them.
+    "job-journaled", "fence-raised", "fence-journaled", "source-locked", "tables-created",
+    "epoch-begun", "reader-began", "reader-batch", "reader-ended", "lane-began", "lane-sent",
+    "lane-taken", "epoch-drained", "lane-finishing", "lane-commit-sent", "lane-committed",
+    "epoch-committed", "copy-committed", "read-back", "leaves-locked", "leaves-attached",
+    "attach-committed", "fence-lifting", "fence-lifted", "job-ended",
+    // The window around it.
+    "stage-recorded", "step-committed", "swap-renamed", "swap-committed", "swap-settled",
+    "names-taken-back", "tables-dropped", "backup-dropping", "backup-dropped"};
+
+/// A name of the list above; any other does not compile.
+class CrashPoint {
+ public:
+  consteval CrashPoint(const char* name) : name_(name) {  // NOLINT: meant to convert
+    if (std::find(kCrashPoints.begin(), kCrashPoints.end(), name_) == kCrashPoints.end()) {
+      throw "no such crash point";
+    }
+  }
+  [[nodiscard]] constexpr std::string_view name() const { return name_; }
+
+ private:
+  std::string_view name_;
+};
+
+#ifdef PGFANOUT_CRASH_POINTS
+/// Thread-safe.
+void crash_point(CrashPoint point);
+#else
+inline void crash_point(CrashPoint /*point*/) {}
+#endif
+
+}  // namespace pgfanout
