@@ -74,19 +74,20 @@ void route_rows(benchmark::State& state) {
   const RowFields fields(layout());
   const RowBatch batch = hashed_batch((256 << 10U) / (payload + 40), payload, fields);
   const LeafMap map = leaf_map();
+  const std::vector<bool> none_done;
   MemoryBudget budget(1ULL << 30U);
   Rejects rejects(0);
   Ledger ledger(1, kLeaves);
   JobCounters counters;
   {
     LaneSet lanes(kLeaves, 256 << 10U, budget);
-    if (!Router(fields, map, lanes, ledger, rejects, counters).route(batch)) {
+    if (!Router(fields, map, lanes, ledger, rejects, counters, none_done).route(batch)) {
       throw std::runtime_error("route");
     }
     verify(batch, lanes);
   }
   LaneSet lanes(kLeaves, 256 << 10U, budget);
-  Router router(fields, map, lanes, ledger, rejects, counters);
+  Router router(fields, map, lanes, ledger, rejects, counters, none_done);
   for (auto _ : state) {
     benchmark::DoNotOptimize(router.route(batch).has_value());
     for (const std::uint32_t lane : lanes.take_ready()) {

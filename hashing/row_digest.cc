@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <charconv>
 #include <string_view>
 
 namespace pgfanout {
@@ -43,6 +44,20 @@ std::string MultisetDigest::hex() const {
     text[16 + i] = digits[(low_ >> (60 - 4 * i)) & 15U];
   }
   return text;
+}
+
+std::optional<MultisetDigest> MultisetDigest::parse(std::uint64_t rows, std::string_view hex) {
+  constexpr std::size_t kHalf = 16;
+  MultisetDigest digest;
+  digest.rows_ = rows;
+  if (hex.size() != 2 * kHalf) return std::nullopt;
+  for (const bool is_high : {true, false}) {
+    const char* begin = hex.data() + (is_high ? 0 : kHalf);
+    const auto [end, error] =
+        std::from_chars(begin, begin + kHalf, is_high ? digest.high_ : digest.low_, 16);
+    if (error != std::errc{} || end != begin + kHalf) return std::nullopt;
+  }
+  return digest;
 }
 
 }  // namespace pgfanout

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "pgfanout/bytes.h"
 
@@ -34,6 +36,9 @@ class MultisetDigest {
   [[nodiscard]] std::uint64_t rows() const { return rows_; }
   /// The sum as 32 hexadecimal digits, most significant first.
   [[nodiscard]] std::string hex() const;
+  /// What rows() and hex() gave; absent if `hex` is not 32 hexadecimal digits.
+  [[nodiscard]] static std::optional<MultisetDigest> parse(std::uint64_t rows,
+                                                           std::string_view hex);
   friend bool operator==(const MultisetDigest&, const MultisetDigest&) = default;
 
  private:

@@ -20,8 +20,20 @@ Result<void> need_table(const Invocation& invocation) {
                  "[source] table = \"public.chunks\"");
 }
 
+Result<void> check_release(const Invocation& invocation) {
+  if (!invocation.job.window.release || !invocation.job.restart) return {};
+  return refused("usage",
+                 "--release only lifts the fence, --restart begins anew: they exclude each other",
+                 "leave one of them out");
+}
+
 Result<void> check_copy(const Invocation& invocation) {
   PGFANOUT_TRY(need_table(invocation));
+  PGFANOUT_TRY(check_release(invocation));
+  if (invocation.job.window.release && invocation.job.dry_run) {
+    return refused("usage", "--dry-run prints the copy as if it had not begun; nothing was done",
+                   "use it without --release");
+  }
   if (invocation.job.restart && invocation.job.append) {
     return refused("usage",
                    "--restart drops the target, --append keeps it: they exclude each other",
@@ -80,12 +92,7 @@ Result<void> check_run(const Invocation& invocation) {
                    "--release gives the job up, --confirm goes on: they exclude each other",
                    "leave one of them out");
   }
-  if (window.release && invocation.job.restart) {
-    return refused("usage",
-                   "--release only lifts the fence, --restart begins anew: they exclude "
-                   "each other",
-                   "leave one of them out");
-  }
+  PGFANOUT_TRY(check_release(invocation));
   if (invocation.job.dry_run && (window.release || invocation.job.restart)) {
     return refused("usage", "--dry-run prints the window as if it had not begun; nothing was done",
                    "use it without --release and --restart");
@@ -98,12 +105,8 @@ const std::array table = {
                 plan_description, plan_examples, plan_options(), need_table},
     CommandSpec{"run", "the whole job up to the proof; with --swap also the swap", run_description,
                 run_examples, run_options(), check_run},
-    CommandSpec{"copy",
-                "copy a table into a new partition layout, and prove the copy",
-                copy_description,
-                copy_examples,
-                {},
-                check_copy},
+    CommandSpec{"copy", "copy a table into a new partition layout, and prove the copy",
+                copy_description, copy_examples, copy_options(), check_copy},
     CommandSpec{"verify", "prove that two tables are equal, or name every row that is not",
                 verify_description, verify_examples, verify_options(), check_verify},
     CommandSpec{"swap", "put the new table in the old one's place", swap_description, swap_examples,

@@ -41,10 +41,9 @@ Done add_mapping(Text value, Invocation& to) {
   return {};
 }
 
-Done set_commit_every(Text value, Invocation&) {
-  if (value == "leaf") return {};
-  return refused("usage", "can only be 'leaf' in this version: one transaction per leaf",
-                 "leave it out; commits by size or by rows need a version that can resume");
+Done set_commit_every(Text value, Invocation& to) {
+  PGFANOUT_TRY_ASSIGN(to.job.commit_every, parse_commit_every(value));
+  return {};
 }
 
 Done set_memory(Text value, Invocation& to) {
@@ -127,7 +126,7 @@ const std::array options = {
                  PGFANOUT_TRY_ASSIGN(to.job.writers, parse_connections(value));
                  return {};
                }, "limits.writers", JobValue::number_or_text},
-    OptionSpec{work, "--commit-every", "WHAT", "When to commit. This version: leaf, one transaction per leaf", false,
+    OptionSpec{work, "--commit-every", "WHAT", "When to commit: leaf (one transaction per leaf; an interruption begins anew) or epochs of that many bytes or rows of the source, such as 256MB or 100000 (an interruption repeats one). Default: by size", false,
                set_commit_every, "limits.commit_every", JobValue::number_or_text},
     OptionSpec{work, "--memory", "SIZE", "Bound for row data held by the process, at least 16MiB. As in postgresql.conf, kB, MB and GB are powers of 1024. Default: 256MiB", false,
                set_memory, "limits.memory", JobValue::number_or_text},

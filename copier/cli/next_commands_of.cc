@@ -90,7 +90,7 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   next.swap = other_command("swap", parts);
   next.rollback = other_command("rollback", parts);
   next.cleanup = other_command("cleanup", parts);
-  next.release = other_command("run", parts) + " --release";
+  next.release = other_command(command->name == "copy" ? "copy" : "run", parts) + " --release";
   if (result.waiting_at.empty()) return next;
   next.confirm = "pgfanout " + words.front();
   for (const Part& part : parts) {

@@ -43,6 +43,7 @@ using OptionTable = std::span<const OptionSpec>;
 [[nodiscard]] OptionTable verify_options();
 /// Options of the commands of a maintenance window, each alone.
 [[nodiscard]] OptionTable plan_options();
+[[nodiscard]] OptionTable copy_options();
 [[nodiscard]] OptionTable run_options();
 [[nodiscard]] OptionTable swap_options();
 [[nodiscard]] OptionTable rollback_options();

@@ -149,7 +149,7 @@ void tell_key(const Invocation& call, const Outcome& outcome, const NextCommands
 }
 
 std::string summary_of(const JobResult& result, const Resources& used, const NextCommands& next) {
-  if (result.command == "copy") return copy_summary(result, used);
+  if (result.command == "copy") return copy_summary(result, used, next);
   if (result.command == "verify") return verify_summary(result, used);
   if (result.command == "plan") return plan_summary(result, next);
   if (result.command == "status") return status_summary(result, next);

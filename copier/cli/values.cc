@@ -116,6 +116,16 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text,
   return std::chrono::milliseconds(static_cast<std::int64_t>(*milliseconds));
 }
 
+Result<CommitEvery> parse_commit_every(std::string_view text) {
+  using Unit = CommitEvery::Unit;
+  if (text == "auto") return CommitEvery{};
+  if (text == "leaf") return CommitEvery{Unit::leaf, 0};
+  if (const auto rows = parse_number(text, 1, UINT64_MAX)) return CommitEvery{Unit::rows, *rows};
+  const auto bytes = parse_size(text);
+  if (bytes && *bytes > 0) return CommitEvery{Unit::bytes, *bytes};
+  return bad_value("leaf, a size such as 256MB, or a number of rows", text);
+}
+
 Result<RejectLimit> parse_reject_limit(std::string_view text) {
   RejectLimit limit;
   if (text.ends_with('%')) {

@@ -31,6 +31,9 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text,
                                                  std::chrono::milliseconds bare_unit,
                                                  std::chrono::milliseconds least);
 
+/// "leaf", "auto", a size with a unit, or a bare number of rows.
+Result<CommitEvery> parse_commit_every(std::string_view text);
+
 /// "12" rows or "0.5%" of all rows.
 Result<RejectLimit> parse_reject_limit(std::string_view text);
 

@@ -107,6 +107,7 @@ constexpr OptionSpec give_up{window, "--force", "", "After a swap: roll back alt
 constexpr std::array plan_table = {swap_too,     accept,      index_jobs,
                                    index_memory, retention,   swap_lock_timeout,
                                    swap_within,  end_blockers};
+constexpr std::array copy_table = {release};
 constexpr std::array run_table = {swap_too,    confirm,      release,   accept,
                                   index_jobs,  index_memory, retention, swap_lock_timeout,
                                   swap_within, end_blockers};
@@ -119,6 +120,10 @@ constexpr std::array cleanup_table = {force};
 
 OptionTable plan_options() {
   return plan_table;
+}
+
+OptionTable copy_options() {
+  return copy_table;
 }
 
 OptionTable run_options() {

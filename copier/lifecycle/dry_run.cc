@@ -13,9 +13,11 @@ void append(std::vector<std::string>& statements, const std::vector<std::string>
 
 }  // namespace
 
-std::vector<std::string> statements_of(const CopyPlan& plan, const std::vector<SourceRange>& ranges,
-                                       bool locks_source) {
+std::vector<std::string> statements_of(const CopyPlan& plan, const CopyProgress& progress,
+                                       const std::vector<std::string>& fence, bool locks_source) {
+  const std::vector<SourceRange>& ranges = progress.ranges;
   std::vector<std::string> statements{"-- source: what is read stays as it is until the end"};
+  append(statements, fence);
   if (locks_source) {
     statements.push_back(fmt::format("LOCK TABLE {} IN SHARE MODE", plan.source.qualified));
   }
@@ -31,10 +33,16 @@ std::vector<std::string> statements_of(const CopyPlan& plan, const std::vector<S
   }
   statements.push_back(
       fmt::format("-- target: {} leaves over {} connections", plan.leaves.size(), plan.writers));
-  for (const LaneTarget& lane : lane_targets(plan)) {
-    if (plan.create_target) statements.push_back("TRUNCATE ONLY " + lane.name);
-    statements.push_back(lane.copy_sql);
-    append(statements, lane.before_commit);
+  if (!progress.by_leaf) {
+    statements.push_back(
+        fmt::format("-- target: each leaf commits {} times, with its row in pgfanout.leaf_load",
+                    progress.last_epoch()));
+  }
+  const std::vector<LaneTarget> lanes = lane_targets(plan, progress);
+  for (std::size_t leaf = 0; leaf < lanes.size(); ++leaf) {
+    if (!lanes[leaf].truncate.empty()) statements.push_back("TRUNCATE " + lanes[leaf].truncate);
+    statements.push_back(lanes[leaf].copy_sql);
+    if (plan.create_target) append(statements, plan.check_statements[leaf]);
   }
   if (plan.create_target) {
     statements.push_back("-- target: after the read-back, in one transaction");

@@ -4,15 +4,17 @@
 #include <string>
 #include <vector>
 
+#include "copier/lifecycle/copy_journal.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/source_range.h"
 
 namespace pgfanout {
 
 /// All statements that change something or move rows; catalog queries and the journal's own rows
-/// are left out. Lines that start with "--" say which side runs what follows.
+/// are left out. Lines that start with "--" say which side runs what follows. `fence` is what
+/// raises it, if there is to be one.
 [[nodiscard]] std::vector<std::string> statements_of(const CopyPlan& plan,
-                                                     const std::vector<SourceRange>& ranges,
+                                                     const CopyProgress& progress,
+                                                     const std::vector<std::string>& fence,
                                                      bool locks_source);
 
 }  // namespace pgfanout

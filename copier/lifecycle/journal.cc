@@ -82,12 +82,14 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
       " backup_name, pg_catalog.to_char(keep_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "
       "\"UTC\"')";
   const char* copy = "'copy', '', '', 0, '', '', NULL, '', ''";
+  const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection_.query(fmt::format("SELECT job, source, key, state,"
                                     " date_trunc('second', started_at)::text, rows, digest, {},"
-                                    " target_schema, target_name FROM pgfanout.job WHERE {}",
-                                    version == 1 ? copy : window, condition),
+                                    " target_schema, target_name, {} FROM pgfanout.job WHERE {}",
+                                    version == 1 ? copy : window,
+                                    version == 1 ? "false, false" : progress, condition),
                         parameters));
   for (int row = 0; row < rows.size(); ++row) {
     JournalEntry entry;
@@ -109,6 +111,8 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
     entry.keep_until = rows.str(row, 15);
     entry.target_schema = rows.str(row, 16);
     entry.target_name = rows.str(row, 17);
+    entry.is_fenced = rows.boolean(row, 18);
+    entry.has_progress = rows.boolean(row, 19);
     PGFANOUT_TRY_ASSIGN(const Rows made,
                         connection_.query("SELECT relation, schema_name, relation_name"
                                           " FROM pgfanout.made_relation WHERE job = $1",
@@ -121,6 +125,16 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
   return entries;
 }
 
+Result<void> Journal::bring_up_to_date() {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
+  if (version == kJournalVersion) return {};
+  PGFANOUT_TRY(connection_.run("BEGIN"));
+  auto prepared = prepare();
+  if (prepared) return connection_.run("COMMIT");
+  if (connection_.is_open()) PGFANOUT_TRY(connection_.run("ROLLBACK"));
+  return prepared;
+}
+
 Result<void> Journal::prepare() {
   return prepare_journal(connection_);
 }
@@ -128,13 +142,14 @@ Result<void> Journal::prepare() {
 Result<void> Journal::begin_job(const JournalEntry& entry) {
   auto inserted = connection_.query(
       "INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state, command,"
-      " source_schema, source_name, source_oid, request, key_sql_on_target, key_column)"
-      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+      " source_schema, source_name, source_oid, request, key_sql_on_target, key_column, is_fenced)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
       " ON CONFLICT (job) DO UPDATE SET source = EXCLUDED.source, key = EXCLUDED.key,"
       " state = EXCLUDED.state",
       {entry.job, entry.target_schema, entry.target_name, entry.source, entry.key, entry.state,
        entry.command, entry.source_schema, entry.source_name, std::to_string(entry.source_oid),
-       entry.request, entry.key_sql_on_target, entry.key_column});
+       entry.request, entry.key_sql_on_target, entry.key_column,
+       entry.is_fenced ? "true" : "false"});
   if (!inserted) return journal_error(std::move(inserted).error());
   for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
   return {};
@@ -168,6 +183,12 @@ Result<void> Journal::set_state(const std::string& job, const std::string& state
   if (updated.affected() == 1) return {};
   return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
                      "look into schema pgfanout of the target's database");
+}
+
+Result<void> Journal::set_unfenced(const std::string& job) {
+  PGFANOUT_TRY(
+      connection_.query("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job}));
+  return {};
 }
 
 Result<void> Journal::forget(const std::string& job) {
@@ -224,7 +245,11 @@ Result<void> drop_in_transaction(Connection& connection, const JournalEntry& ent
     }
   }
   if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
-  for (const char* table : {"made_relation", "step", "undo"}) {
+  PGFANOUT_TRY(connection.query(
+      "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
+      {entry.job}));
+  for (const char* table :
+       {"made_relation", "step", "undo", "source_range", "epoch", "leaf_load"}) {
     PGFANOUT_TRY(connection.query(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table),
                                   {entry.job}));
   }

@@ -37,10 +37,12 @@ struct JournalEntry {
   std::string request;  ///< What must be the same when the job is called again.
   std::string key_sql_on_target;
   std::optional<std::string> key_column;
-  std::string backup_name;  ///< Once swapped.
-  std::string keep_until;   ///< Of the backup.
-  std::uint64_t rows = 0;   ///< Once copied.
-  std::string digest;       ///< The same.
+  std::string backup_name;    ///< Once swapped.
+  std::string keep_until;     ///< Of the backup.
+  std::uint64_t rows = 0;     ///< Once copied.
+  std::string digest;         ///< The same.
+  bool is_fenced = true;      ///< A fence around the source outlives the session.
+  bool has_progress = false;  ///< A copy has begun that can be gone on with.
 
   /// Nothing of the job is under way: another one may begin.
   [[nodiscard]] bool is_over() const { return state != "open" && state != "loading"; }
@@ -60,6 +62,8 @@ class Journal {
   Result<std::vector<JournalEntry>> find_swapped(const std::string& target_schema,
                                                  const std::string& target_name);
 
+  /// Gives a journal of an earlier version the tables of this one, in a transaction of its own.
+  Result<void> bring_up_to_date();
   /// Creates schema and tables if need be. Part of the caller's transaction, as are all that
   /// follow.
   Result<void> prepare();
@@ -70,6 +74,8 @@ class Journal {
   Result<void> finish_job(const std::string& job, const std::string& state, std::uint64_t rows,
                           const std::string& digest);
   Result<void> set_state(const std::string& job, const std::string& state);
+  /// Its fence around the source does not stand any more.
+  Result<void> set_unfenced(const std::string& job);
   Result<void> forget(const std::string& job);
 
  private:

@@ -81,6 +81,45 @@ CREATE TABLE pgfanout.backup (
   PRIMARY KEY (job, number));
 )sql";
 
+// How far a copy has come: what resumes it.
+constexpr const char* kVersion3 = R"sql(
+ALTER TABLE pgfanout.job
+  ADD COLUMN commits text CHECK (commits IN ('by leaf', 'by epoch')),
+  ADD COLUMN is_fenced boolean NOT NULL DEFAULT true;
+CREATE TABLE pgfanout.source_range (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  number integer NOT NULL,
+  leaf oid NOT NULL,
+  first_block bigint NOT NULL,
+  end_block bigint,
+  bytes bigint NOT NULL,
+  epoch integer NOT NULL,
+  PRIMARY KEY (job, number));
+CREATE TABLE pgfanout.epoch (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  epoch integer NOT NULL,
+  rows bigint NOT NULL,
+  digest text NOT NULL,
+  rejected_rows bigint NOT NULL,
+  rejected_digest text NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  PRIMARY KEY (job, epoch));
+CREATE TABLE pgfanout.leaf_load (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  leaf integer NOT NULL,
+  leaf_name text NOT NULL,
+  epoch integer NOT NULL DEFAULT 0,
+  rows bigint NOT NULL DEFAULT 0,
+  digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  bytes bigint NOT NULL DEFAULT 0,
+  refused_rows bigint NOT NULL DEFAULT 0,
+  refused_digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  before_rows bigint NOT NULL DEFAULT 0,
+  before_digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  committed_at timestamptz,
+  PRIMARY KEY (job, leaf));
+)sql";
+
 Error journal_error(Error error) {
   if (error.sqlstate == "42501") {
     error.code = "no-privilege";
@@ -128,7 +167,8 @@ Result<void> prepare_journal(Connection& connection) {
     if (schema.size() == 0) PGFANOUT_TRY(run(connection, "CREATE SCHEMA pgfanout"));
     PGFANOUT_TRY(run(connection, kVersion1));
   }
-  PGFANOUT_TRY(run(connection, kVersion2));
+  if (version < 2) PGFANOUT_TRY(run(connection, kVersion2));
+  PGFANOUT_TRY(run(connection, kVersion3));
   return run(connection, fmt::format("DELETE FROM pgfanout.journal_version;"
                                      "INSERT INTO pgfanout.journal_version VALUES ({})",
                                      kJournalVersion));

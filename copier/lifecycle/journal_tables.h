@@ -7,7 +7,7 @@
 namespace pgfanout {
 
 /// Version of the journal's tables that this program writes.
-inline constexpr int kJournalVersion = 2;
+inline constexpr int kJournalVersion = 3;
 
 /// The version of the journal in this database: 0 if there is none. Refuses one that is newer than
 /// this program, and one that the role may not read.

@@ -110,11 +110,9 @@ Result<void> PlanJob::add_statements(WindowState& state, const CopyPlan& plan,
     statements.push_back("-- " + heading);
     for (const CarryStep& step : steps) statements.push_back(step.sql);
   };
-  std::vector<LeafSize> sizes;
-  for (const Leaf& leaf : plan.source.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
   add("prepare: writes to the source are refused from here on",
       Fence("<job>", "source").raise_statements(state.source(), plan.source));
-  add("copy", statements_of(plan, cut_ranges_for(sizes, plan.readers), true));
+  add("copy", statements_of(plan, progress_of(plan), {}, true));
   add_steps("index: on leaves, side by side", carry.leaf_indexes);
   add_steps("index: on the parent", carry.parent_indexes);
   add_steps("constraints: on leaves, side by side", carry.leaf_constraints);

@@ -17,11 +17,24 @@ struct LocatedReject {
   RowLocation location;
 };
 
-/// Creates the table if need be and inserts the rows, with a journal entry for a table that was
-/// made, in one transaction. `schema` and `target` are unquoted.
-Result<void> store_rejects(Connection& connection, const std::string& job,
-                           const std::string& schema, const std::string& target,
-                           const std::vector<LocatedReject>& rejects);
+/// Whose rows they are. `schema` and `target` are unquoted.
+struct RejectPlace {
+  std::string job;
+  std::string schema;
+  std::string target;
+  std::uint32_t epoch = 1;
+};
+
+/// Puts the rows in the place of those that an earlier attempt at the epoch has set aside, all in
+/// the caller's transaction; rows of the leaves `kept` (quoted) are left, since those are
+/// committed. Creates the table if need be, with a journal entry.
+Result<void> store_rejects(Connection& connection, const RejectPlace& place,
+                           const std::vector<LocatedReject>& rejects,
+                           const std::vector<std::string>& kept);
+
+/// Rows that the job has set aside in epochs before that one, and in it for the leaves `kept`.
+Result<std::uint64_t> count_rejects(Connection& connection, const RejectPlace& place,
+                                    const std::vector<std::string>& kept);
 
 /// The table's name: `<target>_rejects`, within 63 bytes.
 [[nodiscard]] std::string reject_table_name(const std::string& target);

@@ -45,6 +45,8 @@ class SourceSession {
   /// Whether what was read can be relied on: the lock was held all the time, or, without one, no
   /// transaction has written anywhere on that server since the snapshot. Ends the transaction.
   [[nodiscard]] bool close_and_check_unchanged();
+  /// Afterwards: the session itself, for what comes after.
+  [[nodiscard]] Connection take_connection() { return std::move(connection_); }
 
  private:
   explicit SourceSession(Connection connection) : connection_(std::move(connection)) {}

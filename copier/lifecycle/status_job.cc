@@ -36,7 +36,9 @@ std::string next_command(const JournalEntry& entry, const std::string& waiting_a
   if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
   if (entry.state == "done") return "pgfanout verify";
   if (is_active) return "none while it is at work";
-  if (entry.command != "run") return "pgfanout copy --restart";
+  if (entry.command != "run") {
+    return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
+  }
   if (!waiting_at.empty()) return fmt::format("pgfanout run --confirm {}", waiting_at);
   const bool is_verified = std::any_of(stages.begin(), stages.end(), [](const StageRecord& record) {
     return record.name == "verify" && record.status == "ok";

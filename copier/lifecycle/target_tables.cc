@@ -16,7 +16,8 @@ Result<std::uint32_t> oid_of(Connection& connection, const std::string& qualifie
   return row.oid(0, 0);
 }
 
-Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, JournalEntry entry) {
+Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, JournalEntry entry,
+                                   const CopyProgress& progress) {
   Journal journal(connection);
   PGFANOUT_TRY(journal.prepare());
   if (plan.create_target) {
@@ -30,29 +31,23 @@ Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, Journ
       entry.made.push_back({leaf.oid, leaf.schema, leaf.name});
     }
   }
-  return journal.begin_job(entry);
+  PGFANOUT_TRY(journal.begin_job(entry));
+  return CopyJournal(connection, entry.job).begin(progress, plan);
 }
 
 Result<std::unique_ptr<WriteChannel>> open_writer(const JobDescription& job,
-                                                  const std::string& application_name,
-                                                  const CopyPlan& plan, std::size_t number) {
+                                                  const std::string& application_name) {
   PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open({target_dsn_of(job), application_name,
                                                                job.connect_timeout}));
-  std::string begin = "BEGIN";
-  if (plan.create_target) {
-    for (std::size_t leaf = number; leaf < plan.leaves.size(); leaf += plan.writers) {
-      begin += (leaf == number ? "; TRUNCATE ONLY " : ", ONLY ") + plan.leaves[leaf].qualified;
-    }
-  }
-  PGFANOUT_TRY(connection.run(begin));
   return make_write_channel(std::move(connection));
 }
 
 }  // namespace
 
-Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry) {
+Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
+                           const CopyProgress& progress) {
   PGFANOUT_TRY(connection.run("BEGIN"));
-  auto created = create_in_transaction(connection, plan, entry);
+  auto created = create_in_transaction(connection, plan, entry, progress);
   if (!created) {
     if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
     return std::move(created).error();
@@ -72,7 +67,7 @@ Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescrip
   const auto open_some = [&] {
     for (std::size_t at = next++; at < channels.size(); at = next++) {
       if (cancellation.is_set()) return;
-      auto channel = open_writer(job, application_name, plan, at);
+      auto channel = open_writer(job, application_name);
       if (channel) {
         channels[at] = std::move(*channel);
         continue;
@@ -92,17 +87,16 @@ Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescrip
   return channels;
 }
 
-std::vector<LaneTarget> lane_targets(const CopyPlan& plan) {
+std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& progress) {
   std::vector<LaneTarget> targets;
   targets.reserve(plan.leaves.size());
   for (std::size_t at = 0; at < plan.leaves.size(); ++at) {
     const TargetLeaf& leaf = plan.leaves[at];
-    LaneTarget target{leaf.qualified,
-                      fmt::format("COPY {} {} FROM STDIN (FORMAT binary{})", leaf.qualified,
-                                  plan.copy_columns, plan.create_target ? ", FREEZE" : ""),
-                      {}};
-    if (plan.create_target) target.before_commit = plan.check_statements[at];
-    targets.push_back(std::move(target));
+    const bool is_whole = plan.create_target && progress.by_leaf && progress.leaves[at].epoch == 0;
+    targets.push_back({leaf.qualified,
+                       fmt::format("COPY {} {} FROM STDIN (FORMAT binary{})", leaf.qualified,
+                                   plan.copy_columns, is_whole ? ", FREEZE" : ""),
+                       is_whole ? "ONLY " + leaf.qualified : std::string()});
   }
   return targets;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/lifecycle/copy_journal.h"
 #include "copier/lifecycle/journal.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/write_channel.h"
@@ -18,18 +19,20 @@
 namespace pgfanout {
 
 /// Creates parent and standalone leaves, if the plan says so, and journals them in the same
-/// transaction. Fills plan.leaves[i].oid.
-Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry);
+/// transaction, with what is to be read. Fills plan.leaves[i].oid.
+Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
+                           const CopyProgress& progress);
 
-/// Opens the writers' connections side by side; each begins a transaction, and empties the leaves
-/// that this job made, so that COPY may FREEZE.
+/// Opens the writers' connections side by side.
 Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescription& job,
                                                                 const std::string& application_name,
                                                                 const CopyPlan& plan,
                                                                 const Cancellation& cancellation);
 
-/// What each lane writes: FREEZE and checks only on leaves that this job made.
-[[nodiscard]] std::vector<LaneTarget> lane_targets(const CopyPlan& plan);
+/// What each lane writes. Leaves that this job made, and that are committed as a whole, are emptied
+/// first, so that COPY may FREEZE.
+[[nodiscard]] std::vector<LaneTarget> lane_targets(const CopyPlan& plan,
+                                                   const CopyProgress& progress);
 
 /// Begins a transaction that holds SHARE on all leaves, so that what is read back is what will be
 /// attached. Without the privilege (on leaves of others) it goes on unlocked.

@@ -174,7 +174,8 @@ Result<void> WindowJob::run_stages() {
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(check_still_fenced());
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};
-  if (!stages_.is_done("copy")) {
+  const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
+  if (!stages_.is_done("copy") && !copy_goes_on) {
     PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return work_.preflight(); }));
     if (!state_->entry()) {
       PGFANOUT_TRY(work_.begin_job());

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "copier/lifecycle/orphans.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/plan/key_plan.h"
 #include "copier/plan/leaf_map.h"
@@ -51,26 +52,9 @@ Result<std::string> qualified_name(Connection& connection, const std::string& sc
 }
 
 Result<void> WindowState::end_orphans() {
-  const std::string own = fmt::format("{}, {}", source().backend_pid(), target().backend_pid());
-  const std::string orphans = fmt::format(
-      " FROM pg_catalog.pg_stat_activity WHERE pg_catalog.starts_with(application_name,"
-      " 'pgfanout/{}/') AND pid NOT IN ({}) AND datname = pg_catalog.current_database()",
-      job_id_, own);
-  constexpr int kLooks = 100;
+  const std::vector<int> own = {source().backend_pid(), target().backend_pid()};
   for (Connection* connection : {&source(), &target()}) {
-    for (int look = 0;; ++look) {
-      PGFANOUT_TRY_ASSIGN(
-          const Rows left,
-          connection->query("SELECT pg_catalog.pg_terminate_backend(pid), pid" + orphans));
-      if (left.size() == 0) break;
-      if (look == kLooks) {
-        return refused(
-            "orphans",
-            fmt::format("backend {} of an earlier call of this job does not end", left.text(0, 1)),
-            "end it, then call again", target_qualified_);
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
+    PGFANOUT_TRY(pgfanout::end_orphans(*connection, job_id_, "", own));
   }
   return {};
 }

@@ -31,7 +31,7 @@ void stream_side(const Run& run, Side side, SideStream stream, const Visit& visi
                      {is_source ? &counters.bytes_read : &counters.bytes_read_back,
                       is_source ? &counters.rows_read : &counters.rows_read_back, nullptr},
                      [] {});
-  run_row_stream({stream.ranges, std::move(stream.sources), fields, run.plan.key, reader,
+  run_row_stream({stream.ranges, stream.sources, fields, run.plan.key, reader,
                   [&](const RowBatch& batch) -> Result<void> {
                     visit(comparer, side, batch, stream.ranges[batch.range].leaf);
                     return {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "copier/base/crash_point.h"
 #include "copier/stage/hash.h"
 #include "copier/stage/route.h"
 
@@ -28,25 +29,28 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   const bool is_shared = copy.channels.size() < copy.targets.size();
   LaneSet lanes(copy.targets.size(),
                 lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget);
-  Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters);
+  Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
   RangeReader reader(read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects,
                      stop, {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected},
                      [&lanes] { lanes.seal_largest_if_idle(); });
-  LaneWriter writer(std::move(copy.channels), std::move(copy.targets), lanes, ledger, counters,
-                    stop, std::move(copy.may_commit));
+  LaneWriter writer(copy.channels, copy.targets, lanes, ledger, counters, stop,
+                    std::move(copy.ask));
   std::thread writing([&] {
     writer.run();
     // Readers that wait for memory would wait for ever once nobody writes.
     if (stop.is_set()) budget.cancel();
   });
-  run_row_stream(
-      {copy.ranges, std::move(copy.sources), fields, copy.key, reader,
-       [&](const RowBatch& batch) {
-         ledger.add_read(batch.range, digest_of(batch));
-         return router.route(batch);
-       },
-       [&](std::uint32_t range, std::uint64_t rows) { ledger.complete_range(range, rows); }},
-      stop);
+  run_row_stream({copy.ranges, copy.sources, fields, copy.key, reader,
+                  [&](const RowBatch& batch) {
+                    ledger.add_read(batch.range, digest_of(batch));
+                    return router.route(batch);
+                  },
+                  [&](std::uint32_t range, std::uint64_t rows) {
+                    crash_point("reader-ended");
+                    ledger.complete_range(range, rows);
+                  },
+                  copy.epoch},
+                 stop);
   lanes.close();
   writing.join();
   if (auto error = stop.error()) return *std::move(error);

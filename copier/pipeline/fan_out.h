@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "copier/pipeline/row_stream.h"
@@ -16,21 +17,24 @@
 
 namespace pgfanout {
 
+/// One epoch of it: ranges whose rows are committed together.
 struct FanOut {
   const std::vector<SourceRange>& ranges;
+  std::uint32_t epoch = 1;
   const RowLayout& layout;
   const KeyExpression& key;
   const LeafMap& leaf_map;
-  std::vector<std::unique_ptr<RangeSource>> sources;
-  std::vector<std::unique_ptr<WriteChannel>> channels;  ///< Each has begun its transaction.
-  std::vector<LaneTarget> targets;                      ///< One a leaf.
+  std::span<const std::unique_ptr<RangeSource>> sources;
+  std::vector<std::unique_ptr<WriteChannel>>& channels;  ///< None is in a transaction.
+  const std::vector<LaneTarget>& targets;                ///< One a leaf.
+  const std::vector<bool>& done;  ///< Leaves that have this epoch's rows already; empty: none.
   std::uint64_t memory_bytes = 0;
-  /// Asked once, when the servers have taken all rows: an error rolls everything back.
-  std::function<Result<void>()> may_commit;
+  LaneQuestions ask;
 };
 
-/// Runs until everything is committed, or returns the first error; then nothing that had not been
-/// committed before stays. Bounded in memory by `memory_bytes`, rows larger than that apart.
+/// Runs until the epoch is committed, or returns the first error; then channels that have not
+/// committed are closed, and what is in the journal tells which those are. Bounded in memory by
+/// `memory_bytes`, rows larger than that apart.
 Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
                          const Cancellation& cancellation);
 

@@ -15,7 +15,7 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
   std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
   run_row_stream(
-      {read.ranges, std::move(read.sources), fields, read.key, reader,
+      {read.ranges, read.sources, fields, read.key, reader,
        [&](const RowBatch& batch) -> Result<void> {
          check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf, ledger);
          return {};

@@ -2,9 +2,9 @@
 
 namespace pgfanout {
 
-ReaderThreads::ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, Work work)
-    : sources_(std::move(sources)), work_(std::move(work)) {
-  for (const auto& source : sources_) {
+ReaderThreads::ReaderThreads(std::span<const std::unique_ptr<RangeSource>> sources, Work work)
+    : work_(std::move(work)) {
+  for (const auto& source : sources) {
     threads_.emplace_back([this, &source] { serve(*source); });
   }
 }

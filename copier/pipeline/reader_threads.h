@@ -1,4 +1,4 @@
-// Threads that wait for sockets, so that no worker of the pipeline ever does. Each owns one source;
+// Threads that wait for sockets, so that no worker of the pipeline ever does. Each has one source;
 // ranges are taken from one queue by whoever is free.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -20,7 +21,8 @@ class ReaderThreads {
   /// Called on a reader's thread for every submitted range, also after a stop: it must return soon.
   using Work = std::function<void(RangeSource& source, std::uint32_t range)>;
 
-  ReaderThreads(std::vector<std::unique_ptr<RangeSource>> sources, Work work);
+  /// The sources outlive the threads.
+  ReaderThreads(std::span<const std::unique_ptr<RangeSource>> sources, Work work);
   ~ReaderThreads();
   ReaderThreads(const ReaderThreads&) = delete;
   ReaderThreads& operator=(const ReaderThreads&) = delete;
@@ -34,7 +36,6 @@ class ReaderThreads {
  private:
   void serve(RangeSource& source);
 
-  const std::vector<std::unique_ptr<RangeSource>> sources_;
   const Work work_;
   std::mutex mutex_;
   std::condition_variable changed_;

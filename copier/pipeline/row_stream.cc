@@ -44,7 +44,7 @@ void run_row_stream(RowStream stream, Stop& stop) {
   tbb::enumerable_thread_specific<KeyScratch> scratch;
   flow::graph graph;
   ReadNode::gateway_type* gateway = nullptr;
-  ReaderThreads readers(std::move(stream.sources), [&](RangeSource& source, std::uint32_t range) {
+  ReaderThreads readers(stream.sources, [&](RangeSource& source, std::uint32_t range) {
     if (!stop.is_set()) {
       const auto rows =
           stream.reader.read(source, stream.ranges[range], range,
@@ -80,7 +80,9 @@ void run_row_stream(RowStream stream, Stop& stop) {
   flow::make_edge(hash, hand_over);
 
   gateway = &read.gateway();
-  for (std::uint32_t range = 0; range < stream.ranges.size(); ++range) read.try_put(range);
+  for (std::uint32_t range = 0; range < stream.ranges.size(); ++range) {
+    if (!stream.epoch || stream.ranges[range].epoch == *stream.epoch) read.try_put(range);
+  }
   graph.wait_for_all();
   readers.finish();  // Before the nodes go that they have used.
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "copier/base/memory_budget.h"
@@ -18,7 +20,7 @@ namespace pgfanout {
 
 struct RowStream {
   const std::vector<SourceRange>& ranges;
-  std::vector<std::unique_ptr<RangeSource>> sources;  ///< One a reader thread.
+  std::span<const std::unique_ptr<RangeSource>> sources;  ///< One a reader thread.
   const RowFields& fields;
   const KeyExpression& key;
   RangeReader& reader;  ///< Its read() is called concurrently, once a range.
@@ -26,9 +28,10 @@ struct RowStream {
   std::function<Result<void>(const RowBatch&)> hand_over;
   /// Called on a reader's thread when a range has been read to its end.
   std::function<void(std::uint32_t range, std::uint64_t rows)> range_done;
+  std::optional<std::uint32_t> epoch = {};  ///< Only its ranges; absent: all.
 };
 
-/// Streams all ranges and waits until every batch was handed over, or until `stop` is set: the
+/// Streams the ranges and waits until every batch was handed over, or until `stop` is set: the
 /// first error of any stage goes there.
 void run_row_stream(RowStream stream, Stop& stop);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "copier/plan/amount.h"
 #include "copier/plan/column_plan.h"
 #include "copier/plan/connection_budget.h"
 #include "copier/plan/key_plan.h"
@@ -30,8 +31,9 @@ constexpr std::uint32_t kMaxPartitions = 10000;
 /// Makes one plan; a member is set by the step named in its comment.
 class Planner {
  public:
-  Planner(const JobDescription& job, Connection& source, Connection& target)
-      : job_(job), source_(source), target_(target) {}
+  Planner(const JobDescription& job, Connection& source, Connection& target,
+          const std::vector<std::uint32_t>& made)
+      : job_(job), source_(source), target_(target), made_(made) {}
 
   Result<CopyPlan> make() {
     PGFANOUT_TRY(look_at_servers());
@@ -42,6 +44,7 @@ class Planner {
     PGFANOUT_TRY(plan_target());
     PGFANOUT_TRY(plan_stream());
     PGFANOUT_TRY(plan_connections());
+    PGFANOUT_TRY(plan_when_to_commit());
     PGFANOUT_TRY(add_notes(job_, target_, target_facts_, *plan_));
     return std::move(*plan_);
   }
@@ -55,10 +58,12 @@ class Planner {
   Result<void> plan_target();
   Result<void> plan_stream();
   Result<void> plan_connections();
+  Result<void> plan_when_to_commit();
 
   const JobDescription& job_;
   Connection& source_;
   Connection& target_;
+  const std::vector<std::uint32_t>& made_;
   ServerFacts source_facts_;                // look_at_servers
   ServerFacts target_facts_;                // look_at_servers
   std::optional<CopyPlan> plan_;            // look_at_source
@@ -122,7 +127,8 @@ Result<void> Planner::find_target() {
                     {name.schema, name.name}));
   plan_->target_qualified = quoted.str(0, 0);
   PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
-  plan_->create_target = found.oid == 0;
+  const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();
+  plan_->create_target = found.oid == 0 || is_made;
   if (plan_->create_target) return {};
   if (plan_->same_database && found.oid == plan_->source.oid) {
     return refused("same-table", "source and target are the same table",
@@ -212,9 +218,9 @@ Result<void> Planner::plan_target() {
       inputs_are_not_null =
           inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
     }
-    PGFANOUT_TRY(plan_new_target(
-        {job_, columns_, inputs_are_not_null, is_same_server(source_facts_, target_facts_)},
-        source_, target_, *plan_));
+    PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null,
+                                  is_same_server(source_facts_, target_facts_), !made_.empty()},
+                                 source_, target_, *plan_));
     PGFANOUT_TRY_ASSIGN(std::vector<Issue> issues, note_not_carried(source_, plan_->source));
     for (Issue& issue : issues) plan_->issues.push_back(std::move(issue));
   }
@@ -245,7 +251,32 @@ Result<void> Planner::plan_connections() {
   return {};
 }
 
+Result<void> Planner::plan_when_to_commit() {
+  std::uint64_t bytes = 0;
+  for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
+  PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
+  if (!made_.empty()) return {};  // What the journal says counts.
+  const CommitPlan& commits = plan_->commits;
+  plan_->issues.push_back(
+      {Severity::info, "commits",
+       commits.by_leaf
+           ? "each leaf is committed as a whole, frozen, " + commits.reason +
+                 "; an interrupted copy begins anew"
+           : fmt::format("each {} or so of the source are committed together, {}; an interruption "
+                         "repeats that much at most",
+                         amount_of_bytes(commits.epoch_bytes), commits.reason),
+       plan_->target_qualified,
+       {}});
+  return {};
+}
+
 }  // namespace
+
+std::vector<SourceRange> ranges_of(const CopyPlan& plan) {
+  std::vector<LeafSize> sizes;
+  for (const Leaf& leaf : plan.source.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
+  return cut_epochs(sizes, plan.readers, plan.commits);
+}
 
 Result<RelationName> target_name_of(const JobDescription& job, const Table& source) {
   if (job.into.empty()) return RelationName{source.schema, suffixed_name(source.name, "_new")};
@@ -260,8 +291,9 @@ Result<RelationName> target_name_of(const JobDescription& job, const Table& sour
   return name;
 }
 
-Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target) {
-  return Planner(job, source, target).make();
+Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target,
+                                const std::vector<std::uint32_t>& made) {
+  return Planner(job, source, target, made).make();
 }
 
 }  // namespace pgfanout

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/plan/commit_plan.h"
 #include "copier/plan/leaf_map.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/row_layout.h"
@@ -69,6 +70,7 @@ struct CopyPlan {
   /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
   std::vector<std::vector<std::string>> attach_statements;
   std::vector<std::string> finish_statements;  ///< After all leaves are attached.
+  CommitPlan commits;
   std::uint32_t readers = 1;
   std::uint32_t writers = 1;
   std::vector<Issue> issues;  ///< Warnings and notes for the person who runs it.
@@ -79,11 +81,17 @@ struct CopyPlan {
 /// The statement that reads one range of a target leaf back.
 [[nodiscard]] std::string target_select(const CopyPlan& plan, const SourceRange& range);
 
+/// The source's ranges, by epochs.
+[[nodiscard]] std::vector<SourceRange> ranges_of(const CopyPlan& plan);
+
 /// The target's name: as the job says, in the source's schema unless it says that too.
 Result<RelationName> target_name_of(const JobDescription& job, const Table& source);
 
 /// Plans the copy. Reads both catalogs, changes nothing. Every refusal names the object and the way
-/// out. The source's leaves' sizes are those of this moment.
-Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target);
+/// out. The source's leaves' sizes are those of this moment. `made` are the OIDs of what an earlier
+/// call of the job has made, if it is to be gone on with: then that is the target, to be filled and
+/// attached.
+Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target,
+                                const std::vector<std::uint32_t>& made = {});
 
 }  // namespace pgfanout

@@ -36,7 +36,7 @@ Result<void> check_schema(Connection& target, const CopyPlan& plan) {
 
 /// Names of the leaves, quoted, after a look at whether each is free.
 Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connection& target,
-                                             const CopyPlan& plan) {
+                                             const CopyPlan& plan, bool is_made) {
   std::vector<std::string> names;
   for (std::uint32_t key = 0; key < job.partitions; ++key) {
     names.push_back(leaf_name(plan.target_name, key, job.partitions));
@@ -54,7 +54,7 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
           {text_array(names), plan.target_schema}));
   std::vector<NewRelation> leaves;
   for (int row = 0; row < rows.size(); ++row) {
-    if (rows.boolean(row, 2)) {
+    if (rows.boolean(row, 2) && !is_made) {
       return refused("name-taken",
                      fmt::format("{} exists already, and the target needs that name for a leaf",
                                  rows.text(row, 1)),
@@ -103,11 +103,11 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
   NewTarget wanted;
   wanted.mode = job.key_mode;
   wanted.parent = {plan.target_name, plan.target_qualified};
-  PGFANOUT_TRY_ASSIGN(wanted.leaves, name_leaves(job, target, plan));
+  PGFANOUT_TRY_ASSIGN(wanted.leaves, name_leaves(job, target, plan, request.is_made));
   PGFANOUT_TRY_ASSIGN(wanted.storage, read_storage(source, plan, request.is_same_server));
   PGFANOUT_TRY_ASSIGN(SequencePlan sequences,
                       plan_sequences(source, target, plan.source, request.columns,
-                                     plan.target_qualified, plan.same_database));
+                                     plan.target_qualified, plan.same_database, request.is_made));
   wanted.columns = &request.columns;
   wanted.sequences = &sequences;
   wanted.key_type = plan.key.result_type();

@@ -19,6 +19,7 @@ struct NewTargetRequest {
   const ColumnPlan& columns;
   bool key_inputs_are_not_null = true;
   bool is_same_server = false;
+  bool is_made = false;  ///< An earlier call of the job has made it: its names are taken by it.
 };
 
 /// Fills the plan's leaves, leaf map and statements. Source, key and target name are in the plan

@@ -66,8 +66,12 @@ Result<std::vector<Sequence>> read_sequences(Connection& source, const Table& ta
 
 class Planner {
  public:
-  Planner(Connection& target, const std::string& target_qualified, bool is_same_database)
-      : target_(target), target_qualified_(target_qualified), is_same_database_(is_same_database) {}
+  Planner(Connection& target, const std::string& target_qualified, bool is_same_database,
+          bool is_made)
+      : target_(target),
+        target_qualified_(target_qualified),
+        is_same_database_(is_same_database),
+        is_made_(is_made) {}
 
   Result<void> add(const Sequence& sequence, const Column& column) {
     if (sequence.is_identity != (column.identity != 0)) return {};
@@ -90,7 +94,8 @@ class Planner {
     if (is_made) return {};
     made_.push_back(sequence.qualified);
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, sequence.name));
-    if (found.oid != 0) {
+    PGFANOUT_TRY_ASSIGN(const bool is_ours, is_owned_by_target(found.oid));
+    if (found.oid != 0 && !is_ours) {
       plan_.issues.push_back({Severity::warning, "sequence-exists",
                               fmt::format("the target's database has {} already: it is used as it "
                                           "is, and its value is not changed",
@@ -106,6 +111,18 @@ class Planner {
     set_value(sequence,
               fmt::format("{}::pg_catalog.regclass", target_.quote_literal(sequence.qualified)));
     return {};
+  }
+
+  /// An earlier call of this job has made it.
+  Result<bool> is_owned_by_target(std::uint32_t sequence) {
+    if (!is_made_ || sequence == 0) return false;
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        target_.query("SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = $1"
+                                      " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+                                      " AND d.refobjid = $2::pg_catalog.regclass"
+                                      " AND d.deptype = 'a'",
+                                      {std::to_string(sequence), target_qualified_}));
+    return rows.size() > 0;
   }
 
   void set_value(const Sequence& sequence, const std::string& which) {
@@ -124,6 +141,7 @@ class Planner {
   Connection& target_;
   const std::string& target_qualified_;
   const bool is_same_database_;
+  const bool is_made_;
   std::vector<std::string> made_;
   SequencePlan plan_;
 };
@@ -132,9 +150,9 @@ class Planner {
 
 Result<SequencePlan> plan_sequences(Connection& source, Connection& target, const Table& table,
                                     const ColumnPlan& columns, const std::string& target_qualified,
-                                    bool is_same_database) {
+                                    bool is_same_database, bool is_made) {
   PGFANOUT_TRY_ASSIGN(const std::vector<Sequence> sequences, read_sequences(source, table));
-  Planner planner(target, target_qualified, is_same_database);
+  Planner planner(target, target_qualified, is_same_database, is_made);
   for (const Sequence& sequence : sequences) {
     for (const PlannedColumn& planned : columns.columns) {
       // Columns made from a source column keep its number.

@@ -24,9 +24,10 @@ struct SequencePlan {
 };
 
 /// `target_qualified` is the parent to be created. In the same database a default goes on using the
-/// source's own sequence; in another one it is made unless it is there.
+/// source's own sequence; in another one it is made unless it is
+/// there; `is_made`: what belongs to the target already is the job's own.
 Result<SequencePlan> plan_sequences(Connection& source, Connection& target, const Table& table,
                                     const ColumnPlan& columns, const std::string& target_qualified,
-                                    bool is_same_database);
+                                    bool is_same_database, bool is_made);
 
 }  // namespace pgfanout

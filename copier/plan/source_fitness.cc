@@ -62,7 +62,10 @@ constexpr const char* kNotCarriedSql =
     "$1::pg_catalog.oid"
     "  AND c.contype = 'c'),"
     " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid"
-    "  AND NOT t.tgisinternal),"
+    // The fence's own are the job's.
+    "  AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f"
+    "   JOIN pg_catalog.pg_namespace s ON s.oid = f.pronamespace AND s.nspname = 'pgfanout'"
+    "   WHERE f.oid = t.tgfoid AND pg_catalog.starts_with(f.proname, 'fence_'))),"
     " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_policy p WHERE p.polrelid = "
     "$1::pg_catalog.oid),"
     " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_rel p WHERE p.prrelid = "

@@ -19,9 +19,11 @@ struct Balance {
 };
 
 /// Before COMMIT: read = routed + rejected, sent = copied. Differences here mean a defect or broken
-/// memory; nothing may be committed then.
+/// memory; nothing may be committed then. Ranges that need not have been read yet are false in
+/// `must_be_read`; empty: all must.
 [[nodiscard]] Balance balance_before_commit(const Ledger& ledger,
-                                            const std::vector<std::string>& leaf_names);
+                                            const std::vector<std::string>& leaf_names,
+                                            const std::vector<bool>& must_be_read = {});
 
 /// After the read-back: committed, and what is there is what was routed. `match` only if every
 /// range is complete and every leaf was committed and read to its end.

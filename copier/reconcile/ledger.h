@@ -3,6 +3,8 @@
 //   read (a source range) = routed (a leaf) + rejected;  routed = committed = read back, leaf by
 //   leaf.
 //
+// What earlier calls of the job have committed is part of the sums: it comes from the journal.
+//
 // Each hand-over writes its own column, from its own view of the bytes. Thread-safe; entries are
 // written a batch at a time.
 #pragma once
@@ -19,14 +21,21 @@ namespace pgfanout {
 /// Books of one source range.
 struct RangeAccount {
   MultisetDigest read;
+  MultisetDigest replayed;           ///< Read once more, since the reader was lost.
+  MultisetDigest lost;               ///< What had been read each time that it was lost.
   std::uint64_t announced_rows = 0;  ///< Rows that the reader counted, by messages.
   bool is_complete = false;          ///< The reader saw the trailer and the server's OK.
 };
 
 /// Books of one target leaf.
 struct LeafAccount {
-  MultisetDigest before;  ///< What the leaf held when the copy began (append).
-  MultisetDigest routed;
+  MultisetDigest before;   ///< What the leaf held when the copy began (append).
+  MultisetDigest earlier;  ///< Committed by earlier calls of the job.
+  MultisetDigest routed;   ///< To be written by this call.
+  MultisetDigest refused;  ///< Routed here, but set aside since the server would not take them.
+  MultisetDigest refused_earlier;
+  MultisetDigest repeated;  ///< Routed here, but committed by an earlier call: dropped.
+  std::uint64_t earlier_bytes = 0;
   std::uint64_t routed_bytes = 0;
   std::uint64_t sent_rows = 0;    ///< Handed to the server.
   std::uint64_t copied_rows = 0;  ///< What the server says of its COPYs.
@@ -35,6 +44,14 @@ struct LeafAccount {
   std::uint64_t wrong_key = 0;   ///< Rows whose stored key is not the recomputed one.
   std::uint64_t wrong_leaf = 0;  ///< Rows whose recomputed key belongs to another leaf.
   bool is_read_back = false;
+
+  /// What the leaf has to hold of this copy.
+  [[nodiscard]] MultisetDigest taken() const {
+    MultisetDigest sum = earlier;
+    sum.merge(routed);
+    sum.subtract(refused);
+    return sum;
+  }
 };
 
 class Ledger {
@@ -44,25 +61,48 @@ class Ledger {
   void add_read(std::uint32_t range, const MultisetDigest& rows);
   /// The reader has seen the range's end after `announced_rows` rows.
   void complete_range(std::uint32_t range, std::uint64_t announced_rows);
+  /// Rows of a range that had been read before its reader was lost.
+  void add_replayed(std::uint32_t range, const MultisetDigest& rows);
+  /// The reader was lost: what was read so far has to come again.
+  void note_lost_reader(std::uint32_t range);
   void add_rejected(const MultisetDigest& rows);
   void add_routed(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes);
   void add_sent(std::uint32_t leaf, std::uint64_t rows);
   void add_copied(std::uint32_t leaf, std::uint64_t rows);
   void mark_committed(std::uint32_t leaf);
+  void add_repeated(std::uint32_t leaf, const MultisetDigest& rows);
+  /// The server would not take this row: it was set aside.
+  void add_refused(std::uint32_t leaf, const MultisetDigest& rows);
   void set_before(std::uint32_t leaf, const MultisetDigest& rows);
+  /// What earlier calls committed to a leaf, and set aside there.
+  void restore_leaf(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes,
+                    const MultisetDigest& refused, bool is_committed);
+  /// What earlier calls read in epochs that are over, and rows without a leaf among it.
+  void restore_read(const MultisetDigest& rows, const MultisetDigest& rejected);
+  /// Ranges of the epochs that are over.
+  void restore_range(std::uint32_t range);
+  /// Leaves are committed once more, but for those that are `done`.
+  void begin_epoch(const std::vector<bool>& done);
+  /// An epoch is read once more, and a mapping gives other values each time: only counts agree.
+  void compare_counts_only() { counts_only_ = true; }
   void add_read_back(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t wrong_key,
                      std::uint64_t wrong_leaf);
   void mark_read_back(std::uint32_t leaf);
 
   [[nodiscard]] std::vector<RangeAccount> ranges() const;
   [[nodiscard]] std::vector<LeafAccount> leaves() const;
+  [[nodiscard]] LeafAccount leaf(std::uint32_t leaf) const;
   [[nodiscard]] MultisetDigest rejected() const;
+  [[nodiscard]] MultisetDigest read_earlier() const;
+  [[nodiscard]] bool compares_counts_only() const { return counts_only_; }
 
  private:
   mutable std::mutex mutex_;
   std::vector<RangeAccount> ranges_;  // guarded by mutex_
   std::vector<LeafAccount> leaves_;   // guarded by mutex_
   MultisetDigest rejected_;           // guarded by mutex_
+  MultisetDigest read_earlier_;       // guarded by mutex_
+  bool counts_only_ = false;
 };
 
 }  // namespace pgfanout

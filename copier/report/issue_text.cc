@@ -94,9 +94,9 @@ std::string issues_text(const JobResult& result) {
 std::string fence_line(const JobResult& result, std::string_view release) {
   if (result.writes_refused && release.empty()) return "source: writes are refused by a fence\n";
   if (result.writes_refused) {
-    return fmt::format(
-        "source: writes are refused by a fence until swap or rollback; to lift it now: {}\n",
-        printable(release));
+    return fmt::format("source: writes are refused by a fence until {}; to lift it now: {}\n",
+                       result.command == "copy" ? "the copy is done" : "swap or rollback",
+                       printable(release));
   }
   // Who did not come to look, does not know of a fence that another command left.
   const bool looks = result.command != "plan" && result.command != "key";

@@ -182,6 +182,7 @@ void add_window_fields(Json& to, const JobResult& result) {
 void add_copy_fields(Json& to, const JobResult& result) {
   to["rows"] = {{"read", result.rows_read},
                 {"written", result.rows_written},
+                {"resumed", result.rows_resumed},
                 {"rejected", result.rows_rejected},
                 {"key_mismatches", result.key_mismatches}};
   to["bytes"] = {{"read", result.bytes_read}, {"written", result.bytes_written}};

@@ -28,6 +28,9 @@ std::string rate_text(const JobResult& result) {
 std::string figures(const JobResult& result, const Resources& used) {
   std::string text;
   if (result.rows_read > 0) text += figure("rows", rate_text(result));
+  if (result.rows_resumed > 0) {
+    text += figure("resumed", rows_text(result.rows_resumed) + " were committed before");
+  }
   if (result.rows_rejected > 0) {
     text += figure("rejected", fmt::format("{}, in {}_rejects", rows_text(result.rows_rejected),
                                            table_name(result.target, "<target>")));
@@ -53,11 +56,17 @@ std::string figures(const JobResult& result, const Resources& used) {
 
 }  // namespace
 
-std::string copy_summary(const JobResult& result, const Resources& used) {
+std::string copy_summary(const JobResult& result, const Resources& used, const NextCommands& next) {
   std::string text;
+  const bool is_released = std::any_of(result.issues.begin(), result.issues.end(),
+                                       [](const Issue& issue) { return issue.code == "released"; });
   if (result.error) {
     text = error_text(*result.error);
     text += consequence_line(result.error->consequence);
+    const bool goes_on = result.error->consequence == Consequence::interrupt;
+    if (goes_on && !next.again.empty()) text += command_figure("to go on", next.again);
+  } else if (is_released) {
+    text = "released: the source takes writes again\n";
   } else {
     text = verdict_line(result);
   }

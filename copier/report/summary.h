@@ -5,12 +5,14 @@
 
 #include <string>
 
+#include "copier/report/next_commands.h"
 #include "copier/report/resources.h"
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {
 
 /// Every line ends in a line feed.
-[[nodiscard]] std::string copy_summary(const JobResult& result, const Resources& used);
+[[nodiscard]] std::string copy_summary(const JobResult& result, const Resources& used,
+                                       const NextCommands& next = {});
 
 }  // namespace pgfanout

@@ -58,6 +58,10 @@ std::string figure(std::string_view name, std::string_view value) {
   return fmt::format("  {:<12} {}\n", name, value);
 }
 
+std::string command_figure(std::string_view name, const std::string& command) {
+  return command.empty() ? std::string() : figure(name, printable(command));
+}
+
 std::string leaves_text(const JobResult& result) {
   const auto& leaves = result.partitions;
   const auto [least, most] = std::minmax_element(

@@ -18,6 +18,8 @@ namespace pgfanout {
 [[nodiscard]] std::string_view consequence_line(Consequence consequence);
 /// "  name         value".
 [[nodiscard]] std::string figure(std::string_view name, std::string_view value);
+/// The same with a command that a person may copy.
+[[nodiscard]] std::string command_figure(std::string_view name, const std::string& command);
 /// How rows spread over leaves; there must be some.
 [[nodiscard]] std::string leaves_text(const JobResult& result);
 [[nodiscard]] std::string stages_text(const JobResult& result);

@@ -111,10 +111,6 @@ std::string first_lines(const JobResult& result, const NextCommands& next) {
   return result.waiting_at.empty() ? done_line(result, next) : waiting_line(result);
 }
 
-std::string command_figure(std::string_view name, const std::string& command) {
-  return command.empty() ? std::string() : figure(name, printable(command));
-}
-
 /// A preflight leaves nothing to be undone: rollback would be one of an earlier job.
 bool has_begun(const JobResult& result) {
   return std::any_of(result.stages.begin(), result.stages.end(),

@@ -9,20 +9,24 @@
 #include <utility>
 
 #include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
 #include "copier/wire/encoder.h"
 
 namespace pgfanout {
 
 /// One connection and where it stands.
 struct LaneWriter::Driver {
-  std::unique_ptr<WriteChannel> channel;
+  WriteChannel* channel = nullptr;
   std::vector<std::uint32_t> lanes;
   Phase phase = Phase::loading;
+  bool in_transaction = false;
   bool in_copy = false;  ///< A COPY was started and not yet accounted for.
   bool header_sent = false;
   bool trailer_sent = false;
-  std::size_t at_lane = 0;       ///< Index into lanes: the one being written, or finished.
-  std::size_t at_statement = 0;  ///< Index into that lane's before_commit.
+  std::size_t at_lane = 0;  ///< Index into lanes: the one being written, or finished.
+  std::optional<std::vector<LaneStatement>> statements;  ///< That lane's, once asked for.
+  std::size_t at_statement = 0;                          ///< Index into them.
+  std::string expected_tag;                              ///< Of the statement that runs.
   LaneBatch batch;
   std::size_t batch_offset = 0;
   std::uint64_t rows_in_copy = 0;
@@ -32,19 +36,20 @@ struct LaneWriter::Driver {
   [[nodiscard]] bool is_shared() const { return lanes.size() > 1; }
 };
 
-LaneWriter::LaneWriter(std::vector<std::unique_ptr<WriteChannel>> channels,
-                       std::vector<LaneTarget> targets, LaneSet& lanes, Ledger& ledger,
-                       JobCounters& counters, Stop& stop, std::function<Result<void>()> may_commit)
-    : targets_(std::move(targets)),
+LaneWriter::LaneWriter(std::vector<std::unique_ptr<WriteChannel>>& channels,
+                       const std::vector<LaneTarget>& targets, LaneSet& lanes, Ledger& ledger,
+                       JobCounters& counters, Stop& stop, LaneQuestions ask)
+    : channels_(channels),
+      targets_(targets),
       lanes_(lanes),
       ledger_(ledger),
       counters_(counters),
       stop_(stop),
-      may_commit_(std::move(may_commit)),
+      ask_(std::move(ask)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   for (auto& channel : channels) {
     drivers_.push_back(std::make_unique<Driver>());
-    drivers_.back()->channel = std::move(channel);
+    drivers_.back()->channel = channel.get();
   }
   for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane) {
     drivers_[lane % drivers_.size()]->lanes.push_back(lane);
@@ -58,6 +63,7 @@ LaneWriter::~LaneWriter() {
 void LaneWriter::run() {
   if (auto ended = run_loop(); !ended) stop_.record(std::move(ended).error());
   drivers_.clear();
+  if (stop_.is_set()) channels_.clear();
 }
 
 Result<void> LaneWriter::run_loop() {
@@ -76,7 +82,8 @@ Result<void> LaneWriter::run_loop() {
     PGFANOUT_TRY(handle_events(kStepMilliseconds));
     if (drained_ == drivers_.size()) {
       drained_ = 0;
-      PGFANOUT_TRY(may_commit_());
+      crash_point("epoch-drained");
+      PGFANOUT_TRY(ask_.may_commit());
       for (auto& driver : drivers_) {
         driver->phase = Phase::finishing;
         driver->at_lane = 0;
@@ -149,6 +156,7 @@ Result<void> LaneWriter::pump(Driver& driver) {
 /// Returns whether anything was started.
 Result<bool> LaneWriter::next_statement(Driver& driver) {
   if (driver.in_copy) PGFANOUT_TRY(account_copy(driver));
+  PGFANOUT_TRY(account_statement(driver));
   switch (driver.phase) {
     case Phase::loading:
       return begin_copy(driver);
@@ -159,6 +167,7 @@ Result<bool> LaneWriter::next_statement(Driver& driver) {
         return interrupted("not-committed", "the server rolled the rows back instead of committing",
                            "look into the server's log");
       }
+      crash_point("lane-committed");
       for (const std::uint32_t lane : driver.lanes) {
         ledger_.mark_committed(lane);
         counters_.leaves_committed.fetch_add(1, std::memory_order_relaxed);
@@ -173,9 +182,35 @@ Result<bool> LaneWriter::next_statement(Driver& driver) {
   return false;
 }
 
+/// What was sent must have done what it is for.
+Result<void> LaneWriter::account_statement(Driver& driver) {
+  const std::string expected = std::exchange(driver.expected_tag, {});
+  if (expected.empty() || driver.channel->command_tag() == expected) return {};
+  return interrupted("journal-moved",
+                     "the journal says that another call of this job has committed these rows",
+                     "run the same command again: it goes on from what the journal says");
+}
+
+/// Returns whether there was one to begin.
+Result<bool> LaneWriter::begin_transaction(Driver& driver) {
+  if (driver.in_transaction) return false;
+  driver.in_transaction = true;
+  std::string sql = "BEGIN";
+  std::string truncate;
+  for (const std::uint32_t lane : driver.lanes) {
+    if (targets_[lane].truncate.empty()) continue;
+    truncate += (truncate.empty() ? "; TRUNCATE " : ", ") + targets_[lane].truncate;
+  }
+  PGFANOUT_TRY(driver.channel->send(sql + truncate));
+  crash_point("lane-began");
+  return true;
+}
+
 /// Starts a COPY for the next of the connection's lanes that has rows waiting, taking turns.
 Result<bool> LaneWriter::begin_copy(Driver& driver) {
   const bool closed = lanes_.is_closed();
+  PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction(driver));
+  if (began) return true;
   for (std::size_t turn = 0; turn < driver.lanes.size(); ++turn) {
     driver.at_lane = (driver.at_lane + 1) % driver.lanes.size();
     auto batch = lanes_.take(driver.lane());
@@ -223,6 +258,7 @@ Result<bool> LaneWriter::feed(Driver& driver) {
     driver.rows_in_copy += driver.batch.rows;
     lanes_.sent(std::exchange(driver.batch, LaneBatch()));
     driver.batch_offset = 0;
+    crash_point("lane-sent");
   }
   const bool closed = lanes_.is_closed();
   if (auto next = lanes_.take(driver.lane())) {
@@ -240,6 +276,7 @@ Result<void> LaneWriter::account_copy(Driver& driver) {
   driver.in_copy = false;
   const std::uint64_t copied = driver.channel->rows_copied();
   ledger_.add_copied(driver.lane(), copied);
+  crash_point("lane-taken");
   if (copied == driver.rows_in_copy) return {};
   Error error = interrupted("ledger-rows",
                             fmt::format("{} sent, but the server took {}",
@@ -251,16 +288,23 @@ Result<void> LaneWriter::account_copy(Driver& driver) {
 
 /// Statements that go with the rows into the same transaction, then COMMIT.
 Result<bool> LaneWriter::finish_lanes(Driver& driver) {
-  for (; driver.at_lane < driver.lanes.size(); ++driver.at_lane, driver.at_statement = 0) {
-    const auto& statements = targets_[driver.lane()].before_commit;
-    if (driver.at_statement < statements.size()) {
-      PGFANOUT_TRY(driver.channel->send(statements[driver.at_statement++]));
+  for (; driver.at_lane < driver.lanes.size(); ++driver.at_lane, driver.statements.reset()) {
+    if (!driver.statements) {
+      driver.statements = ask_.before_commit(driver.lane());
+      driver.at_statement = 0;
+    }
+    if (driver.at_statement < driver.statements->size()) {
+      const LaneStatement& statement = (*driver.statements)[driver.at_statement++];
+      driver.expected_tag = statement.expected_tag;
+      PGFANOUT_TRY(driver.channel->send(statement.sql));
+      crash_point("lane-finishing");
       return true;
     }
   }
   driver.at_lane = 0;
   driver.phase = Phase::committing;
   PGFANOUT_TRY(driver.channel->send("COMMIT"));
+  crash_point("lane-commit-sent");
   return true;
 }
 

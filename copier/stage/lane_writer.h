@@ -4,6 +4,8 @@
 // A connection owns one lane, or several when the server has fewer connections to give. With one
 // lane its COPY stays open to the end; with several, a COPY lasts as long as sealed batches wait.
 // Everything a connection writes is one transaction; all commit together once `may_commit` agrees.
+// With the rows goes a marker into the journal, so that whoever looks there later knows whether
+// they were committed, whatever became of the server's answer.
 #pragma once
 
 #include <cstdint>
@@ -22,25 +24,39 @@ namespace pgfanout {
 
 /// What the writer needs to know of one leaf.
 struct LaneTarget {
-  std::string name;                        ///< For messages.
-  std::string copy_sql;                    ///< COPY leaf (...) FROM STDIN (FORMAT binary ...).
-  std::vector<std::string> before_commit;  ///< Statements after the rows: checks for the attach.
+  std::string name;      ///< For messages.
+  std::string copy_sql;  ///< COPY leaf (...) FROM STDIN (FORMAT binary ...).
+  std::string truncate =
+      {};  ///< What TRUNCATE is to empty first, in the same transaction; or none.
+};
+
+/// A statement that goes with the rows.
+struct LaneStatement {
+  std::string sql;
+  std::string expected_tag = {};  ///< "UPDATE 1"; empty: any.
+};
+
+/// What the writer asks while it works.
+struct LaneQuestions {
+  /// Once, when the servers have taken all rows: an error rolls everything back.
+  std::function<Result<void>()> may_commit;
+  /// Then, for each lane: what goes into its transaction after the rows. Checks, and the marker.
+  std::function<std::vector<LaneStatement>(std::uint32_t lane)> before_commit;
 };
 
 class LaneWriter {
  public:
-  /// Lane i is written by channel i modulo the number of channels; each channel has begun its
-  /// transaction. All references outlive the writer. `may_commit` is called once, when all rows
-  /// have been taken by the servers.
-  LaneWriter(std::vector<std::unique_ptr<WriteChannel>> channels, std::vector<LaneTarget> targets,
-             LaneSet& lanes, Ledger& ledger, JobCounters& counters, Stop& stop,
-             std::function<Result<void>()> may_commit);
+  /// Lane i is written by channel i modulo the number of channels; no channel is in a transaction.
+  /// All references outlive the writer.
+  LaneWriter(std::vector<std::unique_ptr<WriteChannel>>& channels,
+             const std::vector<LaneTarget>& targets, LaneSet& lanes, Ledger& ledger,
+             JobCounters& counters, Stop& stop, LaneQuestions ask);
   ~LaneWriter();
   LaneWriter(const LaneWriter&) = delete;
   LaneWriter& operator=(const LaneWriter&) = delete;
 
-  /// Runs until everything is committed or the pipeline stops. The first error goes to Stop;
-  /// channels that have not committed then are closed, which rolls them back.
+  /// Runs until everything is committed or the pipeline stops. The first error goes to Stop; all
+  /// channels are closed then, which rolls back those that have not committed.
   void run();
 
  private:
@@ -52,18 +68,21 @@ class LaneWriter {
   Result<void> pump(Driver& driver);
   Result<bool> next_statement(Driver& driver);
   Result<bool> begin_copy(Driver& driver);
+  Result<void> account_statement(Driver& driver);
+  Result<bool> begin_transaction(Driver& driver);
   Result<bool> finish_lanes(Driver& driver);
   Result<bool> feed(Driver& driver);
   Result<void> account_copy(Driver& driver);
   void watch(Driver& driver);
   Error named(const Driver& driver, Error error) const;
 
-  std::vector<LaneTarget> targets_;
+  std::vector<std::unique_ptr<WriteChannel>>& channels_;
+  const std::vector<LaneTarget>& targets_;
   LaneSet& lanes_;
   Ledger& ledger_;
   JobCounters& counters_;
   Stop& stop_;
-  std::function<Result<void>()> may_commit_;
+  LaneQuestions ask_;
   std::vector<std::unique_ptr<Driver>> drivers_;
   std::size_t drained_ = 0;
   std::size_t done_ = 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/crash_point.h"
+
 namespace pgfanout {
 
 /// Where the reading of one range stands.
@@ -34,6 +36,7 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
                                         std::uint32_t number,
                                         const std::function<void(RowBatchPointer)>& emit) {
   Progress progress{range, number, emit, nullptr, 0, true, 0, 0, 0, {}};
+  crash_point("reader-began");
   while (true) {
     auto opened = source.open(range, progress.after_ctid);
     auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
@@ -98,6 +101,7 @@ void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_las
   if (counters_.bytes != nullptr) counters_.bytes->fetch_add(batch->bytes.size());
   if (counters_.rows != nullptr) counters_.rows->fetch_add(rows);
   progress.emit(std::move(batch));
+  crash_point("reader-batch");
 }
 
 /// A stream broke off because of the data. Rows before the bad one were delivered and go on.

@@ -8,11 +8,11 @@ namespace pgfanout {
 
 Result<void> Rejects::add(Reject reject) {
   const std::lock_guard lock(mutex_);
-  if (rows_.size() > limit_) {
+  if (!rows_.empty() && earlier_ + rows_.size() > limit_) {
     return refused(rows_.back().code, rows_.back().reason);
   }
   rows_.push_back(std::move(reject));
-  if (rows_.size() <= limit_) return {};
+  if (earlier_ + rows_.size() <= limit_) return {};
   const Reject& last = rows_.back();
   Error error = refused(last.code, last.reason);
   error.sqlstate = last.sqlstate;
@@ -46,7 +46,13 @@ std::uint64_t Rejects::key_mismatch_count() const {
 
 bool Rejects::is_over_limit() const {
   const std::lock_guard lock(mutex_);
-  return rows_.size() > limit_;
+  return earlier_ + rows_.size() > limit_ && !rows_.empty();
+}
+
+void Rejects::forget_rows() {
+  const std::lock_guard lock(mutex_);
+  earlier_ += rows_.size();
+  rows_.clear();
 }
 
 std::string_view code_of(KeyState state) {

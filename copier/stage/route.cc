@@ -34,13 +34,14 @@ void LeafBuckets::sort(const std::vector<std::uint32_t>& leaves_of_rows, std::si
 }
 
 Router::Router(const RowFields& fields, const LeafMap& leaf_map, LaneSet& lanes, Ledger& ledger,
-               Rejects& rejects, JobCounters& counters)
+               Rejects& rejects, JobCounters& counters, const std::vector<bool>& done)
     : fields_(fields),
       leaf_map_(leaf_map),
       lanes_(lanes),
       ledger_(ledger),
       rejects_(rejects),
-      counters_(counters) {}
+      counters_(counters),
+      done_(done) {}
 
 Result<void> Router::route(const RowBatch& batch) {
   thread_local LeafBuckets buckets;
@@ -57,6 +58,10 @@ Result<void> Router::route(const RowBatch& batch) {
     if (rows_of_leaf.empty()) continue;
     MultisetDigest digest;
     for (const std::uint32_t row : rows_of_leaf) digest.add(batch.digests[row]);
+    if (!done_.empty() && done_[leaf]) {
+      ledger_.add_repeated(leaf, digest);
+      continue;
+    }
     const std::uint64_t bytes = lanes_.append(leaf, fields_, batch, rows_of_leaf);
     ledger_.add_routed(leaf, digest, bytes);
     routed += rows_of_leaf.size();

@@ -36,8 +36,10 @@ class Router {
  public:
   /// All references outlive the router. A stored key that differs is counted, and the recomputed
   /// one is written: whether that may be committed is for the caller to say.
+  /// Rows of leaves that are `done` (empty: none) have been committed before: they are booked, and
+  /// dropped.
   Router(const RowFields& fields, const LeafMap& leaf_map, LaneSet& lanes, Ledger& ledger,
-         Rejects& rejects, JobCounters& counters);
+         Rejects& rejects, JobCounters& counters, const std::vector<bool>& done);
 
   /// Appends the batch's rows to their lanes and books them. An error ends the job.
   Result<void> route(const RowBatch& batch);
@@ -52,6 +54,7 @@ class Router {
   Ledger& ledger_;
   Rejects& rejects_;
   JobCounters& counters_;
+  const std::vector<bool>& done_;
 };
 
 }  // namespace pgfanout

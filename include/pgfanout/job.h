@@ -36,6 +36,13 @@ struct RejectLimit {
   std::optional<double> percent;  ///< 0 to 100; wins over rows.
 };
 
+/// When rows are committed.
+struct CommitEvery {
+  enum class Unit : std::uint8_t { automatic, leaf, bytes, rows };
+  Unit unit = Unit::automatic;
+  std::uint64_t amount = 0;  ///< Bytes on the source's disk, or rows.
+};
+
 /// What verify looks at.
 enum class VerifyScope : std::uint8_t {
   quick,   ///< Counts, bounds, constraints, sequences, a sample of rows.
@@ -107,6 +114,7 @@ struct JobDescription {
   std::uint64_t memory_bytes = 256ULL << 20U;
   KeyMismatchPolicy on_key_mismatch = KeyMismatchPolicy::fail;
   RejectLimit reject_limit;
+  CommitEvery commit_every;
   std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
   std::chrono::seconds connect_timeout{10};
   VerifyRequest verify;

@@ -120,6 +120,7 @@ struct JobResult {
   std::optional<TableSummary> target;
   std::uint64_t rows_read = 0;
   std::uint64_t rows_written = 0;
+  std::uint64_t rows_resumed = 0;  ///< Committed by earlier calls of the job.
   std::uint64_t rows_rejected = 0;
   std::uint64_t key_mismatches = 0;
   std::uint64_t bytes_read = 0;

@@ -164,7 +164,9 @@ TEST(Arguments, EveryBadValueIsRefusedWithTheOptionsName) {
       {"--skip", ""},
       {"--readers", "0"},
       {"--writers", "many"},
-      {"--commit-every", "64MB"},
+      {"--commit-every", "often"},
+      {"--commit-every", "0"},
+      {"--commit-every", "0MB"},
       {"--memory", "lots"},
       {"--memory", "16383kB"},
       {"--reject-limit", "-1"},
@@ -189,8 +191,18 @@ TEST(Arguments, TheLeastMemoryIsAccepted) {
   EXPECT_EQ(copy_of({"--memory", "16MiB"}).job.memory_bytes, 16ULL << 20U);
 }
 
-TEST(Arguments, CommitsBySizeAreALaterVersion) {
-  EXPECT_THAT(copy_refusal({"--commit-every", "64MB"}).message, HasSubstr("'leaf'"));
+TEST(Arguments, CommitsAreByLeafBytesOrRows) {
+  using Unit = CommitEvery::Unit;
+  const auto wish = [](const char* value) {
+    return copy_of({"--commit-every", value}).job.commit_every;
+  };
+  EXPECT_EQ(copy_of({}).job.commit_every.unit, Unit::automatic);
+  EXPECT_EQ(wish("leaf").unit, Unit::leaf);
+  EXPECT_EQ(wish("auto").unit, Unit::automatic);
+  EXPECT_EQ(wish("64MB").unit, Unit::bytes);
+  EXPECT_EQ(wish("64MB").amount, 64ULL << 20U);
+  EXPECT_EQ(wish("100000").unit, Unit::rows);
+  EXPECT_EQ(wish("100000").amount, 100000U);
 }
 
 TEST(Arguments, AMissingValueIsNamed) {

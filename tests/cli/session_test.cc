@@ -89,8 +89,9 @@ TEST(Session, AllElseIsToldOnStandardError) {
   result.writes_refused = true;
   told = run(copy_words, result);
   EXPECT_EQ(told.exit_code, 3);
-  EXPECT_THAT(told.messages, AllOf(StartsWith("error: the server went away\n"),
-                                   EndsWith("to lift it now: pgfanout run --table t --release\n")));
+  EXPECT_THAT(told.messages,
+              AllOf(StartsWith("error: the server went away\n"),
+                    EndsWith("to lift it now: pgfanout copy --table t --release\n")));
 }
 
 TEST(Session, EveryOutcomeHasItsExitCode) {

@@ -133,5 +133,17 @@ TEST(MultisetDigestTest, SubtractBorrowsFromTheHighWord) {
   EXPECT_EQ(set.hex(), "0000000000000000ffffffffffffffff");
 }
 
+TEST(MultisetDigest, IsReadBackFromItsText) {
+  MultisetDigest digest;
+  for (std::uint64_t at = 1; at < 50; ++at) digest.add({at * 0x9e3779b97f4a7c15U, ~at});
+  const auto parsed = MultisetDigest::parse(digest.rows(), digest.hex());
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(*parsed, digest);
+  for (const std::string& text : {std::string(), digest.hex() + "0", digest.hex().substr(1) + "g",
+                                  "+" + digest.hex().substr(1), std::string(32, ' ')}) {
+    EXPECT_FALSE(MultisetDigest::parse(1, text).has_value()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace pgfanout

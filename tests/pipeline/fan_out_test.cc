@@ -53,27 +53,31 @@ class FanOutTest : public ::testing::Test {
       source->stream_error = stream_error;
       sources.push_back(std::move(source));
     }
-    std::vector<std::unique_ptr<WriteChannel>> channels;
+    channels.clear();
     for (std::size_t at = 0; at < channel_count; ++at) {
       auto channel = std::make_unique<FakeChannel>(target);
       if (at == 0 && spoil) spoil(*channel);
       channels.push_back(std::move(channel));
     }
     std::vector<LaneTarget> targets;
-    for (const std::string& name : names)
-      targets.push_back({name, "COPY " + name, {"CHECK " + name}});
+    for (const std::string& name : names) targets.push_back({name, "COPY " + name});
     rejects = std::make_unique<Rejects>(reject_limit);
     ledger = std::make_unique<Ledger>(ranges.size(), kLeaves);
+    if (prepare_ledger) prepare_ledger(*ledger);
     const RowLayout layout = testing::id_name_layout();
     const KeyExpression key = testing::name_key();
-    return run_fan_out({ranges, layout, key, leaf_map, std::move(sources), std::move(channels),
-                        std::move(targets), memory_bytes,
-                        [this]() -> Result<void> {
-                          if (balance_before_commit(*ledger, names).verdict != Verdict::match) {
-                            return refused("ledger", "unbalanced");
-                          }
-                          return {};
-                        }},
+    LaneQuestions ask{
+        [this]() -> Result<void> {
+          if (balance_before_commit(*ledger, names, due).verdict != Verdict::match) {
+            return refused("ledger", "unbalanced");
+          }
+          return {};
+        },
+        [this](std::uint32_t leaf) -> std::vector<LaneStatement> {
+          return {{"CHECK " + names[leaf]}, {"MARK " + names[leaf], expected_tag + names[leaf]}};
+        }};
+    return run_fan_out({ranges, epoch, layout, key, leaf_map, sources, channels, targets, done,
+                        memory_bytes, std::move(ask)},
                        *ledger, *rejects, counters, cancellation);
   }
 
@@ -95,6 +99,12 @@ class FanOutTest : public ::testing::Test {
   std::vector<std::string> names;
   FakeTarget target;
   std::function<void(FakeChannel&)> spoil;
+  std::function<void(Ledger&)> prepare_ledger;
+  std::vector<std::unique_ptr<WriteChannel>> channels;
+  std::vector<bool> done;
+  std::vector<bool> due;  // Ranges that have to be read; empty: all.
+  std::uint32_t epoch = 1;
+  std::string expected_tag = "MARK ";
   std::optional<Error> stream_error;
   std::unique_ptr<Rejects> rejects;
   std::unique_ptr<Ledger> ledger;
@@ -111,10 +121,10 @@ TEST_F(FanOutTest, EveryRowIsCommittedOnceWithAConnectionForEachLeaf) {
 
 TEST_F(FanOutTest, LanesShareTheConnectionsThatThereAre) {
   fill(8, 5000);
-  for (const std::size_t channels : {1U, 3U, 50U}) {
+  for (const std::size_t count : {1U, 3U, 50U}) {
     target.committed.clear();
-    ASSERT_TRUE(run(channels)) << channels;
-    EXPECT_EQ(committed_rows(), 40000U) << channels;
+    ASSERT_TRUE(run(count)) << count;
+    EXPECT_EQ(committed_rows(), 40000U) << count;
   }
 }
 
@@ -143,6 +153,55 @@ TEST_F(FanOutTest, ChecksRunBeforeCommit) {
   const auto checks = std::count_if(target.statements.begin(), target.statements.end(),
                                     [](const auto& sql) { return sql.starts_with("CHECK"); });
   EXPECT_EQ(checks, static_cast<std::ptrdiff_t>(kLeaves));
+}
+
+TEST_F(FanOutTest, OnlyTheEpochsRangesAreReadAndConnectionsServeTheNext) {
+  fill(4, 1000);
+  ranges[2].epoch = ranges[3].epoch = 2;
+  due = {true, true, false, false};
+  ASSERT_TRUE(run(7));
+  EXPECT_EQ(committed_rows(), 2000U);
+  EXPECT_EQ(channels.size(), 7U);
+  for (const auto& channel : channels) EXPECT_EQ(channel->state(), ChannelState::ready);
+}
+
+TEST_F(FanOutTest, LeavesThatHaveTheEpochAreNotWrittenAgain) {
+  fill(2, 1000);
+  ASSERT_TRUE(run(kLeaves));
+  const std::vector<LeafAccount> first = ledger->leaves();
+  target.committed.clear();
+  // Every second leaf was committed by a call that was killed.
+  done.assign(kLeaves, false);
+  for (std::size_t leaf = 0; leaf < kLeaves; leaf += 2) done[leaf] = true;
+  prepare_ledger = [&](Ledger& books) {
+    for (std::uint32_t leaf = 0; leaf < kLeaves; leaf += 2) {
+      books.restore_leaf(leaf, first[leaf].routed, 0, {}, true);
+    }
+  };
+  ASSERT_TRUE(run(kLeaves));
+  std::uint64_t expected = 0;
+  for (std::size_t leaf = 0; leaf < kLeaves; ++leaf) {
+    const LeafAccount account = ledger->leaf(static_cast<std::uint32_t>(leaf));
+    EXPECT_EQ(account.taken(), first[leaf].routed);
+    if (done[leaf]) {
+      EXPECT_EQ(account.repeated, first[leaf].routed);
+    } else {
+      expected += account.routed.rows();
+    }
+  }
+  EXPECT_EQ(committed_rows(), expected);
+  EXPECT_GT(expected, 0U);
+}
+
+TEST_F(FanOutTest, MarkerThatTakesNoEffectCommitsNothing) {
+  fill(1, 100);
+  expected_tag = "UPDATE 1 of ";
+  const auto copied = run(3);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().code, "journal-moved");
+  EXPECT_EQ(copied.error().consequence, Consequence::interrupt);
+  EXPECT_EQ(committed_rows(), 0U);
+  EXPECT_TRUE(channels.empty());
 }
 
 TEST_F(FanOutTest, UnreadableRowIsNamedAndTheRestGoesOnWithinTheLimit) {

@@ -31,10 +31,11 @@ class RouteStage : public ::testing::Test {
     KeyScratch scratch;
     hash_batch(fields, key, scratch, batch);
     ledger.add_read(0, digest_of(batch));
-    Router router(fields, leaf_map, lanes, ledger, *rejects, counters);
+    Router router(fields, leaf_map, lanes, ledger, *rejects, counters, done);
     return router.route(batch);
   }
 
+  std::vector<bool> done;
   MemoryBudget budget{1U << 20U};
   RowFields fields{id_name_layout()};
   LeafMap leaf_map;

@@ -1,0 +1,176 @@
+#include "copier/lifecycle/copy_claim.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "copier/base/crash_point.h"
+#include "copier/lifecycle/fence.h"
+#include "copier/lifecycle/job_id.h"
+#include "copier/lifecycle/orphans.h"
+#include "copier/lifecycle/window_journal.h"
+#include "copier/lifecycle/window_request.h"
+#include "copier/plan/key_plan.h"
+#include "copier/plan/server_facts.h"
+
+namespace pgfanout {
+namespace {
+
+Fence source_fence(const CopyState& state) {
+  return {state.entry->job, "source"};
+}
+
+LockPatience patience_of(const CopyState& state) {
+  return {std::chrono::milliseconds(500), state.job.lock_timeout};
+}
+
+/// The sessions opened so far carry the job's name from now on.
+Result<void> take_job(CopyState& state, Connection& source, std::string job_id) {
+  state.job_id = std::move(job_id);
+  for (auto [connection, role] :
+       {std::pair(&source, "source"), std::pair(&*state.target, "target")}) {
+    const std::string name = fmt::format("pgfanout/{}/{}", state.job_id, role);
+    PGFANOUT_TRY(connection->run("SET application_name = " + connection->quote_literal(name)));
+  }
+  return {};
+}
+
+Error unfinished(const JournalEntry& entry, const std::string& why, const std::string& hint) {
+  return refused(
+      "unfinished-job",
+      fmt::format("a {} into this table was begun at {} and not finished (job {}){}",
+                  entry.command == "run" ? "window" : "copy", entry.started_at, entry.job, why),
+      hint, fmt::format("{}.{}", entry.target_schema, entry.target_name));
+}
+
+Result<void> drop_earlier(CopyState& state, Connection& source, const JournalEntry& earlier) {
+  PGFANOUT_TRY(end_orphans(*state.target, earlier.job, "", {source.backend_pid()}));
+  const Fence fence(earlier.job, "source");
+  PGFANOUT_TRY(fence.lower(source, patience_of(state), state.cancellation));
+  return drop_made(*state.target, earlier, JournalRemains::nothing);
+}
+
+/// The same call again means the same rows.
+Result<void> check_request(const CopyState& state, const Table& table) {
+  const JournalEntry& entry = *state.entry;
+  if (entry.source_oid != table.oid) {
+    return refused("other-request", "the unfinished copy into this table has another source",
+                   "begin anew with --restart", entry.source);
+  }
+  PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(state.job, table));
+  const std::string differences =
+      request_differences(entry.request, request_of(state.job, key.sql()));
+  if (differences.empty()) return {};
+  return refused("other-request", "the copy was begun with other settings: " + differences,
+                 "use the same ones, or begin anew with --restart", table.qualified);
+}
+
+}  // namespace
+
+Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Table& table) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(state.job, table));
+  Journal journal(*state.target);
+  if (state.is_part_of_window()) {
+    PGFANOUT_TRY(take_job(state, source, state.job.within_job));
+    PGFANOUT_TRY_ASSIGN(state.entry, journal.find(name.schema, name.name));
+    return CopyStanding::resumes;
+  }
+  if (!state.job.dry_run) PGFANOUT_TRY(journal.claim(name.schema, name.name));
+  PGFANOUT_TRY_ASSIGN(auto earlier, journal.find(name.schema, name.name));
+  const bool is_unfinished = earlier && !earlier->is_over();
+  if (is_unfinished && earlier->command == "run") {
+    return unfinished(*earlier, "",
+                      "go on with 'pgfanout run', or undo it with 'pgfanout rollback'");
+  }
+  if (earlier && state.job.restart && !state.job.dry_run) {
+    PGFANOUT_TRY(drop_earlier(state, source, *earlier));
+    earlier.reset();
+  }
+  const bool holds_fence = earlier && earlier->command == "copy" && earlier->is_fenced;
+  const bool is_finished = earlier && earlier->state == "done" && holds_fence;
+  if (!is_unfinished && !is_finished) earlier.reset();
+  if (earlier && state.job.dry_run) {
+    return unfinished(*earlier, "", "the same command without --dry-run goes on");
+  }
+  if (!earlier) {
+    PGFANOUT_TRY(take_job(state, source, new_job_id()));
+    return CopyStanding::fresh;
+  }
+  if (!holds_fence) {
+    return unfinished(*earlier, ", without a fence around its source",
+                      "run the same command with --restart: it drops what that copy made, and "
+                      "begins anew");
+  }
+  state.entry = std::move(earlier);
+  PGFANOUT_TRY(take_job(state, source, state.entry->job));
+  PGFANOUT_TRY(end_orphans(*state.target, state.job_id, "", {source.backend_pid()}));
+  PGFANOUT_TRY(end_orphans(source, state.job_id, "", {state.target->backend_pid()}));
+  if (!state.job.window.release) PGFANOUT_TRY(check_request(state, table));
+  return is_finished ? CopyStanding::finished : CopyStanding::resumes;
+}
+
+Result<void> journal_copy(CopyState& state, const Connection& source, const Table& table,
+                          const std::string& key) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(state.job, table));
+  JournalEntry entry;
+  entry.job = state.job_id;
+  entry.target_schema = name.schema;
+  entry.target_name = name.name;
+  entry.source = fmt::format("{} {}", source.description(), table.qualified);
+  entry.source_schema = table.schema;
+  entry.source_name = table.name;
+  entry.source_oid = table.oid;
+  entry.key = key;
+  entry.request = request_of(state.job, key);
+  entry.state = "loading";
+  entry.is_fenced = state.raises_fence();
+  Journal journal(*state.target);
+  PGFANOUT_TRY(state.target->run("BEGIN"));
+  auto written = journal.prepare();
+  if (written) written = journal.begin_job(entry);
+  if (!written) {
+    if (state.target->is_open()) PGFANOUT_TRY(state.target->run("ROLLBACK"));
+    return written;
+  }
+  PGFANOUT_TRY(state.target->run("COMMIT"));
+  crash_point("job-journaled");
+  state.entry = std::move(entry);
+  return {};
+}
+
+Result<void> fence_source(CopyState& state, Connection& source, const Table& table) {
+  const Fence fence = source_fence(state);
+  WindowJournal journal(*state.target, state.entry->job);
+  PGFANOUT_TRY_ASSIGN(const auto then, journal.fence("source"));
+  if (then.empty()) {
+    // Whatever the job has read before its fence was known does not count.
+    PGFANOUT_TRY(fence.raise(source, table, patience_of(state), state.cancellation));
+    crash_point("fence-raised");
+    PGFANOUT_TRY_ASSIGN(const auto facts, fence.facts(source, table.oid));
+    PGFANOUT_TRY(journal.set_fence("source", facts));
+    crash_point("fence-journaled");
+    return {};
+  }
+  PGFANOUT_TRY_ASSIGN(const bool stands, fence.stands(source));
+  if (!stands) {
+    return refused("fence-lifted",
+                   "the fence around the source was lifted: what was copied may not be what is "
+                   "there",
+                   "begin anew with --restart", table.qualified);
+  }
+  PGFANOUT_TRY_ASSIGN(const auto now, fence.facts(source, table.oid));
+  const std::string broken = broken_facts(then, now);
+  if (broken.empty()) return {};
+  return refused("source-changed", "the source was changed past its fence: " + broken,
+                 "begin anew with --restart: what was copied cannot be relied on", table.qualified);
+}
+
+Result<void> lift_fence(CopyState& state, Connection& source) {
+  crash_point("fence-lifting");
+  const Cancellation never;
+  PGFANOUT_TRY(source_fence(state).lower(source, patience_of(state), never));
+  crash_point("fence-lifted");
+  return {};
+}
+
+}  // namespace pgfanout
