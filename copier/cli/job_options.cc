@@ -74,6 +74,12 @@ Done set_connect_timeout(Text value, Invocation& to) {
   return {};
 }
 
+Done set_stall_timeout(Text value, Invocation& to) {
+  PGFANOUT_TRY_ASSIGN(const milliseconds time, parse_duration(value, seconds(1), seconds(0)));
+  to.job.stall_timeout = std::chrono::ceil<seconds>(time);
+  return {};
+}
+
 constexpr Text tables = "Tables";
 constexpr Text key = "Partition key";
 constexpr Text columns = "Columns";
@@ -157,6 +163,8 @@ const std::array options = {
                }, "limits.lock_timeout", JobValue::number_or_text},
     OptionSpec{work, "--connect-timeout", "TIME", "For each connection; a bare number counts seconds. Default: 10s", false,
                set_connect_timeout, "limits.connect_timeout", JobValue::number_or_text},
+    OptionSpec{work, "--stall-timeout", "TIME", "How long a server may be silent before another connection asks it whether it still works; a bare number counts seconds, 0 never asks. Default: 60s", false,
+               set_stall_timeout, "limits.stall_timeout", JobValue::number_or_text},
     OptionSpec{output, "--dry-run", "", "Print all SQL that would be executed; execute nothing. Not for swap, rollback and cleanup in this version", false,
                [](Text, Invocation& to) -> Done { to.job.dry_run = true; return {}; }},
     OptionSpec{output, "--json", "", "One JSON document on standard output, all else on standard error", false,

@@ -103,7 +103,7 @@ class CopyJob {
 /// Before anything else: whose job this is, and where it stands.
 Result<void> CopyJob::claim() {
   const auto connect = [&](const std::string& dsn, const char* role) {
-    return Connection::open({dsn, fmt::format("pgfanout/copy/{}", role), job().connect_timeout});
+    return Connection::open(connect_options(job(), dsn, fmt::format("pgfanout/copy/{}", role)));
   };
   PGFANOUT_TRY_ASSIGN(connection_, connect(job().source_dsn, "source"));
   PGFANOUT_TRY_ASSIGN(state_.target, connect(target_dsn_of(job()), "target"));

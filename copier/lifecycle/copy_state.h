@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/lifecycle/connect_options.h"
 #include "copier/lifecycle/copy_journal.h"
 #include "copier/lifecycle/journal.h"
 #include "copier/lifecycle/source_session.h"
@@ -49,7 +50,7 @@ struct CopyState {
   [[nodiscard]] bool is_attached() const { return entry && !entry->digest.empty(); }
   [[nodiscard]] ConnectOptions connect_options(const std::string& dsn,
                                                std::string_view role) const {
-    return {dsn, "pgfanout/" + job_id + "/" + std::string(role), job.connect_timeout};
+    return pgfanout::connect_options(job, dsn, "pgfanout/" + job_id + "/" + std::string(role));
   }
   [[nodiscard]] std::vector<std::string> leaf_names() const {
     std::vector<std::string> names;

@@ -1,5 +1,6 @@
 #include "copier/lifecycle/distribution_views.h"
 
+#include "copier/lifecycle/connect_options.h"
 #include "copier/pg/connection.h"
 
 namespace pgfanout {
@@ -62,8 +63,8 @@ FROM (SELECT d.table_name, d.partition,
 }  // namespace
 
 Result<void> install_views(const JobDescription& job) {
-  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open({target_dsn_of(job), "pgfanout/views",
-                                                               job.connect_timeout}));
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      Connection::open(connect_options(job, target_dsn_of(job), "pgfanout/views")));
   // CREATE SCHEMA IF NOT EXISTS asks for the privilege even if there is nothing to create.
   PGFANOUT_TRY_ASSIGN(const Rows exists, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
                                                           " WHERE nspname = 'pgfanout'"));

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "copier/lifecycle/connect_options.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
 #include "copier/plan/key_oracle.h"
@@ -18,7 +19,7 @@ namespace pgfanout {
 namespace {
 
 ConnectOptions options_for(const JobDescription& job, const std::string& dsn) {
-  return {dsn, "pgfanout/key/key", job.connect_timeout};
+  return connect_options(job, dsn, "pgfanout/key/key");
 }
 
 /// The function that turns a value into its binary form.

@@ -8,6 +8,8 @@
 #include <optional>
 #include <thread>
 
+#include "copier/lifecycle/connect_options.h"
+
 namespace pgfanout {
 namespace {
 
@@ -37,8 +39,9 @@ Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, Journ
 
 Result<std::unique_ptr<WriteChannel>> open_writer(const JobDescription& job,
                                                   const std::string& application_name) {
-  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open({target_dsn_of(job), application_name,
-                                                               job.connect_timeout}));
+  PGFANOUT_TRY_ASSIGN(
+      Connection connection,
+      Connection::open(connect_options(job, target_dsn_of(job), application_name)));
   return make_write_channel(std::move(connection));
 }
 

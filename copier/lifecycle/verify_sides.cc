@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copier/lifecycle/connect_options.h"
 #include "copier/lifecycle/fence.h"
 
 namespace pgfanout {
@@ -17,9 +18,8 @@ std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
 
 Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
   const std::string& dsn = side == Side::source ? job_.source_dsn : target_dsn_of(job_);
-  PGFANOUT_TRY_ASSIGN(
-      Connection connection,
-      Connection::open({dsn, fmt::format("{}/{}", prefix_, role), job_.connect_timeout}));
+  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
+                                                 job_, dsn, fmt::format("{}/{}", prefix_, role))));
   if (!job_.within_job.empty())
     PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_.within_job)));
   return connection;

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "copier/lifecycle/connect_options.h"
 #include "copier/lifecycle/orphans.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/plan/key_plan.h"
@@ -20,7 +21,7 @@ namespace pgfanout {
 Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
   WindowState state(job);
   const auto connect = [&](const std::string& dsn, std::string_view role) {
-    return Connection::open({dsn, fmt::format("pgfanout/window/{}", role), job.connect_timeout});
+    return Connection::open(connect_options(job, dsn, fmt::format("pgfanout/window/{}", role)));
   };
   PGFANOUT_TRY_ASSIGN(state.source_, connect(job.source_dsn, "source"));
   PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));
@@ -73,10 +74,9 @@ Result<void> WindowState::take_job(const std::string& job_id) {
 }
 
 Result<Connection> WindowState::connect_target(std::string_view role) const {
-  PGFANOUT_TRY_ASSIGN(
-      Connection connection,
-      Connection::open({target_dsn_of(*job_), fmt::format("pgfanout/{}/{}", job_id_, role),
-                        job_->connect_timeout}));
+  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
+                                                 *job_, target_dsn_of(*job_),
+                                                 fmt::format("pgfanout/{}/{}", job_id_, role))));
   PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
   return connection;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "copier/pg/server_error.h"
+#include "copier/pg/stall_watch.h"
 
 namespace pgfanout {
 namespace {
@@ -99,23 +100,33 @@ Result<void> check_dsn(std::string_view dsn, std::string_view option) {
   return {};
 }
 
+std::string description_of(const pg_conn* connection) {
+  if (connection == nullptr) return "(not connected)";
+  return fmt::format("{}:{}/{}", PQhost(connection), PQport(connection), PQdb(connection));
+}
+
 Result<Connection> Connection::open(const ConnectOptions& options) {
   const std::string timeout = std::to_string(options.connect_timeout.count());
   // expand_dbname makes the first dbname a whole connection string. Later words win over earlier
   // ones: what stands before dbname is a default that the user's string may change.
-  const char* const keywords[] = {"connect_timeout",
-                                  "keepalives_idle",
-                                  "keepalives_interval",
-                                  "keepalives_count",
-                                  "dbname",
-                                  "application_name",
-                                  nullptr};
-  const char* const values[] = {
-      timeout.c_str(), "30", "10", "3", options.dsn.c_str(), options.application_name.c_str(),
-      nullptr};
-  Connection connection(PQconnectdbParams(keywords, values, 1));
+  const char* const keywords[] = {
+      "connect_timeout",  "keepalives_idle", "keepalives_interval", "keepalives_count",
+      "tcp_user_timeout", "dbname",          "application_name",    nullptr};
+  const char* const values[] = {timeout.c_str(),
+                                "30",
+                                "10",
+                                "3",
+                                "60000",
+                                options.dsn.c_str(),
+                                options.application_name.c_str(),
+                                nullptr};
+  Connection connection(PQconnectdbParams(keywords, values, 1), options);
   if (PQstatus(connection.connection_) != CONNECTION_OK) {
     return connect_error(connection.connection_);
+  }
+  // Otherwise a long statement would be sent by a libpq that waits for a stalled socket by itself.
+  if (PQsetnonblocking(connection.connection_, 1) != 0) {
+    return error_of_connection(connection.connection_, "make a connection non-blocking");
   }
   connection.cancel_ = PQgetCancel(connection.connection_);
   PGFANOUT_TRY(connection.set_up_session());
@@ -137,18 +148,29 @@ Result<void> Connection::set_up_session() {
   const char* encoding = PQparameterStatus(connection_, "server_encoding");
   if (encoding == nullptr) return error_of_connection(connection_, "learn the server's encoding");
   encoding_ = encoding;
-  if (PQsetClientEncoding(connection_, encoding) != 0) {
-    return error_of_connection(connection_, "set the client's encoding");
+  PGFANOUT_TRY(run("SET client_encoding = " + quote_literal(encoding_)));
+  // Since 14; an error where the server's platform cannot tell that a socket was closed.
+  if (server_version() >= 140000) {
+    auto asked = run("SET client_connection_check_interval = '2s'");
+    if (!asked && !is_open()) return asked;
   }
-  PGFANOUT_TRY_ASSIGN(const Rows answer, query("SELECT pg_catalog.pg_backend_pid()"));
-  if (answer.integer(0, 0) != PQbackendPID(connection_)) {
+  return identify_backend();
+}
+
+Result<void> Connection::identify_backend() {
+  PGFANOUT_TRY_ASSIGN(const Rows own, query(own_backend_sql()));
+  if (own.size() != 1 || own.integer(0, 0) != PQbackendPID(connection_)) {
     return refused("pooler",
                    "a connection pooler stands between pgfanout and the server: statements of one "
                    "session may reach different backends",
                    "connect to the server itself", description());
   }
+  watch_->set_backend({PQbackendPID(connection_), own.integer(0, 1)});
   return {};
 }
+
+Connection::Connection(pg_conn* connection, ConnectOptions options)
+    : connection_(connection), watch_(std::make_unique<StallWatch>(std::move(options))) {}
 
 Connection::~Connection() {
   PQfreeCancel(static_cast<PGcancel*>(cancel_));
@@ -158,54 +180,19 @@ Connection::~Connection() {
 Connection::Connection(Connection&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       cancel_(std::exchange(other.cancel_, nullptr)),
-      encoding_(std::move(other.encoding_)) {}
+      encoding_(std::move(other.encoding_)),
+      watch_(std::move(other.watch_)),
+      cancellation_(other.cancellation_),
+      is_given_up_(other.is_given_up_) {}
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   std::swap(connection_, other.connection_);
   std::swap(cancel_, other.cancel_);
   std::swap(encoding_, other.encoding_);
+  std::swap(watch_, other.watch_);
+  std::swap(cancellation_, other.cancellation_);
+  std::swap(is_given_up_, other.is_given_up_);
   return *this;
-}
-
-Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
-  return query_as(sql, parameters, 0);
-}
-
-Result<Rows> Connection::query_binary(std::string_view sql,
-                                      const std::vector<Parameter>& parameters) {
-  return query_as(sql, parameters, 1);
-}
-
-/// `format` is libpq's: 0 text, 1 binary, for parameters and results alike.
-Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parameter>& parameters,
-                                  int format) {
-  std::vector<const char*> values;
-  std::vector<int> lengths;
-  const std::vector<int> formats(parameters.size(), format);
-  values.reserve(parameters.size());
-  for (const Parameter& parameter : parameters) {
-    values.push_back(parameter ? parameter->c_str() : nullptr);
-    lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
-  }
-  PGresult* raw_result =
-      PQexecParams(connection_, std::string(sql).c_str(), static_cast<int>(values.size()), nullptr,
-                   values.data(), lengths.data(), formats.data(), format);
-  Rows rows(raw_result);
-  const ExecStatusType status = PQresultStatus(raw_result);
-  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return rows;
-  if (!is_open()) return error_of_connection(connection_, "run a statement");
-  return error_of_result(raw_result, "run a statement");
-}
-
-Result<void> Connection::run(std::string_view sql) {
-  PGresult* raw_result = PQexec(connection_, std::string(sql).c_str());
-  const Rows owner(raw_result);
-  const ExecStatusType status = PQresultStatus(raw_result);
-  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
-    return {};
-  }
-  if (!is_open()) return error_of_connection(connection_, "run a statement");
-  return error_of_result(raw_result, "run a statement");
 }
 
 int Connection::server_version() const {
@@ -219,8 +206,7 @@ std::string Connection::server_version_text() const {
 }
 
 std::string Connection::description() const {
-  if (connection_ == nullptr) return "(not connected)";
-  return fmt::format("{}:{}/{}", PQhost(connection_), PQport(connection_), PQdb(connection_));
+  return description_of(connection_);
 }
 
 int Connection::backend_pid() const {
@@ -228,7 +214,7 @@ int Connection::backend_pid() const {
 }
 
 bool Connection::is_open() const {
-  return connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK;
+  return connection_ != nullptr && !is_given_up_ && PQstatus(connection_) == CONNECTION_OK;
 }
 
 std::string Connection::quote_identifier(std::string_view name) const {

@@ -11,12 +11,15 @@
 #include <string_view>
 #include <vector>
 
+#include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
 struct pg_conn;
 struct pg_result;
 
 namespace pgfanout {
+
+class StallWatch;
 
 /// The result of a statement, in text format. Move-only; views live as long as it does.
 class Rows {
@@ -57,15 +60,22 @@ struct ConnectOptions {
   std::string dsn;               ///< libpq connection string or URI; empty: libpq's environment.
   std::string application_name;  ///< "pgfanout/<job>/<role>"; at most 63 bytes.
   std::chrono::seconds connect_timeout{10};
+  /// So long a server may be silent while we wait for it, until it is asked by another connection
+  /// whether it still works for us; 0: for ever.
+  std::chrono::seconds stall_timeout{60};
 };
 
 /// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.
 Result<void> check_dsn(std::string_view dsn, std::string_view option);
 
+/// Server and database, for messages: "host:port/database".
+[[nodiscard]] std::string description_of(const pg_conn* connection);
+
 class Connection {
  public:
   /// Connects, sets the session up (search_path empty, row_security off, time-outs off, the
-  /// server's encoding, ISO dates, no notices), and checks that no pooler stands between.
+  /// server's encoding, ISO dates, no notices, statements of a dead client end), and checks that
+  /// no pooler stands between.
   static Result<Connection> open(const ConnectOptions& options);
 
   ~Connection();
@@ -74,13 +84,18 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  // Statements wait for the server, but not behind a link that has stalled: see StallWatch.
+
   /// One statement, with parameters $1, $2, ...
   Result<Rows> query(std::string_view sql, const std::vector<Parameter>& parameters = {});
   /// The same in binary: parameters are the types' binary forms, and so are the results' values,
   /// as text() gives them. Values are those that a binary COPY carries.
   Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
-  /// One or more statements, results thrown away.
+  /// One or more statements, results thrown away; the first error ends them.
   Result<void> run(std::string_view sql);
+  /// Statements that wait while `cancellation` is set are cancelled on the server and end with code
+  /// "cancelled", if the server has not finished them all the same. It outlives this, or nullptr.
+  void set_cancellation(const Cancellation* cancellation) { cancellation_ = cancellation; }
 
   /// 150018 for 15.18.
   [[nodiscard]] int server_version() const;
@@ -101,15 +116,27 @@ class Connection {
 
   /// For copier/pg/ only.
   [[nodiscard]] pg_conn* raw() const { return connection_; }
+  /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
+  Result<void> check_stalled(std::chrono::steady_clock::time_point& silent_since);
 
  private:
-  explicit Connection(pg_conn* connection) : connection_(connection) {}
+  Connection(pg_conn* connection, ConnectOptions options);
   Result<void> set_up_session();
+  Result<void> identify_backend();
   Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
+  struct Answer;
+  Result<void> take_leftovers();
+  Result<Rows> answer_to(bool was_sent);
+  Result<void> collect(Answer& answer, const Cancellation* cancellation);
+  Result<void> cancel_and_collect(Answer& answer);
+  void give_up();
 
   pg_conn* connection_ = nullptr;
   void* cancel_ = nullptr;  // PGcancel
   std::string encoding_;
+  std::unique_ptr<StallWatch> watch_;
+  const Cancellation* cancellation_ = nullptr;
+  bool is_given_up_ = false;
 };
 
 }  // namespace pgfanout

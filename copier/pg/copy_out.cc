@@ -25,7 +25,7 @@ Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::str
   if (PQsendQuery(raw, std::string(sql).c_str()) == 0) {
     return error_of_connection(raw, "start reading");
   }
-  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(raw, cancellation));
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(connection, &cancellation));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) != PGRES_COPY_OUT) {
@@ -59,13 +59,13 @@ Result<CopyOutEvent> CopyOut::next() {
     }
     if (length == -1) return finish();
     if (length == -2) return error_of_connection(connection_.raw(), "read rows");
-    PGFANOUT_TRY(wait_for_input(connection_.raw(), cancellation_));
+    PGFANOUT_TRY(wait_for_input(connection_, &cancellation_));
   }
 }
 
 Result<CopyOutEvent> CopyOut::finish() {
   PGconn* raw = connection_.raw();
-  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(raw, cancellation_));
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(connection_, &cancellation_));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) == PGRES_COMMAND_OK) {

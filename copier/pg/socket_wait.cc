@@ -3,24 +3,27 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <cerrno>
+
 #include "copier/pg/server_error.h"
 
 namespace pgfanout {
 
-Result<void> wait_for_input(pg_conn* connection, const Cancellation& cancellation) {
+Result<void> wait_for_input(Connection& connection, const Cancellation* cancellation) {
   constexpr int kStepMilliseconds = 100;
-  const bool must_flush = PQflush(connection) == 1;
-  pollfd waiting{PQsocket(connection), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN),
-                 0};
+  PGconn* raw = connection.raw();
+  const bool must_flush = PQflush(raw) == 1;
+  pollfd waiting{PQsocket(raw), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN), 0};
+  auto silent_since = std::chrono::steady_clock::now();
   while (true) {
-    if (cancellation.is_set())
+    if (cancellation != nullptr && cancellation->is_set())
       return interrupted("cancelled", "cancelled while waiting for the server");
     const int ready = poll(&waiting, 1, kStepMilliseconds);
-    if (ready < 0 && errno != EINTR) return error_of_connection(connection, "wait for the server");
+    if (ready < 0 && errno != EINTR) return error_of_connection(raw, "wait for the server");
     if (ready > 0) break;
+    PGFANOUT_TRY(connection.check_stalled(silent_since));
   }
-  if (PQconsumeInput(connection) == 0)
-    return error_of_connection(connection, "read from the server");
+  if (PQconsumeInput(raw) == 0) return error_of_connection(raw, "read from the server");
   return {};
 }
 

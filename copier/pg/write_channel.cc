@@ -1,8 +1,11 @@
 #include "copier/pg/write_channel.h"
 
 #include <libpq-fe.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -33,6 +36,7 @@ class LibpqWriteChannel final : public WriteChannel {
     if (PQsendQuery(connection_.raw(), std::string(sql).c_str()) == 0)
       return broken("send a statement");
     state_ = ChannelState::waiting;
+    still_since_ = Clock::now();
     return flush();
   }
 
@@ -46,19 +50,33 @@ class LibpqWriteChannel final : public WriteChannel {
   Result<void> end_copy() override {
     if (PQputCopyEnd(connection_.raw(), nullptr) <= 0) return broken("end a COPY");
     state_ = ChannelState::waiting;
+    still_since_ = Clock::now();
     return flush();
   }
 
   Result<void> step(bool readable) override {
     if (must_flush_) PGFANOUT_TRY(flush());
     if (!readable) return {};
+    still_since_ = Clock::now();
     if (PQconsumeInput(connection_.raw()) == 0) return broken("read from the server");
     if (state_ == ChannelState::copying) PGFANOUT_TRY(hear_interruption());
     if (state_ == ChannelState::waiting) return take_results();
     return {};
   }
 
+  /// Sending moves as long as the other host acknowledges what the socket holds.
+  Result<void> check_stalled() override {
+    int unsent = 0;
+    ioctl(socket(), SIOCOUTQ, &unsent);
+    const bool is_waiting = state_ == ChannelState::waiting || must_flush_;
+    if (!is_waiting || unsent < unsent_) still_since_ = Clock::now();
+    unsent_ = unsent;
+    return connection_.check_stalled(still_since_);
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   [[nodiscard]] Error broken(std::string_view doing) const {
     return error_of_connection(connection_.raw(), doing);
   }
@@ -73,6 +91,7 @@ class LibpqWriteChannel final : public WriteChannel {
       }
       return broken("send rows");
     }
+    if (left == 0) still_since_ = Clock::now();
     must_flush_ = left == 1;
     return {};
   }
@@ -118,6 +137,8 @@ class LibpqWriteChannel final : public WriteChannel {
   Connection connection_;
   ChannelState state_ = ChannelState::ready;
   bool must_flush_ = false;
+  Clock::time_point still_since_;  ///< Nothing has moved since, in either direction.
+  int unsent_ = 0;                 ///< What the socket held at the last check.
   std::uint64_t rows_copied_ = 0;
   std::string command_tag_;
   std::optional<Error> failure_;

@@ -43,6 +43,9 @@ class WriteChannel {
   virtual Result<void> end_copy() = 0;
   /// Takes what the socket has to offer. `readable`: poll said that there is input.
   virtual Result<void> step(bool readable) = 0;
+  /// To be called about once a second: an error if what runs has waited for the server for longer
+  /// than it may be silent, and it does not work any more (see StallWatch). May then take seconds.
+  virtual Result<void> check_stalled() = 0;
   /// Rows of the last COPY by the server's count.
   [[nodiscard]] virtual std::uint64_t rows_copied() const = 0;
   /// Tag of the last statement: "COMMIT".

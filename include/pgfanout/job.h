@@ -117,6 +117,7 @@ struct JobDescription {
   CommitEvery commit_every;
   std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
   std::chrono::seconds connect_timeout{10};
+  std::chrono::seconds stall_timeout{60};  ///< Silence of a server before it is looked at; 0: none.
   VerifyRequest verify;
   WindowRequest window;
   /// Id of the window that a copy or a verification is part of; empty: it stands alone.

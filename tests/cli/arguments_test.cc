@@ -109,6 +109,8 @@ TEST(Arguments, EveryOptionReachesTheJob) {
                                    "2s",
                                    "--connect-timeout",
                                    "3",
+                                   "--stall-timeout",
+                                   "2min",
                                    "--dry-run",
                                    "--json",
                                    "--progress",
@@ -136,6 +138,7 @@ TEST(Arguments, EveryOptionReachesTheJob) {
   EXPECT_FALSE(job.append);
   EXPECT_EQ(job.lock_timeout, std::chrono::seconds(2));
   EXPECT_EQ(job.connect_timeout, std::chrono::seconds(3));
+  EXPECT_EQ(job.stall_timeout, std::chrono::seconds(120));
   EXPECT_TRUE(call.json);
   EXPECT_EQ(call.progress, ProgressMode::plain);
 }

@@ -129,6 +129,7 @@ TEST(JobFileExample, LimitsAndOutput) {
   EXPECT_EQ(job.reject_limit.percent, 0.1);
   EXPECT_EQ(job.lock_timeout, std::chrono::seconds(5));
   EXPECT_EQ(job.connect_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(job.stall_timeout, std::chrono::seconds(60));
   EXPECT_EQ(job.verify.scope, VerifyScope::full);
   EXPECT_EQ(job.verify.max_differences, 10'000U);
   EXPECT_FALSE(call.json);
@@ -236,6 +237,7 @@ reject_limit = 12
 commit_every = "leaf"
 lock_timeout = 250
 connect_timeout = 3
+stall_timeout = 0
 index_jobs = "auto"
 maintenance_work_mem = "64MB"
 [gates]
@@ -277,6 +279,7 @@ progress = "none"
   EXPECT_EQ(job.reject_limit.rows, 12U);
   EXPECT_EQ(job.lock_timeout, std::chrono::milliseconds(250));
   EXPECT_EQ(job.connect_timeout, std::chrono::seconds(3));
+  EXPECT_EQ(job.stall_timeout, std::chrono::seconds(0));
   EXPECT_FALSE(job.window.index_jobs);
   EXPECT_EQ(job.window.maintenance_work_bytes, 64ULL << 20U);
   EXPECT_THAT(job.window.confirm_at, ElementsAre("copy", "preflight"));

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "copier/pg/copy_out.h"
 #include "tests/harness/test_server.h"
 
 namespace pgfanout {
@@ -39,6 +44,48 @@ TEST_F(ConnectionTest, SessionIsSetUpForSafety) {
   EXPECT_EQ(show(connection, "idle_in_transaction_session_timeout"), "0");
   EXPECT_EQ(show(connection, "client_encoding"), "UTF8");
   EXPECT_EQ(show(connection, "application_name"), "pgfanout/test/x");
+}
+
+TEST_F(ConnectionTest, StatementOfADeadClientEnds) {
+  Connection watcher = open();
+  if (watcher.server_version() < 140000) return;  // Such a server cannot notice.
+  EXPECT_EQ(show(watcher, "client_connection_check_interval"), "2s");
+  auto client = std::make_unique<Connection>(open());
+  const std::string pid = std::to_string(client->backend_pid());
+  Cancellation cancellation;
+  cancellation.set();
+  EXPECT_FALSE(CopyOut::start(*client, "COPY (SELECT pg_sleep(60)) TO STDOUT", cancellation));
+  client.reset();
+  const auto began = std::chrono::steady_clock::now();
+  int left = 1;
+  while (left > 0 && std::chrono::steady_clock::now() - began < std::chrono::seconds(10)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto rows = watcher.query("SELECT 1 FROM pg_stat_activity WHERE pid = $1", {pid});
+    ASSERT_TRUE(rows);
+    left = rows->size();
+  }
+  EXPECT_EQ(left, 0);
+}
+
+TEST_F(ConnectionTest, FirstErrorOfSeveralStatementsEndsThem) {
+  Connection connection = open();
+  const auto ran = connection.run("CREATE TEMPORARY TABLE t (n int); SELECT 1 / 0; SELECT nothing");
+  ASSERT_FALSE(ran);
+  EXPECT_EQ(ran.error().sqlstate, "22012");
+  EXPECT_TRUE(connection.run(""));
+  EXPECT_TRUE(connection.run("SELECT 1; SELECT 2")) << "the connection can be used again";
+}
+
+TEST_F(ConnectionTest, TerminatedBackendIsALostConnection) {
+  Connection connection = open();
+  TestServer::shared().execute(
+      "postgres", "SELECT pg_terminate_backend(" + std::to_string(connection.backend_pid()) + ")");
+  const auto rows = connection.query("SELECT 1");
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.error().code, "connection-lost");
+  EXPECT_EQ(rows.error().consequence, Consequence::interrupt);
+  EXPECT_FALSE(connection.is_open());
+  EXPECT_FALSE(connection.run("SELECT 1"));
 }
 
 TEST_F(ConnectionTest, ClientEncodingFollowsTheServersDatabase) {

@@ -122,6 +122,7 @@ class FakeChannel final : public WriteChannel {
     }
     return {};
   }
+  Result<void> check_stalled() override { return {}; }
   Result<void> end_copy() override {
     rows_copied_ = count_rows();
     pending_[copy_statement_] += bytes_.substr(19, bytes_.size() - 21);

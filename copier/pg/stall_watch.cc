@@ -1,0 +1,164 @@
+#include "copier/pg/stall_watch.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace pgfanout {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using ResultPointer = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+enum class Finding : std::uint8_t { works, cannot_tell, gone, waits_for_us, unreachable };
+
+bool has_input(const PGconn* connection, std::chrono::milliseconds wait) {
+  pollfd socket{PQsocket(connection), POLLIN, 0};
+  return poll(&socket, 1, static_cast<int>(wait.count())) > 0;
+}
+
+/// A connection of raw libpq calls, each of which waits until one common deadline: a Connection
+/// would watch itself in turn.
+class Look {
+ public:
+  explicit Look(BackendIdentity backend) : backend_(backend) {}
+  ~Look() { PQfinish(connection_); }
+  Look(const Look&) = delete;
+  Look& operator=(const Look&) = delete;
+
+  Finding at_backend(const ConnectOptions& options, const PGconn* watched) {
+    if (!connect(options, watched)) {
+      return was_turned_away() ? Finding::cannot_tell : Finding::unreachable;
+    }
+    const ResultPointer found =
+        query("coalesce(a.state, ''), coalesce(a.wait_event_type, '')" + from_backend());
+    if (found == nullptr) return Finding::unreachable;
+    if (PQresultStatus(found.get()) != PGRES_TUPLES_OK) return Finding::cannot_tell;
+    if (PQntuples(found.get()) == 0) return Finding::gone;
+    const std::string_view state = PQgetvalue(found.get(), 0, 0);
+    const std::string_view waits_for = PQgetvalue(found.get(), 0, 1);
+    return state.starts_with("idle") || waits_for == "Client" ? Finding::waits_for_us
+                                                              : Finding::works;
+  }
+
+  void end_backend() { query("pg_catalog.pg_terminate_backend(a.pid)" + from_backend()); }
+
+ private:
+  static constexpr std::chrono::seconds kWithin{10};
+
+  /// To the very server that the watched connection reached, whatever else its string offers.
+  bool connect(const ConnectOptions& options, const PGconn* watched) {
+    constexpr std::string_view kSuffix = "/watch";
+    constexpr std::size_t kLongestName = 63;
+    const std::string name =
+        options.application_name.substr(0, kLongestName - kSuffix.size()).append(kSuffix);
+    const char* const keywords[] = {"dbname",           "host", "hostaddr", "port",
+                                    "application_name", nullptr};
+    const char* const values[] = {options.dsn.c_str(), PQhost(watched), PQhostaddr(watched),
+                                  PQport(watched),     name.c_str(),    nullptr};
+    connection_ = PQconnectStartParams(keywords, values, 1);
+    if (PQstatus(connection_) == CONNECTION_BAD) return false;
+    PQsetErrorVerbosity(connection_, PQERRORS_SQLSTATE);
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    while (next != PGRES_POLLING_OK) {
+      if (next == PGRES_POLLING_FAILED) return false;
+      if (!wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT)) return false;
+      next = PQconnectPoll(connection_);
+    }
+    return true;
+  }
+
+  /// The server answered, but with an error, whose SQLSTATE then ends the message: it may have no
+  /// connection left, which says nothing about our backend.
+  [[nodiscard]] bool was_turned_away() const {
+    std::string_view message = PQerrorMessage(connection_);
+    while (!message.empty() && message.back() == '\n') message.remove_suffix(1);
+    const std::string_view state = message.substr(message.rfind(' ') + 1);
+    constexpr std::size_t kStateBytes = 5;
+    return state.size() == kStateBytes && std::all_of(state.begin(), state.end(), [](char c) {
+             return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+           });
+  }
+
+  [[nodiscard]] std::string from_backend() const {
+    return fmt::format(
+        " FROM pg_catalog.pg_stat_get_activity({}) a WHERE coalesce((pg_catalog.date_part('epoch',"
+        " a.backend_start) * 1000000)::pg_catalog.int8, 0) = {}",
+        backend_.pid, backend_.started_at);
+  }
+
+  /// Null when it was not answered in time.
+  ResultPointer query(const std::string& what) {
+    ResultPointer last(nullptr, &PQclear);
+    if (PQsendQuery(connection_, ("SET search_path = ''; SELECT " + what).c_str()) == 0)
+      return last;
+    while (true) {
+      while (PQisBusy(connection_) == 1) {
+        if (!wait(POLLIN) || PQconsumeInput(connection_) == 0) return {nullptr, &PQclear};
+      }
+      PGresult* result = PQgetResult(connection_);
+      if (result == nullptr) return last;
+      last.reset(result);
+    }
+  }
+
+  [[nodiscard]] bool wait(short events) const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
+    if (left.count() <= 0) return false;
+    pollfd socket{PQsocket(connection_), events, 0};
+    return poll(&socket, 1, static_cast<int>(left.count())) > 0;
+  }
+
+  const BackendIdentity backend_;
+  const Clock::time_point deadline_ = Clock::now() + kWithin;
+  PGconn* connection_ = nullptr;
+};
+
+}  // namespace
+
+std::string own_backend_sql() {
+  return "SELECT a.pid, coalesce((pg_catalog.date_part('epoch', a.backend_start)"
+         " * 1000000)::pg_catalog.int8, 0)"
+         " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a";
+}
+
+Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
+  const auto silence = std::chrono::floor<std::chrono::seconds>(Clock::now() - silent_since);
+  if (options_.stall_timeout.count() == 0 || silence < options_.stall_timeout) return {};
+  if (backend_.pid == 0) return stalled(watched, silence);
+  Look look(backend_);
+  const Finding finding = look.at_backend(options_, watched);
+  // What was on its way while we looked is there within a second, and libpq then says what it is.
+  const bool is_alive = finding == Finding::works || finding == Finding::cannot_tell ||
+                        has_input(watched, std::chrono::seconds(1));
+  if (is_alive) {
+    silent_since = Clock::now();
+    return {};
+  }
+  if (finding == Finding::gone) {
+    return interrupted("connection-lost",
+                       fmt::format("the server has no backend {} any more, and the connection to "
+                                   "it did not say so",
+                                   backend_.pid),
+                       "check that the server is running, then run the same command again",
+                       description_of(watched));
+  }
+  if (finding == Finding::waits_for_us) look.end_backend();
+  return stalled(watched, silence);
+}
+
+Error StallWatch::stalled(const pg_conn* watched, std::chrono::seconds silence) const {
+  return interrupted(
+      "stalled",
+      fmt::format("nothing came from the server for {} seconds, although it does not work on "
+                  "anything for this connection, or cannot be reached",
+                  silence.count()),
+      "check the network between pgfanout and the server, then run the same command again",
+      description_of(watched));
+}
+
+}  // namespace pgfanout
