@@ -316,13 +316,17 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
   PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes, leaf_sizes(*state_.target, plan));
   const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan.readers);
   std::vector<std::unique_ptr<RangeSource>> sources;
+  const auto connect = [options = state_.connect_options(target_dsn_of(job()), "reader")] {
+    return Connection::open(options);
+  };
   for (std::size_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(Connection connection,
-                        Connection::open(state_.connect_options(target_dsn_of(job()), "reader")));
-    sources.push_back(make_server_source(
-        std::move(connection), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        [&plan](const SourceRange& range) { return target_select(plan, range); },
-        state_.cancellation));
+    PGFANOUT_TRY_ASSIGN(
+        auto source,
+        make_server_source(
+            connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            [&plan](const SourceRange& range) { return target_select(plan, range); },
+            state_.cancellation));
+    sources.push_back(std::move(source));
   }
   return run_read_back({ranges, plan.read_back_layout, plan.key, plan.leaf_map, std::move(sources),
                         job().memory_bytes},

@@ -64,11 +64,13 @@ Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(cons
                                                                             Side side) {
   std::vector<std::unique_ptr<RangeSource>> sources;
   for (std::uint32_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "reader"));
-    sources.push_back(make_server_source(
-        std::move(connection), session(side).reader_begin(false),
-        [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
-        cancellation_));
+    PGFANOUT_TRY_ASSIGN(
+        auto source,
+        make_server_source(
+            [this, side] { return connect(side, "reader"); }, session(side).reader_begin(false),
+            [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
+            cancellation_));
+    sources.push_back(std::move(source));
   }
   return sources;
 }

@@ -8,12 +8,16 @@
 namespace pgfanout {
 namespace {
 
-/// Takes what is left of a failed statement, so that the connection can be used again.
-void drain(PGconn* connection) {
-  while (PGresult* rest = PQgetResult(connection)) {
+/// Takes what is left of a failed statement, so that the connection can be used again, if it can.
+void drain(Connection& connection, const Cancellation& cancellation) {
+  while (true) {
+    while (PQisBusy(connection.raw()) == 1) {
+      if (!wait_for_input(connection, &cancellation)) return;
+    }
+    PGresult* rest = PQgetResult(connection.raw());
+    const Rows owner(rest);
     const ExecStatusType status = PQresultStatus(rest);
-    PQclear(rest);
-    if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN) break;
+    if (rest == nullptr || status == PGRES_COPY_OUT || status == PGRES_COPY_IN) return;
   }
 }
 
@@ -31,7 +35,7 @@ Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::str
   if (PQresultStatus(result) != PGRES_COPY_OUT) {
     Error error = PQstatus(raw) == CONNECTION_OK ? error_of_result(result, "read")
                                                  : error_of_connection(raw, "read");
-    drain(raw);
+    drain(connection, cancellation);
     return error;
   }
   return std::unique_ptr<CopyOut>(new CopyOut(connection, cancellation));
@@ -69,12 +73,12 @@ Result<CopyOutEvent> CopyOut::finish() {
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) == PGRES_COMMAND_OK) {
-    drain(raw);
+    drain(connection_, cancellation_);
     return CopyOutEvent::end;
   }
   if (PQstatus(raw) != CONNECTION_OK) return error_of_connection(raw, "read rows");
   Error error = error_of_result(result, "read rows");
-  drain(raw);
+  drain(connection_, cancellation_);
   return error;
 }
 

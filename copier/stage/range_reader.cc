@@ -3,11 +3,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <thread>
 #include <utility>
 
 #include "copier/base/crash_point.h"
 
 namespace pgfanout {
+
+namespace {
+
+/// Five reopenings a range, and these pauses before the attempts to make each of them.
+constexpr int kReopenings = 5;
+constexpr std::array kPauses = {std::chrono::milliseconds(200), std::chrono::milliseconds(500),
+                                std::chrono::milliseconds(1000), std::chrono::milliseconds(2000),
+                                std::chrono::milliseconds(4000)};
+
+/// The connection, or the server's process behind it, is gone; the data had no part in it.
+bool is_lost(const Error& error) {
+  if (error.consequence != Consequence::interrupt) return false;
+  return error.code == "connection-lost" || error.code == "stalled" ||
+         error.sqlstate.starts_with("08") || error.sqlstate.starts_with("57P");
+}
+
+}  // namespace
 
 /// Where the reading of one range stands.
 struct RangeReader::Progress {
@@ -19,35 +38,78 @@ struct RangeReader::Progress {
   bool is_stream_start = true;        ///< The next batch begins with the header.
   std::uint64_t rows_before = 0;      ///< Rows of the range in earlier batches, set aside or not.
   std::uint64_t stream_began_at = 0;  ///< rows_before when the current stream was opened.
+  std::uint64_t replay_until = 0;     ///< Rows before this one have been emitted before.
   std::uint64_t rows_emitted = 0;
   std::string after_ctid;
+  int reopenings = 0;
+
+  [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
+
+  /// What is emitted stays so; the next stream starts where this one did.
+  void rewind() {
+    batch = nullptr;
+    messages_in_batch = 0;
+    replay_until = std::max(replay_until, rows_before);
+    rows_before = stream_began_at;
+  }
 };
 
 RangeReader::RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects,
-                         Stop& stop, ReaderCounters counters, std::function<void()> starved)
+                         Stop& stop, ReaderCounters counters, std::function<void()> starved,
+                         bool can_replay)
     : batch_bytes_(batch_bytes),
       budget_(budget),
       rejects_(rejects),
       stop_(stop),
       counters_(counters),
-      starved_(std::move(starved)) {}
+      starved_(std::move(starved)),
+      can_replay_(can_replay) {}
 
 Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& range,
                                         std::uint32_t number,
                                         const std::function<void(RowBatchPointer)>& emit) {
-  Progress progress{range, number, emit, nullptr, 0, true, 0, 0, 0, {}};
   crash_point("reader-began");
+  Progress progress{range, number, emit, nullptr, 0, true, 0, 0, 0, 0, {}, 0};
+  Opened opened = source.open(range, progress.after_ctid);
   while (true) {
-    auto opened = source.open(range, progress.after_ctid);
     auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
     if (ended) return progress.rows_emitted;
     if (opened) opened->reset();
-    const Error& error = ended.error();
-    if (stop_.is_set() || error.consequence != Consequence::refuse || error.sqlstate.empty()) {
-      return error;
+    if (stop_.is_set()) return std::move(ended).error();
+    const bool is_about_data = ended.error().consequence == Consequence::refuse &&
+                               !ended.error().sqlstate.empty() && !progress.is_replaying();
+    if (is_about_data) ended = set_aside(source, progress, ended.error());
+    if (ended) {
+      opened = source.open(range, progress.after_ctid);
+      continue;
     }
-    PGFANOUT_TRY(set_aside(source, progress, error));
+    const bool reopens = can_replay_ && is_lost(ended.error()) &&
+                         ++progress.reopenings <= kReopenings && !stop_.is_set();
+    if (!reopens) return std::move(ended).error();
+    progress.rewind();
+    opened = reopen(source, progress);
+    if (!opened) return std::move(opened).error();
   }
+}
+
+/// Returns what the last attempt did.
+RangeReader::Opened RangeReader::reopen(RangeSource& source, Progress& progress) {
+  Opened opened = interrupted("connection-lost", "the connection was lost");
+  for (const std::chrono::milliseconds time : kPauses) {
+    PGFANOUT_TRY(pause(time));
+    opened = source.open(progress.range, progress.after_ctid);
+    if (opened || !is_lost(opened.error())) break;
+  }
+  return opened;
+}
+
+Result<void> RangeReader::pause(std::chrono::milliseconds time) {
+  constexpr std::chrono::milliseconds kStep{50};
+  for (; time.count() > 0; time -= kStep) {
+    if (stop_.is_set()) return interrupted("cancelled", "stopped");
+    std::this_thread::sleep_for(kStep);
+  }
+  return {};
 }
 
 Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress) {
@@ -55,7 +117,7 @@ Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress)
   progress.stream_began_at = progress.rows_before;
   while (true) {
     PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream.next());
-    if (event == CopyOutEvent::end) break;
+    if (event == CopyOutEvent::end) return finish_stream(progress);
     const ByteView message = stream.message();
     if (progress.batch != nullptr && progress.batch->bytes.room() < message.size()) {
       emit_batch(progress, progress.messages_in_batch, false);
@@ -63,6 +125,19 @@ Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress)
     if (progress.batch == nullptr) PGFANOUT_TRY(start_batch(progress, message.size()));
     progress.batch->bytes.append(message);
     ++progress.messages_in_batch;
+    if (progress.rows_before + progress.messages_in_batch == progress.replay_until) {
+      emit_batch(progress, progress.messages_in_batch, false);
+    }
+  }
+}
+
+Result<void> RangeReader::finish_stream(Progress& progress) {
+  if (progress.is_replaying()) {
+    Error error = interrupted("replay-differs",
+                              "a range that was read again ended before rows that it had before",
+                              "the snapshot must show the same rows each time: please report it");
+    error.consequence = Consequence::unproven;
+    return error;
   }
   if (progress.batch == nullptr) {
     return interrupted("malformed-stream", "the server ended a COPY without a trailer");
@@ -83,6 +158,7 @@ Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
   progress.batch->range = progress.number;
   progress.batch->first_row = progress.rows_before;
   progress.batch->is_first = std::exchange(progress.is_stream_start, false);
+  progress.batch->is_replay = progress.is_replaying();
   progress.batch->bytes = Buffer(capacity);
   progress.batch->lease = std::move(lease);
   progress.messages_in_batch = 0;
@@ -97,9 +173,11 @@ void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_las
   batch->is_last = is_last;
   batch->lease.absorb(budget_.charge(rows * kNotesBytesPerRow));
   progress.rows_before += rows;
-  progress.rows_emitted += rows;
-  if (counters_.bytes != nullptr) counters_.bytes->fetch_add(batch->bytes.size());
-  if (counters_.rows != nullptr) counters_.rows->fetch_add(rows);
+  if (!batch->is_replay) {
+    progress.rows_emitted += rows;
+    if (counters_.bytes != nullptr) counters_.bytes->fetch_add(batch->bytes.size());
+    if (counters_.rows != nullptr) counters_.rows->fetch_add(rows);
+  }
   progress.emit(std::move(batch));
   crash_point("reader-batch");
 }
@@ -122,6 +200,7 @@ Result<void> RangeReader::set_aside(RangeSource& source, Progress& progress, con
   if (counters_.rejected != nullptr) counters_.rejected->fetch_add(1);
   progress.after_ctid = row.ctid;
   ++progress.rows_before;
+  progress.stream_began_at = progress.rows_before;
   return {};
 }
 

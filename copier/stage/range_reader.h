@@ -2,8 +2,10 @@
 // the pipeline, since it waits for sockets and for the memory budget.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "copier/base/memory_budget.h"
 #include "copier/base/stop.h"
@@ -24,19 +26,32 @@ struct ReaderCounters {
 
 class RangeReader {
  public:
-  /// All references outlive the reader. `starved` is called before waiting for memory.
+  /// All references outlive the reader. `starved` is called before waiting for memory. `can_replay`
+  /// says that a row is the same each time that it is read.
   RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects, Stop& stop,
-              ReaderCounters counters, std::function<void()> starved);
+              ReaderCounters counters, std::function<void()> starved, bool can_replay = false);
 
   /// Streams the range to its end, handing each batch to `emit`. A row that the server cannot
   /// produce (a failing expression) is set aside, or ends the job, as `rejects` says; reading goes
   /// on behind it. `number` is the range's number in the ledger.
-  /// Returns the number of rows handed on.
+  ///
+  /// With `can_replay`, a connection that is lost is made anew, a few times a range. The stream
+  /// then starts again where it started: behind the last row set aside, or with the range. It
+  /// begins with as many rows as had been handed on from there, in batches with is_replay, the
+  /// first of which has is_first. The last of them ends where the lost stream's last batch ended,
+  /// and what follows was never seen. A replay that is itself lost begins anew, again with
+  /// is_first.
+  ///
+  /// Returns the number of rows handed on, without those of replays.
   Result<std::uint64_t> read(RangeSource& source, const SourceRange& range, std::uint32_t number,
                              const std::function<void(RowBatchPointer)>& emit);
 
  private:
   struct Progress;
+  using Opened = Result<std::unique_ptr<CopyOutStream>>;
+  Opened reopen(RangeSource& source, Progress& progress);
+  Result<void> pause(std::chrono::milliseconds time);
+  Result<void> finish_stream(Progress& progress);
   Result<void> read_stream(CopyOutStream& stream, Progress& progress);
   Result<void> set_aside(RangeSource& source, Progress& progress, const Error& error);
   Result<void> start_batch(Progress& progress, std::size_t bytes);
@@ -48,6 +63,7 @@ class RangeReader {
   Stop& stop_;
   const ReaderCounters counters_;
   const std::function<void()> starved_;
+  const bool can_replay_;
 };
 
 }  // namespace pgfanout

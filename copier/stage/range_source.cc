@@ -5,20 +5,27 @@
 namespace pgfanout {
 namespace {
 
+/// The states of a snapshot that cannot be imported: its session has ended, however a version says
+/// so. The other statements of a transaction's start have no way to fail with these.
+bool is_snapshot_lost(const Error& error) {
+  return error.sqlstate == "22023" || error.sqlstate == "42704" || error.sqlstate == "55000";
+}
+
 class ServerSource final : public RangeSource {
  public:
-  ServerSource(Connection connection, std::string begin,
-               std::function<std::string(const SourceRange&)> select,
+  ServerSource(Connection connection, std::function<Result<Connection>()> connect,
+               std::string begin, std::function<std::string(const SourceRange&)> select,
                const Cancellation& cancellation)
       : connection_(std::move(connection)),
+        connect_(std::move(connect)),
         begin_(std::move(begin)),
         select_(std::move(select)),
         cancellation_(cancellation) {}
 
   Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
                                               const std::string& after_ctid) override {
-    if (!in_transaction_) PGFANOUT_TRY(connection_.run(begin_));
-    in_transaction_ = true;
+    if (!connection_.is_open()) PGFANOUT_TRY(reconnect());
+    if (!in_transaction_) PGFANOUT_TRY(begin());
     PGFANOUT_TRY_ASSIGN(auto stream,
                         CopyOut::start(connection_,
                                        fmt::format("COPY ({}) TO STDOUT (FORMAT binary)",
@@ -47,12 +54,35 @@ class ServerSource final : public RangeSource {
   }
 
  private:
+  Result<void> reconnect() {
+    in_transaction_ = false;
+    auto connection = connect_();
+    if (connection) {
+      connection_ = *std::move(connection);
+      return {};
+    }
+    Error error = std::move(connection).error();
+    error.consequence = Consequence::interrupt;
+    error.code = "connection-lost";
+    error.message = "a lost connection could not be made again: " + error.message;
+    return error;
+  }
+
+  Result<void> begin() {
+    auto begun = connection_.run(begin_);
+    in_transaction_ = static_cast<bool>(begun);
+    if (begun || !is_snapshot_lost(begun.error())) return begun;
+    return interrupted("snapshot-lost",
+                       "the snapshot that this job reads ended with the session that held it: " +
+                           begun.error().message,
+                       "run the same command again: it goes on where it can",
+                       connection_.description());
+  }
+
   Result<void> start_over() {
     in_transaction_ = false;
     PGFANOUT_TRY(connection_.run("ROLLBACK"));
-    PGFANOUT_TRY(connection_.run(begin_));
-    in_transaction_ = true;
-    return {};
+    return begin();
   }
 
   [[nodiscard]] std::string statement(const SourceRange& range,
@@ -71,6 +101,7 @@ class ServerSource final : public RangeSource {
   }
 
   Connection connection_;
+  const std::function<Result<Connection>()> connect_;
   const std::string begin_;
   const std::function<std::string(const SourceRange&)> select_;
   const Cancellation& cancellation_;
@@ -79,11 +110,13 @@ class ServerSource final : public RangeSource {
 
 }  // namespace
 
-std::unique_ptr<RangeSource> make_server_source(
-    Connection connection, std::string begin, std::function<std::string(const SourceRange&)> select,
-    const Cancellation& cancellation) {
-  return std::make_unique<ServerSource>(std::move(connection), std::move(begin), std::move(select),
-                                        cancellation);
+Result<std::unique_ptr<RangeSource>> make_server_source(
+    std::function<Result<Connection>()> connect, std::string begin,
+    std::function<std::string(const SourceRange&)> select, const Cancellation& cancellation) {
+  PGFANOUT_TRY_ASSIGN(Connection connection, connect());
+  return std::unique_ptr<RangeSource>(
+      std::make_unique<ServerSource>(std::move(connection), std::move(connect), std::move(begin),
+                                     std::move(select), cancellation));
 }
 
 }  // namespace pgfanout

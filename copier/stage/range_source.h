@@ -37,10 +37,13 @@ class RangeSource {
                                                 const Error& error) = 0;
 };
 
-/// Reads under a snapshot. `select` makes the SELECT for a range, ending in a WHERE clause to which
-/// " AND ..." may be added; `begin` is the transaction's start, repeated after an error.
-std::unique_ptr<RangeSource> make_server_source(
-    Connection connection, std::string begin, std::function<std::string(const SourceRange&)> select,
-    const Cancellation& cancellation);
+/// Reads under a snapshot. Connects at once, and again when a range is opened after the connection
+/// was lost; if that fails, the error is again of code "connection-lost". `select` makes the SELECT
+/// for a range, ending in a WHERE clause to which " AND ..." may be added; `begin` is the
+/// transaction's start, repeated after an error, and an error of code "snapshot-lost" if it imports
+/// a snapshot that is there no more.
+Result<std::unique_ptr<RangeSource>> make_server_source(
+    std::function<Result<Connection>()> connect, std::string begin,
+    std::function<std::string(const SourceRange&)> select, const Cancellation& cancellation);
 
 }  // namespace pgfanout

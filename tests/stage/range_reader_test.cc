@@ -1,0 +1,399 @@
+// Reading a range again after its connection was lost: which rows come, in which batches, and what
+// is counted.
+#include "copier/stage/range_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/stage/copy_bytes.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::copy_row;
+using testing::header_text;
+using testing::int4;
+using testing::trailer_text;
+
+constexpr std::size_t kNever = SIZE_MAX;
+
+Error lost(const std::string& code = "connection-lost", const std::string& sqlstate = "") {
+  Error error = interrupted(code, "gone");
+  error.sqlstate = sqlstate;
+  return error;
+}
+
+/// Messages up to the one at which it breaks off.
+class BreakingStream final : public CopyOutStream {
+ public:
+  BreakingStream(std::deque<std::string> messages, std::size_t breaks_after, Error error)
+      : messages_(std::move(messages)), left_(breaks_after), error_(std::move(error)) {}
+
+  Result<CopyOutEvent> next() override {
+    if (left_ == 0) return error_;
+    if (messages_.empty()) return CopyOutEvent::end;
+    --left_;
+    message_ = std::move(messages_.front());
+    messages_.pop_front();
+    return CopyOutEvent::message;
+  }
+  [[nodiscard]] ByteView message() const override { return as_bytes(message_); }
+
+ private:
+  std::deque<std::string> messages_;
+  std::size_t left_;
+  const Error error_;
+  std::string message_;
+};
+
+/// Ten rows of one number each. Its streams break off after so many messages, one after another; a
+/// row that cannot be read ends any of them. The ctid of a row is its number.
+class BreakingSource final : public RangeSource {
+ public:
+  explicit BreakingSource(std::vector<std::size_t> breaks)
+      : breaks_(breaks.begin(), breaks.end()) {}
+
+  Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& /*range*/,
+                                              const std::string& after_ctid) override {
+    ++opened;
+    if (open_fails > 0) {
+      --open_fails;
+      return error;
+    }
+    std::deque<std::string> messages;
+    std::optional<Error> data_error;
+    for (std::size_t row = after_ctid.empty() ? 0 : std::stoul(after_ctid) + 1; row < rows; ++row) {
+      if (row == unreadable) {
+        data_error = refused("server-error", "division by zero");
+        data_error->sqlstate = "22012";
+        break;
+      }
+      messages.push_back(copy_row({int4(static_cast<std::int32_t>(row))}));
+    }
+    if (!data_error) messages.push_back(trailer_text());
+    std::size_t breaks_after = data_error ? messages.size() : kNever;
+    if (messages.empty()) breaks_after = 0;
+    if (!messages.empty()) messages.front().insert(0, header_text());
+    if (!breaks_.empty() && breaks_.front() <= breaks_after) {
+      breaks_after = breaks_.front();
+      data_error = error;
+    }
+    if (!breaks_.empty()) breaks_.pop_front();
+    return std::unique_ptr<CopyOutStream>(std::make_unique<BreakingStream>(
+        std::move(messages), breaks_after, data_error.value_or(error)));
+  }
+
+  Result<UnreadableRow> find_unreadable(const SourceRange& /*range*/, const std::string& after_ctid,
+                                        std::uint64_t rows_delivered, const Error& why) override {
+    if (find_fails > 0) {
+      --find_fails;
+      return error;
+    }
+    const std::size_t row = (after_ctid.empty() ? 0 : std::stoul(after_ctid) + 1) + rows_delivered;
+    EXPECT_EQ(row, unreadable);
+    return UnreadableRow{std::to_string(row), why.message, why.sqlstate};
+  }
+
+  Error error = lost();
+  std::size_t rows = 10;
+  std::size_t unreadable = kNever;
+  int open_fails = 0;
+  int find_fails = 0;
+  int opened = 0;
+
+ private:
+  std::deque<std::size_t> breaks_;
+};
+
+/// What came of a reading.
+struct Seen {
+  std::unique_ptr<MemoryBudget> budget = std::make_unique<MemoryBudget>(1 << 20);
+  std::vector<RowBatchPointer> batches;
+  Result<std::uint64_t> rows = 0;
+  std::uint64_t rows_counted = 0;
+  std::uint64_t bytes_counted = 0;
+  std::vector<Reject> rejects;
+
+  /// "0-2 3-5" of what is kept; "r0-2" of a replay, "h" before a header, "t" behind the last row.
+  [[nodiscard]] std::string text() const {
+    std::string all;
+    for (const RowBatchPointer& batch : batches) {
+      all += all.empty() ? "" : " ";
+      all += std::string(batch->is_replay ? "r" : "") + (batch->is_first ? "h" : "");
+      all += numbers_of(*batch) + (batch->is_last ? "t" : "");
+    }
+    return all;
+  }
+  /// The rows that are kept.
+  [[nodiscard]] std::vector<int> kept() const {
+    std::vector<int> all;
+    for (const RowBatchPointer& batch : batches) {
+      if (batch->is_replay) continue;
+      const std::vector<int> rows_of = decoded(*batch);
+      all.insert(all.end(), rows_of.begin(), rows_of.end());
+    }
+    return all;
+  }
+  static std::vector<int> decoded(const RowBatch& batch) {
+    Decoder decoder(1, {});
+    batch.is_first ? decoder.start_stream() : decoder.start_at_row();
+    RowIndex index;
+    const DecodeStep step = decoder.decode(batch.bytes.view(), 0, index);
+    EXPECT_EQ(step.status == DecodeStatus::done, batch.is_last);
+    EXPECT_NE(step.status, DecodeStatus::malformed);
+    EXPECT_EQ(step.consumed, batch.bytes.size());
+    EXPECT_EQ(index.rows.size(), batch.expected_rows);
+    const std::size_t end = batch.bytes.size() - (batch.is_last ? trailer_text().size() : 0);
+    std::vector<int> numbers;
+    for (std::uint64_t row = batch.expected_rows; row > 0; --row) {
+      constexpr std::size_t kRowBytes = 2 + 4 + 4;
+      const auto* at = batch.bytes.view().data() + end - (row - 1) * kRowBytes - 4;
+      numbers.push_back(static_cast<int>(load_be32(at)));
+    }
+    return numbers;
+  }
+  static std::string numbers_of(const RowBatch& batch) {
+    const std::vector<int> numbers = decoded(batch);
+    if (numbers.empty()) return "-";
+    return std::to_string(numbers.front()) + "-" + std::to_string(numbers.back());
+  }
+};
+
+/// Three rows fit into a batch.
+Seen read_from(BreakingSource& source, bool can_replay = true) {
+  Seen seen;
+  MemoryBudget& budget = *seen.budget;
+  Rejects rejects(1);
+  Cancellation user;
+  Stop stop(user);
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> rows{0};
+  const std::size_t three_rows = header_text().size() + 3 * copy_row({int4(0)}).size();
+  RangeReader reader(
+      three_rows, budget, rejects, stop, {&bytes, &rows, nullptr}, [] {}, can_replay);
+  std::uint64_t next_row = 0;
+  seen.rows = reader.read(source, SourceRange{}, 7, [&](RowBatchPointer batch) {
+    EXPECT_EQ(batch->range, 7U);
+    if (batch->is_first && batch->is_replay) next_row = batch->first_row;
+    EXPECT_GE(batch->first_row, next_row);
+    next_row = batch->first_row + batch->expected_rows;
+    seen.batches.push_back(std::move(batch));
+  });
+  seen.rows_counted = rows;
+  seen.bytes_counted = bytes;
+  seen.rejects = rejects.rows();
+  return seen;
+}
+
+const std::vector<int> kAll = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+
+TEST(RangeReader, StreamThatHoldsIsReadOnce) {
+  BreakingSource source({});
+  const Seen seen = read_from(source);
+  ASSERT_TRUE(seen.rows);
+  EXPECT_EQ(seen.text(), "h0-2 3-6 7-9t");
+  EXPECT_EQ(source.opened, 1);
+}
+
+TEST(RangeReader, LostStreamIsReadAgainUpToWhereItWas) {
+  BreakingSource source({8});  // 0 to 6 were handed on, 7 was in hand.
+  const Seen seen = read_from(source);
+  ASSERT_TRUE(seen.rows);
+  EXPECT_EQ(seen.text(), "h0-2 3-6 rh0-2 r3-6 7-9t");
+}
+
+/// Each reading waits for most of its time: so all of them at once.
+std::vector<Seen> read_all(std::vector<BreakingSource>& sources) {
+  std::vector<std::future<Seen>> readings;
+  for (BreakingSource& source : sources) {
+    readings.push_back(std::async(std::launch::async, [&source] { return read_from(source); }));
+  }
+  std::vector<Seen> all;
+  for (auto& reading : readings) all.push_back(reading.get());
+  return all;
+}
+
+TEST(RangeReader, EveryMessageMayBeTheLast) {
+  BreakingSource whole({});
+  const std::uint64_t bytes = read_from(whole).bytes_counted;
+  std::vector<BreakingSource> sources;
+  for (std::size_t messages = 0; messages <= 11; ++messages) {
+    sources.push_back(BreakingSource({messages}));
+  }
+  for (const Seen& seen : read_all(sources)) {
+    ASSERT_TRUE(seen.rows);
+    EXPECT_EQ(*seen.rows, 10U) << seen.text();
+    EXPECT_EQ(seen.kept(), kAll) << seen.text();
+    EXPECT_EQ(seen.rows_counted, 10U) << seen.text();
+    EXPECT_EQ(seen.bytes_counted, bytes) << seen.text();
+  }
+  for (const BreakingSource& source : sources) EXPECT_EQ(source.opened, 2);
+}
+
+TEST(RangeReader, ReplayEndsWhereTheLostBatchEnded) {
+  BreakingSource border({4});  // Row 3 did not fit: 0 to 2 went on, 3 was in hand.
+  EXPECT_EQ(read_from(border).text(), "h0-2 rh0-2 3-6 7-9t");
+  BreakingSource nothing_went_on({3});
+  EXPECT_EQ(read_from(nothing_went_on).text(), "h0-2 3-6 7-9t");
+  BreakingSource behind_the_last_row({10});
+  EXPECT_EQ(read_from(behind_the_last_row).text(), "h0-2 3-6 rh0-2 r3-6 7-9t");
+  BreakingSource behind_the_trailer({11});
+  EXPECT_EQ(read_from(behind_the_trailer).text(), "h0-2 3-6 rh0-2 r3-6 7-9t");
+}
+
+TEST(RangeReader, TrailerAloneBehindAReplay) {
+  BreakingSource source({4});
+  source.rows = 3;  // They fill a batch.
+  EXPECT_EQ(read_from(source).text(), "h0-2 rh0-2 -t");
+}
+
+TEST(RangeReader, EmptyRangeIsReadAgain) {
+  for (const std::size_t messages : {0U, 1U}) {
+    BreakingSource source({messages});
+    source.rows = 0;
+    const Seen seen = read_from(source);
+    ASSERT_TRUE(seen.rows) << messages;
+    EXPECT_EQ(seen.text(), "h-t") << messages;
+  }
+}
+
+TEST(RangeReader, ReplayThatIsLostBeginsAnew) {
+  BreakingSource source({8, 5});
+  EXPECT_EQ(read_from(source).text(), "h0-2 3-6 rh0-2 rh0-2 r3-6 7-9t");
+  std::vector<BreakingSource> sources;
+  for (std::size_t first = 0; first <= 11; ++first) {
+    for (std::size_t second = 0; second <= 11; ++second) {
+      sources.push_back(BreakingSource({first, second}));
+    }
+  }
+  for (const Seen& seen : read_all(sources)) {
+    ASSERT_TRUE(seen.rows);
+    EXPECT_EQ(seen.kept(), kAll) << seen.text();
+    EXPECT_EQ(seen.rows_counted, 10U) << seen.text();
+  }
+}
+
+TEST(RangeReader, RowSetAsideStaysSo) {
+  BreakingSource source({kNever, 5});  // The second stream, of 5 to 9 and the trailer.
+  source.unreadable = 4;
+  const Seen seen = read_from(source);
+  ASSERT_TRUE(seen.rows) << seen.rows.error().message;
+  EXPECT_EQ(*seen.rows, 9U);
+  EXPECT_EQ(seen.text(), "h0-2 3-3 h5-7 rh5-7 8-9t");
+  ASSERT_EQ(seen.rejects.size(), 1U);
+  EXPECT_EQ(seen.rejects[0].row, 4U);
+  EXPECT_EQ(seen.batches.back()->first_row, 8U);
+}
+
+TEST(RangeReader, ReplayRunsUpToARowThatIsThenSetAside) {
+  BreakingSource source({4});
+  source.unreadable = 4;
+  const Seen seen = read_from(source);
+  ASSERT_TRUE(seen.rows) << seen.rows.error().message;
+  EXPECT_EQ(seen.text(), "h0-2 rh0-2 3-3 h5-7 8-9t");
+}
+
+TEST(RangeReader, SearchForAnUnreadableRowMayBeLostToo) {
+  BreakingSource source({});
+  source.unreadable = 4;
+  source.find_fails = 1;
+  const Seen seen = read_from(source);
+  ASSERT_TRUE(seen.rows) << seen.rows.error().message;
+  EXPECT_EQ(seen.text(), "h0-2 3-3 rh0-2 r3-3 h5-7 8-9t");
+  EXPECT_EQ(seen.rejects.size(), 1U);
+}
+
+TEST(RangeReader, WhichErrorsAreALostConnection) {
+  for (const Error& error :
+       {lost(), lost("stalled"), lost("server-error", "57P01"), lost("server-error", "08006")}) {
+    BreakingSource source({5});
+    source.error = error;
+    EXPECT_TRUE(read_from(source).rows) << error.code << error.sqlstate;
+  }
+  for (const Error& error : {lost("snapshot-lost"), lost("cancelled"),
+                             lost("server-error", "53100"), lost("server-error", "57014")}) {
+    BreakingSource source({5});
+    source.error = error;
+    const Seen seen = read_from(source);
+    ASSERT_FALSE(seen.rows) << error.code << error.sqlstate;
+    EXPECT_EQ(seen.rows.error().code, error.code);
+    EXPECT_EQ(source.opened, 1);
+  }
+}
+
+TEST(RangeReader, RowsThatDifferEachTimeAreNotReadAgain) {
+  BreakingSource source({5});
+  const Seen seen = read_from(source, false);
+  ASSERT_FALSE(seen.rows);
+  EXPECT_EQ(seen.rows.error().code, "connection-lost");
+  EXPECT_EQ(source.opened, 1);
+}
+
+TEST(RangeReader, FiveReopeningsAreEnough) {
+  BreakingSource five({5, 5, 5, 5, 5});
+  EXPECT_EQ(read_from(five).kept(), kAll);
+  BreakingSource six({5, 5, 5, 5, 5, 5});
+  const Seen seen = read_from(six);
+  ASSERT_FALSE(seen.rows);
+  EXPECT_EQ(seen.rows.error().code, "connection-lost");
+  EXPECT_EQ(six.opened, 6);
+}
+
+TEST(RangeReader, ServerThatIsAwayForAMomentIsWaitedFor) {
+  BreakingSource source({5});
+  const auto began = std::chrono::steady_clock::now();
+  source.open_fails = 2;  // The first opening, and the first attempt at another.
+  EXPECT_EQ(read_from(source).kept(), kAll);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(700));
+}
+
+TEST(RangeReader, StopEndsTheWaiting) {
+  BreakingSource source({5, 5, 5, 5, 5});
+  source.open_fails = 100;
+  MemoryBudget budget(1 << 20);
+  Rejects rejects(0);
+  Cancellation user;
+  Stop stop(user);
+  RangeReader reader(
+      1000, budget, rejects, stop, {}, [] {}, true);
+  std::thread someone([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    user.set();
+  });
+  const auto began = std::chrono::steady_clock::now();
+  const auto rows = reader.read(source, SourceRange{}, 0, [](const RowBatchPointer&) {});
+  someone.join();
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.error().code, "cancelled");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
+}
+
+TEST(RangeReader, ShorterRangeThanBeforeIsNoProof) {
+  BreakingSource source({8});
+  Seen seen;
+  MemoryBudget budget(1 << 20);
+  Rejects rejects(0);
+  Cancellation user;
+  Stop stop(user);
+  const std::size_t three_rows = header_text().size() + 3 * copy_row({int4(0)}).size();
+  RangeReader reader(
+      three_rows, budget, rejects, stop, {}, [] {}, true);
+  seen.rows = reader.read(source, SourceRange{}, 0, [&](const RowBatchPointer& batch) {
+    if (!batch->is_replay) source.rows = 5;
+  });
+  ASSERT_FALSE(seen.rows);
+  EXPECT_EQ(seen.rows.error().code, "replay-differs");
+  EXPECT_EQ(seen.rows.error().consequence, Consequence::unproven);
+}
+
+}  // namespace
+}  // namespace pgfanout
