@@ -19,6 +19,7 @@ if(PGFANOUT_SANITIZE)
   target_compile_options(pgfanout_flags INTERFACE
     -fsanitize=${PGFANOUT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   target_link_options(pgfanout_flags INTERFACE -fsanitize=${PGFANOUT_SANITIZE})
+  target_compile_definitions(pgfanout_flags INTERFACE PGFANOUT_SANITIZED)
 endif()
 
 # The headers that most files spend their compile time on, parsed once: one set for the folders'
