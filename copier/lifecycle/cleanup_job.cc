@@ -3,6 +3,7 @@
 
 #include <exception>
 
+#include "copier/base/crash_point.h"
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
@@ -206,6 +207,7 @@ Result<void> CleanupJob::drop_partitions(const Table& table) {
     PGFANOUT_TRY(in_short_lock(fmt::format("ALTER TABLE {0} DETACH PARTITION {1}; DROP TABLE {1}",
                                            table.qualified, leaf.qualified)));
     ++counters_.steps_done;
+    crash_point("backup-dropping");
   }
   return {};
 }
@@ -217,7 +219,9 @@ Result<void> CleanupJob::drop(const BackupRelation& relation) {
     PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
     PGFANOUT_TRY(drop_partitions(table));
   }
-  return in_short_lock(fmt::format("DROP {} {}", relation.kind, qualified(relation)));
+  PGFANOUT_TRY(in_short_lock(fmt::format("DROP {} {}", relation.kind, qualified(relation))));
+  crash_point("backup-dropped");
+  return {};
 }
 
 }  // namespace

@@ -144,7 +144,14 @@ Result<void> fence_source(CopyState& state, Connection& source, const Table& tab
   PGFANOUT_TRY_ASSIGN(const auto then, journal.fence("source"));
   if (then.empty()) {
     // Whatever the job has read before its fence was known does not count.
-    PGFANOUT_TRY(fence.raise(source, table, patience_of(state), state.cancellation));
+    auto raised = fence.raise(source, table, patience_of(state), state.cancellation);
+    if (!raised) {
+      Error error = std::move(raised).error();
+      if (error.code == "cannot-fence") {
+        error.hint += "; with --no-fence a lock is enough, but an interrupted copy begins anew";
+      }
+      return error;
+    }
     crash_point("fence-raised");
     PGFANOUT_TRY_ASSIGN(const auto facts, fence.facts(source, table.oid));
     PGFANOUT_TRY(journal.set_fence("source", facts));

@@ -205,7 +205,7 @@ Result<void> CopyJob::plan_copy() {
   state_.may_undo = !state_.is_resumed;
   JobDescription as_asked = job();
   // What its target holds now may be this very job's.
-  if (state_.is_resumed && made.empty()) as_asked.append = true;
+  if (state_.is_resumed) as_asked.append = true;
   PGFANOUT_TRY_ASSIGN(state_.plan, make_copy_plan(as_asked, source, *state_.target, made));
   if (progress) state_.progress = *std::move(progress);
   const bool is_proven = state_.raises_fence() && !state_.is_resumed;
@@ -321,11 +321,10 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
   };
   for (std::size_t at = 0; at < plan.readers; ++at) {
     PGFANOUT_TRY_ASSIGN(
-        auto source,
-        make_server_source(
-            connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            [&plan](const SourceRange& range) { return target_select(plan, range); },
-            state_.cancellation));
+        auto source, make_server_source(
+                         connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                         [&plan](const SourceRange& range) { return target_select(plan, range); },
+                         state_.cancellation));
     sources.push_back(std::move(source));
   }
   return run_read_back({ranges, plan.read_back_layout, plan.key, plan.leaf_map, std::move(sources),

@@ -44,6 +44,7 @@ std::uint64_t CopyProgress::rows_committed() const {
 CopyProgress progress_of(const CopyPlan& plan) {
   CopyProgress progress;
   progress.by_leaf = plan.commits.by_leaf;
+  progress.checks_first = plan.commits.sets_aside;
   progress.ranges = ranges_of(plan);
   progress.leaves.resize(plan.leaves.size());
   return progress;
@@ -75,7 +76,11 @@ Result<void> CopyJournal::begin(const CopyProgress& progress, const CopyPlan& pl
       fmt::format("INSERT INTO pgfanout.leaf_load (job, leaf, leaf_name, before_rows,"
                   " before_digest) VALUES {};"
                   "UPDATE pgfanout.job SET commits = '{}' WHERE job = {}",
-                  values, progress.by_leaf ? "by leaf" : "by epoch", job));
+                  values,
+                  progress.by_leaf        ? "by leaf"
+                  : progress.checks_first ? "by epoch, checked first"
+                                          : "by epoch",
+                  job));
 }
 
 Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
@@ -133,7 +138,9 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
   PGFANOUT_TRY_ASSIGN(const Rows mode, connection_.query("SELECT commits FROM pgfanout.job"
                                                          " WHERE job = $1",
                                                          {job_}));
-  progress.by_leaf = mode.size() == 1 && mode.text(0, 0) == "by leaf";
+  if (mode.size() != 1) return damaged();
+  progress.by_leaf = mode.text(0, 0) == "by leaf";
+  progress.checks_first = mode.text(0, 0) == "by epoch, checked first";
   return std::optional<CopyProgress>(std::move(progress));
 }
 

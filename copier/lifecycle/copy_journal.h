@@ -37,6 +37,7 @@ struct CopyProgress {
   std::vector<LeafProgress> leaves;           ///< In plan order.
   std::map<std::uint32_t, EpochBooks> books;  ///< By epoch.
   bool by_leaf = true;
+  bool checks_first = false;  ///< The leaves have had their checks since they were made.
 
   [[nodiscard]] std::uint32_t last_epoch() const;
   /// The first epoch that a leaf lacks; last_epoch() + 1 if none does.

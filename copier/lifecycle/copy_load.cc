@@ -145,12 +145,16 @@ Result<void> CopyLoad::open() {
   const Cancellation& stop =
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
   const std::string begin = state.source->reader_begin(has_volatile_values());
+  const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
+    return Connection::open(options);
+  };
   for (std::size_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(Connection connection,
-                        Connection::open(state.connect_options(state.job.source_dsn, "reader")));
-    sources_.push_back(make_server_source(
-        std::move(connection), begin,
-        [&plan](const SourceRange& range) { return source_select(plan, range); }, stop));
+    PGFANOUT_TRY_ASSIGN(
+        auto source,
+        make_server_source(
+            connect, begin,
+            [&plan](const SourceRange& range) { return source_select(plan, range); }, stop));
+    sources_.push_back(std::move(source));
   }
   PGFANOUT_TRY_ASSIGN(
       channels_, open_writers(state.job, state.connect_options("", "writer").application_name, plan,
@@ -192,7 +196,8 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
                     [&](std::uint32_t leaf) { return statements_of(leaf, epoch); }};
   PGFANOUT_TRY(
       run_fan_out({state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map,
-                   sources_, channels_, targets_, done, state.job.memory_bytes, std::move(ask)},
+                   sources_, channels_, targets_, done, state.job.memory_bytes, std::move(ask),
+                   !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values()},
                   *state.ledger, *state.rejects, state.counters, stop));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
@@ -216,7 +221,8 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   std::vector<LaneStatement> statements;
   if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
   const CopyPlan& plan = *state_.plan;
-  if (plan.create_target && epoch == state_.progress.last_epoch()) {
+  const bool adds_checks = plan.create_target && !state_.progress.checks_first;
+  if (adds_checks && epoch == state_.progress.last_epoch()) {
     for (const std::string& check : plan.check_statements[leaf]) statements.push_back({check});
   }
   statements.push_back(

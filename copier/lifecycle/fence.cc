@@ -27,14 +27,16 @@ SELECT pg_catalog.format('database %s of system %s', d.oid, s.system_identifier)
   WHERE d.datname = pg_catalog.current_database()
 UNION ALL SELECT pg_catalog.format('relation %s in file %s', c.oid, c.relfilenode)
   FROM tree JOIN pg_catalog.pg_class c USING (oid)
-UNION ALL SELECT pg_catalog.format('columns of %s: %s', a.attrelid, pg_catalog.string_agg(
+UNION ALL SELECT pg_catalog.format('columns of %s: %s', c.relation,
+    CASE WHEN pg_catalog.length(c.list) > 1000 THEN pg_catalog.md5(c.list) ELSE c.list END)
+  FROM (SELECT a.attrelid AS relation, pg_catalog.string_agg(
     pg_catalog.concat_ws(':', a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid, a.atttypmod,
       a.attisdropped, CASE WHEN $3 THEN pg_catalog.concat_ws(':', a.attnotnull, a.attidentity,
         a.attgenerated, pg_catalog.md5(pg_catalog.pg_get_expr(d.adbin, d.adrelid))) END), ' '
-    ORDER BY a.attnum))
+    ORDER BY a.attnum) AS list
   FROM tree JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-  GROUP BY a.attrelid
+  GROUP BY a.attrelid) c
 UNION ALL SELECT pg_catalog.format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
     CASE t.tgenabled WHEN 'A' THEN 'enabled always' ELSE 'not enabled always' END)
   FROM tree JOIN pg_catalog.pg_trigger t ON t.tgrelid = tree.oid

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "copier/base/crash_point.h"
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/plan/relation_name.h"
 
@@ -259,13 +260,16 @@ Result<void> drop_in_transaction(Connection& connection, const JournalEntry& ent
 }  // namespace
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
+  PGFANOUT_TRY(Journal(connection).bring_up_to_date());
   PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'"));
   auto dropped = drop_in_transaction(connection, entry, remains);
   if (!dropped) {
     if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
     return std::move(dropped).error();
   }
-  return connection.run("COMMIT");
+  PGFANOUT_TRY(connection.run("COMMIT"));
+  crash_point("tables-dropped");
+  return {};
 }
 
 }  // namespace pgfanout

@@ -84,8 +84,12 @@ CREATE TABLE pgfanout.backup (
 // How far a copy has come: what resumes it.
 constexpr const char* kVersion3 = R"sql(
 ALTER TABLE pgfanout.job
-  ADD COLUMN commits text CHECK (commits IN ('by leaf', 'by epoch')),
+  ADD COLUMN commits text CHECK (commits IN
+    ('by leaf', 'by epoch', 'by epoch, checked first')),
   ADD COLUMN is_fenced boolean NOT NULL DEFAULT true;
+ALTER TABLE pgfanout.undo
+  DROP CONSTRAINT undo_phase_check,
+  ADD CONSTRAINT undo_phase_check CHECK (phase IN ('swap', 'made', 'after'));
 CREATE TABLE pgfanout.source_range (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
   number integer NOT NULL,

@@ -9,6 +9,8 @@
 #include <optional>
 #include <thread>
 
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
 #include "copier/lifecycle/lock_attempts.h"
 
 namespace pgfanout {
@@ -28,6 +30,23 @@ Error at_step(Error error, const CarryStep& step) {
     error.hint = "rows of the source are not unique where the target's key demands it";
   }
   return error;
+}
+
+/// Rows that are not unique, by place: "(0,1), (4,2)" for each of the first few keys.
+std::string duplicates_in(Connection& connection, const CarryStep& step, const std::string& key) {
+  constexpr int kShown = 3;
+  const auto rows = connection.query(
+      fmt::format("SELECT pg_catalog.string_agg(ctid::pg_catalog.text, ', '), pg_catalog.count(*)"
+                  " OVER () FROM ONLY {} GROUP BY {} HAVING pg_catalog.count(*) > 1 LIMIT {}",
+                  step.leaf, key, kShown));
+  if (!rows || rows->size() == 0) return {};
+  std::string places;
+  for (int row = 0; row < rows->size(); ++row) {
+    places += (row == 0 ? "" : "; ") + std::string("ctid ") + rows->str(row, 0);
+  }
+  return fmt::format("{} of ({}) in {}: {}",
+                     counted(static_cast<std::uint64_t>(rows->integer(0, 1)), "value", "values"),
+                     key, step.leaf, places);
 }
 
 /// The connections that work now, so that what they run can be cancelled.
@@ -75,7 +94,15 @@ Result<void> StepRunner::run_group(Connection& connection, const std::vector<Car
     }
     return {};
   });
-  if (!done) return at_step(std::move(done).error(), *current);
+  if (!done) {
+    Error error = at_step(std::move(done).error(), *current);
+    if (!error.key.empty() && !current->leaf.empty()) {
+      const std::string places = duplicates_in(connection, *current, error.key);
+      if (!places.empty()) error.where = places;
+    }
+    return error;
+  }
+  crash_point("step-committed");
   counters_.steps_done += steps.size();
   return {};
 }

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <ctime>
 
+#include "copier/base/crash_point.h"
+
 namespace pgfanout {
 namespace {
 
@@ -183,14 +185,16 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
         std::vector<std::string> undo = script.backward;
         std::reverse(undo.begin(), undo.end());
         PGFANOUT_TRY(journal.add_undo(UndoPhase::swap, undo));
+        PGFANOUT_TRY(journal.set_after(script.after));
         PGFANOUT_TRY(journal.set_swapped(
             script.backup_name, job.window.retention_days,
             backup_of(made.source, script.backup_name, holders, made.names.stamp)));
         outcome.backup_name = script.backup_name;
-        outcome.after = script.after;
+        crash_point("swap-renamed");
         return {};
       });
   if (!swapped) return std::move(swapped).error();
+  crash_point("swap-committed");
   outcome.locked_seconds = std::chrono::duration<double>(Clock::now() - began).count();
   PGFANOUT_TRY_ASSIGN(outcome.backup_qualified,
                       qualified_name(connection, made.source.schema, outcome.backup_name));
@@ -221,6 +225,7 @@ Result<double> swap_back(const JobDescription& job, WindowState& state,
   };
   PGFANOUT_TRY(with_lock_attempts(connection, attempts_of(job, target, source, tell), cancellation,
                                   take_back));
+  crash_point("names-taken-back");
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 

@@ -16,8 +16,7 @@ namespace pgfanout {
 struct SwapOutcome {
   std::string backup_name;
   std::string backup_qualified;
-  double locked_seconds = 0;       ///< From the first lock to COMMIT.
-  std::vector<std::string> after;  ///< Statements that are still to be run, each by itself.
+  double locked_seconds = 0;  ///< From the first lock to COMMIT.
 };
 
 /// Refuses if the fence around either table was not continuous, or a needed name is taken; then

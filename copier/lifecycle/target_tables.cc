@@ -32,6 +32,11 @@ Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, Journ
       PGFANOUT_TRY_ASSIGN(leaf.oid, oid_of(connection, leaf.qualified));
       entry.made.push_back({leaf.oid, leaf.schema, leaf.name});
     }
+    if (progress.checks_first) {
+      for (const auto& checks : plan.check_statements) {
+        for (const std::string& check : checks) PGFANOUT_TRY(connection.run(check));
+      }
+    }
   }
   PGFANOUT_TRY(journal.begin_job(entry));
   return CopyJournal(connection, entry.job).begin(progress, plan);
@@ -39,9 +44,8 @@ Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, Journ
 
 Result<std::unique_ptr<WriteChannel>> open_writer(const JobDescription& job,
                                                   const std::string& application_name) {
-  PGFANOUT_TRY_ASSIGN(
-      Connection connection,
-      Connection::open(connect_options(job, target_dsn_of(job), application_name)));
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      Connection::open(connect_options(job, target_dsn_of(job), application_name)));
   return make_write_channel(std::move(connection));
 }
 

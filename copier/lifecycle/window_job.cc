@@ -39,6 +39,7 @@ class WindowJob {
   JobResult settled(Result<void> ended);
   Result<void> run_stages();
   Result<void> swap_alone();
+  Result<void> settle_swap();
   Result<void> open();
   bool is_done_already(const JournalEntry& entry);
   Result<bool> release();
@@ -164,11 +165,12 @@ Result<void> WindowJob::run_stages() {
   PGFANOUT_TRY_ASSIGN(const bool is_released, release());
   if (is_released) return {};
   if (is_swapped_) {
+    result_.verdict = Verdict::match;
+    PGFANOUT_TRY(work_.finish_swap());
     report({Severity::info, "already-swapped",
             fmt::format("job {} has moved and swapped this table already: nothing is left to do",
                         result_.job),
             job_.table, "with other settings, or with --restart, the table is moved once more"});
-    result_.verdict = Verdict::match;
     return {};
   }
   PGFANOUT_TRY(work_.check_request());
@@ -207,11 +209,24 @@ Result<void> WindowJob::run_stages() {
   return {};
 }
 
+/// A swap that was interrupted behind its commit.
+Result<void> WindowJob::settle_swap() {
+  result_.job = state_->entry()->job;
+  is_swapped_ = true;
+  result_.verdict = Verdict::match;
+  observer_.job_started(result_.job, counters_);
+  return work_.finish_swap();
+}
+
 Result<void> WindowJob::swap_alone() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
   const auto& entry = state_->entry();
   if (!entry || entry->command != "run" || entry->is_over()) {
     const bool is_swapped = entry && entry->state == "swapped";
+    if (is_swapped) {
+      PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().after());
+      if (!left.empty()) return settle_swap();
+    }
     return refused(is_swapped ? "already-swapped" : "no-job",
                    is_swapped ? fmt::format("job {} has swapped this table already", entry->job)
                               : "there is no job whose target could take this table's place",

@@ -6,7 +6,7 @@ namespace pgfanout {
 namespace {
 
 const char* phase_name(UndoPhase phase) {
-  return phase == UndoPhase::swap ? "swap" : "made";
+  return phase == UndoPhase::swap ? "swap" : phase == UndoPhase::made ? "made" : "after";
 }
 
 std::vector<std::string> first_column(const Rows& rows) {
@@ -132,6 +132,21 @@ Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::str
   return {};
 }
 
+Result<void> WindowJournal::set_after(const std::vector<std::string>& statements) {
+  std::vector<std::string> last_first(statements.rbegin(), statements.rend());
+  return add_undo(UndoPhase::after, last_first);
+}
+
+Result<std::vector<std::string>> WindowJournal::after() {
+  return undo(UndoPhase::after);
+}
+
+Result<void> WindowJournal::strike_after(const std::string& sql) {
+  PGFANOUT_TRY(connection_.query(
+      "DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {job_, sql}));
+  return {};
+}
+
 Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -173,7 +188,9 @@ Result<std::vector<BackupRelation>> WindowJournal::backup() {
 
 Result<void> WindowJournal::clear_swap() {
   PGFANOUT_TRY(
-      connection_.query("DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'swap'", {job_}));
+      connection_.query("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN"
+                        " ('swap', 'after')",
+                        {job_}));
   PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.backup WHERE job = $1", {job_}));
   PGFANOUT_TRY(connection_.query(
       "UPDATE pgfanout.job SET backup_name = NULL, swapped_at = NULL, keep_until = NULL"

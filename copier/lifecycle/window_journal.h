@@ -32,8 +32,9 @@ struct BackupRelation {
 };
 
 enum class UndoPhase : std::uint8_t {
-  swap,  ///< Takes the swap back.
-  made,  ///< Drops what was made beside tables.
+  swap,   ///< Takes the swap back.
+  made,   ///< Drops what was made beside tables.
+  after,  ///< Undoes nothing: what is left to do after the swap.
 };
 
 class WindowJournal {
@@ -61,6 +62,10 @@ class WindowJournal {
 
   /// Appends to what a rollback runs, last first.
   Result<void> add_undo(UndoPhase phase, const std::vector<std::string>& statements);
+  /// Keeps in mind what is left to do after the swap, and strikes out what is done.
+  Result<void> set_after(const std::vector<std::string>& statements);
+  Result<std::vector<std::string>> after();
+  Result<void> strike_after(const std::string& sql);
   /// In the order in which a rollback runs them.
   Result<std::vector<std::string>> undo(UndoPhase phase);
 

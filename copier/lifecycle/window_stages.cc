@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/base/crash_point.h"
+
 namespace pgfanout {
 namespace {
 
@@ -87,6 +89,7 @@ Result<bool> WindowStages::run(const std::string& stage, const Work& work) {
       journal.end_stage(stage, summary.status, done ? summary.detail : done.error().message);
   if (!done) return std::move(done).error();
   PGFANOUT_TRY(std::move(written));
+  crash_point("stage-recorded");
   std::erase_if(records_, [&](const StageRecord& each) { return each.name == stage; });
   StageRecord record;
   record.name = stage;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
 #include "copier/lifecycle/after_swap_check.h"
 #include "copier/lifecycle/copy_job.h"
 #include "copier/lifecycle/query_checks.h"
@@ -222,6 +223,24 @@ Result<std::string> WindowWork::verify() {
   return queries;
 }
 
+/// What the swap has left to do: statements that look at every row.
+Result<void> WindowWork::finish_swap() {
+  WindowJournal journal = state_->journal();
+  PGFANOUT_TRY_ASSIGN(const auto statements, journal.after());
+  for (const std::string& sql : statements) {
+    auto done = state_->target().run(sql);
+    if (done) {
+      PGFANOUT_TRY(journal.strike_after(sql));
+      continue;
+    }
+    result_.verdict = Verdict::differs;
+    report({Severity::error, "after-swap", done.error().message, sql,
+            "the swap stands; run that statement yourself"});
+  }
+  crash_point("swap-settled");
+  return {};
+}
+
 Result<std::string> WindowWork::swap() {
   PGFANOUT_TRY_ASSIGN(
       const SwapOutcome outcome,
@@ -245,13 +264,7 @@ Result<std::string> WindowWork::swap() {
                       job_.window.retention_days),
           outcome.backup_qualified,
           "'pgfanout cleanup' drops it, 'pgfanout rollback' restores it"});
-  for (const std::string& sql : outcome.after) {
-    auto done = state_->target().run(sql);
-    if (done) continue;
-    result_.verdict = Verdict::differs;
-    report({Severity::error, "after-swap", done.error().message, sql,
-            "the swap stands; run that statement yourself"});
-  }
+  PGFANOUT_TRY(finish_swap());
   auto checked = check_after_swap(job_, *state_, cancellation_,
                                   [this](Issue issue) { report(std::move(issue)); });
   if (!checked) {

@@ -39,6 +39,8 @@ class WindowWork {
   Result<std::string> verify();
   /// Then the table is tried as an application would.
   Result<std::string> swap();
+  /// What a swap has left to do, also one that was interrupted.
+  Result<void> finish_swap();
   [[nodiscard]] bool is_swapped() const { return is_swapped_; }
 
   void report(Issue issue) {

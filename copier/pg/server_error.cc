@@ -33,6 +33,15 @@ std::string object_of(const PGresult* result) {
   return where;
 }
 
+/// "id, collection_id" of "Key (id, collection_id)=(1, ...) is duplicated.": never the values.
+std::string key_of(const PGresult* result) {
+  const std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+  const auto begin = detail.find('(');
+  const auto end = detail.find(")=(");
+  if (begin == std::string::npos || end == std::string::npos || end < begin) return {};
+  return detail.substr(begin + 1, end - begin - 1);
+}
+
 struct Advice {
   std::string_view sqlstate;
   std::string_view hint;
@@ -78,6 +87,7 @@ Error error_of_result(const pg_result* result, std::string_view doing) {
   if (message.empty()) message = "the server closed the connection";
   error.message = fmt::format("could not {}: {}", doing, message);
   error.where = object_of(result);
+  if (error.sqlstate == "23505") error.key = key_of(result);
   error.hint = advice_for(error.sqlstate);
   if (error.hint.empty()) error.hint = field(result, PG_DIAG_MESSAGE_HINT);
   return error;

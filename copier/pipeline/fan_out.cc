@@ -5,6 +5,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/stage/hash.h"
+#include "copier/stage/replay_check.h"
 #include "copier/stage/route.h"
 
 namespace pgfanout {
@@ -28,21 +29,27 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   const RowFields fields(copy.layout);
   const bool is_shared = copy.channels.size() < copy.targets.size();
   LaneSet lanes(copy.targets.size(),
-                lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget);
+                lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget,
+                copy.sets_aside);
   Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
-  RangeReader reader(read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects,
-                     stop, {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected},
-                     [&lanes] { lanes.seal_largest_if_idle(); });
-  LaneWriter writer(copy.channels, copy.targets, lanes, ledger, counters, stop,
-                    std::move(copy.ask));
+  RangeReader reader(
+      read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects, stop,
+      {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected},
+      [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay);
+  ReplayCheck replays(copy.ranges.size());
+  LaneWriter writer(copy.channels, copy.targets, lanes, ledger, rejects, counters, stop,
+                    std::move(copy.ask), copy.sets_aside);
   std::thread writing([&] {
     writer.run();
     // Readers that wait for memory would wait for ever once nobody writes.
     if (stop.is_set()) budget.cancel();
   });
   run_row_stream({copy.ranges, copy.sources, fields, copy.key, reader,
-                  [&](const RowBatch& batch) {
-                    ledger.add_read(batch.range, digest_of(batch));
+                  [&](const RowBatch& batch) -> Result<void> {
+                    const MultisetDigest digest = digest_of(batch);
+                    PGFANOUT_TRY_ASSIGN(const bool is_new, replays.take(batch, digest));
+                    if (!is_new) return {};
+                    ledger.add_read(batch.range, digest);
                     return router.route(batch);
                   },
                   [&](std::uint32_t range, std::uint64_t rows) {

@@ -30,6 +30,9 @@ struct FanOut {
   const std::vector<bool>& done;  ///< Leaves that have this epoch's rows already; empty: none.
   std::uint64_t memory_bytes = 0;
   LaneQuestions ask;
+  bool sets_aside = false;  ///< Rows that the servers refuse go to the rejects.
+  /// A range whose reader was lost gives the same rows once more.
+  bool can_replay = false;
 };
 
 /// Runs until the epoch is committed, or returns the first error; then channels that have not

@@ -16,14 +16,11 @@ constexpr std::uint64_t kUsualEpoch = 2ULL << 30U;
 constexpr std::uint64_t kRejectingEpoch = 256ULL << 20U;
 
 CommitPlan epochs_of(std::uint64_t bytes, std::string reason) {
-  return {false, std::max<std::uint64_t>(1, bytes), std::move(reason)};
+  return {false, std::max<std::uint64_t>(1, bytes), false, std::move(reason)};
 }
 
-}  // namespace
-
-Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
-                                std::uint64_t rows) {
-  const bool sets_aside = job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0;
+Result<CommitPlan> choose(const JobDescription& job, std::uint64_t bytes, std::uint64_t rows,
+                          bool sets_aside) {
   const CommitEvery& wish = job.commit_every;
   switch (wish.unit) {
     case CommitEvery::Unit::leaf:
@@ -33,7 +30,7 @@ Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
                        "aside",
                        "leave --reject-limit or --commit-every leaf out", "--commit-every");
       }
-      return CommitPlan{true, 0, "as --commit-every says"};
+      return CommitPlan{true, 0, false, "as --commit-every says"};
     case CommitEvery::Unit::bytes:
       return epochs_of(wish.amount, "as --commit-every says");
     case CommitEvery::Unit::rows: {
@@ -50,7 +47,17 @@ Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
   if (bytes > kMostByLeaf) {
     return epochs_of(kUsualEpoch, "since the table is larger than " + amount_of_bytes(kMostByLeaf));
   }
-  return CommitPlan{true, 0, "since the table is not larger than " + amount_of_bytes(kMostByLeaf)};
+  return CommitPlan{true, 0, false, "since the table is not larger than " + amount_of_bytes(kMostByLeaf)};
+}
+
+}  // namespace
+
+Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
+                                std::uint64_t rows) {
+  const bool sets_aside = job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0;
+  PGFANOUT_TRY_ASSIGN(CommitPlan plan, choose(job, bytes, rows, sets_aside));
+  plan.sets_aside = sets_aside;
+  return plan;
 }
 
 std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves, std::size_t readers,

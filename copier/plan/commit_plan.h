@@ -15,6 +15,7 @@ namespace pgfanout {
 struct CommitPlan {
   bool by_leaf = true;
   std::uint64_t epoch_bytes = 0;  ///< Of the source on disk; 0 by leaf.
+  bool sets_aside = false;        ///< Rows that the target refuses are set aside, one by one.
   std::string reason;             ///< For people: why so.
 };
 

@@ -7,16 +7,6 @@ void Ledger::add_read(std::uint32_t range, const MultisetDigest& rows) {
   ranges_[range].read.merge(rows);
 }
 
-void Ledger::add_replayed(std::uint32_t range, const MultisetDigest& rows) {
-  const std::lock_guard lock(mutex_);
-  ranges_[range].replayed.merge(rows);
-}
-
-void Ledger::note_lost_reader(std::uint32_t range) {
-  const std::lock_guard lock(mutex_);
-  ranges_[range].lost.merge(ranges_[range].read);
-}
-
 void Ledger::complete_range(std::uint32_t range, std::uint64_t announced_rows) {
   const std::lock_guard lock(mutex_);
   ranges_[range].announced_rows = announced_rows;

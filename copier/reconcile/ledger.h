@@ -21,8 +21,6 @@ namespace pgfanout {
 /// Books of one source range.
 struct RangeAccount {
   MultisetDigest read;
-  MultisetDigest replayed;           ///< Read once more, since the reader was lost.
-  MultisetDigest lost;               ///< What had been read each time that it was lost.
   std::uint64_t announced_rows = 0;  ///< Rows that the reader counted, by messages.
   bool is_complete = false;          ///< The reader saw the trailer and the server's OK.
 };
@@ -61,10 +59,6 @@ class Ledger {
   void add_read(std::uint32_t range, const MultisetDigest& rows);
   /// The reader has seen the range's end after `announced_rows` rows.
   void complete_range(std::uint32_t range, std::uint64_t announced_rows);
-  /// Rows of a range that had been read before its reader was lost.
-  void add_replayed(std::uint32_t range, const MultisetDigest& rows);
-  /// The reader was lost: what was read so far has to come again.
-  void note_lost_reader(std::uint32_t range);
   void add_rejected(const MultisetDigest& rows);
   void add_routed(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes);
   void add_sent(std::uint32_t leaf, std::uint64_t rows);

@@ -6,8 +6,9 @@
 
 namespace pgfanout {
 
-LaneSet::LaneSet(std::size_t lanes, std::size_t batch_bytes, MemoryBudget& budget)
-    : batch_bytes_(batch_bytes), budget_(budget) {
+LaneSet::LaneSet(std::size_t lanes, std::size_t batch_bytes, MemoryBudget& budget,
+                 bool keeps_origins)
+    : batch_bytes_(batch_bytes), keeps_origins_(keeps_origins), budget_(budget) {
   lanes_.reserve(lanes);
   for (std::size_t at = 0; at < lanes; ++at) lanes_.push_back(std::make_unique<Lane>());
 }
@@ -25,6 +26,11 @@ std::uint64_t LaneSet::append(std::uint32_t lane, const RowFields& fields, const
     encode_row(open.bytes.extend(bytes), layout.copied, copied, layout.written_key,
                batch.keys[row]);
     ++open.rows;
+    if (keeps_origins_) {
+      open.origins.push_back({batch.range, static_cast<std::uint32_t>(bytes), batch.first_row + row,
+                              batch.digests[row]});
+      open.lease.absorb(budget_.charge(sizeof(RowOrigin)));
+    }
     written += bytes;
   }
   return written;

@@ -16,13 +16,23 @@
 #include "copier/base/wakeup.h"
 #include "copier/stage/row_batch.h"
 #include "copier/stage/row_fields.h"
+#include "hashing/row_digest.h"
 
 namespace pgfanout {
+
+/// Where a row of a batch comes from, for rows that may be set aside.
+struct RowOrigin {
+  std::uint32_t range = 0;
+  std::uint32_t bytes = 0;  ///< Encoded.
+  std::uint64_t row = 0;    ///< Ordinal in its range.
+  RowDigest digest;
+};
 
 /// Whole encoded rows for one leaf, without header and trailer.
 struct LaneBatch {
   Buffer bytes;
   std::uint64_t rows = 0;
+  std::vector<RowOrigin> origins;  ///< One a row, if they are kept.
   Lease lease;
 };
 
@@ -30,7 +40,8 @@ class LaneSet {
  public:
   /// A batch is sealed when the next row does not fit into `batch_bytes`; a row larger than that is
   /// a batch of its own. The budget outlives the lanes.
-  LaneSet(std::size_t lanes, std::size_t batch_bytes, MemoryBudget& budget);
+  LaneSet(std::size_t lanes, std::size_t batch_bytes, MemoryBudget& budget,
+          bool keeps_origins = false);
 
   /// Encodes the given rows of a batch, in order, at the end of a lane. Returns bytes written.
   std::uint64_t append(std::uint32_t lane, const RowFields& fields, const RowBatch& batch,
@@ -60,6 +71,7 @@ class LaneSet {
   void seal(std::uint32_t lane);
 
   const std::size_t batch_bytes_;
+  const bool keeps_origins_;
   MemoryBudget& budget_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   Wakeup wakeup_;

@@ -6,13 +6,34 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/stage/row_pieces.h"
 #include "copier/wire/encoder.h"
 
 namespace pgfanout {
+namespace {
+
+constexpr std::chrono::seconds kLookForStalls{1};
+
+constexpr std::string_view kGuard = "SAVEPOINT pgfanout_piece";
+constexpr std::string_view kKeep = "RELEASE SAVEPOINT pgfanout_piece";
+constexpr std::string_view kTakeBack =
+    "ROLLBACK TO SAVEPOINT pgfanout_piece; RELEASE SAVEPOINT pgfanout_piece";
+
+/// Where a connection stands with the piece that it writes.
+enum class PieceStep : std::uint8_t {
+  none,
+  guarded,     ///< The savepoint is being set.
+  copying,     ///< Its COPY runs.
+  released,    ///< It is in; the savepoint goes.
+  taken_back,  ///< It is not.
+};
+
+}  // namespace
 
 /// One connection and where it stands.
 struct LaneWriter::Driver {
@@ -31,6 +52,9 @@ struct LaneWriter::Driver {
   std::size_t batch_offset = 0;
   std::uint64_t rows_in_copy = 0;
   bool watches_output = false;
+  std::optional<RowPieces> pieces;  ///< Where rows may be set aside: what is being written.
+  PieceStep step = PieceStep::none;
+  Error refusal;  ///< Why the piece did not go in.
 
   [[nodiscard]] std::uint32_t lane() const { return lanes[at_lane]; }
   [[nodiscard]] bool is_shared() const { return lanes.size() > 1; }
@@ -38,14 +62,17 @@ struct LaneWriter::Driver {
 
 LaneWriter::LaneWriter(std::vector<std::unique_ptr<WriteChannel>>& channels,
                        const std::vector<LaneTarget>& targets, LaneSet& lanes, Ledger& ledger,
-                       JobCounters& counters, Stop& stop, LaneQuestions ask)
+                       Rejects& rejects, JobCounters& counters, Stop& stop, LaneQuestions ask,
+                       bool sets_aside)
     : channels_(channels),
       targets_(targets),
       lanes_(lanes),
       ledger_(ledger),
+      rejects_(rejects),
       counters_(counters),
       stop_(stop),
       ask_(std::move(ask)),
+      sets_aside_(sets_aside),
       epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   for (auto& channel : channels) {
     drivers_.push_back(std::make_unique<Driver>());
@@ -78,8 +105,13 @@ Result<void> LaneWriter::run_loop() {
     event.data.ptr = driver.get();
     epoll_ctl(epoll_, EPOLL_CTL_ADD, driver->channel->socket(), &event);
   }
+  auto next_look = std::chrono::steady_clock::now() + kLookForStalls;
   while (done_ < drivers_.size() && !stop_.is_set()) {
     PGFANOUT_TRY(handle_events(kStepMilliseconds));
+    if (std::chrono::steady_clock::now() >= next_look) {
+      PGFANOUT_TRY(look_for_stalls());
+      next_look = std::chrono::steady_clock::now() + kLookForStalls;
+    }
     if (drained_ == drivers_.size()) {
       drained_ = 0;
       crash_point("epoch-drained");
@@ -90,6 +122,15 @@ Result<void> LaneWriter::run_loop() {
         PGFANOUT_TRY(pump(*driver));
       }
     }
+  }
+  return {};
+}
+
+Result<void> LaneWriter::look_for_stalls() {
+  for (auto& driver : drivers_) {
+    if (driver->phase == Phase::done) continue;
+    auto alive = driver->channel->check_stalled();
+    if (!alive) return named(*driver, std::move(alive).error());
   }
   return {};
 }
@@ -111,7 +152,7 @@ Result<void> LaneWriter::handle_events(int milliseconds) {
       continue;
     }
     if (auto stepped = driver.channel->step(readable); !stepped) {
-      return named(driver, std::move(stepped).error());
+      PGFANOUT_TRY(bear(driver, std::move(stepped).error()));
     }
     PGFANOUT_TRY(pump(driver));
   }
@@ -137,14 +178,14 @@ Result<void> LaneWriter::pump(Driver& driver) {
         break;
       case ChannelState::ready: {
         auto next = next_statement(driver);
-        if (!next) return named(driver, std::move(next).error());
-        moved = *next;
+        if (!next) PGFANOUT_TRY(bear(driver, std::move(next).error()));
+        moved = !next || *next;
         break;
       }
       case ChannelState::copying: {
-        auto fed = feed(driver);
-        if (!fed) return named(driver, std::move(fed).error());
-        moved = *fed;
+        auto fed = sets_aside_ ? feed_piece(driver) : feed(driver);
+        if (!fed) PGFANOUT_TRY(bear(driver, std::move(fed).error()));
+        moved = !fed || *fed;
         break;
       }
     }
@@ -159,7 +200,7 @@ Result<bool> LaneWriter::next_statement(Driver& driver) {
   PGFANOUT_TRY(account_statement(driver));
   switch (driver.phase) {
     case Phase::loading:
-      return begin_copy(driver);
+      return sets_aside_ ? next_piece(driver) : begin_copy(driver);
     case Phase::finishing:
       return finish_lanes(driver);
     case Phase::committing:
@@ -269,6 +310,130 @@ Result<bool> LaneWriter::feed(Driver& driver) {
   driver.trailer_sent = true;
   PGFANOUT_TRY(channel.put(copy_trailer()));
   return true;
+}
+
+/// An error ends the job, unless it is about a row that may be set aside.
+Result<void> LaneWriter::bear(Driver& driver, Error error) {
+  const bool is_about_data = error.sqlstate.starts_with("22") || error.sqlstate.starts_with("23") ||
+                             error.sqlstate.starts_with("P0");
+  const bool may_go_on = driver.step == PieceStep::copying && is_about_data &&
+                         driver.channel->state() == ChannelState::ready;
+  if (!may_go_on) return named(driver, std::move(error));
+  driver.refusal = std::move(error);
+  driver.step = PieceStep::taken_back;
+  auto sent = driver.channel->send(kTakeBack);
+  if (!sent) return named(driver, std::move(sent).error());
+  return {};
+}
+
+/// What comes after the statement that has just ended.
+Result<bool> LaneWriter::next_piece(Driver& driver) {
+  switch (driver.step) {
+    case PieceStep::none:
+      return begin_pieces(driver);
+    case PieceStep::guarded:
+      driver.step = PieceStep::copying;
+      driver.batch_offset = 0;
+      driver.header_sent = false;
+      driver.trailer_sent = false;
+      PGFANOUT_TRY(driver.channel->send(targets_[driver.lane()].copy_sql));
+      return true;
+    case PieceStep::copying:
+      PGFANOUT_TRY(account_piece(driver));
+      driver.step = PieceStep::released;
+      PGFANOUT_TRY(driver.channel->send(kKeep));
+      return true;
+    case PieceStep::taken_back:
+      if (!driver.pieces->halve()) PGFANOUT_TRY(set_row_aside(driver));
+      break;
+    case PieceStep::released:
+      driver.pieces->pop();
+      break;
+  }
+  if (driver.pieces->empty()) {
+    lanes_.sent(driver.pieces->take());
+    driver.pieces.reset();
+    return begin_pieces(driver);
+  }
+  driver.step = PieceStep::guarded;
+  PGFANOUT_TRY(driver.channel->send(kGuard));
+  return true;
+}
+
+/// The next batch of one of the connection's lanes, taking turns.
+Result<bool> LaneWriter::begin_pieces(Driver& driver) {
+  driver.step = PieceStep::none;
+  const bool closed = lanes_.is_closed();
+  PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction(driver));
+  if (began) return true;
+  for (std::size_t turn = 0; turn < driver.lanes.size(); ++turn) {
+    driver.at_lane = (driver.at_lane + 1) % driver.lanes.size();
+    auto batch = lanes_.take(driver.lane());
+    if (!batch) continue;
+    driver.pieces.emplace(*std::move(batch));
+    driver.step = PieceStep::guarded;
+    PGFANOUT_TRY(driver.channel->send(kGuard));
+    return true;
+  }
+  if (closed) {
+    driver.phase = Phase::drained;
+    ++drained_;
+  }
+  return false;
+}
+
+Result<bool> LaneWriter::feed_piece(Driver& driver) {
+  WriteChannel& channel = *driver.channel;
+  if (!driver.header_sent) {
+    driver.header_sent = true;
+    PGFANOUT_TRY(channel.put(copy_header()));
+    return true;
+  }
+  if (driver.trailer_sent) {
+    PGFANOUT_TRY(channel.end_copy());
+    return true;
+  }
+  const ByteView bytes = driver.pieces->bytes();
+  if (driver.batch_offset < bytes.size()) {
+    const std::size_t part =
+        std::min(WriteChannel::kPieceBytes, bytes.size() - driver.batch_offset);
+    PGFANOUT_TRY(channel.put(bytes.subspan(driver.batch_offset, part)));
+    driver.batch_offset += part;
+    counters_.bytes_written.fetch_add(part, std::memory_order_relaxed);
+    return true;
+  }
+  driver.trailer_sent = true;
+  PGFANOUT_TRY(channel.put(copy_trailer()));
+  return true;
+}
+
+Result<void> LaneWriter::account_piece(Driver& driver) {
+  driver.rows_in_copy = driver.pieces->rows();
+  ledger_.add_sent(driver.lane(), driver.rows_in_copy);
+  counters_.rows_written.fetch_add(driver.rows_in_copy, std::memory_order_relaxed);
+  crash_point("lane-sent");
+  return account_copy(driver);
+}
+
+/// The row in the way stands alone.
+Result<void> LaneWriter::set_row_aside(Driver& driver) {
+  const RowOrigin& origin = driver.pieces->origin();
+  const ByteView bytes = driver.pieces->bytes();
+  Reject reject;
+  reject.range = origin.range;
+  reject.row = origin.row;
+  reject.code = driver.refusal.sqlstate.starts_with("23") ? "constraint" : "value-refused";
+  reject.reason = driver.refusal.message;
+  reject.sqlstate = driver.refusal.sqlstate;
+  reject.target_leaf = targets_[driver.lane()].name;
+  reject.bytes.assign(bytes.begin(), bytes.end());
+  MultisetDigest digest;
+  digest.add(origin.digest);
+  ledger_.add_refused(driver.lane(), digest);
+  counters_.rows_rejected.fetch_add(1, std::memory_order_relaxed);
+  driver.pieces->pop();
+  crash_point("row-set-aside");
+  return rejects_.add(std::move(reject));
 }
 
 /// The server's count must be ours.

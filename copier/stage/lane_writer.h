@@ -4,8 +4,9 @@
 // A connection owns one lane, or several when the server has fewer connections to give. With one
 // lane its COPY stays open to the end; with several, a COPY lasts as long as sealed batches wait.
 // Everything a connection writes is one transaction; all commit together once `may_commit` agrees.
-// With the rows goes a marker into the journal, so that whoever looks there later knows whether
-// they were committed, whatever became of the server's answer.
+// Where rows may be set aside, each batch is a COPY in a savepoint of its own, and is halved around
+// rows that the server refuses. With the rows goes a marker into the journal, so that whoever looks
+// there later knows whether they were committed, whatever became of the server's answer.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include "copier/pg/write_channel.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/lane_set.h"
+#include "copier/stage/rejects.h"
 #include "pgfanout/observer.h"
 
 namespace pgfanout {
@@ -50,7 +52,8 @@ class LaneWriter {
   /// All references outlive the writer.
   LaneWriter(std::vector<std::unique_ptr<WriteChannel>>& channels,
              const std::vector<LaneTarget>& targets, LaneSet& lanes, Ledger& ledger,
-             JobCounters& counters, Stop& stop, LaneQuestions ask);
+             Rejects& rejects, JobCounters& counters, Stop& stop, LaneQuestions ask,
+             bool sets_aside = false);
   ~LaneWriter();
   LaneWriter(const LaneWriter&) = delete;
   LaneWriter& operator=(const LaneWriter&) = delete;
@@ -65,6 +68,7 @@ class LaneWriter {
 
   Result<void> run_loop();
   Result<void> handle_events(int milliseconds);
+  Result<void> look_for_stalls();
   Result<void> pump(Driver& driver);
   Result<bool> next_statement(Driver& driver);
   Result<bool> begin_copy(Driver& driver);
@@ -72,6 +76,12 @@ class LaneWriter {
   Result<bool> begin_transaction(Driver& driver);
   Result<bool> finish_lanes(Driver& driver);
   Result<bool> feed(Driver& driver);
+  Result<bool> next_piece(Driver& driver);
+  Result<bool> begin_pieces(Driver& driver);
+  Result<bool> feed_piece(Driver& driver);
+  Result<void> account_piece(Driver& driver);
+  Result<void> set_row_aside(Driver& driver);
+  Result<void> bear(Driver& driver, Error error);
   Result<void> account_copy(Driver& driver);
   void watch(Driver& driver);
   Error named(const Driver& driver, Error error) const;
@@ -80,9 +90,11 @@ class LaneWriter {
   const std::vector<LaneTarget>& targets_;
   LaneSet& lanes_;
   Ledger& ledger_;
+  Rejects& rejects_;
   JobCounters& counters_;
   Stop& stop_;
   LaneQuestions ask_;
+  const bool sets_aside_;
   std::vector<std::unique_ptr<Driver>> drivers_;
   std::size_t drained_ = 0;
   std::size_t done_ = 0;

@@ -23,20 +23,31 @@ struct Error {
   std::string where;     ///< Relation, leaf, range or row; may be empty.
   std::string hint;      ///< What to do about it; may be empty.
   std::string sqlstate;  ///< Five characters if a server said so, else empty.
+  std::string key = {};  ///< Of rows that are not unique: the columns or expressions, as SQL.
 };
 
 /// An error that ends the command with exit 2.
 [[nodiscard]] inline Error refused(std::string code, std::string message, std::string hint = {},
                                    std::string where = {}) {
-  return {Consequence::refuse, std::move(code), std::move(message),
-          std::move(where),    std::move(hint), {}};
+  return {Consequence::refuse,
+          std::move(code),
+          std::move(message),
+          std::move(where),
+          std::move(hint),
+          {},
+          {}};
 }
 
 /// An error that ends the command with exit 3.
 [[nodiscard]] inline Error interrupted(std::string code, std::string message, std::string hint = {},
                                        std::string where = {}) {
-  return {Consequence::interrupt, std::move(code), std::move(message),
-          std::move(where),       std::move(hint), {}};
+  return {Consequence::interrupt,
+          std::move(code),
+          std::move(message),
+          std::move(where),
+          std::move(hint),
+          {},
+          {}};
 }
 
 /// A value or the error that took its place. Never ignored silently.

@@ -93,7 +93,7 @@ TEST_F(WindowPlacesTest, JournalOfVersion1IsBroughtUpToDate) {
   ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
   EXPECT_EQ(json["standing"]["state"], "done");
   ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0) << json.dump(1);
-  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "2");
+  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "3");
   EXPECT_EQ(value("SELECT string_agg(state, ' ' ORDER BY started_at) FROM pgfanout.job"),
             "done swapped");
 }

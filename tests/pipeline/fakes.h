@@ -125,7 +125,8 @@ class FakeChannel final : public WriteChannel {
   Result<void> check_stalled() override { return {}; }
   Result<void> end_copy() override {
     rows_copied_ = count_rows();
-    pending_[copy_statement_] += bytes_.substr(19, bytes_.size() - 21);
+    is_refused_ = !refuse_rows_with.empty() && bytes_.find(refuse_rows_with) != std::string::npos;
+    if (!is_refused_) pending_[copy_statement_] += bytes_.substr(19, bytes_.size() - 21);
     state_ = ChannelState::waiting;
     ended_copy_ = true;
     wakeup_.signal();
@@ -138,6 +139,11 @@ class FakeChannel final : public WriteChannel {
     if (std::exchange(ended_copy_, false)) {
       state_ = ChannelState::ready;
       tag_ = "COPY";
+      if (std::exchange(is_refused_, false)) {
+        Error error = refused("server-error", "could not write: a check is violated");
+        error.sqlstate = "23514";
+        return error;
+      }
     } else if (statement_.starts_with("COPY")) {
       copy_statement_ = statement_;
       bytes_.clear();
@@ -153,6 +159,7 @@ class FakeChannel final : public WriteChannel {
   bool never_answers = false;
   std::optional<std::size_t> fail_after_bytes;
   std::uint64_t extra_rows = 0;
+  std::string refuse_rows_with;  ///< A COPY with a row that contains this fails.
 
  private:
   std::uint64_t count_rows() const {
@@ -175,6 +182,7 @@ class FakeChannel final : public WriteChannel {
   Wakeup wakeup_;
   ChannelState state_ = ChannelState::ready;
   bool ended_copy_ = false;
+  bool is_refused_ = false;
   std::string statement_;
   std::string copy_statement_;
   std::string bytes_;

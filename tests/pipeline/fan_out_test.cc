@@ -57,6 +57,7 @@ class FanOutTest : public ::testing::Test {
     for (std::size_t at = 0; at < channel_count; ++at) {
       auto channel = std::make_unique<FakeChannel>(target);
       if (at == 0 && spoil) spoil(*channel);
+      channel->refuse_rows_with = refused_text;
       channels.push_back(std::move(channel));
     }
     std::vector<LaneTarget> targets;
@@ -77,7 +78,7 @@ class FanOutTest : public ::testing::Test {
           return {{"CHECK " + names[leaf]}, {"MARK " + names[leaf], expected_tag + names[leaf]}};
         }};
     return run_fan_out({ranges, epoch, layout, key, leaf_map, sources, channels, targets, done,
-                        memory_bytes, std::move(ask)},
+                        memory_bytes, std::move(ask), sets_aside},
                        *ledger, *rejects, counters, cancellation);
   }
 
@@ -105,6 +106,8 @@ class FanOutTest : public ::testing::Test {
   std::vector<bool> due;  // Ranges that have to be read; empty: all.
   std::uint32_t epoch = 1;
   std::string expected_tag = "MARK ";
+  std::string refused_text;
+  bool sets_aside = false;
   std::optional<Error> stream_error;
   std::unique_ptr<Rejects> rejects;
   std::unique_ptr<Ledger> ledger;
@@ -202,6 +205,43 @@ TEST_F(FanOutTest, MarkerThatTakesNoEffectCommitsNothing) {
   EXPECT_EQ(copied.error().consequence, Consequence::interrupt);
   EXPECT_EQ(committed_rows(), 0U);
   EXPECT_TRUE(channels.empty());
+}
+
+TEST_F(FanOutTest, RowsThatTheServerRefusesAreSetAsideOneByOne) {
+  fill(3, 3000);
+  sets_aside = true;
+  refused_text = "row 1";  // 1, 1x, 1xx, 1xxx of 9000.
+  constexpr std::uint64_t kRefused = 1111;
+  for (const std::size_t count : {kLeaves, std::size_t{3}}) {
+    target.committed.clear();
+    const auto copied = run(count, 64ULL << 20U, kRefused);
+    ASSERT_TRUE(copied) << copied.error().message;
+    EXPECT_EQ(committed_rows(), 9000 - kRefused);
+    const std::vector<Reject> rows = rejects->rows();
+    ASSERT_EQ(rows.size(), kRefused);
+    for (const Reject& row : rows) {
+      EXPECT_EQ(row.code, "constraint");
+      EXPECT_EQ(row.sqlstate, "23514");
+      EXPECT_TRUE(row.target_leaf.starts_with("leaf"));
+      const std::string bytes(row.bytes.begin(), row.bytes.end());
+      EXPECT_NE(bytes.find("row " + std::to_string(row.range * 3000 + row.row)), std::string::npos);
+    }
+    for (const LeafAccount& leaf : ledger->leaves()) {
+      EXPECT_EQ(leaf.copied_rows, leaf.taken().rows());
+    }
+  }
+  const auto too_many = run(kLeaves, 64ULL << 20U, kRefused - 1);
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().code, "constraint");
+}
+
+TEST_F(FanOutTest, WithoutALimitARefusedRowEndsTheJob) {
+  fill(1, 100);
+  refused_text = "row 57";
+  const auto copied = run(kLeaves);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().sqlstate, "23514");
+  EXPECT_EQ(committed_rows(), 0U);
 }
 
 TEST_F(FanOutTest, UnreadableRowIsNamedAndTheRestGoesOnWithinTheLimit) {

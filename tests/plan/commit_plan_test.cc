@@ -42,7 +42,7 @@ TEST(CommitPlan, RowsThatMayBeSetAsideNeedEpochs) {
 TEST(CommitPlan, EpochsAreNumberedWithoutGapsAndHoldAboutWhatWasAskedFor) {
   const std::vector<LeafSize> leaves = {{100, 100 * 8192}, {0, 0}, {1000, 3000 * 8192}, {1, 8192}};
   for (const std::uint64_t bytes : {1ULL, 8192ULL, 64ULL << 10U, 1ULL << 20U, 1ULL << 40U}) {
-    const auto ranges = cut_epochs(leaves, 2, {false, bytes, ""});
+    const auto ranges = cut_epochs(leaves, 2, {false, bytes, false, ""});
     std::map<std::uint32_t, std::uint64_t> bytes_of;
     std::uint64_t total = 0;
     std::uint32_t last = 1;
@@ -65,7 +65,8 @@ TEST(CommitPlan, EpochsAreNumberedWithoutGapsAndHoldAboutWhatWasAskedFor) {
 }
 
 TEST(CommitPlan, ByLeafThereIsOneEpoch) {
-  for (const SourceRange& range : cut_epochs({{100, 1U << 30U}, {5, 100}}, 4, {true, 0, ""})) {
+  for (const SourceRange& range :
+       cut_epochs({{100, 1U << 30U}, {5, 100}}, 4, {true, 0, false, ""})) {
     EXPECT_EQ(range.epoch, 1U);
   }
 }
