@@ -1,0 +1,97 @@
+// A network that fails, between a client and a server: listens on 127.0.0.1 and on a Unix socket,
+// forwards to the server's Unix socket, and does to a connection what a fault says, once it comes
+// to the fault's place: a number of bytes, or a message of the protocol. It reads the protocol, so
+// it can swallow the reply to a COMMIT that the server has carried out.
+//
+//   FaultProxy proxy(server);
+//   ProxyFault lost{FaultKind::drop_message};
+//   lost.message = "COMMIT";
+//   proxy.add(lost);
+//   ... connect to proxy.dsn("database") ...
+//   EXPECT_EQ(proxy.faults_met(), 1);
+//
+// Thread-safe. A thread a connection, which ends with the object at the latest.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/harness/test_server.h"
+
+namespace pgfanout::harness {
+
+enum class FaultKind {
+  stall,         ///< Nothing is forwarded any more; the sockets stay open.
+  dribble,       ///< A few bytes at a time, with pauses.
+  delay,         ///< Each piece waits.
+  reset,         ///< Both sides lose the connection; a client on TCP gets RST.
+  half_close,    ///< This direction ends, the other goes on.
+  drop_message,  ///< The message is swallowed and the connection reset.
+};
+inline constexpr int kFaultKinds = 6;
+std::string name_of(FaultKind kind);
+
+enum class Direction { to_server, to_client };
+
+/// Meets one connection, once.
+struct ProxyFault {
+  FaultKind kind = FaultKind::reset;
+  int connection = -1;  ///< By order of arrival, from 0; -1: whichever comes to its place first.
+  std::string application{};  ///< Only connections whose application_name ends so.
+  Direction direction = Direction::to_client;
+  std::int64_t after_bytes = 0;  ///< So many are forwarded in this direction first.
+
+  /// Where it is not empty, the place is a message instead. To the client: the CommandComplete
+  /// whose tag begins so. To the server: the statement that begins so.
+  std::string message{};
+  bool ready_after = false;  ///< Not that CommandComplete but the ReadyForQuery behind it.
+  int occurrence = 1;        ///< The n-th such message of a connection.
+
+  bool both_directions = false;         ///< stall, dribble and delay only.
+  std::chrono::milliseconds length{0};  ///< How long these last; 0: for good.
+  std::chrono::milliseconds pause{5};   ///< Of dribble and delay, before each piece.
+  std::size_t longest_piece = 3;        ///< Of dribble.
+};
+std::ostream& operator<<(std::ostream& stream, const ProxyFault& fault);
+
+/// What a connection has seen so far.
+struct ProxiedConnection {
+  std::string application;
+  bool is_cancel_request = false;
+  std::int64_t bytes_to_server = 0;
+  std::int64_t bytes_to_client = 0;
+  std::map<std::string, int> replies;  ///< CommandComplete by the first word of its tag.
+};
+
+class FaultProxy {
+ public:
+  explicit FaultProxy(const TestServer& server);
+  /// Cuts what is still connected.
+  ~FaultProxy();
+  FaultProxy(const FaultProxy&) = delete;
+  FaultProxy& operator=(const FaultProxy&) = delete;
+
+  /// For 127.0.0.1.
+  [[nodiscard]] std::string dsn(const std::string& database) const;
+  /// For the Unix socket.
+  [[nodiscard]] std::string unix_dsn(const std::string& database) const;
+
+  void add(const ProxyFault& fault);
+  /// As when a network comes back and has forgotten everything: present connections are cut,
+  /// waiting faults are gone, and order of arrival starts at 0 again.
+  void clear();
+  [[nodiscard]] int faults_met() const;
+  /// When the last fault met its connection.
+  [[nodiscard]] std::chrono::steady_clock::time_point last_met() const;
+  [[nodiscard]] std::vector<ProxiedConnection> connections() const;
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace pgfanout::harness
