@@ -1,0 +1,135 @@
+// A copy that faults are done to, and what must hold after every one of them. Everything is checked
+// by the server's own SQL, nothing by what pgfanout says of itself:
+//
+//   I1  the source's rows are what they were
+//   I2  the live name stands for a complete table (windows only, see window_rig.h)
+//   I3  exit code 0 only if the target holds the source's rows, each in its leaf, under its key
+//   I4  the same command, run again, ends with 0 and the digest of a copy that nothing interrupted,
+//       or refuses and says why
+//   I5  no session, no lock and no object is left but what the journal names; the fence stands
+//       after an interruption, and is gone after exit code 0
+//
+// Until the copy resumes, PGFANOUT_FAULTS_RESTART=1 adds --restart to every command and expects no
+// fence.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/faults/fault_rounds.h"
+#include "tests/harness/command.h"
+#include "tests/harness/test_server.h"
+
+namespace pgfanout::testing {
+
+using harness::CommandResult;
+using harness::TestServer;
+
+/// PGFANOUT_FAULTS_RESTART: the program does not resume yet.
+bool restarts_only();
+/// Whether `pgfanout copy --help` knows of it.
+bool help_mentions(const std::string& text);
+
+/// How a copy is cut up.
+struct CopyShape {
+  std::string commit_every = "leaf";
+  int readers = 2;
+  int writers = 8;
+  bool two_databases = false;
+
+  [[nodiscard]] std::string name() const;
+  bool operator<(const CopyShape& other) const { return name() < other.name(); }
+};
+/// Leaf mode, or epochs of some size; few or many connections; one database or two.
+CopyShape random_shape(Random& random);
+
+/// A server with the source in a database to make others from, and what a copy that nothing
+/// interrupts needs and gives.
+class FaultBench {
+ public:
+  explicit FaultBench(harness::ServerOptions options = {}, int rows = 8000);
+
+  TestServer& server() { return server_; }
+  [[nodiscard]] int rows() const { return rows_; }
+  /// Of the source, by SQL and independent of order.
+  [[nodiscard]] const std::string& checksum() const { return checksum_; }
+  /// The digest of an uninterrupted copy.
+  const std::string& digest();
+  /// How long one takes.
+  double seconds(const CopyShape& shape);
+  /// A fresh database with the source in it.
+  std::string clone();
+  /// Where databases are made from now on.
+  void use_tablespace(const std::string& name) { tablespace_ = name; }
+
+ private:
+  void measure(const CopyShape& shape);
+
+  TestServer server_;
+  const int rows_;
+  std::string checksum_;
+  std::string digest_;
+  std::map<CopyShape, double> seconds_;
+  int clones_ = 0;
+  std::string tablespace_ = "pg_default";
+};
+
+/// One copy and its faults.
+class FaultRig {
+ public:
+  FaultRig(FaultBench& bench, CopyShape shape, Tally& tally);
+  /// Drops its databases, but for those of a test that failed.
+  ~FaultRig();
+  FaultRig(const FaultRig&) = delete;
+  FaultRig& operator=(const FaultRig&) = delete;
+
+  [[nodiscard]] const std::string& source_database() const { return source_; }
+  [[nodiscard]] const std::string& target_database() const { return target_; }
+  [[nodiscard]] const CopyShape& shape() const { return shape_; }
+  /// Further options for every command.
+  void add_options(const std::vector<std::string>& options);
+  /// Connection strings other than the server's own, for the commands that follow. `{database}`
+  /// stands for the name.
+  void go_through(const std::string& dsn) { through_ = dsn; }
+
+  [[nodiscard]] std::vector<std::string> arguments() const;
+  harness::BackgroundCommand start(const harness::Environment& environment = {}) const;
+
+  /// A run that met a fault, or was to, has ended: books it, and checks what must hold. The server
+  /// must be up again. `what` is for messages.
+  void run_ended(const CommandResult& result, const std::string& what);
+  /// Whether the last run ended with 0.
+  [[nodiscard]] bool is_complete() const { return is_complete_; }
+  /// The same command again, unharmed, until it ends with 0; a few times at most.
+  void finish();
+
+ private:
+  void check_source(const std::string& what) const;
+  void check_target(const CommandResult& result, const std::string& what) const;
+  void check_left_behind(const std::string& what) const;
+  void check_fence(const CommandResult& result, const std::string& what) const;
+  [[nodiscard]] bool target_is_right() const;
+  [[nodiscard]] std::string target_rows() const;
+  [[nodiscard]] std::string sqlstate_at_source(const std::string& sql) const;
+  void book_work();
+
+  FaultBench& bench_;
+  const CopyShape shape_;
+  Tally& tally_;
+  std::string source_;
+  std::string target_;
+  std::string through_;
+  std::vector<std::string> options_;
+  bool is_complete_ = false;
+  bool was_interrupted_ = false;
+};
+
+/// The codes of a JSON document's errors, with their messages; or what stands on standard error.
+std::string errors_of(const CommandResult& result);
+/// Polls until no session of pgfanout is left in that database.
+void expect_no_sessions(TestServer& server, const std::string& database, const std::string& what);
+
+}  // namespace pgfanout::testing
