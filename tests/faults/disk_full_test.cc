@@ -1,0 +1,108 @@
+// The disk fills up in the middle of a copy: the one that holds the tables, and the one that holds
+// the WAL, which takes the whole server down. Once there is room again, the copy goes on.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/faults/fault_rig.h"
+#include "tests/faults/small_disk.h"
+
+namespace pgfanout::testing {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::size_t kMegabyte = 1U << 20U;
+
+bool has_hint(const CommandResult& result) {
+  const auto document = nlohmann::json::parse(result.out, nullptr, false);
+  if (!document.is_object()) return false;
+  for (const auto& issue : document["issues"]) {
+    if (issue["severity"] == "INFO" || issue["severity"] == "WARNING") continue;
+    if (!issue.value("hint", "").empty()) return true;
+  }
+  return false;
+}
+
+CopyShape shape_for_disks(Random& random) {
+  CopyShape shape = random_shape(random);
+  shape.two_databases = false;
+  return shape;
+}
+
+class DiskFullTest : public ::testing::Test {};
+
+TEST_F(DiskFullTest, DiskOfTheTables) {
+  SmallDisk disk(96 * kMegabyte);
+  FaultBench bench;
+  bench.server().execute("postgres",
+                         "CREATE TABLESPACE small LOCATION '" + disk.make_folder("tables") + "'");
+  bench.use_tablespace("small");
+  // What a copy takes, at least: its leaves. They are dropped with the database.
+  Tally ignored;
+  std::size_t need = 0;
+  {
+    FaultRig rig(bench, {}, ignored);
+    const std::size_t before = disk.free_bytes();
+    rig.finish();
+    need = before - disk.free_bytes();
+  }
+  ASSERT_GT(need, kMegabyte);
+  run_rounds(6, [&](Round& round) {
+    auto& [number, random, tally] = round;
+    FaultRig rig(bench, shape_for_disks(random), tally);
+    for (int fault = below(random, 2); fault >= 0 && !rig.is_complete(); --fault) {
+      const auto room = static_cast<std::size_t>(between(random, 0, static_cast<double>(need)));
+      disk.fill_but(room);
+      const CommandResult result = rig.start().wait();
+      disk.remove_ballast();
+      ++tally.faults;
+      if (result.exit_code != 0) {
+        EXPECT_EQ(result.exit_code, 3) << result;
+        EXPECT_NE(result.err.find("53100"), std::string::npos) << result;
+        EXPECT_TRUE(has_hint(result)) << result;
+      }
+      rig.run_ended(result, "room for " + std::to_string(room) + " bytes");
+      if (HasFailure()) return;
+    }
+    rig.finish();
+  });
+}
+
+TEST_F(DiskFullTest, DiskOfTheWal) {
+  SmallDisk disk(96 * kMegabyte);
+  harness::ServerOptions options;
+  options.durable = true;
+  options.settings = {"max_wal_size = 32MB", "min_wal_size = 32MB", "wal_recycle = off",
+                      "wal_init_zero = on"};
+  FaultBench bench(options);
+  TestServer& server = bench.server();
+  server.stop();
+  const fs::path wal = fs::path(server.data_directory()) / "pg_wal";
+  const std::string there = disk.make_folder("wal");
+  ASSERT_EQ(harness::run_command({"cp", "-a", wal.string() + "/.", there}).exit_code, 0);
+  fs::remove_all(wal);
+  fs::create_symlink(there, wal);
+  server.start();
+  run_rounds(4, [&](Round& round) {
+    auto& [number, random, tally] = round;
+    FaultRig rig(bench, shape_for_disks(random), tally);
+    // The present segment has room for a part of what the copy writes; there will be no next one.
+    server.execute("postgres", "CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT");
+    const int filler = 13'000'000 + below(random, 3'600'000);
+    server.execute("postgres", "SELECT pg_logical_emit_message(false, 'filler', repeat('x', " +
+                                   std::to_string(filler) + "))");
+    disk.fill_but(kMegabyte);
+    const CommandResult result = rig.start().wait();
+    disk.remove_ballast();
+    // It has stopped, or come back by itself in the meantime.
+    server.restart();
+    ++tally.faults;
+    EXPECT_TRUE(result.exit_code == 3 || result.exit_code == 0) << result;
+    rig.run_ended(result, "WAL without room after " + std::to_string(filler) + " bytes");
+    if (!HasFailure()) rig.finish();
+  });
+}
+
+}  // namespace
+}  // namespace pgfanout::testing
