@@ -36,26 +36,29 @@ class ServerFaultsTest : public ::testing::Test {
     return bench;
   }
 
-  /// Calls a function of the server on any session of pgfanout in one of these states, once there
-  /// is one; its name.
-  static std::optional<std::string> strike(const std::string& function,
-                                           harness::BackgroundCommand& command,
-                                           const std::string& states) {
+  struct Victim {
+    std::string pid;
+    std::string role;
+  };
+  /// Any session of pgfanout in one of these states, once there is one.
+  static std::optional<Victim> choose_victim(Random& random, harness::BackgroundCommand& command,
+                                             const std::string& states) {
     harness::Session session = bench().server().connect();
     while (command.running()) {
-      const auto struck =
-          session.rows("SELECT a.application_name, " + function +
-                       "(a.pid) FROM (SELECT pid, application_name FROM pg_stat_activity WHERE"
-                       " application_name LIKE 'pgfanout/%' AND state IN (" +
-                       states + ") ORDER BY random() LIMIT 1) a");
-      if (!struck.empty()) {
-        const std::string name = struck[0][0].value_or("");
-        return name.substr(name.rfind('/') + 1);
+      const auto sessions = session.rows(
+          "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE"
+          " 'pgfanout/%' AND state IN (" +
+          states + ") ORDER BY backend_start");
+      if (!sessions.empty()) {
+        const auto& chosen =
+            sessions[static_cast<std::size_t>(below(random, static_cast<int>(sessions.size())))];
+        return Victim{*chosen[0], chosen[1]->substr(chosen[1]->rfind('/') + 1)};
       }
       wait(0.001);
     }
     return std::nullopt;
   }
+  static constexpr const char* kAnyState = "'active', 'idle', 'idle in transaction'";
 
   /// One fault at any moment of a copy, done by `inject`, which returns what it was.
   static void one_round(
@@ -84,21 +87,22 @@ class ServerFaultsTest : public ::testing::Test {
 
 TEST_F(ServerFaultsTest, TerminatedSessions) {
   run_rounds(6, [](Round& round) {
-    one_round(round, [](harness::BackgroundCommand& command) -> std::optional<std::string> {
-      const auto role =
-          strike("pg_terminate_backend", command, "'active', 'idle', 'idle in transaction'");
-      if (!role) return std::nullopt;
-      return "termination of a " + *role;
+    one_round(round, [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
+      const auto victim = choose_victim(round.random, command, kAnyState);
+      if (!victim) return std::nullopt;
+      bench().server().execute("postgres", "SELECT pg_terminate_backend(" + victim->pid + ")");
+      return "termination of a " + victim->role;
     });
   });
 }
 
 TEST_F(ServerFaultsTest, CancelledStatements) {
   run_rounds(5, [](Round& round) {
-    one_round(round, [](harness::BackgroundCommand& command) -> std::optional<std::string> {
-      const auto role = strike("pg_cancel_backend", command, "'active'");
-      if (!role) return std::nullopt;
-      return "cancelling a statement of a " + *role;
+    one_round(round, [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
+      const auto victim = choose_victim(round.random, command, "'active'");
+      if (!victim) return std::nullopt;
+      bench().server().execute("postgres", "SELECT pg_cancel_backend(" + victim->pid + ")");
+      return "cancelling a statement of a " + victim->role;
     });
   });
 }
@@ -125,16 +129,10 @@ TEST_F(ServerFaultsTest, ServerThatRestartsItself) {
   run_rounds(3, [](Round& round) {
     one_round(
         round,
-        [](harness::BackgroundCommand& command) -> std::optional<std::string> {
-          harness::Session session = bench().server().connect();
-          while (command.running()) {
-            const auto pids = session.rows(
-                "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%'"
-                " ORDER BY random() LIMIT 1");
-            if (!pids.empty() && kill(std::stoi(*pids[0][0]), SIGKILL) == 0) {
-              return "SIGKILL of a backend";
-            }
-            wait(0.001);
+        [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
+          const auto victim = choose_victim(round.random, command, kAnyState);
+          if (victim && kill(std::stoi(victim->pid), SIGKILL) == 0) {
+            return "SIGKILL of a " + victim->role;
           }
           return std::nullopt;
         },
