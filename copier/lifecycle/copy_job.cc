@@ -86,6 +86,7 @@ class CopyJob {
   void settle();
   void settle_fence();
   void close_source();
+  bool has_stayed_fenced();
 
   CopyState state_;
   Observer& observer_;
@@ -103,7 +104,9 @@ class CopyJob {
 /// Before anything else: whose job this is, and where it stands.
 Result<void> CopyJob::claim() {
   const auto connect = [&](const std::string& dsn, const char* role) {
-    return Connection::open(connect_options(job(), dsn, fmt::format("pgfanout/copy/{}", role)));
+    const ConnectOptions options =
+        connect_options(job(), dsn, fmt::format("pgfanout/copy/{}", role));
+    return state_.is_part_of_window() ? connect_again(options) : Connection::open(options);
   };
   PGFANOUT_TRY_ASSIGN(connection_, connect(job().source_dsn, "source"));
   PGFANOUT_TRY_ASSIGN(state_.target, connect(target_dsn_of(job()), "target"));
@@ -317,7 +320,7 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
   const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan.readers);
   std::vector<std::unique_ptr<RangeSource>> sources;
   const auto connect = [options = state_.connect_options(target_dsn_of(job()), "reader")] {
-    return Connection::open(options);
+    return connect_again(options);
   };
   for (std::size_t at = 0; at < plan.readers; ++at) {
     PGFANOUT_TRY_ASSIGN(
@@ -432,12 +435,21 @@ void CopyJob::settle() {
   }
 }
 
+/// The session with the lock was lost, but a fence needs no session.
+bool CopyJob::has_stayed_fenced() {
+  if (!state_.raises_fence() || !state_.entry) return false;
+  auto again = connect_again(state_.connect_options(job().source_dsn, "source"));
+  if (!again) return false;
+  fencing_ = *std::move(again);
+  return static_cast<bool>(fence_source(state_, *fencing_, table_));
+}
+
 /// Lets the source go, and looks whether what was read can be relied on.
 void CopyJob::close_source() {
   if (!state_.source || job().dry_run) return;
   const bool is_unchanged = state_.source->close_and_check_unchanged();
   if (state_.source->connection().is_open()) fencing_ = state_.source->take_connection();
-  if (result_.error || is_unchanged) return;
+  if (result_.error || is_unchanged || has_stayed_fenced()) return;
   result_.verdict = Verdict::unproven;
   report({Severity::critical, "source-may-have-changed",
           job().assume_quiet ? "the source was not locked, and its server was written to meanwhile"

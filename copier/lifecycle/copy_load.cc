@@ -30,7 +30,10 @@ constexpr std::array kPauses = {milliseconds(200), milliseconds(1000), milliseco
 /// was in the way.
 bool may_pass(const Error& error) {
   if (error.consequence != Consequence::interrupt) return false;
-  if (error.sqlstate.empty()) return error.code == "connection-lost" || error.code == "stalled";
+  if (error.sqlstate.empty()) {
+    return error.code == "connection-lost" || error.code == "stalled" ||
+           error.code == "cannot-connect";
+  }
   constexpr std::array<std::string_view, 8> kStates = {"57P01", "57P02", "57P03", "57P05",
                                                        "40P01", "40001", "55P03", "53300"};
   return error.sqlstate.starts_with("08") ||
@@ -146,7 +149,7 @@ Result<void> CopyLoad::open() {
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
   const std::string begin = state.source->reader_begin(has_volatile_values());
   const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
-    return Connection::open(options);
+    return connect_again(options);
   };
   for (std::size_t at = 0; at < plan.readers; ++at) {
     PGFANOUT_TRY_ASSIGN(

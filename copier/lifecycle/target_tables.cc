@@ -45,7 +45,7 @@ Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, Journ
 Result<std::unique_ptr<WriteChannel>> open_writer(const JobDescription& job,
                                                   const std::string& application_name) {
   PGFANOUT_TRY_ASSIGN(Connection connection,
-                      Connection::open(connect_options(job, target_dsn_of(job), application_name)));
+                      connect_again(connect_options(job, target_dsn_of(job), application_name)));
   return make_write_channel(std::move(connection));
 }
 

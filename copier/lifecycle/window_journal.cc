@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/plan/type_catalog.h"
+
 namespace pgfanout {
 namespace {
 
@@ -106,10 +108,10 @@ Result<void> WindowJournal::set_fence(const std::string& side,
                                       const std::vector<std::string>& facts) {
   PGFANOUT_TRY(
       connection_.query("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
-  for (const std::string& fact : facts) {
-    PGFANOUT_TRY(
-        connection_.query("INSERT INTO pgfanout.fence VALUES ($1, $2, $3)", {job_, side, fact}));
-  }
+  // All of them or none: a part would look like a table that has changed.
+  PGFANOUT_TRY(connection_.query(
+      "INSERT INTO pgfanout.fence SELECT $1, $2, pg_catalog.unnest($3::pg_catalog.text[])",
+      {job_, side, text_array(facts)}));
   return {};
 }
 

@@ -74,9 +74,9 @@ Result<void> WindowState::take_job(const std::string& job_id) {
 }
 
 Result<Connection> WindowState::connect_target(std::string_view role) const {
-  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
-                                                 *job_, target_dsn_of(*job_),
-                                                 fmt::format("pgfanout/{}/{}", job_id_, role))));
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      connect_again(connect_options(*job_, target_dsn_of(*job_),
+                                                    fmt::format("pgfanout/{}/{}", job_id_, role))));
   PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
   return connection;
 }
