@@ -85,6 +85,7 @@ class CopyJob {
   void fill_result();
   void settle();
   void settle_fence();
+  Result<void> lift();
   void close_source();
   bool has_stayed_fenced();
 
@@ -458,25 +459,47 @@ void CopyJob::close_source() {
           "run the copy again, with --restart, while nothing writes to the source"});
 }
 
+/// With another connection, if the one that there was is lost.
+Result<void> CopyJob::lift() {
+  constexpr int kTries = 3;
+  Result<void> lifted = interrupted("connection-lost", "the source is away");
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (!fencing_ || !fencing_->is_open()) {
+      auto again = connect_again(state_.connect_options(job().source_dsn, "source"));
+      if (!again) return std::move(again).error();
+      fencing_ = *std::move(again);
+    }
+    lifted = lift_fence(state_, *fencing_);
+    if (lifted || fencing_->is_open()) break;
+  }
+  return lifted;
+}
+
 /// The fence goes with the job: at its end, or when it was refused. It stays when the job can go
 /// on, or is not proven.
 void CopyJob::settle_fence() {
   if (!state_.raises_fence() || !state_.entry) return;
-  if (!fencing_ && connection_ && connection_->is_open()) fencing_ = std::move(connection_);
+  if (connection_ && connection_->is_open()) fencing_ = std::move(connection_);
+  const int exit_code = exit_code_of(result_);
+  const bool is_over = exit_code <= 2 && state_.may_undo;
+  if (is_over) {
+    auto lifted = lift();
+    if (lifted && exit_code == 0) lifted = Journal(*state_.target).set_unfenced(state_.job_id);
+    // What the journal forgot, nobody could lift any more.
+    if (!lifted) state_.may_undo = false;
+    if (!lifted) {
+      Error left = interrupted(
+          "fence-left",
+          "the copy has ended, but its fence may still stand: " + lifted.error().message,
+          "the same command lifts it, and so does copy --release", table_.qualified);
+      if (exit_code != 0) report({Severity::error, left.code, left.message, left.where, left.hint});
+      if (exit_code == 0) result_.error = std::move(left);
+    }
+    crash_point("job-ended");
+  }
   if (!fencing_) {
     auto again = Connection::open(state_.connect_options(job().source_dsn, "source"));
     if (again) fencing_ = *std::move(again);
-  }
-  const int exit_code = exit_code_of(result_);
-  const bool is_over = exit_code <= 2 && state_.may_undo;
-  if (is_over && fencing_) {
-    auto lifted = lift_fence(state_, *fencing_);
-    if (lifted && exit_code == 0) lifted = Journal(*state_.target).set_unfenced(state_.job_id);
-    if (!lifted) {
-      report({Severity::error, "fence-left", lifted.error().message, result_.source->table,
-              "lift it with 'pgfanout copy --release', with the job's own options"});
-    }
-    crash_point("job-ended");
   }
   const auto stands =
       fencing_ ? Fence(state_.entry->job, "source").stands(*fencing_) : Result<bool>(true);

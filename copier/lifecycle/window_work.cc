@@ -143,6 +143,7 @@ void WindowWork::take_copy(JobResult copied) {
   result_.target = std::move(copied.target);
   result_.rows_read = copied.rows_read;
   result_.rows_written = copied.rows_written;
+  result_.rows_resumed = copied.rows_resumed;
   result_.rows_rejected = copied.rows_rejected;
   result_.key_mismatches = copied.key_mismatches;
   result_.bytes_read = copied.bytes_read;

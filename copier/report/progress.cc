@@ -100,7 +100,8 @@ void Progress::tick() {
 void Progress::tell_about_stop() {
   if (has_told_stop_) return;
   has_told_stop_ = true;
-  print_line("stopping: waiting for the servers to let go; Ctrl-C ends at once");
+  print_line(
+      "stopping at the next good place (an epoch is finished first); Ctrl-C again stops at once");
 }
 
 /// The open stages, outermost first: "copy/read-back".

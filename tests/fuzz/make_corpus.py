@@ -167,6 +167,19 @@ JOB_FILE = {
     "bom": "\ufeff[source]\n",
 }
 
+JOURNAL = {
+    "request": "key expression abs(hashtext(a)) % 100\npartitions 100\nkey column k\nkey mode check\n"
+    "map a\\eb=c = d\nskip x\nview public.v=SELECT 1\\nFROM t\naccept view v\n",
+    "request_empty": "",
+    "request_odd": "key mode odd\npartitions 99999999999999\npartitions -1\nmap \nmap =\nskip\nview\n",
+    "request_escapes": "key expression \\\\\\n\\e\\\nmap \\\\e=\\\n",
+    "digest": "0123456789abcdef0123456789abcdef",
+    "digest_upper": "0123456789ABCDEF0123456789ABCDEF",
+    "digest_sign": "-123456789abcdef+123456789abcdef",
+    "digest_blank": " 123456789abcdef 123456789abcdef",
+    "digest_long": "0" * 33,
+}
+
 
 def main(arguments):
     here = pathlib.Path(__file__).resolve().parent
@@ -175,6 +188,7 @@ def main(arguments):
         ("decoder", DECODER, ""),
         ("key_expression", {k: v.encode() for k, v in KEY_EXPRESSION.items()}, ".sql"),
         ("job_file", {k: v.encode() for k, v in JOB_FILE.items()}, ".toml"),
+        ("journal", {k: v.encode() for k, v in JOURNAL.items()}, ""),
     ):
         (root / folder).mkdir(parents=True, exist_ok=True)
         for name, data in seeds.items():

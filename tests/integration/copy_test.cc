@@ -337,7 +337,8 @@ TEST_F(CopyTest, RoleThatMayOnlyReadEndsUnprovenOrProven) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(error_code(), "cannot-fence");
   EXPECT_NE(result.err.find("--no-fence"), std::string::npos);
-  result = copy({"--table", "chunks", "--source", dsn(role), "--target", other.dsn(), "--no-fence"});
+  result =
+      copy({"--table", "chunks", "--source", dsn(role), "--target", other.dsn(), "--no-fence"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(error_code(), "cannot-lock");
   result =

@@ -1,8 +1,10 @@
 // A copy that is interrupted goes on: what was committed is not read or written again, nothing is
 // lost or doubled, and the source stays as it was meanwhile. Or it is refused, with the reason.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <thread>
@@ -13,6 +15,7 @@ namespace pgfanout {
 namespace {
 
 using harness::BackgroundCommand;
+using harness::TestServer;
 using testing::CommandResult;
 using testing::Json;
 
@@ -350,6 +353,115 @@ TEST_F(ResumeTest, AnotherDatabaseIsFilledTheSameWay) {
   EXPECT_EQ(json["source"]["digest"], digest());
   EXPECT_EQ(server().value(other, "SELECT count(*) FROM chunks_new"), std::to_string(kRows));
   EXPECT_EQ(value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pgfanout%'"), "0");
+}
+
+TEST_F(ResumeTest, ReplicationDoesNotPassTheFence) {
+  harness::ServerOptions logical;
+  logical.settings = {"wal_level = logical"};
+  TestServer replica(logical);
+  // Both ends of the subscription are databases of one server.
+  const std::string from = replica.create_database("publisher");
+  const std::string here = replica.create_database("subscriber");
+  const std::string table =
+      "CREATE TABLE t (id int, part int, PRIMARY KEY (id, part)) PARTITION BY HASH (part);"
+      "CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)";
+  replica.execute(from, table +
+                            "; INSERT INTO t SELECT n, n FROM generate_series(1, 3000) n;"
+                            "CREATE PUBLICATION p FOR TABLE t");
+  replica.execute(from, "SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
+  replica.execute(here, table + "; INSERT INTO t SELECT n, n FROM generate_series(1, 3000) n");
+  harness::CommandOptions options;
+  options.environment["PGFANOUT_CRASH_AT"] = "epoch-committed:1";
+  const std::vector<std::string> words = {
+      "copy",         "--source", replica.dsn(here), "--table", "t",     "--key", "part % 10",
+      "--partitions", "10",       "--commit-every",  "1000",    "--json"};
+  EXPECT_EQ(harness::pgfanout(words, options).signal, SIGKILL);
+  const std::string publisher = fmt::format("host={} port={} dbname={} user=postgres",
+                                            replica.socket_directory(), replica.port(), from);
+  replica.execute(here, "CREATE SUBSCRIPTION s CONNECTION '" + publisher +
+                            "' PUBLICATION p WITH (create_slot = false, slot_name = 's', copy_data "
+                            "= false)");
+  replica.execute(from, "INSERT INTO t VALUES (-1, 1)");
+  for (int look = 0; look < 200; ++look) {
+    if (replica.log().find("writes to public.t_0 are refused") != std::string::npos) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_NE(replica.log().find("writes to public.t_0 are refused"), std::string::npos);
+  replica.execute(here, "ALTER SUBSCRIPTION s DISABLE");
+  EXPECT_EQ(replica.value(here, "SELECT count(*) FROM t WHERE id = -1"), "0");
+  const CommandResult result = harness::pgfanout(words);
+  EXPECT_EQ(result.exit_code, 0) << result;
+  // Afterwards it goes through.
+  replica.execute(here, "ALTER SUBSCRIPTION s ENABLE");
+  for (int look = 0; look < 200; ++look) {
+    if (replica.value(here, "SELECT count(*) FROM t WHERE id = -1") == "1") break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(replica.value(here, "SELECT count(*) FROM t WHERE id = -1"), "1");
+  replica.execute(here,
+                  "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE)");
+  replica.execute(here, "DROP SUBSCRIPTION s");
+}
+
+TEST_F(ResumeTest, ARoleWithJustTheDocumentedRights) {
+  const std::string role = "mover_" + database;
+  execute("CREATE ROLE " + role + " LOGIN; ALTER TABLE chunks OWNER TO " + role +
+          "; DO $$ BEGIN FOR r IN 0..15 LOOP EXECUTE format('ALTER TABLE chunks_h%s OWNER TO " +
+          role + "', r); END LOOP; END $$; GRANT USAGE, CREATE ON SCHEMA public TO " + role +
+          "; GRANT CREATE ON DATABASE " + database + " TO " + role);
+  const std::vector<std::string> words = in_epochs({"--source", dsn(role)});
+  std::vector<std::string> argv = words;
+  argv.insert(argv.begin(), "copy");
+  harness::CommandOptions options;
+  options.environment["PGFANOUT_CRASH_AT"] = "lane-committed:20";
+  EXPECT_EQ(harness::pgfanout(argv, options).signal, SIGKILL);
+  expect_fenced();
+  const CommandResult result = copy(words);
+  ASSERT_EQ(result.exit_code, 0) << result;
+  expect_copied();
+  expect_free();
+}
+
+TEST_F(ResumeTest, HostileNames) {
+  execute(
+      R"(CREATE SCHEMA "we'ird ""s%s"; CREATE FUNCTION "we'ird ""s%s".hashtext(text) RETURNS int)"
+      R"( LANGUAGE sql IMMUTABLE AS 'SELECT 7')");
+  const std::string name = "\"we'ird \"\"s%s\".\"ta\"\"b{}le\n%n" + std::string(50, 'x') + "\"";
+  execute("CREATE TABLE " + name +
+          " (\"i d\" int, \"c'ol\" text, PRIMARY KEY (\"i d\", \"c'ol\"))"
+          " PARTITION BY HASH (\"c'ol\"); CREATE TABLE \"we'ird \"\"s%s\".\"lea'f\" PARTITION OF " +
+          name + " FOR VALUES WITH (MODULUS 1, REMAINDER 0); INSERT INTO " + name +
+          " SELECT n, 'row ' || n FROM generate_series(1, 3000) n");
+  const std::vector<std::string> words = {"--table",        name,  "--partitions", "10",
+                                          "--commit-every", "1000"};
+  crash_at("lane-committed:3", words);
+  EXPECT_ANY_THROW(execute("DELETE FROM " + name));
+  const CommandResult result = copy(words);
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(json["target"]["rows"], 3000);
+  execute("DELETE FROM " + name);
+}
+
+TEST_F(ResumeTest, AFullStandardErrorPipeDoesNotStopIt) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  const std::string filler(4096, 'x');
+  while (write(ends[1], filler.data(), filler.size()) > 0) {
+  }
+  fcntl(ends[1], F_SETFL, 0);
+  std::vector<std::string> words = in_epochs({"--progress", "plain"});
+  words.insert(words.begin(), {"copy", "--source", dsn()});
+  harness::SpawnOptions options;
+  options.stderr_fd = ends[1];
+  harness::ChildProcess child(harness::pgfanout_argv(words), options);
+  const auto status = child.wait(std::chrono::seconds(40));
+  close(ends[0]);
+  close(ends[1]);
+  ASSERT_TRUE(status.has_value()) << "it waits for whoever reads its messages";
+  EXPECT_EQ(status->exit_code, 0);
+  expect_copied();
+  expect_free();
 }
 
 }  // namespace

@@ -147,6 +147,30 @@ TEST_F(WindowTest, StoppedCopyIsBegunAnewByTheSameCommand) {
   EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job"), "1") << "one job, gone on with";
 }
 
+TEST_F(WindowTest, KilledCopyGoesOnWithItsEpoch) {
+  make_chunks(6000);
+  harness::CommandOptions options;
+  options.environment["PGFANOUT_CRASH_AT"] = "lane-committed:250";
+  const std::vector<std::string> words = {"--table", "chunks", "--commit-every", "1000", "--swap"};
+  std::vector<std::string> killed = words;
+  killed.insert(killed.begin(), {"run", "--source", dsn()});
+  EXPECT_EQ(harness::pgfanout(killed, options).signal, SIGKILL);
+  ASSERT_EQ(window("run", words).exit_code, 0) << json.dump(1);
+  EXPECT_GT(json["rows"]["resumed"], 1000);
+  EXPECT_EQ(json["rows"]["resumed"].get<int>() + json["rows"]["written"].get<int>(), 6000);
+  EXPECT_EQ(value("SELECT count(*) || ' ' || count(DISTINCT id) FROM chunks"), "6000 6000");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+}
+
+TEST_F(WindowTest, RowsThatAreNotUniqueAreNamedByPlace) {
+  make_chunks(3000);
+  EXPECT_EQ(window("run", {"--table", "chunks", "--map", "id=id % 500"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("not-unique")) << json.dump(1);
+  const std::string all = json.dump();
+  EXPECT_NE(all.find("ctid (0,"), std::string::npos) << all;
+  EXPECT_EQ(all.find("Key ("), std::string::npos) << "no row's content";
+}
+
 TEST_F(WindowTest, SourceChangedBehindTheFenceIsNotSwapped) {
   make_chunks(500);
   ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
