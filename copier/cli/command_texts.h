@@ -50,9 +50,10 @@ inline constexpr std::string_view run_examples =
 inline constexpr std::string_view copy_description =
     R"text(Copies a table into a target with one leaf per partition key, and proves that every row
 arrived: rows and digests of what was read, written, committed and read back must agree, leaf by
-leaf. The source is locked against writes while the command runs (reads go on) and never changed.
-The lock ends with the command: no fence is left that would have to be lifted. The target is created
-from the source's columns if it does not exist. Primary key, indexes, foreign keys, grants and all
+leaf. Writes to the source are refused while the command runs (reads go on); it is never changed.
+Interrupted, by whatever: the same command goes on, and until then a fence keeps the source as it
+was; copy --release lifts it and gives the copy up. The target is created from the source's columns
+if it does not exist. Primary key, indexes, foreign keys, grants and all
 else that belongs to the source are carried over by pgfanout run, not by copy.
 )text";
 

@@ -258,7 +258,8 @@ Result<void> Planner::plan_when_to_commit() {
   if (!made_.empty()) return {};  // What the journal says counts.
   const CommitPlan& commits = plan_->commits;
   plan_->issues.push_back(
-      {Severity::info, "commits",
+      {Severity::info,
+       "commits",
        commits.by_leaf
            ? "each leaf is committed as a whole, frozen, " + commits.reason +
                  "; an interrupted copy begins anew"

@@ -34,11 +34,9 @@ class CrashPointsTest : public ::testing::Test {
 
   static std::vector<CopyShape> shapes() {
     std::vector<CopyShape> shapes(1);
-    if (!help_mentions("This version: leaf")) {
-      shapes.emplace_back().commit_every = "1000";
-      // Lanes that share connections.
-      shapes.back().writers = 3;
-    }
+    shapes.emplace_back().commit_every = "1000";
+    // Lanes that share connections.
+    shapes.back().writers = 3;
     return shapes;
   }
 
@@ -67,19 +65,14 @@ class CrashPointsTest : public ::testing::Test {
     std::erase(missing, "row-set-aside");  // These tables have none: integration/rejects_test.
     std::string names;
     for (const std::string& each : missing) names += each + " ";
-    if (restarts_only()) {
-      printf("[ PLACES   ] not reached: %s\n", names.c_str());
-    } else {
-      EXPECT_EQ(names, "") << "places that no copy comes to";
-    }
+    EXPECT_EQ(names, "") << "places that no copy comes to";
     return cases;
   }
 };
 
 TEST_F(CrashPointsTest, CopyEndsAsIfNothingHadBeenFromEveryPlace) {
   const std::vector<Case> cases = all_cases();
-  ASSERT_TRUE(!cases.empty() || restarts_only());
-  if (cases.empty()) return;
+  ASSERT_FALSE(cases.empty());
   const auto all = static_cast<int>(cases.size());
   run_rounds(
       all,

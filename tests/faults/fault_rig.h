@@ -8,9 +8,6 @@
 //       or refuses and says why
 //   I5  no session, no lock and no object is left but what the journal names; the fence stands
 //       after an interruption, and is gone after exit code 0
-//
-// Until the copy resumes, PGFANOUT_FAULTS_RESTART=1 adds --restart to every command and expects no
-// fence.
 #pragma once
 
 #include <map>
@@ -27,11 +24,6 @@ namespace pgfanout::testing {
 
 using harness::CommandResult;
 using harness::TestServer;
-
-/// PGFANOUT_FAULTS_RESTART: the program does not resume yet.
-bool restarts_only();
-/// Whether `pgfanout copy --help` knows of it.
-bool help_mentions(const std::string& text);
 
 /// How a copy is cut up.
 struct CopyShape {

@@ -19,11 +19,6 @@ using harness::ProxiedConnection;
 using harness::ProxyFault;
 using std::chrono::milliseconds;
 
-/// An option under which silence of the network ends the program; without it no stall is for good.
-bool ends_stalls() {
-  return help_mentions("--stall-timeout");
-}
-
 class ProxyFaultsTest : public ::testing::Test {
  protected:
   static FaultBench& bench() {
@@ -39,7 +34,7 @@ class ProxyFaultsTest : public ::testing::Test {
   static CopyShape some_shape(Random& random) {
     CopyShape shape;
     const int choice = below(random, 3);
-    if (choice > 0 && !help_mentions("This version: leaf")) shape.commit_every = "1000";
+    if (choice > 0) shape.commit_every = "1000";
     if (choice == 2) {
       shape.writers = 3;
       shape.two_databases = true;
@@ -50,7 +45,7 @@ class ProxyFaultsTest : public ::testing::Test {
   static void prepare(FaultRig& rig) {
     proxy().clear();
     rig.go_through(proxy().dsn("{database}"));
-    if (ends_stalls()) rig.add_options({"--stall-timeout", "1"});
+    rig.add_options({"--stall-timeout", "1"});
   }
 
   /// What the connections of a copy that nothing is done to have seen.
@@ -97,7 +92,7 @@ class ProxyFaultsTest : public ::testing::Test {
     fault.both_directions = below(random, 2) == 0;
     fault.pause = milliseconds(1 + below(random, 20));
     fault.length = milliseconds(50 + below(random, 500));
-    if (fault.kind == FaultKind::stall && ends_stalls()) fault.length = milliseconds(0);
+    if (fault.kind == FaultKind::stall) fault.length = milliseconds(0);
     if (fault.kind == FaultKind::drop_message) {
       const std::vector<std::string> messages = {"COPY", "SELECT", "SET", "BEGIN", "COMMIT"};
       fault.message = messages[static_cast<std::size_t>(below(random, 5))];
@@ -126,10 +121,8 @@ TEST_F(ProxyFaultsTest, AnyFaultAtAnyByte) {
 /// it, or the COMMIT itself.
 TEST_F(ProxyFaultsTest, LostCommits) {
   std::vector<CopyShape> shapes(1);
-  if (!help_mentions("This version: leaf")) {
-    shapes.emplace_back().commit_every = "2000";
-    shapes.back().writers = 3;
-  }
+  shapes.emplace_back().commit_every = "2000";
+  shapes.back().writers = 3;
   struct Victim {
     CopyShape shape;
     int connection;
