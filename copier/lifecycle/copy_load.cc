@@ -290,7 +290,9 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
                                         "and has {} with digest {} now",
                                         epoch, rows_text(then.rows()), then.hex(),
                                         rows_text(books.read.rows()), books.read.hex()),
-                            "begin anew with --restart", state_.plan->source.qualified);
+                            "begin anew with --restart; a mapping that gives other values each "
+                            "time, such as now(), cannot be gone on with",
+                            state_.plan->source.qualified);
       error.consequence = Consequence::unproven;
       return error;
     }

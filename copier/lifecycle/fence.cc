@@ -103,6 +103,15 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
                           const Cancellation& cancellation) const {
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
   if (is_up) return {};
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table.oid));
+  if (!others.empty()) {
+    const std::string& other = others.front();
+    return refused("fenced-already",
+                   fmt::format("job {} has a fence around this table: one job at a time",
+                               other.substr(other.find(' ') + 1)),
+                   "let that job end, or give it up with --release and its own options",
+                   table.qualified);
+  }
   LockAttempts attempts;
   attempts.patience = patience;
   attempts.relations.push_back(table.oid);

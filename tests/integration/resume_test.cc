@@ -181,6 +181,18 @@ TEST_F(ResumeTest, ReplicationRoleDoesNotPassTheFence) {
   expect_copied();
 }
 
+TEST_F(ResumeTest, OneFenceAtATime) {
+  crash_at("epoch-committed:2", in_epochs());
+  EXPECT_EQ(copy(in_epochs({"--into", "other"})).exit_code, 2);
+  EXPECT_EQ(error_code(), "fenced-already");
+  EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job"), "1");
+  expect_fenced();
+  ASSERT_EQ(copy(in_epochs()).exit_code, 0);
+  ASSERT_EQ(copy(in_epochs({"--into", "other"})).exit_code, 0);
+  expect_copied();
+  expect_free();
+}
+
 TEST_F(ResumeTest, WithoutAFenceThereIsOnlyRestart) {
   crash_at("epoch-committed:2", in_epochs({"--no-fence"}));
   EXPECT_EQ(value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pgfanout%'"), "0");
