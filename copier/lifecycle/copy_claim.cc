@@ -6,6 +6,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/lifecycle/fence.h"
+#include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/orphans.h"
 #include "copier/lifecycle/window_journal.h"
@@ -44,9 +45,11 @@ Error unfinished(const JournalEntry& entry, const std::string& why, const std::s
 }
 
 Result<void> drop_earlier(CopyState& state, Connection& source, const JournalEntry& earlier) {
+  PGFANOUT_TRY(check_fence_place(*state.target, source, earlier));
+  PGFANOUT_TRY(check_nothing_stays(*state.target, earlier));
   PGFANOUT_TRY(end_orphans(*state.target, earlier.job, "", {source.backend_pid()}));
-  const Fence fence(earlier.job, "source");
-  PGFANOUT_TRY(fence.lower(source, patience_of(state), state.cancellation));
+  PGFANOUT_TRY(
+      lift_copy_fence(*state.target, source, earlier, patience_of(state), state.cancellation));
   return drop_made(*state.target, earlier, JournalRemains::nothing);
 }
 
@@ -82,7 +85,8 @@ Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Tabl
     return unfinished(*earlier, "",
                       "go on with 'pgfanout run', or undo it with 'pgfanout rollback'");
   }
-  if (earlier && state.job.restart && !state.job.dry_run) {
+  const bool is_copy = earlier && earlier->command == "copy";
+  if (is_copy && state.job.restart && !state.job.dry_run) {
     PGFANOUT_TRY(drop_earlier(state, source, *earlier));
     earlier.reset();
   }
@@ -101,6 +105,13 @@ Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Tabl
                       "run the same command with --restart: it drops what that copy made, and "
                       "begins anew");
   }
+  if (!state.job.fence || state.job.assume_quiet) {
+    return refused(
+        "other-request",
+        fmt::format("job {} was begun with a fence, which is what it goes on by", earlier->job),
+        "leave --no-fence and --assume-quiet out, or begin anew with --restart", table.qualified);
+  }
+  PGFANOUT_TRY(check_fence_place(*state.target, source, *earlier));
   state.entry = std::move(earlier);
   PGFANOUT_TRY(take_job(state, source, state.entry->job));
   PGFANOUT_TRY(end_orphans(*state.target, state.job_id, "", {source.backend_pid()}));
@@ -143,7 +154,9 @@ Result<void> fence_source(CopyState& state, Connection& source, const Table& tab
   WindowJournal journal(*state.target, state.entry->job);
   PGFANOUT_TRY_ASSIGN(const auto then, journal.fence("source"));
   if (then.empty()) {
-    // Whatever the job has read before its fence was known does not count.
+    // Whatever the job has read before its fence was known does not count, and a fence that was
+    // raised then need not have stood since.
+    PGFANOUT_TRY(fence.lower(source, patience_of(state), state.cancellation));
     auto raised = fence.raise(source, table, patience_of(state), state.cancellation);
     if (!raised) {
       Error error = std::move(raised).error();

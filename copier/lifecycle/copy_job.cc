@@ -13,6 +13,7 @@
 #include "copier/lifecycle/copy_state.h"
 #include "copier/lifecycle/dry_run.h"
 #include "copier/lifecycle/fence.h"
+#include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
@@ -67,13 +68,15 @@ class CopyJob {
   }
 
   Result<void> claim();
-  void take_finished();
+  Result<void> take_finished();
+  Result<bool> is_target_there();
   Result<void> release();
   Result<void> preflight();
   Result<void> plan_before_fence();
   Result<void> open_source();
   Result<void> plan_copy();
   Result<void> plan_progress();
+  Result<void> check_leaves();
   Result<void> prepare();
   Result<void> create_tables();
   Result<void> take_baseline();
@@ -119,13 +122,20 @@ Result<void> CopyJob::claim() {
   result_.job = state_.job_id;
   if (!state_.is_part_of_window()) observer_.job_started(result_.job, state_.counters);
   if (job().window.release) return release();
-  if (standing == CopyStanding::finished) take_finished();
+  if (standing == CopyStanding::finished) return take_finished();
   return {};
 }
 
 /// The same command again, after its end.
-void CopyJob::take_finished() {
+Result<void> CopyJob::take_finished() {
   const JournalEntry& entry = *state_.entry;
+  PGFANOUT_TRY_ASSIGN(const bool is_there, is_target_there());
+  if (!is_there) {
+    return refused(
+        "target-gone",
+        fmt::format("job {} has copied this table, but what it copied it into is gone", entry.job),
+        "begin anew with --restart", fmt::format("{}.{}", entry.target_schema, entry.target_name));
+  }
   is_over_ = true;
   state_.may_undo = true;
   result_.source = {table_.qualified, entry.rows, entry.digest, connection_->server_version_text()};
@@ -135,6 +145,24 @@ void CopyJob::take_finished() {
   report({Severity::info, "already-copied",
           fmt::format("job {} has copied and proven this table already", entry.job),
           result_.target->table, "'pgfanout verify' compares both sides again"});
+  return {};
+}
+
+/// The table that a finished copy was made into: the one that it made, if it made it.
+Result<bool> CopyJob::is_target_there() {
+  const JournalEntry& entry = *state_.entry;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows found,
+      state_.target->query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                           " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+                           {entry.target_schema, entry.target_name}));
+  if (found.size() == 0) return false;
+  for (const MadeRelation& made : entry.made) {
+    if (made.schema == entry.target_schema && made.name == entry.target_name) {
+      return made.oid == found.oid(0, 0);
+    }
+  }
+  return true;
 }
 
 /// Only lifts the fence. The job cannot go on after that, since the source may change.
@@ -228,10 +256,8 @@ Result<void> CopyJob::plan_progress() {
   CopyProgress& progress = state_.progress;
   if (!state_.is_resumed) {
     progress = progress_of(plan);
-  } else if (progress.leaves.size() != plan.leaves.size()) {
-    return refused("target-changed", "the target has other leaves than when the copy began",
-                   "begin anew with --restart", plan.target_qualified);
   } else {
+    PGFANOUT_TRY(check_leaves());
     result_.rows_resumed = progress.rows_committed();
     plan.issues.push_back(
         {Severity::info,
@@ -249,6 +275,31 @@ Result<void> CopyJob::plan_progress() {
   std::uint64_t bytes = 0;
   for (const SourceRange& range : progress.ranges) bytes += range.estimated_bytes;
   state_.counters.bytes_expected = bytes;
+  return {};
+}
+
+/// The leaves are those that the copy began with.
+Result<void> CopyJob::check_leaves() {
+  const CopyPlan& plan = *state_.plan;
+  const auto changed = [&](const std::string& where) {
+    return refused("target-changed", "the target has other leaves than when the copy began",
+                   "put them back, or begin anew with --restart", where);
+  };
+  if (state_.progress.leaf_names.size() != plan.leaves.size())
+    return changed(plan.target_qualified);
+  for (std::size_t at = 0; at < plan.leaves.size(); ++at) {
+    const std::string& name = plan.leaves[at].qualified;
+    if (state_.progress.leaf_names[at] != name) return changed(name);
+    if (!plan.create_target) continue;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows oid,
+        state_.target->query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", {name}));
+    const auto& made = state_.entry->made;
+    const bool is_ours = std::any_of(made.begin(), made.end(), [&](const MadeRelation& relation) {
+      return relation.oid == oid.oid(0, 0);
+    });
+    if (!is_ours) return changed(name);
+  }
   return {};
 }
 
@@ -355,6 +406,8 @@ Result<void> CopyJob::read_back() {
 /// Leaves that differ are not attached: nobody shall find them under the target's name.
 Result<void> CopyJob::attach() {
   Connection& target = *state_.target;
+  // A fence that goes on is worth more than leaves that are attached: first the source is judged.
+  if (state_.raises_fence() && verdict_ == Verdict::match) close_source();
   if (verdict_ != Verdict::match) {
     report({Severity::error, "not-attached",
             "the leaves were left unattached, for you to look into", state_.plan->target_qualified,
@@ -376,13 +429,9 @@ void CopyJob::undo_prepare() {
   Journal journal(*state_.target);
   const auto entry = journal.find(state_.entry->target_schema, state_.entry->target_name);
   if (!entry || !*entry || (*entry)->job != state_.job_id) return;
-  const bool has_rows_elsewhere =
-      state_.plan && !state_.plan->create_target && state_.progress.rows_committed() > 0;
-  if (has_rows_elsewhere) {
-    report({Severity::warning, "rows-left",
-            fmt::format("{} of earlier epochs stay in the target",
-                        rows_text(state_.progress.rows_committed())),
-            state_.plan->target_qualified, "delete them before you begin anew"});
+  if (auto stays = check_nothing_stays(*state_.target, **entry); !stays) {
+    const Error& error = stays.error();
+    report({Severity::warning, error.code, error.message, error.where, error.hint});
     return;
   }
   const JournalRemains remains =
@@ -424,8 +473,8 @@ void CopyJob::fill_result() {
 
 void CopyJob::settle() {
   fill_result();
-  result_.verdict = verdict_;
   close_source();
+  result_.verdict = verdict_;
   settle_fence();
   const bool is_refused = result_.error && result_.error->consequence == Consequence::refuse;
   const bool may_undo = state_.may_undo && state_.entry && state_.target &&
@@ -450,8 +499,9 @@ void CopyJob::close_source() {
   if (!state_.source || job().dry_run) return;
   const bool is_unchanged = state_.source->close_and_check_unchanged();
   if (state_.source->connection().is_open()) fencing_ = state_.source->take_connection();
+  state_.source.reset();
   if (result_.error || is_unchanged || has_stayed_fenced()) return;
-  result_.verdict = Verdict::unproven;
+  verdict_ = Verdict::unproven;
   report({Severity::critical, "source-may-have-changed",
           job().assume_quiet ? "the source was not locked, and its server was written to meanwhile"
                              : "the session that held the source's lock was lost",

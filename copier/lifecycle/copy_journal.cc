@@ -87,7 +87,7 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
   CopyProgress progress;
   PGFANOUT_TRY_ASSIGN(const Rows leaves,
                       connection_.query("SELECT leaf, epoch, rows, digest, bytes, refused_rows,"
-                                        " refused_digest, before_rows, before_digest"
+                                        " refused_digest, before_rows, before_digest, leaf_name"
                                         " FROM pgfanout.leaf_load WHERE job = $1 ORDER BY leaf",
                                         {job_}));
   if (leaves.size() == 0) return std::optional<CopyProgress>();
@@ -100,6 +100,7 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
     PGFANOUT_TRY_ASSIGN(leaf.refused, digest_at(leaves, row, 5));
     PGFANOUT_TRY_ASSIGN(leaf.before, digest_at(leaves, row, 7));
     progress.leaves.push_back(leaf);
+    progress.leaf_names.push_back(leaves.str(row, 9));
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows ranges,

@@ -35,6 +35,7 @@ struct EpochBooks {
 struct CopyProgress {
   std::vector<SourceRange> ranges;
   std::vector<LeafProgress> leaves;           ///< In plan order.
+  std::vector<std::string> leaf_names;        ///< Quoted; of a copy that goes on.
   std::map<std::uint32_t, EpochBooks> books;  ///< By epoch.
   bool by_leaf = true;
   bool checks_first = false;  ///< The leaves have had their checks since they were made.

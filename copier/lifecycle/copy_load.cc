@@ -64,6 +64,8 @@ Result<void> CopyLoad::restore() {
   CopyProgress& progress = state_.progress;
   state_.ledger.emplace(progress.ranges.size(), state_.plan->leaves.size());
   Ledger& ledger = *state_.ledger;
+  // What an epoch gave when it was read first may stand beside what it gave later.
+  if (state_.is_resumed && has_volatile_values()) ledger.compare_counts_only();
   const std::uint32_t next = progress.next_epoch();
   for (std::uint32_t leaf = 0; leaf < progress.leaves.size(); ++leaf) {
     const LeafProgress& has = progress.leaves[leaf];
@@ -189,8 +191,6 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   CopyState& state = state_;
   const CopyPlan& plan = *state.plan;
   const std::vector<bool> done = leaves_done(epoch);
-  const bool is_repeated = state.progress.books.contains(epoch);
-  if (is_repeated && has_volatile_values()) state.ledger->compare_counts_only();
   state.ledger->begin_epoch(done);
   state.counters.leaves_committed = 0;
   const Cancellation& stop =

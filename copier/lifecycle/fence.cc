@@ -10,6 +10,7 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kRowTrigger = "pgfanout_fence";
+constexpr const char* kOwnSchema = "made by pgfanout for the fence around a table";
 constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
 
 // The job itself gives the target its defaults: those count for the source alone ($3). A trigger's
@@ -120,7 +121,12 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
   auto raised = with_lock_attempts(connection, attempts, cancellation, [&]() -> Result<void> {
     PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
                                                             " WHERE nspname = 'pgfanout'"));
-    if (schema.size() == 0) PGFANOUT_TRY(connection.run("CREATE SCHEMA pgfanout"));
+    if (schema.size() == 0) {
+      PGFANOUT_TRY(
+          connection.run(fmt::format("CREATE SCHEMA pgfanout; COMMENT ON SCHEMA pgfanout"
+                                     " IS '{}'",
+                                     kOwnSchema)));
+    }
     // One lock first, on all partitions at once: no deadlock with writers.
     PGFANOUT_TRY(
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
@@ -186,7 +192,7 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
     return {};
   };
   PGFANOUT_TRY(with_lock_attempts(connection, attempts, cancellation, lower_all));
-  // A schema that held nothing but fences goes with the last of them.
+  // A schema that was made for fences goes with the last of them.
   PGFANOUT_TRY_ASSIGN(
       const Rows rest,
       connection.query("SELECT 1 FROM pg_catalog.pg_namespace n WHERE n.nspname = 'pgfanout'"
@@ -194,13 +200,27 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
                        "  WHERE c.relnamespace = n.oid)"
                        " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p"
                        "  WHERE p.pronamespace = n.oid)"
-                       " AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')"));
-  if (rest.size() > 0) PGFANOUT_TRY(connection.run("DROP SCHEMA pgfanout"));
+                       " AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')"
+                       " AND pg_catalog.obj_description(n.oid, 'pg_namespace') = $1",
+                       {kOwnSchema}));
+  // Whoever has put something else into it keeps it.
+  if (rest.size() > 0 && !connection.run("DROP SCHEMA pgfanout") && !connection.is_open()) {
+    return interrupted("connection-lost", "the server went away", "run the same command again");
+  }
   return {};
 }
 
 std::string pass_fence_sql(const Connection& connection, const std::string& job) {
   return "SET pgfanout.job = " + connection.quote_literal(job);
+}
+
+Result<std::string> fence_place(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT pg_catalog.format('database %s of system %s', d.oid,"
+                                       " s.system_identifier) FROM pg_catalog.pg_database d,"
+                                       " pg_catalog.pg_control_system() s"
+                                       " WHERE d.datname = pg_catalog.current_database()"));
+  return rows.str(0, 0);
 }
 
 Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid) {

@@ -51,6 +51,9 @@ class Fence {
 /// SQL by which a session of the job itself may pass its fences.
 [[nodiscard]] std::string pass_fence_sql(const Connection& connection, const std::string& job);
 
+/// "database 5 of system 7...": the fact that says in which database a fence is.
+Result<std::string> fence_place(Connection& connection);
+
 /// Jobs whose fences stand on the table now, as "<side> <job>".
 Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid);
 

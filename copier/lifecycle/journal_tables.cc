@@ -87,6 +87,7 @@ ALTER TABLE pgfanout.job
   ADD COLUMN commits text CHECK (commits IN
     ('by leaf', 'by epoch', 'by epoch, checked first')),
   ADD COLUMN is_fenced boolean NOT NULL DEFAULT true;
+UPDATE pgfanout.job SET is_fenced = command = 'run';
 ALTER TABLE pgfanout.undo
   DROP CONSTRAINT undo_phase_check,
   ADD CONSTRAINT undo_phase_check CHECK (phase IN ('swap', 'made', 'after'));

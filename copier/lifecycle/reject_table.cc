@@ -25,6 +25,17 @@ Result<bool> is_there(Connection& connection, const std::string& qualified) {
   return before.boolean(0, 0);
 }
 
+/// Not just a table of that name: one that a copy has made.
+Result<bool> is_reject_table(Connection& connection, const std::string& qualified) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1)"
+                       " AND attname IN ('job', 'epoch', 'target_leaf', 'row_bytes')"
+                       " AND NOT attisdropped",
+                       {qualified}));
+  return rows.integer(0, 0) == 4;
+}
+
 Result<void> make_table(Connection& connection, const RejectPlace& place,
                         const std::string& qualified) {
   PGFANOUT_TRY(connection.run(
@@ -71,7 +82,10 @@ Result<void> store_rejects(Connection& connection, const RejectPlace& place,
                            const std::vector<std::string>& kept) {
   const std::string qualified = qualified_of(connection, place);
   PGFANOUT_TRY_ASSIGN(const bool exists, is_there(connection, qualified));
-  if (!exists && rejects.empty()) return {};
+  if (rejects.empty()) {
+    PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
+    if (!is_ours) return {};
+  }
   if (!exists) {
     PGFANOUT_TRY(make_table(connection, place, qualified));
   } else {
@@ -87,8 +101,8 @@ Result<void> store_rejects(Connection& connection, const RejectPlace& place,
 Result<std::uint64_t> count_rejects(Connection& connection, const RejectPlace& place,
                                     const std::vector<std::string>& kept) {
   const std::string qualified = qualified_of(connection, place);
-  PGFANOUT_TRY_ASSIGN(const bool exists, is_there(connection, qualified));
-  if (!exists) return std::uint64_t{0};
+  PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
+  if (!is_ours) return std::uint64_t{0};
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection.query(fmt::format("SELECT count(*) FROM {} WHERE job = $1 AND (epoch < $2"

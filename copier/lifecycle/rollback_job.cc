@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/swap_stage.h"
@@ -63,7 +64,21 @@ class RollbackJob {
 
 Result<void> RollbackJob::run_stages() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
-  const auto& entry = state_->entry();
+  auto& entry = state_->entry();
+  if (entry) {
+    PGFANOUT_TRY(
+        finish_copy(state_->target(), state_->source(), *entry, state_->patience(), cancellation_));
+  }
+  if (entry && entry->command != "run" && entry->is_over()) {
+    // A copy that came after a swap does not hide it.
+    PGFANOUT_TRY_ASSIGN(const auto swapped, Journal(state_->target())
+                                                .find_swapped(state_->target_name().schema,
+                                                              state_->target_name().name));
+    if (!swapped.empty()) {
+      entry = swapped.back();
+      PGFANOUT_TRY(state_->take_job(entry->job));
+    }
+  }
   if (!entry || (entry->command != "run" && entry->is_over())) {
     return refused("no-job", "there is no job on this table that could be undone",
                    "'pgfanout status' tells where the last one stands", job_.table);

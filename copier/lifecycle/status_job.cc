@@ -34,7 +34,8 @@ std::string next_command(const JournalEntry& entry, const std::string& waiting_a
   }
   if (entry.state == "cleaning up") return "pgfanout cleanup";
   if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
-  if (entry.state == "done") return "pgfanout verify";
+  if (entry.state == "done")
+    return entry.is_fenced && entry.command == "copy" ? "pgfanout copy" : "pgfanout verify";
   if (is_active) return "none while it is at work";
   if (entry.command != "run") {
     return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "copier/lifecycle/after_load.h"
+#include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/undo_window.h"
@@ -73,6 +74,10 @@ JobResult WindowJob::settled(Result<void> ended) {
 Result<void> WindowJob::open() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
   auto& entry = state_->entry();
+  if (entry) {
+    PGFANOUT_TRY(
+        finish_copy(state_->target(), state_->source(), *entry, state_->patience(), cancellation_));
+  }
   if (job_.window.release) return {};
   if (entry && entry->is_over()) {
     if (is_done_already(*entry)) {
@@ -91,6 +96,9 @@ Result<void> WindowJob::open() {
                      "run the same command with --restart: it drops what that copy made",
                      state_->target_qualified());
     }
+    PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
+    PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
+                                 cancellation_));
     PGFANOUT_TRY(drop_made(state_->target(), *entry, JournalRemains::nothing));
     entry.reset();
   }
@@ -127,6 +135,7 @@ Result<bool> WindowJob::release() {
   }
   result_.job = entry->job;
   observer_.job_started(result_.job, counters_);
+  PGFANOUT_TRY(check_fence_place(state_->target(), state_->source(), *entry));
   result_.verdict = Verdict::match;
   if (is_swapped) {
     // A rollback that was killed leaves the live table fenced; the backup stays so.

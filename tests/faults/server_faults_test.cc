@@ -126,18 +126,32 @@ TEST_F(ServerFaultsTest, ServerThatCrashes) {
 
 /// A backend that is killed takes the others with it; the server comes back by itself.
 TEST_F(ServerFaultsTest, ServerThatRestartsItself) {
-  run_rounds(3, [](Round& round) {
+  const auto times_ready = [] {
+    const std::string log = bench().server().log();
+    const std::string line = "database system is ready to accept connections";
+    int times = 0;
+    for (auto at = log.find(line); at != std::string::npos; at = log.find(line, at + 1)) ++times;
+    return times;
+  };
+  run_rounds(3, [&](Round& round) {
+    int awaited = 0;
     one_round(
         round,
         [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
           const auto victim = choose_victim(round.random, command, kAnyState);
+          const int before = times_ready();
           if (victim && kill(std::stoi(victim->pid), SIGKILL) == 0) {
+            awaited = before + 1;
             return "SIGKILL of a " + victim->role;
           }
           return std::nullopt;
         },
-        [] {
+        [&] {
           for (int attempt = 0; attempt < 500; ++attempt) {
+            if (times_ready() < awaited) {
+              wait(0.02);
+              continue;
+            }
             try {
               bench().server().execute("postgres", "SELECT 1");
               return;

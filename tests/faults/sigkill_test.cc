@@ -62,7 +62,9 @@ TEST_F(SigkillTest, SignalsStopItInOrderAndItGoesOn) {
     const CommandResult result = command.wait();
     tally.note_exit(std::chrono::duration<double>(std::chrono::steady_clock::now() - sent).count(),
                     "a signal");
-    EXPECT_TRUE(result.exit_code == 3 || result.exit_code == 0) << result;
+    // Signals meet a program that has not come to handle them yet, now and then.
+    const bool has_begun = result.signal != signal || !result.err.empty();
+    EXPECT_TRUE(result.exit_code == 3 || result.exit_code == 0 || !has_begun) << result;
     rig.run_ended(result, "signal after " + std::to_string(after) + " s");
     if (!HasFailure()) rig.finish();
   });

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "tests/integration/copy_fixture.h"
+#include "tests/integration/resume_fixture.h"
 
 namespace pgfanout {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 using testing::CommandResult;
 using testing::Json;
 
-class RejectsTest : public testing::CopyFixture {
+class RejectsTest : public testing::ResumeFixture {
  protected:
   void SetUp() override {
     CopyFixture::SetUp();
@@ -32,13 +32,6 @@ class RejectsTest : public testing::CopyFixture {
         "--commit-every", "1000",   "--reject-limit", std::to_string(limit)};
     all.insert(all.end(), more.begin(), more.end());
     return all;
-  }
-  void crash_at(const std::string& place, std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), {"copy", "--source", dsn()});
-    harness::CommandOptions options;
-    options.environment["PGFANOUT_CRASH_AT"] = place;
-    const CommandResult result = harness::pgfanout(arguments, options);
-    EXPECT_EQ(result.signal, SIGKILL) << place << result;
   }
   /// Source = target and rejects, row by row, and each reject says where it was.
   void expect_divided(int rejected) const {

@@ -9,7 +9,7 @@
 #include <chrono>
 #include <thread>
 
-#include "tests/integration/copy_fixture.h"
+#include "tests/integration/resume_fixture.h"
 
 namespace pgfanout {
 namespace {
@@ -17,56 +17,9 @@ namespace {
 using harness::BackgroundCommand;
 using harness::TestServer;
 using testing::CommandResult;
-using testing::Json;
+using testing::kRows;
 
-constexpr int kRows = 12000;
-
-class ResumeTest : public testing::CopyFixture {
- protected:
-  void SetUp() override {
-    CopyFixture::SetUp();
-    make_chunks(kRows);
-  }
-
-  [[nodiscard]] static std::vector<std::string> in_epochs(std::vector<std::string> more = {}) {
-    std::vector<std::string> words = {"--table", "chunks",         "--writers",
-                                      "8",       "--commit-every", "1500"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  /// Ends by SIGKILL at that place.
-  void crash_at(const std::string& place, std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), {"copy", "--source", dsn()});
-    harness::CommandOptions options;
-    options.environment["PGFANOUT_CRASH_AT"] = place;
-    const CommandResult result = harness::pgfanout(arguments, options);
-    EXPECT_EQ(result.signal, SIGKILL) << place << result;
-  }
-  [[nodiscard]] bool has_issue(const std::string& code) const {
-    for (const Json& issue : json["issues"]) {
-      if (issue["code"] == code) return true;
-    }
-    return false;
-  }
-  void expect_fenced() const {
-    for (const char* sql :
-         {"UPDATE chunks SET content = 'x' WHERE id = 1", "TRUNCATE chunks_h3",
-          "INSERT INTO chunks (id, collection_id) VALUES (0, gen_random_uuid())"}) {
-      EXPECT_ANY_THROW(execute(sql)) << sql;
-    }
-  }
-  void expect_free() const {
-    execute("BEGIN; UPDATE chunks SET content = 'x' WHERE id = 1; TRUNCATE chunks_h3; ROLLBACK");
-    EXPECT_EQ(value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'fence_%'"), "0");
-    EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job WHERE is_fenced"), "0");
-  }
-  [[nodiscard]] std::string digest() const { return json["target"]["digest"]; }
-  /// Of an uninterrupted copy.
-  std::string reference() {
-    EXPECT_EQ(copy({"--table", "chunks", "--into", "reference"}).exit_code, 0);
-    return digest();
-  }
-};
+class ResumeTest : public testing::ResumeFixture {};
 
 TEST_F(ResumeTest, AnInterruptionRepeatsAtMostOneEpoch) {
   const std::string expected = reference();
