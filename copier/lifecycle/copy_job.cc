@@ -89,6 +89,7 @@ class CopyJob {
   void settle();
   void settle_fence();
   Result<void> lift();
+  void tell_fence();
   void close_source();
   bool has_stayed_fenced();
 
@@ -528,7 +529,7 @@ Result<void> CopyJob::lift() {
 /// The fence goes with the job: at its end, or when it was refused. It stays when the job can go
 /// on, or is not proven.
 void CopyJob::settle_fence() {
-  if (!state_.raises_fence() || !state_.entry) return;
+  if (!state_.raises_fence() || !state_.entry) return tell_fence();
   if (connection_ && connection_->is_open()) fencing_ = std::move(connection_);
   const int exit_code = exit_code_of(result_);
   const bool is_over = exit_code <= 2 && state_.may_undo;
@@ -547,14 +548,21 @@ void CopyJob::settle_fence() {
     }
     crash_point("job-ended");
   }
-  if (!fencing_) {
+  tell_fence();
+}
+
+/// Whether anything refuses writes to the source, be it this job's or another's.
+void CopyJob::tell_fence() {
+  if (job().dry_run || state_.is_part_of_window() || table_.oid == 0) return;
+  if (!fencing_ && connection_ && connection_->is_open()) fencing_ = std::move(connection_);
+  if (!fencing_ || !fencing_->is_open()) {
     auto again = Connection::open(state_.connect_options(job().source_dsn, "source"));
     if (again) fencing_ = *std::move(again);
   }
-  const auto stands =
-      fencing_ ? Fence(state_.entry->job, "source").stands(*fencing_) : Result<bool>(true);
+  const auto standing = fencing_ ? fences_on(*fencing_, table_.oid)
+                                 : Result<std::vector<std::string>>(std::vector<std::string>{""});
   // One that cannot be looked at is told as standing.
-  result_.writes_refused = !stands || *stands;
+  result_.writes_refused = !standing || !standing->empty();
 }
 
 }  // namespace

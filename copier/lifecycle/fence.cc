@@ -67,7 +67,7 @@ BEGIN
   RAISE EXCEPTION 'writes to %.% are refused: pgfanout job {1} is at work on it',
     TG_TABLE_SCHEMA, TG_TABLE_NAME
     USING ERRCODE = 'object_not_in_prerequisite_state',
-    HINT = 'The job''s end lifts this, or: pgfanout run --release, with the job''s own options.';
+    HINT = 'The job''s end lifts this, or its own command (pgfanout copy or run) with --release.';
 END $fence$)sql";
 
 }  // namespace
