@@ -47,7 +47,8 @@ Result<CommitPlan> choose(const JobDescription& job, std::uint64_t bytes, std::u
   if (bytes > kMostByLeaf) {
     return epochs_of(kUsualEpoch, "since the table is larger than " + amount_of_bytes(kMostByLeaf));
   }
-  return CommitPlan{true, 0, false, "since the table is not larger than " + amount_of_bytes(kMostByLeaf)};
+  return CommitPlan{true, 0, false,
+                    "since the table is not larger than " + amount_of_bytes(kMostByLeaf)};
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ void Progress::tell_about_stop() {
   if (has_told_stop_) return;
   has_told_stop_ = true;
   print_line(
-      "stopping at the next good place (an epoch is finished first); Ctrl-C again stops at once");
+      "stopping: at the next good place (an epoch is finished first); Ctrl-C again stops at once");
 }
 
 /// The open stages, outermost first: "copy/read-back".
