@@ -247,33 +247,39 @@ Result<bool> LaneWriter::begin_transaction(Driver& driver) {
   return true;
 }
 
-/// Starts a COPY for the next of the connection's lanes that has rows waiting, taking turns.
-Result<bool> LaneWriter::begin_copy(Driver& driver) {
+/// Of the next of the connection's lanes that has one, taking turns. None will come any more once
+/// the lanes are closed.
+std::optional<LaneBatch> LaneWriter::next_batch(Driver& driver) {
   const bool closed = lanes_.is_closed();
-  PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction(driver));
-  if (began) return true;
   for (std::size_t turn = 0; turn < driver.lanes.size(); ++turn) {
     driver.at_lane = (driver.at_lane + 1) % driver.lanes.size();
-    auto batch = lanes_.take(driver.lane());
-    if (!batch) continue;
-    driver.batch = *std::move(batch);
-    driver.batch_offset = 0;
-    driver.rows_in_copy = 0;
-    driver.in_copy = true;
-    driver.header_sent = false;
-    driver.trailer_sent = false;
-    PGFANOUT_TRY(driver.channel->send(targets_[driver.lane()].copy_sql));
-    return true;
+    if (auto batch = lanes_.take(driver.lane())) return batch;
   }
   if (closed) {
     driver.phase = Phase::drained;
     ++drained_;
   }
-  return false;
+  return std::nullopt;
 }
 
-/// Puts the next piece. Returns false when the lane has nothing to send for the moment.
-Result<bool> LaneWriter::feed(Driver& driver) {
+/// Starts a COPY for the next of the connection's lanes that has rows waiting, taking turns.
+Result<bool> LaneWriter::begin_copy(Driver& driver) {
+  PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction(driver));
+  if (began) return true;
+  auto batch = next_batch(driver);
+  if (!batch) return false;
+  driver.batch = *std::move(batch);
+  driver.batch_offset = 0;
+  driver.rows_in_copy = 0;
+  driver.in_copy = true;
+  driver.header_sent = false;
+  driver.trailer_sent = false;
+  PGFANOUT_TRY(driver.channel->send(targets_[driver.lane()].copy_sql));
+  return true;
+}
+
+/// The header, the next part of `bytes`, or the end behind the trailer; false if neither is due.
+Result<bool> LaneWriter::put_some(Driver& driver, ByteView bytes) {
   WriteChannel& channel = *driver.channel;
   if (!driver.header_sent) {
     driver.header_sent = true;
@@ -284,15 +290,18 @@ Result<bool> LaneWriter::feed(Driver& driver) {
     PGFANOUT_TRY(channel.end_copy());
     return true;
   }
-  const ByteView bytes = driver.batch.bytes.view();
-  if (driver.batch_offset < bytes.size()) {
-    const std::size_t piece =
-        std::min(WriteChannel::kPieceBytes, bytes.size() - driver.batch_offset);
-    PGFANOUT_TRY(channel.put(bytes.subspan(driver.batch_offset, piece)));
-    driver.batch_offset += piece;
-    counters_.bytes_written.fetch_add(piece, std::memory_order_relaxed);
-    return true;
-  }
+  if (driver.batch_offset >= bytes.size()) return false;
+  const std::size_t part = std::min(WriteChannel::kPieceBytes, bytes.size() - driver.batch_offset);
+  PGFANOUT_TRY(channel.put(bytes.subspan(driver.batch_offset, part)));
+  driver.batch_offset += part;
+  counters_.bytes_written.fetch_add(part, std::memory_order_relaxed);
+  return true;
+}
+
+/// Puts the next piece. Returns false when the lane has nothing to send for the moment.
+Result<bool> LaneWriter::feed(Driver& driver) {
+  PGFANOUT_TRY_ASSIGN(const bool has_put, put_some(driver, driver.batch.bytes.view()));
+  if (has_put) return true;
   if (driver.batch.rows > 0) {
     ledger_.add_sent(driver.lane(), driver.batch.rows);
     counters_.rows_written.fetch_add(driver.batch.rows, std::memory_order_relaxed);
@@ -308,7 +317,7 @@ Result<bool> LaneWriter::feed(Driver& driver) {
   }
   if (!closed && !driver.is_shared()) return false;
   driver.trailer_sent = true;
-  PGFANOUT_TRY(channel.put(copy_trailer()));
+  PGFANOUT_TRY(driver.channel->put(copy_trailer()));
   return true;
 }
 
@@ -363,47 +372,21 @@ Result<bool> LaneWriter::next_piece(Driver& driver) {
 /// The next batch of one of the connection's lanes, taking turns.
 Result<bool> LaneWriter::begin_pieces(Driver& driver) {
   driver.step = PieceStep::none;
-  const bool closed = lanes_.is_closed();
   PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction(driver));
   if (began) return true;
-  for (std::size_t turn = 0; turn < driver.lanes.size(); ++turn) {
-    driver.at_lane = (driver.at_lane + 1) % driver.lanes.size();
-    auto batch = lanes_.take(driver.lane());
-    if (!batch) continue;
-    driver.pieces.emplace(*std::move(batch));
-    driver.step = PieceStep::guarded;
-    PGFANOUT_TRY(driver.channel->send(kGuard));
-    return true;
-  }
-  if (closed) {
-    driver.phase = Phase::drained;
-    ++drained_;
-  }
-  return false;
+  auto batch = next_batch(driver);
+  if (!batch) return false;
+  driver.pieces.emplace(*std::move(batch));
+  driver.step = PieceStep::guarded;
+  PGFANOUT_TRY(driver.channel->send(kGuard));
+  return true;
 }
 
 Result<bool> LaneWriter::feed_piece(Driver& driver) {
-  WriteChannel& channel = *driver.channel;
-  if (!driver.header_sent) {
-    driver.header_sent = true;
-    PGFANOUT_TRY(channel.put(copy_header()));
-    return true;
-  }
-  if (driver.trailer_sent) {
-    PGFANOUT_TRY(channel.end_copy());
-    return true;
-  }
-  const ByteView bytes = driver.pieces->bytes();
-  if (driver.batch_offset < bytes.size()) {
-    const std::size_t part =
-        std::min(WriteChannel::kPieceBytes, bytes.size() - driver.batch_offset);
-    PGFANOUT_TRY(channel.put(bytes.subspan(driver.batch_offset, part)));
-    driver.batch_offset += part;
-    counters_.bytes_written.fetch_add(part, std::memory_order_relaxed);
-    return true;
-  }
+  PGFANOUT_TRY_ASSIGN(const bool has_put, put_some(driver, driver.pieces->bytes()));
+  if (has_put) return true;
   driver.trailer_sent = true;
-  PGFANOUT_TRY(channel.put(copy_trailer()));
+  PGFANOUT_TRY(driver.channel->put(copy_trailer()));
   return true;
 }
 

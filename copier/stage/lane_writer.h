@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,8 @@ class LaneWriter {
   Result<void> account_statement(Driver& driver);
   Result<bool> begin_transaction(Driver& driver);
   Result<bool> finish_lanes(Driver& driver);
+  std::optional<LaneBatch> next_batch(Driver& driver);
+  Result<bool> put_some(Driver& driver, ByteView bytes);
   Result<bool> feed(Driver& driver);
   Result<bool> next_piece(Driver& driver);
   Result<bool> begin_pieces(Driver& driver);
