@@ -12,12 +12,9 @@
 namespace pgfanout {
 namespace {
 
-constexpr int kFirstWithAnalyzeOnly = 180000;
 constexpr std::uint64_t kMiB = 1ULL << 20U;
 /// Sorts of larger leaves spill to disk in any case.
 constexpr std::uint64_t kMostMaintenanceMemory = 1024 * kMiB;
-/// Below this share of frozen pages a leaf is vacuumed.
-constexpr double kFrozenEnough = 0.95;
 
 /// Index builds that the server has processors for: it says nothing of them, so this host's number
 /// stands in, bounded where the server is another one.
@@ -46,14 +43,9 @@ Result<std::uint64_t> maintenance_memory(const AfterLoad& input) {
 
 Result<StepSettings> settings_of(const AfterLoad& input) {
   StepSettings settings;
-  settings.connect = [&state = input.state] { return state.connect_target("worker"); };
-  settings.workers = worker_count(input.job);
+  PGFANOUT_TRY_ASSIGN(settings.sessions, worker_sessions(input));
   settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
   settings.lock_timeout = std::max(input.job.lock_timeout, std::chrono::milliseconds(10'000));
-  PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
-  // The workers are the parallelism.
-  settings.set_up = fmt::format(
-      "SET maintenance_work_mem = '{}kB'; SET max_parallel_maintenance_workers = 0", memory / 1024);
   return settings;
 }
 
@@ -67,6 +59,17 @@ std::string figures(const std::vector<std::pair<std::uint64_t, const char*>>& co
 
 }  // namespace
 
+Result<WorkerSettings> worker_sessions(const AfterLoad& input) {
+  WorkerSettings settings;
+  settings.connect = [&state = input.state] { return state.connect_target("worker"); };
+  settings.workers = worker_count(input.job);
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
+  // The workers are the parallelism.
+  settings.set_up = fmt::format(
+      "SET maintenance_work_mem = '{}kB'; SET max_parallel_maintenance_workers = 0", memory / 1024);
+  return settings;
+}
+
 Result<std::string> build_indexes(const AfterLoad& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.job, input.state));
   // What is built from here on is what the source's definition asks for now.
@@ -78,7 +81,7 @@ Result<std::string> build_indexes(const AfterLoad& input) {
   PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(made.carry.leaf_indexes));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents, runner.run_in_order(made.carry.parent_indexes));
   return figures({{leaves, "index builds on leaves"}, {parents, "steps on the parent"}}) +
-         fmt::format(", {} workers", settings.workers);
+         fmt::format(", {} workers", settings.sessions.workers);
 }
 
 Result<std::string> add_constraints(const AfterLoad& input) {
@@ -94,37 +97,6 @@ Result<std::string> add_constraints(const AfterLoad& input) {
   return figures({{leaves, "steps on leaves"},
                   {parents, "steps on the parent"},
                   {rest, "triggers, grants, comments and the like"}});
-}
-
-Result<std::string> analyze_target(const AfterLoad& input) {
-  PGFANOUT_TRY_ASSIGN(const Table target, input.state.target_table());
-  PGFANOUT_TRY_ASSIGN(Connection connection, input.state.connect_target("analyze"));
-  const bool analyzes_alone = connection.server_version() >= kFirstWithAnalyzeOnly;
-  input.counters.steps_done = 0;
-  input.counters.steps_total = target.leaves.size() + 1;
-  // Before version 18, ANALYZE of a parent is one of all its partitions as well.
-  if (analyzes_alone) {
-    for (const Leaf& leaf : target.leaves) {
-      if (input.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-      PGFANOUT_TRY(connection.run("ANALYZE " + leaf.qualified));
-      ++input.counters.steps_done;
-    }
-  }
-  PGFANOUT_TRY(
-      connection.run(fmt::format("ANALYZE {}{}", analyzes_alone ? "ONLY " : "", target.qualified)));
-  std::uint64_t vacuumed = 0;
-  for (const Leaf& leaf : target.leaves) {
-    if (input.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-    PGFANOUT_TRY_ASSIGN(const Rows pages,
-                        connection.query("SELECT relpages, relallvisible FROM pg_catalog.pg_class"
-                                         " WHERE oid = $1",
-                                         {std::to_string(leaf.oid)}));
-    const auto visible = static_cast<double>(pages.integer(0, 1));
-    if (visible >= kFrozenEnough * static_cast<double>(pages.integer(0, 0))) continue;
-    PGFANOUT_TRY(connection.run("VACUUM (FREEZE) " + leaf.qualified));
-    ++vacuumed;
-  }
-  return figures({{target.leaves.size(), "leaves analyzed"}, {vacuumed, "vacuumed"}});
 }
 
 }  // namespace pgfanout

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "copier/lifecycle/window_state.h"
+#include "copier/lifecycle/worker_sessions.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/observer.h"
@@ -19,10 +20,10 @@ struct AfterLoad {
   const Cancellation& cancellation;
 };
 
+/// As many as the job's --index-jobs or this host's processors, with memory for sorts.
+Result<WorkerSettings> worker_sessions(const AfterLoad& input);
+
 /// Each returns figures for people.
 Result<std::string> build_indexes(const AfterLoad& input);
 Result<std::string> add_constraints(const AfterLoad& input);
-/// ANALYZE of all leaves and of the parent; VACUUM of leaves whose pages the load did not freeze.
-Result<std::string> analyze_target(const AfterLoad& input);
-
 }  // namespace pgfanout

@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
-#include <optional>
-#include <thread>
+#include <set>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
@@ -16,12 +14,8 @@
 namespace pgfanout {
 namespace {
 
-using std::chrono::milliseconds;
-
 /// Steps in one transaction where they run in order: each may hold locks on a leaf's index.
 constexpr std::size_t kStepsInTransaction = 50;
-constexpr milliseconds kLookEvery{50};
-constexpr int kLooksAtBuilds = 10;  ///< One in that many looks asks the server.
 
 Error at_step(Error error, const CarryStep& step) {
   if (error.where.empty()) error.where = step.id;
@@ -48,27 +42,6 @@ std::string duplicates_in(Connection& connection, const CarryStep& step, const s
                      counted(static_cast<std::uint64_t>(rows->integer(0, 1)), "value", "values"),
                      key, step.leaf, places);
 }
-
-/// The connections that work now, so that what they run can be cancelled.
-class Workers {
- public:
-  void add(Connection* connection) {
-    const std::lock_guard lock(mutex_);
-    connections_.push_back(connection);
-  }
-  void remove(Connection* connection) {
-    const std::lock_guard lock(mutex_);
-    connections_.erase(std::find(connections_.begin(), connections_.end(), connection));
-  }
-  void cancel_all() {
-    const std::lock_guard lock(mutex_);
-    for (const Connection* connection : connections_) connection->cancel();
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<Connection*> connections_;  // guarded by mutex_
-};
 
 }  // namespace
 
@@ -121,52 +94,26 @@ void StepRunner::look_at_builds(Connection& connection) {
 }
 
 Result<void> StepRunner::run_queue(const Queue& queue) {
-  Workers workers;
+  if (queue.empty()) return {};
+  WorkerSettings settings = settings_.sessions;
+  settings.workers =
+      static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, queue.size()));
   std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> running{0};
-  std::atomic<bool> is_failed{false};
-  std::mutex mutex;
-  std::optional<Error> failure;  // guarded by mutex
-  const auto fail = [&](Error error) {
-    const std::lock_guard lock(mutex);
-    if (!failure) failure = std::move(error);
-    is_failed = true;
-  };
-  const auto work = [&] {
-    auto connection = settings_.connect();
-    if (!connection) return fail(std::move(connection).error());
-    if (!settings_.set_up.empty()) {
-      if (auto set = connection->run(settings_.set_up); !set) return fail(std::move(set).error());
-    }
-    workers.add(&*connection);
-    for (std::size_t at = next++; at < queue.size() && !is_failed; at = next++) {
+  const auto work = [&](Connection& connection, const WorkerTurn& turn) -> Result<void> {
+    for (std::size_t at = next++; at < queue.size() && !turn.is_failed; at = next++) {
       for (const CarryStep& step : queue[at]) {
-        if (is_failed) break;
-        if (auto done = run_group(*connection, {step}); !done) fail(std::move(done).error());
+        if (turn.is_failed) break;
+        PGFANOUT_TRY(run_group(connection, {step}));
       }
     }
-    workers.remove(&*connection);
+    return {};
   };
-  std::vector<std::thread> threads;
-  const std::size_t wanted = std::min<std::size_t>(settings_.workers, queue.size());
-  running = wanted;
-  for (std::size_t at = 0; at < wanted; ++at) {
-    threads.emplace_back([&] {
-      work();
-      --running;
-    });
-  }
-  auto watcher = settings_.connect();
-  for (int look = 1; running > 0; ++look) {
-    std::this_thread::sleep_for(kLookEvery);
-    if (is_failed || cancellation_.is_set()) workers.cancel_all();
-    if (watcher && look % kLooksAtBuilds == 0) look_at_builds(*watcher);
-  }
-  for (std::thread& thread : threads) thread.join();
+  auto watcher = settings.connect();
+  auto done = run_on_workers(settings, cancellation_, work, [&] {
+    if (watcher) look_at_builds(*watcher);
+  });
   counters_.build_blocks_total = 0;
-  if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
-  if (failure) return *std::move(failure);
-  return {};
+  return done;
 }
 
 Result<std::uint64_t> StepRunner::run_by_leaf(std::vector<CarryStep> steps) {
@@ -184,8 +131,8 @@ Result<std::uint64_t> StepRunner::run_by_leaf(std::vector<CarryStep> steps) {
 Result<std::uint64_t> StepRunner::run_in_order(const std::vector<CarryStep>& steps) {
   PGFANOUT_TRY_ASSIGN(const std::vector<CarryStep> left, left_to_do(steps));
   if (left.empty()) return 0;
-  PGFANOUT_TRY_ASSIGN(Connection connection, settings_.connect());
-  if (!settings_.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.set_up));
+  PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect());
+  if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
   for (std::size_t begin = 0; begin < left.size(); begin += kStepsInTransaction) {
     const std::size_t end = std::min(left.size(), begin + kStepsInTransaction);
     PGFANOUT_TRY(run_group(connection, {left.begin() + static_cast<std::ptrdiff_t>(begin),

@@ -4,12 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "copier/lifecycle/window_journal.h"
+#include "copier/lifecycle/worker_sessions.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/carry_plan.h"
 #include "pgfanout/cancellation.h"
@@ -19,9 +18,7 @@
 namespace pgfanout {
 
 struct StepSettings {
-  std::function<Result<Connection>()> connect;  ///< To the target, for workers.
-  std::uint32_t workers = 2;
-  std::string set_up;  ///< Run by each worker first: "SET maintenance_work_mem = ...".
+  WorkerSettings sessions;
   std::chrono::milliseconds lock_timeout{5000};
   std::string session_prefix;  ///< Begins the application_name of the workers' sessions.
 };

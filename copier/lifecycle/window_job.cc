@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "copier/lifecycle/after_load.h"
+#include "copier/lifecycle/analyze_stage.h"
 #include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/stopped_by.h"

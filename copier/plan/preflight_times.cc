@@ -18,7 +18,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Reading stops after this time, or sooner with a part of the table that says enough.
 constexpr double kSeconds = 1.0;
+constexpr double kEnoughOfTable = 0.05;
 /// Small, so that the end of one comes soon: a COPY is never broken off.
 constexpr std::uint64_t kPieceBytes = 2ULL << 20U;
 constexpr std::uint64_t kMostPieces = 2000;
@@ -52,12 +54,15 @@ Result<double> measure_read(PreflightContext& context) {
   const auto begin = Clock::now();
   double seconds = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t table_bytes = 0;
+  for (const Leaf& leaf : context.plan.source.leaves) table_bytes += leaf.total_bytes;
+  const auto enough = static_cast<std::uint64_t>(kEnoughOfTable * static_cast<double>(table_bytes));
   for (const SourceRange& piece :
        draw_pieces(context.plan.source, kPieceBytes, kMostPieces, random)) {
     PGFANOUT_TRY(read_piece(context, piece));
     bytes += piece.estimated_bytes;
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    if (seconds >= kSeconds) break;
+    if (seconds >= kSeconds || bytes > enough) break;
   }
   return seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
 }

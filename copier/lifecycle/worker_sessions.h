@@ -1,0 +1,39 @@
+// Statements that run side by side, each on a connection of its own, until all are done, one of
+// them fails, or the user stops them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct WorkerSettings {
+  std::function<Result<Connection>()> connect;  ///< To the target.
+  std::uint32_t workers = 2;
+  std::string set_up;  ///< Run by each worker first: "SET maintenance_work_mem = ...".
+};
+
+/// What a worker sees of the others.
+struct WorkerTurn {
+  std::size_t worker = 0;  ///< From 0.
+  const std::atomic<bool>& is_failed;
+
+  /// Waits until `is_there` says so. Returns false if another worker failed meanwhile.
+  [[nodiscard]] bool wait_until(const std::function<bool()>& is_there) const;
+};
+
+/// Runs `work` in `workers` threads. When one fails, or the user stops, what the others run is
+/// cancelled. `meanwhile` is called about twice a second, in the calling thread. Returns the first
+/// failure.
+Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& cancellation,
+                            const std::function<Result<void>(Connection&, const WorkerTurn&)>& work,
+                            const std::function<void()>& meanwhile = {});
+
+}  // namespace pgfanout
