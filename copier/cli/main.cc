@@ -1,5 +1,8 @@
 // The program: signals, then one session.
 #include <sys/prctl.h>
+#ifdef PGFANOUT_MIMALLOC
+#include <mimalloc.h>
+#endif
 
 #include <string>
 #include <vector>
@@ -22,10 +25,21 @@ void keep_memory_private() {
 #endif
 }
 
+/// Buffers come and go by the thousand, bounded by --memory. To give each one's pages back to the
+/// system and fault them in again took a tenth of the client's time.
+void keep_freed_pages() {
+#if defined(PGFANOUT_MIMALLOC) && MI_MALLOC_VERSION < 210
+  mi_option_disable(mi_option_allow_decommit);
+#elif defined(PGFANOUT_MIMALLOC)
+  mi_option_set(mi_option_purge_delay, -1);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   keep_memory_private();
+  keep_freed_pages();
   static pgfanout::Cancellation now;
   static pgfanout::Cancellation soon(&now);
   pgfanout::handle_signals(soon, now);

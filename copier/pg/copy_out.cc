@@ -2,6 +2,9 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "copier/pg/server_error.h"
 #include "copier/pg/socket_wait.h"
 
@@ -59,12 +62,30 @@ Result<CopyOutEvent> CopyOut::next() {
     if (length > 0) {
       data_ = reinterpret_cast<std::uint8_t*>(data);
       size_ = static_cast<std::size_t>(length);
+      bytes_since_wait_ += size_;
       return CopyOutEvent::message;
     }
     if (length == -1) return finish();
     if (length == -2) return error_of_connection(connection_.raw(), "read rows");
-    PGFANOUT_TRY(wait_for_input(connection_, &cancellation_));
+    PGFANOUT_TRY(wait_for_rows());
   }
+}
+
+/// A server sends 8 kB at a time. To wake up for each of them costs both sides more than the rows
+/// do, so some are left to come together: as many as the socket's buffer surely holds, and for no
+/// longer than nobody misses.
+Result<void> CopyOut::wait_for_rows() {
+  using std::chrono::microseconds;
+  constexpr std::size_t kFew = 48U << 10U;
+  constexpr std::size_t kMany = 96U << 10U;
+  constexpr microseconds kShortest{125};
+  constexpr microseconds kLongest{2000};
+  if (bytes_since_wait_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
+  if (bytes_since_wait_ > kMany) nap_ /= 2;
+  bytes_since_wait_ = 0;
+  if (nap_ < kShortest) return wait_for_input(connection_, &cancellation_);
+  std::this_thread::sleep_for(nap_);
+  return wait_for_input(connection_, &cancellation_);
 }
 
 Result<CopyOutEvent> CopyOut::finish() {

@@ -44,12 +44,15 @@ class CopyOut final : public CopyOutStream {
   CopyOut(Connection& connection, const Cancellation& cancellation)
       : connection_(connection), cancellation_(cancellation) {}
   Result<CopyOutEvent> finish();
+  Result<void> wait_for_rows();
   void free_message();
 
   Connection& connection_;
   const Cancellation& cancellation_;
   std::uint8_t* data_ = nullptr;  // libpq's
   std::size_t size_ = 0;
+  std::size_t bytes_since_wait_ = 0;
+  std::chrono::microseconds nap_{0};  ///< Slept before the socket is looked at again.
 };
 
 }  // namespace pgfanout

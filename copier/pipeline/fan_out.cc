@@ -12,12 +12,13 @@ namespace pgfanout {
 namespace {
 
 /// Lanes with a connection of their own keep their COPY open, so small batches cost nothing; lanes
-/// that share one pay a COPY statement for each time they are served.
+/// that share one pay a COPY statement for each time they are served. Beyond the largest, the
+/// processors' caches lose more than statements cost (docs/PERFORMANCE.md).
 std::size_t lane_batch_bytes(std::uint64_t budget_bytes, std::size_t lanes, bool is_shared) {
   constexpr std::uint64_t kSmallest = 16ULL << 10U;
-  const std::uint64_t largest = is_shared ? 1ULL << 20U : 256ULL << 10U;
+  constexpr std::uint64_t kLargest = 256ULL << 10U;
   const std::uint64_t shares = (is_shared ? 3 : 6) * std::max<std::size_t>(1, lanes);
-  return std::clamp<std::uint64_t>(budget_bytes / shares, kSmallest, largest);
+  return std::clamp<std::uint64_t>(budget_bytes / shares, kSmallest, kLargest);
 }
 
 }  // namespace

@@ -8,11 +8,18 @@ namespace pgfanout {
 namespace {
 
 constexpr std::int64_t kMaxAutoReaders = 8;
+/// More writers than this leave processors no less idle, and every backend costs: its start, its
+/// page tables over the shared buffers, and the switches between them (docs/PERFORMANCE.md).
+constexpr std::int64_t kAutoWritersPerCore = 4;
+constexpr std::int64_t kMinAutoWriters = 8;
 
 /// Lanes shared evenly: with room for 40 of 100, every writer gets 3 lanes at most and 34 do it.
-std::int64_t even_writers(std::int64_t leaves, std::int64_t room) {
-  if (room >= leaves) return leaves;
-  const std::int64_t lanes_each = (leaves + room - 1) / room;
+std::int64_t auto_writers(const ConnectionWish& wish, std::int64_t room) {
+  const std::int64_t leaves = wish.leaves;
+  const std::int64_t useful =
+      std::min(room, std::max(kMinAutoWriters, kAutoWritersPerCore * std::int64_t{wish.cores}));
+  if (useful >= leaves) return leaves;
+  const std::int64_t lanes_each = (leaves + useful - 1) / useful;
   return (leaves + lanes_each - 1) / lanes_each;
 }
 
@@ -54,7 +61,7 @@ Result<ConnectionBudget> share_one_server(std::int64_t room, const ConnectionWis
       wish.readers.value_or(static_cast<std::uint32_t>(std::clamp<std::int64_t>(
           auto_readers(wish), 1, wish.writers ? room - least_writers : room / 2)));
   const std::int64_t writers =
-      wish.writers.value_or(static_cast<std::uint32_t>(even_writers(wish.leaves, room - readers)));
+      wish.writers.value_or(static_cast<std::uint32_t>(auto_writers(wish, room - readers)));
   return ConnectionBudget{static_cast<std::uint32_t>(readers), static_cast<std::uint32_t>(writers)};
 }
 
@@ -72,7 +79,7 @@ Result<ConnectionBudget> share_two_servers(std::int64_t source_room, std::int64_
   const std::int64_t readers =
       wish.readers.value_or(static_cast<std::uint32_t>(std::min(auto_readers(wish), source_room)));
   const std::int64_t writers =
-      wish.writers.value_or(static_cast<std::uint32_t>(even_writers(wish.leaves, target_room)));
+      wish.writers.value_or(static_cast<std::uint32_t>(auto_writers(wish, target_room)));
   return ConnectionBudget{static_cast<std::uint32_t>(std::min(readers, target_room)),
                           static_cast<std::uint32_t>(writers)};
 }

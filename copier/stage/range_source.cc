@@ -69,7 +69,8 @@ class ServerSource final : public RangeSource {
   }
 
   Result<void> begin() {
-    auto begun = connection_.run(begin_);
+    auto begun = connection_.enlarge_input();
+    if (begun) begun = connection_.run(begin_);
     in_transaction_ = static_cast<bool>(begun);
     if (begun || !is_snapshot_lost(begun.error())) return begun;
     return interrupted("snapshot-lost",

@@ -22,16 +22,28 @@ ConnectionWish wish(std::uint32_t leaves, std::uint32_t cores = 2) {
   return made;
 }
 
-TEST(ConnectionBudgetTest, OneWriterForEachLeafWhereThereIsRoom) {
-  const auto budget = share_connections(server(250), server(250), wish(100));
+TEST(ConnectionBudgetTest, NoMoreWritersThanProcessorsHaveUseFor) {
+  // 4 a processor, 8 at the least, lanes dealt evenly: 13 lanes for each of 8, 7 for each of 15.
+  const auto writers = [](std::uint32_t cores) {
+    const auto budget = share_connections(server(250), server(250), wish(100, cores));
+    return budget ? budget->writers : 0;
+  };
+  EXPECT_EQ(writers(1), 8U);
+  EXPECT_EQ(writers(2), 8U);
+  EXPECT_EQ(writers(4), 15U);
+  EXPECT_EQ(writers(16), 50U);
+}
+
+TEST(ConnectionBudgetTest, OneWriterForEachLeafOnALargeMachine) {
+  const auto budget = share_connections(server(250), server(250), wish(100, 32));
   ASSERT_TRUE(budget);
-  EXPECT_EQ(budget->readers, 2U);
+  EXPECT_EQ(budget->readers, 8U);
   EXPECT_EQ(budget->writers, 100U);
 }
 
 TEST(ConnectionBudgetTest, DefaultServerSharesEvenly) {
-  // 100 - 3 reserved - 3 of the job - 2 readers = 92: two lanes for each of 50 writers.
-  const auto budget = share_connections(server(100), server(100), wish(100));
+  // 100 - 3 reserved - 3 of the job - 8 readers = 86: two lanes for each of 50 writers.
+  const auto budget = share_connections(server(100), server(100), wish(100, 32));
   ASSERT_TRUE(budget);
   EXPECT_EQ(budget->writers, 50U);
 }
@@ -86,7 +98,7 @@ TEST(ConnectionBudgetTest, WhatWasAskedForIsTakenOrRefusedWithANumber) {
 
 TEST(ConnectionBudgetTest, TwoServersDoNotCompete) {
   const auto budget =
-      share_connections(server(10, 0, "source"), server(250, 0, "target"), wish(100, 16));
+      share_connections(server(10, 0, "source"), server(250, 0, "target"), wish(100, 32));
   ASSERT_TRUE(budget);
   EXPECT_EQ(budget->readers, 4U);
   EXPECT_EQ(budget->writers, 100U);
