@@ -80,6 +80,15 @@ void make_private(const fs::path& path) {
   if (user.must_switch && chown(path.c_str(), user.uid, user.gid) != 0) throw_errno(path.string());
 }
 
+/// A new folder under the temp directory, for the user that servers run as.
+fs::path make_temporary() {
+  std::string name = temp_directory() + "/pgfanout.XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) throw_errno(name);
+  const UnprivilegedUser& user = unprivileged_user();
+  if (user.must_switch && chown(name.c_str(), user.uid, user.gid) != 0) throw_errno(name);
+  return name;
+}
+
 /// Removes a tree in which processes that are just ending may still write.
 void remove_tree(const fs::path& path) {
   std::error_code error;
@@ -183,6 +192,14 @@ fs::path usable_server(int major) {
   return binaries;
 }
 
+void make_cluster(const fs::path& binaries, const std::string& encoding, const std::string& locale,
+                  const fs::path& data) {
+  make_private(data);
+  run_or_throw({binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync",
+                "--no-instructions", "--encoding=" + encoding, "--locale=" + locale},
+               true);
+}
+
 void copy_fresh_cluster(const fs::path& binaries, const std::string& encoding,
                         const std::string& locale, const fs::path& data) {
   std::string key = version_of(binaries) + "-" + encoding + "-" + locale;
@@ -192,10 +209,7 @@ void copy_fresh_cluster(const fs::path& binaries, const std::string& encoding,
   if (!fs::exists(kept)) {
     const fs::path unfinished = kept.string() + ".unfinished";
     fs::remove_all(unfinished);
-    make_private(unfinished);
-    run_or_throw({binaries / "initdb", "-D", unfinished, "-U", "postgres", "--auth=trust",
-                  "--no-sync", "--no-instructions", "--encoding=" + encoding, "--locale=" + locale},
-                 true);
+    make_cluster(binaries, encoding, locale, unfinished);
     fs::rename(unfinished, kept);
   }
   run_or_throw({"cp", "-a", "--reflink=auto", kept, data}, false);
@@ -216,7 +230,11 @@ FileLock::~FileLock() {
   close(fd_);
 }
 
-RunDirectory::RunDirectory() {
+RunDirectory::RunDirectory(Place place) {
+  if (place == Place::temporary) {
+    path_ = make_temporary();
+    return;
+  }
   static std::atomic<int> next{0};
   const FileLock lock(cache_directory() / "lock");
   remove_left_behind();

@@ -40,11 +40,17 @@ class FileLock {
   bool held_;
 };
 
-/// A folder of its own for one server, removed by the destructor, or by the next test that starts
-/// a server if this process dies before.
+/// Where a server's folder lies.
+enum class Place {
+  cache,      ///< In the cache folder, with what other servers share.
+  temporary,  ///< Under the temp directory, by itself: nothing stays behind.
+};
+
+/// A folder of its own for one server, removed by the destructor. If this process dies before, the
+/// next test that starts a server removes the one in the cache.
 class RunDirectory {
  public:
-  RunDirectory();
+  explicit RunDirectory(Place place = Place::cache);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -58,6 +64,10 @@ class RunDirectory {
 /// The binaries of that major where the unprivileged user can execute them. Throws with a hint at
 /// scripts/fetch-server if that major is not here.
 std::filesystem::path usable_server(int major);
+
+/// Initialises the data directory `data`.
+void make_cluster(const std::filesystem::path& binaries, const std::string& encoding,
+                  const std::string& locale, const std::filesystem::path& data);
 
 /// Copies a freshly initialised data directory to `data`.
 void copy_fresh_cluster(const std::filesystem::path& binaries, const std::string& encoding,

@@ -73,10 +73,15 @@ bool may_try_again(const std::string& log) {
 }  // namespace
 
 TestServer::TestServer(ServerOptions options)
-    : options_(std::move(options)), socket_directory_(run_.path()), owner_(getpid()) {
+    : options_(std::move(options)),
+      run_(options_.place),
+      socket_directory_(run_.path()),
+      owner_(getpid()) {
   if (options_.major == 0) options_.major = default_major();
-  binaries_ = usable_server(options_.major);
-  copy_fresh_cluster(binaries_, options_.encoding, options_.locale, data_directory());
+  binaries_ =
+      options_.binaries.empty() ? usable_server(options_.major).string() : options_.binaries;
+  const auto make = options_.place == Place::cache ? copy_fresh_cluster : make_cluster;
+  make(binaries_, options_.encoding, options_.locale, data_directory());
   append_settings(base_settings(options_.durable));
   append_settings(options_.settings);
   if (!options_.hba.empty()) {

@@ -28,6 +28,8 @@ struct ServerOptions {
   std::string locale = "C.UTF-8";
   bool tcp = false;              ///< Listen on 127.0.0.1, on a free port, as well.
   std::vector<std::string> hba;  ///< Lines for pg_hba.conf in place of "trust everybody".
+  std::string binaries;          ///< Where initdb and postgres are; empty: as found for the major.
+  Place place = Place::cache;    ///< Where it lives.
   bool durable = false;          ///< Keep fsync, synchronous_commit and full_page_writes on.
 };
 
