@@ -82,17 +82,30 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
 
 /// A word that belongs to no option. It is not quoted: it may be a connection string.
 Error stray_word(const CommandSpec& command, bool has_job_file) {
+  const std::string_view quotes =
+      "values that contain blanks need quotes: --source 'host=db1 dbname=app'";
   return refused(
       "usage", fmt::format("a word on the command line belongs to no option of {}", command.name),
       has_job_file ? "one job file is enough, and values that contain blanks need quotes"
-                   : "values that contain blanks need quotes: --source 'host=db1 dbname=app'; "
-                     "the name of a job file ends in .toml");
+                   : fmt::format("{}{}", quotes,
+                                 command.has_job ? "; the name of a job file ends in .toml" : ""));
 }
 
 /// A connection string may end in anything, so only what cannot be one is taken for a file's name.
 bool is_job_file(const std::string& word) {
   return word.ends_with(".toml") && word.find("://") == std::string::npos &&
          word.find('=') == std::string::npos;
+}
+
+/// Takes the words out that are for Google Benchmark.
+std::vector<std::string> take_benchmark_words(std::vector<std::string>& leftovers) {
+  std::vector<std::string> words;
+  const auto rest = std::stable_partition(
+      leftovers.begin(), leftovers.end(),
+      [](const std::string& word) { return !word.starts_with("--benchmark_"); });
+  words.assign(rest, leftovers.end());
+  leftovers.erase(rest, leftovers.end());
+  return words;
 }
 
 /// The job file among the words that belong to no option; empty if there is none.
@@ -102,7 +115,8 @@ Result<std::string> find_job_file(const CommandSpec& command, std::span<const Op
   for (const std::string& word : leftovers) {
     if (word == "--") continue;
     if (word.size() > 1 && word.front() == '-') return unknown_option(command, options, word);
-    if (!job_file.empty() || !is_job_file(word)) return stray_word(command, !job_file.empty());
+    if (!command.has_job || !job_file.empty() || !is_job_file(word))
+      return stray_word(command, !job_file.empty());
     job_file = word;
   }
   return job_file;
@@ -151,9 +165,11 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   }
   if (help->count() > 0)
     return std::variant<Invocation, Information>(Information{command_help(command)});
-  PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, app.remaining()));
   Invocation invocation;
   invocation.command = command.name;
+  std::vector<std::string> leftovers = app.remaining();
+  if (!command.has_job) invocation.bench.benchmark_words = take_benchmark_words(leftovers);
+  PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, leftovers));
   if (!job_file.empty()) PGFANOUT_TRY(apply_job_file(job_file, invocation));
   const std::size_t mappings_from_file = invocation.job.map.size();
   for (std::size_t i = 0; i < options.size(); ++i) {
@@ -187,6 +203,7 @@ Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
 }
 
 bool wants_json(Words words) {
+  if (!words.empty() && words.front() == bench_command().name) return false;  // It takes a file.
   if (std::find(words.begin(), words.end(), "--json") != words.end()) return true;
   const auto job_file = std::find_if(words.begin(), words.end(), is_job_file);
   Invocation invocation;

@@ -179,4 +179,27 @@ inline constexpr std::string_view key_examples =
     pgfanout key --source 'service=prod' --table public.chunks --check 100000
 )text";
 
+inline constexpr std::string_view bench_description =
+    R"text(How fast rows go into a table, on a server of its own or on yours: by method (INSERT by row, by many
+rows, prepared in a pipeline, COPY as text and binary, fan-out into leaves), by who computes the
+key (client, trigger, generated column, partition expression), and by writers, batch, width and
+indexes. What arrived is read back and compared after every insertion: a difference is exit code 1.
+docs/BENCH.md says how to read it. It is run by pgfanout-bench, which lies beside pgfanout.
+)text";
+
+inline constexpr std::string_view bench_examples =
+    R"text(  All methods, and whether a generated column is faster than a trigger:
+    pgfanout bench
+
+  Does all of it work here? Seconds:
+    pgfanout bench --quick --sweep all
+
+  Two methods with 1 to 100 writers on your own server, for later comparison:
+    pgfanout bench --source 'service=test' --methods copy_binary,fan_out --sweep writers \
+      --json bench.json
+
+  What would be measured, and what PostgreSQL cannot do:
+    pgfanout bench --list --sweep all
+)text";
+
 }  // namespace pgfanout

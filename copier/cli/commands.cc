@@ -125,13 +125,26 @@ const std::array table = {
                 key_description, key_examples, key_options(), check_key},
 };
 
+const CommandSpec bench = {"bench",
+                           "how fast rows go in: by method, and by who computes the key",
+                           bench_description,
+                           bench_examples,
+                           bench_options(),
+                           [](const Invocation&) { return Result<void>(); },
+                           false};
+
 }  // namespace
+
+const CommandSpec& bench_command() {
+  return bench;
+}
 
 std::span<const CommandSpec> commands() {
   return table;
 }
 
 const CommandSpec* find_command(std::string_view name) {
+  if (name == bench.name) return &bench;
   const auto found = std::find_if(table.begin(), table.end(),
                                   [&](const CommandSpec& command) { return command.name == name; });
   return found == table.end() ? nullptr : &*found;
@@ -139,15 +152,16 @@ const CommandSpec* find_command(std::string_view name) {
 
 std::vector<OptionSpec> options_of(const CommandSpec& command) {
   std::vector<OptionSpec> all(command.own_options.begin(), command.own_options.end());
-  all.insert(all.end(), job_options().begin(), job_options().end());
+  if (command.has_job) all.insert(all.end(), job_options().begin(), job_options().end());
   return all;
 }
 
 /// The name is quoted only if it can be no connection string.
 Error unknown_command(std::string_view name) {
   std::vector<std::string_view> names;
-  names.reserve(table.size());
+  names.reserve(table.size() + 1);
   for (const CommandSpec& command : table) names.push_back(command.name);
+  names.push_back(bench.name);
   const std::string_view nearest = nearest_name(name, names);
   const std::string all = fmt::format("this version has: {}", fmt::join(names, ", "));
   const bool is_word =

@@ -57,6 +57,7 @@ std::string general_help() {
   for (const CommandSpec& command : commands()) {
     page += beside(fmt::format("  {}", command.name), command.summary);
   }
+  page += beside(fmt::format("  {}", bench_command().name), bench_command().summary);
   page += R"(
   pgfanout COMMAND --help     examples and all options of a command
   pgfanout --version          version, compiler, libpq
@@ -85,10 +86,11 @@ Exit codes:
 }
 
 std::string command_help(const CommandSpec& command) {
-  return fmt::format(
-      "pgfanout {}: {}\n\n{}\nUsage: pgfanout {} [JOB.toml] [options]\n\nExamples:\n{}{}{}\n",
-      command.name, command.summary, command.description, command.name, command.examples,
-      options_help(command.own_options), options_help(job_options()));
+  return fmt::format("pgfanout {}: {}\n\n{}\nUsage: pgfanout {}{} [options]\n\nExamples:\n{}{}{}\n",
+                     command.name, command.summary, command.description, command.name,
+                     command.has_job ? " [JOB.toml]" : "", command.examples,
+                     options_help(command.own_options),
+                     command.has_job ? options_help(job_options()) : "");
 }
 
 std::string version_text() {

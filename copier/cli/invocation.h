@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "copier/cli/bench_request.h"
 #include "copier/lifecycle/key_command.h"
 #include "copier/report/progress.h"
 #include "pgfanout/job.h"
@@ -13,6 +14,7 @@ struct Invocation {
   std::string command;  ///< "plan", "run", "copy", ...
   JobDescription job;
   KeyQuestion key;        ///< For the key command.
+  BenchRequest bench;     ///< For the bench command.
   int verify_scopes = 0;  ///< How many of --quick, --data, --schema and --full were given.
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;

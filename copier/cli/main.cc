@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/cli/bench_program.h"
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
 #include "copier/lifecycle/copy_job.h"
@@ -45,8 +46,10 @@ int main(int argc, char** argv) {
   pgfanout::handle_signals(soon, now);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   const pgfanout::CommandFunctions functions = {
-      pgfanout::run_plan,    pgfanout::run_window, pgfanout::run_copy,
-      pgfanout::run_verify,  pgfanout::run_swap,   pgfanout::run_rollback,
-      pgfanout::run_cleanup, pgfanout::run_status, pgfanout::run_key};
+      pgfanout::run_plan,    pgfanout::run_window,
+      pgfanout::run_copy,    pgfanout::run_verify,
+      pgfanout::run_swap,    pgfanout::run_rollback,
+      pgfanout::run_cleanup, pgfanout::run_status,
+      pgfanout::run_key,     pgfanout::become_bench_program};
   return pgfanout::run_session(words, functions, {}, soon);
 }

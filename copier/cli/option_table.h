@@ -41,6 +41,8 @@ using OptionTable = std::span<const OptionSpec>;
 /// Options of the key command alone.
 [[nodiscard]] OptionTable key_options();
 [[nodiscard]] OptionTable verify_options();
+/// All options of the bench command, which works on no job.
+[[nodiscard]] OptionTable bench_options();
 /// Options of the commands of a maintenance window, each alone.
 [[nodiscard]] OptionTable plan_options();
 [[nodiscard]] OptionTable copy_options();

@@ -198,6 +198,9 @@ int run(std::span<const std::string> words, const CommandFunctions& functions,
     return 0;
   }
   auto& call = std::get<Invocation>(*parsed);
+  if (call.command == "bench") {
+    return tell_refusal(words, functions.bench(words.subspan(1)), teller);
+  }
   // What a run would do, and all SQL of it, is what the plan says.
   if (call.command == "run" && call.job.dry_run) call.command = "plan";
   const Outcome outcome = run_command(call, functions, streams, cancellation);

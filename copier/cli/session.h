@@ -29,6 +29,8 @@ struct CommandFunctions {
   std::function<JobResult(const JobDescription&, const KeyQuestion&, KeyReport&,
                           const Cancellation&)>
       key;
+  /// Becomes the program that measures, with these arguments; returns only if that failed.
+  std::function<Error(std::span<const std::string>)> bench = {};
 };
 
 /// Where output goes. `result_fd` takes what scripts read: the JSON document, the SQL of a dry run,

@@ -248,5 +248,22 @@ TEST(Session, OutputThatNobodyTakesIsSaidOnStandardError) {
   EXPECT_THAT(err.text(), HasSubstr("standard output was not written"));
 }
 
+TEST(Session, BenchHandsItsWordsOnAndTellsWhyItCouldNot) {
+  Words taken;
+  CommandFunctions functions;
+  functions.bench = [&](std::span<const std::string> words) {
+    taken.assign(words.begin(), words.end());
+    return refused("no-bench", "it is not here", "build it");
+  };
+  const Capture out;
+  const Capture err;
+  const Cancellation cancellation;
+  const Words words = {"bench", "--quick", "--json", "file", "--benchmark_filter=x"};
+  EXPECT_EQ(run_session(words, functions, {out.fd(), err.fd()}, cancellation), 2);
+  EXPECT_EQ(taken, Words(words.begin() + 1, words.end()));
+  EXPECT_EQ(out.text(), "");
+  EXPECT_EQ(err.text(), "error: it is not here\n  hint: build it\n");
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -1,0 +1,98 @@
+// Binary COPY into each leaf, as pgfanout does it: the same hasher, router, lanes and writer. All
+// leaves commit together.
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "bench/insert/insertion.h"
+#include "bench/insert/table_sql.h"
+#include "copier/pg/write_channel.h"
+#include "copier/stage/hash.h"
+#include "copier/stage/lane_writer.h"
+#include "copier/stage/route.h"
+
+namespace pgfanout::bench {
+namespace {
+
+/// A lane's batch holds no more, however wide the rows are.
+constexpr std::uint64_t kMostBatchBytes = 256 << 10U;
+
+LeafMap leaf_map() {
+  std::vector<ListBound> bounds(kLeaves);
+  for (std::uint32_t key = 0; key < kLeaves; ++key) bounds[key].keys = {key};
+  return LeafMap(bounds);
+}
+
+std::vector<LaneTarget> lane_targets(const InsertCase& each) {
+  std::vector<LaneTarget> targets;
+  for (std::uint32_t key = 0; key < kLeaves; ++key) {
+    const std::string name = leaf_name(key);
+    targets.push_back({name, copy_statement(each, name)});
+  }
+  return targets;
+}
+
+std::size_t batch_bytes(const Insertion& insertion) {
+  const std::uint64_t row_bytes = insertion.rows.bytes() / insertion.rows.rows();
+  return std::min(kMostBatchBytes, batch_rows_of(insertion.what) * (row_bytes + 10));
+}
+
+/// All that a fan-out shares between its two threads.
+struct FanOut {
+  explicit FanOut(const Insertion& insertion)
+      : fields(row_layout(insertion.what.sends_key())),
+        map(leaf_map()),
+        targets(lane_targets(insertion.what)),
+        budget(4 * insertion.rows.bytes()),
+        lanes(kLeaves, batch_bytes(insertion), budget),
+        stop(insertion.cancellation) {}
+
+  RowFields fields;
+  LeafMap map;
+  std::vector<LaneTarget> targets;
+  MemoryBudget budget;
+  LaneSet lanes;
+  Ledger ledger{1, kLeaves};
+  Rejects rejects{0};
+  JobCounters counters;
+  std::vector<bool> none_done;
+  Stop stop;
+};
+
+/// Hashes and routes all rows; an error stops the writer.
+void route_all(Insertion& insertion, FanOut& shared) {
+  Router router(shared.fields, shared.map, shared.lanes, shared.ledger, shared.rejects,
+                shared.counters, shared.none_done);
+  KeyScratch scratch;
+  for (RowBatch& batch : insertion.rows.batches()) {
+    if (shared.stop.is_set()) break;
+    hash_batch(shared.fields, insertion.key, scratch, batch);
+    if (auto routed = router.route(batch); !routed) shared.stop.record(std::move(routed).error());
+  }
+  shared.lanes.close();
+}
+
+}  // namespace
+
+Result<double> insert_by_fan_out(Insertion& insertion) {
+  std::vector<std::unique_ptr<WriteChannel>> channels;
+  for (Connection& connection : insertion.connections) {
+    PGFANOUT_TRY_ASSIGN(auto channel, make_write_channel(std::move(connection)));
+    channels.push_back(std::move(channel));
+  }
+  FanOut shared(insertion);
+  LaneQuestions ask;
+  ask.may_commit = [] { return Result<void>(); };
+  ask.before_commit = [](std::uint32_t) { return std::vector<LaneStatement>(); };
+  LaneWriter writer(channels, shared.targets, shared.lanes, shared.ledger, shared.rejects,
+                    shared.counters, shared.stop, ask);
+  const auto start = std::chrono::steady_clock::now();
+  std::thread writing([&] { writer.run(); });
+  route_all(insertion, shared);
+  writing.join();
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  if (auto error = shared.stop.error()) return *std::move(error);
+  return taken.count();
+}
+
+}  // namespace pgfanout::bench

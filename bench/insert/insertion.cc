@@ -1,0 +1,52 @@
+#include "bench/insert/insertion.h"
+
+#include <chrono>
+#include <latch>
+#include <optional>
+#include <thread>
+
+namespace pgfanout::bench {
+
+Result<double> insert(Insertion& insertion) {
+  switch (insertion.what.method) {
+    case Method::row:
+    case Method::multirow:
+      return insert_by_statements(insertion);
+    case Method::pipeline:
+      return insert_by_pipeline(insertion);
+    case Method::copy_text:
+    case Method::copy_binary:
+      return insert_by_copy(insertion);
+    case Method::fan_out:
+      return insert_by_fan_out(insertion);
+  }
+  return refused("internal", "there is no such method");
+}
+
+Share share_of(std::uint64_t rows, std::uint32_t writers, std::uint32_t writer) {
+  return {rows * writer / writers, rows * (writer + 1ULL) / writers};
+}
+
+Result<double> time_writers(std::uint32_t writers,
+                            const std::function<Result<void>(std::uint32_t)>& work) {
+  std::latch ready(writers + 1);
+  std::vector<std::optional<Error>> errors(writers);
+  std::vector<std::thread> threads;
+  threads.reserve(writers);
+  for (std::uint32_t writer = 0; writer < writers; ++writer) {
+    threads.emplace_back([&, writer] {
+      ready.arrive_and_wait();
+      if (auto done = work(writer); !done) errors[writer] = std::move(done).error();
+    });
+  }
+  ready.arrive_and_wait();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::thread& thread : threads) thread.join();
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  for (std::optional<Error>& error : errors) {
+    if (error) return *std::move(error);
+  }
+  return taken.count();
+}
+
+}  // namespace pgfanout::bench
