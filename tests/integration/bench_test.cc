@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -42,15 +44,34 @@ class BenchTest : public ::testing::Test {
   std::string database_ = server_.create_database("bench");
 };
 
-/// Whatever of our servers lies in the temp directory.
-std::set<std::string> server_folders() {
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(harness::temp_directory())) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with("pgfanout.")) names.insert(name);
+/// A temp directory of its own, in which no server may stay behind. Servers must be able to enter
+/// it.
+class OwnTemp {
+ public:
+  OwnTemp() {
+    if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary directory");
+    std::filesystem::permissions(path_, std::filesystem::perms(0755));
   }
-  return names;
-}
+  ~OwnTemp() { std::filesystem::remove_all(path_); }
+  OwnTemp(const OwnTemp&) = delete;
+  OwnTemp& operator=(const OwnTemp&) = delete;
+
+  [[nodiscard]] harness::CommandOptions options() const {
+    harness::CommandOptions options;
+    options.environment["TMPDIR"] = path_;
+    return options;
+  }
+  /// Binaries that the server's user cannot reach are copied, and may stay.
+  [[nodiscard]] bool has_server() const {
+    const std::filesystem::directory_iterator entries(path_);
+    return std::any_of(begin(entries), end(entries), [](const auto& entry) {
+      return entry.path().filename().string().starts_with("pgfanout.");
+    });
+  }
+
+ private:
+  std::string path_ = "/tmp/pgfanout-own.XXXXXX";
+};
 
 TEST_F(BenchTest, EveryCaseArrivesAndIsCounted) {
   const harness::TemporaryFile file("");
@@ -92,29 +113,30 @@ TEST_F(BenchTest, AHundredWritersWithFewerRowsThanWriters) {
 }
 
 TEST_F(BenchTest, AServerOfItsOwnIsGoneAfterwards) {
-  const auto before = server_folders();
+  const OwnTemp temp;
   const CommandResult result =
-      pgfanout({"bench", "--rows", "50", "--benchmark_filter=copy_binary/layout:list.*writers:1/"});
+      pgfanout({"bench", "--rows", "50", "--benchmark_filter=copy_binary/layout:list.*writers:1/"},
+               temp.options());
   EXPECT_EQ(result.exit_code, 0) << result;
   EXPECT_THAT(result.out, HasSubstr("insert/copy_binary/layout:list/key:client/writers:1/"));
-  EXPECT_EQ(server_folders(), before);
+  EXPECT_FALSE(temp.has_server());
 }
 
 TEST_F(BenchTest, AnInterruptionLeavesNothingBehind) {
-  const auto before = server_folders();
+  const OwnTemp temp;
   const std::string on_source = server_.dsn(database_);
   for (const std::vector<std::string>& where :
        {std::vector<std::string>{}, std::vector<std::string>{"--source", on_source}}) {
     std::vector<std::string> words = {"bench", "--rows", "300000", "--methods", "row"};
     words.insert(words.end(), where.begin(), where.end());
-    BackgroundCommand command(harness::pgfanout_argv(words));
+    BackgroundCommand command(harness::pgfanout_argv(words), temp.options());
     ASSERT_TRUE(command.wait_for_output("Running "));
     command.send_signal(SIGINT);
     const CommandResult result = command.wait();
     EXPECT_EQ(result.exit_code, 3) << result;
     EXPECT_FALSE(result.timed_out);
   }
-  EXPECT_EQ(server_folders(), before);
+  EXPECT_FALSE(temp.has_server());
   EXPECT_EQ(schemas(), "0");
 }
 
