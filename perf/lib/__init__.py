@@ -1,0 +1,1 @@
+"""What perf/run, perf/report and perf/compare are made of."""

@@ -1,0 +1,155 @@
+"""What good looks like: each measure with its bar, found in the results of perf/run."""
+
+import dataclasses
+from typing import Callable
+
+from lib import results, stats
+
+MIB = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    key: str
+    text: str
+    limit: float
+    unit: str  # ratio, share or bytes
+    full_rows: int  # The bar is meant for so many rows.
+    find: Callable  # document -> Measured or None
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def against(scenario, peer):
+    """Median time of pgfanout over that of the peer, in the scenario's largest case that has both."""
+    def find(document):
+        for case in largest_first(document, scenario):
+            ratio = stats.ratio(results.runs(case, "pgfanout"), results.runs(case, peer))
+            if ratio:
+                return Measured(ratio.value, ratio.low, ratio.high, case["rows"])
+        return None
+    return find
+
+
+def largest_first(document, scenario):
+    return sorted(results.cases(document, scenario), key=lambda case: -case["rows"])
+
+
+def of_copy_stage(share):
+    """A share of the copy stage, from the largest table that pgfanout copy was measured with."""
+    def find(document):
+        for scenario in ("size", "two_servers", "memory"):
+            for case in largest_first(document, scenario):
+                shares = [share(stage) for run in results.runs(case, "pgfanout")
+                          for stage in run.get("report", {}).get("stages", []) if stage.get("name") == "copy"]
+                shares = [each for each in shares if each is not None]
+                if shares:
+                    return Measured(stats.statistics.median(shares), min(shares), max(shares), case["rows"])
+        return None
+    return find
+
+
+def client_share(stage):
+    machine = stage.get("machine_cpu_seconds", 0)
+    return stage["client_cpu_seconds"] / machine if machine and "client_cpu_seconds" in stage else None
+
+
+def idle_share(stage):
+    both = stage.get("machine_cpu_seconds", 0) + stage.get("machine_idle_seconds", 0)
+    return stage["machine_idle_seconds"] / both if both and "machine_idle_seconds" in stage else None
+
+
+def memory_above(document):
+    """The worst of all budgets and sizes."""
+    found = []
+    for case in results.cases(document, "memory"):
+        budget = size_in_bytes(case["parameters"]["memory"])
+        found += [(run["peak_rss_bytes"] - budget, case["rows"]) for run in results.runs(case, "pgfanout")]
+    if not found:
+        return None
+    values = [value for value, _ in found]
+    worst = max(found)
+    return Measured(worst[0], min(values), worst[0], max(rows for _, rows in found))
+
+
+def growth(document):
+    """Time per row at the largest size over that at a million rows, or at the smallest if there is none."""
+    cases = [case for case in largest_first(document, "size") if results.runs(case, "pgfanout")]
+    if len(cases) < 2:
+        return None
+    large = cases[0]
+    small = next((case for case in cases[1:] if case["rows"] == 1000000), cases[-1])
+
+    def per_row(case, reduce):
+        return reduce(stats.values(results.runs(case, "pgfanout"), "wall")) / case["rows"]
+
+    return Measured(per_row(large, stats.statistics.median) / per_row(small, stats.statistics.median),
+                    per_row(large, min) / per_row(small, max), per_row(large, max) / per_row(small, min), large["rows"])
+
+
+def kernels_share(document):
+    for case in largest_first(document, "kernels"):
+        shares = stats.values(results.runs(case, "pgfanout"), "kernels_share")
+        if shares:
+            return Measured(stats.statistics.median(shares), min(shares), max(shares), case["rows"])
+    return None
+
+
+def size_in_bytes(text):
+    for unit, size in {"KiB": 1 << 10, "MiB": MIB, "GiB": 1 << 30, "kB": 1 << 10, "MB": MIB, "GB": 1 << 30}.items():
+        if text.endswith(unit):
+            return int(float(text[:-len(unit)]) * size)
+    return int(text)
+
+
+MILLION = 1000000
+BARS = [
+    Bar("window", "window on one server / the expert's SQL", 0.90, "ratio", MILLION, against("window", "expert")),
+    Bar("tickets", "window / LIMIT-OFFSET batches of the tickets", 0.125, "ratio", MILLION, against("tickets", "tickets")),
+    Bar("psql_pipes", "copy between servers / psql | psql and SQL sums", 0.70, "ratio", MILLION,
+        against("two_servers", "psql_pipes")),
+    Bar("pgcopydb", "copy between servers / pgcopydb and SQL sums", 0.70, "ratio", MILLION,
+        against("two_servers", "pgcopydb")),
+    Bar("pgloader", "copy between servers / pgloader and SQL sums", 0.70, "ratio", MILLION,
+        against("two_servers", "pgloader")),
+    Bar("client_share", "client's share of CPU time while rows stream", 0.10, "share", MILLION, of_copy_stage(client_share)),
+    Bar("idle", "idle CPU during the copy", 0.05, "share", MILLION, of_copy_stage(idle_share)),
+    Bar("verify_record", "verify / sum(hash_record_extended)", 1.30, "ratio", MILLION, against("verify", "record")),
+    Bar("verify_text", "verify / sum(hashtextextended(t::text))", 0.50, "ratio", MILLION, against("verify", "text")),
+    Bar("verify_except", "verify / EXCEPT both ways", 0.15, "ratio", MILLION, against("verify", "except")),
+    Bar("memory", "resident memory above the budget", 64 * MIB, "bytes", 20 * MILLION, memory_above),
+    Bar("growth", "time per row, largest table / 1,000,000 rows", 1.05, "ratio", 20 * MILLION, growth),
+    Bar("kernels", "key, digest and routing, share of CPU time", 0.03, "share", MILLION, kernels_share),
+]
+
+
+def shown(value, unit):
+    if unit == "share":
+        return f"{value:.1%}"
+    if unit == "bytes":
+        return f"{value / MIB:.1f} MiB"
+    return f"{value:.3f}" if value < 0.2 else f"{value:.2f}"
+
+
+def table(document):
+    """A dictionary of strings for each bar: text, bar, measured, spread, rows, verdict; `reached` is None if unknown."""
+    lines = []
+    for bar in BARS:
+        found = bar.find(document)
+        line = {"key": bar.key, "text": bar.text, "bar": shown(bar.limit, bar.unit), "measured": "-", "spread": "-",
+                "rows": "-", "verdict": "not measured", "reached": None}
+        if found:
+            reached = found.value <= bar.limit
+            line.update(measured=shown(found.value, bar.unit), rows=f"{found.rows:,}", reached=reached,
+                        spread=f"{shown(found.low, bar.unit)} to {shown(found.high, bar.unit)}",
+                        verdict="reached" if reached else f"missed by {shown(found.value - bar.limit, bar.unit)}")
+            if found.rows < bar.full_rows:
+                line["verdict"] += f" (bar is for {bar.full_rows:,} rows)"
+        lines.append(line)
+    return lines

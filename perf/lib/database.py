@@ -1,0 +1,67 @@
+"""A database, spoken to through psql. Nothing here is timed."""
+
+import os
+import subprocess
+
+from lib import paths
+from lib.failure import Failure
+
+SESSIONS = 2
+
+
+class Database:
+    def __init__(self, dsn):
+        self.dsn = dsn
+
+    def psql(self, *arguments):
+        return ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.dsn, *arguments]
+
+    def query(self, *statements):
+        """The lines that the statements print."""
+        commands = [word for statement in statements for word in ("-c", statement)]
+        done = subprocess.run(self.psql(*commands), capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(done.stderr.strip())
+        return done.stdout.split("\n")[:-1]
+
+    def value(self, statement):
+        return self.query(statement)[0]
+
+    def run_file(self, path, **variables):
+        assignments = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
+        done = subprocess.run(self.psql(*assignments, "-f", str(path)), capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(done.stderr.strip())
+
+    def query_dealt(self, statements):
+        """The lines of all statements, which SESSIONS sessions share."""
+        hands = [statements[number::SESSIONS] for number in range(SESSIONS)]
+        running = [subprocess.Popen(self.psql("-f", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                   for _ in hands]
+        for process, hand in zip(running, hands):
+            process.stdin.write("\n".join(hand))
+            process.stdin.close()
+        lines = []
+        for process in running:
+            lines += process.stdout.read().splitlines()
+            process.stdout.close()
+            if process.wait():
+                raise Failure("a statement failed")
+        return lines
+
+    def version(self):
+        return self.value("SHOW server_version").split()[0]
+
+    def settle(self):
+        """What one run wrote must not be what the next one waits for."""
+        self.query("CHECKPOINT")
+        os.sync()
+
+
+def load_chunks(dsn, rows, collections=None):
+    """The demo's tables; a few thousand rows need a collection a page to reach most leaves."""
+    which = ["--collections", collections] if collections else []
+    done = subprocess.run([paths.SCRIPTS / "demo_load", "--quiet", "--rows", str(rows), *which, dsn],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"scripts/demo_load failed: {done.stderr.strip()[-500:]}")

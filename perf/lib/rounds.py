@@ -1,0 +1,54 @@
+"""Methods that take turns, so that whatever changes on the machine meets all of them."""
+
+import sys
+
+from lib.failure import Failure
+
+
+class Method:
+    """`run(round)` is timed and returns a run, `check(run)` follows it, `clean()` makes room for the next."""
+
+    def __init__(self, title, run, check=None, clean=None, less_work=None, rounds=None):
+        self.title = title
+        self.run = run
+        self.check = check
+        self.clean = clean
+        self.less_work = less_work
+        self.rounds = rounds
+
+
+def turns(names, rounds):
+    """(round, name) in order: each round begins with another method."""
+    return [(number, names[(place + number) % len(names)]) for number in range(rounds) for place in range(len(names))]
+
+
+def alternate(context, case, methods, rounds, may_fail=()):
+    """Runs all methods. One of may_fail that fails is noted as unable to, and left out from then on."""
+    for name, method in methods.items():
+        entry = case["methods"].setdefault(name, {"title": method.title, "runs": []})
+        if method.less_work:
+            entry["less_work"] = method.less_work
+    for number, name in turns(list(methods), rounds):
+        method = methods[name]
+        if name in case["cannot"] or (method.rounds is not None and number >= method.rounds):
+            continue
+        try:
+            run = method.run()
+            if method.check:
+                method.check(run)
+        except Failure as failure:
+            if name not in may_fail:
+                raise
+            case["cannot"][name] = str(failure)[-600:]
+            case["methods"].pop(name, None)
+        else:
+            run["round"] = number
+            case["methods"][name]["runs"].append(run)
+            say(f"{case['name']}, round {number + 1}: {method.title}: {run['wall']:.2f} s")
+        if method.clean:
+            method.clean()
+        context.recorder.save()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
