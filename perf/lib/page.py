@@ -1,6 +1,7 @@
 """The report: one page of HTML with everything in it."""
 
 import html
+import statistics
 
 from lib import bars, benchmark, results, stats, svg
 
@@ -120,7 +121,7 @@ def size_plot(document):
     for case in sorted(results.cases(document, "size"), key=lambda case: case["rows"]):
         costs = [1e6 * wall / case["rows"] for wall in stats.values(results.runs(case, "pgfanout"), "wall")]
         if costs:
-            points.append((case["rows"], stats.statistics.median(costs), min(costs), max(costs)))
+            points.append((case["rows"], statistics.median(costs), min(costs), max(costs)))
     return svg.lines("cost per row", [("pgfanout copy", points)], "rows", "µs a row", x_logarithmic=True) if points else ""
 
 
@@ -144,8 +145,8 @@ def leaves_plot(document):
             sizes = [run["sizes"] for method in case["methods"].values() for run in method["runs"] if "sizes" in run]
             if case["postgresql"] == version and sizes:
                 total = sizes[0]["table_bytes"]
-                share = total / max(case.get("source", {}).get("table_bytes", 0), 1)
-                rows.append((case["name"], total / bars.MIB, f"{share:.2f}"))
+                source = case.get("source", {}).get("table_bytes")
+                rows.append((case["name"], total / bars.MIB, f"{total / source:.2f}" if source else ""))
         if rows:
             plots += (f"<h3>PostgreSQL {html.escape(version)}</h3>"
                       '<p class="note">MiB without indexes; behind each bar: over the size of the source.</p>'

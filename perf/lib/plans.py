@@ -8,18 +8,18 @@ WRITERS = [{"writers": 4}, {"writers": 16}, {"writers": 100}]
 MEMORY = [{"memory": MIB64}, {"memory": "1GiB"}]
 
 QUICK = {
-    "window": {"rows": 200000, "rounds": 3},
-    "tickets": {"rows": 60000, "rounds": 1},
-    "two_servers": {"rows": 200000, "rounds": 3, "tools": []},
-    "verify": {"rows": 200000, "rounds": 3, "planted": [100]},
-    "memory": {"rows_list": [200000], "budgets": [MIB64], "rounds": 1},
-    "size": {"rows_list": [50000, 200000], "rounds": 2},
-    "leaves": {"rows": 50000, "majors": [None], "settings": [*COMMITS[:2], WRITERS[0]]},
-    "shapes": {"rows_of": {"narrow": 200000, "wide": 2000}, "rounds": 2},
+    "window": {"rows": 150000, "rounds": 3, "with_check": False},
+    "tickets": {"rows": 40000, "rounds": 1},
+    "two_servers": {"rows": 100000, "rounds": 3, "tools": []},
+    "verify": {"rows": 100000, "rounds": 3, "planted": []},
+    "memory": {"rows_list": [150000], "budgets": [MIB64], "rounds": 1},
+    "size": {"rows_list": [50000, 150000], "rounds": 1},
+    "leaves": {"rows": 30000, "majors": [None], "settings": [*COMMITS[:2], WRITERS[0]]},
+    "shapes": {"rows_of": {"narrow": 200000, "wide": 1000}, "rounds": 2},
 }
 
 FULL = {
-    "window": {"rows": 1000000, "rounds": 5},
+    "window": {"rows": 1000000, "rounds": 5, "with_check": True},
     "tickets": {"rows": 1000000, "rounds": 1},
     "two_servers": {"rows": 1000000, "rounds": 5, "tools": ["pgcopydb", "pgloader"]},
     "verify": {"rows": 1000000, "rounds": 5, "planted": [100, 10000]},

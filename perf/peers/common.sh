@@ -32,6 +32,7 @@ phase() {
 
 # in_two_sessions [SETTINGS]: runs the statements of standard input, one a line and the largest first.
 # They are dealt there and back (1 2 2 1 1 2 2 1 ...), so that both sessions get about as much.
+# shellcheck disable=SC2120  # Some of the scripts pass settings.
 in_two_sessions() {
     local statements hand i status=0 pids=()
     mapfile -t statements

@@ -280,7 +280,7 @@ class Smoke(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             found = results.read(out)
             self.assertTrue(found["complete"])
-            self.assertEqual(set(found["scenarios"]["window"]["cases"][0]["methods"]), {"pgfanout", "expert", "pgfanout_check"})
+            self.assertEqual(set(found["scenarios"]["window"]["cases"][0]["methods"]), {"pgfanout", "expert"})
             self.assertEqual(call("report", out, "--out", pathlib.Path(folder, "r.html")).returncode, 0)
 
     def test_interruption_keeps_results_and_stops_servers(self):

@@ -10,10 +10,12 @@ TITLE = "the whole window, one server"
 def run(context, options):
     with common.loaded_server(context, options["rows"]) as (server, database, table):
         case = common.case(context, "window", server, database, options["rows"])
-        alternate(context, case, {
+        methods = {
             "pgfanout": common.window_method(context, table, "pgfanout run --key-mode none", "--key-mode", "none"),
             "expert": Method("the expert's SQL, two sessions",
                              lambda: measure.peer(paths.PEERS / "expert_window", database.dsn),
                              common.finished(table), table.drop_target),
-            "pgfanout_check": common.window_method(context, table, "pgfanout run (with a CHECK of the key)"),
-        }, options["rounds"])
+        }
+        if options["with_check"]:
+            methods["pgfanout_check"] = common.window_method(context, table, "pgfanout run (with a CHECK of the key)")
+        alternate(context, case, methods, options["rounds"])
