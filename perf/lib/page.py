@@ -88,15 +88,22 @@ def median_run(runs):
     return sorted(runs, key=lambda run: run["wall"])[(len(runs) - 1) // 2]
 
 
+# What the stages of pgfanout and the phases of the peer have in common.
+KINDS = {"preflight": "prepare", "prepare": "prepare", "create": "prepare", "copy": "load", "insert": "load",
+         "index": "primary key", "key": "primary key", "constraints": "constraints", "foreign_keys": "constraints",
+         "vacuum": "vacuum, statistics", "analyze": "vacuum, statistics", "analyze_parent": "vacuum, statistics",
+         "verify": "checks", "sums": "checks"}
+
+
 def window_plot(document):
     rows = []
     for case in bars.largest_first(document, "window")[:1]:
         for method in case["methods"].values():
             if method["runs"]:
                 run = median_run(method["runs"])
-                parts = [(phase["name"].replace("_", " "), phase["seconds"]) for phase in run.get("phases", [])]
-                rest = run["wall"] - sum(value for _, value in parts)
-                rows.append((method["title"], parts + [("rest", max(rest, 0.0))]))
+                parts = [(KINDS.get(phase["name"], "other"), phase["seconds"], phase["name"]) for phase in run.get("phases", [])]
+                rest = run["wall"] - sum(value for _, value, _ in parts)
+                rows.append((method["title"], parts + [("other", max(rest, 0.0), "between the phases")]))
         if rows:
             return (f'<p class="note">{case["rows"]:,} rows; of each method the run of median time. Stages of the two'
                     " are not the same work: pgfanout reads back and proves within copy.</p>"

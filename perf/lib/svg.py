@@ -4,9 +4,9 @@ import html
 import math
 
 WIDTH = 760
-LEFT = 250  # Room for names.
+LEFT = 300  # Room for names.
 RIGHT = 70  # Room for the value behind a bar.
-LETTER = 6.4  # Width of one letter of a label, on average.
+LETTER = 7.2  # Width of one letter of a label, in a wide font.
 SERIES = 8
 
 
@@ -103,20 +103,20 @@ def legend_height(names):
 
 
 def stacked_bars(title, rows, unit):
-    """rows: (name, [(series name, value)]). Bars of the same scale, each of its parts in its colour."""
-    names = list(dict.fromkeys(part for _, parts in rows for part, _ in parts))
+    """rows: (name, [(series name, value, words)]). Bars of one scale; parts of a series have its colour."""
+    names = list(dict.fromkeys(part for _, parts in rows for part, _, _ in parts))
     top = legend_height(names) + 14
     canvas = Canvas(top + 30 * len(rows) + 26, title)
     legend(canvas, names, 14)
     bottom = top + 30 * len(rows)
-    place = horizontal_axis(canvas, ticks(max(sum(value for _, value in parts) for _, parts in rows)), top, bottom, unit)
+    place = horizontal_axis(canvas, ticks(max(sum(value for _, value, _ in parts) for _, parts in rows)), top, bottom, unit)
     for index, (name, parts) in enumerate(rows):
         y = top + 30 * index + 5
         canvas.text(LEFT - 8, y + 14, shortened(name, LEFT - 12), "end")
         total = 0
-        for part, value in parts:
+        for part, value, words in parts:
             canvas.rect(place(total), y, place(total + value) - place(total), 20, names.index(part),
-                        f"{name}: {part} {value:.2f} {unit}")
+                        f"{name}: {words} {value:.2f} {unit}")
             total += value
         canvas.text(place(total) + 5, y + 14, f"{total:.2f}")
     return canvas.svg()
