@@ -40,7 +40,7 @@ class Recorder:
         """In one step: whoever reads it, or interrupts us, has a whole document."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".fresh")
-        fresh.write_text(json.dumps(self.document, indent=1) + "\n", encoding="utf-8")
+        fresh.write_text(json.dumps(self.document, separators=(",", ":")) + "\n", encoding="utf-8")
         os.replace(fresh, self.path)
         if self.latest:
             link = self.latest.with_suffix(".fresh")

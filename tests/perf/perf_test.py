@@ -104,6 +104,10 @@ class Bars(unittest.TestCase):
     def test_empty_results_measure_nothing(self):
         self.assertTrue(all(line["reached"] is None for line in bars.table(document())))
 
+    def test_growth_needs_a_million_rows_to_start_from(self):
+        small = document(size=[case(rows, pgfanout=runs(1)) for rows in (50000, 150000)])
+        self.assertEqual(self.lines(small)["growth"]["verdict"], "not measured")
+
     def test_sizes(self):
         self.assertEqual([bars.size_in_bytes(text) for text in ("64MiB", "1GB", "7")], [64 * MIB, 1 << 30, 7])
 
@@ -294,6 +298,7 @@ class Smoke(unittest.TestCase):
                     break
             process.stderr.close()
             printed = process.stdout.read()
+            process.stdout.close()
             self.assertEqual(process.wait(), 130)
             self.assertIn("what was measured before is kept", printed)
             self.assertTrue(results.runs(results.read(out)["scenarios"]["size"]["cases"][0], "pgfanout"))
