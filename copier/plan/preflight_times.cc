@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 /// Reading stops after this time, or sooner with a part of the table that says enough.
 constexpr double kSeconds = 1.0;
 constexpr double kEnoughOfTable = 0.05;
+constexpr std::uint64_t kEnoughBytes = 32ULL << 20U;
 /// Small, so that the end of one comes soon: a COPY is never broken off.
 constexpr std::uint64_t kPieceBytes = 2ULL << 20U;
 constexpr std::uint64_t kMostPieces = 2000;

@@ -151,7 +151,8 @@ TEST_F(WindowTest, KilledCopyGoesOnWithItsEpoch) {
   make_chunks(6000);
   harness::CommandOptions options;
   options.environment["PGFANOUT_CRASH_AT"] = "lane-committed:250";
-  const std::vector<std::string> words = {"--table", "chunks", "--commit-every", "1000", "--swap"};
+  const std::vector<std::string> words = {"--table",   "chunks", "--commit-every", "1000", "--swap",
+                                          "--writers", "100"};
   std::vector<std::string> killed = words;
   killed.insert(killed.begin(), {"run", "--source", dsn()});
   EXPECT_EQ(harness::pgfanout(killed, options).signal, SIGKILL);
