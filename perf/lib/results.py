@@ -44,6 +44,7 @@ class Recorder:
         os.replace(fresh, self.path)
         if self.latest:
             link = self.latest.with_suffix(".fresh")
+            link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(os.path.relpath(self.path, self.latest.parent))
             os.replace(link, self.latest)

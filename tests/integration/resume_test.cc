@@ -50,7 +50,8 @@ TEST_F(ResumeTest, AnInterruptionRepeatsAtMostOneEpoch) {
 
 TEST_F(ResumeTest, WholeLeavesThatWereCommittedAreKept) {
   const std::string expected = reference();
-  const std::vector<std::string> words = {"--table", "chunks", "--commit-every", "leaf"};
+  const std::vector<std::string> words = {"--table", "chunks",    "--commit-every",
+                                          "leaf",    "--writers", "100"};
   std::vector<std::string> anew = words;
   anew.push_back("--restart");
   for (const char* place :
