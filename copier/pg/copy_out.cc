@@ -1,6 +1,7 @@
 #include "copier/pg/copy_out.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <thread>
@@ -62,7 +63,7 @@ Result<CopyOutEvent> CopyOut::next() {
     if (length > 0) {
       data_ = reinterpret_cast<std::uint8_t*>(data);
       size_ = static_cast<std::size_t>(length);
-      bytes_since_wait_ += size_;
+      bytes_since_nap_ += size_;
       return CopyOutEvent::message;
     }
     if (length == -1) return finish();
@@ -73,18 +74,20 @@ Result<CopyOutEvent> CopyOut::next() {
 
 /// A server sends 8 kB at a time. To wake up for each of them costs both sides more than the rows
 /// do, so some are left to come together: as many as the socket's buffer surely holds, and for no
-/// longer than nobody misses.
+/// longer than nobody misses. What is there already is taken first, which with TLS is one record.
 Result<void> CopyOut::wait_for_rows() {
   using std::chrono::microseconds;
   constexpr std::size_t kFew = 48U << 10U;
   constexpr std::size_t kMany = 96U << 10U;
   constexpr microseconds kShortest{125};
   constexpr microseconds kLongest{2000};
-  if (bytes_since_wait_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
-  if (bytes_since_wait_ > kMany) nap_ /= 2;
-  bytes_since_wait_ = 0;
-  if (nap_ < kShortest) return wait_for_input(connection_, &cancellation_);
-  std::this_thread::sleep_for(nap_);
+  pollfd looking{PQsocket(connection_.raw()), POLLIN, 0};
+  if (poll(&looking, 1, 0) == 0) {
+    if (bytes_since_nap_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
+    if (bytes_since_nap_ > kMany) nap_ /= 2;
+    bytes_since_nap_ = 0;
+    if (nap_ >= kShortest) std::this_thread::sleep_for(nap_);
+  }
   return wait_for_input(connection_, &cancellation_);
 }
 

@@ -51,7 +51,7 @@ class CopyOut final : public CopyOutStream {
   const Cancellation& cancellation_;
   std::uint8_t* data_ = nullptr;  // libpq's
   std::size_t size_ = 0;
-  std::size_t bytes_since_wait_ = 0;
+  std::size_t bytes_since_nap_ = 0;
   std::chrono::microseconds nap_{0};  ///< Slept before the socket is looked at again.
 };
 
