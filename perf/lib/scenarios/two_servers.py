@@ -44,4 +44,7 @@ def run(context, options):
                     methods[tool] = script(tool, title)
                 else:
                     case["cannot"][tool] = "not installed (scripts/install-deps perf)"
+        # The first copy into the other server would pay for its WAL's files, too.
+        methods["pgfanout"].run()
+        clean()
         alternate(context, case, methods, options["rounds"], may_fail=("pgcopydb", "pgloader"))
