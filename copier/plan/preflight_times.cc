@@ -57,7 +57,8 @@ Result<double> measure_read(PreflightContext& context) {
   std::uint64_t bytes = 0;
   std::uint64_t table_bytes = 0;
   for (const Leaf& leaf : context.plan.source.leaves) table_bytes += leaf.total_bytes;
-  const auto enough = static_cast<std::uint64_t>(kEnoughOfTable * static_cast<double>(table_bytes));
+  const auto share = static_cast<std::uint64_t>(kEnoughOfTable * static_cast<double>(table_bytes));
+  const std::uint64_t enough = std::max(kEnoughBytes, share);
   for (const SourceRange& piece :
        draw_pieces(context.plan.source, kPieceBytes, kMostPieces, random)) {
     PGFANOUT_TRY(read_piece(context, piece));

@@ -205,10 +205,10 @@ TEST_F(PreflightServerTest, ArchivingThatFailsKeepsAllWal) {
 }
 
 TEST_F(PreflightServerTest, KeysThatFillTheLeavesEvenly) {
-  execute(load(20'000, 5000));
+  execute(load(12'000, 5000));
   const Preflight found = look(chunks_job(4));
   EXPECT_THAT(with_code(found, "key-skew"),
-              ElementsAre(HasSubstr("by bytes, from a sample of 20000 rows")));
+              ElementsAre(HasSubstr("by bytes, from a sample of 12000 rows")));
   EXPECT_EQ(severity_of(found, "key-skew"), Severity::info);
 }
 
