@@ -9,7 +9,10 @@ from lib.failure import Misuse
 
 
 def read(path):
-    """[{"method", "arguments": {}, "rows_per_second", "bytes_per_second"}]; one a run, none for what is not insert/."""
+    """[{"method", "arguments": {}, "rows_per_second", "bytes_per_second"}]; one a run, none for what is not insert/.
+
+    Only rows that go into the partitioned table with the client's keys can be compared with each other.
+    """
     try:
         document = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -23,16 +26,18 @@ def parse(entry):
     parts = str(entry.get("name", "")).split("/")
     if len(parts) < 2 or parts[0] != "insert" or entry.get("run_type") == "aggregate" or entry.get("error_occurred"):
         return None
-    rate = entry.get("rows_per_second", entry.get("items_per_second"))
+    rate = entry.get("rows/s")
     if not isinstance(rate, (int, float)) or not rate > 0:
         return None
     arguments = {}
     for part in parts[2:]:
-        match = re.fullmatch(r"(\w+):([\d.]+)", part)
+        match = re.fullmatch(r"(\w+):(.+)", part)
         if match:
-            arguments[match[1]] = float(match[2])
+            arguments[match[1]] = float(match[2]) if re.fullmatch(r"[\d.]+", match[2]) else match[2]
+    if arguments.get("layout", "list") != "list" or arguments.get("key", "client") != "client":
+        return None
     return {"method": parts[1], "arguments": arguments, "rows_per_second": float(rate),
-            "bytes_per_second": entry.get("bytes_per_second")}
+            "bytes_per_second": entry.get("bytes/s")}
 
 
 def best_by_method(found):

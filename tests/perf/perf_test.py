@@ -114,10 +114,11 @@ class Bars(unittest.TestCase):
 
 class Report(unittest.TestCase):
     BENCHMARKS = {"benchmarks": [
-        {"name": f"insert/{method}/writers:{writers}/real_time", "run_type": "iteration", "rows_per_second": rate * writers}
+        {"name": f"insert/{method}/layout:list/key:client/writers:{writers}/batch:100/iterations:1/manual_time", "run_type": "iteration", "rows/s": rate * writers}
         for method, rate in (("copy_binary", 1e5), ("multi_values", 2e4)) for writers in (1, 2, 4)]
-        + [{"name": "insert/copy_binary/writers:1_mean", "run_type": "aggregate", "rows_per_second": 1},
-           {"name": "bench_hash/8"}, {"name": "insert/broken", "rows_per_second": "many"}, {}]}
+        + [{"name": "insert/copy_binary/writers:1_mean", "run_type": "aggregate", "rows/s": 1},
+           {"name": "bench_hash/8"}, {"name": "insert/broken", "rows/s": "many"},
+           {"name": "insert/copy_binary/layout:plain/key:trigger/writers:1", "rows/s": 9e9}, {}]}
 
     def page_of(self, found, benchmarks=None):
         text = page.page(found, [each for each in map(benchmark.parse, benchmarks or []) if each] if benchmarks else None)
