@@ -64,10 +64,6 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
     return refused("usage", what + ": passwords are not given on the command line",
                    "put it into a file named by PGPASSFILE (or ~/.pgpass), or use a service file");
   }
-  const auto later = later_options();
-  if (std::find(later.begin(), later.end(), name) != later.end()) {
-    return refused("usage", what + " in this version");
-  }
   const std::string owners = commands_with(name);
   if (!owners.empty()) {
     return refused("usage", what, fmt::format("it is an option of {}", owners));

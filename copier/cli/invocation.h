@@ -5,6 +5,7 @@
 
 #include "copier/cli/bench_request.h"
 #include "copier/lifecycle/key_command.h"
+#include "copier/report/output_request.h"
 #include "copier/report/progress.h"
 #include "pgfanout/job.h"
 
@@ -18,6 +19,8 @@ struct Invocation {
   int verify_scopes = 0;  ///< How many of --quick, --data, --schema and --full were given.
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;
+  OutputRequest output;
+  bool watch = false;  ///< status: again and again, until interrupted or the job has ended.
 };
 
 }  // namespace pgfanout

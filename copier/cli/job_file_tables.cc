@@ -11,6 +11,7 @@
 
 #include "copier/cli/nearest.h"
 #include "copier/cli/values.h"
+#include "copier/cli/watch_values.h"
 #include "copier/report/text.h"
 
 namespace pgfanout {
@@ -176,9 +177,43 @@ Done read_queries(const TomlMember& list, std::string_view file, Invocation& to)
   return {};
 }
 
-constexpr std::array tables = {JobFileTable{"map", read_map}, JobFileTable{"gates", read_gates},
+/// Passes on what the option of the same meaning says, with a place in the file.
+Done placed(Done done, const TomlMember& member, std::string_view file, std::string_view what) {
+  if (done) return done;
+  Error error = std::move(done).error();
+  return job_file_error(file, member.value.at, fmt::format("{} {}", what, error.message),
+                        error.hint);
+}
+
+Done read_thresholds(const TomlMember& table, std::string_view file, Invocation& to) {
+  PGFANOUT_TRY(need_kind(table, TomlKind::table, file, "[thresholds]"));
+  for (const TomlMember& member : table.value.members) {
+    if (member.value.kind != TomlKind::integer) {
+      PGFANOUT_TRY(need_text(member, file, "cpu = \"80%:slow\""));
+    }
+    PGFANOUT_TRY(placed(add_threshold(member.name + "=" + member.value.text, to), member, file,
+                        fmt::format("thresholds.{}", shown_name(member.name))));
+  }
+  return {};
+}
+
+Done read_hooks(const TomlMember& table, std::string_view file, Invocation& to) {
+  constexpr std::string_view example = "stage_finished = \"/usr/local/bin/tell-the-team\"";
+  PGFANOUT_TRY(need_kind(table, TomlKind::table, file, "[hooks]"));
+  for (const TomlMember& member : table.value.members) {
+    PGFANOUT_TRY(need_text(member, file, example));
+    PGFANOUT_TRY(placed(add_hook(member.name + "=" + member.value.text, to), member, file,
+                        fmt::format("hooks.{}", shown_name(member.name))));
+  }
+  return {};
+}
+
+constexpr std::array tables = {JobFileTable{"map", read_map},
+                               JobFileTable{"gates", read_gates},
                                JobFileTable{"views", read_views},
-                               JobFileTable{"queries", read_queries}};
+                               JobFileTable{"queries", read_queries},
+                               JobFileTable{"thresholds", read_thresholds},
+                               JobFileTable{"hooks", read_hooks}};
 
 }  // namespace
 
@@ -188,7 +223,7 @@ const JobFileTable* find_job_file_table(std::string_view name) {
   return found == tables.end() ? nullptr : &*found;
 }
 
-const std::array<JobFileTable, 4>& job_file_tables() {
+std::span<const JobFileTable> job_file_tables() {
   return tables;
 }
 

@@ -1,7 +1,8 @@
-// The parts of a job file that are no single option: [map], [gates], [views] and [[queries]].
+// The parts of a job file that are no single option: [map], [gates], [views], [[queries]],
+// [thresholds] and [hooks].
 #pragma once
 
-#include <array>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,7 @@ struct JobFileTable {
 
 /// Empty if there is none of that name.
 [[nodiscard]] const JobFileTable* find_job_file_table(std::string_view name);
-[[nodiscard]] const std::array<JobFileTable, 4>& job_file_tables();
+[[nodiscard]] std::span<const JobFileTable> job_file_tables();
 
 /// The name as it may be shown: one that is no plain word could be anything, a password too.
 [[nodiscard]] std::string shown_name(std::string_view name);

@@ -2,6 +2,7 @@
 #include <array>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "copier/cli/option_table.h"
 #include "copier/cli/values.h"
@@ -176,18 +177,16 @@ const std::array options = {
 };
 // clang-format on
 
-constexpr std::array<Text, 7> later = {"--events", "--metrics",   "--metrics-file",
-                                       "--report", "--finish-by", "--stop-at-deadline",
-                                       "--watch"};
-
 }  // namespace
 
 OptionTable job_options() {
-  return options;
-}
-
-std::span<const std::string_view> later_options() {
-  return later;
+  static const std::vector<OptionSpec> all = [] {
+    std::vector<OptionSpec> joined(options.begin(), options.end());
+    const OptionTable watching = watch_options();
+    joined.insert(joined.end(), watching.begin(), watching.end());
+    return joined;
+  }();
+  return all;
 }
 
 }  // namespace pgfanout

@@ -38,6 +38,10 @@ using OptionTable = std::span<const OptionSpec>;
 
 /// Options of every command that works on a job: what, where, key, resources, output.
 [[nodiscard]] OptionTable job_options();
+/// Those of them that say how the job is watched, and where it is told to.
+[[nodiscard]] OptionTable watch_options();
+/// Options of the status command alone.
+[[nodiscard]] OptionTable status_options();
 /// Options of the key command alone.
 [[nodiscard]] OptionTable key_options();
 [[nodiscard]] OptionTable verify_options();
@@ -52,7 +56,5 @@ using OptionTable = std::span<const OptionSpec>;
 [[nodiscard]] OptionTable cleanup_options();
 /// Settings that only a job file has; their names are empty.
 [[nodiscard]] OptionTable job_file_options();
-/// Names of options that later versions have; naming one is not a slip of the keyboard.
-[[nodiscard]] std::span<const std::string_view> later_options();
 
 }  // namespace pgfanout

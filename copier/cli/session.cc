@@ -15,6 +15,7 @@
 #include "copier/cli/next_commands_of.h"
 #include "copier/report/issue_text.h"
 #include "copier/report/json_report.h"
+#include "copier/report/observer_list.h"
 #include "copier/report/plan_summary.h"
 #include "copier/report/progress.h"
 #include "copier/report/summary.h"
@@ -83,6 +84,7 @@ class IssuesLater : public Observer {
   void stage_started(std::string_view stage) override { observer_.stage_started(stage); }
   void stage_finished(const StageSummary& stage) override { observer_.stage_finished(stage); }
   void issue_found(const Issue&) override {}
+  Result<void> may_begin(std::string_view stage) override { return observer_.may_begin(stage); }
 
  private:
   Observer& observer_;
@@ -118,7 +120,9 @@ Outcome run_command(const Invocation& call, const CommandFunctions& functions,
       options.fd = streams.message_fd;
       options.mode = call.progress;
       Progress progress(options, cancellation);
-      outcome.result = run_job(call, functions, progress, cancellation);
+      ObserverList observers;
+      observers.add(progress);
+      outcome.result = run_job(call, functions, observers, cancellation);
     }
   } catch (const std::exception& failure) {
     outcome.result.error = internal_error(failure.what());

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 #include <utility>
 
 #include "copier/report/text.h"
@@ -139,6 +140,110 @@ Result<RejectLimit> parse_reject_limit(std::string_view text) {
     return limit;
   }
   return bad_value("a number of rows or a share such as 0.1%", text);
+}
+
+namespace {
+
+std::optional<Measure> measure_of(std::string_view name) {
+  constexpr std::array measures = {Measure::cpu,        Measure::memory,      Measure::errors,
+                                   Measure::lock_wait,  Measure::replica_lag, Measure::disk_free,
+                                   Measure::checkpoints};
+  for (const Measure measure : measures) {
+    if (name == name_of(measure)) return measure;
+  }
+  return {};
+}
+
+std::optional<WatchAction> action_of(std::string_view name) {
+  constexpr std::array actions = {WatchAction::off, WatchAction::warn, WatchAction::slow,
+                                  WatchAction::pause, WatchAction::stop};
+  for (const WatchAction action : actions) {
+    if (name == name_of(action)) return action;
+  }
+  return {};
+}
+
+Result<double> parse_limit(Measure measure, std::string_view text) {
+  switch (measure) {
+    case Measure::cpu:
+    case Measure::memory:
+    case Measure::errors: {
+      const auto value = split_unit(text);
+      const bool is_share = value && (value->second == "%" || value->second.empty());
+      if (!is_share || value->first > 100) return bad_value("a share such as 80%", text);
+      return value->first;
+    }
+    case Measure::lock_wait:
+    case Measure::replica_lag: {
+      PGFANOUT_TRY_ASSIGN(const auto time, parse_duration(text, std::chrono::seconds(1),
+                                                          std::chrono::milliseconds(1)));
+      return std::chrono::duration<double>(time).count();
+    }
+    case Measure::disk_free: {
+      PGFANOUT_TRY_ASSIGN(const std::uint64_t bytes, parse_size(text));
+      return static_cast<double>(bytes);
+    }
+    case Measure::checkpoints: {
+      const auto value = split_unit(text);
+      if (!value || !value->second.empty()) return bad_value("a number a minute, such as 2", text);
+      return value->first;
+    }
+  }
+  return bad_value("a limit", text);
+}
+
+}  // namespace
+
+Result<ThresholdSetting> parse_threshold(std::string_view text) {
+  const std::size_t divider = text.find('=');
+  const auto measure = measure_of(text.substr(0, divider));
+  if (divider == std::string_view::npos || !measure) {
+    return refused("usage", "must be NAME=LIMIT[:ACTION], such as cpu=80%:slow",
+                   "names are cpu, memory, errors, lock_wait, replica_lag, disk_free, checkpoints");
+  }
+  ThresholdSetting setting{*measure, {}, {}};
+  std::string_view rest = text.substr(divider + 1);
+  const std::size_t colon = rest.rfind(':');
+  std::string_view action = colon == std::string_view::npos ? rest : rest.substr(colon + 1);
+  setting.action = action_of(action);
+  if (setting.action) rest = colon == std::string_view::npos ? "" : rest.substr(0, colon);
+  if (!setting.action && colon != std::string_view::npos) {
+    return bad_value("off, warn, slow, pause or stop behind the colon", action);
+  }
+  if (!rest.empty()) {
+    PGFANOUT_TRY_ASSIGN(setting.limit, parse_limit(*measure, rest));
+  }
+  return setting;
+}
+
+Result<std::chrono::system_clock::time_point> parse_clock_time(
+    std::string_view text, std::chrono::system_clock::time_point now) {
+  constexpr std::string_view expected = "a time of day such as 04:00";
+  std::array<int, 3> parts = {0, 0, 0};
+  std::size_t count = 0;
+  for (std::string_view rest = text; count < parts.size();) {
+    const std::string_view part = rest.substr(0, rest.find(':'));
+    const auto number = parse_number(part, 0, count == 0 ? 23 : 59);
+    if (!number || part.size() != 2) return bad_value(expected, text);
+    parts[count++] = static_cast<int>(*number);
+    if (part.size() == rest.size()) break;
+    rest.remove_prefix(part.size() + 1);
+    if (count == parts.size()) return bad_value(expected, text);
+  }
+  if (count < 2) return bad_value(expected, text);
+  const std::time_t today = std::chrono::system_clock::to_time_t(now);
+  std::tm local{};
+  localtime_r(&today, &local);
+  local.tm_hour = parts[0];
+  local.tm_min = parts[1];
+  local.tm_sec = parts[2];
+  local.tm_isdst = -1;
+  std::tm tomorrow = local;
+  auto moment = std::chrono::system_clock::from_time_t(std::mktime(&local));
+  if (moment > now) return moment;
+  ++tomorrow.tm_mday;
+  tomorrow.tm_isdst = -1;
+  return std::chrono::system_clock::from_time_t(std::mktime(&tomorrow));
 }
 
 Result<ColumnMapping> parse_mapping(std::string_view text) {

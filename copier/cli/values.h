@@ -37,6 +37,15 @@ Result<CommitEvery> parse_commit_every(std::string_view text);
 /// "12" rows or "0.5%" of all rows.
 Result<RejectLimit> parse_reject_limit(std::string_view text);
 
+/// "cpu=80%", "cpu=80%:slow", "cpu=warn" or "cpu=off"; the unit is the measure's: % for cpu, memory
+/// and errors, a time for lock_wait and replica_lag, a size for disk_free, a number for
+/// checkpoints.
+Result<ThresholdSetting> parse_threshold(std::string_view text);
+
+/// "HH:MM" or "HH:MM:SS" of this host's clock: the next such moment after `now`.
+Result<std::chrono::system_clock::time_point> parse_clock_time(
+    std::string_view text, std::chrono::system_clock::time_point now);
+
 /// "column=expression"; the first '=' outside double quotes divides. Both parts stay as written.
 Result<ColumnMapping> parse_mapping(std::string_view text);
 

@@ -14,6 +14,7 @@
 #include "copier/lifecycle/dry_run.h"
 #include "copier/lifecycle/fence.h"
 #include "copier/lifecycle/give_up.h"
+#include "copier/lifecycle/job_guard.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
@@ -34,8 +35,9 @@ namespace {
 class CopyJob {
  public:
   CopyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
-          JobCounters& counters)
-      : state_{job, cancellation, counters, [this](Issue issue) { report(std::move(issue)); }},
+          JobCounters& counters, Pace& pace)
+      : state_{job, cancellation, counters, pace,
+               [this](Issue issue) { report(std::move(issue)); }},
         observer_(observer),
         clock_(result_, observer) {
     result_.command = "copy";
@@ -384,7 +386,7 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
     sources.push_back(std::move(source));
   }
   return run_read_back({ranges, plan.read_back_layout, plan.key, plan.leaf_map, std::move(sources),
-                        job().memory_bytes},
+                        job().memory_bytes, &state_.pace},
                        ledger, state_.counters, state_.cancellation);
 }
 
@@ -569,14 +571,15 @@ void CopyJob::tell_fence() {
 
 JobResult run_copy(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
-  JobCounters counters;
-  return run_copy_within(job, observer, cancellation, counters);
+  JobGuard guard(job, observer, cancellation);
+  return guard.settled(
+      run_copy_within(job, guard.observer(), guard.cancellation(), guard.counters(), guard.pace()));
 }
 
 JobResult run_copy_within(const JobDescription& job, Observer& observer,
-                          const Cancellation& cancellation, JobCounters& counters) {
+                          const Cancellation& cancellation, JobCounters& counters, Pace& pace) {
   try {
-    return CopyJob(job, observer, cancellation, counters).run();
+    return CopyJob(job, observer, cancellation, counters, pace).run();
   } catch (const std::exception& exception) {
     return stopped_by(exception, "copy");
   }

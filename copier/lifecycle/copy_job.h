@@ -2,6 +2,7 @@
 // reconcile, attach.
 #pragma once
 
+#include "copier/base/pace.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -13,8 +14,9 @@ namespace pgfanout {
 /// Returns within about a second after `cancellation` is set. Never throws; the result says all.
 JobResult run_copy(const JobDescription& job, Observer& observer, const Cancellation& cancellation);
 
-/// The same, counting into `counters`: for a window, which has told the observer of them.
+/// The same, counting into `counters` and obeying `pace`: for a window, which has told the observer
+/// of them.
 JobResult run_copy_within(const JobDescription& job, Observer& observer,
-                          const Cancellation& cancellation, JobCounters& counters);
+                          const Cancellation& cancellation, JobCounters& counters, Pace& pace);
 
 }  // namespace pgfanout

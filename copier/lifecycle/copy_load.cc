@@ -197,11 +197,11 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
   LaneQuestions ask{[&] { return may_commit(epoch); },
                     [&](std::uint32_t leaf) { return statements_of(leaf, epoch); }};
-  PGFANOUT_TRY(
-      run_fan_out({state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map,
-                   sources_, channels_, targets_, done, state.job.memory_bytes, std::move(ask),
-                   !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values()},
-                  *state.ledger, *state.rejects, state.counters, stop));
+  PGFANOUT_TRY(run_fan_out(
+      {state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map, sources_, channels_,
+       targets_, done, state.job.memory_bytes, std::move(ask),
+       !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values(), &state.pace},
+      *state.ledger, *state.rejects, state.counters, stop));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/base/pace.h"
 #include "copier/lifecycle/connect_options.h"
 #include "copier/lifecycle/copy_journal.h"
 #include "copier/lifecycle/journal.h"
@@ -25,6 +26,7 @@ struct CopyState {
   const JobDescription& job;
   const Cancellation& cancellation;
   JobCounters& counters;
+  Pace& pace;
   std::function<void(Issue)> report;
 
   std::string job_id = {};                 // claim

@@ -21,7 +21,8 @@ class StageClock {
     observer_.stage_started(name);
     const auto began = std::chrono::steady_clock::now();
     const CpuUsage before = cpu_usage_now();
-    Result<void> ended = std::forward<Stage>(stage)();
+    Result<void> ended = observer_.may_begin(name);
+    if (ended) ended = std::forward<Stage>(stage)();
     StageSummary summary;
     summary.name = name;
     summary.seconds =

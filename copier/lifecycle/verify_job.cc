@@ -8,6 +8,7 @@
 #include "copier/base/counted.h"
 #include "copier/lifecycle/difference_finder.h"
 #include "copier/lifecycle/distribution_views.h"
+#include "copier/lifecycle/job_guard.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/quick_look.h"
 #include "copier/lifecycle/reject_table.h"
@@ -29,14 +30,15 @@ constexpr double kSkewWarning = 1.5;
 class VerifyJob {
  public:
   VerifyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
-            JobCounters& counters)
+            JobCounters& counters, Pace& pace)
       : job_(job),
         observer_(observer),
         cancellation_(cancellation),
         counters_(counters),
+        pace_(pace),
         clock_(result_, observer),
         id_(job.within_job.empty() ? new_job_id() : job.within_job),
-        sides_(job, "pgfanout/" + id_, cancellation) {
+        sides_(job, "pgfanout/" + id_, cancellation, pace) {
     result_.command = "verify";
     result_.job = id_;
   }
@@ -74,6 +76,7 @@ class VerifyJob {
   Observer& observer_;
   const Cancellation& cancellation_;
   JobCounters& counters_;
+  Pace& pace_;
   JobResult result_;
   StageClock clock_;
   const std::string id_;
@@ -121,6 +124,11 @@ Result<void> VerifyJob::preflight() {
   result_.source = {plan_->source.qualified, 0, {}, sides_.version(Side::source)};
   result_.target = {plan_->target.qualified, 0, {}, sides_.version(Side::target)};
   result_.readers = 2 * plan_->readers;
+  // A window's copy has counted here before.
+  counters_.rows_read = 0;
+  counters_.bytes_read = 0;
+  counters_.rows_read_back = 0;
+  counters_.bytes_read_back = 0;
   counters_.bytes_expected = sides_.bytes();
   return {};
 }
@@ -403,18 +411,23 @@ JobResult run_views(const JobDescription& job) {
 
 JobResult run_verify(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation) {
+  JobGuard guard(job, observer, cancellation);
+  return guard.settled(run_verify_within(job, guard.observer(), guard.cancellation(),
+                                         guard.counters(), guard.pace()));
+}
+
+JobResult run_verify_within(const JobDescription& job, Observer& observer,
+                            const Cancellation& cancellation, JobCounters& counters, Pace& pace) {
   try {
     if (job.verify.install_views) return run_views(job);
-    JobCounters counters;
-    JobResult result = VerifyJob(job, observer, cancellation, counters).run();
+    JobResult result = VerifyJob(job, observer, cancellation, counters, pace).run();
     const bool was_repaired = job.verify.repair && !job.dry_run && !result.error &&
                               !result.stages.empty() && result.stages.back().name == "repair";
     if (!was_repaired) return result;
     // What was repaired counts only when everything has been read again.
     JobDescription again = job;
     again.verify.repair = false;
-    JobCounters fresh;
-    JobResult second = VerifyJob(again, observer, cancellation, fresh).run();
+    JobResult second = VerifyJob(again, observer, cancellation, counters, pace).run();
     second.stages.insert(second.stages.begin(), result.stages.begin(), result.stages.end());
     return second;
   } catch (const std::exception& exception) {

@@ -2,6 +2,7 @@
 // asked to repair.
 #pragma once
 
+#include "copier/base/pace.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -13,5 +14,9 @@ namespace pgfanout {
 /// data, name, checks, repair. Never throws; the result says all.
 JobResult run_verify(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation);
+
+/// The same, counting into `counters` and obeying `pace`: for a window.
+JobResult run_verify_within(const JobDescription& job, Observer& observer,
+                            const Cancellation& cancellation, JobCounters& counters, Pace& pace);
 
 }  // namespace pgfanout

@@ -87,7 +87,8 @@ Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {
   return BothSides{plan,
                    {source_ranges_, std::move(source)},
                    {target_ranges_, std::move(target)},
-                   job_.memory_bytes};
+                   job_.memory_bytes,
+                   &pace_};
 }
 
 bool VerifySides::close_and_check_unchanged() {

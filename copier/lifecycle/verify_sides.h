@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/base/pace.h"
 #include "copier/lifecycle/source_session.h"
 #include "copier/pg/connection.h"
 #include "copier/pipeline/compare_sides.h"
@@ -20,8 +21,11 @@ namespace pgfanout {
 class VerifySides {
  public:
   VerifySides(const JobDescription& job, std::string application_prefix,
-              const Cancellation& cancellation)
-      : job_(job), prefix_(std::move(application_prefix)), cancellation_(cancellation) {}
+              const Cancellation& cancellation, const Pace& pace)
+      : job_(job),
+        prefix_(std::move(application_prefix)),
+        cancellation_(cancellation),
+        pace_(pace) {}
 
   /// Plans, then takes the snapshots: one for both sides of one database, under locks against
   /// rewrites; else one a side, under locks against writes (none with --assume-quiet). A repair
@@ -57,6 +61,7 @@ class VerifySides {
   const JobDescription& job_;
   const std::string prefix_;
   const Cancellation& cancellation_;
+  const Pace& pace_;
   std::optional<SourceSession> source_;
   std::optional<SourceSession> target_;  ///< Absent: both sides share the source's.
   std::vector<SourceRange> source_ranges_;

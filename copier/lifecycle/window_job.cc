@@ -7,6 +7,7 @@
 #include "copier/lifecycle/after_load.h"
 #include "copier/lifecycle/analyze_stage.h"
 #include "copier/lifecycle/give_up.h"
+#include "copier/lifecycle/job_guard.h"
 #include "copier/lifecycle/job_id.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/undo_window.h"
@@ -22,12 +23,14 @@ namespace {
 
 class WindowJob {
  public:
-  WindowJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
+  WindowJob(const JobDescription& job, JobGuard& guard)
       : job_(job),
-        observer_(observer),
-        cancellation_(cancellation),
-        stages_(job_, result_, observer),
-        work_(job_, state_, result_, counters_, observer, cancellation) {
+        observer_(guard.observer()),
+        cancellation_(guard.cancellation()),
+        counters_(guard.counters()),
+        pace_(guard.pace()),
+        stages_(job_, result_, observer_),
+        work_(job_, state_, result_, counters_, pace_, observer_, cancellation_) {
     result_.command = "run";
   }
 
@@ -53,7 +56,8 @@ class WindowJob {
   Observer& observer_;
   const Cancellation& cancellation_;
   JobResult result_;
-  JobCounters counters_;
+  JobCounters& counters_;
+  Pace& pace_;
   WindowStages stages_;
   std::optional<WindowState> state_;  // open
   WindowWork work_;
@@ -275,8 +279,9 @@ void WindowJob::tell_fence() {
 
 JobResult run_window(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation) {
+  JobGuard guard(job, observer, cancellation);
   try {
-    return WindowJob(job, observer, cancellation).run();
+    return guard.settled(WindowJob(job, guard).run());
   } catch (const std::exception& exception) {
     return stopped_by(exception, "run");
   }
@@ -284,8 +289,9 @@ JobResult run_window(const JobDescription& job, Observer& observer,
 
 JobResult run_swap(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
+  JobGuard guard(job, observer, cancellation);
   try {
-    return WindowJob(job, observer, cancellation).run_swap_alone();
+    return guard.settled(WindowJob(job, guard).run_swap_alone());
   } catch (const std::exception& exception) {
     return stopped_by(exception, "swap");
   }

@@ -29,6 +29,7 @@ Result<void> WindowStages::open_journal(WindowJournal journal) {
     PGFANOUT_TRY(journal_.front().confirm(stage));
     record->is_waiting = false;
     record->confirmed_by = "this call";
+    observer_.gate_reached(stage, false);
   }
   for (const StageRecord& record : records_) {
     if (record.status != "ok" || summary_of(record.name) != nullptr) continue;
@@ -105,6 +106,7 @@ Result<bool> WindowStages::pass_gate(const std::string& stage) {
   if (record != records_.end() && !record->confirmed_by.empty()) return true;
   PGFANOUT_TRY(journal_.front().set_waiting(stage));
   result_.waiting_at = stage;
+  observer_.gate_reached(stage, true);
   return false;
 }
 

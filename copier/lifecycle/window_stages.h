@@ -20,7 +20,7 @@ class WindowStages {
   using Work = std::function<Result<std::string>()>;
 
   WindowStages(const JobDescription& job, JobResult& result, Observer& observer)
-      : job_(job), result_(result), clock_(result, observer) {}
+      : job_(job), result_(result), observer_(observer), clock_(result, observer) {}
 
   /// From now on stages are journaled. Takes over what was done in earlier calls, and confirms
   /// what this call confirms: refuses if nothing waits there.
@@ -41,6 +41,7 @@ class WindowStages {
 
   const JobDescription& job_;
   JobResult& result_;
+  Observer& observer_;
   StageClock clock_;
   std::vector<WindowJournal> journal_;  ///< At most one.
   std::vector<StageRecord> records_;

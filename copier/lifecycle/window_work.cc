@@ -27,6 +27,7 @@ class InnerObserver : public Observer {
   void stage_started(std::string_view stage) override { outer_.stage_started(stage); }
   void stage_finished(const StageSummary& stage) override { outer_.stage_finished(stage); }
   void issue_found(const Issue& issue) override { outer_.issue_found(issue); }
+  Result<void> may_begin(std::string_view stage) override { return outer_.may_begin(stage); }
 
  private:
   Observer& outer_;
@@ -162,7 +163,7 @@ Result<std::string> WindowWork::copy() {
   inner.within_job = result_.job;
   inner.dry_run = false;
   InnerObserver observer(observer_);
-  JobResult copied = run_copy_within(inner, observer, cancellation_, counters_);
+  JobResult copied = run_copy_within(inner, observer, cancellation_, counters_, pace_);
   std::optional<Error> stopped = std::move(copied.error);
   const Verdict verdict = copied.verdict;
   take_copy(std::move(copied));
@@ -200,7 +201,7 @@ Result<std::string> WindowWork::verify() {
   inner.verify.repair = false;
   if (inner.verify.scope == VerifyScope::full) inner.verify.scope = VerifyScope::quick;
   InnerObserver observer(observer_);
-  JobResult verified = run_verify(inner, observer, cancellation_);
+  JobResult verified = run_verify_within(inner, observer, cancellation_, counters_, pace_);
   for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
   result_.differences = std::move(verified.differences);
   if (verified.error) return *std::move(verified.error);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "copier/base/pace.h"
 #include "copier/lifecycle/window_state.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
@@ -19,11 +20,13 @@ namespace pgfanout {
 class WindowWork {
  public:
   WindowWork(const JobDescription& job, std::optional<WindowState>& state, JobResult& result,
-             JobCounters& counters, Observer& observer, const Cancellation& cancellation)
+             JobCounters& counters, Pace& pace, Observer& observer,
+             const Cancellation& cancellation)
       : job_(job),
         state_(state),
         result_(result),
         counters_(counters),
+        pace_(pace),
         observer_(observer),
         cancellation_(cancellation) {}
 
@@ -55,6 +58,7 @@ class WindowWork {
   std::optional<WindowState>& state_;
   JobResult& result_;
   JobCounters& counters_;
+  Pace& pace_;
   Observer& observer_;
   const Cancellation& cancellation_;
   std::string key_sql_;                    // preflight

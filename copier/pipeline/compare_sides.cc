@@ -14,6 +14,7 @@ using Visit = std::function<void(const Comparer&, Side, const RowBatch&, std::ui
 struct Run {
   const VerifyPlan& plan;
   std::uint64_t memory_bytes;
+  const Pace* pace;
   MemoryBudget& budget;
   Comparison& books;
   JobCounters& counters;
@@ -26,11 +27,12 @@ void stream_side(const Run& run, Side side, SideStream stream, const Visit& visi
   const Comparer comparer(run.plan, side, fields, run.books);
   const bool is_source = side == Side::source;
   JobCounters& counters = run.counters;
-  RangeReader reader(read_batch_bytes(run.memory_bytes, 2 * stream.sources.size()), run.budget,
-                     no_rejects, run.stop,
-                     {is_source ? &counters.bytes_read : &counters.bytes_read_back,
-                      is_source ? &counters.rows_read : &counters.rows_read_back, nullptr},
-                     [] {});
+  RangeReader reader(
+      read_batch_bytes(run.memory_bytes, 2 * stream.sources.size()), run.budget, no_rejects,
+      run.stop,
+      {is_source ? &counters.bytes_read : &counters.bytes_read_back,
+       is_source ? &counters.rows_read : &counters.rows_read_back, nullptr, &counters.pace_wait_ns},
+      [] {}, false, run.pace);
   run_row_stream({stream.ranges, stream.sources, fields, run.plan.key, reader,
                   [&](const RowBatch& batch) -> Result<void> {
                     visit(comparer, side, batch, stream.ranges[batch.range].leaf);
@@ -46,7 +48,7 @@ Result<void> run_both(BothSides sides, Comparison& books, JobCounters& counters,
                       const Cancellation& cancellation, const Visit& visit) {
   Stop stop(cancellation);
   MemoryBudget budget(sides.memory_bytes);
-  const Run run{sides.plan, sides.memory_bytes, budget, books, counters, stop};
+  const Run run{sides.plan, sides.memory_bytes, sides.pace, budget, books, counters, stop};
   const std::uint64_t source_ranges = sides.source.ranges.size();
   const std::uint64_t target_ranges = sides.target.ranges.size();
   std::thread source([&] { stream_side(run, Side::source, std::move(sides.source), visit); });

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "copier/base/pace.h"
 #include "copier/pipeline/row_stream.h"
 #include "copier/plan/verify_plan.h"
 #include "copier/reconcile/comparison.h"
@@ -26,6 +27,7 @@ struct BothSides {
   SideStream source;
   SideStream target;
   std::uint64_t memory_bytes = 0;
+  const Pace* pace = nullptr;  ///< What the readers obey.
 };
 
 /// Books all rows of both sides. The sketch names up to `max_elements` elements that differ. An

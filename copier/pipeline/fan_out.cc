@@ -35,8 +35,8 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
   RangeReader reader(
       read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects, stop,
-      {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected},
-      [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay);
+      {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected, &counters.pace_wait_ns},
+      [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay, copy.pace);
   ReplayCheck replays(copy.ranges.size());
   LaneWriter writer(copy.channels, copy.targets, lanes, ledger, rejects, counters, stop,
                     std::move(copy.ask), copy.sets_aside);

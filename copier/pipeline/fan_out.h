@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "copier/base/pace.h"
 #include "copier/pipeline/row_stream.h"
 #include "copier/plan/leaf_map.h"
 #include "copier/reconcile/ledger.h"
@@ -33,6 +34,7 @@ struct FanOut {
   bool sets_aside = false;  ///< Rows that the servers refuse go to the rejects.
   /// A range whose reader was lost gives the same rows once more.
   bool can_replay = false;
+  const Pace* pace = nullptr;  ///< What the readers obey.
 };
 
 /// Runs until the epoch is committed, or returns the first error; then channels that have not

@@ -10,8 +10,10 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
   MemoryBudget budget(read.memory_bytes);
   Rejects no_rejects(0);
   const RowFields fields(read.layout);
-  RangeReader reader(read_batch_bytes(read.memory_bytes, read.sources.size()), budget, no_rejects,
-                     stop, {&counters.bytes_read_back, &counters.rows_read_back, nullptr}, [] {});
+  RangeReader reader(
+      read_batch_bytes(read.memory_bytes, read.sources.size()), budget, no_rejects, stop,
+      {&counters.bytes_read_back, &counters.rows_read_back, nullptr, &counters.pace_wait_ns}, [] {},
+      false, read.pace);
   std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
   run_row_stream(

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "copier/base/pace.h"
 #include "copier/pipeline/row_stream.h"
 #include "copier/plan/leaf_map.h"
 #include "copier/reconcile/ledger.h"
@@ -20,6 +21,7 @@ struct ReadBack {
   const LeafMap& leaf_map;
   std::vector<std::unique_ptr<RangeSource>> sources;
   std::uint64_t memory_bytes = 0;
+  const Pace* pace = nullptr;  ///< What the readers obey.
 };
 
 /// Fills the read-back columns of `ledger`; a leaf is marked once all its ranges were read.

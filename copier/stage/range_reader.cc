@@ -33,15 +33,16 @@ struct RangeReader::Progress {
   const SourceRange& range;
   const std::uint32_t number;
   const std::function<void(RowBatchPointer)>& emit;
-  RowBatchPointer batch;
+  RowBatchPointer batch = nullptr;
   std::uint64_t messages_in_batch = 0;
   bool is_stream_start = true;        ///< The next batch begins with the header.
   std::uint64_t rows_before = 0;      ///< Rows of the range in earlier batches, set aside or not.
   std::uint64_t stream_began_at = 0;  ///< rows_before when the current stream was opened.
   std::uint64_t replay_until = 0;     ///< Rows before this one have been emitted before.
   std::uint64_t rows_emitted = 0;
-  std::string after_ctid;
+  std::string after_ctid = {};
   int reopenings = 0;
+  std::chrono::steady_clock::time_point batch_began = std::chrono::steady_clock::now();
 
   [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
 
@@ -56,20 +57,21 @@ struct RangeReader::Progress {
 
 RangeReader::RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects,
                          Stop& stop, ReaderCounters counters, std::function<void()> starved,
-                         bool can_replay)
+                         bool can_replay, const Pace* pace)
     : batch_bytes_(batch_bytes),
       budget_(budget),
       rejects_(rejects),
       stop_(stop),
       counters_(counters),
       starved_(std::move(starved)),
-      can_replay_(can_replay) {}
+      can_replay_(can_replay),
+      pace_(pace) {}
 
 Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& range,
                                         std::uint32_t number,
                                         const std::function<void(RowBatchPointer)>& emit) {
   crash_point("reader-began");
-  Progress progress{range, number, emit, nullptr, 0, true, 0, 0, 0, 0, {}, 0};
+  Progress progress{range, number, emit};
   Opened opened = source.open(range, progress.after_ctid);
   while (true) {
     auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
@@ -147,7 +149,18 @@ Result<void> RangeReader::finish_stream(Progress& progress) {
   return {};
 }
 
+/// Before memory is taken, so that a reader at rest holds none.
+void RangeReader::obey_pace(Progress& progress) {
+  if (pace_ == nullptr) return;
+  const auto waited = pace_->hold(std::chrono::steady_clock::now() - progress.batch_began, stop_);
+  if (counters_.pace_wait_ns != nullptr) {
+    counters_.pace_wait_ns->fetch_add(static_cast<std::uint64_t>(waited.count()));
+  }
+  progress.batch_began = std::chrono::steady_clock::now();
+}
+
 Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
+  obey_pace(progress);
   const std::size_t capacity = std::max(batch_bytes_, bytes);
   Lease lease = budget_.acquire(capacity, [this] {
     starved_();

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "copier/base/memory_budget.h"
+#include "copier/base/pace.h"
 #include "copier/base/stop.h"
 #include "copier/plan/source_range.h"
 #include "copier/stage/range_source.h"
@@ -22,14 +23,17 @@ struct ReaderCounters {
   std::atomic<std::uint64_t>* bytes = nullptr;
   std::atomic<std::uint64_t>* rows = nullptr;
   std::atomic<std::uint64_t>* rejected = nullptr;
+  std::atomic<std::uint64_t>* pace_wait_ns = nullptr;
 };
 
 class RangeReader {
  public:
   /// All references outlive the reader. `starved` is called before waiting for memory. `can_replay`
-  /// says that a row is the same each time that it is read.
+  /// says that a row is the same each time that it is read. Between batches it obeys `pace`, if
+  /// there is one.
   RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects, Stop& stop,
-              ReaderCounters counters, std::function<void()> starved, bool can_replay = false);
+              ReaderCounters counters, std::function<void()> starved, bool can_replay = false,
+              const Pace* pace = nullptr);
 
   /// Streams the range to its end, handing each batch to `emit`. A row that the server cannot
   /// produce (a failing expression) is set aside, or ends the job, as `rejects` says; reading goes
@@ -54,6 +58,7 @@ class RangeReader {
   Result<void> finish_stream(Progress& progress);
   Result<void> read_stream(CopyOutStream& stream, Progress& progress);
   Result<void> set_aside(RangeSource& source, Progress& progress, const Error& error);
+  void obey_pace(Progress& progress);
   Result<void> start_batch(Progress& progress, std::size_t bytes);
   void emit_batch(Progress& progress, std::uint64_t rows, bool is_last);
 
@@ -64,6 +69,7 @@ class RangeReader {
   const ReaderCounters counters_;
   const std::function<void()> starved_;
   const bool can_replay_;
+  const Pace* const pace_;
 };
 
 }  // namespace pgfanout

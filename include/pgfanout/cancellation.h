@@ -10,11 +10,14 @@ class Cancellation {
  public:
   /// With `at_once`, this one asks for a stop at the next good place (the end of an epoch), the
   /// other for a stop now. `at_once` outlives this object; without it the two are the same.
-  explicit Cancellation(const Cancellation* at_once = nullptr) : at_once_(at_once) {}
+  /// `also` is a further wish for the same stop, say of who began the job; it outlives this, too.
+  explicit Cancellation(const Cancellation* at_once = nullptr, const Cancellation* also = nullptr)
+      : at_once_(at_once), also_(also) {}
 
   void set() noexcept { set_.store(true, std::memory_order_release); }
   [[nodiscard]] bool is_set() const noexcept {
-    return set_.load(std::memory_order_acquire) || (at_once_ != nullptr && at_once_->is_set());
+    return set_.load(std::memory_order_acquire) || (at_once_ != nullptr && at_once_->is_set()) ||
+           (also_ != nullptr && also_->is_set());
   }
   /// What work that can be finished soon looks at.
   [[nodiscard]] const Cancellation& at_once() const noexcept {
@@ -24,6 +27,7 @@ class Cancellation {
  private:
   std::atomic<bool> set_{false};
   const Cancellation* at_once_;
+  const Cancellation* also_;
   static_assert(std::atomic<bool>::is_always_lock_free);
 };
 

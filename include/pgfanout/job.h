@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pgfanout/watch.h"
+
 namespace pgfanout {
 
 /// How rows that are inserted after the job get their key.
@@ -120,6 +122,7 @@ struct JobDescription {
   std::chrono::seconds stall_timeout{60};  ///< Silence of a server before it is looked at; 0: none.
   VerifyRequest verify;
   WindowRequest window;
+  WatchRequest watch;
   /// Id of the window that a copy or a verification is part of; empty: it stands alone.
   std::string within_job;
   bool fence = true;  ///< Where a command leaves the source fenced, do so beyond its own life.

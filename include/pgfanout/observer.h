@@ -7,6 +7,9 @@
 #include <string_view>
 
 #include "pgfanout/job_result.h"
+#include "pgfanout/leaf_board.h"
+#include "pgfanout/result.h"
+#include "pgfanout/watch.h"
 
 namespace pgfanout {
 
@@ -30,10 +33,24 @@ struct JobCounters {
   /// Of the index builds that run now, by the server's own word (pg_stat_progress_create_index).
   std::atomic<std::uint64_t> build_blocks_done{0};
   std::atomic<std::uint64_t> build_blocks_total{0};  ///< 0: none runs, or it does not count blocks.
+
+  std::atomic<std::uint64_t> readers{0};       ///< Connections that read.
+  std::atomic<std::uint64_t> readers_busy{0};  ///< Of these, how many have a range in hand.
+  std::atomic<std::uint64_t> writers{0};       ///< Connections that write.
+  std::atomic<std::uint64_t> writers_busy{0};  ///< Of these, how many have rows to send.
+  std::atomic<std::uint64_t> memory_used{0};   ///< Bytes of row data held, of memory_budget.
+  std::atomic<std::uint64_t> memory_budget{0};
+  // Where the readers' time goes, in nanoseconds summed over them.
+  std::atomic<std::uint64_t> source_wait_ns{0};  ///< For bytes from the source.
+  std::atomic<std::uint64_t> work_ns{0};         ///< Decoding, hashing, routing.
+  std::atomic<std::uint64_t> target_wait_ns{0};  ///< For memory that the writers give back.
+  std::atomic<std::uint64_t> pace_wait_ns{0};    ///< Because a threshold slows the job down.
+  LeafBoard leaves;
 };
 
-/// Called by the job's own thread, never concurrently. Callbacks may take their time: the job
-/// waits.
+/// Called by the job's own thread, never concurrently, but for the last group, which comes from the
+/// thread that watches over the job, at any time between job_started() and the job's return.
+/// Callbacks may take their time: the job waits.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -42,6 +59,15 @@ class Observer {
   virtual void stage_started(std::string_view stage) = 0;
   virtual void stage_finished(const StageSummary& stage) = 0;
   virtual void issue_found(const Issue& issue) = 0;
+  /// Behind stage_started(): an error keeps the stage from being done, and ends the job resumably.
+  virtual Result<void> may_begin(std::string_view /*stage*/) { return {}; }
+  /// The stage's gate waits for a person, or was confirmed in this call.
+  virtual void gate_reached(std::string_view /*stage*/, bool /*is_waiting*/) {}
+
+  /// About once a second.
+  virtual void sampled(const WatchSample& /*sample*/) {}
+  /// A threshold was crossed, or is no longer.
+  virtual void threshold_changed(const ThresholdState& /*threshold*/) {}
 };
 
 }  // namespace pgfanout

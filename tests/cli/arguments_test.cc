@@ -247,12 +247,6 @@ TEST(Arguments, AnUnknownOptionIsAnsweredWithTheNearest) {
   EXPECT_THAT(copy_refusal({"--value", "x"}).message, HasSubstr("copy has no option --value"));
 }
 
-TEST(Arguments, OptionsOfLaterVersionsAreNamedSo) {
-  const Error error = copy_refusal({"--report", "x.html"});
-  EXPECT_EQ(error.message, "copy has no option --report in this version");
-  EXPECT_EQ(error.hint, "");
-}
-
 TEST(Arguments, AnUnknownCommandIsAnsweredWithAllAndTheNearest) {
   const Error error = refusal_of({"cpoy", "--table", "t"});
   EXPECT_THAT(error.message, AllOf(HasSubstr("'cpoy'"),

@@ -130,15 +130,6 @@ TEST(WindowArguments, AnOptionOfAnotherCommandIsNamedSo) {
             "did you mean --confirm?");
 }
 
-TEST(WindowArguments, OptionsOfLaterVersionsAreNamedSo) {
-  for (const std::string_view option : later_options()) {
-    EXPECT_EQ(refusal_of({"run", "--table", "t", std::string(option)}).message,
-              "run has no option " + std::string(option) + " in this version");
-  }
-  EXPECT_THAT(later_options(), ElementsAre("--events", "--metrics", "--metrics-file", "--report",
-                                           "--finish-by", "--stop-at-deadline", "--watch"));
-}
-
 TEST(WindowArguments, ReleaseStandsAlone) {
   EXPECT_THAT(refusal_of({"run", "--table", "t", "--release", "--confirm", "copy"}).message,
               HasSubstr("exclude each other"));

@@ -1,0 +1,53 @@
+// How fast the readers of a job go: set by what watches over it, obeyed by each reader between two
+// batches. Thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "copier/base/stop.h"
+#include "pgfanout/watch.h"
+
+namespace pgfanout {
+
+class Pace {
+ public:
+  /// Share of the time in which readers work: 1 is full speed, 0 a pause.
+  void set_share(double share) {
+    share_.store(std::clamp(share, 0.0, 1.0), std::memory_order_relaxed);
+  }
+  [[nodiscard]] double share() const { return share_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Speed speed() const {
+    return share() >= 1 ? Speed::full : share() > 0 ? Speed::slow : Speed::paused;
+  }
+
+  /// Waits as long as the present share asks for behind `worked`: nothing at full speed, for the
+  /// rest of the time when slow, until the pause ends when paused. Ends soon after `stop` is set.
+  /// Returns how long it has waited.
+  std::chrono::nanoseconds hold(std::chrono::nanoseconds worked, Stop& stop) const {
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(20);
+    if (share() >= 1) return {};
+    const Clock::time_point began = Clock::now();
+    while (!stop.is_set()) {
+      const double now = share();
+      const auto waited = Clock::now() - began;
+      if (now >= 1) break;
+      auto left = kStep;
+      if (now > 0) {
+        const double owed = static_cast<double>(worked.count()) * (1 / now - 1);
+        left = std::chrono::nanoseconds(static_cast<std::int64_t>(owed)) - waited;
+        if (left.count() <= 0) break;
+      }
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, kStep));
+    }
+    return Clock::now() - began;
+  }
+
+ private:
+  std::atomic<double> share_{1};
+};
+
+}  // namespace pgfanout
