@@ -186,7 +186,7 @@ TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
   const std::set<std::string_view> of_one_call = {
       "--restart",       "--dry-run", "--yes",   "--confirm", "--release", "--force",
       "--keep-new-rows", "--quick",   "--data",  "--schema",  "--full",    "--repair",
-      "--install-views", "--value",   "--check", "--seed"};
+      "--install-views", "--value",   "--check", "--seed",    "--watch"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
     for (const OptionSpec& option : options_of(command)) {
@@ -313,7 +313,8 @@ TEST(JobFile, UnknownNamesAreErrorsWithTheirPlaceAndTheNearest) {
             "job.toml:2:1: [backup] has no xyz (known are retention_days)");
   EXPECT_EQ(told("xyz = 1\n"),
             "job.toml:1:1: a job file has no xyz (known are source, target, key, map, skip, "
-            "limits, verify, output, swap, accept, backup, gates, views, queries)");
+            "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, gates, views, "
+            "queries)");
   EXPECT_EQ(told("[gates]\nverfy = \"confirm\"\n"),
             "job.toml:2:1: there is no stage verfy (did you mean verify?)");
   EXPECT_EQ(told("[[queries]]\nname = \"q\"\nsqll = \"x\"\n"),
