@@ -2,9 +2,11 @@
 // one wish to stop, of the user or of what watches over the job (thresholds, deadline).
 #pragma once
 
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "copier/base/pace.h"
 #include "pgfanout/cancellation.h"
@@ -18,6 +20,9 @@ class JobGuard {
  public:
   /// All references outlive it.
   JobGuard(const JobDescription& job, Observer& observer, const Cancellation& user);
+  ~JobGuard();
+  JobGuard(const JobGuard&) = delete;
+  JobGuard& operator=(const JobGuard&) = delete;
 
   /// What the job is given in place of the user's own.
   [[nodiscard]] Observer& observer() { return relay_; }
@@ -47,6 +52,10 @@ class JobGuard {
     Observer& observer_;
   };
 
+  void begin(const std::string& job_id);
+  void end();
+  void watch();
+
   const JobDescription& job_;
   const Cancellation& user_;
   Cancellation stop_;
@@ -54,7 +63,10 @@ class JobGuard {
   Pace pace_;
   Relay relay_;
   std::mutex mutex_;
+  std::condition_variable ending_changed_;
+  bool is_ending_ = false;           // guarded by mutex_
   std::optional<Error> stopped_by_;  // guarded by mutex_
+  std::thread watcher_;              // last: it uses all of the above
 };
 
 }  // namespace pgfanout
