@@ -12,7 +12,7 @@
 namespace pgfanout {
 namespace {
 
-Error journal_error(Error error) {
+Error claim_error(Error error) {
   if (error.sqlstate == "42501") {
     error.code = "no-privilege";
     error.hint =
@@ -151,7 +151,7 @@ Result<void> Journal::begin_job(const JournalEntry& entry) {
        entry.command, entry.source_schema, entry.source_name, std::to_string(entry.source_oid),
        entry.request, entry.key_sql_on_target, entry.key_column,
        entry.is_fenced ? "true" : "false"});
-  if (!inserted) return journal_error(std::move(inserted).error());
+  if (!inserted) return claim_error(std::move(inserted).error());
   for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
   return {};
 }

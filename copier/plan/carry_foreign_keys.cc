@@ -11,11 +11,10 @@
 #include "copier/plan/relation_name.h"
 #include "copier/plan/schema_inventory.h"
 #include "copier/plan/schema_queries.h"
+#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr int kFirstWithUnvalidatedParents = 180000;
 
 /// A foreign key to the table itself has a copy for each partition that it refers to.
 constexpr const char* kForeignKeysSql = R"sql(

@@ -9,11 +9,10 @@
 #include "copier/plan/carry_sql.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/schema_queries.h"
+#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr int kFirstWithUnvalidatedParents = 180000;
 
 constexpr const char* kInboundSql = R"sql(
 SELECT n.nspname, t.relname, pg_catalog.format('%I.%I', n.nspname, t.relname), c.conname,

@@ -28,7 +28,7 @@ GROUP BY i.indisunique, k.contype, k.condeferrable, k.condeferred, i.indisvalid,
 ORDER BY 1)sql";
 
 /// $2: OIDs of indexes. A leaf's columns are told as the table numbers them.
-constexpr const char* kIndexesSql = R"sql(
+constexpr const char* kIndexPartsSql = R"sql(
 SELECT i.indexrelid, c.relname, t.relname,
   pg_catalog.left(def.body, pg_catalog.length(def.body) - pg_catalog.length(def.condition)),
   def.condition, pg_catalog.quote_ident(ts.spcname),
@@ -133,7 +133,7 @@ Result<SourceIndexes> read_source_indexes(Connection& source, const Table& table
       }
     }
   }
-  PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kIndexesSql, {oid, oid_array(wanted)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kIndexPartsSql, {oid, oid_array(wanted)}));
   for (int row = 0; row < rows.size(); ++row) found.carried.push_back(index_of(rows, row));
   return found;
 }

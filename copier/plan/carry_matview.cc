@@ -8,7 +8,7 @@
 namespace pgfanout {
 namespace {
 
-constexpr const char* kIndexesSql = R"sql(
+constexpr const char* kMatviewIndexesSql = R"sql(
 SELECT c.relname, i.indisunique,
   pg_catalog.left(def.body, pg_catalog.length(def.body) - pg_catalog.length(def.condition)),
   def.condition, pg_catalog.quote_ident(ts.spcname), i.indisclustered,
@@ -53,7 +53,7 @@ class Matview {
   }
 
   Result<void> index() {
-    PGFANOUT_TRY_ASSIGN(const Rows rows, context_.source.query(kIndexesSql, {oid_}));
+    PGFANOUT_TRY_ASSIGN(const Rows rows, context_.source.query(kMatviewIndexesSql, {oid_}));
     for (int row = 0; row < rows.size(); ++row) {
       PGFANOUT_TRY_ASSIGN(const std::string name,
                           context_.names.until_swap(view_.schema, rows.text(row, 0)));

@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "copier/plan/lock_need.h"
+#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {
 
-constexpr int kFirstWithSchemaPublications = 150000;
 /// A statement that touches all leaves should fit this many times at once.
 constexpr std::int64_t kComfortableStatements = 20;
 

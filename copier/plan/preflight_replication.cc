@@ -6,11 +6,10 @@
 #include "copier/plan/preflight_checks.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/schema_queries.h"
+#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr int kFirstWithSchemaPublications = 150000;
 
 /// Publications of changes to the table or one of its leaves; {1}: those of the schema.
 constexpr const char* kPublishedSql =

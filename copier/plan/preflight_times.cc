@@ -70,7 +70,7 @@ Result<double> measure_read(PreflightContext& context) {
 }
 
 /// {0}: leaves. Each index of the table, with all its leaves' parts.
-constexpr const char* kIndexesSql =
+constexpr const char* kIndexSizesSql =
     "SELECT m.amname, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::pg_catalog.int8"
     " FROM {0} JOIN pg_catalog.pg_index i ON i.indrelid = leaf.oid"
     " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
@@ -85,7 +85,7 @@ Result<Workload> workload_of(PreflightContext& context) {
   for (const Leaf& leaf : plan.source.leaves) workload.row_bytes += leaf.total_bytes;
   workload.rows = plan.source.estimated_rows;
   PGFANOUT_TRY_ASSIGN(const Rows indexes,
-                      context.source.query(fmt::format(kIndexesSql, kSchemaLeaves), {oid}));
+                      context.source.query(fmt::format(kIndexSizesSql, kSchemaLeaves), {oid}));
   for (int row = 0; row < indexes.size(); ++row) {
     workload.indexes.push_back(
         {indexes.str(row, 0), static_cast<std::uint64_t>(indexes.integer(row, 1))});

@@ -2,11 +2,10 @@
 #include <fmt/format.h>
 
 #include "copier/plan/schema_queries.h"
+#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr int kFirstWithSchemaPublications = 150000;
 
 // From all parts of the table through functions (BEGIN ATOMIC bodies depend on others) and
 // operators. What the server itself brings is not recorded as a dependency.

@@ -17,7 +17,7 @@ bool has_same_name(const SchemaObject& source, const SchemaObject& target) {
   return is_same_sql(source.name, target.name);
 }
 
-bool is_equal(const SchemaObject& source, const SchemaObject& target) {
+bool is_same_object(const SchemaObject& source, const SchemaObject& target) {
   return has_same_name(source, target) && is_same_sql(source.definition, target.definition);
 }
 
@@ -146,7 +146,7 @@ std::vector<SchemaPair> pair_schemas(const std::vector<SchemaObject>& source,
                                      const std::vector<SchemaObject>& target,
                                      const std::string& key_column) {
   Pairing pairing(source, target);
-  pairing.match(is_equal);
+  pairing.match(is_same_object);
   pairing.match(has_same_name);
   pairing.match([&](const SchemaObject& left, const SchemaObject& right) {
     return is_named_by_definition(left) &&

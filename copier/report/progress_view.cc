@@ -26,7 +26,7 @@ struct Part {
   bool is_kept = false;
 };
 
-std::uint64_t rounded(double number) {
+std::uint64_t whole_number(double number) {
   return number > 0 ? static_cast<std::uint64_t>(std::llround(std::min(number, 1e18))) : 0;
 }
 
@@ -52,7 +52,7 @@ std::vector<Part> parts_of(const ProgressSnapshot& now) {
   if (now.steps_total > 0) parts.push_back({3, steps_text(now)});
   if (now.rows_rejected > 0) parts.push_back({4, with_commas(now.rows_rejected) + " rejected"});
   if (now.rows_per_second > 0) {
-    parts.push_back({5, with_commas(rounded(now.rows_per_second)) + " rows/s"});
+    parts.push_back({5, with_commas(whole_number(now.rows_per_second)) + " rows/s"});
   }
   if (now.bytes_per_second > 0) {
     parts.push_back({7, bytes_text(now.bytes_per_second) + "/s"});
@@ -149,7 +149,7 @@ std::string plain_line(const ProgressSnapshot& now) {
   if (now.steps_total > 0) line += " " + steps_text(now) + ",";
   if (now.rows_rejected > 0) line += fmt::format(" {} rejected,", with_commas(now.rows_rejected));
   if (now.rows_per_second > 0) {
-    line += fmt::format(" {} rows/s, {}/s,", with_commas(rounded(now.rows_per_second)),
+    line += fmt::format(" {} rows/s, {}/s,", with_commas(whole_number(now.rows_per_second)),
                         bytes_text(now.bytes_per_second));
   }
   line += fmt::format(" {} so far", clock_text(now.stage_seconds));
@@ -164,7 +164,7 @@ std::string stage_line(const StageSummary& stage, std::uint64_t rows, std::uint6
   line += fmt::format(", {}, {}", rows_text(rows), bytes_text(static_cast<double>(bytes)));
   if (!(stage.seconds > 0)) return line;
   return line + fmt::format(", {} rows/s, {}/s",
-                            with_commas(rounded(static_cast<double>(rows) / stage.seconds)),
+                            with_commas(whole_number(static_cast<double>(rows) / stage.seconds)),
                             bytes_text(static_cast<double>(bytes) / stage.seconds));
 }
 
