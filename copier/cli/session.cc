@@ -13,11 +13,10 @@
 #include "copier/cli/arguments.h"
 #include "copier/cli/key_output.h"
 #include "copier/cli/next_commands_of.h"
+#include "copier/cli/observers.h"
 #include "copier/report/issue_text.h"
 #include "copier/report/json_report.h"
-#include "copier/report/observer_list.h"
 #include "copier/report/plan_summary.h"
-#include "copier/report/progress.h"
 #include "copier/report/summary.h"
 #include "copier/report/terminal.h"
 #include "copier/report/text.h"
@@ -73,23 +72,6 @@ Error internal_error(std::string_view what) {
                      "please report this, with the command line");
 }
 
-/// Passes all on but issues, for a command whose report names every one of them.
-class IssuesLater : public Observer {
- public:
-  explicit IssuesLater(Observer& observer) : observer_(observer) {}
-
-  void job_started(const std::string& job_id, const JobCounters& counters) override {
-    observer_.job_started(job_id, counters);
-  }
-  void stage_started(std::string_view stage) override { observer_.stage_started(stage); }
-  void stage_finished(const StageSummary& stage) override { observer_.stage_finished(stage); }
-  void issue_found(const Issue&) override {}
-  Result<void> may_begin(std::string_view stage) override { return observer_.may_begin(stage); }
-
- private:
-  Observer& observer_;
-};
-
 JobResult run_job(const Invocation& call, const CommandFunctions& functions, Observer& observer,
                   const Cancellation& cancellation) {
   using Name = std::pair<std::string_view, const JobFunction&>;
@@ -105,25 +87,36 @@ JobResult run_job(const Invocation& call, const CommandFunctions& functions, Obs
     result.error = internal_error("there is no such command: " + call.command);
     return result;
   }
-  IssuesLater quiet(observer);
-  return found->second(call.job, call.command == "plan" ? quiet : observer, cancellation);
+  try {
+    return found->second(call.job, observer, cancellation);
+  } catch (const std::exception& failure) {
+    JobResult result;
+    result.error = internal_error(failure.what());
+    return result;
+  }
+}
+
+Outcome run_observed(const Invocation& call, const CommandFunctions& functions,
+                     const OutputStreams& streams, const Cancellation& cancellation) {
+  Outcome outcome;
+  auto observers = Observers::open(call, streams.message_fd, cancellation);
+  if (!observers) {
+    outcome.result.command = call.command;
+    outcome.result.error = std::move(observers).error();
+    return outcome;
+  }
+  outcome.result = run_job(call, functions, (*observers)->observer(), cancellation);
+  outcome.result.command = call.command;
+  (*observers)->finish(outcome.result);
+  return outcome;
 }
 
 Outcome run_command(const Invocation& call, const CommandFunctions& functions,
                     const OutputStreams& streams, const Cancellation& cancellation) {
+  if (call.command != "key") return run_observed(call, functions, streams, cancellation);
   Outcome outcome;
   try {
-    if (call.command == "key") {
-      outcome.result = functions.key(call.job, call.key, outcome.key, cancellation);
-    } else {
-      ProgressOptions options;
-      options.fd = streams.message_fd;
-      options.mode = call.progress;
-      Progress progress(options, cancellation);
-      ObserverList observers;
-      observers.add(progress);
-      outcome.result = run_job(call, functions, observers, cancellation);
-    }
+    outcome.result = functions.key(call.job, call.key, outcome.key, cancellation);
   } catch (const std::exception& failure) {
     outcome.result.error = internal_error(failure.what());
   }

@@ -1,0 +1,48 @@
+// All who are told about one command's job, as its options ask for.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "copier/cli/invocation.h"
+#include "copier/report/observer_list.h"
+#include "copier/report/progress.h"
+#include "copier/report/result_observer.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
+
+namespace pgfanout {
+
+class Observers {
+ public:
+  /// Before anything is done: a file or an address that cannot be used is a refusal. All arguments
+  /// outlive it.
+  [[nodiscard]] static Result<std::unique_ptr<Observers>> open(const Invocation& call,
+                                                               int message_fd,
+                                                               const Cancellation& cancellation);
+  ~Observers();
+  Observers(const Observers&) = delete;
+  Observers& operator=(const Observers&) = delete;
+
+  [[nodiscard]] Observer& observer() { return all_; }
+  /// Behind the command, once: ends the live view, and tells the result to whoever wants it. What
+  /// they could not do becomes issues of the result.
+  void finish(JobResult& result);
+
+ private:
+  /// Passes all on but issues, for a command whose report names every one of them.
+  class IssuesLater;
+
+  Observers(const Invocation& call, int message_fd, const Cancellation& cancellation);
+  /// Takes over what is told the result, too.
+  void add(std::unique_ptr<ResultObserver> observer);
+
+  Progress progress_;
+  std::unique_ptr<IssuesLater> quiet_progress_;
+  std::vector<std::unique_ptr<ResultObserver>> told_the_result_;
+  ObserverList all_;
+};
+
+}  // namespace pgfanout
