@@ -14,11 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// To the millisecond: more digits say nothing and differ from run to run.
-double rounded(double number) {
-  return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
-}
-
 void add_text(Json& to, const char* name, const std::string& text) {
   if (!text.empty()) to[name] = text;
 }
@@ -192,6 +187,26 @@ void add_copy_fields(Json& to, const JobResult& result) {
 }
 
 }  // namespace
+
+double rounded(double number) {
+  return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
+}
+
+Json side_json(const TableSummary& side) {
+  return json_of(side);
+}
+
+Json stage_json(const StageSummary& stage) {
+  return json_of(stage);
+}
+
+Json issue_json(const Issue& issue) {
+  return json_of(issue);
+}
+
+Json error_json(const Error& error) {
+  return json_of(error);
+}
 
 Json json_document(const JobResult& result, const Resources& used) {
   Json document = {{"tool", "pgfanout"}, {"version", tool_version()}};

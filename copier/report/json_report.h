@@ -10,6 +10,14 @@
 
 namespace pgfanout {
 
+// Parts of the document, as others show them, too.
+[[nodiscard]] nlohmann::ordered_json side_json(const TableSummary& side);
+[[nodiscard]] nlohmann::ordered_json stage_json(const StageSummary& stage);
+[[nodiscard]] nlohmann::ordered_json issue_json(const Issue& issue);
+[[nodiscard]] nlohmann::ordered_json error_json(const Error& error);
+/// To the millisecond: more digits say nothing and differ from run to run.
+[[nodiscard]] double rounded(double number);
+
 /// The document of any command. An error stands among the issues, first.
 [[nodiscard]] nlohmann::ordered_json json_document(const JobResult& result, const Resources& used);
 /// Indented, with a line feed at the end. Bytes that are no UTF-8 become U+FFFD; never throws for
