@@ -44,6 +44,7 @@ LIBRARIES = [
     (re.compile(r"mimalloc"), "mimalloc", {"copier/cli"}),
     (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli", "copier/plan"}),
     (re.compile(r"CLI/"), "CLI11", {"copier/cli"}),
+    (re.compile(r"prometheus/"), "prometheus-cpp", {"copier/report"}),
     (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]
 
@@ -206,6 +207,7 @@ BAD = [
     ("copier/stage/xxhash.cc", "#include <xxhash.h>", "may not see xxHash"),
     ("copier/pipeline/mimalloc.cc", "#include <mimalloc.h>", "may not see mimalloc"),
     ("copier/lifecycle/json.cc", "#include <nlohmann/json.hpp>", "may not see nlohmann"),
+    ("copier/cli/metrics.cc", "#include <prometheus/exposer.h>", "may not see prometheus"),
     ("copier/lifecycle/args.cc", "#include <CLI/CLI.hpp>", "may not see CLI11"),
     ("copier/lifecycle/file.cc", "#include <toml++/toml.h>", "may not see toml++"),
     ("copier/wire/bare.cc", '#include "a.h"', "not a path from the root"),
