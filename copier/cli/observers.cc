@@ -1,10 +1,22 @@
 #include "copier/cli/observers.h"
 
-#include <string>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
 #include <utility>
+
+#include "copier/report/event_file.h"
+#include "copier/report/event_stream.h"
+#include "copier/report/hooks.h"
+#include "copier/report/issue_text.h"
+#include "copier/report/metrics.h"
+#include "copier/report/terminal.h"
 
 namespace pgfanout {
 namespace {
+
+constexpr std::chrono::milliseconds kPatience{10'000};
 
 ProgressOptions progress_options(const Invocation& call, int message_fd) {
   ProgressOptions options;
@@ -39,7 +51,7 @@ class Observers::IssuesLater : public Observer {
 };
 
 Observers::Observers(const Invocation& call, int message_fd, const Cancellation& cancellation)
-    : progress_(progress_options(call, message_fd), cancellation) {
+    : message_fd_(message_fd), progress_(progress_options(call, message_fd), cancellation) {
   if (call.command == "plan") {
     quiet_progress_ = std::make_unique<IssuesLater>(progress_);
     all_.add(*quiet_progress_);
@@ -57,12 +69,62 @@ void Observers::add(std::unique_ptr<ResultObserver> observer) {
 
 Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int message_fd,
                                                    const Cancellation& cancellation) {
-  return std::unique_ptr<Observers>(new Observers(call, message_fd, cancellation));
+  std::unique_ptr<Observers> observers(new Observers(call, message_fd, cancellation));
+  // Whoever only looks has nothing to tell of.
+  if (call.command != "status") {
+    PGFANOUT_TRY(observers->open_outputs(call, cancellation));
+  }
+  return observers;
+}
+
+Result<void> Observers::open_outputs(const Invocation& call, const Cancellation& cancellation) {
+  const OutputRequest& output = call.output;
+  if (!output.metrics.empty() || !output.metrics_file.empty()) {
+    PGFANOUT_TRY_ASSIGN(auto metrics, Metrics::open({output.metrics, output.metrics_file,
+                                                     call.command, call.job.table}));
+    if (output.metrics.ends_with(":0")) {
+      tell({Severity::info,
+            "metrics",
+            fmt::format("metrics are served at port {}", metrics->port()),
+            {},
+            {}});
+    }
+    add(std::move(metrics));
+  }
+  if (output.events.empty() && output.hooks.empty()) return {};
+  auto events = std::make_unique<EventStream>(call.command);
+  if (!output.events.empty()) {
+    PGFANOUT_TRY_ASSIGN(auto file, EventFile::open(output.events));
+    events->add(std::move(file));
+  }
+  if (!output.hooks.empty()) {
+    const bool may_stop = call.command != "rollback" && call.command != "cleanup";
+    events->add(std::make_unique<Hooks>(
+        output.hooks, may_stop, [this](const Issue& issue) { tell(issue); }, cancellation));
+  }
+  add(std::move(events));
+  return {};
+}
+
+void Observers::tell(const Issue& issue) {
+  const std::lock_guard lock(mutex_);
+  told_.push_back(issue.message);
+  if (!is_live_over_) return progress_.issue_found(issue);
+  write_patiently(message_fd_, issue_text(issue) + "\n", kPatience);
 }
 
 void Observers::finish(JobResult& result) {
   progress_.finish();
+  {
+    const std::lock_guard lock(mutex_);
+    is_live_over_ = true;
+  }
+  const std::size_t issues = result.issues.size();
   for (const auto& each : told_the_result_) each->job_finished(result);
+  for (std::size_t i = issues; i < result.issues.size(); ++i) {
+    const Issue& issue = result.issues[i];
+    if (std::find(told_.begin(), told_.end(), issue.message) == told_.end()) tell(issue);
+  }
 }
 
 }  // namespace pgfanout

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,10 +38,17 @@ class Observers {
   class IssuesLater;
 
   Observers(const Invocation& call, int message_fd, const Cancellation& cancellation);
+  Result<void> open_outputs(const Invocation& call, const Cancellation& cancellation);
+  /// On standard error, above the live view; from any thread.
+  void tell(const Issue& issue);
   /// Takes over what is told the result, too.
   void add(std::unique_ptr<ResultObserver> observer);
 
+  const int message_fd_;
   Progress progress_;
+  std::mutex mutex_;
+  bool is_live_over_ = false;      // guarded by mutex_
+  std::vector<std::string> told_;  // guarded by mutex_; messages
   std::unique_ptr<IssuesLater> quiet_progress_;
   std::vector<std::unique_ptr<ResultObserver>> told_the_result_;
   ObserverList all_;
