@@ -78,6 +78,8 @@ Result<void> read_status(const JobDescription& job, JobResult& result) {
     summary.seconds = record.seconds;
     summary.started_at = record.started_at;
     summary.detail = record.detail;
+    summary.confirmed_by = record.confirmed_by;
+    summary.confirmed_at = record.confirmed_at;
     if (!record.confirmed_by.empty()) {
       summary.detail +=
           fmt::format("{}confirmed by {}", summary.detail.empty() ? "" : "; ", record.confirmed_by);

@@ -27,14 +27,15 @@ Result<std::vector<StageRecord>> WindowJournal::stages() {
           " pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
           " pg_catalog.round(EXTRACT(epoch FROM COALESCE(finished_at,"
           " pg_catalog.clock_timestamp()) - started_at)::pg_catalog.numeric * 1000)"
-          "::pg_catalog.int8, detail, is_waiting, confirmed_by FROM pgfanout.stage WHERE job = $1"
-          " ORDER BY started_at",
+          "::pg_catalog.int8, detail, is_waiting, confirmed_by,"
+          " pg_catalog.to_char(confirmed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
+          " FROM pgfanout.stage WHERE job = $1 ORDER BY started_at",
           {job_}));
   std::vector<StageRecord> stages;
   for (int row = 0; row < rows.size(); ++row) {
     stages.push_back({rows.str(row, 0), rows.str(row, 1), rows.str(row, 2),
                       static_cast<double>(rows.integer(row, 3)) / 1000.0, rows.str(row, 4),
-                      rows.boolean(row, 5), rows.str(row, 6)});
+                      rows.boolean(row, 5), rows.str(row, 6), rows.str(row, 7)});
   }
   return stages;
 }

@@ -21,6 +21,7 @@ struct StageRecord {
   std::string detail;
   bool is_waiting = false;   ///< Its gate waits for a person.
   std::string confirmed_by;  ///< Empty: nobody has.
+  std::string confirmed_at;  ///< The same.
 };
 
 /// A relation that the swap set aside.

@@ -27,9 +27,11 @@ Result<void> WindowStages::open_journal(WindowJournal journal) {
                      "'pgfanout status' tells where the job stands", stage);
     }
     PGFANOUT_TRY(journal_.front().confirm(stage));
-    record->is_waiting = false;
-    record->confirmed_by = "this call";
     observer_.gate_reached(stage, false);
+  }
+  // Once more: who confirmed, and when, is what the server says.
+  if (!job_.window.confirmed.empty()) {
+    PGFANOUT_TRY_ASSIGN(records_, journal_.front().stages());
   }
   for (const StageRecord& record : records_) {
     if (record.status != "ok" || summary_of(record.name) != nullptr) continue;
@@ -38,6 +40,8 @@ Result<void> WindowStages::open_journal(WindowJournal journal) {
     summary.seconds = record.seconds;
     summary.started_at = record.started_at;
     summary.detail = record.detail;
+    summary.confirmed_by = record.confirmed_by;
+    summary.confirmed_at = record.confirmed_at;
     result_.stages.push_back(summary);
   }
   return {};
@@ -100,10 +104,14 @@ Result<bool> WindowStages::run(const std::string& stage, const Work& work) {
 }
 
 Result<bool> WindowStages::pass_gate(const std::string& stage) {
-  if (!contains(job_.window.confirm_at, stage)) return true;
   const auto record = std::find_if(records_.begin(), records_.end(),
                                    [&](const StageRecord& each) { return each.name == stage; });
-  if (record != records_.end() && !record->confirmed_by.empty()) return true;
+  const bool is_confirmed = record != records_.end() && !record->confirmed_by.empty();
+  if (StageSummary* summary = summary_of(stage); is_confirmed && summary != nullptr) {
+    summary->confirmed_by = record->confirmed_by;
+    summary->confirmed_at = record->confirmed_at;
+  }
+  if (is_confirmed || !contains(job_.window.confirm_at, stage)) return true;
   PGFANOUT_TRY(journal_.front().set_waiting(stage));
   result_.waiting_at = stage;
   observer_.gate_reached(stage, true);

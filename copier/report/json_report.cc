@@ -43,6 +43,8 @@ Json json_of(const StageSummary& stage) {
   Json json = {{"name", stage.name}, {"seconds", rounded(stage.seconds)}, {"status", stage.status}};
   add_text(json, "started_at", stage.started_at);
   add_text(json, "detail", stage.detail);
+  add_text(json, "confirmed_by", stage.confirmed_by);
+  add_text(json, "confirmed_at", stage.confirmed_at);
   json["client_cpu_seconds"] = rounded(stage.client_cpu_seconds);
   if (stage.machine_cpu_seconds) json["machine_cpu_seconds"] = rounded(*stage.machine_cpu_seconds);
   if (stage.machine_idle_seconds) {

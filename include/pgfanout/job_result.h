@@ -43,7 +43,9 @@ struct StageSummary {
   double seconds = 0;
   std::string status = "ok";  ///< ok, failed, interrupted, running, waiting, confirmed.
   std::string started_at;     ///< Where it comes from the journal; else empty.
-  std::string detail;         ///< Figures of the stage, for people; may be empty.
+  std::string confirmed_by;   ///< Who let the job go on past its gate; empty: nobody.
+  std::string confirmed_at;
+  std::string detail;  ///< Figures of the stage, for people; may be empty.
   double client_cpu_seconds = 0;
   std::optional<double> machine_cpu_seconds;
   std::optional<double> machine_idle_seconds;
