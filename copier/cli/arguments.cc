@@ -125,7 +125,10 @@ Result<void> apply(const OptionSpec& spec, const std::vector<std::string>& value
   }
   for (const std::string& value : values) {
     auto applied = spec.apply(value, invocation);
-    if (applied) continue;
+    if (applied) {
+      invocation.given.push_back({std::string(spec.name), value});
+      continue;
+    }
     Error error = std::move(applied).error();
     if (!error.message.starts_with("--")) {
       error.message = fmt::format("{} {}", spec.name, error.message);
@@ -163,6 +166,8 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
     return std::variant<Invocation, Information>(Information{command_help(command)});
   Invocation invocation;
   invocation.command = command.name;
+  invocation.words = {std::string(command.name)};
+  invocation.words.insert(invocation.words.end(), words.begin(), words.end());
   std::vector<std::string> leftovers = app.remaining();
   if (!command.has_job) invocation.bench.benchmark_words = take_benchmark_words(leftovers);
   PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, leftovers));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "copier/cli/bench_request.h"
 #include "copier/lifecycle/key_command.h"
@@ -11,8 +12,16 @@
 
 namespace pgfanout {
 
+/// An option that was given, on the command line or in a job file; these first.
+struct GivenOption {
+  std::string name;   ///< "--table"; of settings that only a job file has "verify.scope".
+  std::string value;  ///< Empty for a flag.
+};
+
 struct Invocation {
-  std::string command;  ///< "plan", "run", "copy", ...
+  std::string command;             ///< "plan", "run", "copy", ...
+  std::vector<std::string> words;  ///< The command line.
+  std::vector<GivenOption> given;
   JobDescription job;
   KeyQuestion key;        ///< For the key command.
   BenchRequest bench;     ///< For the bench command.

@@ -126,12 +126,19 @@ class JobFile {
     }
     if (value.kind != TomlKind::flag) return apply_value(setting, value);
     const bool is_given = (value.text == "true") == (setting.job_value == JobValue::flag);
+    if (is_given) note(setting, "");
     return is_given ? setting.apply("", to_) : Result<void>{};
+  }
+
+  void note(const OptionSpec& setting, const std::string& value) {
+    to_.given.push_back(
+        {std::string(setting.name.empty() ? setting.job_key : setting.name), value});
   }
 
   /// As on the command line; only the error speaks of the file.
   Result<void> apply_value(const OptionSpec& setting, const TomlValue& value) {
     auto applied = setting.apply(value.text, to_);
+    if (applied) note(setting, value.text);
     if (applied) return {};
     Error error = std::move(applied).error();
     const std::string option = std::string(setting.name) + " ";

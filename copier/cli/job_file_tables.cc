@@ -191,8 +191,10 @@ Done read_thresholds(const TomlMember& table, std::string_view file, Invocation&
     if (member.value.kind != TomlKind::integer) {
       PGFANOUT_TRY(need_text(member, file, "cpu = \"80%:slow\""));
     }
-    PGFANOUT_TRY(placed(add_threshold(member.name + "=" + member.value.text, to), member, file,
+    const std::string text = member.name + "=" + member.value.text;
+    PGFANOUT_TRY(placed(add_threshold(text, to), member, file,
                         fmt::format("thresholds.{}", shown_name(member.name))));
+    to.given.push_back({"--threshold", text});
   }
   return {};
 }
@@ -202,8 +204,10 @@ Done read_hooks(const TomlMember& table, std::string_view file, Invocation& to) 
   PGFANOUT_TRY(need_kind(table, TomlKind::table, file, "[hooks]"));
   for (const TomlMember& member : table.value.members) {
     PGFANOUT_TRY(need_text(member, file, example));
-    PGFANOUT_TRY(placed(add_hook(member.name + "=" + member.value.text, to), member, file,
-                        fmt::format("hooks.{}", shown_name(member.name))));
+    const std::string text = member.name + "=" + member.value.text;
+    PGFANOUT_TRY(
+        placed(add_hook(text, to), member, file, fmt::format("hooks.{}", shown_name(member.name))));
+    to.given.push_back({"--hook", text});
   }
   return {};
 }

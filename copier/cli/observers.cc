@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "copier/cli/report_writer.h"
 #include "copier/report/event_file.h"
 #include "copier/report/event_stream.h"
 #include "copier/report/hooks.h"
@@ -74,6 +75,8 @@ Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int m
   if (call.command != "status") {
     PGFANOUT_TRY(observers->open_outputs(call, cancellation));
   }
+  PGFANOUT_TRY_ASSIGN(auto report, ReportWriter::open(call));
+  if (report) observers->add(std::move(report));
   return observers;
 }
 

@@ -18,29 +18,6 @@ bool has_stage(const JobResult& result, std::string_view name) {
                      [&](const StageSummary& stage) { return stage.name == name; });
 }
 
-/// Only a comparison of all rows may say that tables are equal.
-std::string verdict_of(const JobResult& result) {
-  const bool read_all = has_stage(result, "data");
-  if (!result.statements.empty() || result.verdict == Verdict::unproven) {
-    return verdict_line(result);
-  }
-  const std::string what = has_stage(result, "quick") ? "quick checks" : "schema checks";
-  const std::string source = table_name(result.source, "the source");
-  const std::string target = table_name(result.target, "the target");
-  if (!read_all && !result.source) return "done\n";
-  if (!read_all) {
-    return result.verdict == Verdict::match
-               ? fmt::format("passed: {} of {} against {}; rows were not compared\n", what, target,
-                             source)
-               : fmt::format("failed: {} of {} against {}\n", what, target, source);
-  }
-  const bool same_rows = result.differences && result.differences->total() == 0;
-  if (result.verdict == Verdict::differs && same_rows) {
-    return fmt::format("differs: {} has the rows of {}, but checks failed\n", target, source);
-  }
-  return verdict_line(result);
-}
-
 std::string identity_text(const RowDifference& row) {
   std::string text;
   for (const IdentityValue& value : row.identity) {
@@ -110,13 +87,36 @@ std::string schema_text(const JobResult& result) {
 
 }  // namespace
 
+/// Only a comparison of all rows may say that tables are equal.
+std::string verify_verdict(const JobResult& result) {
+  const bool read_all = has_stage(result, "data");
+  if (!result.statements.empty() || result.verdict == Verdict::unproven) {
+    return verdict_line(result);
+  }
+  const std::string what = has_stage(result, "quick") ? "quick checks" : "schema checks";
+  const std::string source = table_name(result.source, "the source");
+  const std::string target = table_name(result.target, "the target");
+  if (!read_all && !result.source) return "done\n";
+  if (!read_all) {
+    return result.verdict == Verdict::match
+               ? fmt::format("passed: {} of {} against {}; rows were not compared\n", what, target,
+                             source)
+               : fmt::format("failed: {} of {} against {}\n", what, target, source);
+  }
+  const bool same_rows = result.differences && result.differences->total() == 0;
+  if (result.verdict == Verdict::differs && same_rows) {
+    return fmt::format("differs: {} has the rows of {}, but checks failed\n", target, source);
+  }
+  return verdict_line(result);
+}
+
 std::string verify_summary(const JobResult& result, const Resources& used) {
   std::string text;
   if (result.error) {
     text = error_text(*result.error);
     text += consequence_line(result.error->consequence);
   } else {
-    text = verdict_of(result);
+    text = verify_verdict(result);
   }
   if (result.source) text += figure("source", side_text(*result.source));
   if (result.target) text += figure("target", side_text(*result.target));

@@ -12,4 +12,7 @@ namespace pgfanout {
 /// Every line ends in a line feed. Shows the first rows that differ; the JSON document has all.
 [[nodiscard]] std::string verify_summary(const JobResult& result, const Resources& used);
 
+/// Its first line, of a verification that ran to its end.
+[[nodiscard]] std::string verify_verdict(const JobResult& result);
+
 }  // namespace pgfanout

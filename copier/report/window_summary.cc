@@ -80,24 +80,6 @@ std::string swapped_line(const JobResult& result, const std::string& table) {
                     : fmt::format("swapped: {} is the new table\n", table);
 }
 
-/// run and swap after a swap, rollback, cleanup: what was done; else what was proven.
-std::string done_line(const JobResult& result, const NextCommands& next) {
-  if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
-  const std::string table = source_name(result, next);
-  if (result.command == "rollback") {
-    return fmt::format("rolled back: {} is as it was before the job\n", table);
-  }
-  if (result.command == "cleanup") {
-    return fmt::format("cleaned up: the backup of {} is gone\n", table);
-  }
-  if (result.command == "swap" || has_swapped(result)) return swapped_line(result, table);
-  const bool is_released = std::any_of(result.issues.begin(), result.issues.end(),
-                                       [](const Issue& issue) { return issue.code == "released"; });
-  if (is_released) return fmt::format("released: {} takes writes again\n", table);
-  if (!result.target && result.rows_written == 0) return "done\n";
-  return verdict_line(result);
-}
-
 std::string waiting_line(const JobResult& result) {
   return fmt::format("waiting: {} is done, and its gate waits for a person\n",
                      printable(result.waiting_at));
@@ -108,7 +90,7 @@ std::string first_lines(const JobResult& result, const NextCommands& next) {
     return error_text(*result.error) +
            std::string(consequence_of_window(result.error->consequence));
   }
-  return result.waiting_at.empty() ? done_line(result, next) : waiting_line(result);
+  return result.waiting_at.empty() ? window_verdict(result, next) : waiting_line(result);
 }
 
 /// A preflight leaves nothing to be undone: rollback would be one of an earlier job.
@@ -117,28 +99,12 @@ bool has_begun(const JobResult& result) {
                      [](const StageSummary& stage) { return stage.name != "preflight"; });
 }
 
-/// What a person may want to type now.
 std::string next_lines(const JobResult& result, const NextCommands& next) {
-  const bool is_over = result.command == "rollback" || result.command == "cleanup";
-  const int exit_code = exit_code_of(result);
-  if (!result.statements.empty()) return {};
-  if (!result.error && !result.waiting_at.empty()) {
-    return command_figure("to go on", next.confirm) + command_figure("to undo", next.rollback);
+  std::string text;
+  for (const auto& [what, command] : next_steps(result, next)) {
+    text += command_figure(what, command);
   }
-  if (exit_code == 3) {
-    return command_figure("to go on", next.again) +
-           (is_over || !has_begun(result) ? "" : command_figure("to undo", next.rollback));
-  }
-  if (exit_code != 0) {
-    return is_over || !has_begun(result) ? "" : command_figure("to undo", next.rollback);
-  }
-  if (is_over) return {};
-  if (result.command == "swap" || has_swapped(result)) {
-    return command_figure("to undo", next.rollback) + command_figure("later", next.cleanup);
-  }
-  // Without rows in play it was only a fence that was lifted.
-  if (!result.target) return {};
-  return command_figure("next", next.swap) + command_figure("to undo", next.rollback);
+  return text;
 }
 
 std::string backup_figure(const JobResult& result) {
@@ -240,6 +206,51 @@ std::string next_of_standing(const JobResult& result, const NextCommands& next) 
 }
 
 }  // namespace
+
+/// run and swap after a swap, rollback, cleanup: what was done; else what was proven.
+std::string window_verdict(const JobResult& result, const NextCommands& next) {
+  if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
+  const std::string table = source_name(result, next);
+  if (result.command == "rollback") {
+    return fmt::format("rolled back: {} is as it was before the job\n", table);
+  }
+  if (result.command == "cleanup") {
+    return fmt::format("cleaned up: the backup of {} is gone\n", table);
+  }
+  if (result.command == "swap" || has_swapped(result)) return swapped_line(result, table);
+  const bool is_released = std::any_of(result.issues.begin(), result.issues.end(),
+                                       [](const Issue& issue) { return issue.code == "released"; });
+  if (is_released) return fmt::format("released: {} takes writes again\n", table);
+  if (!result.target && result.rows_written == 0) return "done\n";
+  return verdict_line(result);
+}
+
+std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& result,
+                                                            const NextCommands& next) {
+  std::vector<std::pair<std::string, std::string>> steps;
+  const auto add = [&](const char* what, const std::string& command) {
+    if (!command.empty()) steps.emplace_back(what, command);
+  };
+  const bool is_over = result.command == "rollback" || result.command == "cleanup";
+  const int exit_code = exit_code_of(result);
+  if (!result.statements.empty()) return steps;
+  if (!result.error && !result.waiting_at.empty()) {
+    add("to go on", next.confirm);
+    add("to undo", next.rollback);
+  } else if (exit_code != 0) {
+    if (exit_code == 3) add("to go on", next.again);
+    if (!is_over && has_begun(result)) add("to undo", next.rollback);
+  } else if (is_over) {
+    return steps;
+  } else if (result.command == "swap" || has_swapped(result)) {
+    add("to undo", next.rollback);
+    add("later", next.cleanup);
+  } else if (result.target) {  // Without rows in play it was only a fence that was lifted.
+    add("next", next.swap);
+    add("to undo", next.rollback);
+  }
+  return steps;
+}
 
 std::string window_summary(const JobResult& result, const Resources& used,
                            const NextCommands& next) {

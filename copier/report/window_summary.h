@@ -4,6 +4,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "copier/report/next_commands.h"
 #include "copier/report/resources.h"
@@ -15,5 +17,10 @@ namespace pgfanout {
 [[nodiscard]] std::string window_summary(const JobResult& result, const Resources& used,
                                          const NextCommands& next);
 [[nodiscard]] std::string status_summary(const JobResult& result, const NextCommands& next);
+/// The first line of window_summary(), of a command that ran to its end.
+[[nodiscard]] std::string window_verdict(const JobResult& result, const NextCommands& next);
+/// What a person may want to type now: what it does, and the command.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& result,
+                                                                          const NextCommands& next);
 
 }  // namespace pgfanout

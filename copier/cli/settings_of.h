@@ -1,0 +1,16 @@
+// All settings of a call, for its report. They come from the option tables themselves, so that an
+// option cannot be forgotten; what was given is noted where options are applied.
+#pragma once
+
+#include <vector>
+
+#include "copier/cli/invocation.h"
+#include "copier/report/html_report.h"
+
+namespace pgfanout {
+
+/// Of connection strings only what names the server, of hooks only the program: neither can then
+/// carry a secret.
+[[nodiscard]] std::vector<ReportSetting> settings_of(const Invocation& call);
+
+}  // namespace pgfanout

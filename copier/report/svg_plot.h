@@ -1,0 +1,55 @@
+// Plots as HTML and inline SVG that fit any width: the drawing stretches, while its words are HTML
+// beside it and keep their size. Pure functions.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pgfanout {
+
+struct PlotTick {
+  double at = 0;  ///< 0 to 1 along its axis.
+  std::string label;
+};
+
+/// What stands around a drawing.
+struct PlotFrame {
+  std::string title;
+  std::string unit;     ///< Of the values: "rows".
+  std::string x_label;  ///< What the horizontal axis counts, with its unit.
+  std::string words;    ///< What the plot shows, for those who do not see it.
+  std::vector<PlotTick> x_ticks;
+  std::vector<double> x_lines;  ///< 0 to 1: where something begins.
+  std::vector<double> x_marks;  ///< 0 to 1: where something happened.
+};
+
+struct PlotLine {
+  std::string name;
+  std::vector<std::pair<double, double>> points;  ///< x from 0 to 1, y a value.
+};
+
+struct PlotLayer {
+  std::string name;
+  std::vector<double> values;  ///< Shares of each of the equal pieces of the axis.
+};
+
+/// The least of 1, 2, 2.5, 5 times a power of ten that is not below `most`; 1 for nothing.
+[[nodiscard]] double round_ceiling(double most);
+/// "0", "950", "12,500", "1.25 M".
+[[nodiscard]] std::string short_number(double number);
+/// At most `count` + 1 round moments of `seconds`, as clock times.
+[[nodiscard]] std::vector<PlotTick> time_ticks(double seconds, std::size_t count);
+
+/// One bar a value, with a line at `mean`.
+[[nodiscard]] std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
+                                   std::optional<double> mean);
+/// Up to three lines: solid, dashed, dotted. `least_top`: the axis reaches at least there.
+[[nodiscard]] std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines,
+                                    double least_top = 0);
+/// Shares of a whole, stacked; pieces in which all are 0 stay empty.
+[[nodiscard]] std::string share_plot(const PlotFrame& frame, const std::vector<PlotLayer>& layers);
+
+}  // namespace pgfanout
