@@ -44,7 +44,8 @@ void Lease::release() {
   bytes_ = 0;
 }
 
-MemoryBudget::MemoryBudget(std::uint64_t total_bytes) : total_bytes_(total_bytes) {}
+MemoryBudget::MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters)
+    : total_bytes_(total_bytes), counters_(counters) {}
 
 Lease MemoryBudget::acquire(std::uint64_t bytes, const std::function<void()>& starved) {
   Lock lock(mutex_);
@@ -78,8 +79,10 @@ void MemoryBudget::wait(Lock& lock) {
   const auto start = std::chrono::steady_clock::now();
   changed_.wait_for(lock, kLongestWait);
   const auto waited = std::chrono::steady_clock::now() - start;
-  waited_nanoseconds_ += static_cast<std::uint64_t>(
+  const auto nanoseconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());
+  waited_nanoseconds_ += nanoseconds;
+  if (counters_.waited_nanoseconds != nullptr) *counters_.waited_nanoseconds += nanoseconds;
 }
 
 void MemoryBudget::leave_queue(std::uint64_t ticket) {
@@ -95,6 +98,7 @@ bool MemoryBudget::fits(std::uint64_t bytes) const {
 Lease MemoryBudget::grant(std::uint64_t bytes) {
   used_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, used_bytes_);
+  tell_used();
   return {this, bytes};
 }
 
@@ -107,7 +111,14 @@ void MemoryBudget::give_back(std::uint64_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   assert(bytes <= used_bytes_);
   used_bytes_ -= bytes;
+  tell_used();
   if (!queue_.empty()) changed_.notify_all();
+}
+
+/// Called with the mutex held.
+void MemoryBudget::tell_used() const noexcept {
+  if (counters_.used_bytes == nullptr) return;
+  counters_.used_bytes->store(used_bytes_, std::memory_order_relaxed);
 }
 
 void MemoryBudget::cancel() {

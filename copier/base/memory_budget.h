@@ -10,6 +10,7 @@
 // charges: several such holders that waited would wait for each other.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -42,9 +43,16 @@ class Lease {
   std::uint64_t bytes_ = 0;
 };
 
+/// Where a budget's figures are kept for whoever looks on; null members are not kept.
+struct MemoryCounters {
+  std::atomic<std::uint64_t>* used_bytes = nullptr;
+  std::atomic<std::uint64_t>* waited_nanoseconds = nullptr;  ///< Added to, at each step of a wait.
+};
+
 class MemoryBudget {
  public:
-  explicit MemoryBudget(std::uint64_t total_bytes);
+  /// What `counters` points to outlives the budget.
+  explicit MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters = {});
 
   /// Waits until `bytes` fit. A request above the whole budget is granted once nothing else is
   /// held: such a row travels alone. Before each wait `starved` is called, so that the owner of
@@ -76,8 +84,10 @@ class MemoryBudget {
   void leave_queue(std::uint64_t ticket);
 
   void give_back(std::uint64_t bytes) noexcept;
+  void tell_used() const noexcept;
 
   const std::uint64_t total_bytes_;
+  const MemoryCounters counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t used_bytes_ = 0;          // guarded by mutex_

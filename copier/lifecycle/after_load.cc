@@ -78,7 +78,10 @@ Result<std::string> build_indexes(const AfterLoad& input) {
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.cancellation);
-  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(made.carry.leaf_indexes));
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves,
+                      runner.run_by_leaf(made.carry.leaf_indexes, LeafState::indexed));
+  // Those that have none are done as well.
+  input.counters.leaves.set_all(LeafState::indexed);
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents, runner.run_in_order(made.carry.parent_indexes));
   return figures({{leaves, "index builds on leaves"}, {parents, "steps on the parent"}}) +
          fmt::format(", {} workers", settings.sessions.workers);

@@ -31,6 +31,14 @@
 namespace pgfanout {
 namespace {
 
+/// A leaf that was read back to its end holds what the ledger says. Of one that was never written
+/// to, it says nothing.
+bool is_as_written(const LeafAccount& leaf) {
+  MultisetDigest added = leaf.read_back;
+  added.subtract(leaf.before);
+  return leaf.is_committed && added == leaf.taken() && leaf.wrong_key == 0 && leaf.wrong_leaf == 0;
+}
+
 /// One copy from beginning to end.
 class CopyJob {
  public:
@@ -275,6 +283,7 @@ Result<void> CopyJob::plan_progress() {
   state_.counters.rows_expected =
       expected_rows > result_.rows_resumed ? expected_rows - result_.rows_resumed : 0;
   state_.counters.leaves_total = plan.leaves.size();
+  if (!job().dry_run) state_.counters.leaves.open(state_.leaf_names());
   std::uint64_t bytes = 0;
   for (const SourceRange& range : progress.ranges) bytes += range.estimated_bytes;
   state_.counters.bytes_expected = bytes;
@@ -386,7 +395,12 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
     sources.push_back(std::move(source));
   }
   return run_read_back({ranges, plan.read_back_layout, plan.key, plan.leaf_map, std::move(sources),
-                        job().memory_bytes, &state_.pace},
+                        job().memory_bytes, &state_.pace,
+                        [&](std::uint32_t leaf) {
+                          if (is_as_written(ledger.leaf(leaf))) {
+                            state_.counters.leaves.set_state(leaf, LeafState::proven);
+                          }
+                        }},
                        ledger, state_.counters, state_.cancellation);
 }
 
@@ -397,6 +411,7 @@ Result<void> CopyJob::read_back() {
   const Balance balance = balance_after_read_back(*state_.ledger, state_.leaf_names());
   for (const Issue& issue : balance.issues) report(issue);
   verdict_ = balance.verdict;
+  if (verdict_ == Verdict::match) state_.counters.leaves.set_all(LeafState::proven);
   result_.source->rows = balance.source.rows();
   result_.source->digest = balance.source.hex();
   result_.target->rows = balance.target.rows();

@@ -70,7 +70,13 @@ Result<void> CopyLoad::restore() {
   for (std::uint32_t leaf = 0; leaf < progress.leaves.size(); ++leaf) {
     const LeafProgress& has = progress.leaves[leaf];
     ledger.set_before(leaf, has.before);
-    ledger.restore_leaf(leaf, has.rows, has.bytes, has.refused, has.epoch >= progress.last_epoch());
+    const bool is_done = has.epoch >= progress.last_epoch();
+    ledger.restore_leaf(leaf, has.rows, has.bytes, has.refused, is_done);
+    LeafBoard& board = state_.counters.leaves;
+    board.set_rows(leaf, has.rows.rows());
+    board.set_state(leaf, is_done         ? LeafState::committed
+                          : has.epoch > 0 ? LeafState::loading
+                                          : LeafState::waiting);
   }
   for (const auto& [epoch, books] : progress.books) {
     if (epoch < next) ledger.restore_read(books.read, books.rejected);
@@ -196,7 +202,11 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   const Cancellation& stop =
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
   LaneQuestions ask{[&] { return may_commit(epoch); },
-                    [&](std::uint32_t leaf) { return statements_of(leaf, epoch); }};
+                    [&](std::uint32_t leaf) { return statements_of(leaf, epoch); },
+                    [&](std::uint32_t leaf) {
+                      if (epoch < state.progress.last_epoch()) return;
+                      state.counters.leaves.set_state(leaf, LeafState::committed);
+                    }};
   PGFANOUT_TRY(run_fan_out(
       {state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map, sources_, channels_,
        targets_, done, state.job.memory_bytes, std::move(ask),

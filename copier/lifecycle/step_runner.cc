@@ -93,7 +93,14 @@ void StepRunner::look_at_builds(Connection& connection) {
   counters_.build_blocks_total = static_cast<std::uint64_t>(rows->integer(0, 1));
 }
 
-Result<void> StepRunner::run_queue(const Queue& queue) {
+void StepRunner::set_state(const std::string& leaf, LeafState state) {
+  LeafBoard& board = counters_.leaves;
+  for (std::size_t at = 0; at < board.size(); ++at) {
+    if (board.name(at) == leaf) board.set_state(at, state);
+  }
+}
+
+Result<void> StepRunner::run_queue(const Queue& queue, std::optional<LeafState> state) {
   if (queue.empty()) return {};
   WorkerSettings settings = settings_.sessions;
   settings.workers =
@@ -105,6 +112,7 @@ Result<void> StepRunner::run_queue(const Queue& queue) {
         if (turn.is_failed) break;
         PGFANOUT_TRY(run_group(connection, {step}));
       }
+      if (state && !turn.is_failed) set_state(queue[at].front().leaf, *state);
     }
     return {};
   };
@@ -116,7 +124,8 @@ Result<void> StepRunner::run_queue(const Queue& queue) {
   return done;
 }
 
-Result<std::uint64_t> StepRunner::run_by_leaf(std::vector<CarryStep> steps) {
+Result<std::uint64_t> StepRunner::run_by_leaf(std::vector<CarryStep> steps,
+                                              std::optional<LeafState> state) {
   PGFANOUT_TRY_ASSIGN(steps, left_to_do(std::move(steps)));
   std::map<std::string, std::vector<CarryStep>> by_leaf;
   for (const CarryStep& step : steps) by_leaf[step.leaf].push_back(step);
@@ -124,7 +133,7 @@ Result<std::uint64_t> StepRunner::run_by_leaf(std::vector<CarryStep> steps) {
   for (auto& [leaf, own] : by_leaf) queue.push_back(std::move(own));
   std::stable_sort(queue.begin(), queue.end(),
                    [](const auto& a, const auto& b) { return a.front().bytes > b.front().bytes; });
-  PGFANOUT_TRY(run_queue(queue));
+  PGFANOUT_TRY(run_queue(queue, state));
   return steps.size();
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,15 +34,17 @@ class StepRunner {
         cancellation_(cancellation) {}
 
   /// Steps of different leaves side by side, largest leaf first; those of one leaf in order, by one
-  /// worker. Returns how many were run.
-  Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps);
+  /// worker. A leaf whose steps have all run is in `state` then. Returns how many were run.
+  Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps,
+                                    std::optional<LeafState> state = {});
   /// All in order, on one connection, some in a transaction.
   Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps);
 
  private:
   using Queue = std::vector<std::vector<CarryStep>>;
   Result<std::vector<CarryStep>> left_to_do(std::vector<CarryStep> steps);
-  Result<void> run_queue(const Queue& queue);
+  Result<void> run_queue(const Queue& queue, std::optional<LeafState> state);
+  void set_state(const std::string& leaf, LeafState state);
   void look_at_builds(Connection& connection);
   Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps);
 

@@ -130,6 +130,9 @@ Result<void> VerifyJob::preflight() {
   counters_.rows_read_back = 0;
   counters_.bytes_read_back = 0;
   counters_.bytes_expected = sides_.bytes();
+  std::vector<std::string> names;
+  for (const Leaf& leaf : plan_->target.leaves) names.push_back(leaf.qualified);
+  if (job_.within_job.empty()) counters_.leaves.open(std::move(names));
   return {};
 }
 
@@ -182,11 +185,21 @@ Result<void> VerifyJob::data() {
   books_.emplace(group_count(*plan_), plan_->source.leaves.size(), plan_->target.leaves.size(),
                  job_.verify.max_differences);
   PGFANOUT_TRY_ASSIGN(BothSides streams, sides_.streams(*plan_));
+  // Within a window the board shows what was copied.
+  if (job_.within_job.empty()) {
+    LeafBoard& board = counters_.leaves;
+    for (std::size_t leaf = 0; leaf < board.size(); ++leaf) board.set_rows(leaf, 0);
+    board.set_all(LeafState::committed);
+    streams.leaves = &board;
+  }
   // A changed row is two elements.
   PGFANOUT_TRY_ASSIGN(
       sketch_, run_comparison(std::move(streams), 2 * std::size_t{job_.verify.max_differences},
                               *books_, counters_, cancellation_));
   fill_result(*books_);
+  if (books_->is_equal() && books_->misplaced_count() == 0) {
+    counters_.leaves.set_all(LeafState::verified);
+  }
   return {};
 }
 

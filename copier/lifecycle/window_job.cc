@@ -9,6 +9,7 @@
 #include "copier/lifecycle/give_up.h"
 #include "copier/lifecycle/job_guard.h"
 #include "copier/lifecycle/job_id.h"
+#include "copier/lifecycle/leaf_states.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/window_commands.h"
@@ -50,6 +51,7 @@ class WindowJob {
   Result<bool> release();
   Result<void> check_still_fenced();
   void tell_fence();
+  void show_leaves();
   void report(Issue issue) { work_.report(std::move(issue)); }
 
   JobDescription job_;
@@ -170,6 +172,15 @@ Result<void> WindowJob::check_still_fenced() {
                  "begin anew with --restart, or undo the job with rollback", job_.table);
 }
 
+/// Of a job whose copy was done by an earlier call.
+void WindowJob::show_leaves() {
+  if (!stages_.is_done("copy")) return;
+  const LeafState state = stages_.is_done("verify")  ? LeafState::verified
+                          : stages_.is_done("index") ? LeafState::indexed
+                                                     : LeafState::proven;
+  show_copied_leaves(state_->target(), result_.job, state, counters_.leaves);
+}
+
 Result<void> WindowJob::run_stages() {
   if (job_.assume_quiet || !job_.fence) {
     return refused("no-fence", "a window needs the source fenced against writes until the swap",
@@ -189,6 +200,7 @@ Result<void> WindowJob::run_stages() {
   }
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(check_still_fenced());
+  show_leaves();
   const AfterLoad after_load{job_, *state_, counters_, cancellation_};
   const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
   if (!stages_.is_done("copy") && !copy_goes_on) {
@@ -254,6 +266,7 @@ Result<void> WindowJob::swap_alone() {
   observer_.job_started(result_.job, counters_);
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(stages_.open_journal(state_->journal()));
+  show_leaves();
   for (const std::string_view stage : kWindowStages) {
     if (stage == "swap" || stages_.is_done(stage)) continue;
     return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),

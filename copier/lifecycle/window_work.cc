@@ -222,6 +222,7 @@ Result<std::string> WindowWork::verify() {
   PGFANOUT_TRY_ASSIGN(const std::string queries,
                       check_queries(job_, *state_, source, target, cancellation_,
                                     [this](Issue issue) { report(std::move(issue)); }));
+  counters_.leaves.set_all(LeafState::verified);
   return queries;
 }
 

@@ -86,9 +86,13 @@ Result<void> CopyOut::wait_for_rows() {
     if (bytes_since_nap_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
     if (bytes_since_nap_ > kMany) nap_ /= 2;
     bytes_since_nap_ = 0;
-    if (nap_ >= kShortest) std::this_thread::sleep_for(nap_);
+    if (nap_ >= kShortest) {
+      const auto began = std::chrono::steady_clock::now();
+      std::this_thread::sleep_for(nap_);
+      waited_.add(std::chrono::steady_clock::now() - began);
+    }
   }
-  return wait_for_input(connection_, &cancellation_);
+  return wait_for_input(connection_, &cancellation_, &waited_);
 }
 
 Result<CopyOutEvent> CopyOut::finish() {

@@ -2,12 +2,14 @@
 // end is libpq's -1 *and* the server's OK: -1 alone also means that the connection died.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
 #include "copier/pg/connection.h"
+#include "copier/pg/socket_wait.h"
 #include "pgfanout/bytes.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -25,6 +27,10 @@ class CopyOutStream {
   /// "cancelled" when the cancellation was set meanwhile.
   virtual Result<CopyOutEvent> next() = 0;
   [[nodiscard]] virtual ByteView message() const = 0;
+  /// Where the time is added up that is spent waiting for the server; it outlives the stream.
+  virtual void count_waiting(std::atomic<std::uint64_t>& /*nanoseconds*/) {}
+  /// How long this stream has waited for the server so far.
+  [[nodiscard]] virtual std::chrono::nanoseconds waited() const { return {}; }
 };
 
 /// COPY on a real connection, which must outlive it and do nothing else meanwhile.
@@ -39,6 +45,10 @@ class CopyOut final : public CopyOutStream {
 
   Result<CopyOutEvent> next() override;
   [[nodiscard]] ByteView message() const override { return {data_, size_}; }
+  void count_waiting(std::atomic<std::uint64_t>& nanoseconds) override {
+    waited_.total = &nanoseconds;
+  }
+  [[nodiscard]] std::chrono::nanoseconds waited() const override { return waited_.own; }
 
  private:
   CopyOut(Connection& connection, const Cancellation& cancellation)
@@ -52,6 +62,7 @@ class CopyOut final : public CopyOutStream {
   std::uint8_t* data_ = nullptr;  // libpq's
   std::size_t size_ = 0;
   std::size_t bytes_since_nap_ = 0;
+  WaitTime waited_;
   std::chrono::microseconds nap_{0};  ///< Slept before the socket is looked at again.
 };
 

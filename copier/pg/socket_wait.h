@@ -2,14 +2,33 @@
 // and a stalled link at all.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
 #include "copier/pg/connection.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
 
+/// How long was waited: for one who waits, and for a counter that others look at meanwhile.
+struct WaitTime {
+  std::chrono::nanoseconds own{0};
+  std::atomic<std::uint64_t>* total = nullptr;
+
+  void add(std::chrono::nanoseconds time) {
+    own += time;
+    if (total != nullptr) {
+      total->fetch_add(static_cast<std::uint64_t>(time.count()), std::memory_order_relaxed);
+    }
+  }
+};
+
 /// Waits until the socket has input, or takes output, and lets libpq have it. An error of code
-/// "cancelled" when the cancellation, if there is one, was set meanwhile.
-Result<void> wait_for_input(Connection& connection, const Cancellation* cancellation);
+/// "cancelled" when the cancellation, if there is one, was set meanwhile. `waited` is brought up to
+/// date at each step.
+Result<void> wait_for_input(Connection& connection, const Cancellation* cancellation,
+                            WaitTime* waited = nullptr);
 
 }  // namespace pgfanout

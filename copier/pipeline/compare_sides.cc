@@ -5,6 +5,8 @@
 #include <functional>
 #include <thread>
 
+#include "copier/pipeline/stream_counters.h"
+
 namespace pgfanout {
 namespace {
 
@@ -17,7 +19,8 @@ struct Run {
   const Pace* pace;
   MemoryBudget& budget;
   Comparison& books;
-  JobCounters& counters;
+  const StreamCounters& counters;
+  LeafBoard* leaves;
   Stop& stop;
 };
 
@@ -26,16 +29,17 @@ void stream_side(const Run& run, Side side, SideStream stream, const Visit& visi
   const RowFields fields(layout_of(run.plan, side));
   const Comparer comparer(run.plan, side, fields, run.books);
   const bool is_source = side == Side::source;
-  JobCounters& counters = run.counters;
   RangeReader reader(
       read_batch_bytes(run.memory_bytes, 2 * stream.sources.size()), run.budget, no_rejects,
-      run.stop,
-      {is_source ? &counters.bytes_read : &counters.bytes_read_back,
-       is_source ? &counters.rows_read : &counters.rows_read_back, nullptr, &counters.pace_wait_ns},
-      [] {}, false, run.pace);
+      run.stop, is_source ? run.counters.reading() : run.counters.reading_back(), [] {}, false,
+      run.pace);
   run_row_stream({stream.ranges, stream.sources, fields, run.plan.key, reader,
                   [&](const RowBatch& batch) -> Result<void> {
-                    visit(comparer, side, batch, stream.ranges[batch.range].leaf);
+                    const std::uint32_t leaf = stream.ranges[batch.range].leaf;
+                    visit(comparer, side, batch, leaf);
+                    if (!is_source && run.leaves != nullptr) {
+                      run.leaves->add_rows(leaf, batch.expected_rows);
+                    }
                     return {};
                   },
                   [&](std::uint32_t, std::uint64_t) { run.books.complete_range(side); }},
@@ -47,8 +51,11 @@ void stream_side(const Run& run, Side side, SideStream stream, const Visit& visi
 Result<void> run_both(BothSides sides, Comparison& books, JobCounters& counters,
                       const Cancellation& cancellation, const Visit& visit) {
   Stop stop(cancellation);
-  MemoryBudget budget(sides.memory_bytes);
-  const Run run{sides.plan, sides.memory_bytes, sides.pace, budget, books, counters, stop};
+  const StreamCounters streams(counters, sides.source.sources.size() + sides.target.sources.size(),
+                               sides.memory_bytes);
+  MemoryBudget budget(sides.memory_bytes, streams.memory());
+  const Run run{sides.plan, sides.memory_bytes, sides.pace, budget, books,
+                streams,    sides.leaves,       stop};
   const std::uint64_t source_ranges = sides.source.ranges.size();
   const std::uint64_t target_ranges = sides.target.ranges.size();
   std::thread source([&] { stream_side(run, Side::source, std::move(sides.source), visit); });

@@ -27,7 +27,8 @@ struct BothSides {
   SideStream source;
   SideStream target;
   std::uint64_t memory_bytes = 0;
-  const Pace* pace = nullptr;  ///< What the readers obey.
+  const Pace* pace = nullptr;   ///< What the readers obey.
+  LeafBoard* leaves = nullptr;  ///< Of the target: rows that were read are added.
 };
 
 /// Books all rows of both sides. The sketch names up to `max_elements` elements that differ. An

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "copier/base/crash_point.h"
+#include "copier/pipeline/stream_counters.h"
 #include "copier/stage/hash.h"
 #include "copier/stage/replay_check.h"
 #include "copier/stage/route.h"
@@ -26,7 +27,8 @@ std::size_t lane_batch_bytes(std::uint64_t budget_bytes, std::size_t lanes, bool
 Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
                          const Cancellation& cancellation) {
   Stop stop(cancellation);
-  MemoryBudget budget(copy.memory_bytes);
+  const StreamCounters streams(counters, copy.sources.size(), copy.memory_bytes);
+  MemoryBudget budget(copy.memory_bytes, streams.memory());
   const RowFields fields(copy.layout);
   const bool is_shared = copy.channels.size() < copy.targets.size();
   LaneSet lanes(copy.targets.size(),
@@ -35,8 +37,8 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
   RangeReader reader(
       read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects, stop,
-      {&counters.bytes_read, &counters.rows_read, &counters.rows_rejected, &counters.pace_wait_ns},
-      [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay, copy.pace);
+      streams.reading(true), [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay,
+      copy.pace);
   ReplayCheck replays(copy.ranges.size());
   LaneWriter writer(copy.channels, copy.targets, lanes, ledger, rejects, counters, stop,
                     std::move(copy.ask), copy.sets_aside);

@@ -1,5 +1,6 @@
 #include "copier/pipeline/read_back.h"
 
+#include "copier/pipeline/stream_counters.h"
 #include "copier/stage/check.h"
 
 namespace pgfanout {
@@ -7,23 +8,26 @@ namespace pgfanout {
 Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
                            const Cancellation& cancellation) {
   Stop stop(cancellation);
-  MemoryBudget budget(read.memory_bytes);
+  const StreamCounters streams(counters, read.sources.size(), read.memory_bytes);
+  MemoryBudget budget(read.memory_bytes, streams.memory());
   Rejects no_rejects(0);
   const RowFields fields(read.layout);
   RangeReader reader(
       read_batch_bytes(read.memory_bytes, read.sources.size()), budget, no_rejects, stop,
-      {&counters.bytes_read_back, &counters.rows_read_back, nullptr, &counters.pace_wait_ns}, [] {},
-      false, read.pace);
+      streams.reading_back(), [] {}, false, read.pace);
   std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
-  run_row_stream(
-      {read.ranges, read.sources, fields, read.key, reader,
-       [&](const RowBatch& batch) -> Result<void> {
-         check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf, ledger);
-         return {};
-       },
-       [&](std::uint32_t range, std::uint64_t) { --ranges_left[read.ranges[range].leaf]; }},
-      stop);
+  run_row_stream({read.ranges, read.sources, fields, read.key, reader,
+                  [&](const RowBatch& batch) -> Result<void> {
+                    check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf,
+                                ledger);
+                    return {};
+                  },
+                  [&](std::uint32_t range, std::uint64_t) {
+                    const std::uint32_t leaf = read.ranges[range].leaf;
+                    if (--ranges_left[leaf] == 0 && read.leaf_done) read.leaf_done(leaf);
+                  }},
+                 stop);
   if (auto error = stop.error()) return *std::move(error);
   // A leaf without a range was not read, however empty it may be.
   for (const SourceRange& range : read.ranges) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct ReadBack {
   std::vector<std::unique_ptr<RangeSource>> sources;
   std::uint64_t memory_bytes = 0;
   const Pace* pace = nullptr;  ///< What the readers obey.
+  /// Called on a reader's thread once all of a leaf was read and booked.
+  std::function<void(std::uint32_t leaf)> leaf_done = {};
 };
 
 /// Fills the read-back columns of `ledger`; a leaf is marked once all its ranges were read.

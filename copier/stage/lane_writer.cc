@@ -52,12 +52,14 @@ struct LaneWriter::Driver {
   std::size_t batch_offset = 0;
   std::uint64_t rows_in_copy = 0;
   bool watches_output = false;
+  bool is_busy = false;             ///< As the counters have it.
   std::optional<RowPieces> pieces;  ///< Where rows may be set aside: what is being written.
   PieceStep step = PieceStep::none;
   Error refusal;  ///< Why the piece did not go in.
 
   [[nodiscard]] std::uint32_t lane() const { return lanes[at_lane]; }
   [[nodiscard]] bool is_shared() const { return lanes.size() > 1; }
+  [[nodiscard]] bool has_rows() const { return batch.rows > 0 || pieces.has_value(); }
 };
 
 LaneWriter::LaneWriter(std::vector<std::unique_ptr<WriteChannel>>& channels,
@@ -88,8 +90,11 @@ LaneWriter::~LaneWriter() {
 }
 
 void LaneWriter::run() {
+  counters_.writers = drivers_.size();
   if (auto ended = run_loop(); !ended) stop_.record(std::move(ended).error());
   drivers_.clear();
+  counters_.writers = 0;
+  counters_.writers_busy = 0;
   if (stop_.is_set()) channels_.clear();
 }
 
@@ -190,8 +195,27 @@ Result<void> LaneWriter::pump(Driver& driver) {
       }
     }
   }
+  count_busy(driver);
   watch(driver);
   return {};
+}
+
+/// Once a batch.
+void LaneWriter::count_sent(std::uint32_t lane, std::uint64_t rows) {
+  ledger_.add_sent(lane, rows);
+  counters_.rows_written.fetch_add(rows, std::memory_order_relaxed);
+  counters_.leaves.add_rows(lane, rows);
+  counters_.leaves.set_state(lane, LeafState::loading);
+}
+
+void LaneWriter::count_busy(Driver& driver) {
+  const bool is_busy = driver.has_rows();
+  if (is_busy == std::exchange(driver.is_busy, is_busy)) return;
+  if (is_busy) {
+    ++counters_.writers_busy;
+  } else {
+    --counters_.writers_busy;
+  }
 }
 
 /// Returns whether anything was started.
@@ -212,6 +236,7 @@ Result<bool> LaneWriter::next_statement(Driver& driver) {
       for (const std::uint32_t lane : driver.lanes) {
         ledger_.mark_committed(lane);
         counters_.leaves_committed.fetch_add(1, std::memory_order_relaxed);
+        if (ask_.committed) ask_.committed(lane);
       }
       driver.phase = Phase::done;
       ++done_;
@@ -303,8 +328,7 @@ Result<bool> LaneWriter::feed(Driver& driver) {
   PGFANOUT_TRY_ASSIGN(const bool has_put, put_some(driver, driver.batch.bytes.view()));
   if (has_put) return true;
   if (driver.batch.rows > 0) {
-    ledger_.add_sent(driver.lane(), driver.batch.rows);
-    counters_.rows_written.fetch_add(driver.batch.rows, std::memory_order_relaxed);
+    count_sent(driver.lane(), driver.batch.rows);
     driver.rows_in_copy += driver.batch.rows;
     lanes_.sent(std::exchange(driver.batch, LaneBatch()));
     driver.batch_offset = 0;
@@ -392,8 +416,7 @@ Result<bool> LaneWriter::feed_piece(Driver& driver) {
 
 Result<void> LaneWriter::account_piece(Driver& driver) {
   driver.rows_in_copy = driver.pieces->rows();
-  ledger_.add_sent(driver.lane(), driver.rows_in_copy);
-  counters_.rows_written.fetch_add(driver.rows_in_copy, std::memory_order_relaxed);
+  count_sent(driver.lane(), driver.rows_in_copy);
   crash_point("lane-sent");
   return account_copy(driver);
 }

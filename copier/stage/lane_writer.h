@@ -45,6 +45,8 @@ struct LaneQuestions {
   std::function<Result<void>()> may_commit;
   /// Then, for each lane: what goes into its transaction after the rows. Checks, and the marker.
   std::function<std::vector<LaneStatement>(std::uint32_t lane)> before_commit;
+  /// Then, for each lane: its transaction has committed.
+  std::function<void(std::uint32_t lane)> committed = {};
 };
 
 class LaneWriter {
@@ -86,6 +88,8 @@ class LaneWriter {
   Result<void> set_row_aside(Driver& driver);
   Result<void> bear(Driver& driver, Error error);
   Result<void> account_copy(Driver& driver);
+  void count_sent(std::uint32_t lane, std::uint64_t rows);
+  void count_busy(Driver& driver);
   void watch(Driver& driver);
   Error named(const Driver& driver, Error error) const;
 

@@ -26,6 +26,27 @@ bool is_lost(const Error& error) {
          error.sqlstate.starts_with("08") || error.sqlstate.starts_with("57P");
 }
 
+void add(std::atomic<std::uint64_t>* counter, std::chrono::nanoseconds time) {
+  if (counter == nullptr) return;
+  counter->fetch_add(static_cast<std::uint64_t>(time.count()), std::memory_order_relaxed);
+}
+
+/// Counts one as busy while it lives.
+class BusyMark {
+ public:
+  explicit BusyMark(std::atomic<std::uint64_t>* busy) : busy_(busy) {
+    if (busy_ != nullptr) ++*busy_;
+  }
+  ~BusyMark() {
+    if (busy_ != nullptr) --*busy_;
+  }
+  BusyMark(const BusyMark&) = delete;
+  BusyMark& operator=(const BusyMark&) = delete;
+
+ private:
+  std::atomic<std::uint64_t>* const busy_;
+};
+
 }  // namespace
 
 /// Where the reading of one range stands.
@@ -43,6 +64,10 @@ struct RangeReader::Progress {
   std::string after_ctid = {};
   int reopenings = 0;
   std::chrono::steady_clock::time_point batch_began = std::chrono::steady_clock::now();
+  const CopyOutStream* stream = nullptr;
+  std::chrono::steady_clock::time_point counted_until = batch_began;
+  std::chrono::nanoseconds waited{0};          ///< Since then, but for the stream's waiting.
+  std::chrono::nanoseconds stream_counted{0};  ///< Of the stream's waiting.
 
   [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
 
@@ -71,8 +96,9 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
                                         std::uint32_t number,
                                         const std::function<void(RowBatchPointer)>& emit) {
   crash_point("reader-began");
+  const BusyMark busy(counters_.busy);
   Progress progress{range, number, emit};
-  Opened opened = source.open(range, progress.after_ctid);
+  Opened opened = open(source, progress);
   while (true) {
     auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
     if (ended) return progress.rows_emitted;
@@ -82,7 +108,7 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
                                !ended.error().sqlstate.empty() && !progress.is_replaying();
     if (is_about_data) ended = set_aside(source, progress, ended.error());
     if (ended) {
-      opened = source.open(range, progress.after_ctid);
+      opened = open(source, progress);
       continue;
     }
     const bool reopens = can_replay_ && is_lost(ended.error()) &&
@@ -94,12 +120,22 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
   }
 }
 
+/// Waits for the server from the statement to its first row.
+RangeReader::Opened RangeReader::open(RangeSource& source, Progress& progress) {
+  const auto began = std::chrono::steady_clock::now();
+  Opened opened = source.open(progress.range, progress.after_ctid);
+  const auto time = std::chrono::steady_clock::now() - began;
+  progress.waited += time;
+  add(counters_.source_wait_ns, time);
+  return opened;
+}
+
 /// Returns what the last attempt did.
 RangeReader::Opened RangeReader::reopen(RangeSource& source, Progress& progress) {
   Opened opened = interrupted("connection-lost", "the connection was lost");
   for (const std::chrono::milliseconds time : kPauses) {
     PGFANOUT_TRY(pause(time));
-    opened = source.open(progress.range, progress.after_ctid);
+    opened = open(source, progress);
     if (opened || !is_lost(opened.error())) break;
   }
   return opened;
@@ -117,6 +153,9 @@ Result<void> RangeReader::pause(std::chrono::milliseconds time) {
 Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress) {
   progress.is_stream_start = true;
   progress.stream_began_at = progress.rows_before;
+  progress.stream = &stream;
+  progress.stream_counted = {};
+  if (counters_.source_wait_ns != nullptr) stream.count_waiting(*counters_.source_wait_ns);
   while (true) {
     PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream.next());
     if (event == CopyOutEvent::end) return finish_stream(progress);
@@ -153,20 +192,21 @@ Result<void> RangeReader::finish_stream(Progress& progress) {
 void RangeReader::obey_pace(Progress& progress) {
   if (pace_ == nullptr) return;
   const auto waited = pace_->hold(std::chrono::steady_clock::now() - progress.batch_began, stop_);
-  if (counters_.pace_wait_ns != nullptr) {
-    counters_.pace_wait_ns->fetch_add(static_cast<std::uint64_t>(waited.count()));
-  }
+  add(counters_.pace_wait_ns, waited);
+  progress.waited += waited;
   progress.batch_began = std::chrono::steady_clock::now();
 }
 
 Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
   obey_pace(progress);
   const std::size_t capacity = std::max(batch_bytes_, bytes);
+  const auto asked = std::chrono::steady_clock::now();
   Lease lease = budget_.acquire(capacity, [this] {
     starved_();
     if (stop_.is_set()) budget_.cancel();
   });
   if (stop_.is_set() || lease.bytes() == 0) return interrupted("cancelled", "stopped");
+  progress.waited += std::chrono::steady_clock::now() - asked;
   progress.batch = std::make_unique<RowBatch>();
   progress.batch->range = progress.number;
   progress.batch->first_row = progress.rows_before;
@@ -176,6 +216,16 @@ Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
   progress.batch->lease = std::move(lease);
   progress.messages_in_batch = 0;
   return {};
+}
+
+/// What the time since the last batch was not spent waiting for. Once a batch.
+void RangeReader::count_work(Progress& progress) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::nanoseconds stream = progress.stream->waited();
+  const auto waited =
+      std::exchange(progress.waited, {}) + stream - std::exchange(progress.stream_counted, stream);
+  const auto worked = now - std::exchange(progress.counted_until, now) - waited;
+  if (worked.count() > 0) add(counters_.work_ns, worked);
 }
 
 void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_last) {
@@ -192,6 +242,7 @@ void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_las
     if (counters_.rows != nullptr) counters_.rows->fetch_add(rows);
   }
   progress.emit(std::move(batch));
+  count_work(progress);
   crash_point("reader-batch");
 }
 

@@ -24,6 +24,9 @@ struct ReaderCounters {
   std::atomic<std::uint64_t>* rows = nullptr;
   std::atomic<std::uint64_t>* rejected = nullptr;
   std::atomic<std::uint64_t>* pace_wait_ns = nullptr;
+  std::atomic<std::uint64_t>* source_wait_ns = nullptr;
+  std::atomic<std::uint64_t>* work_ns = nullptr;  ///< All else but for waiting for memory.
+  std::atomic<std::uint64_t>* busy = nullptr;     ///< Readers that have a range in hand.
 };
 
 class RangeReader {
@@ -53,12 +56,14 @@ class RangeReader {
  private:
   struct Progress;
   using Opened = Result<std::unique_ptr<CopyOutStream>>;
+  Opened open(RangeSource& source, Progress& progress);
   Opened reopen(RangeSource& source, Progress& progress);
   Result<void> pause(std::chrono::milliseconds time);
   Result<void> finish_stream(Progress& progress);
   Result<void> read_stream(CopyOutStream& stream, Progress& progress);
   Result<void> set_aside(RangeSource& source, Progress& progress, const Error& error);
   void obey_pace(Progress& progress);
+  void count_work(Progress& progress);
   Result<void> start_batch(Progress& progress, std::size_t bytes);
   void emit_batch(Progress& progress, std::uint64_t rows, bool is_last);
 
