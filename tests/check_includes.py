@@ -22,6 +22,7 @@ RANKS = {
     "copier/pg": 2,
     "copier/plan": 3,
     "copier/reconcile": 4,
+    "copier/watch": 4,
     "copier/stage": 5,
     "copier/pipeline": 6,
     "copier/lifecycle": 7,

@@ -27,11 +27,17 @@ class Pace {
   /// rest of the time when slow, until the pause ends when paused. Ends soon after `stop` is set.
   /// Returns how long it has waited.
   std::chrono::nanoseconds hold(std::chrono::nanoseconds worked, Stop& stop) const {
+    return hold_until(worked, [&stop] { return stop.is_set(); });
+  }
+
+  /// The same; ends soon after `is_over` says so.
+  template <class IsOver>
+  std::chrono::nanoseconds hold_until(std::chrono::nanoseconds worked, IsOver&& is_over) const {
     using Clock = std::chrono::steady_clock;
     constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(20);
     if (share() >= 1) return {};
     const Clock::time_point began = Clock::now();
-    while (!stop.is_set()) {
+    while (!is_over()) {
       const double now = share();
       const auto waited = Clock::now() - began;
       if (now >= 1) break;

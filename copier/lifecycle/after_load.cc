@@ -63,6 +63,8 @@ Result<WorkerSettings> worker_sessions(const AfterLoad& input) {
   WorkerSettings settings;
   settings.connect = [&state = input.state] { return state.connect_target("worker"); };
   settings.workers = worker_count(input.job);
+  settings.pace = &input.pace;
+  settings.pace_wait_ns = &input.counters.pace_wait_ns;
   PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
   // The workers are the parallelism.
   settings.set_up = fmt::format(

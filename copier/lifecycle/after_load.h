@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "copier/base/pace.h"
 #include "copier/lifecycle/window_state.h"
 #include "copier/lifecycle/worker_sessions.h"
 #include "pgfanout/cancellation.h"
@@ -17,6 +18,7 @@ struct AfterLoad {
   const JobDescription& job;
   WindowState& state;
   JobCounters& counters;
+  const Pace& pace;
   const Cancellation& cancellation;
 };
 

@@ -39,7 +39,7 @@ class Analysis {
     WorkerSettings sessions = settings_;
     sessions.workers = static_cast<std::uint32_t>(leaf_workers_) + 1;
     return run_on_workers(sessions, input_.cancellation,
-                          [this](Connection& connection, const WorkerTurn& turn) {
+                          [this](Connection& connection, WorkerTurn& turn) {
                             return turn.worker == leaf_workers_ ? analyze_parent(connection, turn)
                                                                 : analyze_leaves(connection, turn);
                           });
@@ -55,7 +55,7 @@ class Analysis {
     return own;
   }
 
-  Result<void> analyze_leaves(Connection& connection, const WorkerTurn& turn) {
+  Result<void> analyze_leaves(Connection& connection, WorkerTurn& turn) {
     const std::vector<const Leaf*> own = dealt_to(turn.worker);
     if (!analyzes_alone_ && !own.empty()) {
       std::string names;
@@ -66,7 +66,7 @@ class Analysis {
     }
     ++ready_workers_;
     for (const Leaf* leaf : own) {
-      if (turn.is_failed) return {};
+      if (!turn.may_go_on()) return {};
       PGFANOUT_TRY(connection.run("ANALYZE " + leaf->qualified));
       ++input_.counters.steps_done;
     }
@@ -75,7 +75,7 @@ class Analysis {
     return connection.run("COMMIT");
   }
 
-  Result<void> analyze_parent(Connection& connection, const WorkerTurn& turn) {
+  Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
     if (!turn.wait_until([this] { return ready_workers_ == leaf_workers_; })) return {};
     if (analyzes_alone_) {
       PGFANOUT_TRY(connection.run("ANALYZE ONLY " + target_.qualified));
@@ -128,9 +128,8 @@ Result<void> vacuum(const AfterLoad& input, WorkerSettings settings,
       static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, leaves.size()));
   std::atomic<std::size_t> next{0};
   return run_on_workers(
-      settings, input.cancellation,
-      [&](Connection& connection, const WorkerTurn& turn) -> Result<void> {
-        for (std::size_t at = next++; at < leaves.size() && !turn.is_failed; at = next++) {
+      settings, input.cancellation, [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
+        for (std::size_t at = next++; at < leaves.size() && turn.may_go_on(); at = next++) {
           PGFANOUT_TRY(connection.run("VACUUM (FREEZE) " + leaves[at]->qualified));
         }
         return {};

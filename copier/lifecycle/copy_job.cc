@@ -586,7 +586,7 @@ void CopyJob::tell_fence() {
 
 JobResult run_copy(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
-  JobGuard guard(job, observer, cancellation);
+  JobGuard guard(job, "copy", observer, cancellation);
   return guard.settled(
       run_copy_within(job, guard.observer(), guard.cancellation(), guard.counters(), guard.pace()));
 }

@@ -106,10 +106,10 @@ Result<void> StepRunner::run_queue(const Queue& queue, std::optional<LeafState> 
   settings.workers =
       static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, queue.size()));
   std::atomic<std::size_t> next{0};
-  const auto work = [&](Connection& connection, const WorkerTurn& turn) -> Result<void> {
+  const auto work = [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
     for (std::size_t at = next++; at < queue.size() && !turn.is_failed; at = next++) {
       for (const CarryStep& step : queue[at]) {
-        if (turn.is_failed) break;
+        if (!turn.may_go_on()) break;
         PGFANOUT_TRY(run_group(connection, {step}));
       }
       if (state && !turn.is_failed) set_state(queue[at].front().leaf, *state);
@@ -142,8 +142,12 @@ Result<std::uint64_t> StepRunner::run_in_order(const std::vector<CarryStep>& ste
   if (left.empty()) return 0;
   PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect());
   if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
+  auto began = std::chrono::steady_clock::now();
   for (std::size_t begin = 0; begin < left.size(); begin += kStepsInTransaction) {
     const std::size_t end = std::min(left.size(), begin + kStepsInTransaction);
+    obey_pace(settings_.sessions, std::chrono::steady_clock::now() - began,
+              [this] { return cancellation_.is_set(); });
+    began = std::chrono::steady_clock::now();
     PGFANOUT_TRY(run_group(connection, {left.begin() + static_cast<std::ptrdiff_t>(begin),
                                         left.begin() + static_cast<std::ptrdiff_t>(end)}));
   }

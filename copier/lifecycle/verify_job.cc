@@ -424,7 +424,7 @@ JobResult run_views(const JobDescription& job) {
 
 JobResult run_verify(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation) {
-  JobGuard guard(job, observer, cancellation);
+  JobGuard guard(job, "verify", observer, cancellation);
   return guard.settled(run_verify_within(job, guard.observer(), guard.cancellation(),
                                          guard.counters(), guard.pace()));
 }

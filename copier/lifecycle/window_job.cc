@@ -26,6 +26,7 @@ class WindowJob {
  public:
   WindowJob(const JobDescription& job, JobGuard& guard)
       : job_(job),
+        guard_(guard),
         observer_(guard.observer()),
         cancellation_(guard.cancellation()),
         counters_(guard.counters()),
@@ -55,6 +56,7 @@ class WindowJob {
   void report(Issue issue) { work_.report(std::move(issue)); }
 
   JobDescription job_;
+  JobGuard& guard_;
   Observer& observer_;
   const Cancellation& cancellation_;
   JobResult result_;
@@ -201,10 +203,11 @@ Result<void> WindowJob::run_stages() {
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(check_still_fenced());
   show_leaves();
-  const AfterLoad after_load{job_, *state_, counters_, cancellation_};
+  const AfterLoad after_load{job_, *state_, counters_, pace_, cancellation_};
   const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
   if (!stages_.is_done("copy") && !copy_goes_on) {
     PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return work_.preflight(); }));
+    guard_.set_estimates(work_.estimates());
     if (!state_->entry()) {
       PGFANOUT_TRY(work_.begin_job());
       PGFANOUT_TRY(stages_.open_journal(state_->journal()));
@@ -292,7 +295,7 @@ void WindowJob::tell_fence() {
 
 JobResult run_window(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation) {
-  JobGuard guard(job, observer, cancellation);
+  JobGuard guard(job, "run", observer, cancellation);
   try {
     return guard.settled(WindowJob(job, guard).run());
   } catch (const std::exception& exception) {
@@ -302,7 +305,7 @@ JobResult run_window(const JobDescription& job, Observer& observer,
 
 JobResult run_swap(const JobDescription& job, Observer& observer,
                    const Cancellation& cancellation) {
-  JobGuard guard(job, observer, cancellation);
+  JobGuard guard(job, "swap", observer, cancellation);
   try {
     return guard.settled(WindowJob(job, guard).run_swap_alone());
   } catch (const std::exception& exception) {

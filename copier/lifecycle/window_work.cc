@@ -68,6 +68,7 @@ Result<std::string> WindowWork::preflight() {
   result_.source = {plan.source.qualified, 0, {}, state_->source().server_version_text()};
   result_.target = {plan.target_qualified, 0, {}, state_->target().server_version_text()};
   result_.impact = found.impact;
+  estimates_ = found.estimates;
   std::size_t reasons = 0;
   for (const Issue& issue : plan.issues) {
     // What copy alone does not carry over, the window does.

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "copier/base/pace.h"
 #include "copier/lifecycle/window_state.h"
@@ -45,6 +46,8 @@ class WindowWork {
   /// What a swap has left to do, also one that was interrupted.
   Result<void> finish_swap();
   [[nodiscard]] bool is_swapped() const { return is_swapped_; }
+  /// How long the stages take, once that is known.
+  [[nodiscard]] const std::vector<StageEstimate>& estimates() const { return estimates_; }
 
   void report(Issue issue) {
     observer_.issue_found(issue);
@@ -64,6 +67,7 @@ class WindowWork {
   std::string key_sql_;                    // preflight
   std::string key_sql_on_target_;          // preflight
   std::optional<std::string> key_column_;  // preflight
+  std::vector<StageEstimate> estimates_;   // preflight
   bool is_swapped_ = false;                // swap
 };
 

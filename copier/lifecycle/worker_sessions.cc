@@ -47,6 +47,23 @@ class Crew {
 
 }  // namespace
 
+void obey_pace(const WorkerSettings& settings, std::chrono::nanoseconds worked,
+               const std::function<bool()>& is_over) {
+  // The rest behind a long build would be longer than what it is for.
+  constexpr std::chrono::nanoseconds kMostWorked = std::chrono::seconds(10);
+  if (settings.pace == nullptr) return;
+  const auto waited = settings.pace->hold_until(std::min(worked, kMostWorked), is_over);
+  if (settings.pace_wait_ns == nullptr) return;
+  settings.pace_wait_ns->fetch_add(static_cast<std::uint64_t>(waited.count()));
+}
+
+bool WorkerTurn::may_go_on() {
+  obey_pace(settings, std::chrono::steady_clock::now() - step_began,
+            [this] { return is_failed.load(); });
+  step_began = std::chrono::steady_clock::now();
+  return !is_failed;
+}
+
 bool WorkerTurn::wait_until(const std::function<bool()>& is_there) const {
   while (!is_there()) {
     if (is_failed) return false;
@@ -56,7 +73,7 @@ bool WorkerTurn::wait_until(const std::function<bool()>& is_there) const {
 }
 
 Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& cancellation,
-                            const std::function<Result<void>(Connection&, const WorkerTurn&)>& work,
+                            const std::function<Result<void>(Connection&, WorkerTurn&)>& work,
                             const std::function<void()>& meanwhile) {
   Crew crew;
   std::atomic<std::size_t> running{settings.workers};
@@ -64,7 +81,8 @@ Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& 
     PGFANOUT_TRY_ASSIGN(Connection connection, settings.connect());
     if (!settings.set_up.empty()) PGFANOUT_TRY(connection.run(settings.set_up));
     crew.add(&connection);
-    auto done = work(connection, WorkerTurn{worker, crew.is_failed()});
+    WorkerTurn turn{worker, crew.is_failed(), settings};
+    auto done = work(connection, turn);
     crew.remove(&connection);
     return done;
   };

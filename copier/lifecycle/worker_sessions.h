@@ -3,11 +3,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 
+#include "copier/base/pace.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -17,14 +19,25 @@ namespace pgfanout {
 struct WorkerSettings {
   std::function<Result<Connection>()> connect;  ///< To the target.
   std::uint32_t workers = 2;
-  std::string set_up;  ///< Run by each worker first: "SET maintenance_work_mem = ...".
+  std::string set_up;          ///< Run by each worker first: "SET maintenance_work_mem = ...".
+  const Pace* pace = nullptr;  ///< Obeyed between two steps; absent: full speed.
+  std::atomic<std::uint64_t>* pace_wait_ns = nullptr;  ///< Counts the waiting for it.
 };
+
+/// Between two steps, the last of which took `worked`: nothing at full speed, a rest when the job
+/// is slow, until it goes on when it is paused. Ends soon after `is_over` says so.
+void obey_pace(const WorkerSettings& settings, std::chrono::nanoseconds worked,
+               const std::function<bool()>& is_over);
 
 /// What a worker sees of the others.
 struct WorkerTurn {
   std::size_t worker = 0;  ///< From 0.
   const std::atomic<bool>& is_failed;
+  const WorkerSettings& settings;
+  std::chrono::steady_clock::time_point step_began = std::chrono::steady_clock::now();
 
+  /// Between two steps: obeys the job's pace. Returns false if another worker failed.
+  [[nodiscard]] bool may_go_on();
   /// Waits until `is_there` says so. Returns false if another worker failed meanwhile.
   [[nodiscard]] bool wait_until(const std::function<bool()>& is_there) const;
 };
@@ -33,7 +46,7 @@ struct WorkerTurn {
 /// cancelled. `meanwhile` is called about twice a second, in the calling thread. Returns the first
 /// failure.
 Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& cancellation,
-                            const std::function<Result<void>(Connection&, const WorkerTurn&)>& work,
+                            const std::function<Result<void>(Connection&, WorkerTurn&)>& work,
                             const std::function<void()>& meanwhile = {});
 
 }  // namespace pgfanout

@@ -1,0 +1,77 @@
+// Looks at a job's servers, host and counters about once a second, and says which limits are
+// crossed and what that asks for. Not thread-safe but for what is said.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/base/pace.h"
+#include "copier/watch/server_watch.h"
+#include "copier/watch/speed_control.h"
+#include "copier/watch/threshold_rules.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// Percent of the rows read that were set aside; absent before there are enough to say.
+[[nodiscard]] std::optional<double> error_share(std::uint64_t read, std::uint64_t rejected);
+
+class JobWatch {
+ public:
+  using Moment = std::chrono::steady_clock::time_point;
+
+  /// What the job does now, as far as watching depends on it.
+  struct Doing {
+    bool reads_back = false;  ///< Readers are on the target.
+    bool swaps = false;       ///< Nothing slows, pauses or stops it.
+  };
+  struct Look {
+    WatchSample sample;
+    std::vector<ThresholdState> changed;
+    std::optional<Error> stop;  ///< The job must end, resumably.
+  };
+
+  /// All references outlive it. `ending` ends what waits for a server.
+  JobWatch(const JobDescription& job, const std::string& job_id, const JobCounters& counters,
+           Pace& pace, const Cancellation& ending);
+
+  /// Connects, and says which limits cannot be measured, why, and what to grant: at most one issue.
+  [[nodiscard]] std::optional<Issue> begin(Moment now);
+  [[nodiscard]] Look look(Doing doing, Moment now);
+  /// One issue for each limit that was crossed since the job began.
+  [[nodiscard]] std::vector<Issue> crossings() const;
+
+ private:
+  /// A limit, and the worst that was seen of it.
+  struct Limit {
+    Hysteresis hysteresis;
+    std::optional<double> worst;
+    std::string detail;
+    int crossings = 0;
+  };
+
+  [[nodiscard]] std::map<Measure, Reading> read(Doing doing, Moment now, WatchSample& sample);
+  void look_at_sessions(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
+                        WatchSample& sample);
+  void find_sides();
+  void fit_disk_limit();
+  [[nodiscard]] Error stopped_by(const ThresholdState& state) const;
+
+  const JobDescription& job_;
+  const JobCounters& counters_;
+  Pace& pace_;
+  ServerWatch target_;
+  std::optional<ServerWatch> source_;  ///< Where it is another server than the target's.
+  bool knows_sides_ = false;
+  bool knows_disk_ = false;
+  std::vector<Limit> limits_;
+  SpeedControl speed_;
+  std::uint64_t rejected_before_ = 0;  ///< By earlier calls of the job.
+};
+
+}  // namespace pgfanout
