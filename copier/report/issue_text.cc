@@ -44,6 +44,10 @@ std::string where_and_hint(std::string_view where, std::string_view hint) {
 
 }  // namespace
 
+std::string code_text(std::string_view code) {
+  return code.empty() ? "" : fmt::format(" [{}]", printable(code));
+}
+
 std::string_view severity_name(Severity severity) {
   switch (severity) {
     case Severity::critical:
@@ -61,16 +65,16 @@ std::string_view severity_name(Severity severity) {
 std::string issue_text(const Issue& issue, bool color) {
   const Style style = style_of(issue.severity);
   const bool is_colored = color && !style.color.empty();
-  return fmt::format("{}{}{}: {}{}", is_colored ? style.color : "", style.name,
+  return fmt::format("{}{}{}: {}{}{}", is_colored ? style.color : "", style.name,
                      is_colored ? "\x1b[0m" : "", printable_lines(issue.message, 2),
-                     where_and_hint(issue.where, issue.hint));
+                     code_text(issue.code), where_and_hint(issue.where, issue.hint));
 }
 
 std::string error_text(const Error& error) {
   const bool has_state = !error.sqlstate.empty();
-  return fmt::format("error: {}{}{}\n", printable_lines(error.message, 2),
+  return fmt::format("error: {}{}{}{}\n", printable_lines(error.message, 2),
                      has_state ? fmt::format(" (SQLSTATE {})", printable(error.sqlstate)) : "",
-                     where_and_hint(error.where, error.hint));
+                     code_text(error.code), where_and_hint(error.where, error.hint));
 }
 
 std::vector<Issue> issues_beside_error(const JobResult& result) {

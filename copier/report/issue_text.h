@@ -11,10 +11,12 @@ namespace pgfanout {
 
 /// "CRITICAL", "ERROR", "WARNING" or "INFO".
 [[nodiscard]] std::string_view severity_name(Severity severity);
-/// "warning: <message>", then "  where: ..." and "  hint: ..." where there are any. Without the
-/// last line feed.
+/// " [code]", by which a message is looked up in docs/MESSAGES.md; empty without one.
+[[nodiscard]] std::string code_text(std::string_view code);
+/// "warning: <message> [code]", then "  where: ..." and "  hint: ..." where there are any. Without
+/// the last line feed.
 [[nodiscard]] std::string issue_text(const Issue& issue, bool color = false);
-/// "error: <message>", "  where: ...", "  hint: ...".
+/// "error: <message> [code]", "  where: ...", "  hint: ...".
 [[nodiscard]] std::string error_text(const Error& error);
 /// Issues, worst first, without a repetition of the error itself.
 [[nodiscard]] std::vector<Issue> issues_beside_error(const JobResult& result);

@@ -27,7 +27,8 @@ std::string group(std::string_view heading, const std::vector<Issue>& issues, Be
   std::size_t count = 0;
   for (const Issue& issue : issues) {
     if (!belongs(issue)) continue;
-    text += fmt::format("  {}. {}\n", ++count, printable_lines(issue.message, 5));
+    text += fmt::format("  {}. {}{}\n", ++count, printable_lines(issue.message, 5),
+                        code_text(issue.code));
     if (!issue.where.empty()) {
       text += fmt::format("     where: {}\n", printable_lines(issue.where, 12));
     }

@@ -90,7 +90,7 @@ TEST(Session, AllElseIsToldOnStandardError) {
   told = run(copy_words, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_THAT(told.messages,
-              AllOf(StartsWith("error: the server went away\n"),
+              AllOf(StartsWith("error: the server went away [lost]\n"),
                     EndsWith("to lift it now: pgfanout copy --table t --release\n")));
 }
 
@@ -122,7 +122,8 @@ TEST(Session, AWrongCommandLineIsOneErrorWithAHint) {
   const Told told = run({"copy", "--tabel", "t"}, small_copy());
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_EQ(told.result, "");
-  EXPECT_EQ(told.messages, "error: copy has no option --tabel\n  hint: did you mean --table?\n");
+  EXPECT_EQ(told.messages,
+            "error: copy has no option --tabel [usage]\n  hint: did you mean --table?\n");
 }
 
 TEST(Session, AWrongCommandLineIsADocumentIfJsonIsAmongTheWords) {
@@ -262,7 +263,7 @@ TEST(Session, BenchHandsItsWordsOnAndTellsWhyItCouldNot) {
   EXPECT_EQ(run_session(words, functions, {out.fd(), err.fd()}, cancellation), 2);
   EXPECT_EQ(taken, Words(words.begin() + 1, words.end()));
   EXPECT_EQ(out.text(), "");
-  EXPECT_EQ(err.text(), "error: it is not here\n  hint: build it\n");
+  EXPECT_EQ(err.text(), "error: it is not here [no-bench]\n  hint: build it\n");
 }
 
 }  // namespace

@@ -99,8 +99,8 @@ TEST(WindowSession, ANoGoIsAnAnswerAndEveryIssueIsToldOnce) {
   const Told told = run({"plan", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_EQ(told.result,
-            "no-go: 1 thing must be settled first\nreasons against (1):\n"
-            "  1. the disk is too small\nsource: writes are as they were\n");
+            "no-go: 1 thing must be settled first [no-go]\nreasons against (1):\n"
+            "  1. the disk is too small [disk]\nsource: writes are as they were\n");
   EXPECT_EQ(told.messages, "");
   result.issues.clear();
   EXPECT_EQ(run({"plan", "--table", "t"}, result).result, "");
@@ -109,7 +109,7 @@ TEST(WindowSession, ANoGoIsAnAnswerAndEveryIssueIsToldOnce) {
 TEST(WindowSession, IssuesOfARunAreToldWhenTheyAreFound) {
   JobResult result = good();
   result.issues = {{Severity::warning, "w", "mind the gap", "", ""}};
-  EXPECT_EQ(run({"run", "--table", "t"}, result).messages, "warning: mind the gap\n");
+  EXPECT_EQ(run({"run", "--table", "t"}, result).messages, "warning: mind the gap [w]\n");
 }
 
 TEST(WindowSession, ADryRunOfThePlanPrintsItsStatements) {
@@ -146,7 +146,8 @@ TEST(WindowSession, AFailureOfStatusIsNoAnswer) {
   const Told told = run({"status", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_EQ(told.result, "");
-  EXPECT_EQ(told.messages, "error: the server does not answer\nsource: writes are as they were\n");
+  EXPECT_EQ(told.messages,
+            "error: the server does not answer [connect]\nsource: writes are as they were\n");
 }
 
 TEST(WindowSession, ABrokenJobFileIsADocumentIfJsonIsAsked) {
@@ -155,8 +156,8 @@ TEST(WindowSession, ABrokenJobFileIsADocumentIfJsonIsAsked) {
   EXPECT_EQ(told.called, "");
   EXPECT_THAT(told.result, AllOf(HasSubstr("\"code\": \"job-file\""),
                                  HasSubstr("\"where\": \"/nonexistent/job.toml\"")));
-  EXPECT_THAT(told.messages,
-              AllOf(StartsWith("error: the job file does not exist\n"), Not(HasSubstr("match"))));
+  EXPECT_THAT(told.messages, AllOf(StartsWith("error: the job file does not exist [job-file]\n"),
+                                   Not(HasSubstr("match"))));
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ TEST_F(JobFileTest, AMistakeInItStopsBeforeAnyConnection) {
   const CommandResult result = harness::pgfanout(
       {"copy", file_of("[source]\ndsn = \"DSN\"\ntabel = \"public.chunks\"\n"), "--json"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.err, HasSubstr("error: [source] has no tabel\n"));
+  EXPECT_THAT(result.err, HasSubstr("error: [source] has no tabel [job-file]\n"));
   EXPECT_THAT(result.err, HasSubstr("job.toml:3:1\n  hint: did you mean table?\n"));
   const Json document = Json::parse(result.out, nullptr, false);
   EXPECT_EQ(document["issues"][0]["code"], "job-file");

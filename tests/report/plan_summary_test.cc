@@ -18,11 +18,11 @@ TEST(PlanSummary, OfAGo) {
   EXPECT_EQ(plan_summary(go_plan(), example_next()),
             "go: public.chunks can move into public.chunks_new\n"
             "warnings (1):\n"
-            "  1. a session is 3 hours old\n"
+            "  1. a session is 3 hours old [long-transaction]\n"
             "     where: pid 4711, app\n"
             "     hint: end it before the window\n"
             "notes (1):\n"
-            "  1. free disk cannot be seen\n"
+            "  1. free disk cannot be seen [disk-unknown]\n"
             "what changes for the application after the swap (2):\n"
             "  1. inserts must supply partition_key\n"
             "     - function public.add_chunk(text)\n"
@@ -43,10 +43,10 @@ TEST(PlanSummary, OfANoGoWithEveryReason) {
   result.issues.push_back({Severity::error, "disk", "the disk is too small", "", "make room"});
   result.issues.push_back({Severity::critical, "fsync", "fsync is off", "", ""});
   EXPECT_THAT(plan_summary(result, example_next()),
-              StartsWith("no-go: 2 things must be settled first\n"
+              StartsWith("no-go: 2 things must be settled first [no-go]\n"
                          "reasons against (2):\n"
-                         "  1. fsync is off\n"
-                         "  2. the disk is too small\n"
+                         "  1. fsync is off [fsync]\n"
+                         "  2. the disk is too small [disk]\n"
                          "     hint: make room\n"
                          "warnings (1):\n"));
   EXPECT_THAT(plan_summary(result, example_next()), Not(HasSubstr("next  ")));
@@ -58,11 +58,11 @@ TEST(PlanSummary, OfAFailureBeforeTheAnswer) {
   result.command = "plan";
   result.error = refused("table-missing", "there is no table chunkz", "did you mean chunks?");
   EXPECT_EQ(plan_summary(result, example_next()),
-            "no-go: there is no table chunkz\n  hint: did you mean chunks?\n");
+            "no-go: there is no table chunkz [table-missing]\n  hint: did you mean chunks?\n");
   EXPECT_FALSE(plan_has_answer(result));
   result.error->consequence = Consequence::interrupt;
   EXPECT_EQ(plan_summary(result, example_next()),
-            "error: there is no table chunkz\n  hint: did you mean chunks?\n"
+            "error: there is no table chunkz [table-missing]\n  hint: did you mean chunks?\n"
             "interrupted: nothing is damaged; the source is as it was\n");
   EXPECT_FALSE(plan_has_answer(result));
 }

@@ -64,7 +64,8 @@ TEST(Summary, OfARefusal) {
   result.error =
       refused("table-missing", "there is no table chunkz", "did you mean chunks?", "db1:5432/app");
   EXPECT_EQ(summary_of(result),
-            "error: there is no table chunkz\n  where: db1:5432/app\n  hint: did you mean chunks?\n"
+            "error: there is no table chunkz [table-missing]\n  where: db1:5432/app\n  hint: did "
+            "you mean chunks?\n"
             "refused: the same command would end the same way\n");
 }
 
@@ -74,7 +75,8 @@ TEST(Summary, OfAnInterruptionAndABrokenProof) {
   result.error->sqlstate = "53100";
   EXPECT_THAT(
       summary_of(result),
-      StartsWith("error: the disk is full (SQLSTATE 53100)\ninterrupted: nothing is damaged"));
+      StartsWith(
+          "error: the disk is full (SQLSTATE 53100) [disk-full]\ninterrupted: nothing is damaged"));
   result.error->consequence = Consequence::unproven;
   EXPECT_THAT(summary_of(result), HasSubstr("\nunproven: a check did not run to its end"));
 }
@@ -84,7 +86,7 @@ TEST(Summary, DoesNotRepeatTheErrorAsAnIssue) {
   result.error = refused("key-null", "a key is NULL");
   result.issues = {{Severity::critical, "key-null", "a key is NULL", "", ""},
                    {Severity::info, "note", "another thing", "", ""}};
-  EXPECT_EQ(issues_text(result), "info: another thing\n");
+  EXPECT_EQ(issues_text(result), "info: another thing [note]\n");
 }
 
 TEST(Summary, OfADryRun) {
@@ -112,13 +114,13 @@ TEST(Summary, IsSafeOnATerminal) {
 
 TEST(Summary, AlignsTheCaretUnderAnExpression) {
   EXPECT_EQ(error_text(refused("key-expression", "no function fo(text)", "", "abs(fo(x))\n    ^")),
-            "error: no function fo(text)\n  where: abs(fo(x))\n             ^\n");
+            "error: no function fo(text) [key-expression]\n  where: abs(fo(x))\n             ^\n");
 }
 
 TEST(IssueText, ColoursTheSeverityOnly) {
   const Issue issue{Severity::critical, "c", "m", "", ""};
-  EXPECT_EQ(issue_text(issue), "critical: m");
-  EXPECT_EQ(issue_text(issue, true), "\x1b[1;31mcritical\x1b[0m: m");
+  EXPECT_EQ(issue_text(issue), "critical: m [c]");
+  EXPECT_EQ(issue_text(issue, true), "\x1b[1;31mcritical\x1b[0m: m [c]");
 }
 
 TEST(FenceLine, SaysWhetherWritesAreRefused) {

@@ -82,9 +82,10 @@ TEST(WindowSummary, ASwapThatFailedIsNoSwap) {
   result.stages.push_back(stage_of("swap", 60, "failed"));
   result.error = refused("swap-blocked", "the swap did not get its locks within 60 s",
                          "pid 4711 (app) holds public.chunks");
-  EXPECT_THAT(summary_of(result), StartsWith("error: the swap did not get its locks within 60 s\n"
-                                             "  hint: pid 4711 (app) holds public.chunks\n"
-                                             "refused: the same command would end the same way\n"));
+  EXPECT_THAT(summary_of(result),
+              StartsWith("error: the swap did not get its locks within 60 s [swap-blocked]\n"
+                         "  hint: pid 4711 (app) holds public.chunks\n"
+                         "refused: the same command would end the same way\n"));
   EXPECT_THAT(summary_of(result), EndsWith("  to undo      pgfanout rollback job.toml\n"));
 }
 
@@ -93,7 +94,7 @@ TEST(WindowSummary, OfAnInterruption) {
   result.error = interrupted("disk-full", "the disk is full");
   result.stages = {stage_of("copy", 2, "interrupted")};
   EXPECT_EQ(summary_of(result),
-            "error: the disk is full\n"
+            "error: the disk is full [disk-full]\n"
             "interrupted: nothing is damaged; the same command goes on\n"
             "  source       PostgreSQL 15.18\n"
             "  stage        state           time\n"
@@ -110,7 +111,7 @@ TEST(WindowSummary, ARefusalAtTheStartHasNothingToUndo) {
   result.command = "run";
   result.error = refused("no-go", "2 things must be settled first");
   EXPECT_EQ(summary_of(result),
-            "error: 2 things must be settled first\n"
+            "error: 2 things must be settled first [no-go]\n"
             "refused: the same command would end the same way\n");
 }
 
@@ -287,7 +288,8 @@ TEST(StatusSummary, OfNoJobAndOfAFailure) {
             "no job: the journal knows none for this table\n"
             "  next         pgfanout run job.toml\n");
   result.error = interrupted("connect", "the server does not answer");
-  EXPECT_EQ(status_summary(result, example_next()), "error: the server does not answer\n");
+  EXPECT_EQ(status_summary(result, example_next()),
+            "error: the server does not answer [connect]\n");
 }
 
 TEST(FenceLine, SaysHowToLiftTheFence) {
