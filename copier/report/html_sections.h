@@ -29,7 +29,7 @@ namespace pgfanout {
 [[nodiscard]] std::string machine_section(const HtmlReport& report);
 
 /// "2026-11-21 04:00:00 UTC".
-[[nodiscard]] std::string utc_text(std::chrono::system_clock::time_point time);
+[[nodiscard]] std::string utc_words(std::chrono::system_clock::time_point time);
 /// A digest that may break across lines.
 [[nodiscard]] std::string digest_html(const std::string& digest);
 

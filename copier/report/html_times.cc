@@ -65,7 +65,7 @@ std::string gantt(const RecordedJob& job) {
       "the "
       "call began, at {} (minutes:seconds)</p></figure>\n",
       names, shown * 24, shown * 24, html_attribute("Stages over time. " + words), grid, bars,
-      times, ticks, utc_text(job.began));
+      times, ticks, utc_words(job.began));
 }
 
 std::string stage_table(const HtmlReport& report) {

@@ -154,7 +154,7 @@ std::string facts_html(const HtmlReport& report) {
   facts.add("Target", side_html(result.target));
   facts.add("When",
             fmt::format("{}<br/>to {}<br/><span class=\"quiet\">{}</span>",
-                        utc_text(report.recorded.began), utc_text(report.recorded.began + took),
+                        utc_words(report.recorded.began), utc_words(report.recorded.began + took),
                         seconds_text(report.recorded.seconds)));
   facts.add("Job", result.job.empty() ? "<span class=\"quiet\">none was begun</span>"
                                       : html_code(result.job));
@@ -210,7 +210,7 @@ std::string next_html(const HtmlReport& report) {
 
 }  // namespace
 
-std::string utc_text(std::chrono::system_clock::time_point time) {
+std::string utc_words(std::chrono::system_clock::time_point time) {
   const auto whole = std::chrono::time_point_cast<std::chrono::seconds>(time);
   return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(whole)));
