@@ -13,9 +13,23 @@
 #include "copier/plan/preflight.h"
 #include "copier/plan/source_range.h"
 #include "copier/plan/swap_script.h"
+#include "copier/watch/deadline.h"
 
 namespace pgfanout {
 namespace {
+
+/// Whether a window that begins now makes its deadline.
+Issue deadline_issue(ClockTime finish_by, const std::vector<StageEstimate>& estimates) {
+  const std::optional<Span> left =
+      estimates.empty() ? std::nullopt : std::optional(span_of(estimates));
+  const DeadlineState state =
+      judge_deadline(finish_by, std::chrono::system_clock::now(), left, TurningBack());
+  const bool is_fine = state.outlook == DeadlineState::Outlook::makes_it;
+  return {
+      is_fine ? Severity::info : Severity::warning, "deadline",
+      "begun now, the window would be " + state.advice, "",
+      is_fine ? "" : "begin earlier, or move the deadline; --stop-at-deadline stops it in time"};
+}
 
 class PlanJob {
  public:
@@ -75,6 +89,7 @@ Result<void> PlanJob::plan(bool prints_sql) {
   result_.writers = plan.writers;
   result_.impact = found.impact;
   result_.estimates = found.estimates;
+  if (job_.watch.finish_by) report(deadline_issue(*job_.watch.finish_by, found.estimates));
   std::size_t reasons = 0;
   for (const Issue& issue : found.issues) {
     report(issue);

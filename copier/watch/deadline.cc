@@ -65,7 +65,7 @@ DeadlineState judge_deadline(ClockTime finish_by, ClockTime now, const std::opti
   }
   switch (state.outlook) {
     case Outlook::unknown:
-      state.advice = fmt::format("not known yet whether it will be done by {}", by);
+      state.advice = fmt::format("done at a time that is not known yet: {} may be missed", by);
       break;
     case Outlook::makes_it:
       state.advice = fmt::format("{}, before {}", words, by);
@@ -78,7 +78,8 @@ DeadlineState judge_deadline(ClockTime finish_by, ClockTime now, const std::opti
       break;
   }
   if (!back.is_fenced) {
-    state.advice += "; nothing refuses writes yet, so it can be stopped at any time";
+    state.advice +=
+        back.how.empty() ? "" : "; nothing refuses writes yet: it can be stopped at any time";
   } else if (back.seconds) {
     state.turn_back_by = after(finish_by, -*back.seconds);
     const bool is_over = *state.turn_back_by <= now;
