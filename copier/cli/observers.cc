@@ -19,10 +19,42 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{10'000};
 
+CommitMode commits_of(const JobDescription& job) {
+  switch (job.commit_every.unit) {
+    case CommitEvery::Unit::automatic:
+      return job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0
+                 ? CommitMode::by_epoch
+                 : CommitMode::unknown;
+    case CommitEvery::Unit::leaf:
+      return CommitMode::by_leaf;
+    case CommitEvery::Unit::bytes:
+    case CommitEvery::Unit::rows:
+      return CommitMode::by_epoch;
+  }
+  return CommitMode::unknown;
+}
+
+JobLabel label_of(const Invocation& call) {
+  const JobDescription& job = call.job;
+  JobLabel label;
+  label.command = call.command;
+  label.source = job.table;
+  label.target = job.into.empty() ? job.table + "_new" : job.into;
+  label.commits = commits_of(job);
+  if (call.command == "run" || call.command == "swap") {
+    label.stages.assign(kWindowStages.begin(), kWindowStages.end());
+    if (call.command == "run" && !job.window.swap) label.stages.pop_back();
+  } else if (call.command == "copy") {
+    label.stages = {"preflight", "prepare", "copy", "read-back", "attach"};
+  }
+  return label;
+}
+
 ProgressOptions progress_options(const Invocation& call, int message_fd) {
   ProgressOptions options;
   options.fd = message_fd;
   options.mode = call.progress;
+  options.label = label_of(call);
   return options;
 }
 

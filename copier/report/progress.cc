@@ -4,6 +4,7 @@
 #include "copier/report/resources.h"
 #include "copier/report/terminal.h"
 #include "copier/report/text.h"
+#include "copier/report/watch_text.h"
 
 namespace pgfanout {
 namespace {
@@ -11,16 +12,17 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds tick_every{100};
-constexpr milliseconds patience_for_lines{1000};
+constexpr milliseconds draw_every{250};
 
 }  // namespace
 
 Progress::Progress(const ProgressOptions& options, const Cancellation& cancellation)
     : options_(options),
       cancellation_(cancellation),
-      is_live_(options.mode == ProgressMode::automatic && is_live_terminal(options.fd)),
       is_silent_(options.mode == ProgressMode::none),
-      screen_{80, locale_is_utf8(), is_live_terminal(options.fd) && color_is_wanted()},
+      terminal_(options.fd,
+                options.mode == ProgressMode::automatic && is_live_terminal(options.fd)),
+      stages_(options.label.stages),
       ticker_([this] { run(); }) {}
 
 Progress::~Progress() {
@@ -31,7 +33,7 @@ void Progress::finish() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
-    draw("");
+    terminal_.erase();
   }
   stopping_changed_.notify_all();
   if (ticker_.joinable()) ticker_.join();
@@ -48,7 +50,9 @@ void Progress::run() {
 void Progress::job_started(const std::string& job_id, const JobCounters& counters) {
   const std::lock_guard lock(mutex_);
   counters_ = &counters;
-  if (!is_silent_) print_line("job " + printable(job_id));
+  job_ = job_id;
+  began_ = Clock::now();
+  if (!is_silent_) terminal_.print("job " + printable(job_id));
 }
 
 void Progress::stage_started(std::string_view stage) {
@@ -60,9 +64,11 @@ void Progress::stage_started(std::string_view stage) {
     open.steps_total = counters_->steps_total;
   }
   next_plain_ = open.start + options_.plain_every;
+  if (open_.empty()) stages_.started(open.name);
   open_.push_back(std::move(open));
   rates_.restart();
-  if (!is_silent_ && !is_live_) print_line(label() + ": started");
+  if (terminal_.is_live()) draw();
+  if (!is_silent_ && !terminal_.is_live()) terminal_.print(label() + ": started");
 }
 
 void Progress::stage_finished(const StageSummary& stage) {
@@ -73,34 +79,100 @@ void Progress::stage_finished(const StageSummary& stage) {
   StageSummary shown = stage;
   shown.name = open_.empty() ? printable(stage.name) : label();
   if (!open_.empty()) open_.pop_back();
+  if (open_.empty()) stages_.finished(stage);
   rates_.restart();
   if (is_silent_) return;
-  print_line(stage_line(shown, has_figures ? last.rows : 0, has_figures ? last.bytes : 0));
+  terminal_.print(stage_line(shown, has_figures ? last.rows : 0, has_figures ? last.bytes : 0));
 }
 
 void Progress::issue_found(const Issue& issue) {
   const std::lock_guard lock(mutex_);
-  print_line(issue_text(issue, screen_.color));
+  terminal_.print(issue_text(issue, terminal_.has_color()));
+  last_issue_ = issue.message;
+}
+
+void Progress::gate_reached(std::string_view stage, bool is_waiting) {
+  const std::lock_guard lock(mutex_);
+  stages_.set_gate(std::string(stage), is_waiting);
+  if (is_silent_) return;
+  terminal_.print("gate: " + printable(stage) +
+                  (is_waiting ? " waits for a person" : " was confirmed"));
+}
+
+void Progress::sampled(const WatchSample& sample) {
+  const std::lock_guard lock(mutex_);
+  if (!is_silent_) tell_changes(sample);
+  sample_ = sample;
+}
+
+/// What a log should have of it: how fast the job goes, and whether it will be done in time.
+void Progress::tell_changes(const WatchSample& sample) {
+  const Speed before = sample_ ? sample_->speed : Speed::full;
+  if (sample.speed != before) terminal_.print("speed: " + speed_text(sample.speed));
+  const bool had_deadline = sample_ && sample_->deadline;
+  if (!sample.deadline) return;
+  const auto outlook = sample.deadline->outlook;
+  const auto known = had_deadline ? sample_->deadline->outlook : DeadlineState::Outlook::unknown;
+  if (outlook != known) terminal_.print(deadline_line(*sample.deadline));
+}
+
+void Progress::threshold_changed(const ThresholdState& threshold) {
+  const std::lock_guard lock(mutex_);
+  terminal_.print(threshold_line(threshold));
 }
 
 void Progress::tick() {
   if (cancellation_.is_set()) tell_about_stop();
   if (open_.empty() || is_silent_) return;
-  const ProgressSnapshot now = snapshot();
-  if (is_live_) {
-    Screen screen = screen_;
-    screen.width = terminal_width(options_.fd);
-    draw(live_line(now, screen));
+  if (terminal_.is_live()) {
+    if (Clock::now() >= next_draw_) draw();
   } else if (Clock::now() >= next_plain_) {
     next_plain_ += options_.plain_every;
-    print_line(plain_line(now));
+    terminal_.print(plain_line(snapshot()));
   }
+}
+
+void Progress::draw() {
+  next_draw_ = Clock::now() + draw_every;
+  terminal_.draw(view(snapshot()));
+}
+
+/// The counters are there: a stage is open.
+JobView Progress::view(ProgressSnapshot now) {
+  JobView view;
+  view.command = options_.label.command;
+  view.source = options_.label.source;
+  view.target = options_.label.target;
+  view.job = job_;
+  view.seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+  const auto in_stage = Clock::now() - open_.front().start;
+  view.stages = stages_.stages(std::chrono::duration<double>(in_stage).count());
+  view.now = std::move(now);
+  view.last_issue = last_issue_;
+  view.on_interrupt =
+      cancellation_.is_set()
+          ? "again stops at once"
+          : interrupt_text(options_.label.command, view.now.stage, options_.label.commits);
+  if (counters_ != nullptr) {
+    const Figures figures = figures_of(*counters_);
+    figures_.add(view.seconds, figures);
+    show_figures(figures, view);
+  }
+  view.rates = figures_.rates();
+  view.shares = figures_.shares();
+  if (sample_) {
+    view.waits = sample_->waits;
+    view.thresholds = sample_->thresholds;
+    view.deadline = sample_->deadline;
+    view.speed = sample_->speed;
+  }
+  return view;
 }
 
 void Progress::tell_about_stop() {
   if (has_told_stop_) return;
   has_told_stop_ = true;
-  print_line(
+  terminal_.print(
       "stopping: at the next good place (an epoch is finished first); Ctrl-C again stops at once");
 }
 
@@ -118,7 +190,7 @@ ProgressSnapshot Progress::snapshot() {
   now.stage = label();
   now.stage_seconds = std::chrono::duration<double>(Clock::now() - open.start).count();
   now.is_stopping = cancellation_.is_set();
-  if (is_live_) now.resident_bytes = resident_bytes();
+  if (terminal_.is_live()) now.resident_bytes = resident_bytes();
   if (counters_ == nullptr) return now;
   const JobCounters& count = *counters_;
   now.rows_rejected = count.rows_rejected;
@@ -151,25 +223,6 @@ ProgressSnapshot Progress::snapshot() {
   now.rows_per_second = rates_.rows_per_second();
   now.bytes_per_second = rates_.bytes_per_second();
   return now;
-}
-
-/// A line that stays, above the live line.
-void Progress::print_line(std::string_view line) {
-  const std::string live = open_.empty() ? "" : drawn_;
-  draw("");
-  put(std::string(line) + "\n", is_stuck_ ? milliseconds(0) : patience_for_lines);
-  draw(live);
-}
-
-/// The live line in place of the one that stands; empty: none.
-void Progress::draw(std::string_view line) {
-  if (!is_live_ || line == drawn_) return;
-  put("\r" + std::string(line) + "\x1b[K" + (line.empty() ? "" : "\r"), milliseconds(0));
-  drawn_ = line;
-}
-
-void Progress::put(std::string_view text, milliseconds patience) {
-  is_stuck_ = write_patiently(options_.fd, text, patience).bytes < text.size();
 }
 
 }  // namespace pgfanout

@@ -1,20 +1,22 @@
-// Shows a running job on standard error: a live line on a terminal, lines in a log, or only what a
-// person must know. A thread of its own draws, so the job never waits for a slow terminal; output
+// Shows a running job on standard error: the live view on a terminal, lines in a log, or only what
+// a person must know. A thread of its own draws, so the job never waits for a slow terminal; output
 // that nobody takes is dropped.
-//
-// The cursor is never hidden and no mode of the terminal is changed: whatever ends the process,
-// there is nothing to restore.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "copier/report/interrupt_text.h"
+#include "copier/report/live_figures.h"
 #include "copier/report/progress_view.h"
+#include "copier/report/stage_list.h"
+#include "copier/report/terminal_view.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/observer.h"
 
@@ -22,10 +24,20 @@ namespace pgfanout {
 
 enum class ProgressMode : std::uint8_t { automatic, plain, none };
 
+/// What is known of a job before it begins.
+struct JobLabel {
+  std::string command;
+  std::string source;
+  std::string target;
+  std::vector<std::string> stages;  ///< In order; others are added as they begin.
+  CommitMode commits = CommitMode::unknown;
+};
+
 struct ProgressOptions {
   int fd = 2;
   ProgressMode mode = ProgressMode::automatic;
   std::chrono::milliseconds plain_every{2000};
+  JobLabel label = {};
 };
 
 /// One for each job. A stage that starts within another is told as "copy/read-back". Counters are
@@ -43,7 +55,10 @@ class Progress : public Observer {
   void stage_started(std::string_view stage) override;
   void stage_finished(const StageSummary& stage) override;
   void issue_found(const Issue& issue) override;
-  /// Stops drawing and clears the live line. Callbacks may not follow.
+  void gate_reached(std::string_view stage, bool is_waiting) override;
+  void sampled(const WatchSample& sample) override;
+  void threshold_changed(const ThresholdState& threshold) override;
+  /// Stops drawing and clears the live view. Callbacks may not follow.
   void finish();
 
  private:
@@ -64,15 +79,13 @@ class Progress : public Observer {
   void tell_about_stop();
   [[nodiscard]] ProgressSnapshot snapshot();
   [[nodiscard]] std::string label() const;
-  void print_line(std::string_view line);
-  void draw(std::string_view line);
-  void put(std::string_view text, std::chrono::milliseconds patience);
+  [[nodiscard]] JobView view(ProgressSnapshot now);
+  void draw();
+  void tell_changes(const WatchSample& sample);
 
   const ProgressOptions options_;
   const Cancellation& cancellation_;
-  const bool is_live_;
   const bool is_silent_;
-  const Screen screen_;  // But for its width, which may change.
 
   std::mutex mutex_;
   std::condition_variable stopping_changed_;
@@ -80,9 +93,15 @@ class Progress : public Observer {
   std::vector<OpenStage> open_;            // guarded by mutex_; outermost first
   Clock::time_point next_plain_;           // guarded by mutex_
   RateWindow rates_;                       // guarded by mutex_
-  std::string drawn_;                      // guarded by mutex_; the live line as it stands
+  TerminalView terminal_;                  // guarded by mutex_
+  StageList stages_;                       // guarded by mutex_
+  LiveFigures figures_;                    // guarded by mutex_
+  std::string job_;                        // guarded by mutex_
+  Clock::time_point began_;                // guarded by mutex_
+  Clock::time_point next_draw_;            // guarded by mutex_
+  std::string last_issue_;                 // guarded by mutex_
+  std::optional<WatchSample> sample_;      // guarded by mutex_; the last one
   bool has_told_stop_ = false;             // guarded by mutex_
-  bool is_stuck_ = false;                  // guarded by mutex_; nobody took the last output
   bool is_stopping_ = false;               // guarded by mutex_
   std::thread ticker_;                     // last: it uses all of the above
 };

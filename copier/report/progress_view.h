@@ -36,6 +36,7 @@ struct Screen {
   unsigned width = 80;
   bool unicode = false;
   bool color = false;
+  unsigned height = 24;
 };
 
 /// 0 to 100; absent where nothing is expected.

@@ -40,10 +40,10 @@ bool is_live_terminal(int fd) {
   return isatty(fd) == 1 && is_set(term) && std::string_view(term) != "dumb";
 }
 
-unsigned terminal_width(int fd) {
+TerminalSize terminal_size(int fd) {
   winsize size{};
-  if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
+  if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {size.ws_col, size.ws_row};
 }
 
 bool locale_is_utf8() {

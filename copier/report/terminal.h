@@ -10,8 +10,12 @@ namespace pgfanout {
 
 /// Whether a live line can be drawn: a terminal that is not dumb.
 [[nodiscard]] bool is_live_terminal(int fd);
-/// Columns of the terminal at this moment; 80 if it does not say.
-[[nodiscard]] unsigned terminal_width(int fd);
+struct TerminalSize {
+  unsigned columns = 80;
+  unsigned rows = 24;
+};
+/// Of the terminal at this moment; 80 by 24 if it does not say.
+[[nodiscard]] TerminalSize terminal_size(int fd);
 /// Whether the locale of the environment is UTF-8.
 [[nodiscard]] bool locale_is_utf8();
 /// The same for given values of LC_ALL, LC_CTYPE and LANG; null or empty: not set.

@@ -149,6 +149,32 @@ TEST(ProgressLog, CountsTheStepsOfTheStageThatTakesThem) {
   EXPECT_THAT(log, HasSubstr("verify: 0:00 so far\n")) << "those were the index's";
 }
 
+TEST(ProgressLog, TellsWhatTheWatchSees) {
+  Pipe pipe;
+  const Cancellation cancellation;
+  Progress progress(options_for(pipe, ProgressMode::plain), cancellation);
+  WatchSample sample;
+  progress.sampled(sample);
+  sample.speed = Speed::slow;
+  sample.deadline = DeadlineState();
+  progress.sampled(sample);
+  sample.deadline->outlook = DeadlineState::Outlook::makes_it;
+  progress.sampled(sample);
+  progress.sampled(sample);
+  ThresholdState threshold;
+  threshold.limit = 80;
+  threshold.value = 95;
+  threshold.is_crossed = true;
+  progress.threshold_changed(threshold);
+  progress.gate_reached("verify", true);
+  progress.finish();
+  const std::string log = pipe.rest();
+  EXPECT_THAT(log,
+              testing::MatchesRegex("speed: slowed down\ndeadline [0-9:]*: makes it\n"
+                                    "threshold: cpu is at 95 %, beyond its limit of 80 %: warn\n"
+                                    "gate: verify waits for a person\n"));
+}
+
 TEST(ProgressLog, OfNoneHasIssuesOnly) {
   Pipe pipe;
   const Cancellation cancellation;
@@ -239,7 +265,8 @@ TEST(TerminalTraits, Utf8FollowsTheFirstVariableThatIsSet) {
 TEST(TerminalTraits, APipeIsNoLiveTerminal) {
   const Pipe pipe;
   EXPECT_FALSE(is_live_terminal(pipe.writer()));
-  EXPECT_EQ(terminal_width(pipe.writer()), 80U);
+  EXPECT_EQ(terminal_size(pipe.writer()).columns, 80U);
+  EXPECT_EQ(terminal_size(pipe.writer()).rows, 24U);
 }
 
 }  // namespace
