@@ -12,10 +12,11 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-/// Options that say nothing about which job it is, or were meant for one command alone.
-constexpr std::array<std::string_view, 9> passing = {"--dry-run", "--json",    "--progress",
-                                                     "--yes",     "--restart", "--confirm",
-                                                     "--release", "--force",   "--keep-new-rows"};
+/// Options that say nothing about which job it is, or were meant for one command alone: with the
+/// same file another command would write over this one's report.
+constexpr std::array<std::string_view, 10> passing = {
+    "--dry-run", "--json",    "--progress", "--yes",           "--restart",
+    "--confirm", "--release", "--force",    "--keep-new-rows", "--report"};
 
 /// An option with its value, or another word; as given.
 struct Part {

@@ -98,7 +98,7 @@ std::string largest_table(const std::vector<PartitionSummary>& leaves) {
 std::string leaves_section(const HtmlReport& report) {
   const auto& leaves = report.result.partitions;
   if (leaves.empty()) return {};
-  std::string html = "<p>" + html_text(leaves_text(report.result)) + ".";
+  std::string html = "<p>Leaves: " + html_text(leaves_text(report.result)) + ".";
   if (report.result.skew) {
     html +=
         " <span class=\"quiet\">Skew is the largest leaf's rows over the mean; 1 is even.</span>";

@@ -20,7 +20,7 @@ std::string settings_section(const HtmlReport& report) {
     table.row({html_code(setting.name), html_text(setting.value),
                setting.is_default ? "<span class=\"quiet\">default</span>" : "given"});
   }
-  return html_section("settings", "All settings", table.html());
+  return html_section("settings", "All settings", table.html("narrow"));
 }
 
 std::string machine_section(const HtmlReport& report) {

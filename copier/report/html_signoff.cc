@@ -20,13 +20,16 @@ const StageSummary* stage_of(const JobResult& result, std::string_view name) {
 }
 
 /// A box to see at a glance, and the word for it.
-std::string state_html(const StageSummary* stage, bool is_waiting) {
-  if (is_waiting) return "<span class=\"box\">\u2016</span> waits for a person";
-  if (stage == nullptr)
-    return "<span class=\"box\"> </span> <span class=\"quiet\">not reached</span>";
+std::string boxed(std::string_view mark, std::string_view words) {
+  return fmt::format("<span class=\"state\"><span class=\"box\">{}</span> {}</span>", mark,
+                     html_text(words));
+}
+
+std::string state_html(const HtmlReport& report, std::string_view name, const StageSummary* stage) {
+  if (report.result.waiting_at == name) return boxed("\u2016", "waits for a person");
+  if (stage == nullptr) return boxed(" ", "not reached");
   const bool is_good = stage->status == "ok" || stage->status == "confirmed";
-  return fmt::format("<span class=\"box\">{}</span> {}", is_good ? "\u2713" : "\u2715",
-                     is_good ? "passed" : html_text(stage->status));
+  return is_good ? boxed("\u2713", "passed") : boxed("\u2715", stage->status);
 }
 
 std::string gate_html(const HtmlReport& report, std::string_view name, const StageSummary* stage) {
@@ -44,15 +47,11 @@ std::string window_table(const HtmlReport& report) {
                   {"Stage", "State", "Gate", "What was found", "#Time", "Checked by, date"});
   for (const std::string_view name : kWindowStages) {
     const StageSummary* stage = stage_of(report.result, name);
-    const bool has_swap = name != "swap" || stage != nullptr;
-    table.row({"<strong>" + std::string(name) + "</strong>",
-               has_swap ? state_html(stage, report.result.waiting_at == name)
-                        : "<span class=\"box\"> </span> <span class=\"quiet\">not in this call"
-                          "</span>",
+    table.row({"<strong>" + std::string(name) + "</strong>", state_html(report, name, stage),
                gate_html(report, name, stage), stage == nullptr ? "" : html_text(stage->detail),
                stage == nullptr ? "" : seconds_text(stage->seconds), kLine});
   }
-  return table.html("sign");
+  return table.html("named sign");
 }
 
 std::string signatures() {

@@ -68,7 +68,9 @@ td { vertical-align: top; border-bottom: 1px solid var(--rule); overflow-wrap: b
 th.n, td.n { text-align: right; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
 td em { font-style: normal; font-weight: 600; display: block; padding-top: 0.6rem; }
+.named td:first-child { white-space: nowrap; }
 .sign td { padding-top: 0.6rem; padding-bottom: 0.6rem; }
+.state { white-space: nowrap; }
 .box { display: inline-block; width: 1.25em; height: 1.25em; line-height: 1.15em; text-align: center;
   border: 1.5px solid currentColor; margin-right: 0.3em; vertical-align: text-bottom; }
 .ink { display: block; min-width: 9rem; height: 1.6rem; border-bottom: 1px solid var(--quiet); }
@@ -143,7 +145,7 @@ svg line, svg polyline, svg rect { vector-effect: non-scaling-stroke; }
   main { max-width: none; padding: 0; }
   section { margin-top: 1.6rem; }
   h1, h2, h3, figcaption, summary { break-after: avoid; }
-  figure, tr, .next, .signatures, .facts div { break-inside: avoid; }
+  #sign-off, figure, tr, .next, .signatures, .facts div { break-inside: avoid; }
   thead { display: table-header-group; }
   .wide, .tall { overflow: visible; max-height: none; }
   .tall th { position: static; }

@@ -75,13 +75,20 @@ std::string stage_table(const HtmlReport& report) {
     const auto machine = stage.machine_cpu_seconds;
     const double both = machine ? *machine + stage.machine_idle_seconds.value_or(0) : 0;
     const bool is_earlier = !stage.started_at.empty();
-    table.row({html_text(stage.name), html_text(stage.status),
-               is_earlier ? html_text(stage.started_at) : "this call", seconds_text(stage.seconds),
-               is_earlier ? "" : seconds_text(stage.client_cpu_seconds),
-               both > 0 ? fmt::format("{:.0f} %", *machine / both * 100) : "",
-               html_text(stage.detail)});
+    const auto record =
+        std::find_if(report.recorded.stages.begin(), report.recorded.stages.end(),
+                     [&](const RecordedStage& each) { return each.name == stage.name; });
+    const std::string began =
+        is_earlier || record == report.recorded.stages.end()
+            ? stage.started_at
+            : utc_text(report.recorded.began +
+                       std::chrono::milliseconds(std::llround(record->began * 1000)));
+    table.row(
+        {html_text(stage.name), html_text(stage.status), html_text(began),
+         seconds_text(stage.seconds), is_earlier ? "" : seconds_text(stage.client_cpu_seconds),
+         both > 0 ? fmt::format("{:.0f} %", *machine / both * 100) : "", html_text(stage.detail)});
   }
-  return table.is_empty() ? "" : html_fold("Stages as a table", table.html(), true);
+  return table.is_empty() ? "" : html_fold("Stages as a table", table.html("named"), true);
 }
 
 PlotFrame time_frame(const RecordedJob& job, std::string title, std::string unit) {

@@ -93,7 +93,8 @@ std::string meaning_of(const HtmlReport& report) {
   if (result.verdict == Verdict::unproven) return "Do not rely on the target.";
   const bool has_digests = result.source && result.target && !result.source->digest.empty();
   if (!has_digests || result.source->digest != result.target->digest) return {};
-  return "Every row of the source and every row of the target was read, and both give the same "
+  return "Match: every row of the source and every row of the target was read, and both give the "
+         "same "
          "count "
          "and the same 128-bit digest.";
 }

@@ -97,6 +97,31 @@ std::string legend_of(const std::string& items) {
   return "<span class=\"legend\">" + items + "</span>";
 }
 
+/// Where nothing is for long, no line is drawn: several would lie over each other.
+std::string pieces_of(const PlotLine& line, std::size_t number, double top) {
+  const auto& points = line.points;
+  std::string drawing;
+  std::string piece;
+  const auto end_piece = [&] {
+    if (piece.find(' ') != std::string::npos) {
+      drawing += fmt::format("<polyline class=\"line l{}\" points=\"{}\"/>", number, piece);
+    }
+    piece.clear();
+  };
+  for (std::size_t at = 0; at < points.size(); ++at) {
+    const auto& [x, y] = points[at];
+    const bool has_some = y > 0 || (at > 0 && points[at - 1].second > 0) ||
+                          (at + 1 < points.size() && points[at + 1].second > 0);
+    if (!has_some) {
+      end_piece();
+      continue;
+    }
+    piece += fmt::format("{}{:.1f},{:.1f}", piece.empty() ? "" : " ", x_of(x), y_of(y, top));
+  }
+  end_piece();
+  return drawing;
+}
+
 }  // namespace
 
 double round_ceiling(double most) {
@@ -171,11 +196,7 @@ std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines
   std::string drawing;
   std::string legend;
   for (std::size_t number = 0; number < lines.size(); ++number) {
-    std::string points;
-    for (const auto& [x, y] : lines[number].points) {
-      points += fmt::format("{}{:.1f},{:.1f}", points.empty() ? "" : " ", x_of(x), y_of(y, top));
-    }
-    drawing += fmt::format("<polyline class=\"line l{}\" points=\"{}\"/>", number + 1, points);
+    drawing += pieces_of(lines[number], number + 1, top);
     legend += legend_item("line", number + 1, lines[number].name);
   }
   return framed(frame, top, short_number, drawing, legend_of(legend));

@@ -139,9 +139,15 @@ class Browser:
         pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))
 
     def close(self):
+        """Lets it end its own helpers; kills it only if it does not."""
+        self.session = None
+        try:
+            self.ask("Browser.close")
+            self.process.wait(timeout=10)
+        except (SystemExit, OSError, subprocess.TimeoutExpired):
+            self.process.kill()
         os.close(self.to)
         self.back.close()
-        self.process.kill()
         self.process.wait()
 
 
