@@ -23,7 +23,7 @@ body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 "Charter", "Iowan Old Style", "Source Serif 4", "Liberation Serif", Georgia, serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
 h1, h2, h3, p, figure, dl, ol { margin: 0; }
-table, .kicker, .facts dt, figcaption, .axis, .y, .x, .names, .times, summary, .quiet, .command span {
+table, .kicker, .facts dt, figcaption, .axis, .y, .x, .names, .times, summary, .quiet, .command > span {
   font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
 code { font: 0.86em/1.45 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
   overflow-wrap: anywhere; }
@@ -53,7 +53,8 @@ h1 { font-size: clamp(2.2rem, 7vw, 3.4rem); line-height: 1.1; font-weight: 600; 
 .next { margin-top: 1.75rem; background: var(--faint); padding: 0.9rem 1.1rem 1rem; }
 .next h2 { font-size: 1.05rem; border: 0; padding: 0; margin-bottom: 0.4rem; }
 .command { margin-top: 0.35rem; }
-.command span { font-size: 0.8rem; color: var(--quiet); display: block; }
+.word { white-space: nowrap; }
+.command > span { font-size: 0.8rem; color: var(--quiet); display: block; }
 
 .wide { overflow-x: auto; margin: 0.9rem 0; }
 .tall { max-height: 26rem; overflow-y: auto; }

@@ -189,6 +189,21 @@ std::vector<std::pair<std::string, std::string>> steps_of(const HtmlReport& repo
   return {{"to go on", report.next.again}};
 }
 
+/// A line may end between words, not behind a dash of one.
+std::string command_html(std::string_view command) {
+  constexpr std::size_t kLongest = 24;  // Longer ones may have to break.
+  std::string html;
+  while (true) {
+    const std::size_t end = std::min(command.find(' '), command.size());
+    const std::string_view word = command.substr(0, end);
+    const bool is_whole = word.size() <= kLongest && word.find('-') != std::string_view::npos;
+    html += is_whole ? "<span class=\"word\">" + html_text(word) + "</span>" : html_text(word);
+    if (end == command.size()) return "<code>" + html + "</code>";
+    html += ' ';
+    command.remove_prefix(end + 1);
+  }
+}
+
 std::string next_html(const HtmlReport& report) {
   const JobResult& result = report.result;
   std::string html;
@@ -200,11 +215,11 @@ std::string next_html(const HtmlReport& report) {
   }
   for (const auto& [what, command] : steps_of(report)) {
     html += fmt::format("<p class=\"command\"><span>{}</span> {}</p>\n", html_text(what),
-                        html_code(command));
+                        command_html(command));
   }
   if (result.writes_refused && !report.next.release.empty()) {
     html += fmt::format("<p class=\"command\"><span>to lift the fence</span> {}</p>\n",
-                        html_code(report.next.release));
+                        command_html(report.next.release));
   }
   return html.empty() ? html : "<div class=\"next\"><h2>What to do next</h2>\n" + html + "</div>\n";
 }
