@@ -60,7 +60,7 @@ std::string general_help() {
   page += beside(fmt::format("  {}", bench_command().name), bench_command().summary);
   page += R"(
   pgfanout COMMAND --help     examples and all options of a command
-  pgfanout --version          version, compiler, libpq
+  pgfanout --version          version, and what it was built with
 
 First steps:
     pgfanout key    --source 'service=prod' --table public.chunks --check 10000
@@ -94,8 +94,7 @@ std::string command_help(const CommandSpec& command) {
 }
 
 std::string version_text() {
-  return fmt::format("pgfanout {}\ncompiler: {}\nlibpq: {}\n", tool_version(), compiler(),
-                     libpq_version());
+  return version_page(libpq_version());
 }
 
 }  // namespace pgfanout

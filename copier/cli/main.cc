@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "copier/cli/bench_program.h"
+#include "copier/cli/git_commit.h"
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
 #include "copier/lifecycle/copy_job.h"
 #include "copier/lifecycle/key_command.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
+#include "copier/report/tool_version.h"
 
 namespace {
 
@@ -41,6 +43,7 @@ void keep_freed_pages() {
 int main(int argc, char** argv) {
   keep_memory_private();
   keep_freed_pages();
+  pgfanout::name_commit(pgfanout::git_commit);
   static pgfanout::Cancellation now;
   static pgfanout::Cancellation soon(&now);
   pgfanout::handle_signals(soon, now);

@@ -11,4 +11,9 @@ namespace pgfanout {
 /// For example "g++ 12.2.0".
 [[nodiscard]] std::string compiler();
 
+/// Says what it was built from, before any thread starts; only the program itself knows.
+void name_commit(std::string commit);
+/// What --version prints. `libpq`: the version that it runs with.
+[[nodiscard]] std::string version_page(std::string_view libpq);
+
 }  // namespace pgfanout

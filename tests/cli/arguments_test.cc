@@ -366,7 +366,7 @@ TEST(Arguments, HelpFitsIntoAHundredColumns) {
 
 TEST(Arguments, VersionNamesWhatItIsBuiltFrom) {
   EXPECT_THAT(information_of({"--version"}),
-              AllOf(StartsWith("pgfanout "), HasSubstr("compiler: "), HasSubstr("libpq: ")));
+              AllOf(StartsWith("pgfanout "), HasSubstr("\ncompiler: "), HasSubstr("\nlibpq: ")));
 }
 
 TEST(Arguments, JsonAndCommandAreSeenInWordsThatCannotBeParsed) {
