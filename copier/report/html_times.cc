@@ -81,7 +81,7 @@ std::string stage_table(const HtmlReport& report) {
     const std::string began =
         is_earlier || record == report.recorded.stages.end()
             ? stage.started_at
-            : utc_text(report.recorded.began +
+            : utc_words(report.recorded.began +
                        std::chrono::milliseconds(std::llround(record->began * 1000)));
     table.row(
         {html_text(stage.name), html_text(stage.status), html_text(began),
