@@ -302,6 +302,30 @@ TEST(JobFile, AnEmptyOneChangesNothing) {
   EXPECT_EQ(read("# nothing\n\n[source]\n").job.table, "");
 }
 
+TEST(JobFile, ThresholdsAndHooks) {
+  const Invocation call = read(
+      "[watch]\nprofile = \"polite\"\nstop_at_deadline = true\n[thresholds]\n"
+      "cpu = \"70%:pause\"\ndisk_free = \"off\"\n[hooks]\ngate = \"/bin/tell a=b\"\n");
+  EXPECT_EQ(call.job.watch.profile, WatchProfile::polite);
+  EXPECT_TRUE(call.job.watch.stop_at_deadline);
+  ASSERT_EQ(call.job.watch.thresholds.size(), 2U);
+  EXPECT_EQ(call.job.watch.thresholds[0].measure, Measure::cpu);
+  EXPECT_EQ(call.job.watch.thresholds[0].limit, 70);
+  EXPECT_EQ(call.job.watch.thresholds[0].action, WatchAction::pause);
+  EXPECT_EQ(call.job.watch.thresholds[1].action, WatchAction::off);
+  ASSERT_EQ(call.output.hooks.size(), 1U);
+  EXPECT_EQ(call.output.hooks[0].event, "gate");
+  EXPECT_EQ(call.output.hooks[0].command, "/bin/tell a=b");
+}
+
+TEST(JobFile, WrongThresholdsAndHooksAreNamedWithTheirPlace) {
+  EXPECT_THAT(told("[thresholds]\ncpu = \"80GB\"\n"), StartsWith("job.toml:2:7: "));
+  EXPECT_THAT(told("[thresholds]\ndisk = \"1GB\"\n"), StartsWith("job.toml:2:"));
+  EXPECT_THAT(told("[thresholds]\ncpu = 80\n"), HasSubstr("thresholds.cpu must be a string"));
+  EXPECT_THAT(told("[hooks]\nended = \"x\"\n"), StartsWith("job.toml:2:"));
+  EXPECT_THAT(told("[watch]\nfinish_by = \"25:00\"\n"), HasSubstr("a time of day such as 04:00"));
+}
+
 TEST(JobFile, UnknownNamesAreErrorsWithTheirPlaceAndTheNearest) {
   EXPECT_EQ(told("[source]\ntable = \"t\"\n\n[limits]\n  memroy = \"1GB\"\n"),
             "job.toml:5:3: [limits] has no memroy (did you mean memory?)");

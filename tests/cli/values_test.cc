@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -114,6 +117,68 @@ TEST(Mapping, DividesAtTheFirstEqualsSignOutsideQuotes) {
   }
   for (const char* text : {"", "=", "a", "a=", "=a", "\"a=b"}) {
     EXPECT_FALSE(parse_mapping(text)) << text;
+  }
+}
+
+TEST(Threshold, HasALimitInItsMeasuresUnitAndAnAction) {
+  struct Case {
+    const char* text;
+    Measure measure;
+    std::optional<double> limit;
+    std::optional<WatchAction> action;
+  };
+  const Case cases[] = {
+      {"cpu=80%:slow", Measure::cpu, 80, WatchAction::slow},
+      {"cpu=80", Measure::cpu, 80, {}},
+      {"memory=92.5%:pause", Measure::memory, 92.5, WatchAction::pause},
+      {"errors=0.1%:stop", Measure::errors, 0.1, WatchAction::stop},
+      {"lock_wait=500ms", Measure::lock_wait, 0.5, {}},
+      {"replica_lag=2min:warn", Measure::replica_lag, 120, WatchAction::warn},
+      {"disk_free=10GB:stop", Measure::disk_free, 10240.0 * mebi, WatchAction::stop},
+      {"checkpoints=1.5:slow", Measure::checkpoints, 1.5, WatchAction::slow},
+      {"cpu=off", Measure::cpu, {}, WatchAction::off},
+      {"memory=warn", Measure::memory, {}, WatchAction::warn},
+  };
+  for (const Case& each : cases) {
+    const auto setting = parse_threshold(each.text);
+    ASSERT_TRUE(setting) << each.text << ": " << setting.error().message;
+    EXPECT_EQ(setting->measure, each.measure) << each.text;
+    EXPECT_EQ(setting->limit, each.limit) << each.text;
+    EXPECT_EQ(setting->action, each.action) << each.text;
+  }
+}
+
+TEST(Threshold, RefusesAllElse) {
+  for (const char* text :
+       {"", "cpu", "cpu:slow", "disk=1GB", "cpu=101%", "cpu=-1%", "cpu=80%:halt", "cpu=80GB",
+        "lock_wait=5parsecs", "replica_lag=0s", "disk_free=10%", "checkpoints=2s", "errors=x"}) {
+    const auto setting = parse_threshold(text);
+    ASSERT_FALSE(setting) << text;
+    EXPECT_EQ(setting.error().code, "usage") << text;
+  }
+}
+
+TEST(ClockTime, IsTheNextOneAfterNow) {
+  const auto at = [](int day, int hour, int minute, int second) {
+    std::tm local{};
+    local.tm_year = 126;
+    local.tm_mon = 10;
+    local.tm_mday = day;
+    local.tm_hour = hour;
+    local.tm_min = minute;
+    local.tm_sec = second;
+    local.tm_isdst = -1;
+    return std::chrono::system_clock::from_time_t(std::mktime(&local));
+  };
+  const auto now = at(21, 22, 0, 0);
+  EXPECT_EQ(*parse_clock_time("04:00", now), at(22, 4, 0, 0));
+  EXPECT_EQ(*parse_clock_time("23:30:15", now), at(21, 23, 30, 15));
+  EXPECT_EQ(*parse_clock_time("22:00", now), at(22, 22, 0, 0));
+  EXPECT_EQ(*parse_clock_time("22:00", now - seconds(1)), now);
+  EXPECT_EQ(*parse_clock_time("00:00", at(30, 23, 59, 0)), at(31, 0, 0, 0));
+  for (const char* text : {"", "4:00", "24:00", "04:60", "04", "04:00:", "04:00:00:00", "0400",
+                           "04:0x", "04:00 ", "tomorrow"}) {
+    EXPECT_FALSE(parse_clock_time(text, now)) << text;
   }
 }
 
