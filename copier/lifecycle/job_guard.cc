@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 namespace pgfanout {
@@ -59,8 +60,18 @@ void JobGuard::watch() {
   std::unique_lock lock(mutex_);
   while (!ending_changed_.wait_for(lock, kEvery, [this] { return is_ending_; })) {
     lock.unlock();
-    look();
+    std::string failure;
+    try {
+      look();
+    } catch (const std::exception& exception) {
+      failure = exception.what();
+    }
     lock.lock();
+    if (failure.empty()) continue;
+    pending_.push_back({Severity::warning, "not-watched",
+                        "thresholds and deadline are no longer watched: " + failure, job_.table,
+                        "the job goes on; please report this"});
+    return;
   }
 }
 

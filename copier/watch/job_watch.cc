@@ -103,8 +103,11 @@ void JobWatch::look_at_sessions(ServerWatch& server, ServerPart part, Doing doin
         std::find_if(sample.waits.begin(), sample.waits.end(), [&](const WaitCount& each) {
           return each.side == count.side && each.event == count.event;
         });
-    if (same == sample.waits.end()) sample.waits.push_back(count);
-    if (same != sample.waits.end()) same->sessions += count.sessions;
+    if (same == sample.waits.end()) {
+      sample.waits.push_back(count);
+    } else {
+      same->sessions += count.sessions;
+    }
   }
   const double seconds = seen->lock ? seen->lock->seconds : 0;
   if (lock.value && seconds <= *lock.value) return;
