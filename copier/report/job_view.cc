@@ -106,11 +106,14 @@ std::vector<std::string> body_lines(const JobView& view, const Screen& screen, s
 
 std::vector<std::string> job_view_lines(const JobView& view, const Screen& screen) {
   const std::size_t columns = screen.width > 1 ? screen.width - 1 : 0;
-  const std::string progress = live_line(view.now, screen);
-  if (screen.width < kLeastViewWidth || screen.height < kLeastViewHeight) return {progress};
+  if (screen.width < kLeastViewWidth || screen.height < kLeastViewHeight) {
+    return {live_line(view.now, screen)};
+  }
+  ProgressSnapshot progress = view.now;
+  progress.resident_bytes = 0;  // It has its place in the panel.
   // Title, progress and what Ctrl-C does are always there; then the body, and what is left.
   std::vector<std::string> lines = title_lines(view, screen, columns);
-  lines.push_back(progress);
+  lines.push_back(live_line(progress, screen));
   std::size_t left = screen.height - 1 - lines.size() - 1;
   const bool has_issue = !view.last_issue.empty() && left >= 5;
   left -= has_issue ? 1 : 0;

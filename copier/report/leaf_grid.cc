@@ -8,7 +8,7 @@ namespace pgfanout {
 namespace {
 
 struct Look {
-  const char* with_color;  ///< Two columns.
+  const char* with_color;
   const char* unicode;
   const char* ascii;
   const char* style;
@@ -16,14 +16,14 @@ struct Look {
 };
 
 /// In the order of LeafState. Without colour a letter says what the colour would have said.
-constexpr std::array<Look, 6> kLooks = {{{"··", "··", "..", style::kDim, "waiting"},
-                                         {"▒▒", "▒▒", "==", style::kYellow, "loading"},
-                                         {"██", "CC", "CC", style::kBlue, "committed"},
-                                         {"██", "PP", "PP", style::kCyan, "proven"},
-                                         {"██", "II", "II", style::kMagenta, "indexed"},
-                                         {"██", "VV", "VV", style::kGreen, "verified"}}};
-constexpr std::array<const char*, 3> kFilling = {"░░", "▒▒", "▓▓"};
-constexpr std::array<const char*, 3> kFillingAscii = {"--", "==", "##"};
+constexpr std::array<Look, 6> kLooks = {{{"·", "·", ".", style::kDim, "waiting"},
+                                         {"▒", "▒", "=", style::kYellow, "loading"},
+                                         {"▆", "C", "C", style::kBlue, "committed"},
+                                         {"▆", "P", "P", style::kCyan, "proven"},
+                                         {"▆", "I", "I", style::kMagenta, "indexed"},
+                                         {"▆", "V", "V", style::kGreen, "verified"}}};
+constexpr std::array<const char*, 3> kFilling = {"░", "▒", "▓"};
+constexpr std::array<const char*, 3> kFillingAscii = {"-", "=", "#"};
 
 const Look& look_of(LeafState state) {
   return kLooks[static_cast<std::size_t>(state)];
@@ -64,7 +64,7 @@ void add_cell(ScreenLine& line, const Cell& cell, const Screen& screen) {
     const auto third = static_cast<std::size_t>(std::min(2.0, cell.share * 3));
     text = screen.unicode ? kFilling[third] : kFillingAscii[third];
   }
-  line.add(text, look.style);
+  line.add(text, look.style).add(" ");
 }
 
 }  // namespace

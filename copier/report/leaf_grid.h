@@ -20,7 +20,7 @@ struct GridShape {
 [[nodiscard]] GridShape grid_shape(std::size_t leaves, std::size_t most_rows,
                                    std::size_t most_columns);
 
-/// Its lines, two columns a cell.
+/// Its lines, two columns a cell, the second one of which is a blank.
 [[nodiscard]] std::vector<ScreenLine> grid_lines(const JobView& view, const GridShape& shape,
                                                  const Screen& screen);
 /// What the characters mean; as much as fits.

@@ -30,9 +30,14 @@ std::uint64_t whole_number(double number) {
   return number > 0 ? static_cast<std::uint64_t>(std::llround(std::min(number, 1e18))) : 0;
 }
 
+bool has_steps(const ProgressSnapshot& now) {
+  return now.steps_total > 0 || now.steps_done > 0 || now.build_blocks_total > 0;
+}
+
 std::string steps_text(const ProgressSnapshot& now) {
-  std::string text =
-      fmt::format("{}/{} steps", with_commas(now.steps_done), with_commas(now.steps_total));
+  std::string text = with_commas(now.steps_done);
+  if (now.steps_total > 0) text += "/" + with_commas(now.steps_total);
+  text += " steps";
   if (now.build_blocks_total > 0) {
     text += fmt::format(
         " (builds at {} %)",
@@ -49,7 +54,7 @@ std::vector<Part> parts_of(const ProgressSnapshot& now) {
   if (percent) parts.push_back({6, std::string(least_bar + 2, ' '), true});
   if (percent) parts.push_back({1, fmt::format("{:3} %", *percent)});
   if (now.rows > 0) parts.push_back({3, rows_text(now.rows)});
-  if (now.steps_total > 0) parts.push_back({3, steps_text(now)});
+  if (has_steps(now)) parts.push_back({3, steps_text(now)});
   if (now.rows_rejected > 0) parts.push_back({4, with_commas(now.rows_rejected) + " rejected"});
   if (now.rows_per_second > 0) {
     parts.push_back({5, with_commas(whole_number(now.rows_per_second)) + " rows/s"});
@@ -146,7 +151,7 @@ std::string plain_line(const ProgressSnapshot& now) {
   if (now.is_stopping) line += " stopping,";
   if (const auto percent = percent_of(now)) line += fmt::format(" {} %,", *percent);
   if (now.rows > 0) line += fmt::format(" {},", rows_text(now.rows));
-  if (now.steps_total > 0) line += " " + steps_text(now) + ",";
+  if (has_steps(now)) line += " " + steps_text(now) + ",";
   if (now.rows_rejected > 0) line += fmt::format(" {} rejected,", with_commas(now.rows_rejected));
   if (now.rows_per_second > 0) {
     line += fmt::format(" {} rows/s, {}/s,", with_commas(whole_number(now.rows_per_second)),
