@@ -12,6 +12,7 @@
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
 #include "copier/lifecycle/copy_job.h"
+#include "copier/lifecycle/job_watch.h"
 #include "copier/lifecycle/key_command.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
       pgfanout::run_copy,    pgfanout::run_verify,
       pgfanout::run_swap,    pgfanout::run_rollback,
       pgfanout::run_cleanup, pgfanout::run_status,
-      pgfanout::run_key,     pgfanout::become_bench_program};
+      pgfanout::run_key,     pgfanout::become_bench_program,
+      pgfanout::watch_job};
   return pgfanout::run_session(words, functions, {}, soon);
 }

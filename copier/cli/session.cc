@@ -14,6 +14,7 @@
 #include "copier/cli/key_output.h"
 #include "copier/cli/next_commands_of.h"
 #include "copier/cli/observers.h"
+#include "copier/cli/status_watch.h"
 #include "copier/report/issue_text.h"
 #include "copier/report/json_report.h"
 #include "copier/report/plan_summary.h"
@@ -185,6 +186,20 @@ int tell_refusal(std::span<const std::string> words, Error error, const Teller& 
   return exit_code_of(result);
 }
 
+/// With --json the looks are the documents, and the last one is of the job's end.
+int watch(std::span<const std::string> words, const Invocation& call,
+          const CommandFunctions& functions, const OutputStreams& streams,
+          const Cancellation& cancellation) {
+  const Teller teller(streams, cancellation);
+  Outcome outcome;
+  auto ended = watch_status(call, functions.watch(call.job, cancellation), streams, cancellation);
+  if (!ended) return 0;
+  outcome.result = *std::move(ended);
+  if (call.json && !outcome.result.error) return exit_code_of(outcome.result);
+  tell_job(call, outcome, next_commands_of(words, call.job.table, outcome.result), teller);
+  return exit_code_of(outcome.result);
+}
+
 int run(std::span<const std::string> words, const CommandFunctions& functions,
         const OutputStreams& streams, const Cancellation& cancellation) {
   const Teller teller(streams, cancellation);
@@ -197,6 +212,9 @@ int run(std::span<const std::string> words, const CommandFunctions& functions,
   auto& call = std::get<Invocation>(*parsed);
   if (call.command == "bench") {
     return tell_refusal(words, functions.bench(words.subspan(1)), teller);
+  }
+  if (call.command == "status" && call.watch) {
+    return watch(words, call, functions, streams, cancellation);
   }
   // What a run would do, and all SQL of it, is what the plan says.
   if (call.command == "run" && call.job.dry_run) call.command = "plan";

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "copier/lifecycle/job_look.h"
 #include "copier/lifecycle/key_command.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
@@ -31,6 +32,9 @@ struct CommandFunctions {
       key;
   /// Becomes the program that measures, with these arguments; returns only if that failed.
   std::function<Error(std::span<const std::string>)> bench = {};
+  /// Gives what looks at a job; both arguments outlive that.
+  std::function<std::function<Result<JobLook>()>(const JobDescription&, const Cancellation&)>
+      watch = {};
 };
 
 /// Where output goes. `result_fd` takes what scripts read: the JSON document, the SQL of a dry run,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/lifecycle/job_standing.h"
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
@@ -47,8 +48,14 @@ std::string next_command(const JournalEntry& entry, const std::string& waiting_a
   return is_verified ? "pgfanout swap" : "pgfanout run";
 }
 
-Result<void> read_status(const JobDescription& job, JobResult& result) {
-  PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job, false));
+}  // namespace
+
+Result<void> look_on(WindowState& state) {
+  PGFANOUT_TRY(state.source().run("SET application_name = 'pgfanout/status/source'"));
+  return state.target().run("SET application_name = 'pgfanout/status/target'");
+}
+
+Result<void> read_standing(WindowState& state, JobResult& result) {
   const auto& entry = state.entry();
   if (!entry) {
     return refused("no-job", "the journal knows of no job into this target",
@@ -98,14 +105,17 @@ Result<void> read_status(const JobDescription& job, JobResult& result) {
   return {};
 }
 
-}  // namespace
-
 JobResult run_status(const JobDescription& job, Observer& /*observer*/,
                      const Cancellation& /*cancellation*/) {
   JobResult result;
   result.command = "status";
   try {
-    if (auto read = read_status(job, result); !read) result.error = std::move(read).error();
+    const auto read = [&]() -> Result<void> {
+      PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job, false));
+      PGFANOUT_TRY(look_on(state));
+      return read_standing(state, result);
+    };
+    if (auto done = read(); !done) result.error = std::move(done).error();
   } catch (const std::exception& exception) {
     return stopped_by(exception, "status");
   }
