@@ -1,0 +1,40 @@
+// A table whose copy waits at its first row until the test lets it go on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/harness/session.h"
+#include "tests/integration/window_fixture.h"
+
+namespace pgfanout::testing {
+
+class HeldCopyFixture : public WindowFixture {
+ protected:
+  /// public.chunks, and a mapping that waits for a lock which this test holds; in readers alone, so
+  /// that the preflight is not held up.
+  void hold_copy(int rows) {
+    make_chunks(rows);
+    execute(
+        "CREATE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " IF current_setting('application_name') LIKE '%/reader' THEN"
+        " PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42); END IF;"
+        " RETURN $1; END $$");
+    holder_ = std::make_unique<harness::Session>(dsn());
+    holder_->execute("SELECT pg_advisory_lock(42)");
+  }
+  void let_go() { holder_.reset(); }
+  [[nodiscard]] std::vector<std::string> words(const std::string& command,
+                                               std::vector<std::string> more = {}) const {
+    std::vector<std::string> all = {command, "--source", dsn(), "--table", "chunks"};
+    if (command != "status") all.insert(all.end(), {"--map", "content=public.hold(content)"});
+    all.insert(all.end(), more.begin(), more.end());
+    return harness::pgfanout_argv(all);
+  }
+
+ private:
+  std::unique_ptr<harness::Session> holder_;
+};
+
+}  // namespace pgfanout::testing

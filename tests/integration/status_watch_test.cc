@@ -1,0 +1,146 @@
+// status --watch beside a job that another session runs: from a terminal, a log and a script.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "tests/integration/held_copy.h"
+#include "tests/integration/real_terminal.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::CommandResult;
+using ::testing::HasSubstr;
+using testing::Json;
+using ::testing::Not;
+using testing::RealTerminal;
+using testing::shell_words;
+
+class StatusWatchTest : public testing::HeldCopyFixture {
+ protected:
+  /// A copy that is held at its first row.
+  harness::BackgroundCommand held(const std::string& command, std::vector<std::string> more = {}) {
+    hold_copy(500);
+    harness::BackgroundCommand job(words(command, std::move(more)));
+    EXPECT_TRUE(job.wait_for_output(command == "run" ? "copy/copy: started" : "copy: started"))
+        << job.err();
+    return job;
+  }
+  static std::vector<Json> documents(const std::string& lines) {
+    std::vector<Json> all;
+    std::istringstream stream(lines);
+    for (std::string line; std::getline(stream, line);) all.push_back(Json::parse(line));
+    return all;
+  }
+};
+
+TEST_F(StatusWatchTest, ShowsTheJobOfAnotherSessionInATerminal) {
+  auto job = held("run");
+  RealTerminal terminal(100, 30);
+  terminal.type(shell_words(words("status", {"--watch"})) + "; echo ended with $?");
+  ASSERT_TRUE(terminal.wait_for("▸ copy")) << terminal.screen();
+  EXPECT_TRUE(terminal.wait_for("Lock/advisory")) << terminal.screen();
+  EXPECT_THAT(terminal.screen(), HasSubstr("the job goes on"));
+  EXPECT_THAT(terminal.screen(), HasSubstr("pgfanout status "));
+  let_go();
+  EXPECT_EQ(job.wait().exit_code, 0);
+  EXPECT_TRUE(terminal.wait_for("no session is at work on it; next: pgfanout swap"))
+      << terminal.screen();
+  EXPECT_TRUE(terminal.wait_for("▆ ▆ ▆ ▆ ▆ ▆ ▆ ▆ ▆ ▆ ")) << terminal.screen();
+  terminal.press("C-c");
+  EXPECT_TRUE(terminal.wait_for("ended with 0")) << terminal.screen();
+  EXPECT_THAT(terminal.screen(), Not(HasSubstr("▸ copy")));
+  EXPECT_TRUE(terminal.has_cursor());
+}
+
+TEST_F(StatusWatchTest, PrintsADocumentALookUntilTheJobIsOver) {
+  auto job = held("copy");
+  harness::BackgroundCommand watch(words("status", {"--watch", "--json"}));
+  EXPECT_TRUE(watch.wait_for_output("\"stage\":\"copy\"")) << watch.out() << watch.err();
+  let_go();
+  EXPECT_EQ(job.wait().exit_code, 0);
+  const CommandResult seen = watch.wait();
+  EXPECT_EQ(seen.exit_code, 0) << seen;
+  const std::vector<Json> looks = documents(seen.out);
+  ASSERT_GE(looks.size(), 2U);
+  EXPECT_EQ(looks.front()["progress"]["leaves"]["waiting"], 100) << looks.front();
+  EXPECT_EQ(looks.front()["progress"]["readers_busy"], 2) << looks.front();
+  EXPECT_EQ(looks.back()["standing"]["state"], "done") << looks.back();
+  EXPECT_EQ(looks.back()["progress"]["leaves"]["waiting"], 0) << looks.back();
+}
+
+TEST_F(StatusWatchTest, TellsEpochsThatAreInAsTheJournalHasThem) {
+  hold_copy(20);  // Held only once the first epochs are in.
+  let_go();
+  execute(
+      "CREATE OR REPLACE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+      " IF current_setting('application_name') LIKE '%/reader' THEN PERFORM pg_sleep(0.02); END IF;"
+      " RETURN $1; END $$; INSERT INTO chunks (id, collection_id, content) SELECT n,"
+      " md5(n::text)::uuid, repeat('x', 700) FROM generate_series(1000, 1400) n; ANALYZE chunks");
+  harness::BackgroundCommand job(words("copy", {"--commit-every", "64kB"}));
+  EXPECT_TRUE(job.wait_for_output("copy: started")) << job.err();
+  harness::BackgroundCommand watch(words("status", {"--watch", "--json"}));
+  EXPECT_EQ(job.wait().exit_code, 0) << job.err();
+  const CommandResult seen = watch.wait();
+  EXPECT_EQ(seen.exit_code, 0) << seen;
+  std::uint64_t rows = 0;
+  for (const Json& look : documents(seen.out)) {
+    if (look["progress"]["stage"] != "copy") continue;
+    EXPECT_GE(look["progress"]["rows"], rows) << "never fewer";
+    EXPECT_LE(look["progress"]["rows"], 421);
+    rows = look["progress"]["rows"];
+  }
+  EXPECT_GT(rows, 0U) << seen.out;
+}
+
+TEST_F(StatusWatchTest, PrintsLinesForALogAndStopsQuietly) {
+  auto job = held("copy");
+  harness::BackgroundCommand watch(words("status", {"--watch"}));
+  EXPECT_TRUE(watch.wait_for_output("copy: ")) << watch.err();
+  watch.send_signal(SIGINT);
+  const CommandResult seen = watch.wait();
+  EXPECT_EQ(seen.exit_code, 0) << seen;
+  EXPECT_EQ(seen.out, "");
+  EXPECT_THAT(seen.err, Not(HasSubstr("error")));
+  EXPECT_TRUE(job.running());
+  let_go();
+  EXPECT_EQ(job.wait().exit_code, 0);
+}
+
+TEST_F(StatusWatchTest, GoesOnWhenItsSessionIsLost) {
+  auto job = held("copy");
+  harness::BackgroundCommand watch(words("status", {"--watch"}));
+  EXPECT_TRUE(watch.wait_for_output("copy: ")) << watch.err();
+  execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE application_name LIKE 'pgfanout/status/%'");
+  EXPECT_TRUE(watch.wait_for_output("cannot look at the job: ")) << watch.err();
+  EXPECT_TRUE(watch.wait_for_output("the server is there again")) << watch.err();
+  let_go();
+  EXPECT_EQ(job.wait().exit_code, 0);
+  const CommandResult seen = watch.wait();
+  EXPECT_EQ(seen.exit_code, 0) << seen;
+  EXPECT_THAT(seen.out, HasSubstr("done"));
+}
+
+TEST_F(StatusWatchTest, RefusesAsStatusDoesWhereThereIsNoJob) {
+  make_chunks(10);
+  const CommandResult result = harness::run_command(words("status", {"--watch"}));
+  EXPECT_EQ(result.exit_code, 2) << result;
+  EXPECT_THAT(result.err, HasSubstr("no job"));
+}
+
+TEST_F(StatusWatchTest, OneWhoLooksOnIsNotTakenForTheJob) {
+  make_chunks(100);
+  ASSERT_EQ(copy({"--table", "chunks"}).exit_code, 0);
+  execute("UPDATE pgfanout.job SET state = 'loading'");
+  harness::BackgroundCommand watch(words("status", {"--watch", "--json"}));
+  EXPECT_TRUE(watch.wait_for_output("\n")) << watch.err();
+  const CommandResult status = window("status", {"--table", "chunks"});
+  EXPECT_EQ(status.exit_code, 0) << status;
+  EXPECT_FALSE(json["standing"].contains("active")) << json;
+  watch.send_signal(SIGINT);
+  EXPECT_EQ(watch.wait().exit_code, 0);
+}
+
+}  // namespace
+}  // namespace pgfanout
