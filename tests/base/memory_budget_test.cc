@@ -57,6 +57,22 @@ TEST(MemoryBudget, GrantsWhatFitsWithoutAskingForMore) {
   EXPECT_EQ(budget.waited_nanoseconds(), 0U);
 }
 
+TEST(MemoryBudget, KeepsCountersForWhoLooksOn) {
+  std::atomic<std::uint64_t> used{0};
+  std::atomic<std::uint64_t> waited{0};
+  MemoryBudget budget(100, {&used, &waited});
+  Lease all = budget.acquire(60, kNothing);
+  all.absorb(budget.charge(50));
+  EXPECT_EQ(used, 110U);
+  std::thread other([&] { const Lease later = budget.acquire(10, kNothing); });
+  // A wait is told while it lasts.
+  while (waited == 0) std::this_thread::yield();
+  all.release();
+  other.join();
+  EXPECT_EQ(used, 0U);
+  EXPECT_EQ(waited, budget.waited_nanoseconds());
+}
+
 TEST(MemoryBudget, ALeaseGivesItsBytesBackOnce) {
   MemoryBudget budget(100);
   {

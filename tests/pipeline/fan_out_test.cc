@@ -76,7 +76,8 @@ class FanOutTest : public ::testing::Test {
         },
         [this](std::uint32_t leaf) -> std::vector<LaneStatement> {
           return {{"CHECK " + names[leaf]}, {"MARK " + names[leaf], expected_tag + names[leaf]}};
-        }};
+        },
+        [this](std::uint32_t leaf) { counters.leaves.set_state(leaf, LeafState::committed); }};
     return run_fan_out({ranges, epoch, layout, key, leaf_map, sources, channels, targets, done,
                         memory_bytes, std::move(ask), sets_aside},
                        *ledger, *rejects, counters, cancellation);
@@ -120,6 +121,22 @@ TEST_F(FanOutTest, EveryRowIsCommittedOnceWithAConnectionForEachLeaf) {
   ASSERT_TRUE(run(kLeaves));
   EXPECT_EQ(committed_rows(), 40000U);
   for (const LeafAccount& leaf : ledger->leaves()) EXPECT_TRUE(leaf.is_committed);
+}
+
+TEST_F(FanOutTest, TheBoardHasEveryRowThatWasSent) {
+  fill(8, 5000);
+  counters.leaves.open(names);
+  ASSERT_TRUE(run(7));
+  for (std::uint32_t leaf = 0; leaf < kLeaves; ++leaf) {
+    EXPECT_EQ(counters.leaves.rows(leaf), ledger->leaf(leaf).sent_rows);
+    EXPECT_EQ(counters.leaves.state(leaf), LeafState::committed);
+  }
+  EXPECT_GT(counters.work_ns, 0U);
+  EXPECT_EQ(counters.memory_budget, 64ULL << 20U);
+  // Nobody is at work any more, and nothing is held.
+  EXPECT_EQ(counters.readers + counters.readers_busy, 0U);
+  EXPECT_EQ(counters.writers + counters.writers_busy, 0U);
+  EXPECT_EQ(counters.memory_used, 0U);
 }
 
 TEST_F(FanOutTest, LanesShareTheConnectionsThatThereAre) {

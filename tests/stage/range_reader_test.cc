@@ -356,6 +356,32 @@ TEST(RangeReader, ServerThatIsAwayForAMomentIsWaitedFor) {
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(700));
 }
 
+TEST(RangeReader, CountsWhoIsBusyAndWhereTheTimeGoes) {
+  BreakingSource source({});
+  MemoryBudget budget(1 << 20);
+  Rejects rejects(0);
+  Cancellation user;
+  Stop stop(user);
+  std::atomic<std::uint64_t> busy{0};
+  std::atomic<std::uint64_t> waited{0};
+  std::atomic<std::uint64_t> worked{0};
+  ReaderCounters counters;
+  counters.busy = &busy;
+  counters.source_wait_ns = &waited;
+  counters.work_ns = &worked;
+  RangeReader reader(1000, budget, rejects, stop, counters, [] {});
+  std::uint64_t busy_within = 0;
+  constexpr std::chrono::milliseconds kWork{20};
+  ASSERT_TRUE(reader.read(source, SourceRange{}, 0, [&](const RowBatchPointer&) {
+    busy_within = busy;
+    std::this_thread::sleep_for(kWork);  // Stands for decoding and hashing.
+  }));
+  EXPECT_EQ(busy_within, 1U);
+  EXPECT_EQ(busy, 0U);
+  EXPECT_GT(waited, 0U) << "until the server began";
+  EXPECT_GE(worked, static_cast<std::uint64_t>(std::chrono::nanoseconds(kWork).count()));
+}
+
 TEST(RangeReader, StopEndsTheWaiting) {
   BreakingSource source({5, 5, 5, 5, 5});
   source.open_fails = 100;
