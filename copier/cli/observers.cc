@@ -149,9 +149,9 @@ void Observers::tell(const Issue& issue) {
 }
 
 void Observers::finish(JobResult& result) {
-  progress_.finish();
   {
     const std::lock_guard lock(mutex_);
+    progress_.finish();
     is_live_over_ = true;
   }
   const std::size_t issues = result.issues.size();

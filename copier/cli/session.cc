@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -37,6 +38,8 @@ constexpr milliseconds look_for_cancellation_every{200};
 struct Outcome {
   JobResult result;
   KeyReport key;
+  /// Kept until all is told: to stop serving metrics takes up to two seconds.
+  std::unique_ptr<Observers> observers = {};
 };
 
 class Teller {
@@ -109,6 +112,7 @@ Outcome run_observed(const Invocation& call, const CommandFunctions& functions,
   outcome.result = run_job(call, functions, (*observers)->observer(), cancellation);
   outcome.result.command = call.command;
   (*observers)->finish(outcome.result);
+  outcome.observers = std::move(*observers);
   return outcome;
 }
 
