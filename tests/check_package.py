@@ -38,7 +38,7 @@ def problems_of(package, unpacked):
             yield f"owner or mode: {line}"
     fields = dict(
         line.split(": ", 1) for line in output_of("dpkg-deb", "--field", package).splitlines()
-        if not line.startswith(" ")
+        if line and not line.startswith(" ")
     )
     depends = re.findall(r"(?:^|, )([^ ,]+)", fields["Depends"])
     yield from (f"does not depend on {name}" for name in LIBRARIES if name not in depends)
