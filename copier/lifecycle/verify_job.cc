@@ -154,9 +154,10 @@ Result<void> VerifyJob::schema() {
   SchemaComparison compared = compare_schemas(source, target, context);
   for (SchemaGap& gap : compared.rows) {
     if (gap.gap != "none" && gap.severity < Severity::info) {
-      report({gap.severity, "schema-" + gap.gap,
-              fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap), plan_->target.qualified,
-              gap.impact});
+      std::string code = "schema-" + gap.gap;
+      std::replace(code.begin(), code.end(), ' ', '-');
+      report({gap.severity, std::move(code), fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap),
+              plan_->target.qualified, gap.impact});
     }
     result_.schema.push_back(
         {gap.kind, gap.name, gap.source, gap.target, gap.gap, gap.impact, gap.severity});

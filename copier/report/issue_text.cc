@@ -103,7 +103,8 @@ std::string fence_line(const JobResult& result, std::string_view release) {
                        printable(release));
   }
   // Who did not come to look, does not know of a fence that another command left.
-  const bool looks = result.command != "plan" && result.command != "key";
+  const bool looks =
+      result.command != "plan" && result.command != "key" && result.command != "verify";
   const bool came_to_look = !result.error || !result.job.empty();
   return looks && came_to_look ? "source: writes are allowed\n"
                                : "source: writes are as they were\n";
