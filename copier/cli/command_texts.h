@@ -18,6 +18,9 @@ inline constexpr std::string_view plan_examples =
   All SQL of all stages in order, nothing executed:
     pgfanout plan job.toml --dry-run > window.sql
 
+  In the window, will it be done by four?
+    pgfanout plan job.toml --finish-by 04:00
+
   Without a job file, going on although a foreign key cannot be carried over:
     pgfanout plan --source 'service=prod' --table public.chunks \
       --accept 'foreign key public.notes.notes_chunk_fkey'
@@ -28,6 +31,7 @@ inline constexpr std::string_view run_description =
 swap. Each stage is recorded in the target's database. A gate after a stage can wait for a person:
 the job then ends with exit code 3, and the same command with --confirm STAGE goes on. A fence keeps
 the source as it was copied until swap, rollback or --release. pgfanout rollback undoes all of it.
+docs/RUNBOOK.md leads through a window step by step, docs/MESSAGES.md explains every message.
 )text";
 
 inline constexpr std::string_view run_examples =
@@ -39,6 +43,17 @@ inline constexpr std::string_view run_examples =
 
   And then the swap, in one go:
     pgfanout run job.toml --swap
+
+  In a window that ends at four, with a report, and stopping in time by itself, resumable:
+    pgfanout run job.toml --finish-by 04:00 --stop-at-deadline --report window.html
+
+  Beside other work on the server: slower above 70 % of its processors, paused if a standby lags:
+    pgfanout run job.toml --profile polite --threshold cpu=70%:slow \
+      --threshold replica_lag=30s:pause
+
+  With everything told to others: a log of events, a command at the end, Prometheus:
+    pgfanout run job.toml --events events.jsonl --hook job_finished=/usr/local/bin/tell-the-team \
+      --metrics 127.0.0.1:9187
 
   The job file says [gates] verify = "confirm"; somebody has looked at the result:
     pgfanout run job.toml --swap --confirm verify
@@ -65,13 +80,16 @@ inline constexpr std::string_view copy_examples =
     pgfanout copy --source 'service=prod' --table public.chunks
 
   To another server, with a key of one's own, result as JSON:
-    pgfanout copy --source 'host=old dbname=app' --target 'host=new dbname=app' \
-      --table chunks --into chunks_by_tenant --partitions 32 \
-      --key 'abs(hashtext(tenant_id::text)) % 32' --json > result.json
+    pgfanout copy --source 'service=old' --target 'service=new' \
+      --table chunks --into chunks_by_document --partitions 32 \
+      --key 'abs(hashtext(document_id::text)) % 32' --json > result.json
 
   Columns renamed, computed and left out:
     pgfanout copy --source 'service=prod' --table chunks --map legacy_id=id \
-      --map "metadata=coalesce(metadata, '{}'::jsonb)" --skip scratch
+      --map "metadata=coalesce(metadata, '{}'::jsonb)" --skip embedding_model
+
+  Slowly, since others use the server; each GB that is committed is safe from interruptions:
+    pgfanout copy --source 'service=prod' --table public.chunks --profile polite --commit-every 1GB
 )text";
 
 inline constexpr std::string_view verify_description =
@@ -90,8 +108,11 @@ inline constexpr std::string_view verify_examples =
     pgfanout verify --source 'service=prod' --table public.chunks --quick
 
   A table on another server that another tool filled, result as JSON:
-    pgfanout verify --source 'host=old dbname=app' --target 'host=new dbname=app' \
+    pgfanout verify --source 'service=old' --target 'service=new' \
       --table public.chunks --into public.chunks --data --json > result.json
+
+  For the record: a report that opens in any browser:
+    pgfanout verify --source 'service=prod' --table public.chunks --data --report verified.html
 
   What would a repair do, and then do it:
     pgfanout verify --source 'service=prod' --table public.chunks --data --repair --dry-run
@@ -104,7 +125,8 @@ which both tables, their indexes, constraints and sequences change names and vie
 Waits for each lock no longer than --swap-lock-timeout, then lets go and tries again; sessions in
 the way are named. The old table stays as <table>_backup_YYYYMMDD_HHMMSS, closed to writes. Then
 statements are tried on the new table in a transaction that is rolled back. The statements of the
-swap itself are printed beforehand by pgfanout plan --dry-run.
+swap itself are printed beforehand by pgfanout plan --dry-run. Who decides what, and when to turn
+back: docs/RUNBOOK.md.
 )text";
 
 inline constexpr std::string_view swap_examples =
@@ -122,7 +144,8 @@ inline constexpr std::string_view rollback_description =
     R"text(Undoes whatever has been done so far, from any point: drops what the job made, lifts its fence, and
 after a swap puts the old table back. Rows that were written since the swap are found by comparing
 both tables: rollback refuses if there are any, unless told to keep them, or with --force to give
-them up. What the job was asked for is read from the journal. Twice does no harm.
+them up. What the job was asked for is read from the journal. Twice does no harm. docs/RUNBOOK.md
+has a table of every situation and its way back.
 )text";
 
 inline constexpr std::string_view rollback_examples =
@@ -153,11 +176,17 @@ inline constexpr std::string_view cleanup_examples =
 inline constexpr std::string_view status_description =
     R"text(Where the job stands, by the journal in the target's database: stages with their times, the gate at
 which it waits, the session that works on it, the backup, and the command that goes on. From any
-terminal or machine. Reads only.
+terminal or machine; with --watch as a view that goes on. Reads only.
 )text";
 
 inline constexpr std::string_view status_examples =
-    R"text(    pgfanout status job.toml
+    R"text(  Where does it stand, and what is the next command?
+    pgfanout status job.toml
+
+  The live view of a job that runs elsewhere, until it ends:
+    pgfanout status job.toml --watch
+
+  For scripts:
     pgfanout status --source 'service=prod' --table public.chunks --json
 )text";
 
@@ -172,8 +201,8 @@ inline constexpr std::string_view key_examples =
       --value 7d444840-9dc0-11d1-b245-5ffdce74fad2
 
   A key over two columns:
-    pgfanout key --table events --key 'abs(hashtext(region || tenant)) % 16' \
-      --value region=eu --value tenant=acme
+    pgfanout key --table documents --key 'abs(hashtext(chapter || path)) % 16' \
+      --value chapter=eu --value path=acme
 
   Do client and server agree on 100,000 values?
     pgfanout key --source 'service=prod' --table public.chunks --check 100000

@@ -66,6 +66,7 @@ First steps:
     pgfanout key    --source 'service=prod' --table public.chunks --check 10000
     pgfanout plan   --source 'service=prod' --table public.chunks
     pgfanout run    --source 'service=prod' --table public.chunks
+    pgfanout status --source 'service=prod' --table public.chunks --watch
     pgfanout verify --source 'service=prod' --table public.chunks
     pgfanout swap   --source 'service=prod' --table public.chunks
 
@@ -81,6 +82,10 @@ Exit codes:
   2  could not start or must not go on; the same command would end the same way
   3  stopped part-way, or waiting for a person; nothing is damaged
   4  could not prove it: a check did not run to its end
+
+See also: docs/TUTORIAL.md (fifteen minutes on a server that is thrown away), docs/RUNBOOK.md (a
+maintenance window, with every way back), docs/MESSAGES.md (every message: what it means, what to
+do), docs/job.example.toml, pgfanout(1).
 )";
   return page;
 }
