@@ -80,7 +80,8 @@ CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS sql, u.un
 WHERE leaf.oid <> $1::pg_catalog.oid
 GROUP BY 2 ORDER BY 2)sql";
 
-// Copies of a parent's trigger belong to the parent. A disabled one does nothing.
+// Copies of a parent's trigger belong to the parent. A disabled one does nothing. The fence of a job
+// goes with the job.
 constexpr const char* kTriggersSql = R"sql(
 SELECT NULL, CASE WHEN pg_catalog.starts_with(def.sql, def.head)
     THEN def.command || pg_catalog.substr(def.sql, pg_catalog.length(def.head) + 1)
@@ -93,6 +94,9 @@ CROSS JOIN LATERAL (SELECT CASE WHEN t.tgconstraint <> 0
 CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_triggerdef(t.oid) AS sql, k.command,
   pg_catalog.format('%s %I', k.command, t.tgname) AS head) def
 WHERE t.tgrelid = $1::pg_catalog.oid AND NOT t.tgisinternal AND t.tgparentid = 0
+  AND NOT (pg_catalog.starts_with(t.tgname, 'pgfanout_fence') AND EXISTS (
+    SELECT FROM pg_catalog.pg_proc p WHERE p.oid = t.tgfoid
+      AND p.pronamespace = pg_catalog.to_regnamespace('pgfanout')))
 ORDER BY 2)sql";
 
 constexpr const char* kRulesSql = R"sql(

@@ -43,6 +43,9 @@ TEST_F(WindowTest, RunsAllStagesUpToVerifyAndLeavesTheFence) {
   // The same command once more has nothing left to do.
   ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
   EXPECT_EQ(value("SELECT count(*) FROM chunks_new"), "3000");
+  // The job's own fence is no gap between the tables.
+  const CommandResult verified = window("verify", {"--table", "chunks"});
+  EXPECT_EQ(verified.exit_code, 0) << verified;
 }
 
 TEST_F(WindowTest, RunWithSwapPutsTheTargetInTheSourcesPlace) {
