@@ -99,7 +99,7 @@ def codes_in_source():
                         r'Severity::\w+,\s*"([a-z][a-z0-9-]*)"'):
             codes |= set(re.findall(pattern, text))
         for given in re.findall(r"\bcode = ([^;]*);", text):
-            codes |= set(re.findall(r'"([a-z][a-z0-9-]*)"', given))
+            codes |= set(re.findall(r'"([a-z][a-z0-9-]*[a-z0-9])"', given))
         if file.relative_to(ROOT).parts[0] in ("copier", "include") and file.name not in ("command_texts.h", "help.cc"):
             looks |= set(re.findall(r'"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"', text))
     return codes | COMPOSED | (looks - crash_points - NO_CODES)
