@@ -80,8 +80,8 @@ CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS sql, u.un
 WHERE leaf.oid <> $1::pg_catalog.oid
 GROUP BY 2 ORDER BY 2)sql";
 
-// Copies of a parent's trigger belong to the parent. A disabled one does nothing. The fence of a job
-// goes with the job.
+// Copies of a parent's trigger belong to the parent. A disabled one does nothing. The fence of a
+// job goes with the job.
 constexpr const char* kTriggersSql = R"sql(
 SELECT NULL, CASE WHEN pg_catalog.starts_with(def.sql, def.head)
     THEN def.command || pg_catalog.substr(def.sql, pg_catalog.length(def.head) + 1)
