@@ -82,7 +82,7 @@ std::string stage_table(const HtmlReport& report) {
         is_earlier || record == report.recorded.stages.end()
             ? stage.started_at
             : utc_words(report.recorded.began +
-                       std::chrono::milliseconds(std::llround(record->began * 1000)));
+                        std::chrono::milliseconds(std::llround(record->began * 1000)));
     table.row(
         {html_text(stage.name), html_text(stage.status), html_text(began),
          seconds_text(stage.seconds), is_earlier ? "" : seconds_text(stage.client_cpu_seconds),
