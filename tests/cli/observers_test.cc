@@ -72,8 +72,8 @@ TEST_F(ObserversTest, AHookKeepsAJobFromItsStageButNotFromBeingUndone) {
 TEST_F(ObserversTest, WhatGoesWrongAtTheEndIsToldOnceAndLeavesTheExitCode) {
   EXPECT_EQ(run({"copy", "--progress", "none", "--hook", "job_finished=echo bye; exit 7"}), 0);
   EXPECT_EQ(err.text(),
-            "info: hook echo at job_finished: bye\n"
-            "warning: the hook echo at job_finished ended with exit status 7\n");
+            "info: hook echo at job_finished: bye [hook]\n"
+            "warning: the hook echo at job_finished ended with exit status 7 [hook-failed]\n");
   EXPECT_EQ(run({"copy", "--progress", "none", "--events", "/dev/full"}), 0);
   EXPECT_THAT(err.text(), HasSubstr("\nwarning: 4 of the job's events could not be written: No "));
 }
