@@ -143,6 +143,13 @@ std::string side_html(const std::optional<TableSummary>& side) {
   return html;
 }
 
+std::string copied_html(const JobResult& result) {
+  for (const StageSummary& stage : result.stages) {
+    if (stage.name == "copy" && stage.status == "ok") return html_text(stage.detail);
+  }
+  return {};
+}
+
 std::string facts_html(const HtmlReport& report) {
   const JobResult& result = report.result;
   const auto took = std::chrono::duration_cast<std::chrono::system_clock::duration>(
@@ -153,6 +160,8 @@ std::string facts_html(const HtmlReport& report) {
   facts.add("Table", result.source ? side_html(result.source)
                                    : "<strong>" + html_text(report.next.table) + "</strong>");
   facts.add("Target", side_html(result.target));
+  // A call that went on behind the copy knows of it what the journal says.
+  if (!result.target || result.target->digest.empty()) facts.add("Copied", copied_html(result));
   facts.add("When",
             fmt::format("{}<br/>to {}<br/><span class=\"quiet\">{}</span>",
                         utc_words(report.recorded.began), utc_words(report.recorded.began + took),

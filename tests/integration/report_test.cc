@@ -68,7 +68,8 @@ TEST_F(ReportTest, RunWithAGateAndSwap) {
   ASSERT_EQ(window("run", with({file("waiting")})).exit_code, 3) << json.dump(1);
   const std::string waiting = text("waiting");
   EXPECT_EQ(heading(waiting), "Waiting");
-  EXPECT_THAT(waiting, AllOf(HasSubstr("--confirm verify"), HasSubstr("refused by a fence")));
+  EXPECT_THAT(waiting,
+              AllOf(HasSubstr("--confirm</span> verify"), HasSubstr("refused by a fence")));
   EXPECT_THAT(part(waiting, "sign-off"), HasSubstr("waits for a person"));
   EXPECT_THAT(part(waiting, "rates"), HasSubstr("Rates as a table"));
 
@@ -187,7 +188,8 @@ TEST_F(ReportTest, CommandsThatOnlyLookWriteNone) {
 /// What looks at the pages must see what is wrong with one.
 TEST_F(ReportTest, BrowserFindsWhatIsWrong) {
   put("bad.html",
-      "<!DOCTYPE html><html><head><title>x</title><link rel=\"stylesheet\" href=\"other.css\"/>"
+      "<!DOCTYPE html><html><head><title>x</title><meta name=\"viewport\" "
+      "content=\"width=device-width\"/><link rel=\"stylesheet\" href=\"other.css\"/>"
       "</head><body style=\"background:#fff\"><p style=\"width:500px\">wide</p>"
       "<p style=\"color:#bbb\">pale</p><svg viewBox=\"0 0 1 1\"></svg>"
       "<details><summary>folded</summary><p>text</p></details>"

@@ -85,6 +85,14 @@ TEST(HtmlReport, OnlyEqualDigestsAreCalledAMatch) {
   EXPECT_THAT(html_report(report_of(unproven)), Not(HasSubstr(words)));
 }
 
+TEST(HtmlReport, ACallBehindTheCopySaysWhatWasCopied) {
+  JobResult result = proven_run();
+  result.source->digest.clear();
+  result.target.reset();
+  EXPECT_THAT(html_report(report_of(result)), HasSubstr("<dt>Copied</dt><dd>10 rows, 5 rows/s<"));
+  EXPECT_THAT(html_report(report_of(proven_run())), Not(HasSubstr("<dt>Copied</dt>")));
+}
+
 TEST(HtmlReport, SaysWhatToDoNext) {
   JobResult waiting = proven_run();
   waiting.waiting_at = "verify";
