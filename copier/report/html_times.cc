@@ -46,15 +46,10 @@ std::string gantt(const RecordedJob& job) {
     }
   }
   std::string grid;
-  std::string ticks;
-  for (const PlotTick& tick : time_ticks(job.seconds, kTimeTicks)) {
+  const std::vector<PlotTick> ticks = time_ticks(job.seconds, kTimeTicks);
+  for (const PlotTick& tick : ticks) {
     grid += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"0\" y2=\"{1}\"/>",
                         tick.at * 720, shown * 24);
-    ticks += fmt::format("<span{} style=\"left:{:.2f}%\">{}</span>",
-                         tick.at > 0.95   ? " class=\"last\""
-                         : tick.at < 0.05 ? " class=\"first\""
-                                          : "",
-                         tick.at * 100, tick.label);
   }
   return fmt::format(
       "<figure class=\"gantt\">\n<figcaption><strong>Stages over time</strong> <span>of this "
@@ -65,7 +60,7 @@ std::string gantt(const RecordedJob& job) {
       "the "
       "call began, at {} (minutes:seconds)</p></figure>\n",
       names, shown * 24, shown * 24, html_attribute("Stages over time. " + words), grid, bars,
-      times, ticks, utc_words(job.began));
+      times, tick_labels(ticks), utc_words(job.began));
 }
 
 std::string stage_table(const HtmlReport& report) {

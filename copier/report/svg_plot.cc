@@ -35,16 +35,6 @@ std::string level(double y, const char* css_class) {
                      css_class, kWide, y, y);
 }
 
-std::string tick_labels(const std::vector<PlotTick>& ticks) {
-  std::string html;
-  for (const PlotTick& tick : ticks) {
-    const char* end = tick.at > 0.95 ? " class=\"last\"" : tick.at < 0.05 ? " class=\"first\"" : "";
-    html += fmt::format("<span{} style=\"left:{:.2f}%\">{}</span>", end, tick.at * 100,
-                        html_text(tick.label));
-  }
-  return html;
-}
-
 using Label = std::string (*)(double);
 
 std::string percent(double share) {
@@ -123,6 +113,16 @@ std::string pieces_of(const PlotLine& line, std::size_t number, double top) {
 }
 
 }  // namespace
+
+std::string tick_labels(const std::vector<PlotTick>& ticks) {
+  std::string html;
+  for (const PlotTick& tick : ticks) {
+    const char* end = tick.at > 0.95 ? " class=\"last\"" : tick.at < 0.05 ? " class=\"first\"" : "";
+    html += fmt::format("<span{} style=\"left:{:.2f}%\">{}</span>", end, tick.at * 100,
+                        html_text(tick.label));
+  }
+  return html;
+}
 
 double round_ceiling(double most) {
   if (!(most > 0) || !std::isfinite(most)) return 1;

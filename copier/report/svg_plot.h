@@ -43,6 +43,9 @@ struct PlotLayer {
 /// At most `count` + 1 round moments of `seconds`, as clock times.
 [[nodiscard]] std::vector<PlotTick> time_ticks(double seconds, std::size_t count);
 
+/// Below a drawing: each at its place, the outermost not beyond the edges.
+[[nodiscard]] std::string tick_labels(const std::vector<PlotTick>& ticks);
+
 /// One bar a value, with a line at `mean`.
 [[nodiscard]] std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
                                    std::optional<double> mean);

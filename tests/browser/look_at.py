@@ -53,7 +53,7 @@ POOR_CONTRAST = """(() => {
 })()"""
 
 HIDDEN = """[...document.querySelectorAll('details')].filter((d) =>
-  d.lastElementChild.getBoundingClientRect().height < 1).map((d) =>
+  !d.lastElementChild.checkVisibility()).map((d) =>
   d.firstElementChild.textContent).join(', ')"""
 
 NAMELESS = """[...document.querySelectorAll('svg:not([aria-hidden])')].filter((s) =>
