@@ -107,6 +107,7 @@ int start(const std::string& command, const Event& event, int input, int output,
   std::array<char*, 4> arguments = {words[0].data(), words[1].data(), words[2].data(), nullptr};
   std::vector<std::string> variables = hook_environment(event);
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
   const int failure =
