@@ -64,10 +64,22 @@ struct RangeReader::Progress {
   std::string after_ctid = {};
   int reopenings = 0;
   std::chrono::steady_clock::time_point batch_began = std::chrono::steady_clock::now();
-  const CopyOutStream* stream = nullptr;
+  const CopyOutStream* stream = nullptr;  ///< That is open.
   std::chrono::steady_clock::time_point counted_until = batch_began;
   std::chrono::nanoseconds waited{0};          ///< Since then, but for the stream's waiting.
   std::chrono::nanoseconds stream_counted{0};  ///< Of the stream's waiting.
+
+  /// Takes over how long the open stream has waited since the last call.
+  void take_waiting() {
+    if (stream == nullptr) return;
+    const std::chrono::nanoseconds now = stream->waited();
+    waited += now - std::exchange(stream_counted, now);
+  }
+  /// What is emitted behind it has no stream.
+  void leave_stream() {
+    take_waiting();
+    stream = nullptr;
+  }
 
   [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
 
@@ -102,6 +114,7 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
   while (true) {
     auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
     if (ended) return progress.rows_emitted;
+    progress.leave_stream();
     if (opened) opened->reset();
     if (stop_.is_set()) return std::move(ended).error();
     const bool is_about_data = ended.error().consequence == Consequence::refuse &&
@@ -221,10 +234,9 @@ Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
 /// What the time since the last batch was not spent waiting for. Once a batch.
 void RangeReader::count_work(Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
-  const std::chrono::nanoseconds stream = progress.stream->waited();
-  const auto waited =
-      std::exchange(progress.waited, {}) + stream - std::exchange(progress.stream_counted, stream);
-  const auto worked = now - std::exchange(progress.counted_until, now) - waited;
+  progress.take_waiting();
+  const auto worked =
+      now - std::exchange(progress.counted_until, now) - std::exchange(progress.waited, {});
   if (worked.count() > 0) add(counters_.work_ns, worked);
 }
 
