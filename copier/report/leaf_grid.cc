@@ -17,13 +17,13 @@ struct Look {
 
 /// In the order of LeafState. Without colour a letter says what the colour would have said.
 constexpr std::array<Look, 6> kLooks = {{{"·", "·", ".", style::kDim, "waiting"},
-                                         {"▒", "▒", "=", style::kYellow, "loading"},
+                                         {"▃", "▃", "=", style::kYellow, "loading"},
                                          {"▆", "C", "C", style::kBlue, "committed"},
                                          {"▆", "P", "P", style::kCyan, "proven"},
                                          {"▆", "I", "I", style::kMagenta, "indexed"},
                                          {"▆", "V", "V", style::kGreen, "verified"}}};
-constexpr std::array<const char*, 3> kFilling = {"░", "▒", "▓"};
-constexpr std::array<const char*, 3> kFillingAscii = {"-", "=", "#"};
+constexpr std::array<const char*, 6> kFilling = {"▁", "▂", "▃", "▄", "▅", "▆"};
+constexpr std::array<const char*, 6> kFillingAscii = {"-", "-", "=", "=", "#", "#"};
 
 const Look& look_of(LeafState state) {
   return kLooks[static_cast<std::size_t>(state)];
@@ -61,8 +61,8 @@ void add_cell(ScreenLine& line, const Cell& cell, const Screen& screen) {
   const Look& look = look_of(cell.state);
   const char* text = text_of(look, screen);
   if (cell.state == LeafState::loading && cell.share > 0) {
-    const auto third = static_cast<std::size_t>(std::min(2.0, cell.share * 3));
-    text = screen.unicode ? kFilling[third] : kFillingAscii[third];
+    const auto level = static_cast<std::size_t>(std::min(5.0, cell.share * 6));
+    text = screen.unicode ? kFilling[level] : kFillingAscii[level];
   }
   line.add(text, look.style).add(" ");
 }

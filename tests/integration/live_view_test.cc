@@ -30,7 +30,7 @@ TEST_F(LiveViewTest, IsDrawnInPlaceSurvivesResizingAndLeavesACleanPrompt) {
   ASSERT_TRUE(terminal.wait_for("busy   readers 2/2"));
   EXPECT_THAT(terminal.screen(), AllOf(HasSubstr("pgfanout run "), HasSubstr("✓ preflight"),
                                        HasSubstr("· analyze"), HasSubstr("· · · · · · · · · ·   "),
-                                       HasSubstr("▒ loading"), HasSubstr("Ctrl-C ")));
+                                       HasSubstr("▃ loading"), HasSubstr("Ctrl-C ")));
   EXPECT_THAT(terminal.screen(true), HasSubstr("\x1b[32m"));
   for (const auto& [columns, rows] :
        {std::pair(60U, 16U), std::pair(80U, 24U), std::pair(120U, 40U), std::pair(40U, 8U)}) {
@@ -49,7 +49,7 @@ TEST_F(LiveViewTest, IsDrawnInPlaceSurvivesResizingAndLeavesACleanPrompt) {
   ASSERT_TRUE(terminal.wait_for("ended with 3")) << terminal.screen();
   ASSERT_TRUE(terminal.wait_until(
       [](const std::string& now) { return now.rfind("prompt>") > now.find("ended with 3"); }));
-  EXPECT_THAT(terminal.screen(), Not(HasSubstr("▒ loading")));
+  EXPECT_THAT(terminal.screen(), Not(HasSubstr("▃ loading")));
   EXPECT_TRUE(terminal.has_cursor());
 }
 

@@ -181,11 +181,11 @@ TEST(LeafGrid, ACellIsAsFarAsTheLastOfItsLeaves) {
   const auto text = [&] { return grid_lines(view, {1, 1, 2}, screen(80, 24)).front().text(); };
   EXPECT_EQ(text(), "C ");
   view.leaves[1] = {LeafState::waiting, 0};
-  EXPECT_EQ(text(), "▒ ") << "one of them has begun";
+  EXPECT_EQ(text(), "▃ ") << "one of them has begun";
   view.rows_expected = 100;
-  EXPECT_EQ(text(), "░ ");
+  EXPECT_EQ(text(), "▂ ");
   view.leaves[0].rows = 90;
-  EXPECT_EQ(text(), "▓ ");
+  EXPECT_EQ(text(), "▆ ");
 }
 
 }  // namespace
