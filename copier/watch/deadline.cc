@@ -10,11 +10,6 @@
 namespace pgfanout {
 namespace {
 
-ClockTime after(ClockTime from, double seconds) {
-  return from +
-         std::chrono::duration_cast<ClockTime::duration>(std::chrono::duration<double>(seconds));
-}
-
 std::tm local_time(ClockTime time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm local{};

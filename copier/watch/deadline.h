@@ -14,6 +14,11 @@ namespace pgfanout {
 
 using ClockTime = std::chrono::system_clock::time_point;
 
+[[nodiscard]] inline ClockTime after(ClockTime from, double seconds) {
+  return from +
+         std::chrono::duration_cast<ClockTime::duration>(std::chrono::duration<double>(seconds));
+}
+
 /// Where the job stands, as far as turning back depends on it.
 struct TurningBack {
   bool is_fenced = false;         ///< Writes are refused: there is something to undo.

@@ -25,11 +25,6 @@ bool is_in(const std::vector<std::string>& stages, std::string_view stage) {
   return std::find(stages.begin(), stages.end(), stage) != stages.end();
 }
 
-ClockTime after(ClockTime from, double seconds) {
-  return from +
-         std::chrono::duration_cast<ClockTime::duration>(std::chrono::duration<double>(seconds));
-}
-
 }  // namespace
 
 std::vector<std::string> parts_of(std::string_view command, const JobDescription& job) {

@@ -73,7 +73,7 @@ TEST_F(HooksTest, ItsOutputIsShownAndThePasswordIsNotItsOwn) {
                                      "job_finished=env | grep PASS; echo it is over; cat"},
                                     std::move(options));
   EXPECT_EQ(result.exit_code, 0) << result;
-  EXPECT_THAT(result.err, AllOf(HasSubstr("hook env at job_finished: it is over\n"),
+  EXPECT_THAT(result.err, AllOf(HasSubstr("hook env at job_finished: it is over [hook]\n"),
                                 HasSubstr("hook env at job_finished: {\"event\":\"job_finished\""),
                                 Not(HasSubstr("hunter2"))));
   EXPECT_THAT(result.out, Not(HasSubstr("it is over")));
