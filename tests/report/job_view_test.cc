@@ -183,7 +183,7 @@ TEST(LeafGrid, ACellIsAsFarAsTheLastOfItsLeaves) {
   view.leaves[1] = {LeafState::waiting, 0};
   EXPECT_EQ(text(), "▃ ") << "one of them has begun";
   view.rows_expected = 100;
-  EXPECT_EQ(text(), "▂ ");
+  EXPECT_EQ(text(), "▁ ") << "10 rows of 100";
   view.leaves[0].rows = 90;
   EXPECT_EQ(text(), "▆ ");
 }
