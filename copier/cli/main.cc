@@ -12,7 +12,7 @@
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
 #include "copier/lifecycle/copy_job.h"
-#include "copier/lifecycle/job_watch.h"
+#include "copier/lifecycle/job_onlooker.h"
 #include "copier/lifecycle/key_command.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"

@@ -16,10 +16,10 @@
 
 namespace pgfanout {
 
-class JobWatch {
+class JobOnlooker {
  public:
   /// Both outlive it.
-  JobWatch(const JobDescription& job, const Cancellation& cancellation)
+  JobOnlooker(const JobDescription& job, const Cancellation& cancellation)
       : job_(job), cancellation_(cancellation) {}
 
   /// Connects if need be, and again after an error.

@@ -1,4 +1,4 @@
-#include "copier/lifecycle/job_watch.h"
+#include "copier/lifecycle/job_onlooker.h"
 
 #include <fmt/format.h>
 
@@ -50,16 +50,16 @@ std::string running_stage(const JobResult& status) {
 
 std::function<Result<JobLook>()> watch_job(const JobDescription& job,
                                            const Cancellation& cancellation) {
-  return [watch = std::make_shared<JobWatch>(job, cancellation)] { return watch->look(); };
+  return [watch = std::make_shared<JobOnlooker>(job, cancellation)] { return watch->look(); };
 }
 
-Result<JobLook> JobWatch::look() {
+Result<JobLook> JobOnlooker::look() {
   auto look = look_once();
   if (!look) state_.reset();
   return look;
 }
 
-Result<void> JobWatch::open() {
+Result<void> JobOnlooker::open() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, false));
   PGFANOUT_TRY(look_on(*state_));
   for (Connection* connection : {&state_->source(), &state_->target()}) {
@@ -76,7 +76,7 @@ Result<void> JobWatch::open() {
   return {};
 }
 
-Result<JobLook> JobWatch::look_once() {
+Result<JobLook> JobOnlooker::look_once() {
   if (!state_) {
     PGFANOUT_TRY(open());
   } else {
@@ -103,7 +103,7 @@ Result<JobLook> JobWatch::look_once() {
   return look;
 }
 
-Result<void> JobWatch::read_leaves(JobLook& look) {
+Result<void> JobOnlooker::read_leaves(JobLook& look) {
   // Uncommitted rows are known of a COPY that runs now.
   PGFANOUT_TRY_ASSIGN(
       const Rows leaves,
@@ -140,7 +140,7 @@ Result<void> JobWatch::read_leaves(JobLook& look) {
   return {};
 }
 
-Result<void> JobWatch::read_ranges(JobLook& look) {
+Result<void> JobOnlooker::read_ranges(JobLook& look) {
   if (!ranges_.empty() || look.leaves.empty()) return {};
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       state_->target().query("SELECT number, leaf, first_block, bytes, epoch"
@@ -165,7 +165,7 @@ Result<void> JobWatch::read_ranges(JobLook& look) {
 
 /// How far the copy is. Readers take the ranges of an epoch in order, so those before the ones that
 /// are being read have been.
-Result<void> JobWatch::read_progress(JobLook& look) {
+Result<void> JobOnlooker::read_progress(JobLook& look) {
   PGFANOUT_TRY(read_ranges(look));
   PGFANOUT_TRY(read_copies(state_->source(), look));
   if (!state_->same_database()) PGFANOUT_TRY(read_copies(state_->target(), look));
@@ -208,7 +208,7 @@ Result<void> JobWatch::read_progress(JobLook& look) {
 }
 
 /// Adds up what readers read, as long as somebody watches.
-Result<void> JobWatch::read_copies(Connection& connection, JobLook& /*look*/) {
+Result<void> JobOnlooker::read_copies(Connection& connection, JobLook& /*look*/) {
   const int side = &connection == &state_->target() ? 1 : 0;
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -230,7 +230,7 @@ Result<void> JobWatch::read_copies(Connection& connection, JobLook& /*look*/) {
   return {};
 }
 
-Result<void> JobWatch::read_sessions(Connection& connection, bool is_target, JobLook& look) {
+Result<void> JobOnlooker::read_sessions(Connection& connection, bool is_target, JobLook& look) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection.query(fmt::format("SELECT pg_catalog.split_part(a.application_name, '/', 3),"
@@ -263,7 +263,7 @@ Result<void> JobWatch::read_sessions(Connection& connection, bool is_target, Job
   return {};
 }
 
-Result<void> JobWatch::read_steps(JobLook& look) {
+Result<void> JobOnlooker::read_steps(JobLook& look) {
   PGFANOUT_TRY_ASSIGN(
       const Rows steps,
       state_->target().query("SELECT pg_catalog.count(*) FROM pgfanout.step s JOIN pgfanout.stage g"
