@@ -16,7 +16,7 @@ namespace pgfanout {
 namespace {
 
 constexpr std::size_t kTimeTicks = 6;
-constexpr std::size_t kMostBars = 400;
+constexpr std::size_t kMostStages = 400;
 
 /// A bar for each stage, nested ones indented; names and times are HTML beside the drawing.
 std::string gantt(const RecordedJob& job) {
@@ -25,7 +25,7 @@ std::string gantt(const RecordedJob& job) {
   std::string bars;
   std::string times;
   std::string words;
-  const std::size_t shown = std::min(job.stages.size(), kMostBars);
+  const std::size_t shown = std::min(job.stages.size(), kMostStages);
   for (std::size_t at = 0; at < shown; ++at) {
     const RecordedStage& stage = job.stages[at];
     const double end = stage.ended.value_or(job.seconds);
