@@ -42,7 +42,9 @@ void LookView::show_stages(const JobLook& look, JobView& view) const {
 void LookView::show_progress(const JobLook& look, double seconds, JobView& view) {
   ProgressSnapshot& now = view.now;
   now.stage = look.stage;
-  if (look.stage != stage_) {
+  if (look.stage != stage_ || look.status.job != job_seen_) {
+    if (look.status.job != job_seen_) rates_.clear();
+    job_seen_ = look.status.job;
     stage_ = look.stage;
     rows_before_ = rows_then_ = look.rows_seen;
     bytes_before_ = look.bytes_seen;

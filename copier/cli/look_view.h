@@ -22,6 +22,7 @@ class LookView {
   void show_progress(const JobLook& look, double seconds, JobView& view);
 
   const JobDescription& job_;
+  std::string job_seen_;
   std::string stage_;  ///< That rates and counts belong to.
   std::uint64_t rows_before_ = 0;
   std::uint64_t bytes_before_ = 0;

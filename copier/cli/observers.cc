@@ -103,12 +103,13 @@ void Observers::add(std::unique_ptr<ResultObserver> observer) {
 Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int message_fd,
                                                    const Cancellation& cancellation) {
   std::unique_ptr<Observers> observers(new Observers(call, message_fd, cancellation));
+  // The first that hears of the end: a hook at job_finished can send the report that is written.
+  PGFANOUT_TRY_ASSIGN(auto report, ReportWriter::open(call));
+  if (report) observers->add(std::move(report));
   // Whoever only looks has nothing to tell of.
   if (call.command != "status") {
     PGFANOUT_TRY(observers->open_outputs(call, cancellation));
   }
-  PGFANOUT_TRY_ASSIGN(auto report, ReportWriter::open(call));
-  if (report) observers->add(std::move(report));
   return observers;
 }
 

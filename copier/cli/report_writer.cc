@@ -19,6 +19,18 @@ bool has_report(std::string_view command) {
   return std::find(commands.begin(), commands.end(), command) != commands.end();
 }
 
+/// As they were given, but for what hooks are called with: a token may stand there.
+std::vector<std::string> shown_words(std::vector<std::string> words) {
+  constexpr std::string_view kJoined = "--hook=";
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (words[at] == "--hook" && at + 1 < words.size()) words[at + 1] = shown_hook(words[at + 1]);
+    if (words[at].starts_with(kJoined)) {
+      words[at] = std::string(kJoined) + shown_hook(words[at].substr(kJoined.size()));
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ReportWriter>> ReportWriter::open(const Invocation& call) {
@@ -35,7 +47,7 @@ void ReportWriter::job_finished(JobResult& result) {
   report.recorded = recorder_.recorded();
   report.used = resources_used();
   report.machine = this_machine();
-  report.next = next_commands_of(call_.words, call_.job.table, result);
+  report.next = next_commands_of(shown_words(call_.words), call_.job.table, result);
   report.settings = settings_of(call_);
   report.gates = call_.job.window.confirm_at;
   auto written = write_report_file(call_.output.report, html_report(report));

@@ -8,6 +8,7 @@
 
 #include "copier/cli/commands.h"
 #include "copier/pg/server_of_dsn.h"
+#include "copier/report/hooks.h"
 
 namespace pgfanout {
 namespace {
@@ -24,19 +25,13 @@ std::string default_of(const OptionSpec& option) {
   return std::string(option.help.substr(at + word.size()));
 }
 
-/// Without its arguments, where a token may stand.
-std::string hook_text(const std::string& hook) {
-  const std::size_t blank = hook.find_first_of(" \t\n");
-  return blank == std::string::npos ? hook : hook.substr(0, blank) + " ...";
-}
-
 std::string shown(const OptionSpec& option, const std::string& value) {
   if (option.value.empty()) return "on";
   if (option.value == "DSN") {
     const std::string server = server_of_dsn(value);
     return server.empty() ? "libpq's environment" : server;
   }
-  return option.name == "--hook" ? hook_text(value) : value;
+  return option.name == "--hook" ? shown_hook(value) : value;
 }
 
 /// Later ones win, or add up where an option can be repeated.
@@ -63,6 +58,14 @@ void add(std::vector<ReportSetting>& settings, std::string_view name, const Text
 }
 
 }  // namespace
+
+std::string shown_hook(const std::string& hook) {
+  const std::size_t divider = hook.find('=');
+  if (divider == std::string::npos) return hook;
+  const std::string command = hook.substr(divider + 1);
+  const std::string program = program_of(command);
+  return hook.substr(0, divider + 1) + program + (program == command ? "" : " ...");
+}
 
 std::vector<ReportSetting> settings_of(const Invocation& call) {
   std::vector<ReportSetting> settings;

@@ -9,6 +9,9 @@
 
 namespace pgfanout {
 
+/// "stage_finished=curl ...": of the command only the program; its arguments may hold a token.
+[[nodiscard]] std::string shown_hook(const std::string& hook);
+
 /// Of connection strings only what names the server, of hooks only the program: neither can then
 /// carry a secret.
 [[nodiscard]] std::vector<ReportSetting> settings_of(const Invocation& call);

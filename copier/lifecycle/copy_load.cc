@@ -96,6 +96,7 @@ Result<void> CopyLoad::restore() {
     PGFANOUT_TRY_ASSIGN(
         rejected, count_rejects(*state_.target, reject_place(state_, next), kept_leaves(next)));
   }
+  counters.rows_rejected_earlier = rejected;
   counters.rows_rejected = rejected;
   state_.rejects.emplace(reject_limit_of(state_), rejected);
   return {};
@@ -215,6 +216,7 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
   }
+  ++state.counters.epochs_done;
   return {};
 }
 

@@ -68,6 +68,7 @@ void JobGuard::watch() {
     }
     lock.lock();
     if (failure.empty()) continue;
+    pace_.set_share(1);
     pending_.push_back({Severity::warning, "not-watched",
                         "thresholds and deadline are no longer watched: " + failure, job_.table,
                         "the job goes on; please report this"});
@@ -85,7 +86,10 @@ void JobGuard::look() {
   if (ending_.is_set()) return;
   look_at_deadline(look.sample);
   for (const ThresholdState& each : look.changed) relay_.threshold_changed(each);
-  if (look.stop) stop(*std::move(look.stop), false);
+  if (look.stop) stop(*std::move(look.stop), look.stops_at_once);
+  // An epoch that is to be finished first must be able to: readers at rest would never end it.
+  if (stop_.is_set()) pace_.set_share(1);
+  look.sample.speed = pace_.speed();
   relay_.sampled(look.sample);
 }
 
@@ -142,7 +146,10 @@ JobResult JobGuard::settled(JobResult result) {
   }
   const std::lock_guard lock(mutex_);
   if (stopped_by_ && result.error && result.error->code == "cancelled" && !user_.is_set()) {
+    // What was not proven stays so, whoever stopped it.
+    const Consequence consequence = result.error->consequence;
     result.error = std::move(*stopped_by_);
+    result.error->consequence = consequence;
   }
   return result;
 }

@@ -124,6 +124,7 @@ Result<JobResult> RollbackJob::compare(bool applies) {
   inner.verify.scope = VerifyScope::data;
   inner.verify.repair = applies;
   inner.dry_run = false;
+  inner.watch = {};  // Nothing stops a rollback.
   // A key that the old table stores is that of an earlier layout.
   inner.on_key_mismatch = KeyMismatchPolicy::fix;
   inner.table = backup.qualified;

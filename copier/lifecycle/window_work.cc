@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
@@ -205,7 +206,14 @@ Result<std::string> WindowWork::verify() {
   JobResult verified = run_verify_within(inner, observer, cancellation_, counters_, pace_);
   for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
   result_.differences = std::move(verified.differences);
-  if (verified.error) return *std::move(verified.error);
+  if (verified.error) {
+    // The copy is proven; what was stopped here is only to be looked at again.
+    constexpr std::array<std::string_view, 3> kStopped = {"cancelled", "hook-failed", "deadline"};
+    const bool is_stopped =
+        std::find(kStopped.begin(), kStopped.end(), verified.error->code) != kStopped.end();
+    if (is_stopped) verified.error->consequence = Consequence::interrupt;
+    return *std::move(verified.error);
+  }
   if (!result_.source || result_.source->rows == 0) {
     result_.source = {source.qualified, state_->entry()->rows, state_->entry()->digest,
                       state_->source().server_version_text()};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <thread>
@@ -15,6 +16,8 @@ namespace {
 
 /// A hook that takes a minute must not leave an endless queue behind.
 constexpr std::size_t kMostWaiting = 1000;
+/// Of what may come by the thousand.
+constexpr std::size_t kMostIssuesWaiting = 20;
 
 bool is_look(std::string_view event) {
   return event == "progress" || event == "threshold";
@@ -55,7 +58,7 @@ class Hooks::Queue {
   void add(Hook& hook, const Event& event, bool only_if_idle) {
     const std::lock_guard lock(mutex_);
     if (only_if_idle && (is_running_ || !waiting_.empty())) return;
-    if (waiting_.size() >= kMostWaiting) {
+    if (waiting_.size() >= (event.name == "issue" ? kMostIssuesWaiting : kMostWaiting)) {
       ++skipped_;
       return;
     }
@@ -66,6 +69,15 @@ class Hooks::Queue {
   void wait() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return waiting_.empty() && !is_running_; });
+  }
+  /// False: the user no longer wants to wait.
+  [[nodiscard]] bool wait_unless(const Cancellation& cancellation) {
+    constexpr std::chrono::milliseconds kStep{100};
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kStep, [this] { return waiting_.empty() && !is_running_; })) {
+      if (cancellation.is_set()) return false;
+    }
+    return true;
   }
   [[nodiscard]] std::uint64_t skipped() {
     const std::lock_guard lock(mutex_);
@@ -129,7 +141,7 @@ Result<void> Hooks::may_begin(std::string_view stage) {
     const std::lock_guard lock(mutex_);
     if (is_behind_swap_) return {};
   }
-  steps_->wait();
+  if (!steps_->wait_unless(cancellation_)) return interrupted("cancelled", "stopped on request");
   const std::lock_guard lock(mutex_);
   const auto failed = std::find_if(hooks_.begin(), hooks_.end(),
                                    [](const Hook& hook) { return hook.failures > 0; });

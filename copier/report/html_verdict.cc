@@ -172,8 +172,8 @@ std::string facts_html(const HtmlReport& report) {
   facts.add("Exit code",
             fmt::format("{} <span class=\"quiet\">{}</span>", code, meaning_of_exit(code)));
   facts.add("Writes to the source", result.writes_refused ? "refused by a fence"
-                                    : came_to_look        ? "allowed"
-                                                          : "as they were");
+                                    : came_to_look && result.command != "verify" ? "allowed"
+                                                                                 : "as they were");
   if (result.rows_rejected > 0) {
     facts.add("Set aside",
               fmt::format("{}, in {}_rejects", rows_text(result.rows_rejected),

@@ -6,7 +6,7 @@ namespace {
 std::string copy_text(CommitMode mode) {
   switch (mode) {
     case CommitMode::by_leaf:
-      return "stops at once; nothing is committed yet, the same command copies anew";
+      return "stops at once; the same command copies what is not committed anew";
     case CommitMode::by_epoch:
       return "finishes the epoch, then stops; the same command goes on behind it";
     case CommitMode::unknown:

@@ -73,8 +73,9 @@ DeadlineState judge_deadline(ClockTime finish_by, ClockTime now, const std::opti
       break;
   }
   if (!back.is_fenced) {
-    state.advice +=
-        back.how.empty() ? "" : "; nothing refuses writes yet: it can be stopped at any time";
+    state.advice += back.how.empty()
+                        ? ""
+                        : "; this call has raised no fence yet: it can be stopped at any time";
   } else if (back.seconds) {
     state.turn_back_by = after(finish_by, -*back.seconds);
     const bool is_over = *state.turn_back_by <= now;

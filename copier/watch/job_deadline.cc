@@ -82,10 +82,10 @@ void JobDeadline::stage_started(const std::vector<std::string>& stages, TimePoin
   left_.begin(part, now.steady);
   const bool may_fence =
       command_ == "run" || (command_ == "copy" && job_.fence && !job_.assume_quiet);
-  if (may_fence && stages.front() != "preflight") is_fenced_ = true;
+  // A copy raises its fence while it plans.
+  if (may_fence && (command_ == "copy" || stages.front() != "preflight")) is_fenced_ = true;
   if (command_ == "swap") is_fenced_ = true;
   if (part == "load") {
-    leaves_committed_ = 0;
     epoch_began_ = now.steady;
   }
 }
@@ -98,7 +98,9 @@ TurningBack JobDeadline::turning_back(bool is_swapping) const {
   TurningBack back;
   back.is_fenced = is_fenced_;
   back.is_swapping = is_swapping;
-  back.how = command_ == "copy" ? "'pgfanout copy --release'" : "'pgfanout rollback'";
+  back.how = command_ == "copy"     ? "'pgfanout copy --release'"
+             : command_ == "verify" ? ""
+                                    : "'pgfanout rollback'";
   back.seconds = kUndoSeconds + kUndoSecondsPerLeaf * job_.partitions;
   if (is_swapping) {
     if (compare_seconds_) *back.seconds += *compare_seconds_;
@@ -107,14 +109,14 @@ TurningBack JobDeadline::turning_back(bool is_swapping) const {
   return back;
 }
 
-/// An epoch ends when the leaves that have it are counted anew.
 void JobDeadline::note_epochs(const JobCounters& counters, TimePoint now) {
-  const std::uint64_t committed = counters.leaves_committed;
-  if (committed < leaves_committed_ && epoch_began_) {
-    epoch_seconds_ = std::chrono::duration<double>(now.steady - *epoch_began_).count();
+  const std::uint64_t done = counters.epochs_done;
+  if (done > epochs_done_ && epoch_began_) {
+    epoch_seconds_ = std::chrono::duration<double>(now.steady - *epoch_began_).count() /
+                     static_cast<double>(done - epochs_done_);
     epoch_began_ = now.steady;
   }
-  leaves_committed_ = committed;
+  epochs_done_ = done;
 }
 
 DeadlineState JobDeadline::look(const std::vector<std::string>& stages, const JobCounters& counters,

@@ -27,6 +27,12 @@ std::string sentence(const ThresholdState& state) {
 
 }  // namespace
 
+void fit_errors(const RejectLimit& reject_limit, ThresholdRule& rule) {
+  if (rule.is_asked_for) return;
+  if (reject_limit.percent) rule.limit = std::max(rule.limit, *reject_limit.percent);
+  if (!reject_limit.percent && reject_limit.rows > 0) rule.action = WatchAction::warn;
+}
+
 std::optional<double> error_share(std::uint64_t read, std::uint64_t rejected) {
   constexpr std::uint64_t kEnough = 1000;
   if (read < kEnough) return {};
@@ -39,8 +45,10 @@ JobWatch::JobWatch(const JobDescription& job, const std::string& job_id,
       counters_(counters),
       pace_(pace),
       target_(options_for(job, target_dsn_of(job), job_id), "pgfanout/" + job_id + "/", ending) {
-  for (const ThresholdRule& rule : rules_of(job.watch))
+  for (ThresholdRule rule : rules_of(job.watch)) {
+    if (rule.measure == Measure::errors) fit_errors(job.reject_limit, rule);
     limits_.push_back({Hysteresis(rule), {}, {}, 0});
+  }
   if (job.target_dsn) {
     source_.emplace(options_for(job, job.source_dsn, job_id), "pgfanout/" + job_id + "/", ending);
   }
@@ -130,8 +138,8 @@ std::map<Measure, Reading> JobWatch::read(Doing doing, Moment now, WatchSample& 
   readings[Measure::lock_wait] = lock;
   const std::uint64_t rows = counters_.rows_read;
   const std::uint64_t rejected = counters_.rows_rejected;
-  if (rows == 0) rejected_before_ = rejected;
-  const std::uint64_t own = rejected > rejected_before_ ? rejected - rejected_before_ : 0;
+  const std::uint64_t earlier = counters_.rows_rejected_earlier;
+  const std::uint64_t own = rejected > earlier ? rejected - earlier : 0;
   readings[Measure::errors] = {error_share(rows, own), fmt::format("{} of {} rows", own, rows)};
   return readings;
 }
@@ -157,6 +165,8 @@ JobWatch::Look JobWatch::look(Doing doing, Moment now) {
     if (is_worse) limit.worst = reading.value;
     if (is_worse) limit.detail = reading.detail;
     if (rule.action == WatchAction::stop && !look.stop) look.stop = stopped_by(state);
+    // What is left of an epoch may be more than what is left of the disk.
+    if (rule.action == WatchAction::stop && is_lower_worse) look.stops_at_once = true;
     strongest = std::max(strongest, rule.action);
   }
   // What changes names or puts them back is never held up.

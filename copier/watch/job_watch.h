@@ -21,6 +21,9 @@ namespace pgfanout {
 /// Percent of the rows read that were set aside; absent before there are enough to say.
 [[nodiscard]] std::optional<double> error_share(std::uint64_t read, std::uint64_t rejected);
 
+/// --reject-limit says how many rows may be set aside: the profile's own limit is not below it.
+void fit_errors(const RejectLimit& reject_limit, ThresholdRule& rule);
+
 class JobWatch {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -33,7 +36,8 @@ class JobWatch {
   struct Look {
     WatchSample sample;
     std::vector<ThresholdState> changed;
-    std::optional<Error> stop;  ///< The job must end, resumably.
+    std::optional<Error> stop;   ///< The job must end, resumably.
+    bool stops_at_once = false;  ///< Not at the next good place: an epoch would make it worse.
   };
 
   /// All references outlive it. `ending` ends what waits for a server.
@@ -71,7 +75,6 @@ class JobWatch {
   bool knows_disk_ = false;
   std::vector<Limit> limits_;
   SpeedControl speed_;
-  std::uint64_t rejected_before_ = 0;  ///< By earlier calls of the job.
 };
 
 }  // namespace pgfanout

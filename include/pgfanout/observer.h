@@ -24,10 +24,12 @@ struct JobCounters {
   std::atomic<std::uint64_t> rows_written{0};  ///< Handed to the server, not yet committed.
   std::atomic<std::uint64_t> bytes_written{0};
   std::atomic<std::uint64_t> rows_rejected{0};
+  std::atomic<std::uint64_t> rows_rejected_earlier{0};  ///< Of these, by earlier calls of the job.
   std::atomic<std::uint64_t> rows_read_back{0};
   std::atomic<std::uint64_t> bytes_read_back{0};
   std::atomic<std::uint64_t> leaves_committed{0};
   std::atomic<std::uint64_t> leaves_total{0};
+  std::atomic<std::uint64_t> epochs_done{0};  ///< Committed by this call.
   std::atomic<std::uint64_t> steps_done{0};   ///< Of a stage that runs statements.
   std::atomic<std::uint64_t> steps_total{0};  ///< 0: the stage has none.
   /// Of the index builds that run now, by the server's own word (pg_stat_progress_create_index).

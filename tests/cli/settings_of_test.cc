@@ -79,7 +79,7 @@ TEST(SettingsOf, TheCommandLineWinsOverTheJobFile) {
   EXPECT_EQ(setting(all, "--threshold").value, "cpu=70%");
   EXPECT_EQ(setting(all, "--swap").value, "on");
   EXPECT_EQ(setting(all, "[verify] scope").value, "data");
-  EXPECT_EQ(setting(all, "--hook").value, "issue=/bin/tell ...");
+  EXPECT_EQ(setting(all, "--hook").value, "issue=tell ...");
 }
 
 TEST(SettingsOf, OfAConnectionStringOnlyTheServer) {
@@ -88,6 +88,13 @@ TEST(SettingsOf, OfAConnectionStringOnlyTheServer) {
                              "postgresql://you@db2/other?options=-cx%3Dsecret"});
   EXPECT_EQ(setting(all, "--source").value, "user=me dbname=app host=db1 port=5433");
   EXPECT_EQ(setting(all, "--target").value, "user=you dbname=other host=db2");
+}
+
+TEST(SettingsOf, AHookIsShownByItsProgramAlone) {
+  EXPECT_EQ(shown_hook("issue=/bin/tell"), "issue=tell ...");
+  EXPECT_EQ(shown_hook("issue=tell"), "issue=tell");
+  EXPECT_EQ(shown_hook("issue=TOKEN=s3cret /bin/tell --now"), "issue=tell ...");
+  EXPECT_EQ(shown_hook("issue=curl -H 'Authorization: s3cret' http://x"), "issue=curl ...");
 }
 
 }  // namespace

@@ -85,6 +85,23 @@ TEST_F(ThresholdsTest, MemoryOfTheHostSlowsTheJobDownToItsEnd) {
   EXPECT_THAT(crossed->message, HasSubstr("action slow"));
 }
 
+/// Readers at rest would never end the epoch that a stop waits for.
+TEST_F(ThresholdsTest, APausedJobEndsItsEpochWhenItIsToStop) {
+  make_table(1500, 1);
+  JobDescription limited = job_with(Measure::memory, 1, WatchAction::pause);
+  limited.commit_every = {CommitEvery::Unit::rows, 500};
+  const Cancellation now;
+  Cancellation soon(&now);
+  Watcher watcher;
+  watcher.at_sample = [&](const WatchSample& sample) {
+    if (sample.speed == Speed::paused) soon.set();
+  };
+  const JobResult result = run_copy(limited, watcher, soon);
+  EXPECT_EQ(exit_code_of(result), 3);
+  EXPECT_TRUE(watcher.was(Speed::paused));
+  expect_goes_on(limited);
+}
+
 TEST_F(ThresholdsTest, ALockPausesTheJobAndNamesWhoHoldsIt) {
   make_table(1000, 2);
   Session holder(dsn());

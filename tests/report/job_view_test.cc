@@ -80,7 +80,7 @@ JobView example(std::size_t leaves = 100) {
   view.deadline = DeadlineState();
   view.deadline->outlook = DeadlineState::Outlook::close;
   view.last_issue = "a warning\nof two lines \x1b[31m with a code";
-  view.on_interrupt = "stops at once; nothing is committed yet, the same command copies anew";
+  view.on_interrupt = "stops at once; the same command copies what is not committed anew";
   return view;
 }
 

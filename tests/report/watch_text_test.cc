@@ -57,7 +57,7 @@ TEST(InterruptText, FollowsWhatTheStageLeaves) {
   EXPECT_EQ(interrupt_text("run", "copy/copy", CommitMode::by_epoch),
             "finishes the epoch, then stops; the same command goes on behind it");
   EXPECT_EQ(interrupt_text("copy", "copy", CommitMode::by_leaf),
-            "stops at once; nothing is committed yet, the same command copies anew");
+            "stops at once; the same command copies what is not committed anew");
   EXPECT_EQ(interrupt_text("verify", "data", CommitMode::unknown),
             "stops at once; nothing was changed");
   for (const char* stage : {"copy/copy", "copy/read-back", "index", "analyze", "swap"}) {

@@ -89,13 +89,25 @@ TEST(JobDeadlineTest, AnEpochIsGivenTimeToEnd) {
   JobCounters counters;
   deadline.stage_started({"copy"}, at(0));
   deadline.stage_started(copying, at(0));
-  counters.leaves_committed = 4;
   (void)deadline.look(copying, counters, at(19));
   EXPECT_EQ(deadline.must_stop(copying, at(80)), Stop::none);
-  counters.leaves_committed = 0;
+  counters.epochs_done = 1;
   (void)deadline.look(copying, counters, at(20));  // The first epoch took 20 s.
   EXPECT_EQ(deadline.must_stop(copying, at(72)), Stop::none);
   EXPECT_EQ(deadline.must_stop(copying, at(74)), Stop::soon);
+}
+
+TEST(JobDeadlineTest, ShortEpochsAreMeasuredTogether) {
+  const JobDescription job = job_with(100);
+  JobDeadline deadline(job, "run");
+  const Stages copying = {"copy", "copy"};
+  JobCounters counters;
+  deadline.stage_started({"copy"}, at(0));
+  deadline.stage_started(copying, at(0));
+  counters.epochs_done = 40;
+  (void)deadline.look(copying, counters, at(20));
+  EXPECT_EQ(deadline.must_stop(copying, at(93)), Stop::none);  // 5 s and half a one are enough.
+  EXPECT_EQ(deadline.must_stop(copying, at(96)), Stop::soon);
 }
 
 TEST(JobDeadlineTest, SaysThroughoutWhereItStands) {

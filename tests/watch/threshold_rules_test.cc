@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "copier/watch/job_watch.h"
+
 namespace pgfanout {
 namespace {
 
@@ -105,6 +107,22 @@ TEST(RulesTest, WhatIsAskedForWins) {
   EXPECT_EQ(rule_of(request, Measure::lock_wait).action, WatchAction::stop);
   EXPECT_EQ(rule_of(request, Measure::lock_wait).limit, 3);
   EXPECT_TRUE(rule_of(request, Measure::lock_wait).is_asked_for);
+}
+
+TEST(ThresholdRulesTest, ARejectLimitIsNotUndercutByTheProfile) {
+  const ThresholdRule profile{Measure::errors, 1, WatchAction::stop, false};
+  const auto fitted = [&](RejectLimit limit, ThresholdRule rule) {
+    fit_errors(limit, rule);
+    return rule;
+  };
+  EXPECT_EQ(fitted({}, profile).limit, 1);
+  EXPECT_EQ(fitted({}, profile).action, WatchAction::stop);
+  EXPECT_EQ(fitted({0, 5.0}, profile).limit, 5);
+  EXPECT_EQ(fitted({0, 0.1}, profile).limit, 1);
+  EXPECT_EQ(fitted({100, {}}, profile).action, WatchAction::warn);
+  const ThresholdRule asked{Measure::errors, 1, WatchAction::stop, true};
+  EXPECT_EQ(fitted({0, 5.0}, asked).limit, 1);
+  EXPECT_EQ(fitted({100, {}}, asked).action, WatchAction::stop);
 }
 
 }  // namespace
