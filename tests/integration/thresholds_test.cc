@@ -87,7 +87,7 @@ TEST_F(ThresholdsTest, MemoryOfTheHostSlowsTheJobDownToItsEnd) {
 
 /// Readers at rest would never end the epoch that a stop waits for.
 TEST_F(ThresholdsTest, APausedJobEndsItsEpochWhenItIsToStop) {
-  make_table(1500, 1);
+  make_table(3000, 4);
   JobDescription limited = job_with(Measure::memory, 1, WatchAction::pause);
   limited.commit_every = {CommitEvery::Unit::rows, 500};
   const Cancellation now;

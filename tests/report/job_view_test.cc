@@ -123,7 +123,7 @@ TEST(JobViewLines, ShowAllOfItOn80x24) {
                     HasSubstr("cpu 91 %/80 % slow"), HasSubstr("memory 41 %/90 % warn"),
                     HasSubstr("replica_lag not measured"), HasSubstr("it will be close"),
                     HasSubstr("5:00, most "), HasSubstr("issue  a warning"),
-                    HasSubstr("Ctrl-C stops at once; nothing"), HasSubstr("V verified")));
+                    HasSubstr("Ctrl-C stops at once; the same"), HasSubstr("V verified")));
 }
 
 TEST(JobViewLines, KeepWhatMattersOnTheSmallestScreen) {
