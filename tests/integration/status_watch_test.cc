@@ -63,7 +63,7 @@ TEST_F(StatusWatchTest, PrintsADocumentALookUntilTheJobIsOver) {
   const std::vector<Json> looks = documents(seen.out);
   ASSERT_GE(looks.size(), 2U);
   EXPECT_EQ(looks.front()["progress"]["leaves"]["waiting"], 100) << looks.front();
-  EXPECT_EQ(looks.front()["progress"]["readers_busy"], 2) << looks.front();
+  EXPECT_EQ(looks.front()["progress"]["readers"], 2) << looks.front();
   EXPECT_EQ(looks.back()["standing"]["state"], "done") << looks.back();
   EXPECT_EQ(looks.back()["progress"]["leaves"]["waiting"], 0) << looks.back();
 }
