@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ostream>
@@ -50,6 +51,19 @@ class Capture {
  private:
   int fd_;
 };
+
+/// Whether these arguments are a job whose number of leaves neither they nor a job file name.
+bool lets_leaves_default(const std::vector<std::string>& arguments) {
+  constexpr std::array kJobs = {"plan",     "run",     "copy",   "verify", "swap",
+                                "rollback", "cleanup", "status", "key"};
+  if (arguments.empty() || std::find(kJobs.begin(), kJobs.end(), arguments[0]) == kJobs.end()) {
+    return false;
+  }
+  return std::none_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+    return argument.starts_with("--partitions") || argument.ends_with(".toml") ||
+           argument == "--help";
+  });
+}
 
 }  // namespace
 
@@ -134,6 +148,9 @@ std::string pgfanout_binary() {
 }
 
 std::vector<std::string> pgfanout_argv(std::vector<std::string> arguments) {
+  if (lets_leaves_default(arguments)) {
+    arguments.insert(arguments.end(), {"--partitions", std::to_string(kLeaves)});
+  }
   arguments.insert(arguments.begin(), pgfanout_binary());
   return arguments;
 }

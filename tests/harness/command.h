@@ -61,9 +61,14 @@ class BackgroundCommand {
 /// Runs argv[0], searched in PATH, to its end.
 CommandResult run_command(const std::vector<std::string>& argv, CommandOptions options = {});
 
+/// Leaves of a target that a test lets the command create. The product's own default of 100 would
+/// make most tests pay for catalog entries that their question does not need.
+inline constexpr int kLeaves = 8;
+
 /// The pgfanout that this build made.
 std::string pgfanout_binary();
-/// Runs it; `arguments` come after the program's name.
+/// Runs it; `arguments` come after the program's name. A job whose arguments name neither
+/// --partitions nor a job file gets `--partitions 8`.
 CommandResult pgfanout(std::vector<std::string> arguments, CommandOptions options = {});
 /// The whole argv, for BackgroundCommand.
 std::vector<std::string> pgfanout_argv(std::vector<std::string> arguments);

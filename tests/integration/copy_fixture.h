@@ -15,6 +15,7 @@
 namespace pgfanout::testing {
 
 using harness::CommandResult;
+using harness::kLeaves;
 using harness::TestServer;
 using Json = nlohmann::json;
 
@@ -31,16 +32,16 @@ class CopyFixture : public ::testing::Test {
     return server().value(database, sql);
   }
 
-  /// public.chunks as in the README: 16 HASH partitions on collection_id.
+  /// public.chunks: like the README's, but of 8 HASH partitions, chunks_h0 to chunks_h7.
   void make_chunks(int rows, const std::string& more_columns = "") const {
     execute(
         "CREATE TABLE chunks (id bigint NOT NULL, collection_id uuid NOT NULL, content text,"
         " metadata jsonb NOT NULL DEFAULT '{}', created_at timestamptz NOT NULL DEFAULT now()" +
         more_columns +
         ", PRIMARY KEY (id, collection_id)) PARTITION BY HASH (collection_id);"
-        "DO $$ BEGIN FOR r IN 0..15 LOOP EXECUTE format('CREATE TABLE chunks_h%s PARTITION OF "
+        "DO $$ BEGIN FOR r IN 0..7 LOOP EXECUTE format('CREATE TABLE chunks_h%s PARTITION OF "
         "chunks"
-        " FOR VALUES WITH (MODULUS 16, REMAINDER %s)', r, r); END LOOP; END $$;"
+        " FOR VALUES WITH (MODULUS 8, REMAINDER %s)', r, r); END LOOP; END $$;"
         "INSERT INTO chunks (id, collection_id, content, metadata) SELECT n,"
         " md5((n % 500)::text)::uuid, CASE WHEN n % 7 = 0 THEN NULL ELSE repeat('text ' || n, n % "
         "50) END,"
@@ -83,13 +84,16 @@ class CopyFixture : public ::testing::Test {
       "id, collection_id, content, metadata::text, created_at";
 
   /// Expects that public.chunks_new holds chunks, each row under the right key, in the right leaf.
-  void expect_copied(const std::string& columns = kChunkColumns) const {
+  void expect_copied(const std::string& columns = kChunkColumns, int leaves = kLeaves) const {
     EXPECT_EQ(difference("public.chunks", "public.chunks_new", columns), "0");
     EXPECT_EQ(value("SELECT count(*) FROM chunks_new WHERE partition_key <> "
-                    "abs(hashtext(collection_id::text)) % 100"),
+                    "abs(hashtext(collection_id::text)) % " +
+                    std::to_string(leaves)),
               "0");
+    const std::size_t digits = std::to_string(leaves - 1).size();
     EXPECT_EQ(value("SELECT count(*) FROM chunks_new WHERE tableoid::regclass::text <> "
-                    "'chunks_new_p' || lpad(partition_key::text, 2, '0')"),
+                    "'chunks_new_p' || lpad(partition_key::text, " +
+                    std::to_string(digits) + ", '0')"),
               "0");
   }
 
