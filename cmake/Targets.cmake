@@ -36,6 +36,8 @@ if(PGFANOUT_UNITY)
 endif()
 # In these folders short names of one file hide another's, or one file costs most of the time.
 set(folders_without_unity cli harness bench_insert)
+# The tests' own, and what only some of their programs link.
+set(folders_of_tests harness bench_insert)
 
 # The headers that most files spend their compile time on, parsed once: one set for the folders'
 # libraries, one for the tests. Builds without them (preset clang) find a missing include.
@@ -71,6 +73,9 @@ function(pgfanout_library name folder)
     target_link_libraries(pgfanout_${name} PUBLIC ${ARGN} PRIVATE pgfanout_flags)
     if(PGFANOUT_PCH)
       target_precompile_headers(pgfanout_${name} REUSE_FROM pgfanout_common_headers)
+    endif()
+    if(NOT name IN_LIST folders_of_tests)
+      set_property(GLOBAL APPEND PROPERTY PGFANOUT_INSTRUMENTED pgfanout_${name})
     endif()
     if(PGFANOUT_UNITY AND NOT name IN_LIST folders_without_unity)
       set_target_properties(pgfanout_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)

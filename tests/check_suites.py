@@ -1,85 +1,103 @@
 #!/usr/bin/env python3
 """Checks that no test is left out of a run.
 
-In the folders whose tests are run file by file, every suite in foo_bar_test.cc must be FooBarTest,
-since CTest selects it by that name. In all folders no test may be disabled or skip itself: what
-cannot run must fail and say what is missing.
+Every test that a test program holds must be run by exactly one CTest entry, and no test may be
+disabled or skip itself: a test that cannot run must fail and say what is missing.
 
-Usage: check_suites.py TESTS_FOLDER FOLDER_RUN_BY_FILE...
+Usage: check_suites.py TESTS_FOLDER BUILD_FOLDER PROGRAM...
        check_suites.py --self-test
+
+A program that was not built is passed over, unless none was.
 """
 
+import fnmatch
+import json
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
-SUITE = re.compile(
-    r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P|TYPED_TEST_SUITE|INSTANTIATE_TYPED_TEST_SUITE_P"
-    r"|INSTANTIATE_TEST_SUITE_P)\s*\(\s*(\w+)\s*(?:,\s*(\w+))?",
-    re.MULTILINE,
-)
 LEFT_OUT = re.compile(r"\bGTEST_" + r"SKIP\b|\bDISABLED" + r"_\w+")
 
 
-def suite_name(path):
-    return "".join(word[:1].upper() + word[1:] for word in path.stem.split("_"))
-
-
-def line_of(text, position):
-    return text.count("\n", 0, position) + 1
-
-
-def violations(tests, by_file):
-    found = []
+def places_that_leave_out(tests):
     for path in sorted(tests.rglob("*.cc")):
         text = path.read_text(encoding="utf-8")
         for match in LEFT_OUT.finditer(text):
-            found.append(f"{path}:{line_of(text, match.start())}: {match.group(0)} leaves a test out")
-        if path.parent.name not in by_file:
-            continue
-        suites = list(SUITE.finditer(text))
-        if not path.stem.endswith("_test"):
-            found += [f"{path}: holds tests, so its name must end in _test.cc"] if suites else []
-            continue
-        for match in suites:
-            # INSTANTIATE_..._P(Prefix, Suite, ...) names the suite second.
-            name = match.group(2 if "INSTANTIATE" in match.group(0) else 1)
-            if name != suite_name(path):
-                line = line_of(text, match.start(1))
-                found.append(f"{path}:{line}: suite {name} must be {suite_name(path)} in this file")
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{path}:{line}: {match.group(0)} leaves a test out"
+
+
+def tests_in(listing):
+    """Full names out of --gtest_list_tests: suites end in a dot, tests are indented."""
+    suite = ""
+    for line in listing.splitlines():
+        name = line.split("#", 1)[0].rstrip()
+        if line.startswith(" "):
+            yield suite + name.strip()
+        elif name.endswith("."):
+            suite = name
+
+
+def not_run_once(program, tests, filters):
+    """Tests that none or several of the entries select; an entry is its name and its filter."""
+    for test in tests:
+        chosen = [entry for entry, patterns in filters.items()
+                  if any(fnmatch.fnmatchcase(test, pattern) for pattern in patterns.split(":"))]
+        if len(chosen) != 1:
+            yield f"{program}: {test} is run by {', '.join(chosen) or 'no entry'}"
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def filters_by_program(build):
+    entries = json.loads(output_of("ctest", "--test-dir", str(build), "--show-only=json-v1"))["tests"]
+    found = {}
+    for entry in entries:
+        command = entry.get("command", [])
+        options = [word for word in command if word.startswith("--gtest_filter=")]
+        if options:
+            program = pathlib.Path(command[0]).name
+            found.setdefault(program, {})[entry["name"]] = options[0].split("=", 1)[1]
+    return found
+
+
+def violations(tests, build, programs):
+    found = list(places_that_leave_out(tests))
+    filters = filters_by_program(build)
+    built = [name for name in programs if (build / "bin" / name).exists()]
+    if not built:
+        found.append(f"none of {', '.join(programs)} was built")
+    for name in built:
+        listing = output_of(str(build / "bin" / name), "--gtest_list_tests")
+        found += not_run_once(name, tests_in(listing), filters.get(name, {}))
     return found
 
 
 def self_test():
+    listing = "Plain.\n  One\n  Two\nAll/Typed/0.  # TypeParam = int\n  One\nIn/Values.\n  A/0  # GetParam() = 1\n"
+    tests = list(tests_in(listing))
+    assert tests == ["Plain.One", "Plain.Two", "All/Typed/0.One", "In/Values.A/0"], tests
+    typed = "Typed.*:*/Typed.*:Typed/*.*:*/Typed/*.*"
+    entries = {"a": "Plain.*", "b": typed, "c": "Values.*:*/Values.*"}
+    assert list(not_run_once("p", tests, entries)) == []
+    assert len(list(not_run_once("p", tests, {"a": "Plain.*", "c": "*/Values.*"}))) == 1
+    assert len(list(not_run_once("p", tests, {**entries, "d": "*.One"}))) == 2
     with tempfile.TemporaryDirectory() as folder:
-        tests = pathlib.Path(folder)
-        (tests / "served").mkdir()
-        (tests / "pure").mkdir()
-        good = "TEST(CopyInTest, A) {}\nTEST_P(\n    CopyInTest, B) {}\n"
-        (tests / "served" / "copy_in_test.cc").write_text(
-            good + "INSTANTIATE_TEST_SUITE_P(All, CopyInTest, x);\n"
-        )
-        (tests / "pure" / "copy_in_test.cc").write_text("TEST(Anything, A) {}\n")
-        assert violations(tests, {"served"}) == []
-        planted = {
-            "served/other_test.cc": "TEST(CopyInTest, A) {}\n",
-            "served/helper.cc": "TEST_F(Helper, A) {}\n",
-            "served/more_test.cc": "INSTANTIATE_TEST_SUITE_P(All, CopyInTest, x);\n",
-            "pure/skips_test.cc": "TEST(A, B) { GTEST_" + "SKIP(); }\n",
-            "pure/disabled_test.cc": "TEST(A, DISABLED" + "_B) {}\n",
-        }
-        for name, text in planted.items():
-            (tests / name).write_text(text)
-        assert len(violations(tests, {"served"})) == len(planted), violations(tests, {"served"})
+        (pathlib.Path(folder) / "a_test.cc").write_text("TEST(A, B) { GTEST_" + "SKIP(); }\n")
+        (pathlib.Path(folder) / "b_test.cc").write_text("TEST(A, DISABLED" + "_B) {}\n")
+        assert len(list(places_that_leave_out(pathlib.Path(folder)))) == 2
 
 
 def main(arguments):
     if arguments == ["--self-test"]:
         self_test()
         return 0
-    found = violations(pathlib.Path(arguments[0]), set(arguments[1:]))
-    print("\n".join(found) if found else "every test is run")
+    found = violations(pathlib.Path(arguments[0]), pathlib.Path(arguments[1]), arguments[2:])
+    print("\n".join(found) if found else "every test is run once")
     return 1 if found else 0
 
 

@@ -23,9 +23,9 @@ using harness::BackgroundCommand;
 using harness::CommandResult;
 using harness::pgfanout;
 using harness::TestServer;
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BenchTest : public ::testing::Test {
  protected:

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Lines;
 
-constexpr const char* kKey = "abs(hashtext(\"Tenant Id\"::text || '/' || region)) % 20";
+constexpr const char* kOrderKey = "abs(hashtext(\"Tenant Id\"::text || '/' || region)) % 20";
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
   for (std::size_t at = text.find(what); at != std::string::npos;
@@ -53,7 +53,7 @@ class WindowSecondSchemaTest : public testing::WindowObjectsFixture {
     std::string names;
     for (const std::string& name : accept) names += toml(name) + ", ";
     return "accept = [" + names + "]\n[source]\ntable = " + toml(table_) +
-           "\n[target]\npartitions = 20\n[key]\nexpression = " + toml(kKey) + "\n";
+           "\n[target]\npartitions = 20\n[key]\nexpression = " + toml(kOrderKey) + "\n";
   }
 
   /// What the catalog's common form leaves out.

@@ -162,7 +162,7 @@ TEST(ResourcesUsed, AreThoseOfThisProcess) {
   EXPECT_GT(used.cpu_seconds, 0);
 }
 
-TEST(ToolVersion, LooksLikeOne) {
+TEST(JsonReport, VersionLooksLikeOne) {
   EXPECT_THAT(std::string(tool_version()), testing::MatchesRegex("[0-9]+[.][0-9]+[.][0-9]+"));
   EXPECT_THAT(compiler(), HasSubstr("."));
 }

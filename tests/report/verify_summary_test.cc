@@ -32,18 +32,19 @@ JobResult verified(const std::string& stage, Verdict verdict) {
   return result;
 }
 
-std::string summary_of(const JobResult& result) {
+std::string verify_summary_of(const JobResult& result) {
   return verify_summary(result, example_resources());
 }
 
 TEST(VerifySummary, OnlyAllRowsAreAMatch) {
-  EXPECT_THAT(summary_of(verified("data", Verdict::match)),
+  EXPECT_THAT(verify_summary_of(verified("data", Verdict::match)),
               StartsWith("match: 10 rows in public.chunks_new equal public.chunks\n"));
-  EXPECT_THAT(summary_of(verified("quick", Verdict::match)),
+  EXPECT_THAT(verify_summary_of(verified("quick", Verdict::match)),
               StartsWith("passed: quick checks of public.chunks_new against public.chunks; rows "
                          "were not compared\n"));
-  EXPECT_THAT(summary_of(verified("schema", Verdict::differs)), StartsWith("failed: schema"));
-  EXPECT_THAT(summary_of(verified("quick", Verdict::unproven)), StartsWith("unproven: "));
+  EXPECT_THAT(verify_summary_of(verified("schema", Verdict::differs)),
+              StartsWith("failed: schema"));
+  EXPECT_THAT(verify_summary_of(verified("quick", Verdict::unproven)), StartsWith("unproven: "));
 }
 
 TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
@@ -56,7 +57,7 @@ TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
                                         "public.chunks_new_p07 (0,5)",
                                         {"content", "metadata"}});
   }
-  const std::string text = summary_of(result);
+  const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, StartsWith("differs: public.chunks_new does not equal public.chunks\n"));
   EXPECT_THAT(text, HasSubstr("0 missing, 0 extra, 30 changed, 0 misplaced"));
   EXPECT_THAT(text, HasSubstr("changed   id=0; source public.chunks_h01 (0,1); target "
@@ -67,7 +68,7 @@ TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
 TEST(VerifySummary, FailedChecksAreNoDifferenceOfRows) {
   JobResult result = verified("data", Verdict::differs);
   result.issues.push_back({Severity::error, "orphans", "3 rows refer to nothing", "", ""});
-  EXPECT_THAT(summary_of(result),
+  EXPECT_THAT(verify_summary_of(result),
               StartsWith("differs: public.chunks_new has the rows of public.chunks, but checks "
                          "failed\n"));
 }
@@ -78,7 +79,7 @@ TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {
   result.schema.push_back({"index", "by content", "btree (content)", "", "missing",
                            "queries that use it get slow", Severity::warning});
   result.deployment_order = {"index by content: btree (content)"};
-  const std::string text = summary_of(result);
+  const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, HasSubstr("2 objects compared, 1 without a gap"));
   EXPECT_THAT(text, HasSubstr("WARNING   index            by content                   missing "));
   EXPECT_THAT(text, HasSubstr("    1. index by content: btree (content)\n"));
@@ -89,7 +90,7 @@ TEST(VerifySummary, IsSafeOnATerminal) {
   result.differences->missing = 1;
   result.differences->rows.push_back(
       {"missing", {{"id", "\x1b[2J", false}}, "a\nerror: b", "", {}});
-  const std::string text = summary_of(result);
+  const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
 }

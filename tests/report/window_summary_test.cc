@@ -292,7 +292,7 @@ TEST(StatusSummary, OfNoJobAndOfAFailure) {
             "error: the server does not answer [connect]\n");
 }
 
-TEST(FenceLine, SaysHowToLiftTheFence) {
+TEST(WindowFenceLine, SaysHowToLiftTheFence) {
   JobResult result;
   EXPECT_EQ(fence_line(result, "pgfanout run job.toml --release"), "source: writes are allowed\n");
   result.error = refused("connect", "the server does not answer");
