@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <thread>
 
+#include "copier/base/pause.h"
 #include "copier/base/stop.h"
 #include "pgfanout/watch.h"
 
@@ -31,8 +31,8 @@ class Pace {
   }
 
   /// The same; ends soon after `is_over` says so.
-  template <class IsOver>
-  std::chrono::nanoseconds hold_until(std::chrono::nanoseconds worked, IsOver&& is_over) const {
+  std::chrono::nanoseconds hold_until(std::chrono::nanoseconds worked,
+                                      const std::function<bool()>& is_over) const {
     using Clock = std::chrono::steady_clock;
     constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(20);
     if (share() >= 1) return {};
@@ -47,7 +47,7 @@ class Pace {
         left = std::chrono::nanoseconds(static_cast<std::int64_t>(owed)) - waited;
         if (left.count() <= 0) break;
       }
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, kStep));
+      pause_for(std::min(left, kStep), is_over);
     }
     return Clock::now() - began;
   }

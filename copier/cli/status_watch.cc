@@ -1,9 +1,9 @@
 #include "copier/cli/status_watch.h"
 
 #include <chrono>
-#include <thread>
 #include <utility>
 
+#include "copier/base/pause.h"
 #include "copier/cli/look_view.h"
 #include "copier/report/json_look.h"
 #include "copier/report/terminal.h"
@@ -17,7 +17,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLiveEvery{1000};
-constexpr milliseconds kStep{50};
 constexpr milliseconds kPatience{10'000};
 /// A job that is begun anew is forgotten for a moment.
 constexpr int kLooksWithoutJob = 10;
@@ -90,8 +89,7 @@ class StatusWatch {
 
   void pause() const {
     const milliseconds time = terminal_.is_live() && !call_.json ? kLiveEvery : line_every_;
-    const auto until = Clock::now() + time;
-    while (Clock::now() < until && !cancellation_.is_set()) std::this_thread::sleep_for(kStep);
+    pause_unless(cancellation_, time);
   }
 
   const Invocation& call_;

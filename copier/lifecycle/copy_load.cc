@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
 #include "copier/lifecycle/orphans.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/row_locator.h"
 #include "copier/lifecycle/target_tables.h"
+#include "copier/pg/server_error.h"
 #include "copier/pipeline/fan_out.h"
 #include "copier/reconcile/balance.h"
 
@@ -25,27 +26,6 @@ using std::chrono::milliseconds;
 /// Pauses before what was lost is begun again.
 constexpr std::array kPauses = {milliseconds(200), milliseconds(1000), milliseconds(3000),
                                 milliseconds(10000), milliseconds(30000)};
-
-/// Whether the same might succeed in a moment: a connection or backend was lost, or another session
-/// was in the way.
-bool may_pass(const Error& error) {
-  if (error.consequence != Consequence::interrupt) return false;
-  if (error.sqlstate.empty()) {
-    return error.code == "connection-lost" || error.code == "stalled" ||
-           error.code == "cannot-connect";
-  }
-  constexpr std::array<std::string_view, 8> kStates = {"57P01", "57P02", "57P03", "57P05",
-                                                       "40P01", "40001", "55P03", "53300"};
-  return error.sqlstate.starts_with("08") ||
-         std::find(kStates.begin(), kStates.end(), error.sqlstate) != kStates.end();
-}
-
-void pause_for(milliseconds time, const Cancellation& cancellation) {
-  constexpr milliseconds kStep(50);
-  for (milliseconds waited(0); waited < time && !cancellation.is_set(); waited += kStep) {
-    std::this_thread::sleep_for(kStep);
-  }
-}
 
 std::uint64_t reject_limit_of(const CopyState& state) {
   const RejectLimit& limit = state.job.reject_limit;
@@ -132,12 +112,12 @@ Result<void> CopyLoad::run() {
 /// too often, or what the copy stands on is lost, too.
 Result<bool> CopyLoad::recover(const Error& error, int attempt) {
   const auto pauses = static_cast<int>(kPauses.size());
-  if (!may_pass(error) || attempt >= pauses || state_.cancellation.is_set()) return false;
+  if (!is_transient(error) || attempt >= pauses || state_.cancellation.is_set()) return false;
   const milliseconds pause = kPauses[static_cast<std::size_t>(attempt)];
   state_.report({Severity::warning, "lost-and-again",
                  fmt::format("{}: trying again, for the {}. time", error.message, attempt + 1),
                  error.where, ""});
-  pause_for(pause, state_.cancellation);
+  pause_unless(state_.cancellation, pause);
   // Without the session that holds lock and snapshot, or the one that holds the target, it is for
   // another call to go on.
   if (!state_.source->connection().run("SELECT 1") || !state_.target->run("SELECT 1")) return false;

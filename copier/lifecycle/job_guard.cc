@@ -33,6 +33,10 @@ void JobGuard::set_estimates(const std::vector<StageEstimate>& estimates) {
   if (deadline_) deadline_->set_estimates(estimates);
 }
 
+TimePoint JobGuard::now() const {
+  return {std::chrono::steady_clock::now(), job_.watch.clock()};
+}
+
 /// The first look is the job's own, so that it can say at its start what cannot be measured.
 void JobGuard::begin(const std::string& job_id) {
   if (watch_ || job_.dry_run || job_.window.release) return;
@@ -56,9 +60,8 @@ void JobGuard::end() {
 }
 
 void JobGuard::watch() {
-  constexpr std::chrono::seconds kEvery{1};
   std::unique_lock lock(mutex_);
-  while (!ending_changed_.wait_for(lock, kEvery, [this] { return is_ending_; })) {
+  while (!ending_changed_.wait_for(lock, job_.watch.look_every, [this] { return is_ending_; })) {
     lock.unlock();
     std::string failure;
     try {
@@ -99,7 +102,7 @@ void JobGuard::look_at_deadline(WatchSample& sample) {
   {
     const std::lock_guard lock(mutex_);
     if (!deadline_) return;
-    const TimePoint now = TimePoint::now();
+    const TimePoint now = this->now();
     sample.deadline = deadline_->look(stages_, counters_, now);
     must_stop = deadline_->must_stop(stages_, now);
     if (must_stop != JobDeadline::Stop::none) error = deadline_->stopped(now);
@@ -163,7 +166,7 @@ void JobGuard::Relay::stage_started(std::string_view stage) {
   {
     const std::lock_guard lock(guard_.mutex_);
     guard_.stages_.emplace_back(stage);
-    if (guard_.deadline_) guard_.deadline_->stage_started(guard_.stages_, TimePoint::now());
+    if (guard_.deadline_) guard_.deadline_->stage_started(guard_.stages_, guard_.now());
   }
   observer_.stage_started(stage);
   guard_.tell_pending();
@@ -173,7 +176,7 @@ void JobGuard::Relay::stage_finished(const StageSummary& stage) {
   {
     const std::lock_guard lock(guard_.mutex_);
     if (guard_.deadline_ && stage.status == "ok") {
-      guard_.deadline_->stage_finished(guard_.stages_, TimePoint::now());
+      guard_.deadline_->stage_finished(guard_.stages_, guard_.now());
     }
     if (!guard_.stages_.empty()) guard_.stages_.pop_back();
   }
@@ -190,7 +193,7 @@ Result<void> JobGuard::Relay::may_begin(std::string_view stage) {
   const std::lock_guard lock(guard_.mutex_);
   // Whoever asked for a stop in the last moment is heard before the swap, not within.
   if (stage == "swap" && guard_.stopped_by_) return *guard_.stopped_by_;
-  if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, TimePoint::now());
+  if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, guard_.now());
   return {};
 }
 

@@ -59,6 +59,7 @@ class JobGuard {
     Observer& observer_;
   };
 
+  [[nodiscard]] TimePoint now() const;
   void begin(const std::string& job_id);
   void end();
   void watch();

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
-
 #include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/plan/relation_name.h"
 
@@ -27,13 +25,14 @@ Error claim_error(Error error) {
 Result<void> Journal::claim(const std::string& target_schema, const std::string& target_name) {
   const std::string target = fmt::format("pgfanout {} {}", target_schema, target_name);
   // The session of a call that was killed a moment ago may take that moment to end.
-  constexpr int kTries = 10;
+  constexpr int kTries = 14;  // About a second.
+  Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PGFANOUT_TRY_ASSIGN(
         const Rows taken,
         connection_.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", {target}));
     if (taken.boolean(0, 0)) return {};
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    pause_for(pauses.next());
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows holder,

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
+
+#include "copier/base/pause.h"
 
 namespace pgfanout {
 namespace {
@@ -11,19 +12,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kFirstPause{50};
-constexpr milliseconds kLongestPause{2000};
-
 /// A lock that was not granted in time, or a deadlock that this session was chosen to end.
 bool is_about_locks(const Error& error) {
   return error.sqlstate == "55P03" || error.sqlstate == "40P01";
-}
-
-void pause(milliseconds time, const Cancellation& cancellation) {
-  const auto until = Clock::now() + time;
-  while (Clock::now() < until && !cancellation.is_set()) {
-    std::this_thread::sleep_for(std::min(milliseconds(50), time));
-  }
 }
 
 /// Who is in the way, for a person; terminated if so asked.
@@ -63,6 +54,15 @@ Result<void> attempt(Connection& connection, const LockAttempts& attempts, milli
 
 }  // namespace
 
+milliseconds lock_timeout_at(const LockPatience& patience, milliseconds elapsed) {
+  constexpr milliseconds kShortest{20};
+  return std::clamp(patience.in_all - elapsed, kShortest, std::max(kShortest, patience.each_lock));
+}
+
+bool may_try_again(const LockPatience& patience, milliseconds elapsed, milliseconds pause) {
+  return elapsed + pause < patience.in_all;
+}
+
 Result<std::vector<Blocker>> find_blockers(Connection& connection,
                                            const std::vector<std::uint32_t>& relations,
                                            LockConflict conflict) {
@@ -99,26 +99,24 @@ Result<std::vector<Blocker>> find_blockers(Connection& connection,
 Result<void> with_lock_attempts(Connection& connection, const LockAttempts& attempts,
                                 const Cancellation& cancellation,
                                 const std::function<Result<void>()>& work) {
-  const auto deadline = Clock::now() + attempts.patience.in_all;
-  milliseconds next_pause = kFirstPause;
+  const auto began = Clock::now();
+  const auto elapsed = [&] { return std::chrono::floor<milliseconds>(Clock::now() - began); };
+  Backoff pauses(milliseconds(50), milliseconds(2000));
   while (true) {
     if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-    const milliseconds each_lock =
-        std::clamp(left, milliseconds(20), std::max(milliseconds(20), attempts.patience.each_lock));
-    auto done = attempt(connection, attempts, each_lock, work);
+    auto done = attempt(connection, attempts, lock_timeout_at(attempts.patience, elapsed()), work);
     if (done) return {};
     Error error = std::move(done).error();
     if (!is_about_locks(error)) return error;
     const std::string blockers = deal_with_blockers(connection, attempts);
-    if (Clock::now() + next_pause >= deadline) {
+    const milliseconds pause = pauses.next();
+    if (!may_try_again(attempts.patience, elapsed(), pause)) {
       Error refusal = lock_timeout(blockers, attempts.patience.in_all);
       refusal.sqlstate = error.sqlstate;
       return refusal;
     }
     if (attempts.tell_blocked) attempts.tell_blocked(blockers);
-    pause(next_pause, cancellation);
-    next_pause = std::min(2 * next_pause, kLongestPause);
+    pause_unless(cancellation, pause);
   }
 }
 

@@ -20,6 +20,13 @@ struct LockPatience {
   std::chrono::milliseconds in_all{5000};
 };
 
+/// How long an attempt that begins `elapsed` after the first one may wait for each lock.
+[[nodiscard]] std::chrono::milliseconds lock_timeout_at(const LockPatience& patience,
+                                                        std::chrono::milliseconds elapsed);
+/// Whether another attempt, after this pause, begins within the whole.
+[[nodiscard]] bool may_try_again(const LockPatience& patience, std::chrono::milliseconds elapsed,
+                                 std::chrono::milliseconds pause);
+
 /// A session that holds locks on relations.
 struct Blocker {
   std::int64_t pid = 0;

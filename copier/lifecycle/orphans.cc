@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
-#include <thread>
+#include "copier/base/pause.h"
 
 namespace pgfanout {
 
 Result<void> end_orphans(Connection& connection, const std::string& job, std::string_view role,
                          const std::vector<int>& own) {
-  constexpr int kLooks = 100;
+  constexpr int kLooks = 104;  // Ten seconds.
+  Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
   const std::string sql = fmt::format(
       "SELECT pg_catalog.pg_terminate_backend(pid), pid FROM pg_catalog.pg_stat_activity"
       " WHERE pg_catalog.starts_with(application_name, $1) AND pid NOT IN ({}, {})"
@@ -26,7 +26,7 @@ Result<void> end_orphans(Connection& connection, const std::string& job, std::st
           fmt::format("backend {} of an earlier call of this job does not end", left.text(0, 1)),
           "end it, then call again", connection.description());
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    pause_for(pauses.next());
   }
 }
 

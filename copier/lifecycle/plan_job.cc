@@ -19,11 +19,11 @@ namespace pgfanout {
 namespace {
 
 /// Whether a window that begins now makes its deadline.
-Issue deadline_issue(ClockTime finish_by, const std::vector<StageEstimate>& estimates) {
+Issue deadline_issue(ClockTime finish_by, ClockTime now,
+                     const std::vector<StageEstimate>& estimates) {
   const std::optional<Span> left =
       estimates.empty() ? std::nullopt : std::optional(span_of(estimates));
-  const DeadlineState state =
-      judge_deadline(finish_by, std::chrono::system_clock::now(), left, TurningBack());
+  const DeadlineState state = judge_deadline(finish_by, now, left, TurningBack());
   const bool is_fine = state.outlook == DeadlineState::Outlook::makes_it;
   return {
       is_fine ? Severity::info : Severity::warning, "deadline",
@@ -89,7 +89,9 @@ Result<void> PlanJob::plan(bool prints_sql) {
   result_.writers = plan.writers;
   result_.impact = found.impact;
   result_.estimates = found.estimates;
-  if (job_.watch.finish_by) report(deadline_issue(*job_.watch.finish_by, found.estimates));
+  if (job_.watch.finish_by) {
+    report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), found.estimates));
+  }
   std::size_t reasons = 0;
   for (const Issue& issue : found.issues) {
     report(issue);

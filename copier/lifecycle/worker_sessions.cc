@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "copier/base/pause.h"
+
 namespace pgfanout {
 namespace {
 
@@ -67,7 +69,7 @@ bool WorkerTurn::may_go_on() {
 bool WorkerTurn::wait_until(const std::function<bool()>& is_there) const {
   while (!is_there()) {
     if (is_failed) return false;
-    std::this_thread::sleep_for(kLookEvery);
+    pause_for(kLookEvery);
   }
   return !is_failed;
 }
@@ -94,12 +96,12 @@ Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& 
     });
   }
   for (int look = 1; running > 0; ++look) {
-    std::this_thread::sleep_for(kLookEvery);
+    pause_for(kLookEvery);
     if (crew.is_failed() || cancellation.is_set()) {
       // A stop shall also reach who waits for another worker.
       crew.fail(interrupted("cancelled", "stopped on request"));
       crew.cancel_all();
-      std::this_thread::sleep_for(kCancelEvery);
+      pause_for(kCancelEvery);
     }
     if (meanwhile && look % kLooksPerMeanwhile == 0) meanwhile();
   }

@@ -62,7 +62,9 @@ struct ConnectOptions {
   std::chrono::seconds connect_timeout{10};
   /// So long a server may be silent while we wait for it, until it is asked by another connection
   /// whether it still works for us; 0: for ever.
-  std::chrono::seconds stall_timeout{60};
+  std::chrono::milliseconds stall_timeout{60'000};
+  std::chrono::milliseconds look_timeout{10'000};    ///< Of that other connection.
+  std::chrono::milliseconds arrival_timeout{1'000};  ///< For what was on its way meanwhile.
 };
 
 /// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.

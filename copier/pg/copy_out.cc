@@ -4,8 +4,8 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "copier/base/pause.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/socket_wait.h"
 
@@ -88,7 +88,7 @@ Result<void> CopyOut::wait_for_rows() {
     bytes_since_nap_ = 0;
     if (nap_ >= kShortest) {
       const auto began = std::chrono::steady_clock::now();
-      std::this_thread::sleep_for(nap_);
+      pause_for(nap_);
       waited_.add(std::chrono::steady_clock::now() - began);
     }
   }

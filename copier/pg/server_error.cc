@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <array>
 
 namespace pgfanout {
@@ -75,6 +76,28 @@ Consequence consequence_of(std::string_view sqlstate) {
     if (group == passing) return Consequence::interrupt;
   }
   return sqlstate.empty() ? Consequence::interrupt : Consequence::refuse;
+}
+
+bool is_transient(const Error& error) {
+  constexpr std::array<std::string_view, 3> kLost = {"connection-lost", "stalled",
+                                                     "cannot-connect"};
+  constexpr std::string_view kDatabaseDropped = "57P04";
+  constexpr std::array<std::string_view, 8> kPassing = {"57P01",   // admin_shutdown
+                                                        "57P02",   // crash_shutdown
+                                                        "57P03",   // cannot_connect_now
+                                                        "57P05",   // idle_session_timeout
+                                                        "40P01",   // deadlock_detected
+                                                        "40001",   // serialization_failure
+                                                        "55P03",   // lock_not_available
+                                                        "53300"};  // too_many_connections
+  const auto is_in = [](const auto& list, std::string_view text) {
+    return std::find(list.begin(), list.end(), text) != list.end();
+  };
+  if (error.consequence != Consequence::interrupt || error.sqlstate == kDatabaseDropped) {
+    return false;
+  }
+  return is_in(kLost, error.code) || is_in(kPassing, error.sqlstate) ||
+         error.sqlstate.starts_with("08");
 }
 
 Error error_of_result(const pg_result* result, std::string_view doing) {

@@ -14,8 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using ResultPointer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
-enum class Finding : std::uint8_t { works, cannot_tell, gone, waits_for_us, unreachable };
-
 bool has_input(const PGconn* connection, std::chrono::milliseconds wait) {
   pollfd socket{PQsocket(connection), POLLIN, 0};
   return poll(&socket, 1, static_cast<int>(wait.count())) > 0;
@@ -25,31 +23,27 @@ bool has_input(const PGconn* connection, std::chrono::milliseconds wait) {
 /// would watch itself in turn.
 class Look {
  public:
-  explicit Look(BackendIdentity backend) : backend_(backend) {}
+  Look(BackendIdentity backend, std::chrono::milliseconds within)
+      : backend_(backend), deadline_(Clock::now() + within) {}
   ~Look() { PQfinish(connection_); }
   Look(const Look&) = delete;
   Look& operator=(const Look&) = delete;
 
-  Finding at_backend(const ConnectOptions& options, const PGconn* watched) {
+  StallFinding at_backend(const ConnectOptions& options, const PGconn* watched) {
     if (!connect(options, watched)) {
-      return was_turned_away() ? Finding::cannot_tell : Finding::unreachable;
+      return was_turned_away() ? StallFinding::cannot_tell : StallFinding::unreachable;
     }
     const ResultPointer found =
         query("coalesce(a.state, ''), coalesce(a.wait_event_type, '')" + from_backend());
-    if (found == nullptr) return Finding::unreachable;
-    if (PQresultStatus(found.get()) != PGRES_TUPLES_OK) return Finding::cannot_tell;
-    if (PQntuples(found.get()) == 0) return Finding::gone;
-    const std::string_view state = PQgetvalue(found.get(), 0, 0);
-    const std::string_view waits_for = PQgetvalue(found.get(), 0, 1);
-    return state.starts_with("idle") || waits_for == "Client" ? Finding::waits_for_us
-                                                              : Finding::works;
+    if (found == nullptr) return StallFinding::unreachable;
+    if (PQresultStatus(found.get()) != PGRES_TUPLES_OK) return StallFinding::cannot_tell;
+    if (PQntuples(found.get()) == 0) return StallFinding::gone;
+    return finding_of(PQgetvalue(found.get(), 0, 0), PQgetvalue(found.get(), 0, 1));
   }
 
   void end_backend() { query("pg_catalog.pg_terminate_backend(a.pid)" + from_backend()); }
 
  private:
-  static constexpr std::chrono::seconds kWithin{10};
-
   /// To the very server that the watched connection reached, whatever else its string offers.
   bool connect(const ConnectOptions& options, const PGconn* watched) {
     constexpr std::string_view kSuffix = "/watch";
@@ -114,7 +108,7 @@ class Look {
   }
 
   const BackendIdentity backend_;
-  const Clock::time_point deadline_ = Clock::now() + kWithin;
+  const Clock::time_point deadline_;
   PGconn* connection_ = nullptr;
 };
 
@@ -126,37 +120,59 @@ std::string own_backend_sql() {
          " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a";
 }
 
+StallFinding finding_of(std::string_view state, std::string_view wait_event_type) {
+  return state.starts_with("idle") || wait_event_type == "Client" ? StallFinding::waits_for_us
+                                                                  : StallFinding::works;
+}
+
+bool is_look_due(const ConnectOptions& options, bool knows_backend,
+                 std::chrono::nanoseconds silence) {
+  if (options.stall_timeout.count() == 0) return false;
+  return silence >= options.stall_timeout && (knows_backend || silence >= options.connect_timeout);
+}
+
+StallVerdict judge_silence(StallFinding finding, bool has_come) {
+  const bool is_alive =
+      has_come || finding == StallFinding::works || finding == StallFinding::cannot_tell;
+  if (is_alive) return StallVerdict::patience;
+  return finding == StallFinding::gone ? StallVerdict::lost : StallVerdict::stalled;
+}
+
 Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
-  const auto silence = std::chrono::floor<std::chrono::seconds>(Clock::now() - silent_since);
-  if (options_.stall_timeout.count() == 0 || silence < options_.stall_timeout) return {};
+  const auto silence = Clock::now() - silent_since;
+  if (!is_look_due(options_, backend_.pid != 0, silence)) return {};
   if (backend_.pid == 0) return stalled(watched, silence);
-  Look look(backend_);
-  const Finding finding = look.at_backend(options_, watched);
-  // What was on its way while we looked is there within a second, and libpq then says what it is.
-  const bool is_alive = finding == Finding::works || finding == Finding::cannot_tell ||
-                        has_input(watched, std::chrono::seconds(1));
-  if (is_alive) {
+  Look look(backend_, options_.look_timeout);
+  const StallFinding finding = look.at_backend(options_, watched);
+  StallVerdict verdict = judge_silence(finding, false);
+  // What was on its way while we looked is there in a moment, and libpq then says what it is.
+  if (verdict != StallVerdict::patience) {
+    verdict = judge_silence(finding, has_input(watched, options_.arrival_timeout));
+  }
+  if (verdict == StallVerdict::patience) {
     silent_since = Clock::now();
     return {};
   }
-  if (finding == Finding::gone) {
-    return interrupted("connection-lost",
-                       fmt::format("the server has no backend {} any more, and the connection to "
-                                   "it did not say so",
-                                   backend_.pid),
-                       "check that the server is running, then run the same command again",
-                       description_of(watched));
-  }
-  if (finding == Finding::waits_for_us) look.end_backend();
+  if (verdict == StallVerdict::lost) return gone(watched);
+  if (finding == StallFinding::waits_for_us) look.end_backend();
   return stalled(watched, silence);
 }
 
-Error StallWatch::stalled(const pg_conn* watched, std::chrono::seconds silence) const {
+Error StallWatch::gone(const pg_conn* watched) const {
+  return interrupted("connection-lost",
+                     fmt::format("the server has no backend {} any more, and the connection to "
+                                 "it did not say so",
+                                 backend_.pid),
+                     "check that the server is running, then run the same command again",
+                     description_of(watched));
+}
+
+Error StallWatch::stalled(const pg_conn* watched, std::chrono::nanoseconds silence) {
   return interrupted(
       "stalled",
       fmt::format("nothing came from the server for {} seconds, although it does not work on "
                   "anything for this connection, or cannot be reached",
-                  silence.count()),
+                  std::chrono::floor<std::chrono::seconds>(silence).count()),
       "check the network between pgfanout and the server, then run the same command again",
       description_of(watched));
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "copier/pg/connection.h"
 #include "pgfanout/result.h"
@@ -18,6 +19,21 @@ struct BackendIdentity {
   std::int64_t started_at = 0;  ///< Microseconds since 1970; 0 where the role may not see it.
 };
 
+/// What a look at the server found out about our own backend.
+enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us, unreachable };
+
+/// By pg_stat_activity's columns of these names.
+[[nodiscard]] StallFinding finding_of(std::string_view state, std::string_view wait_event_type);
+
+/// Whether a silence is long enough for a look. A session that is being set up (its backend is not
+/// known) may take as long as connecting.
+[[nodiscard]] bool is_look_due(const ConnectOptions& options, bool knows_backend,
+                               std::chrono::nanoseconds silence);
+
+/// What a silence means, given a look and whether something came meanwhile.
+enum class StallVerdict : std::uint8_t { patience, lost, stalled };
+[[nodiscard]] StallVerdict judge_silence(StallFinding finding, bool has_come);
+
 /// A SELECT of our own backend's start, as BackendIdentity has it.
 [[nodiscard]] std::string own_backend_sql();
 
@@ -28,18 +44,20 @@ class StallWatch {
   /// `options` are those of the watched connection.
   explicit StallWatch(ConnectOptions options) : options_(std::move(options)) {}
 
-  /// Until this is known, silence beyond the time-out is an error without a look at the server.
+  /// Until this is known, too long a silence is an error without a look at the server.
   void set_backend(BackendIdentity backend) { backend_ = backend; }
 
   /// For a caller who waits for `watched` and has seen nothing move since `silent_since`. Before
-  /// ConnectOptions::stall_timeout has passed it does nothing. Then it looks, for 10 seconds at
-  /// most: if the backend works, `silent_since` begins anew; a backend that is gone is
-  /// "connection-lost"; one that waits for us in turn, or a server that cannot be reached, is
-  /// "stalled". Such a backend is ended, so that its locks do not stand in the next call's way.
+  /// ConnectOptions::stall_timeout has passed it does nothing. Then it looks, for as long as
+  /// ConnectOptions::look_timeout at most: if the backend works, `silent_since` begins anew; a
+  /// backend that is gone is "connection-lost"; one that waits for us in turn, or a server that
+  /// cannot be reached, is "stalled". Such a backend is ended, so that its locks do not stand in
+  /// the next call's way.
   Result<void> check(pg_conn* watched, Moment& silent_since) const;
 
  private:
-  [[nodiscard]] Error stalled(const pg_conn* watched, std::chrono::seconds silence) const;
+  [[nodiscard]] static Error stalled(const pg_conn* watched, std::chrono::nanoseconds silence);
+  [[nodiscard]] Error gone(const pg_conn* watched) const;
 
   const ConnectOptions options_;
   BackendIdentity backend_;

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "copier/base/pause.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/socket_wait.h"
@@ -130,7 +131,7 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
       give_up();  // A late request would hit the next statement.
       return error;
     }
-    std::this_thread::sleep_for(kStep);
+    pause_for(kStep);
     if (PQconsumeInput(connection_) == 0) return error_of_connection(connection_, kDoing);
   }
   PGFANOUT_TRY(collect(answer, nullptr));

@@ -3,28 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <thread>
 #include <utility>
 
 #include "copier/base/crash_point.h"
+#include "copier/pg/server_error.h"
 
 namespace pgfanout {
 
 namespace {
 
-/// Five reopenings a range, and these pauses before the attempts to make each of them.
+/// Five reopenings a range, and as many attempts to make each of them.
 constexpr int kReopenings = 5;
-constexpr std::array kPauses = {std::chrono::milliseconds(200), std::chrono::milliseconds(500),
-                                std::chrono::milliseconds(1000), std::chrono::milliseconds(2000),
-                                std::chrono::milliseconds(4000)};
-
-/// The connection, or the server's process behind it, is gone; the data had no part in it.
-bool is_lost(const Error& error) {
-  if (error.consequence != Consequence::interrupt) return false;
-  return error.code == "connection-lost" || error.code == "stalled" ||
-         error.sqlstate.starts_with("08") || error.sqlstate.starts_with("57P");
-}
+constexpr int kAttempts = 5;
+constexpr std::chrono::milliseconds kFirstPause{250};
+constexpr std::chrono::milliseconds kLongestPause{4000};
 
 void add(std::atomic<std::uint64_t>* counter, std::chrono::nanoseconds time) {
   if (counter == nullptr) return;
@@ -94,7 +86,7 @@ struct RangeReader::Progress {
 
 RangeReader::RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects,
                          Stop& stop, ReaderCounters counters, std::function<void()> starved,
-                         bool can_replay, const Pace* pace)
+                         bool can_replay, const Pace* pace, Pause pause)
     : batch_bytes_(batch_bytes),
       budget_(budget),
       rejects_(rejects),
@@ -102,7 +94,8 @@ RangeReader::RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects&
       counters_(counters),
       starved_(std::move(starved)),
       can_replay_(can_replay),
-      pace_(pace) {}
+      pace_(pace),
+      pause_(std::move(pause)) {}
 
 Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& range,
                                         std::uint32_t number,
@@ -124,7 +117,7 @@ Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& 
       opened = open(source, progress);
       continue;
     }
-    const bool reopens = can_replay_ && is_lost(ended.error()) &&
+    const bool reopens = can_replay_ && is_transient(ended.error()) &&
                          ++progress.reopenings <= kReopenings && !stop_.is_set();
     if (!reopens) return std::move(ended).error();
     progress.rewind();
@@ -146,21 +139,14 @@ RangeReader::Opened RangeReader::open(RangeSource& source, Progress& progress) {
 /// Returns what the last attempt did.
 RangeReader::Opened RangeReader::reopen(RangeSource& source, Progress& progress) {
   Opened opened = interrupted("connection-lost", "the connection was lost");
-  for (const std::chrono::milliseconds time : kPauses) {
-    PGFANOUT_TRY(pause(time));
+  Backoff pauses(kFirstPause, kLongestPause);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    pause_(pauses.next(), [this] { return stop_.is_set(); });
+    if (stop_.is_set()) return interrupted("cancelled", "stopped");
     opened = open(source, progress);
-    if (opened || !is_lost(opened.error())) break;
+    if (opened || !is_transient(opened.error())) break;
   }
   return opened;
-}
-
-Result<void> RangeReader::pause(std::chrono::milliseconds time) {
-  constexpr std::chrono::milliseconds kStep{50};
-  for (; time.count() > 0; time -= kStep) {
-    if (stop_.is_set()) return interrupted("cancelled", "stopped");
-    std::this_thread::sleep_for(kStep);
-  }
-  return {};
 }
 
 Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress) {

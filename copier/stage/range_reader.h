@@ -9,6 +9,7 @@
 
 #include "copier/base/memory_budget.h"
 #include "copier/base/pace.h"
+#include "copier/base/pause.h"
 #include "copier/base/stop.h"
 #include "copier/plan/source_range.h"
 #include "copier/stage/range_source.h"
@@ -33,10 +34,10 @@ class RangeReader {
  public:
   /// All references outlive the reader. `starved` is called before waiting for memory. `can_replay`
   /// says that a row is the same each time that it is read. Between batches it obeys `pace`, if
-  /// there is one.
+  /// there is one. `pause` is how it waits between attempts to connect.
   RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects, Stop& stop,
               ReaderCounters counters, std::function<void()> starved, bool can_replay = false,
-              const Pace* pace = nullptr);
+              const Pace* pace = nullptr, Pause pause = pause_for);
 
   /// Streams the range to its end, handing each batch to `emit`. A row that the server cannot
   /// produce (a failing expression) is set aside, or ends the job, as `rejects` says; reading goes
@@ -58,7 +59,6 @@ class RangeReader {
   using Opened = Result<std::unique_ptr<CopyOutStream>>;
   Opened open(RangeSource& source, Progress& progress);
   Opened reopen(RangeSource& source, Progress& progress);
-  Result<void> pause(std::chrono::milliseconds time);
   Result<void> finish_stream(Progress& progress);
   Result<void> read_stream(CopyOutStream& stream, Progress& progress);
   Result<void> set_aside(RangeSource& source, Progress& progress, const Error& error);
@@ -75,6 +75,7 @@ class RangeReader {
   const std::function<void()> starved_;
   const bool can_replay_;
   const Pace* const pace_;
+  const Pause pause_;
 };
 
 }  // namespace pgfanout

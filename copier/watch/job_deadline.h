@@ -21,9 +21,6 @@ namespace pgfanout {
 struct TimePoint {
   std::chrono::steady_clock::time_point steady;
   ClockTime clock;
-  static TimePoint now() {
-    return {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
-  }
 };
 
 /// The job's parts, as TimeLeft has them.

@@ -10,45 +10,21 @@ namespace {
 
 /// A look gives up sooner than the job would.
 constexpr std::chrono::seconds kPatience{5};
-constexpr double kSmallDiskShare = 0.05;
 
 ConnectOptions options_for(const JobDescription& job, std::string dsn, const std::string& job_id) {
   return {std::move(dsn), "pgfanout/" + job_id + "/watch", std::min(job.connect_timeout, kPatience),
           kPatience};
 }
 
-std::string sentence(const ThresholdState& state) {
-  std::string text = fmt::format("{} was {} (limit {})", words_for(state.measure),
-                                 amount_of(state.measure, state.value.value_or(state.limit)),
-                                 amount_of(state.measure, state.limit));
-  if (!state.detail.empty()) text += ": " + state.detail;
-  return text;
-}
-
 }  // namespace
-
-void fit_errors(const RejectLimit& reject_limit, ThresholdRule& rule) {
-  if (rule.is_asked_for) return;
-  if (reject_limit.percent) rule.limit = std::max(rule.limit, *reject_limit.percent);
-  if (!reject_limit.percent && reject_limit.rows > 0) rule.action = WatchAction::warn;
-}
-
-std::optional<double> error_share(std::uint64_t read, std::uint64_t rejected) {
-  constexpr std::uint64_t kEnough = 1000;
-  if (read < kEnough) return {};
-  return 100.0 * static_cast<double>(rejected) / static_cast<double>(read);
-}
 
 JobWatch::JobWatch(const JobDescription& job, const std::string& job_id,
                    const JobCounters& counters, Pace& pace, const Cancellation& ending)
     : job_(job),
       counters_(counters),
       pace_(pace),
+      limits_(job),
       target_(options_for(job, target_dsn_of(job), job_id), "pgfanout/" + job_id + "/", ending) {
-  for (ThresholdRule rule : rules_of(job.watch)) {
-    if (rule.measure == Measure::errors) fit_errors(job.reject_limit, rule);
-    limits_.push_back({Hysteresis(rule), {}, {}, 0});
-  }
   if (job.target_dsn) {
     source_.emplace(options_for(job, job.source_dsn, job_id), "pgfanout/" + job_id + "/", ending);
   }
@@ -64,26 +40,13 @@ void JobWatch::find_sides() {
   if (is_same_server(*source, *target)) source_.reset();
 }
 
-/// The profile's limit for the disk is no limit for a disk that is hardly larger.
-void JobWatch::fit_disk_limit() {
-  if (knows_disk_ || !target_.disk_size()) return;
-  knows_disk_ = true;
-  for (Limit& limit : limits_) {
-    ThresholdRule rule = limit.hysteresis.rule();
-    if (rule.measure != Measure::disk_free || rule.is_asked_for) continue;
-    rule.limit = std::min(rule.limit, kSmallDiskShare * *target_.disk_size());
-    limit.hysteresis = Hysteresis(rule);
-  }
-}
-
 std::optional<Issue> JobWatch::begin(Moment now) {
   const bool is_ready = target_.is_ready(now);
   if (source_ && source_->is_ready(now) && is_ready) find_sides();
-  fit_disk_limit();
+  if (target_.disk_size()) limits_.fit_disk(*target_.disk_size());
   std::map<std::string, std::vector<std::string>> by_reason;
   Severity severity = Severity::info;
-  for (const Limit& limit : limits_) {
-    const ThresholdRule& rule = limit.hysteresis.rule();
+  for (const ThresholdRule& rule : limits_.rules()) {
     if (rule.action == WatchAction::off || rule.measure == Measure::errors) continue;
     const auto why = target_.unmeasurable().find(rule.measure);
     if (is_ready && why == target_.unmeasurable().end()) continue;
@@ -126,7 +89,7 @@ std::map<Measure, Reading> JobWatch::read(Doing doing, Moment now, WatchSample& 
   const bool has_target = target_.is_ready(now);
   const bool has_source = source_ && source_->is_ready(now);
   if (has_target && has_source) find_sides();
-  fit_disk_limit();
+  if (target_.disk_size()) limits_.fit_disk(*target_.disk_size());
   std::map<Measure, Reading> readings = target_.look(now);
   Reading lock{{}, target_.problem()};
   if (has_target) {
@@ -146,66 +109,15 @@ std::map<Measure, Reading> JobWatch::read(Doing doing, Moment now, WatchSample& 
 
 JobWatch::Look JobWatch::look(Doing doing, Moment now) {
   Look look;
-  std::map<Measure, Reading> readings = read(doing, now, look.sample);
-  WatchAction strongest = WatchAction::off;
-  for (Limit& limit : limits_) {
-    const ThresholdRule& rule = limit.hysteresis.rule();
-    const Reading& reading = readings[rule.measure];
-    const bool has_changed = limit.hysteresis.look(reading.value);
-    const bool is_crossed = limit.hysteresis.is_crossed();
-    const ThresholdState state{rule.measure,  rule.action, rule.limit,
-                               reading.value, is_crossed,  reading.detail};
-    look.sample.thresholds.push_back(state);
-    if (has_changed) look.changed.push_back(state);
-    if (!is_crossed) continue;
-    if (has_changed) ++limit.crossings;
-    const bool is_lower_worse = rule.measure == Measure::disk_free;
-    const bool is_worse =
-        reading.value && (!limit.worst || (*reading.value < *limit.worst) == is_lower_worse);
-    if (is_worse) limit.worst = reading.value;
-    if (is_worse) limit.detail = reading.detail;
-    if (rule.action == WatchAction::stop && !look.stop) look.stop = stopped_by(state);
-    // What is left of an epoch may be more than what is left of the disk.
-    if (rule.action == WatchAction::stop && is_lower_worse) look.stops_at_once = true;
-    strongest = std::max(strongest, rule.action);
-  }
-  // What changes names or puts them back is never held up.
-  speed_.look(doing.swaps ? WatchAction::off : strongest, now);
-  if (speed_.is_paused_too_long(now)) {
-    look.stop =
-        interrupted("threshold",
-                    fmt::format("the job was paused for {} minutes, and what paused it lasts",
-                                SpeedControl::kLongestPause.count()),
-                    "a pause keeps a snapshot and locks; the same command goes on", job_.table);
-  }
-  if (doing.swaps) look.stop.reset();
-  pace_.set_share(doing.swaps ? 1 : speed_.share());
+  const std::map<Measure, Reading> readings = read(doing, now, look.sample);
+  LimitWatch::Judgement judgement = limits_.look(readings, doing.swaps, now);
+  pace_.set_share(judgement.share);
+  look.sample.thresholds = std::move(judgement.states);
   look.sample.speed = pace_.speed();
+  look.changed = std::move(judgement.changed);
+  look.stop = std::move(judgement.stop);
+  look.stops_at_once = judgement.stops_at_once;
   return look;
-}
-
-Error JobWatch::stopped_by(const ThresholdState& state) const {
-  return interrupted("threshold", sentence(state),
-                     fmt::format("the same command goes on; --threshold {}=LIMIT:ACTION sets "
-                                 "another limit or action",
-                                 name_of(state.measure)),
-                     job_.table);
-}
-
-std::vector<Issue> JobWatch::crossings() const {
-  std::vector<Issue> issues;
-  for (const Limit& limit : limits_) {
-    if (limit.crossings == 0) continue;
-    const ThresholdRule& rule = limit.hysteresis.rule();
-    const ThresholdState worst{rule.measure, rule.action, rule.limit,
-                               limit.worst,  true,        limit.detail};
-    const std::string times =
-        limit.crossings == 1 ? "" : fmt::format(", {} times", limit.crossings);
-    issues.push_back({Severity::warning, "threshold-crossed",
-                      fmt::format("{}{}; action {}", sentence(worst), times, name_of(rule.action)),
-                      name_of(rule.measure), ""});
-  }
-  return issues;
 }
 
 }  // namespace pgfanout

@@ -8,21 +8,14 @@
 #include <vector>
 
 #include "copier/base/pace.h"
+#include "copier/watch/limit_watch.h"
 #include "copier/watch/server_watch.h"
-#include "copier/watch/speed_control.h"
-#include "copier/watch/threshold_rules.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
-
-/// Percent of the rows read that were set aside; absent before there are enough to say.
-[[nodiscard]] std::optional<double> error_share(std::uint64_t read, std::uint64_t rejected);
-
-/// --reject-limit says how many rows may be set aside: the profile's own limit is not below it.
-void fit_errors(const RejectLimit& reject_limit, ThresholdRule& rule);
 
 class JobWatch {
  public:
@@ -48,33 +41,21 @@ class JobWatch {
   [[nodiscard]] std::optional<Issue> begin(Moment now);
   [[nodiscard]] Look look(Doing doing, Moment now);
   /// One issue for each limit that was crossed since the job began.
-  [[nodiscard]] std::vector<Issue> crossings() const;
+  [[nodiscard]] std::vector<Issue> crossings() const { return limits_.crossings(); }
 
  private:
-  /// A limit, and the worst that was seen of it.
-  struct Limit {
-    Hysteresis hysteresis;
-    std::optional<double> worst;
-    std::string detail;
-    int crossings = 0;
-  };
-
   [[nodiscard]] std::map<Measure, Reading> read(Doing doing, Moment now, WatchSample& sample);
   void look_at_sessions(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
                         WatchSample& sample);
   void find_sides();
-  void fit_disk_limit();
-  [[nodiscard]] Error stopped_by(const ThresholdState& state) const;
 
   const JobDescription& job_;
   const JobCounters& counters_;
   Pace& pace_;
+  LimitWatch limits_;
   ServerWatch target_;
   std::optional<ServerWatch> source_;  ///< Where it is another server than the target's.
   bool knows_sides_ = false;
-  bool knows_disk_ = false;
-  std::vector<Limit> limits_;
-  SpeedControl speed_;
 };
 
 }  // namespace pgfanout

@@ -10,17 +10,12 @@
 #include "copier/plan/server_facts.h"
 #include "copier/watch/histories.h"
 #include "copier/watch/host_look.h"
+#include "copier/watch/reading.h"
 #include "copier/watch/session_look.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/watch.h"
 
 namespace pgfanout {
-
-/// A measure at one moment.
-struct Reading {
-  std::optional<double> value;
-  std::string detail;  ///< What it is about, or why there is no value.
-};
 
 class ServerWatch {
  public:

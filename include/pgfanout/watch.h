@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,9 @@ struct WatchRequest {
   /// The moment by which the job must be done; absent: none.
   std::optional<std::chrono::system_clock::time_point> finish_by;
   bool stop_at_deadline = false;  ///< Stop, resumable, at the last safe point.
+  std::chrono::milliseconds look_every{1000};
+  /// The clock that the deadline is read on.
+  std::function<std::chrono::system_clock::time_point()> clock = std::chrono::system_clock::now;
 };
 
 /// A threshold at one moment.

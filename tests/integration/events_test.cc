@@ -86,7 +86,7 @@ TEST_F(EventsTest, ACopyIsToldFromItsStartToItsDigests) {
 TEST_F(EventsTest, AWindowTellsItsGate) {
   make_chunks(200);
   const std::string job = folder + "/job.toml";
-  std::ofstream(job) << "[gates]\ncopy = \"confirm\"\n";
+  std::ofstream(job) << "target.partitions = 8\n[gates]\ncopy = \"confirm\"\n";
   ASSERT_EQ(told("run", {job, "--table", "chunks"}).exit_code, 3);
   EXPECT_THAT(stages(), Contains("copy/read-back ok"));
   ASSERT_THAT(names(), Contains("gate"));

@@ -1,8 +1,12 @@
 // A table whose copy waits at its first row until the test lets it go on.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/harness/session.h"
@@ -16,15 +20,33 @@ class HeldCopyFixture : public WindowFixture {
   /// that the preflight is not held up.
   void hold_copy(int rows) {
     make_chunks(rows);
-    execute(
-        "CREATE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
-        " IF current_setting('application_name') LIKE '%/reader' THEN"
-        " PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42); END IF;"
-        " RETURN $1; END $$");
+    hold();
+  }
+  /// The same for a table that is there.
+  void hold() {
+    map_by("PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42);");
     holder_ = std::make_unique<harness::Session>(dsn());
     holder_->execute("SELECT pg_advisory_lock(42)");
   }
+  /// The mapping, which does this for each row that a reader reads.
+  void map_by(const std::string& statements) const {
+    execute(
+        "CREATE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " IF current_setting('application_name') LIKE '%/reader' THEN " +
+        statements + " END IF; RETURN $1; END $$");
+  }
   void let_go() { holder_.reset(); }
+  void wait_until_held() const {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::chrono::steady_clock::now() < until) {
+      if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'advisory' AND"
+                " application_name LIKE 'pgfanout/%/reader'") == "t") {
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    FAIL() << "the copy does not wait";
+  }
   [[nodiscard]] std::vector<std::string> words(const std::string& command,
                                                std::vector<std::string> more = {}) const {
     std::vector<std::string> all = {command, "--source", dsn(), "--table", "chunks"};

@@ -45,7 +45,7 @@ TEST_F(MetricsTest, ACopyLeavesItsFiguresInTheTextfile) {
       "{job_id=\"" + json["job"].get<std::string>() + "\",command=\"copy\",table=\"chunks\"";
   EXPECT_THAT(content(file), AllOf(HasSubstr("\npgfanout_rows_read_total" + job + "} 2000\n"),
                                    HasSubstr("\npgfanout_rows_written_total" + job + "} 2000\n"),
-                                   HasSubstr("\npgfanout_leaves_committed" + job + "} 100\n"),
+                                   HasSubstr("\npgfanout_leaves_committed" + job + "} 8\n"),
                                    HasSubstr("\npgfanout_job_exit_code" + job + "} 0\n"),
                                    HasSubstr(",stage=\"attach\",status=\"ok\"} ")));
   // The check is one that fails.

@@ -4,9 +4,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
-#include "tests/integration/window_fixture.h"
+#include "tests/integration/held_copy.h"
 
 namespace pgfanout::testing {
 namespace {
@@ -16,10 +15,10 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
 
-class ReportTest : public WindowFixture {
+class ReportTest : public HeldCopyFixture {
  protected:
   void SetUp() override {
-    WindowFixture::SetUp();
+    HeldCopyFixture::SetUp();
     std::string name = (fs::temp_directory_path() / "pgfanout-report-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
@@ -56,9 +55,10 @@ class ReportTest : public WindowFixture {
 };
 
 TEST_F(ReportTest, RunWithAGateAndSwap) {
-  make_chunks(3000);
+  make_chunks(500);
   put("job.toml",
-      "[gates]\nverify = \"confirm\"\n[hooks]\njob_finished = \"true --token geheim\"\n");
+      "target.partitions = 8\n[gates]\nverify = \"confirm\"\n[hooks]\njob_finished = \"true "
+      "--token geheim\"\n");
   const std::string job = (folder_ / "job.toml").string();
   const std::vector<std::string> words = {job, "--table", "chunks", "--swap", "--report"};
   const auto with = [&](std::vector<std::string> more) {
@@ -96,23 +96,19 @@ TEST_F(ReportTest, RunWithAGateAndSwap) {
 }
 
 TEST_F(ReportTest, CopyVerifyAndWhatEndsThem) {
-  make_chunks(3000);
-  ASSERT_EQ(copy({"--table", "chunks", "--partitions", "250", "--report", file("copy")}).exit_code,
-            0)
-      << json.dump(1);
+  make_chunks(500);
+  ASSERT_EQ(copy({"--table", "chunks", "--report", file("copy")}).exit_code, 0) << json.dump(1);
   const std::string copied = text("copy");
   EXPECT_EQ(heading(copied), "Match");
   EXPECT_THAT(copied, HasSubstr(json["target"]["digest"].get<std::string>().substr(0, 16)));
-  EXPECT_THAT(part(copied, "leaves"), HasSubstr("a bar is the largest of 2 leaves"));
+  EXPECT_THAT(part(copied, "leaves"), HasSubstr("chunks_new_p"));
   EXPECT_THAT(part(copied, "digests"),
-              HasSubstr(json["partitions"][249]["digest"].get<std::string>()));
+              HasSubstr(json["partitions"][7]["digest"].get<std::string>()));
 
   execute(
       "DELETE FROM chunks_new WHERE id = 17; UPDATE chunks_new SET content = '<script>' || 'x'"
       " WHERE id = 18");
-  ASSERT_EQ(window("verify", {"--data", "--table", "chunks", "--partitions", "250", "--report",
-                              file("verify")})
-                .exit_code,
+  ASSERT_EQ(window("verify", {"--data", "--table", "chunks", "--report", file("verify")}).exit_code,
             1)
       << json.dump(1);
   const std::string verified = text("verify");
@@ -125,19 +121,10 @@ TEST_F(ReportTest, CopyVerifyAndWhatEndsThem) {
   ASSERT_EQ(copy({"--table", "nothing", "--report", file("refused")}).exit_code, 2);
   EXPECT_EQ(heading(text("refused")), "Refused");
 
-  execute(
-      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM"
-      " pg_sleep(0.002); RETURN $1; END $$");
-  harness::BackgroundCommand command(harness::pgfanout_argv(
-      {"copy", "--source", dsn(), "--table", "chunks", "--into", "chunks_slow", "--map",
-       "content=public.slow(content)", "--report", file("interrupted")}));
-  for (int attempt = 0; attempt < 500; ++attempt) {
-    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND"
-              " application_name LIKE 'pgfanout/%/reader'") == "t") {
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  hold();
+  harness::BackgroundCommand command(
+      words("copy", {"--into", "chunks_slow", "--report", file("interrupted")}));
+  wait_until_held();
   command.send_signal(SIGINT);
   const CommandResult stopped = command.wait();
   EXPECT_EQ(stopped.exit_code, 3) << stopped;
@@ -157,22 +144,14 @@ TEST_F(ReportTest, FileThatCannotBeWrittenIsRefusedBeforeAnything) {
 }
 
 TEST_F(ReportTest, FolderThatIsGoneAtTheEndIsAWarning) {
-  make_chunks(2000);
+  make_chunks(10);
   fs::create_directory(folder_ / "sub");
-  execute(
-      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM"
-      " pg_sleep(0.001); RETURN $1; END $$");
-  harness::BackgroundCommand command(harness::pgfanout_argv(
-      {"copy", "--json", "--source", dsn(), "--table", "chunks", "--map",
-       "content=public.slow(content)", "--report", (folder_ / "sub" / "r.html").string()}));
-  for (int attempt = 0; attempt < 500; ++attempt) {
-    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name LIKE"
-              " 'pgfanout/%/reader'") == "t") {
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  hold();
+  harness::BackgroundCommand command(
+      words("copy", {"--json", "--report", (folder_ / "sub" / "r.html").string()}));
+  wait_until_held();
   fs::remove_all(folder_ / "sub");
+  let_go();
   const CommandResult result = command.wait();
   EXPECT_EQ(result.exit_code, 0) << result;
   EXPECT_THAT(result.out, HasSubstr("report-not-written"));

@@ -30,7 +30,7 @@ class SlowTables {
                        "'pgfanout/%'") == "0") {
         return;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     FAIL() << "sessions are left";
   }
@@ -51,7 +51,7 @@ class SlowTables {
                            database + "'") == "t") {
         return;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     FAIL() << "the verification did not begin";
   }

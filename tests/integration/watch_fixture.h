@@ -1,8 +1,9 @@
-// What tests of a watched job share: a table that takes seconds to copy, and an observer that keeps
-// what it was told, and does what a test wants at that moment.
+// What tests of a watched job share: a table whose copy waits until the test has seen what it asks
+// for, looks that come every few milliseconds, and an observer that keeps what it was told.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "copier/lifecycle/copy_job.h"
 #include "copier/lifecycle/window_commands.h"
 #include "pgfanout/observer.h"
+#include "tests/harness/session.h"
 #include "tests/integration/copy_fixture.h"
 
 namespace pgfanout::testing {
@@ -63,20 +65,32 @@ class Watcher : public Observer {
 
 class WatchFixture : public CopyFixture {
  protected:
-  /// Table t, of `rows` rows; two readers need `milliseconds` for a row between them.
-  void make_table(int rows, double milliseconds) const {
+  /// Table t, of `rows` rows. Readers wait at row `held_from` until let_go().
+  void make_table(int rows, int held_from = 1) {
     execute(
-        "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
-        " PERFORM pg_sleep(" +
-        std::to_string(milliseconds / 1000) +
-        "); RETURN $1; END $$; CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY HASH"
+        "CREATE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " IF current_setting('application_name') LIKE '%/reader' THEN IF $1::int >= " +
+        std::to_string(held_from) +
+        " THEN PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42); END IF;"
+        " END IF; RETURN $1; END $$; CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY "
+        "HASH"
         " (id); CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
         "CREATE TABLE t_1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
-        "INSERT INTO t SELECT n, 'x' FROM generate_series(1, " +
+        "INSERT INTO t SELECT n, n FROM generate_series(1, " +
         std::to_string(rows) + ") n; ANALYZE t");
+    holder_ = std::make_unique<harness::Session>(dsn());
+    holder_->execute("SELECT pg_advisory_lock(42)");
+  }
+  void let_go() { holder_.reset(); }
+  /// Lets go once a sample is as the test wants it, or after so many looks that it never will be.
+  void let_go_when(Watcher& watcher, const std::function<bool(const WatchSample&)>& is_so) {
+    watcher.at_sample = [this, is_so, looks = 0](const WatchSample& sample) mutable {
+      constexpr int kMostLooks = 1500;
+      if (is_so(sample) || ++looks > kMostLooks) let_go();
+    };
   }
 
-  [[nodiscard]] JobDescription job(bool is_slow = true) const {
+  [[nodiscard]] JobDescription job(bool is_held = true) const {
     JobDescription job;
     job.source_dsn = dsn();
     job.table = "public.t";
@@ -84,7 +98,8 @@ class WatchFixture : public CopyFixture {
     job.partitions = 4;
     job.readers = 2;
     job.writers = 2;
-    if (is_slow) job.map = {{"note", "public.slow(note)"}};
+    job.watch.look_every = std::chrono::milliseconds(20);
+    if (is_held) job.map = {{"note", "public.hold(note)"}};
     return job;
   }
   [[nodiscard]] JobDescription job_with(Measure measure, double limit, WatchAction action) const {
@@ -104,6 +119,9 @@ class WatchFixture : public CopyFixture {
     const Cancellation never;
     return run_copy(job, watcher, never);
   }
+
+ private:
+  std::unique_ptr<harness::Session> holder_;
 };
 
 }  // namespace pgfanout::testing

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,13 +53,15 @@ class StallingLink {
   /// Connections of now carry nothing any more; later ones do.
   void stall() {
     first_moving_ = made_.load();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // What is being carried.
+    let_rounds_pass();
   }
   /// Nor do later ones.
   void stall_for_good() {
     first_moving_ = SIZE_MAX;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    let_rounds_pass();
   }
+  /// Connections that were made so far.
+  [[nodiscard]] std::size_t connections() const { return made_; }
 
  private:
   struct Pair {
@@ -67,8 +70,14 @@ class StallingLink {
     bool is_closed = false;
   };
 
+  /// Until what is being carried has arrived: the round that is under way, and one that begins now.
+  void let_rounds_pass() const {
+    const std::uint64_t seen = rounds_;
+    while (rounds_ < seen + 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
   void carry() {
-    while (!is_over_) {
+    for (; !is_over_; ++rounds_) {
       std::vector<pollfd> waiting = {{listener_, POLLIN, 0}};
       for (std::size_t at = 0; at < pairs_.size(); ++at) {
         const bool moves = at >= first_moving_ && !pairs_[at].is_closed;
@@ -117,6 +126,7 @@ class StallingLink {
   std::vector<Pair> pairs_;  // The thread's.
   std::atomic<std::size_t> made_{0};
   std::atomic<std::size_t> first_moving_{0};
+  std::atomic<std::uint64_t> rounds_{0};
   std::atomic<bool> is_over_{false};
   std::thread thread_;
 };

@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "copier/watch/job_watch.h"
+#include "copier/watch/limit_watch.h"
 
 namespace pgfanout {
 namespace {

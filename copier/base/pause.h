@@ -1,0 +1,39 @@
+// The one way to let time pass: in short steps, so that whoever calls it off is heard.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <utility>
+
+#include "pgfanout/cancellation.h"
+
+namespace pgfanout {
+
+/// Waits for `time`, or until shortly after `is_over` says so.
+void pause_for(
+    std::chrono::nanoseconds time, const std::function<bool()>& is_over = [] { return false; });
+
+/// The same, until shortly after the cancellation is set.
+inline void pause_unless(const Cancellation& cancellation, std::chrono::nanoseconds time) {
+  pause_for(time, [&cancellation] { return cancellation.is_set(); });
+}
+
+/// What stands for pause_for() where a test must not wait.
+using Pause = std::function<void(std::chrono::nanoseconds, const std::function<bool()>& is_over)>;
+
+/// Pauses that double, from `first` to `longest`.
+class Backoff {
+ public:
+  constexpr Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest)
+      : next_(first), longest_(longest) {}
+  constexpr std::chrono::milliseconds next() {
+    return std::exchange(next_, std::min(2 * next_, longest_));
+  }
+
+ private:
+  std::chrono::milliseconds next_;
+  std::chrono::milliseconds longest_;
+};
+
+}  // namespace pgfanout
