@@ -22,9 +22,11 @@ class HeldCopyFixture : public WindowFixture {
     make_chunks(rows);
     hold();
   }
-  /// The same for a table that is there.
-  void hold() {
-    map_by("PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42);");
+  /// The same for a table that is there; only of rows for which this holds, of the column as $1.
+  void hold(const std::string& condition = "true") {
+    map_by("IF " + condition +
+           " THEN PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42);"
+           " END IF;");
     holder_ = std::make_unique<harness::Session>(dsn());
     holder_->execute("SELECT pg_advisory_lock(42)");
   }

@@ -105,7 +105,7 @@ TEST_F(StatusWatchTest, ShowsTheJobOfAnotherSessionInATerminal) {
   EXPECT_EQ(job.wait().exit_code, 0);
   EXPECT_TRUE(terminal.wait_for("no session is at work on it; next: pgfanout swap"))
       << terminal.screen();
-  EXPECT_TRUE(terminal.wait_for("▆ ▆ ▆ ▆ ▆ ▆ ▆ ▆")) << terminal.screen();
+  EXPECT_TRUE(terminal.wait_for("▆ ▆ ▆   ✓ preflight")) << terminal.screen();
   terminal.press("C-c");
   EXPECT_TRUE(terminal.wait_for("ended with 0")) << terminal.screen();
   EXPECT_THAT(terminal.screen(), Not(HasSubstr("▸ copy")));

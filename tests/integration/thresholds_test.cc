@@ -63,6 +63,7 @@ TEST_F(ThresholdsTest, ProcessorsOfTheHostStopTheJobAndItGoesOn) {
   const JobDescription limited = job_with(Measure::cpu, 1, WatchAction::stop);
   const BusyLoop load;
   Watcher watcher;
+  watcher.at_change = [&](const ThresholdState&) { wait_until_held(); };
   let_go_when(watcher, [&](const WatchSample&) { return !watcher.changes.empty(); });
   const JobResult result = run(limited, watcher);
   expect_stopped(result, "CPU of the target's host was");
@@ -81,6 +82,7 @@ TEST_F(ThresholdsTest, MemoryOfTheHostPausesAJobWhichEndsItsEpochWhenItIsToStop)
   const Cancellation now;
   Cancellation soon(&now);
   Watcher watcher;
+  watcher.at_change = [&](const ThresholdState&) { wait_until_held(); };
   let_go_when(watcher, [&](const WatchSample& sample) {
     if (sample.speed == Speed::paused) soon.set();
     return soon.is_set();
@@ -134,9 +136,9 @@ TEST_F(ThresholdsTest, ALockPausesTheJobAndNamesWhoHoldsIt) {
 }
 
 TEST_F(ThresholdsTest, TooManyRowsThatAreSetAsideStopTheJob) {
-  make_table(2500, 2001);
+  make_table(1500, 1201);
   execute(
-      "CREATE TABLE t_new (id int, note text, partition_key int NOT NULL, CHECK (id % 20 <> 3))"
+      "CREATE TABLE t_new (id int, note text, partition_key int NOT NULL, CHECK (id % 50 <> 3))"
       " PARTITION BY LIST (partition_key); DO $$ BEGIN FOR k IN 0..3 LOOP EXECUTE format("
       "'CREATE TABLE t_new_p%s PARTITION OF t_new FOR VALUES IN (%s)', k, k); END LOOP; END $$");
   JobDescription limited = job_with(Measure::errors, 1, WatchAction::stop);
@@ -153,13 +155,14 @@ TEST_F(ThresholdsTest, TooManyRowsThatAreSetAsideStopTheJob) {
   EXPECT_EQ(exit_code_of(rest), 0) << (rest.error ? rest.error->message : "");
   EXPECT_EQ(value("SELECT (SELECT count(*) FROM t_new) || ' ' || (SELECT count(*) FROM"
                   " t_new_rejects)"),
-            "2375 125");
+            "1470 30");
 }
 
 TEST_F(ThresholdsTest, ADiskThatIsTooFullStopsTheJobAtOnce) {
   make_table(200);
   const JobDescription limited = job_with(Measure::disk_free, 9e17, WatchAction::stop);
   Watcher watcher;
+  watcher.at_change = [&](const ThresholdState&) { wait_until_held(); };
   const JobResult result = run(limited, watcher);  // Which is held for as long as it wants.
   let_go();
   expect_stopped(result, "free disk of the target was");

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -11,8 +10,7 @@
 #include "copier/lifecycle/copy_job.h"
 #include "copier/lifecycle/window_commands.h"
 #include "pgfanout/observer.h"
-#include "tests/harness/session.h"
-#include "tests/integration/copy_fixture.h"
+#include "tests/integration/held_copy.h"
 
 namespace pgfanout::testing {
 
@@ -63,25 +61,18 @@ class Watcher : public Observer {
   const JobCounters* counters_ = nullptr;
 };
 
-class WatchFixture : public CopyFixture {
+class WatchFixture : public HeldCopyFixture {
  protected:
   /// Table t, of `rows` rows. Readers wait at row `held_from` until let_go().
   void make_table(int rows, int held_from = 1) {
     execute(
-        "CREATE FUNCTION hold(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
-        " IF current_setting('application_name') LIKE '%/reader' THEN IF $1::int >= " +
-        std::to_string(held_from) +
-        " THEN PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42); END IF;"
-        " END IF; RETURN $1; END $$; CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY "
-        "HASH"
-        " (id); CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY HASH (id);"
+        "CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
         "CREATE TABLE t_1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
         "INSERT INTO t SELECT n, n FROM generate_series(1, " +
         std::to_string(rows) + ") n; ANALYZE t");
-    holder_ = std::make_unique<harness::Session>(dsn());
-    holder_->execute("SELECT pg_advisory_lock(42)");
+    hold("$1::int >= " + std::to_string(held_from));
   }
-  void let_go() { holder_.reset(); }
   /// Lets go once a sample is as the test wants it, or after so many looks that it never will be.
   void let_go_when(Watcher& watcher, const std::function<bool(const WatchSample&)>& is_so) {
     watcher.at_sample = [this, is_so, looks = 0](const WatchSample& sample) mutable {
@@ -119,9 +110,6 @@ class WatchFixture : public CopyFixture {
     const Cancellation never;
     return run_copy(job, watcher, never);
   }
-
- private:
-  std::unique_ptr<harness::Session> holder_;
 };
 
 }  // namespace pgfanout::testing
