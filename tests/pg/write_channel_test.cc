@@ -35,10 +35,10 @@ class WriteChannelTest : public ::testing::Test {
     }
     return {};
   }
-  Result<void> poll_once(int milliseconds) {
+  Result<void> poll_once(int wait_ms) {
     const auto events = static_cast<short>(POLLIN | (channel->must_flush() ? POLLOUT : 0));
     pollfd descriptor{channel->socket(), events, 0};
-    const int ready = poll(&descriptor, 1, milliseconds);
+    const int ready = poll(&descriptor, 1, wait_ms);
     return channel->step(ready > 0 && (descriptor.revents & (POLLIN | POLLHUP)) != 0);
   }
   Result<void> send(const std::string& sql) {
