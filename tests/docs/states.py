@@ -6,6 +6,7 @@ the first, so that the journal and the fence of a job are as good in it: pgfanou
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +54,13 @@ STATES = {
 }
 
 
+def in_memory():
+    """The environment for a server whose files are in memory, where a database is copied in a tenth of the time."""
+    memory = pathlib.Path("/dev/shm")
+    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
+    return os.environ | ({"TMPDIR": str(memory)} if has_room and "TMPDIR" not in os.environ else {})
+
+
 class Server:
     def __init__(self, pgfanout, directory):
         self.pgfanout, self.directory = pgfanout, pathlib.Path(directory)
@@ -62,7 +70,7 @@ class Server:
             echo "$throwaway_directory/socket"; read -r || true"""
         # It ends when its standard input does, also if this process is killed.
         self.process = subprocess.Popen(["bash", "-euo", "pipefail", "-c", script], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env=in_memory())
         self.socket = self.process.stdout.readline().strip()
         if not self.socket:
             raise RuntimeError("the throw-away server did not start")
