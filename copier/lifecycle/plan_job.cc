@@ -92,24 +92,18 @@ Result<void> PlanJob::plan(bool prints_sql) {
   if (job_.watch.finish_by) {
     report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), found.estimates));
   }
-  std::size_t reasons = 0;
-  for (const Issue& issue : found.issues) {
-    report(issue);
-    const bool is_reason =
-        issue.severity == Severity::critical || issue.severity == Severity::error;
-    reasons += is_reason ? 1 : 0;
-  }
+  std::vector<Issue> issues = found.issues;
   if (!plan.create_target) {
-    ++reasons;
-    report({Severity::error, "target-exists",
-            fmt::format("{} exists already; run makes its target itself", plan.target_qualified),
-            plan.target_qualified, "drop or rename it, or use copy for a target of your own"});
+    issues.push_back(
+        {Severity::error, "target-exists",
+         fmt::format("{} exists already; run makes its target itself", plan.target_qualified),
+         plan.target_qualified, "drop or rename it, or use copy for a target of your own"});
   }
+  for (const Issue& issue : issues) report(issue);
   if (prints_sql) PGFANOUT_TRY(add_statements(state, plan, carry));
-  if (reasons > 0) {
-    return refused("no-go",
-                   fmt::format("{} reason{} not to begin", reasons, reasons == 1 ? "" : "s"),
-                   "each is told above with what to do about it", plan.source.qualified);
+  if (auto no_go =
+          no_go_of(issues, "each is told above with what to do about it", plan.source.qualified)) {
+    return *std::move(no_go);
   }
   result_.verdict = Verdict::match;
   return {};

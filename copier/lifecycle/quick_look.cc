@@ -7,8 +7,8 @@
 #include <random>
 
 #include "copier/base/byte_order.h"
-#include "copier/base/counted.h"
 #include "copier/lifecycle/row_fetcher.h"
+#include "copier/lifecycle/verify_findings.h"
 
 namespace pgfanout {
 namespace {
@@ -131,28 +131,14 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
     return {};
   }
   PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
-  std::uint64_t lost = 0;
+  std::size_t lost = 0;
   for (const RowName& name : names) {
     if (std::none_of(fetched.begin(), fetched.end(),
                      [&](const FetchedRow& row) { return row.name == name; })) {
       ++lost;
     }
   }
-  const std::string_view side = from == Side::source ? "source" : "target";
-  if (lost > 0) {
-    report({Severity::critical, "sample-differs",
-            fmt::format("{} of {} sampled rows of the {} are not on the other side as they are "
-                        "here",
-                        lost, names.size(), side),
-            table_of(plan, from).qualified, "--data names them all"});
-  } else {
-    report({Severity::info,
-            "sample",
-            fmt::format("{} sampled rows of the {} are the same on the other side", names.size(),
-                        side),
-            table_of(plan, from).qualified,
-            {}});
-  }
+  report(sample_issue(lost, names.size(), from, table_of(plan, from)));
   return {};
 }
 
@@ -166,26 +152,14 @@ Result<void> look_quickly(const VerifyPlan& plan, Connection& source, Connection
   PGFANOUT_TRY_ASSIGN(const Count theirs, count_rows(target, plan.target));
   result.source->rows = ours.rows;
   result.target->rows = theirs.rows;
-  std::uint64_t largest = 0;
   for (std::size_t at = 0; at < theirs.leaves.size(); ++at) {
     result.partitions.push_back(
         {std::nullopt, plan.target.leaves[at].qualified, theirs.leaves[at], {}, 0});
-    largest = std::max(largest, theirs.leaves[at]);
   }
-  if (theirs.rows > 0) {
-    result.skew = static_cast<double>(largest) * static_cast<double>(theirs.leaves.size()) /
-                  static_cast<double>(theirs.rows);
-  }
-  if (!ours.is_exact || !theirs.is_exact) {
-    report({Severity::info, "estimated",
-            "a side is too large to be counted in seconds: rows are estimates from its statistics",
-            plan.target.qualified, "ANALYZE makes them better; --data counts"});
-  } else if (ours.rows != theirs.rows + set_aside.size()) {
-    report({Severity::critical, "rows-differ",
-            fmt::format("the source has {}, the target {}", rows_text(ours.rows),
-                        with_commas(theirs.rows)),
-            plan.target.qualified, "--data names the rows"});
-  }
+  result.skew = skew_of(theirs.leaves);
+  const RowCounts counts{ours.rows, theirs.rows, set_aside.size(),
+                         ours.is_exact && theirs.is_exact};
+  if (auto issue = issue_of(counts, plan.target)) report(*std::move(issue));
   if (plan.identity != IdentityKind::fixed) {
     report({Severity::info, "no-sample",
             "no sample was compared: the tables share no primary key of fixed width",

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <exception>
 
-#include "copier/base/counted.h"
 #include "copier/lifecycle/difference_finder.h"
 #include "copier/lifecycle/distribution_views.h"
 #include "copier/lifecycle/job_guard.h"
@@ -16,6 +15,7 @@
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/table_checks.h"
+#include "copier/lifecycle/verify_findings.h"
 #include "copier/lifecycle/verify_sides.h"
 #include "copier/plan/key_proof.h"
 #include "copier/plan/schema_inventory.h"
@@ -23,8 +23,6 @@
 
 namespace pgfanout {
 namespace {
-
-constexpr double kSkewWarning = 1.5;
 
 /// One verification from beginning to end. A member is set by the stage named in its comment.
 class VerifyJob {
@@ -60,7 +58,6 @@ class VerifyJob {
   Result<void> checks();
   Result<void> repair();
   Result<std::vector<std::string>> rows_set_aside();
-  void tell_differences();
   void fill_result(const Comparison& books);
   void tell_what_is_missing();
   void settle();
@@ -256,31 +253,10 @@ Result<void> VerifyJob::name() {
     error.consequence = Consequence::unproven;
     return error;
   }
-  tell_differences();
-  return {};
-}
-
-void VerifyJob::tell_differences() {
-  const auto tell = [this](std::uint64_t count, const char* code, const char* one,
-                           const char* many) {
-    if (count == 0) return;
-    report({Severity::critical, code, counted(count, one, many), plan_->target.qualified, {}});
-  };
-  tell(found_->counts.missing, "missing", "row of the source is not in the target",
-       "rows of the source are not in the target");
-  tell(found_->counts.extra, "extra", "row of the target is not in the source",
-       "rows of the target are not in the source");
-  tell(found_->counts.changed, "changed", "row has the same identity and other content",
-       "rows have the same identity and other content");
-  tell(found_->counts.misplaced, "misplaced", "row has a wrong key or stands in a wrong leaf",
-       "rows have a wrong key or stand in a wrong leaf");
-  if (found_->set_aside > 0) {
-    report({Severity::warning, "rows-rejected",
-            counted(found_->set_aside, "row of the source was", "rows of the source were") +
-                " set aside when copied",
-            plan_->target.schema + "." + reject_table_name(plan_->target.name),
-            "look into that table for the reasons"});
+  for (Issue& issue : issues_of(found_->counts, found_->set_aside, plan_->target)) {
+    report(std::move(issue));
   }
+  return {};
 }
 
 Result<void> VerifyJob::checks() {
@@ -296,29 +272,8 @@ Result<void> VerifyJob::checks() {
   PGFANOUT_TRY(check_required(target, *plan_, sink));
   PGFANOUT_TRY(check_references(source, target, *plan_, sink));
   check_bounds(*plan_, job_.partitions, sink);
-  if (books_->stored_key_errors() > 0) {
-    report({Severity::error,
-            "key-mismatch",
-            counted(books_->stored_key_errors(), "row of the source stores",
-                    "rows of the source store") +
-                " a key that differs from the recomputed one",
-            plan_->source.qualified,
-            {}});
-  }
-  if (books_->key_errors(Side::source) > 0) {
-    report({Severity::warning,
-            "key-impossible",
-            counted(books_->key_errors(Side::source), "row of the source has",
-                    "rows of the source have") +
-                " no key that a leaf takes",
-            plan_->source.qualified,
-            {}});
-  }
-  if (result_.skew && *result_.skew >= kSkewWarning) {
-    report({Severity::warning, "skew",
-            fmt::format("the largest leaf holds {:.2f} times the mean", *result_.skew),
-            plan_->target.qualified, "a key over more columns spreads better"});
-  }
+  const KeyFacts facts{books_->stored_key_errors(), books_->key_errors(Side::source), result_.skew};
+  for (Issue& issue : issues_of(facts, plan_->source, plan_->target)) report(std::move(issue));
   return {};
 }
 
@@ -352,7 +307,7 @@ void VerifyJob::fill_result(const Comparison& books) {
   result_.key_mismatches = books.stored_key_errors();
   result_.differences = Differences();
   const auto& leaves = books.leaves(Side::target);
-  std::uint64_t largest = 0;
+  std::vector<std::uint64_t> rows_by_leaf;
   for (std::size_t at = 0; at < leaves.size(); ++at) {
     const Leaf& leaf = plan_->target.leaves[at];
     PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
@@ -362,13 +317,10 @@ void VerifyJob::fill_result(const Comparison& books) {
         partition.key = bound->keys.front();
       }
     }
-    largest = std::max(largest, leaves[at].rows);
+    rows_by_leaf.push_back(leaves[at].rows);
     result_.partitions.push_back(std::move(partition));
   }
-  if (target.rows() > 0) {
-    result_.skew = static_cast<double>(largest) * static_cast<double>(leaves.size()) /
-                   static_cast<double>(target.rows());
-  }
+  result_.skew = skew_of(rows_by_leaf);
 }
 
 /// Whatever ended it, a verification that did not get to its end has proven nothing.
@@ -391,18 +343,13 @@ void VerifyJob::settle() {
   if (result_.error) tell_what_is_missing();
   if (result_.error || !is_proven_) return;
   const bool is_unchanged = was_repaired_ || sides_.close_and_check_unchanged();
-  const bool has_errors =
-      std::any_of(result_.issues.begin(), result_.issues.end(), [](const Issue& issue) {
-        return issue.severity == Severity::critical || issue.severity == Severity::error;
-      });
   if (!is_unchanged) {
     report({Severity::critical, "side-may-have-changed",
             "a side was not locked, and its server was written to meanwhile, or the session that "
             "held its lock was lost",
             plan_->source.qualified, "verify again while nothing writes to either table"});
-    return;
   }
-  result_.verdict = has_errors ? Verdict::differs : Verdict::match;
+  result_.verdict = verdict_of({is_proven_, is_unchanged}, result_.issues);
 }
 
 /// Only installs views.

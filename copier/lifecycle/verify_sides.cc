@@ -16,6 +16,13 @@ std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
 
 }  // namespace
 
+SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair) {
+  if (is_repair) return {TableLock::against_writes, TableLock::against_rewrites};
+  if (is_same_database) return {TableLock::against_rewrites, TableLock::against_rewrites};
+  const TableLock lock = assume_quiet ? TableLock::none : TableLock::against_writes;
+  return {lock, lock};
+}
+
 Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
   const std::string& dsn = side == Side::source ? job_.source_dsn : target_dsn_of(job_);
   PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
@@ -31,23 +38,14 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan, bool is_repair) 
   PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(job_, source, target));
   source_version_ = source.server_version_text();
   target_version_ = target.server_version_text();
-  // One snapshot for both sides: what is written meanwhile is seen by neither.
-  TableLock source_lock = TableLock::against_rewrites;
-  TableLock target_lock = TableLock::against_rewrites;
-  if (!plan->same_database) {
-    source_lock = target_lock = job_.assume_quiet ? TableLock::none : TableLock::against_writes;
-  }
-  if (is_repair) {
-    source_lock = TableLock::against_writes;
-    target_lock = TableLock::against_rewrites;  // The repair itself writes.
-  }
-  std::vector<LockedTable> first = {{&plan->source, source_lock}};
-  if (plan->same_database) first.push_back({&plan->target, target_lock});
+  const SideLocks locks = locks_for(plan->same_database, job_.assume_quiet, is_repair);
+  std::vector<LockedTable> first = {{&plan->source, locks.source}};
+  if (plan->same_database) first.push_back({&plan->target, locks.target});
   PGFANOUT_TRY_ASSIGN(
       source_, SourceSession::open(std::move(source), first, job_.lock_timeout, cancellation_));
   if (!plan->same_database) {
     PGFANOUT_TRY_ASSIGN(target_,
-                        SourceSession::open(std::move(target), {{&plan->target, target_lock}},
+                        SourceSession::open(std::move(target), {{&plan->target, locks.target}},
                                             job_.lock_timeout, cancellation_));
   }
   // Again, under the locks.

@@ -18,6 +18,16 @@
 
 namespace pgfanout {
 
+struct SideLocks {
+  TableLock source;
+  TableLock target;
+  friend bool operator==(const SideLocks&, const SideLocks&) = default;
+};
+/// One snapshot shows both sides of one database, so that only rewrites must be kept out. Two
+/// databases have two snapshots, so that writes must be, unless the user says that nobody writes. A
+/// repair locks the source against writes in any case, and the target never: it writes there.
+[[nodiscard]] SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair);
+
 class VerifySides {
  public:
   VerifySides(const JobDescription& job, std::string application_prefix,
@@ -27,10 +37,8 @@ class VerifySides {
         cancellation_(cancellation),
         pace_(pace) {}
 
-  /// Plans, then takes the snapshots: one for both sides of one database, under locks against
-  /// rewrites; else one a side, under locks against writes (none with --assume-quiet). A repair
-  /// locks the source against writes in any case, and the target never. `plan` then describes the
-  /// tables as they are under the locks.
+  /// Plans, then takes the snapshots under locks_for(): one for both sides of one database, else
+  /// one a side. `plan` then describes the tables as they are under the locks.
   Result<void> open(std::optional<VerifyPlan>& plan, bool is_repair);
   /// Both sides' streams, for one pass over `plan`, which must be the one that open() made.
   Result<BothSides> streams(const VerifyPlan& plan);

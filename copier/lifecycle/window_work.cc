@@ -70,22 +70,15 @@ Result<std::string> WindowWork::preflight() {
   result_.target = {plan.target_qualified, 0, {}, state_->target().server_version_text()};
   result_.impact = found.impact;
   estimates_ = found.estimates;
-  std::size_t reasons = 0;
   for (const Issue& issue : plan.issues) {
     // What copy alone does not carry over, the window does.
     if (issue.code != "not-carried") report(issue);
   }
   for (const Issue& issue : carry.issues) report(issue);
-  for (const Issue& issue : found.issues) {
-    const bool is_reason =
-        issue.severity == Severity::critical || issue.severity == Severity::error;
-    reasons += is_reason ? 1 : 0;
-    report(issue);
-  }
-  if (reasons > 0) {
-    return refused("no-go",
-                   fmt::format("{} reason{} not to begin", reasons, reasons == 1 ? "" : "s"),
-                   "'pgfanout plan' shows them all; nothing was changed", plan.source.qualified);
+  for (const Issue& issue : found.issues) report(issue);
+  if (auto no_go = no_go_of(found.issues, "'pgfanout plan' shows them all; nothing was changed",
+                            plan.source.qualified)) {
+    return *std::move(no_go);
   }
   return std::string("go");
 }

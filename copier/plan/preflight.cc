@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "copier/plan/preflight_checks.h"
 #include "copier/plan/savepoint.h"
 
@@ -55,7 +57,19 @@ Result<void> run_check(const Check& check, Savepoints& savepoints, PreflightCont
   return {};
 }
 
+bool is_reason(const Issue& issue) {
+  return issue.severity == Severity::critical || issue.severity == Severity::error;
+}
+
 }  // namespace
+
+std::optional<Error> no_go_of(const std::vector<Issue>& issues, const std::string& hint,
+                              const std::string& where) {
+  const auto reasons = std::count_if(issues.begin(), issues.end(), is_reason);
+  if (reasons == 0) return std::nullopt;
+  return refused("no-go", fmt::format("{} reason{} not to begin", reasons, reasons == 1 ? "" : "s"),
+                 hint, where);
+}
 
 Result<void> check_carry(PreflightContext& context) {
   for (const NotCarried& object : context.carry.not_carried) {

@@ -1,6 +1,7 @@
 // Go or no-go: everything around the copy that can be known before the window begins. Reads only.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct Preflight {
   std::vector<Impact> impact;            ///< On the application's statements after the swap.
   std::vector<StageEstimate> estimates;  ///< From a short calibration.
 };
+
+/// The refusal that these issues amount to: an error and worse is a reason. Absent: go.
+[[nodiscard]] std::optional<Error> no_go_of(const std::vector<Issue>& issues,
+                                            const std::string& hint, const std::string& where);
 
 /// The application's statements after the swap, each with the objects found by walking pg_depend
 /// over table, row type and columns, and, marked as such, by the text of functions.

@@ -1,0 +1,54 @@
+// What the facts that a verification gathered mean: the issues that a person reads, and the
+// verdict. Pure functions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/plan/verify_plan.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/verdict.h"
+
+namespace pgfanout {
+
+/// An issue for each kind of difference, and one for rows of the source that the copy set aside.
+[[nodiscard]] std::vector<Issue> issues_of(const Differences& counts, std::uint64_t set_aside,
+                                           const Table& target);
+
+/// Rows whose keys are wrong without a difference between the sides.
+struct KeyFacts {
+  std::uint64_t stored_key_errors = 0;  ///< Of the source: stored key is not the recomputed one.
+  std::uint64_t impossible_keys = 0;    ///< Of the source: no key, or one without a leaf.
+  std::optional<double> skew;           ///< Largest leaf of the target over mean.
+};
+[[nodiscard]] std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source,
+                                           const Table& target);
+
+/// Largest over mean; absent without rows.
+[[nodiscard]] std::optional<double> skew_of(const std::vector<std::uint64_t>& rows_by_leaf);
+
+/// How many rows a quick look found.
+struct RowCounts {
+  std::uint64_t source = 0;
+  std::uint64_t target = 0;
+  std::uint64_t set_aside = 0;  ///< Rows of the source that need not be in the target.
+  bool is_exact = true;         ///< Both sides were counted, not estimated.
+};
+/// Absent: as many on both sides.
+[[nodiscard]] std::optional<Issue> issue_of(const RowCounts& counts, const Table& target);
+
+/// What became of a sample of one side's rows. `lost`: not on the other side as they are here.
+[[nodiscard]] Issue sample_issue(std::size_t lost, std::size_t sampled, Side from,
+                                 const Table& table);
+
+struct VerifyEnd {
+  bool is_complete = false;   ///< Its scope was looked at to the end, without an error.
+  bool is_unchanged = false;  ///< Nothing was written to either side meanwhile.
+};
+/// Unproven unless both hold; then an issue that is an error or worse makes the sides differ.
+[[nodiscard]] Verdict verdict_of(const VerifyEnd& end, const std::vector<Issue>& issues);
+
+}  // namespace pgfanout
