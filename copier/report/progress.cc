@@ -11,7 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds tick_every{100};
 constexpr milliseconds draw_every{250};
 
 }  // namespace
@@ -42,7 +41,7 @@ void Progress::finish() {
 void Progress::run() {
   std::unique_lock lock(mutex_);
   while (!is_stopping_) {
-    stopping_changed_.wait_for(lock, tick_every);
+    stopping_changed_.wait_for(lock, options_.tick_every);
     if (!is_stopping_) tick();
   }
 }

@@ -36,7 +36,8 @@ struct JobLabel {
 struct ProgressOptions {
   int fd = 2;
   ProgressMode mode = ProgressMode::automatic;
-  std::chrono::milliseconds plain_every{2000};
+  std::chrono::milliseconds plain_every{2000};  ///< A line of how far it is.
+  std::chrono::milliseconds tick_every{100};    ///< A look at whether something is due.
   JobLabel label = {};
 };
 
