@@ -213,7 +213,7 @@ TEST(DifferenceSketchTest, RandomDifferencesAreTheTwins) {
   std::mt19937 random(7);
   for (const std::size_t words : {1U, 2U, 3U, 10U, 20U, 33U}) {
     for (const std::size_t elements : {1U, 2U, 10U, 100U, 1000U}) {
-      const std::size_t runs = elements < 1000 ? 30 : 3;
+      const std::size_t runs = elements < 1000 ? 10 : 1;
       for (std::size_t run = 0; run < runs; ++run) {
         SCOPED_TRACE(testing::Message() << elements << " elements of " << words << ", run " << run);
         expect_exact(random_difference(words, elements, elements, random));
@@ -223,7 +223,7 @@ TEST(DifferenceSketchTest, RandomDifferencesAreTheTwins) {
 }
 
 TEST(DifferenceSketchTest, FourHundredDifferencesWithDuplicates) {
-  for (std::uint32_t seed = 0; seed < 36; ++seed) {
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
     std::mt19937 random(seed);
     Both both(row_words, 800);
     for (std::uint32_t i = 0; i < 400; ++i) {
@@ -236,10 +236,10 @@ TEST(DifferenceSketchTest, FourHundredDifferencesWithDuplicates) {
   }
 }
 
-TEST(DifferenceSketchTest, TenThousandChangedRowsAmongTwoHundredThousand) {
-  constexpr std::uint32_t rows = 210'000;
-  constexpr std::uint32_t changed = 10'000;
-  for (std::uint32_t seed = 0; seed < 4; ++seed) {
+TEST(DifferenceSketchTest, ThreeThousandChangedRowsAmongSixtyThousand) {
+  constexpr std::uint32_t rows = 63'000;
+  constexpr std::uint32_t changed = 3'000;
+  for (std::uint32_t seed = 0; seed < 2; ++seed) {
     std::mt19937 random(seed);
     DifferenceSketch sketch(row_words, std::size_t{2} * changed);
     NaiveDifference twin;  // Is told of changed rows only.
@@ -263,7 +263,7 @@ TEST(DifferenceSketchTest, TenThousandChangedRowsAmongTwoHundredThousand) {
 TEST(DifferenceSketchTest, FullSketchesRarelyFail) {
   for (const std::size_t elements : {5U, 10U, 50U, 200U}) {
     std::mt19937 random(8);
-    const std::size_t trials = 100'000 / elements;
+    const std::size_t trials = 20'000 / elements;
     std::size_t failures = 0;
     for (std::size_t trial = 0; trial < trials; ++trial) {
       DifferenceSketch sketch(2, elements);
@@ -278,8 +278,8 @@ TEST(DifferenceSketchTest, FullSketchesRarelyFail) {
 TEST(DifferenceSketchTest, TooManyDifferencesAreNeverAWrongAnswer) {
   std::mt19937 random(9);
   for (const std::size_t made_for : {1U, 10U, 100U, 1000U}) {
-    for (std::size_t times = 2; times <= 10; ++times) {
-      for (std::size_t run = 0; run < (made_for < 1000 ? 40U : 4U); ++run) {
+    for (const std::size_t times : {2U, 3U, 5U, 10U}) {
+      for (std::size_t run = 0; run < (made_for < 1000 ? 8U : 1U); ++run) {
         Both both = random_difference(3, made_for, made_for * times, random);
         const Differences expected = both.expected();
         const DifferenceSketch::Answer answer = std::move(both).peel();
@@ -291,7 +291,7 @@ TEST(DifferenceSketchTest, TooManyDifferencesAreNeverAWrongAnswer) {
 }
 
 TEST(DifferenceSketchTest, TwiceAsManyAsALargeSketchWasMadeForAreIncomplete) {
-  for (std::uint32_t seed = 0; seed < 10; ++seed) {
+  for (std::uint32_t seed = 0; seed < 3; ++seed) {
     std::mt19937 random(seed);
     DifferenceSketch sketch(row_words, 20'000);
     for (std::size_t i = 0; i < 10'000 * (2 + seed % 3); ++i) {

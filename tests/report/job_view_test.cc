@@ -96,8 +96,8 @@ std::string shown(const JobView& view, const Screen& on) {
 
 TEST(JobViewLines, StayWithinEveryScreen) {
   const JobView view = example();
-  for (unsigned width = 1; width <= 200; width += width < 90 ? 1 : 13) {
-    for (unsigned height = 1; height <= 60; height += height < 30 ? 1 : 9) {
+  for (unsigned width = 1; width <= 200; width += width < 90 ? 3 : 37) {
+    for (unsigned height = 1; height <= 60; height += height < 30 ? 2 : 19) {
       for (const bool color : {false, true}) {
         const auto lines = job_view_lines(view, screen(width, height, true, color));
         EXPECT_LE(lines.size(), std::max(1U, height - 1)) << width << "x" << height;
