@@ -1,4 +1,4 @@
-// Two equal tables that take seconds to compare, so that a test can do something meanwhile.
+// Two equal tables whose comparison stops in the middle of the source until a test lets it go on.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/harness/command.h"
@@ -13,48 +14,61 @@
 
 namespace pgfanout::testing {
 
-class SlowTables {
+class GatedTables {
  public:
-  /// Tables t and t_new, and a mapping of t.note that takes a while for each row.
-  static void make(const harness::TestServer& server, const std::string& database) {
-    server.execute(database,
-                   "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
-                   " PERFORM pg_sleep(0.001); RETURN $1; END $$;"
-                   "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, 'x'"
-                   " FROM generate_series(1, 1000) n; CREATE TABLE t_new AS SELECT * FROM t");
-  }
-  static void wait_until_gone(const harness::TestServer& server) {
-    for (int attempt = 0; attempt < 200; ++attempt) {
-      if (server.value("postgres",
-                       "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE "
-                       "'pgfanout/%'") == "0") {
-        return;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    FAIL() << "sessions are left";
-  }
+  /// Makes t and t_new, and closes the gate: the reader of t waits at one of its rows.
+  GatedTables(const harness::TestServer& server, std::string database)
+      : server_(server), database_(std::move(database)), gate_(make(server_, database_)) {}
+
+  /// The comparison goes on.
+  void open_gate() { gate_.execute("SELECT pg_advisory_unlock(1)"); }
+  /// The next comparison waits again.
+  void close_gate() { gate_.execute("SELECT pg_advisory_lock(1)"); }
+
   static std::vector<std::string> command(const std::string& dsn,
                                           const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {"verify",   "--data", "--json",
                                           "--source", dsn,      "--table",
-                                          "t",        "--map",  "note=public.slow(note)"};
+                                          "t",        "--map",  "note=public.gated(note)"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return harness::pgfanout_argv(arguments);
   }
-  static void wait_until_reading(const harness::TestServer& server, const std::string& database) {
-    for (int attempt = 0; attempt < 200; ++attempt) {
-      if (server.value("postgres",
-                       "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT%'"
-                       " AND application_name LIKE 'pgfanout/%/reader' AND state = 'active'"
-                       " AND query LIKE '%slow%' AND datname = '" +
-                           database + "'") == "t") {
-        return;
-      }
+
+  void wait_until_reading() const {
+    wait_until(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'advisory'"
+        " AND application_name LIKE 'pgfanout/%/reader' AND datname = '" +
+        database_ + "'");
+  }
+  void wait_until_gone() const {
+    wait_until(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name LIKE"
+        " 'pgfanout/%'");
+  }
+
+ private:
+  static harness::Session make(const harness::TestServer& server, const std::string& database) {
+    auto session = server.connect(database);
+    session.execute(
+        "CREATE FUNCTION gated(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " IF $1 = 'gate' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF; RETURN $1; END $$;"
+        "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n,"
+        " CASE n WHEN 900 THEN 'gate' ELSE 'x' END FROM generate_series(1, 1000) n;"
+        "CREATE TABLE t_new AS SELECT * FROM t; SELECT pg_advisory_lock(1)");
+    return session;
+  }
+  void wait_until(const std::string& condition) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    auto session = server_.connect();
+    while (session.value(condition) != "t") {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << condition;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    FAIL() << "the verification did not begin";
   }
+
+  const harness::TestServer& server_;
+  const std::string database_;
+  harness::Session gate_;
 };
 
 }  // namespace pgfanout::testing

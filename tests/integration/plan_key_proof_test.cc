@@ -2,8 +2,6 @@
 // table and about values that no table has.
 #include "copier/plan/key_proof.h"
 
-#include <chrono>
-
 #include "copier/lifecycle/key_command.h"
 #include "copier/plan/key_plan.h"
 #include "tests/integration/plan_fixture.h"
@@ -72,7 +70,7 @@ TEST_F(PlanKeyProofTest, WorksOnEmptyAndDividedTables) {
       "CREATE TABLE e (t text); CREATE TABLE p (t text) PARTITION BY HASH (t);"
       "CREATE TABLE p1 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
       "CREATE TABLE p2 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
-      "INSERT INTO p SELECT 'k' || n FROM generate_series(1, 50000) n");
+      "INSERT INTO p SELECT 'k' || n FROM generate_series(1, 5000) n");
   EXPECT_TRUE(succeeded(prove("e", "abs(hashtext(t)) % 4").proof));
   const Proven proven = prove("p", "abs(hashtext(t)) % 4");
   ASSERT_TRUE(succeeded(proven.proof));
@@ -112,13 +110,13 @@ TEST_F(PlanKeyProofTest, DisagreementIsFound) {
   EXPECT_THAT(proof.error().hint, HasSubstr("big-endian"));
 }
 
-TEST_F(PlanKeyProofTest, TakesWellUnderASecond) {
+TEST_F(PlanKeyProofTest, LooksAtASampleHoweverLargeTheTableIs) {
   execute(
-      "CREATE TABLE t (t text); INSERT INTO t SELECT md5(n::text) FROM generate_series(1, 100000) "
+      "CREATE TABLE t (t text); INSERT INTO t SELECT md5(n::text) FROM generate_series(1, 30000) "
       "n");
-  const auto begin = std::chrono::steady_clock::now();
-  ASSERT_TRUE(succeeded(prove("t", "abs(hashtext(t)) % 100").proof));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  const Proven proven = prove("t", "abs(hashtext(t)) % 100");
+  ASSERT_TRUE(succeeded(proven.proof));
+  EXPECT_LT(proven.proof->compared, 10000U);
 }
 
 TEST_F(PlanKeyProofTest, KeyCommandAnswersAndCompares) {

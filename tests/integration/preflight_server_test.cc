@@ -30,6 +30,14 @@ class PreflightServerTest : public testing::PreflightFixture {
   static Preflight look_on(TestServer& on, const JobDescription& job) {
     return look_at(job, on.dsn(), on.dsn());
   }
+  static void wait_until(TestServer& on, const std::string& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    auto session = on.connect();
+    while (session.value(condition) != "t") {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << condition;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
   [[nodiscard]] static std::string pid_of(const harness::Session& session) {
     return std::to_string(session.backend_pid());
   }
@@ -188,18 +196,12 @@ TEST_F(PreflightServerTest, ArchivingThatFailsKeepsAllWal) {
   TestServer on = make_server({"archive_mode = on", "archive_command = 'false'"});
   on.execute("postgres", kTables);
   on.execute("postgres", "SELECT pg_switch_wal()");
-  for (int at = 0; at < 200; ++at) {
-    if (on.value("postgres", "SELECT failed_count > 0 FROM pg_stat_archiver") == "t") break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  wait_until(on, "SELECT failed_count > 0 FROM pg_stat_archiver");
   EXPECT_THAT(with_code(look_on(on, chunks_job()), "archiving-fails"),
               ElementsAre(AllOf(HasSubstr("archiving fails ("), HasSubstr("segments wait"))));
-  on.restart({"archive_command = 'true'"});
-  on.execute("postgres", "SELECT pg_switch_wal()");
-  for (int at = 0; at < 200; ++at) {
-    if (on.value("postgres", "SELECT archived_count > 0 FROM pg_stat_archiver") == "t") break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  on.execute("postgres", "ALTER SYSTEM SET archive_command = 'true'");
+  on.execute("postgres", "SELECT pg_reload_conf()");
+  wait_until(on, "SELECT archived_count > 0 FROM pg_stat_archiver");
   EXPECT_THAT(with_code(look_on(on, chunks_job()), "archiving"),
               ElementsAre(HasSubstr("go to the archive")));
 }

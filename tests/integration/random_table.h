@@ -9,24 +9,29 @@
 
 namespace pgfanout::testing {
 
-/// The tables are t and t_new; types mood (an enum) and pair (a composite) have to be there.
+/// The tables are t and t_new. The types of kTypesOfItsOwn have to be there.
 class RandomTable {
  public:
+  static constexpr const char* kTypesOfItsOwn =
+      "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b text)";
+
   explicit RandomTable(unsigned seed) : random_(seed), seed_(seed) {
-    columns_ = "c";
-    std::string types = "c int NOT NULL";
-    std::string values = "(random() * 1000)::int";
-    add_identity(types, values);
+    begin();
     const std::size_t more = pick(8);
-    for (std::size_t at = 0; at < more; ++at) {
-      const auto& [type, value] = kTypes.at(pick(kTypes.size()));
-      const std::string name = "c" + std::to_string(at);
-      columns_ += ", " + name;
-      types += ", " + name + " " + type;
-      values += ", CASE WHEN random() < 0.8 THEN (" + std::string(value) + ")::" + type + " END";
-    }
-    make_source(types, values);
-    make_target(types);
+    for (std::size_t at = 0; at < more; ++at) add_column(kTypes.at(pick(kTypes.size())));
+    constexpr std::array<int, 6> sizes = {0, 1, 17, 200, 700, 2000};
+    const bool is_partitioned = pick(2) == 0;
+    make_source(is_partitioned, sizes.at(pick(sizes.size())));
+    make_target(pick(4));
+  }
+  /// A column of each type, into leaves with a stored key.
+  static RandomTable of_all_types() {
+    RandomTable table;
+    table.begin();
+    for (const Type& type : kTypes) table.add_column(type);
+    table.make_source(true, 200);
+    table.make_target(kStoredKey);
+    return table;
   }
   [[nodiscard]] const std::string& sql() const { return sql_; }
   [[nodiscard]] const std::vector<std::string>& arguments() const { return arguments_; }
@@ -36,6 +41,11 @@ class RandomTable {
     const char* name;
     const char* value;
   };
+  /// Of the target's layouts.
+  static constexpr std::size_t kStoredKey = 2;
+
+  RandomTable() = default;
+
   static constexpr std::array<Type, 30> kTypes = {{
       {"bool", "random() < 0.5"},
       {"int2", "random() * 60000 - 30000"},
@@ -73,7 +83,21 @@ class RandomTable {
 
   std::size_t pick(std::size_t bound) { return random_() % bound; }
 
-  void add_identity(std::string& types, std::string& values) {
+  void begin() {
+    columns_ = "c";
+    types_ = "c int NOT NULL";
+    values_ = "(random() * 1000)::int";
+    add_identity();
+  }
+  void add_column(const Type& type) {
+    const std::string name = "c" + std::to_string(added_++);
+    columns_ += ", " + name;
+    types_ += ", " + name + " " + type.name;
+    values_ +=
+        ", CASE WHEN random() < 0.8 THEN (" + std::string(type.value) + ")::" + type.name + " END";
+  }
+
+  void add_identity() {
     static const std::array<Type, 6> identities = {{{"bigint", "n * 7919"},
                                                     {"text", "'id ' || n"},
                                                     {"uuid", "md5(n::text)::uuid"},
@@ -83,40 +107,37 @@ class RandomTable {
     const std::size_t chosen = random_() % (identities.size() + 2);
     if (chosen >= identities.size()) return;
     columns_ += ", id";
-    types += std::string(", id ") + identities.at(chosen).name;
-    values += std::string(", ") + identities.at(chosen).value;
+    types_ += std::string(", id ") + identities.at(chosen).name;
+    values_ += std::string(", ") + identities.at(chosen).value;
     key_ = ", PRIMARY KEY (id, c)";
   }
 
-  void make_source(const std::string& types, const std::string& values) {
-    constexpr std::array<int, 6> sizes = {0, 1, 17, 200, 700, 2000};
-    const bool is_partitioned = pick(2) == 0;
-    sql_ = "CREATE TABLE t (" + types + key_ + ")" +
+  void make_source(bool is_partitioned, int rows) {
+    sql_ = "CREATE TABLE t (" + types_ + key_ + ")" +
            (is_partitioned ? " PARTITION BY HASH (c)" : "") + ";";
     for (int at = 0; is_partitioned && at < 4; ++at) {
       sql_ += "CREATE TABLE t_h" + std::to_string(at) +
               " PARTITION OF t FOR VALUES WITH (MODULUS 4, REMAINDER " + std::to_string(at) + ");";
     }
     sql_ += "SELECT setseed(" + std::to_string(static_cast<double>(seed_ % 1000) / 1000) +
-            "); INSERT INTO t SELECT " + values + " FROM generate_series(1, " +
-            std::to_string(sizes.at(pick(sizes.size()))) + ") n;";
+            "); INSERT INTO t SELECT " + values_ + " FROM generate_series(1, " +
+            std::to_string(rows) + ") n;";
   }
 
-  void make_target(const std::string& types) {
+  void make_target(std::size_t layout) {
     const std::string keys = std::to_string(1 + pick(12));
     const std::string key = pick(2) == 0 ? "abs(hashtext(c::text)) % " + keys : "c % " + keys;
-    const std::size_t layout = pick(4);
     if (layout == 0) {
-      sql_ += "CREATE TABLE t_new (" + types + ");";
+      sql_ += "CREATE TABLE t_new (" + types_ + ");";
     } else if (layout == 1) {
-      sql_ += "CREATE TABLE t_new (" + types +
+      sql_ += "CREATE TABLE t_new (" + types_ +
               ") PARTITION BY RANGE (c);"
               "CREATE TABLE t_new_a PARTITION OF t_new FOR VALUES FROM (MINVALUE) TO (500);"
               "CREATE TABLE t_new_b PARTITION OF t_new FOR VALUES FROM (500) TO (MAXVALUE);";
     } else {
-      const bool is_stored = layout == 2;
-      sql_ += "CREATE TABLE t_new (" + std::string(is_stored ? "partition_key int, " : "") + types +
-              ") PARTITION BY LIST (" + (is_stored ? "partition_key" : "(" + key + ")") +
+      const bool is_stored = layout == kStoredKey;
+      sql_ += "CREATE TABLE t_new (" + std::string(is_stored ? "partition_key int, " : "") +
+              types_ + ") PARTITION BY LIST (" + (is_stored ? "partition_key" : "(" + key + ")") +
               "); DO $$ BEGIN FOR r IN 0.." + keys +
               " - 1 LOOP EXECUTE format('CREATE TABLE t_new_p%s PARTITION OF t_new FOR VALUES IN"
               " (%s)', r, r); END LOOP; END $$;";
@@ -132,8 +153,11 @@ class RandomTable {
   }
 
   std::mt19937 random_;
-  unsigned seed_;
+  unsigned seed_ = 0;
+  int added_ = 0;
   std::string columns_;
+  std::string types_;
+  std::string values_;
   std::string key_;
   std::string sql_;
   std::vector<std::string> arguments_;

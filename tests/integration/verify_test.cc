@@ -1,10 +1,11 @@
 // The verify command as its users meet it: scopes, layouts, two databases, rejects, repair, views,
 // and words that say what is wrong. That every kind of fault is found is in verify_planted_test.cc.
 #include <gtest/gtest.h>
-#include <signal.h>
 
-#include <chrono>
-#include <thread>
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/integration/copy_fixture.h"
 
@@ -47,13 +48,13 @@ class VerifyTest : public testing::CopyFixture {
 };
 
 TEST_F(VerifyTest, CleanCopyIsEqualInEveryScopeThatReadsRows) {
-  make_copy(3000);
+  make_copy(300);
   const CommandResult data = verify({"--table", "chunks", "--data"});
   EXPECT_EQ(data.exit_code, 0) << data;
   EXPECT_EQ(json["status"], "ok");
   EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
-  EXPECT_EQ(json["source"]["rows"], 3000);
-  EXPECT_EQ(json["partitions"].size(), 100U);
+  EXPECT_EQ(json["source"]["rows"], 300);
+  EXPECT_EQ(json["partitions"].size(), testing::kLeaves);
   EXPECT_EQ(json["differences"]["rows"].size(), 0U);
   const CommandResult quick = verify({"--table", "chunks", "--quick"});
   EXPECT_EQ(quick.exit_code, 0) << quick;
@@ -72,7 +73,7 @@ TEST_F(VerifyTest, FullNeedsTheSchemaToBeCompleteAsWell) {
 }
 
 TEST_F(VerifyTest, AnyTwoLayouts) {
-  make_chunks(2000);
+  make_chunks(200);
   execute(
       "CREATE TABLE plain AS SELECT created_at, metadata, content, collection_id, id FROM chunks;"
       "CREATE TABLE hashed (LIKE chunks) PARTITION BY HASH (id);"
@@ -84,14 +85,14 @@ TEST_F(VerifyTest, AnyTwoLayouts) {
   for (const auto& [source, target] : pairs) {
     const CommandResult result = verify({"--table", source, "--into", target, "--data"});
     EXPECT_EQ(result.exit_code, 0) << source << ' ' << target << result;
-    EXPECT_EQ(json["source"]["rows"], 2000);
+    EXPECT_EQ(json["source"]["rows"], 200);
   }
   execute("UPDATE hashed SET content = 'other' WHERE id = 77");
   EXPECT_EQ(verify({"--table", "plain", "--into", "hashed", "--data"}).exit_code, 1);
 }
 
 TEST_F(VerifyTest, TwoDatabasesUnderLocksOfTheirOwn) {
-  make_chunks(1000);
+  make_chunks(200);
   const std::string other = server().create_database("verify");
   ASSERT_EQ(copy({"--table", "chunks", "--target", server().dsn(other)}).exit_code, 0);
   EXPECT_EQ(verify({"--table", "chunks", "--target", server().dsn(other), "--data"}).exit_code, 0);
@@ -101,13 +102,13 @@ TEST_F(VerifyTest, TwoDatabasesUnderLocksOfTheirOwn) {
   EXPECT_EQ(verify({"--table", "chunks", "--target", server().dsn(other), "--data", "--repair"})
                 .exit_code,
             0);
-  EXPECT_EQ(server().value(other, "SELECT count(*) FROM chunks_new"), "1000");
+  EXPECT_EQ(server().value(other, "SELECT count(*) FROM chunks_new"), "200");
 }
 
 TEST_F(VerifyTest, MappedColumnsAndTypesReachedByCasts) {
   execute(
       "CREATE TABLE s (id int PRIMARY KEY, a text, b int, scratch text);"
-      "INSERT INTO s SELECT n, 'a' || n, n, 'x' FROM generate_series(1, 500) n;"
+      "INSERT INTO s SELECT n, 'a' || n, n, 'x' FROM generate_series(1, 100) n;"
       "CREATE TABLE t (shout text, id bigint, b numeric(12,2));"
       "INSERT INTO t SELECT upper(a), id, b FROM s");
   const std::vector<std::string> arguments = {
@@ -122,8 +123,8 @@ TEST_F(VerifyTest, MappedColumnsAndTypesReachedByCasts) {
 
 TEST_F(VerifyTest, RowsThatTheCopySetAsideAreAccountedFor) {
   execute(
-      "CREATE TABLE r (id int PRIMARY KEY, k text); INSERT INTO r SELECT n, CASE WHEN n % 100 = 0"
-      " THEN NULL ELSE 'k' || n END FROM generate_series(1, 1000) n");
+      "CREATE TABLE r (id int PRIMARY KEY, k text); INSERT INTO r SELECT n, CASE WHEN n % 20 = 0"
+      " THEN NULL ELSE 'k' || n END FROM generate_series(1, 200) n");
   const std::vector<std::string> key = {"--table",      "r", "--key", "abs(hashtext(k)) % 4",
                                         "--partitions", "4"};
   std::vector<std::string> copying = key;
@@ -165,7 +166,7 @@ TEST_F(VerifyTest, OrphansNullsSequencesAndConstraintsThatAreNotValid) {
 }
 
 TEST_F(VerifyTest, RepairTouchesTheNamedRowsAndNoOther) {
-  make_copy(2000);
+  make_copy(200);
   execute(
       "UPDATE chunks_new SET content = 'y' WHERE id IN (3, 4);"
       "DELETE FROM chunks_new WHERE id IN (5, 6, 7);"
@@ -198,35 +199,12 @@ TEST_F(VerifyTest, WhatCannotBeComparedSaysWhy) {
 }
 
 TEST_F(VerifyTest, ReadOnlyRoleVerifiesWithinOneDatabase) {
-  make_copy(500);
+  make_copy(100);
   const std::string role = "reader_" + database;
   execute("CREATE ROLE " + role + " LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO " + role);
   const CommandResult result =
       verify({"--source", dsn(role), "--table", "public.chunks", "--data"});
   EXPECT_EQ(result.exit_code, 0) << result;
-}
-
-TEST_F(VerifyTest, RunThatIsStoppedProvesNothingAndSaysWhatIsMissing) {
-  make_copy(20000);
-  execute(
-      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM "
-      "pg_sleep(0.001); RETURN $1; END $$");
-  harness::BackgroundCommand command(
-      harness::pgfanout_argv({"verify", "--source", dsn(), "--table", "chunks", "--data", "--json",
-                              "--map", "content=public.slow(content)"}));
-  for (int attempt = 0; attempt < 200; ++attempt) {
-    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND "
-              "application_name LIKE 'pgfanout/%/reader'") == "t") {
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  command.send_signal(SIGINT);
-  const CommandResult result = command.wait();
-  EXPECT_EQ(result.exit_code, 4) << result;
-  json = Json::parse(result.out, nullptr, false);
-  EXPECT_EQ(json["status"], "unproven");
-  EXPECT_TRUE(has_issue("not-compared"));
 }
 
 /// Names that need quotes, and names that a lookup might use itself.
@@ -235,7 +213,7 @@ TEST_F(VerifyTest, RowsOfTablesWithAwkwardNamesAreNamedAndRepaired) {
       R"(CREATE TABLE "it's ""x"" T" ("I'd" int, "K ""k" text, value_1 int, wanted_1 int, t int,
            k text, leaf int, place text, "%s {0} $1" text, PRIMARY KEY ("I'd", value_1));
          INSERT INTO "it's ""x"" T" SELECT n, 'k' || n, n, n, n, 'x', n, 'y', '{}'
-           FROM generate_series(1, 300) n)");
+           FROM generate_series(1, 60) n)");
   const std::vector<std::string> table = {"--table",      R"("it's ""x"" T")",
                                           "--key",        R"(abs(hashtext("K ""k")) % 4)",
                                           "--partitions", "4"};
@@ -258,23 +236,23 @@ TEST_F(VerifyTest, RowsOfTablesWithAwkwardNamesAreNamedAndRepaired) {
   EXPECT_EQ(verify(with({"--data", "--repair"})).exit_code, 0) << json.dump(1);
   EXPECT_EQ(value(R"(SELECT count(*) FROM "it's ""x"" T_new" n JOIN "it's ""x"" T" o
                        USING ("I'd", "%s {0} $1"))"),
-            "300");
+            "60");
 }
 
 TEST_F(VerifyTest, ViewsForTheTimeAfter) {
-  make_copy(2000);
+  make_copy(200);
   execute("ANALYZE chunks_new");
   EXPECT_EQ(verify({"--install-views"}).exit_code, 0);
   EXPECT_EQ(verify({"--install-views"}).exit_code, 0) << "installing twice does no harm";
   EXPECT_EQ(value("SELECT partitions FROM pgfanout.partition_skew WHERE table_name = "
                   "'public.chunks_new'::regclass"),
-            "100");
+            "8");
   EXPECT_EQ(value("SELECT status FROM pgfanout.partition_skew WHERE table_name = "
                   "'public.chunks'::regclass"),
             "NORMAL");
   EXPECT_EQ(value("SELECT sum(estimated_rows) FROM pgfanout.partition_distribution WHERE "
                   "table_name = 'public.chunks_new'::regclass"),
-            "2000");
+            "200");
   EXPECT_EQ(value("SELECT count(*) > 0 FROM pgfanout.hot_partitions WHERE place = 1"), "t");
 }
 
