@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,6 +90,33 @@ TEST_F(VerifyTest, AnyTwoLayouts) {
   }
   execute("UPDATE hashed SET content = 'other' WHERE id = 77");
   EXPECT_EQ(verify({"--table", "plain", "--into", "hashed", "--data"}).exit_code, 1);
+}
+
+TEST_F(VerifyTest, LeavesOfManyRangesAreReadWholeAndTheirRowsAreNamed) {
+  // A row a page. Ranges are cut between pages, and are of 1 MiB at least.
+  execute(
+      "CREATE TABLE s (id int, filler text); ALTER TABLE s ALTER filler SET STORAGE PLAIN;"
+      "INSERT INTO s SELECT n, repeat('x', 7000) FROM generate_series(1, 400) n;"
+      "CREATE TABLE t (LIKE s INCLUDING STORAGE); INSERT INTO t SELECT * FROM s");
+  const std::vector<std::string> arguments = {"--table", "s", "--into", "t", "--data"};
+  EXPECT_EQ(verify(arguments).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(json["source"]["rows"], 400);
+  EXPECT_EQ(json["target"]["rows"], 400);
+  execute("UPDATE t SET id = -id WHERE id % 25 = 1");
+  EXPECT_EQ(verify(arguments).exit_code, 1);
+  std::set<std::string> named;
+  for (const Json& row : json["differences"]["rows"]) {
+    named.insert(row[row["kind"] == "missing" ? "source" : "target"].get<std::string>());
+  }
+  std::set<std::string> expected;
+  for (const auto& row :
+       server().rows(database,
+                     "SELECT 'public.s ' || ctid FROM s WHERE id % 25 = 1 UNION ALL"
+                     " SELECT 'public.t ' || ctid FROM t WHERE id < 0")) {
+    expected.insert(*row[0]);
+  }
+  EXPECT_EQ(expected.size(), 32U);
+  EXPECT_EQ(named, expected);
 }
 
 TEST_F(VerifyTest, TwoDatabasesUnderLocksOfTheirOwn) {
