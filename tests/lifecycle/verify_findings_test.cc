@@ -19,7 +19,7 @@ Table table_named(const std::string& name) {
 }
 
 /// "severity code: message [where]".
-std::vector<std::string> texts(const std::vector<Issue>& issues) {
+std::vector<std::string> issue_texts(const std::vector<Issue>& issues) {
   constexpr const char* kNames[] = {"critical", "error", "warning", "info"};
   std::vector<std::string> found;
   for (const Issue& issue : issues) {
@@ -28,8 +28,8 @@ std::vector<std::string> texts(const std::vector<Issue>& issues) {
   }
   return found;
 }
-std::vector<std::string> texts(const std::optional<Issue>& issue) {
-  return issue ? texts(std::vector<Issue>{*issue}) : std::vector<std::string>();
+std::vector<std::string> issue_texts(const std::optional<Issue>& issue) {
+  return issue ? issue_texts(std::vector<Issue>{*issue}) : std::vector<std::string>();
 }
 
 TEST(VerifyFindings, EachKindOfDifferenceIsCritical) {
@@ -40,7 +40,7 @@ TEST(VerifyFindings, EachKindOfDifferenceIsCritical) {
   counts.changed = 3;
   counts.misplaced = 4000;
   EXPECT_THAT(
-      texts(issues_of(counts, 0, table_named("t_new"))),
+      issue_texts(issues_of(counts, 0, table_named("t_new"))),
       ElementsAre("critical missing: 1 row of the source is not in the target [public.t_new]",
                   "critical extra: 2 rows of the target are not in the source [public.t_new]",
                   "critical changed: 3 rows have the same identity and other content "
@@ -50,7 +50,7 @@ TEST(VerifyFindings, EachKindOfDifferenceIsCritical) {
 }
 
 TEST(VerifyFindings, RowsSetAsideAreAWarningOnly) {
-  EXPECT_THAT(texts(issues_of(Differences(), 2, table_named("t_new"))),
+  EXPECT_THAT(issue_texts(issues_of(Differences(), 2, table_named("t_new"))),
               ElementsAre("warning rows-rejected: 2 rows of the source were set aside when copied "
                           "[public.t_new_rejects]"));
 }
@@ -61,7 +61,7 @@ TEST(VerifyFindings, KeysThatAreStoredWronglyAreAnErrorAndOthersAWarning) {
   EXPECT_THAT(issues_of(KeyFacts{0, 0, 1.49}, source, target), IsEmpty());
   EXPECT_THAT(issues_of(KeyFacts{}, source, target), IsEmpty());
   EXPECT_THAT(
-      texts(issues_of(KeyFacts{1, 2, 1.5}, source, target)),
+      issue_texts(issues_of(KeyFacts{1, 2, 1.5}, source, target)),
       ElementsAre(HasSubstr("error key-mismatch: 1 row of the source stores a key"),
                   HasSubstr("warning key-impossible: 2 rows of the source have no key"),
                   "warning skew: the largest leaf holds 1.50 times the mean [public.t_new]"));
@@ -88,7 +88,7 @@ TEST(VerifyFindings, CountsMustAgreeButForRowsSetAside) {
         Case{{7, 7, 2, true}, "critical rows-differ: the source has 7 rows, the target 7"},
         Case{{7, 6, 0, false}, "info estimated: a side is too large"},
         Case{{7, 7, 0, false}, "info estimated: a side is too large"}}) {
-    const auto found = texts(issue_of(each.counts, target));
+    const auto found = issue_texts(issue_of(each.counts, target));
     if (each.text == nullptr) {
       EXPECT_THAT(found, IsEmpty());
     } else {
@@ -98,10 +98,10 @@ TEST(VerifyFindings, CountsMustAgreeButForRowsSetAside) {
 }
 
 TEST(VerifyFindings, OneLostRowOfASampleIsEnough) {
-  EXPECT_THAT(texts(std::optional(sample_issue(0, 250, Side::target, table_named("t_new")))),
+  EXPECT_THAT(issue_texts(std::optional(sample_issue(0, 250, Side::target, table_named("t_new")))),
               ElementsAre("info sample: 250 sampled rows of the target are the same on the other "
                           "side [public.t_new]"));
-  EXPECT_THAT(texts(std::optional(sample_issue(1, 250, Side::source, table_named("t")))),
+  EXPECT_THAT(issue_texts(std::optional(sample_issue(1, 250, Side::source, table_named("t")))),
               ElementsAre(HasSubstr("critical sample-differs: 1 of 250 sampled rows of the source "
                                     "are not on the other side")));
 }

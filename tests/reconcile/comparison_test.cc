@@ -9,14 +9,15 @@ namespace {
 
 using ::testing::ElementsAre;
 
-MultisetDigest rows(std::initializer_list<std::uint64_t> values) {
+MultisetDigest digest_of(std::initializer_list<std::uint64_t> values) {
   MultisetDigest digest;
   for (const std::uint64_t value : values) digest.add({value, value * 31});
   return digest;
 }
 
 /// A batch of that leaf, with the rows of two groups.
-BatchAccount batch(std::uint32_t leaf, const MultisetDigest& first, const MultisetDigest& second) {
+BatchAccount batch_of(std::uint32_t leaf, const MultisetDigest& first,
+                      const MultisetDigest& second) {
   BatchAccount account;
   account.leaf = leaf;
   account.count.rows = first.rows() + second.rows();
@@ -35,44 +36,44 @@ class ComparisonTest : public ::testing::Test {
 
 TEST_F(ComparisonTest, SameRowsInOtherBatchesAreEqual) {
   EXPECT_TRUE(books.is_equal()) << "both are empty";
-  books.add(Side::source, batch(0, rows({1, 2}), rows({3})));
+  books.add(Side::source, batch_of(0, digest_of({1, 2}), digest_of({3})));
   EXPECT_FALSE(books.is_equal());
-  books.add(Side::target, batch(1, {}, rows({3})));
-  books.add(Side::target, batch(0, rows({2}), {}));
+  books.add(Side::target, batch_of(1, {}, digest_of({3})));
+  books.add(Side::target, batch_of(0, digest_of({2}), {}));
   EXPECT_FALSE(books.is_equal());
-  books.add(Side::target, batch(0, rows({1}), {}));
+  books.add(Side::target, batch_of(0, digest_of({1}), {}));
   EXPECT_TRUE(books.is_equal());
-  EXPECT_EQ(books.total(Side::source), rows({1, 2, 3}));
-  EXPECT_EQ(books.total(Side::target), rows({3, 2, 1}));
+  EXPECT_EQ(books.total(Side::source), digest_of({1, 2, 3}));
+  EXPECT_EQ(books.total(Side::target), digest_of({3, 2, 1}));
   EXPECT_EQ(books.leaves(Side::target)[0].rows, 2U);
   EXPECT_EQ(books.leaves(Side::target)[0].bytes, 20U);
-  EXPECT_EQ(books.leaves(Side::target)[1].digest, rows({3}));
+  EXPECT_EQ(books.leaves(Side::target)[1].digest, digest_of({3}));
   EXPECT_EQ(books.leaves(Side::source)[0].rows, 3U);
 }
 
 TEST_F(ComparisonTest, AsManyRowsOfOtherContentDiffer) {
-  books.add(Side::source, batch(0, rows({1}), {}));
-  books.add(Side::target, batch(0, rows({2}), {}));
+  books.add(Side::source, batch_of(0, digest_of({1}), {}));
+  books.add(Side::target, batch_of(0, digest_of({2}), {}));
   EXPECT_FALSE(books.is_equal());
 }
 
 TEST_F(ComparisonTest, RowsThatChangedTheirGroupsDifferThoughTheTotalsAreEqual) {
-  books.add(Side::source, batch(0, rows({1}), rows({2})));
-  books.add(Side::target, batch(0, rows({2}), rows({1})));
+  books.add(Side::source, batch_of(0, digest_of({1}), digest_of({2})));
+  books.add(Side::target, batch_of(0, digest_of({2}), digest_of({1})));
   EXPECT_EQ(books.total(Side::source), books.total(Side::target));
   EXPECT_FALSE(books.is_equal());
 }
 
 TEST_F(ComparisonTest, ARowTwiceAndAnotherLostDiffer) {
-  books.add(Side::source, batch(0, rows({1, 2}), {}));
-  books.add(Side::target, batch(0, rows({1, 1}), {}));
+  books.add(Side::source, batch_of(0, digest_of({1, 2}), {}));
+  books.add(Side::target, batch_of(0, digest_of({1, 1}), {}));
   EXPECT_FALSE(books.is_equal());
 }
 
 TEST_F(ComparisonTest, AllMisplacedRowsOfTheTargetAreCountedAndTheFirstAreNamed) {
-  BatchAccount one = batch(0, rows({1}), {});
+  BatchAccount one = batch_of(0, digest_of({1}), {});
   one.misplaced = {{0, 7}};
-  BatchAccount more = batch(1, rows({2, 3}), {});
+  BatchAccount more = batch_of(1, digest_of({2, 3}), {});
   more.misplaced = {{1, 0}, {1, 1}};
   books.add(Side::target, one);
   books.add(Side::target, more);
@@ -81,7 +82,7 @@ TEST_F(ComparisonTest, AllMisplacedRowsOfTheTargetAreCountedAndTheFirstAreNamed)
 }
 
 TEST_F(ComparisonTest, ErrorsOfKeysAreThoseOfTheirSide) {
-  BatchAccount wrong = batch(0, rows({1}), {});
+  BatchAccount wrong = batch_of(0, digest_of({1}), {});
   wrong.key_errors = 2;
   wrong.stored_key_errors = 3;
   books.add(Side::source, wrong);
