@@ -43,25 +43,26 @@ class AfterSwapCheck {
                           bool may_be_referred_to = false) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
     auto done = connection_.query(sql);
-    if (!done) {
-      const std::string& state = done.error().sqlstate;
-      if (may_be_referred_to && (state == kForeignKeyViolation || state == kRestrictViolation)) {
+    const std::int64_t rows = !done ? 0 : done->affected() < 0 ? done->size() : done->affected();
+    switch (judge_one_row(done ? "" : done.error().sqlstate, rows, may_be_turned_,
+                          may_be_referred_to)) {
+      case Trial::right:
+        break;
+      case Trial::unknown:
+        unknown(what, "a trigger or a rule of the table turns it into something else");
+        break;
+      case Trial::referred:
         can_delete_ = false;
         unknown(what, "rows of other tables refer to it");
-      } else {
-        wrong(what, done.error().message);
-      }
-      return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+        break;
+      case Trial::wrong:
+        wrong(what, done ? counted(static_cast<std::uint64_t>(rows), "row was", "rows were") +
+                               " touched, not 1"
+                         : done.error().message);
+        break;
     }
-    const std::int64_t rows = done->affected() < 0 ? done->size() : done->affected();
-    if (rows == 1) return {};
-    if (rows == 0 && may_be_turned_) {
-      unknown(what, "a trigger or a rule of the table turns it into something else");
-    } else {
-      wrong(what,
-            counted(static_cast<std::uint64_t>(rows), "row was", "rows were") + " touched, not 1");
-    }
-    return {};
+    if (done) return {};
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
   }
 
   /// Runs one statement that must be refused with this SQLSTATE.
@@ -69,9 +70,9 @@ class AfterSwapCheck {
                               const std::string& sql) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
     auto done = connection_.run(sql);
-    if (done) {
-      wrong(what, "it was accepted");
-    } else if (done.error().sqlstate != sqlstate) {
+    const Trial trial = judge_refusal(done ? "" : done.error().sqlstate, sqlstate);
+    if (trial == Trial::wrong) wrong(what, "it was accepted");
+    if (trial == Trial::unknown) {
       unknown(what, "it was refused for another reason: " + done.error().message);
     }
     return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
@@ -271,6 +272,20 @@ class AfterSwapCheck {
 };
 
 }  // namespace
+
+Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
+                    bool may_be_referred_to) {
+  const bool is_reference = sqlstate == kForeignKeyViolation || sqlstate == kRestrictViolation;
+  if (is_reference && may_be_referred_to) return Trial::referred;
+  if (!sqlstate.empty()) return Trial::wrong;
+  if (rows == 1) return Trial::right;
+  return rows == 0 && may_be_turned ? Trial::unknown : Trial::wrong;
+}
+
+Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
+  if (sqlstate.empty()) return Trial::wrong;
+  return sqlstate == wanted ? Trial::right : Trial::unknown;
+}
 
 Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
                               const Cancellation& /*cancellation*/,

@@ -7,6 +7,7 @@
 #include "copier/lifecycle/stage_clock.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_rules.h"
 #include "copier/lifecycle/window_state.h"
 
 namespace pgfanout {
@@ -64,6 +65,7 @@ class CleanupJob {
 
  private:
   Result<void> run_stages();
+  Result<bool> is_retention_over(const JournalEntry& entry);
   Result<void> drop_backup_of(const JournalEntry& entry);
   Result<void> check_dependents(const BackupRelation& relation);
   Result<bool> is_there(const BackupRelation& relation);
@@ -106,32 +108,33 @@ Result<void> CleanupJob::run_stages() {
                    "'pgfanout status' tells where the last job stands", job_.table);
   }
   // Of several windows on one table each has its backup; those that may go, go.
-  std::size_t dropped = 0;
+  std::vector<KeptBackup> kept;
   for (const JournalEntry& each : swapped) {
-    auto done = drop_backup_of(each);
-    if (done) {
-      ++dropped;
-    } else if (done.error().code != "retention" ||
-               (each.job == swapped.back().job && dropped == 0)) {
-      return done;
-    }
+    PGFANOUT_TRY_ASSIGN(const bool is_time_over, is_retention_over(each));
+    kept.push_back({each.state, is_time_over});
   }
+  const std::vector<std::size_t> may_go = backups_to_drop(kept, job_.window.force);
+  if (may_go.empty()) {
+    return refused("retention",
+                   fmt::format("the backup {} is kept until {}", swapped.back().backup_name,
+                               swapped.back().keep_until),
+                   "--force drops it now", job_.table);
+  }
+  for (const std::size_t index : may_go) PGFANOUT_TRY(drop_backup_of(swapped[index]));
   result_.verdict = Verdict::match;
   return {};
 }
 
-Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
-  PGFANOUT_TRY(state_->take_job(entry.job));
+Result<bool> CleanupJob::is_retention_over(const JournalEntry& entry) {
   PGFANOUT_TRY_ASSIGN(const Rows over,
                       state_->target().query("SELECT keep_until <= pg_catalog.clock_timestamp()"
                                              " FROM pgfanout.job WHERE job = $1",
                                              {entry.job}));
-  if (!over.boolean(0, 0) && !job_.window.force && entry.state != "cleaning up") {
-    return refused(
-        "retention",
-        fmt::format("the backup {} is kept until {}", entry.backup_name, entry.keep_until),
-        "--force drops it now", job_.table);
-  }
+  return over.boolean(0, 0);
+}
+
+Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
+  PGFANOUT_TRY(state_->take_job(entry.job));
   PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
   for (const BackupRelation& relation : backup) PGFANOUT_TRY(check_dependents(relation));
   // From the first drop on there is no way back: nobody may take half of it for the old table.

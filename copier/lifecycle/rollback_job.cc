@@ -12,6 +12,7 @@
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_request.h"
+#include "copier/lifecycle/window_rules.h"
 #include "copier/lifecycle/window_state.h"
 
 namespace pgfanout {
@@ -42,6 +43,9 @@ class RollbackJob {
  private:
   Result<void> run_stages();
   Result<void> look_for_new_rows();
+  Result<void> look_for_new_rows_in(const Table& live, const LiveTable& found,
+                                    const std::string& other_columns);
+  Result<void> keep_new_rows(const Table& live, std::uint64_t count, const std::string& what);
   Result<bool> began_to_keep();
   Result<std::string> columns_changed(const Table& live);
   Result<JobResult> compare(bool applies);
@@ -69,17 +73,19 @@ Result<void> RollbackJob::run_stages() {
     PGFANOUT_TRY(
         finish_copy(state_->target(), state_->source(), *entry, state_->patience(), cancellation_));
   }
-  if (entry && entry->command != "run" && entry->is_over()) {
+  RollbackStart start = start_of_rollback(entry);
+  if (entry && start == RollbackStart::no_job) {
     // A copy that came after a swap does not hide it.
     PGFANOUT_TRY_ASSIGN(const auto swapped, Journal(state_->target())
                                                 .find_swapped(state_->target_name().schema,
                                                               state_->target_name().name));
     if (!swapped.empty()) {
       entry = swapped.back();
+      start = start_of_rollback(entry);
       PGFANOUT_TRY(state_->take_job(entry->job));
     }
   }
-  if (!entry || (entry->command != "run" && entry->is_over())) {
+  if (start == RollbackStart::no_job) {
     return refused("no-job", "there is no job on this table that could be undone",
                    "'pgfanout status' tells where the last one stands", job_.table);
   }
@@ -87,13 +93,13 @@ Result<void> RollbackJob::run_stages() {
   // The way back needs no job file: what the job was asked for is known.
   if (entry->command == "run") job_ = with_request(job_, entry->request);
   observer_.job_started(result_.job, counters_);
-  if (entry->state == "cleaned up" || entry->state == "cleaning up") {
+  if (start == RollbackStart::backup_gone) {
     return refused(
         "backup-gone",
         fmt::format("job {} has been cleaned up, at least in part: its backup is gone", entry->job),
         "restore from a backup of the server", job_.table);
   }
-  if (entry->state == "rolled back") {
+  if (start == RollbackStart::undone) {
     report({Severity::info,
             "rolled-back",
             fmt::format("job {} is undone already", entry->job),
@@ -102,7 +108,7 @@ Result<void> RollbackJob::run_stages() {
     result_.verdict = Verdict::match;
     return {};
   }
-  if (entry->state == "swapped") {
+  if (start == RollbackStart::take_swap_back) {
     PGFANOUT_TRY(clock_.run("new rows", [this] { return look_for_new_rows(); }));
     PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));
   }
@@ -151,85 +157,98 @@ Result<void> RollbackJob::look_for_new_rows() {
   const Fence fence = state_->fence("live");
   PGFANOUT_TRY(fence.raise(state_->target(), live, state_->patience(), cancellation_));
   is_live_fenced_ = true;
-  const auto let_go = [&](Error error) { return let_live_go(std::move(error)); };
-  const bool has_other_columns = !job_.map.empty() || !job_.skip.empty();
-  if (has_other_columns && job_.window.keep_new_rows) {
-    return let_go(refused("cannot-keep",
-                          "columns were mapped: what was written since the swap cannot be written "
-                          "back into the old columns",
-                          "save those rows yourself, then call rollback without --keep-new-rows",
-                          live.qualified));
-  }
-  PGFANOUT_TRY_ASSIGN(const bool was_applying, began_to_keep());
-  if (was_applying && !job_.window.keep_new_rows) {
-    return let_go(refused("keep-began",
-                          "an earlier rollback has applied some of what was written since the swap "
-                          "to the old table, and not all of it",
-                          "call rollback with --keep-new-rows: it applies the rest",
-                          live.qualified));
-  }
+  LiveTable found;
+  found.has_other_columns = !job_.map.empty() || !job_.skip.empty();
+  PGFANOUT_TRY_ASSIGN(found.keep_began, began_to_keep());
   PGFANOUT_TRY_ASSIGN(const std::string other_columns, columns_changed(live));
-  if (!other_columns.empty() && !job_.window.force) {
-    return let_go(refused("live-changed",
-                          "columns of the live table were changed since the swap, and a rollback "
-                          "loses that: " +
-                              other_columns,
-                          "take the change back, or roll back without it with --force",
-                          live.qualified));
+  found.is_altered = !other_columns.empty();
+  auto settled = look_for_new_rows_in(live, found, other_columns);
+  if (!settled) return let_live_go(std::move(settled).error());
+  return {};
+}
+
+/// An error means that the swap stands.
+Result<void> RollbackJob::look_for_new_rows_in(const Table& live, const LiveTable& found,
+                                               const std::string& other_columns) {
+  switch (check_live(found, job_.window)) {
+    case LiveCheck::refuse_to_keep:
+      return refused("cannot-keep",
+                     "columns were mapped: what was written since the swap cannot be written back "
+                     "into the old columns",
+                     "save those rows yourself, then call rollback without --keep-new-rows",
+                     live.qualified);
+    case LiveCheck::refuse_half_kept:
+      return refused("keep-began",
+                     "an earlier rollback has applied some of what was written since the swap to "
+                     "the old table, and not all of it",
+                     "call rollback with --keep-new-rows: it applies the rest", live.qualified);
+    case LiveCheck::refuse_alteration:
+      return refused("live-changed",
+                     "columns of the live table were changed since the swap, and a rollback loses "
+                     "that: " +
+                         other_columns,
+                     "take the change back, or roll back without it with --force", live.qualified);
+    case LiveCheck::lose_alteration:
+      report({Severity::warning,
+              "live-changed",
+              "changed columns of the live table are lost, as --force asks for: " + other_columns,
+              live.qualified,
+              {}});
+      return {};
+    case LiveCheck::compare:
+      break;
   }
-  if (!other_columns.empty()) {
-    report({Severity::warning,
-            "live-changed",
-            "changed columns of the live table are lost, as --force asks for: " + other_columns,
-            live.qualified,
-            {}});
-    return {};
-  }
-  auto compared = compare(false);
-  if (!compared) return let_go(std::move(compared).error());
-  if (compared->error) return let_go(*std::move(compared->error));
-  if (!compared->differences || compared->verdict == Verdict::unproven) {
+  PGFANOUT_TRY_ASSIGN(JobResult compared, compare(false));
+  if (compared.error) return *std::move(compared.error);
+  if (!compared.differences || compared.verdict == Verdict::unproven) {
     Error error = interrupted("not-compared",
                               "whether rows were written since the swap could not be found out",
                               "call rollback again", live.qualified);
     error.consequence = Consequence::unproven;
-    return let_go(std::move(error));
+    return error;
   }
-  const Differences differences = *compared->differences;
-  if (differences.total() == 0) return {};
+  const Differences differences = *compared.differences;
   const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.extra,
                                        differences.changed, differences.missing);
-  if (job_.window.force) {
-    report({Severity::warning,
-            "new-rows-lost",
-            fmt::format("what was written since the swap is lost, as --force asks for: {}", what),
-            live.qualified,
-            {}});
-    return {};
+  switch (fate_of_new_rows(differences.total(), job_.window)) {
+    case NewRows::none:
+      return {};
+    case NewRows::lose:
+      report({Severity::warning,
+              "new-rows-lost",
+              fmt::format("what was written since the swap is lost, as --force asks for: {}", what),
+              live.qualified,
+              {}});
+      return {};
+    case NewRows::refuse:
+      result_.differences = differences;
+      return refused("new-rows", fmt::format("rows were written since the swap: {}", what),
+                     found.has_other_columns
+                         ? "save them yourself; --force rolls back without them"
+                         : "--keep-new-rows applies them to the restored table; --force rolls back "
+                           "without them",
+                     live.qualified);
+    case NewRows::keep:
+      break;
   }
-  if (!job_.window.keep_new_rows) {
-    result_.differences = differences;
-    return let_go(refused("new-rows", fmt::format("rows were written since the swap: {}", what),
-                          has_other_columns
-                              ? "save them yourself; --force rolls back without them"
-                              : "--keep-new-rows applies them to the restored table; --force rolls "
-                                "back without them",
-                          live.qualified));
-  }
+  return keep_new_rows(live, differences.total(), what);
+}
+
+Result<void> RollbackJob::keep_new_rows(const Table& live, std::uint64_t count,
+                                        const std::string& what) {
   // All of them have to be named, however many there are.
   job_.verify.max_differences = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(differences.total(), job_.verify.max_differences, kMostNewRows));
+      std::clamp<std::uint64_t>(count, job_.verify.max_differences, kMostNewRows));
   PGFANOUT_TRY(state_->journal().begin_stage(kKeepStage));
-  auto applied = compare(true);
-  if (!applied) return let_go(std::move(applied).error());
-  if (applied->error) return let_go(*std::move(applied->error));
-  if (applied->verdict != Verdict::match) {
-    result_.differences = applied->differences;
-    for (Issue& issue : applied->issues) report(std::move(issue));
-    return let_go(interrupted("not-kept",
-                              "what was written since the swap could not be applied "
-                              "to the old table completely",
-                              "call rollback again", live.qualified));
+  PGFANOUT_TRY_ASSIGN(JobResult applied, compare(true));
+  if (applied.error) return *std::move(applied.error);
+  if (applied.verdict != Verdict::match) {
+    result_.differences = applied.differences;
+    for (Issue& issue : applied.issues) report(std::move(issue));
+    return interrupted("not-kept",
+                       "what was written since the swap could not be applied to the old table "
+                       "completely",
+                       "call rollback again", live.qualified);
   }
   PGFANOUT_TRY(state_->journal().end_stage(kKeepStage, "ok", what));
   report({Severity::info,

@@ -1,13 +1,13 @@
 // The status command: where the last job on a table stands, by the journal. Reads only.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <exception>
 
 #include "copier/lifecycle/job_standing.h"
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/lifecycle/stopped_by.h"
 #include "copier/lifecycle/window_commands.h"
+#include "copier/lifecycle/window_rules.h"
 #include "copier/lifecycle/window_state.h"
 
 namespace pgfanout {
@@ -25,27 +25,6 @@ Result<std::string> active_session(Connection& connection, const std::string& jo
                        " AND pid <> pg_catalog.pg_backend_pid() HAVING pg_catalog.count(*) > 0",
                        {"pgfanout/" + job + "/"}));
   return rows.size() == 0 ? std::string() : rows.str(0, 0);
-}
-
-std::string next_command(const JournalEntry& entry, const std::string& waiting_at,
-                         const std::vector<StageRecord>& stages, bool is_active) {
-  if (entry.state == "swapped") {
-    return fmt::format("pgfanout cleanup, from {} on; pgfanout rollback takes the swap back",
-                       entry.keep_until);
-  }
-  if (entry.state == "cleaning up") return "pgfanout cleanup";
-  if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
-  if (entry.state == "done")
-    return entry.is_fenced && entry.command == "copy" ? "pgfanout copy" : "pgfanout verify";
-  if (is_active) return "none while it is at work";
-  if (entry.command != "run") {
-    return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
-  }
-  if (!waiting_at.empty()) return fmt::format("pgfanout run --confirm {}", waiting_at);
-  const bool is_verified = std::any_of(stages.begin(), stages.end(), [](const StageRecord& record) {
-    return record.name == "verify" && record.status == "ok";
-  });
-  return is_verified ? "pgfanout swap" : "pgfanout run";
 }
 
 }  // namespace
@@ -78,10 +57,7 @@ Result<void> read_standing(WindowState& state, JobResult& result) {
   for (const StageRecord& record : stages) {
     StageSummary summary;
     summary.name = record.name;
-    summary.status = record.is_waiting                                       ? "waiting"
-                     : !record.confirmed_by.empty()                          ? "confirmed"
-                     : record.status == "running" && standing.active.empty() ? "interrupted"
-                                                                             : record.status;
+    summary.status = shown_status(record, !standing.active.empty());
     summary.seconds = record.seconds;
     summary.started_at = record.started_at;
     summary.detail = record.detail;
@@ -94,7 +70,7 @@ Result<void> read_standing(WindowState& state, JobResult& result) {
     if (record.is_waiting) standing.waiting_at = record.name;
     result.stages.push_back(std::move(summary));
   }
-  standing.next = next_command(*entry, standing.waiting_at, stages, !standing.active.empty());
+  standing.next = next_command(*entry, stages, !standing.active.empty());
   result.standing = std::move(standing);
   PGFANOUT_TRY_ASSIGN(const bool stands, state.fence("source").stands(state.source()));
   // After a swap that fence is the backup's.

@@ -1,8 +1,8 @@
 // The run and swap commands: the stages of a maintenance window in order, each behind a gate.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <exception>
+#include <map>
 
 #include "copier/lifecycle/after_load.h"
 #include "copier/lifecycle/analyze_stage.h"
@@ -14,6 +14,7 @@
 #include "copier/lifecycle/undo_window.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_request.h"
+#include "copier/lifecycle/window_rules.h"
 #include "copier/lifecycle/window_stages.h"
 #include "copier/lifecycle/window_state.h"
 #include "copier/lifecycle/window_work.h"
@@ -48,8 +49,9 @@ class WindowJob {
   Result<void> swap_alone();
   Result<void> settle_swap();
   Result<void> open();
-  bool is_done_already(const JournalEntry& entry);
-  Result<bool> release();
+  bool is_same_request(const JournalEntry& entry);
+  Result<void> release();
+  Result<void> check_before();
   Result<void> check_still_fenced();
   void tell_fence();
   void show_leaves();
@@ -88,32 +90,36 @@ Result<void> WindowJob::open() {
         finish_copy(state_->target(), state_->source(), *entry, state_->patience(), cancellation_));
   }
   if (job_.window.release) return {};
-  if (entry && entry->is_over()) {
-    if (is_done_already(*entry)) {
+  const RunStart start =
+      start_of_run(entry, job_.restart, entry && entry->is_over() && is_same_request(*entry));
+  switch (start) {
+    case RunStart::new_job:
+      entry.reset();
+      break;
+    case RunStart::already_swapped:
       is_swapped_ = true;
-      result_.job = entry->job;
-      observer_.job_started(result_.job, counters_);
-      return stages_.open_journal(state_->journal());
-    }
-    entry.reset();
-  } else if (entry && entry->command != "run") {
-    if (!job_.restart) {
+      break;
+    case RunStart::refuse_copy:
       return refused("unfinished-job",
                      fmt::format("a copy into this target was begun at {} and not finished (job "
                                  "{})",
                                  entry->started_at, entry->job),
                      "run the same command with --restart: it drops what that copy made",
                      state_->target_qualified());
-    }
-    PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
-    PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
-                                 cancellation_));
-    PGFANOUT_TRY(drop_made(state_->target(), *entry, JournalRemains::nothing));
-    entry.reset();
-  }
-  if (entry && job_.restart) {
-    PGFANOUT_TRY(undo_window(job_, *state_, cancellation_, [this](Issue issue) { report(issue); }));
-    entry.reset();
+    case RunStart::replace_copy:
+      PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
+      PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
+                                   cancellation_));
+      PGFANOUT_TRY(drop_made(state_->target(), *entry, JournalRemains::nothing));
+      entry.reset();
+      break;
+    case RunStart::undo_and_begin:
+      PGFANOUT_TRY(
+          undo_window(job_, *state_, cancellation_, [this](Issue issue) { report(issue); }));
+      entry.reset();
+      break;
+    case RunStart::go_on:
+      break;
   }
   result_.job = entry ? entry->job : new_job_id();
   observer_.job_started(result_.job, counters_);
@@ -121,9 +127,10 @@ Result<void> WindowJob::open() {
   return stages_.open_journal(state_->journal());
 }
 
-/// The same command again, after its swap: it must not begin another move of the moved table.
-bool WindowJob::is_done_already(const JournalEntry& entry) {
-  if (entry.state != "swapped" || entry.command != "run" || job_.restart) return false;
+/// Asks for the same move of the same table as a swapped job did: a second move of the moved table
+/// must be asked for.
+bool WindowJob::is_same_request(const JournalEntry& entry) {
+  if (entry.state != "swapped") return false;
   std::string key = entry.key;
   if (!job_.key.empty()) {
     const auto live = describe_table(state_->source(), job_.table);
@@ -134,11 +141,10 @@ bool WindowJob::is_done_already(const JournalEntry& entry) {
 }
 
 /// Only lifts the fence. The job cannot go on after that, since the source may change.
-Result<bool> WindowJob::release() {
-  if (!job_.window.release) return false;
+Result<void> WindowJob::release() {
   const auto& entry = state_->entry();
-  const bool is_swapped = entry && entry->state == "swapped";
-  if (!entry || (entry->is_over() && !is_swapped)) {
+  const Release which = release_of(entry);
+  if (which == Release::no_job) {
     return refused("no-job", "no unfinished job has a fence on this table",
                    "'pgfanout status' tells where the last job stands", job_.table);
   }
@@ -146,27 +152,24 @@ Result<bool> WindowJob::release() {
   observer_.job_started(result_.job, counters_);
   PGFANOUT_TRY(check_fence_place(state_->target(), state_->source(), *entry));
   result_.verdict = Verdict::match;
-  if (is_swapped) {
+  if (which == Release::live) {
     // A rollback that was killed leaves the live table fenced; the backup stays so.
     is_swapped_ = true;
     PGFANOUT_TRY(state_->fence("live").lower(state_->target(), state_->patience(), cancellation_));
     report({Severity::info, "released", "writes to the table are allowed", job_.table,
             "the swap stands; 'pgfanout rollback' takes it back"});
-    return true;
+    return {};
   }
-  for (const char* side : {"source", "target"}) {
-    Connection& connection =
-        side == std::string_view("source") ? state_->source() : state_->target();
-    PGFANOUT_TRY(state_->fence(side).lower(connection, state_->patience(), cancellation_));
-  }
+  PGFANOUT_TRY(state_->fence("source").lower(state_->source(), state_->patience(), cancellation_));
+  PGFANOUT_TRY(state_->fence("target").lower(state_->target(), state_->patience(), cancellation_));
   report({Severity::info, "released", "writes to the source are allowed again", job_.table,
           "the job cannot go on: run it with --restart, or undo it with rollback"});
-  return true;
+  return {};
 }
 
 /// Once raised, the fence stands until the job's end; a job whose fence was lifted cannot go on.
 Result<void> WindowJob::check_still_fenced() {
-  if (!stages_.is_done("prepare")) return {};
+  if (!is_done(stages_.records(), "prepare")) return {};
   PGFANOUT_TRY_ASSIGN(const bool stands, state_->fence("source").stands(state_->source()));
   if (stands) return {};
   return refused("fence-lifted",
@@ -176,11 +179,21 @@ Result<void> WindowJob::check_still_fenced() {
 
 /// Of a job whose copy was done by an earlier call.
 void WindowJob::show_leaves() {
-  if (!stages_.is_done("copy")) return;
-  const LeafState state = stages_.is_done("verify")  ? LeafState::verified
-                          : stages_.is_done("index") ? LeafState::indexed
-                                                     : LeafState::proven;
+  const std::vector<StageRecord>& records = stages_.records();
+  if (!is_done(records, "copy")) return;
+  const LeafState state = is_done(records, "verify")  ? LeafState::verified
+                          : is_done(records, "index") ? LeafState::indexed
+                                                      : LeafState::proven;
   show_copied_leaves(state_->target(), result_.job, state, counters_.leaves);
+}
+
+/// Until rows are copied, each call looks at everything once more. Then there is a job.
+Result<void> WindowJob::check_before() {
+  PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return work_.preflight(); }));
+  guard_.set_estimates(work_.estimates());
+  if (state_->entry()) return {};
+  PGFANOUT_TRY(work_.begin_job());
+  return stages_.open_journal(state_->journal());
 }
 
 Result<void> WindowJob::run_stages() {
@@ -189,8 +202,7 @@ Result<void> WindowJob::run_stages() {
                    "leave --assume-quiet and --no-fence out, or use copy and verify");
   }
   PGFANOUT_TRY(open());
-  PGFANOUT_TRY_ASSIGN(const bool is_released, release());
-  if (is_released) return {};
+  if (job_.window.release) return release();
   if (is_swapped_) {
     result_.verdict = Verdict::match;
     PGFANOUT_TRY(work_.finish_swap());
@@ -203,36 +215,29 @@ Result<void> WindowJob::run_stages() {
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(check_still_fenced());
   show_leaves();
-  const AfterLoad after_load{job_, *state_, counters_, pace_, cancellation_};
   const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
-  if (!stages_.is_done("copy") && !copy_goes_on) {
-    PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return work_.preflight(); }));
-    guard_.set_estimates(work_.estimates());
-    if (!state_->entry()) {
-      PGFANOUT_TRY(work_.begin_job());
-      PGFANOUT_TRY(stages_.open_journal(state_->journal()));
-    }
-    PGFANOUT_TRY_ASSIGN(const bool goes_on, stages_.is_done("preflight")
-                                                ? stages_.run("preflight", {})
-                                                : stages_.record("preflight"));
-    if (!goes_on) return {};
-  }
-  const std::vector<std::pair<std::string, WindowStages::Work>> stages = {
+  if (repeats_preflight(stages_.records(), copy_goes_on)) PGFANOUT_TRY(check_before());
+  const AfterLoad after_load{job_, *state_, counters_, pace_, cancellation_};
+  const std::map<std::string_view, WindowStages::Work> works = {
       {"prepare", [this] { return work_.prepare(); }},
       {"copy", [this] { return work_.copy(); }},
       {"index", [&] { return build_indexes(after_load); }},
       {"constraints", [&] { return add_constraints(after_load); }},
       {"analyze", [&] { return analyze_target(after_load); }},
       {"verify", [this] { return work_.verify(); }},
+      {"swap", [this] { return work_.swap(); }},
   };
-  for (const auto& [stage, work] : stages) {
+  while (true) {
+    const NextStage next = next_stage(stages_.records(), job_.window, copy_goes_on);
+    const std::string stage(next.stage);
+    if (next.move == NextStage::Move::finish) break;
+    if (next.move == NextStage::Move::wait) return stages_.wait_at(stage);
+    if (stage == "preflight") {
+      PGFANOUT_TRY(stages_.record(stage));
+      continue;
+    }
     if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
-    PGFANOUT_TRY_ASSIGN(const bool goes_on, stages_.run(stage, work));
-    if (!goes_on) return {};
-  }
-  if (job_.window.swap) {
-    PGFANOUT_TRY_ASSIGN(const bool goes_on, stages_.run("swap", [this] { return work_.swap(); }));
-    if (!goes_on) return {};
+    PGFANOUT_TRY(stages_.run(stage, works.at(stage)));
   }
   if (result_.verdict == Verdict::unproven) result_.verdict = Verdict::match;
   return {};
@@ -250,12 +255,15 @@ Result<void> WindowJob::settle_swap() {
 Result<void> WindowJob::swap_alone() {
   PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
   const auto& entry = state_->entry();
-  if (!entry || entry->command != "run" || entry->is_over()) {
-    const bool is_swapped = entry && entry->state == "swapped";
-    if (is_swapped) {
-      PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().after());
-      if (!left.empty()) return settle_swap();
-    }
+  bool has_left = false;
+  if (entry && entry->state == "swapped") {
+    PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().after());
+    has_left = !left.empty();
+  }
+  const SwapStart start = start_of_swap(entry, has_left);
+  if (start == SwapStart::settle) return settle_swap();
+  if (start != SwapStart::swap) {
+    const bool is_swapped = start == SwapStart::already_swapped;
     return refused(is_swapped ? "already-swapped" : "no-job",
                    is_swapped ? fmt::format("job {} has swapped this table already", entry->job)
                               : "there is no job whose target could take this table's place",
@@ -270,12 +278,12 @@ Result<void> WindowJob::swap_alone() {
   PGFANOUT_TRY(work_.check_request());
   PGFANOUT_TRY(stages_.open_journal(state_->journal()));
   show_leaves();
-  for (const std::string_view stage : kWindowStages) {
-    if (stage == "swap" || stages_.is_done(stage)) continue;
+  if (const std::string_view stage = missing_before_swap(stages_.records()); !stage.empty()) {
     return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),
                    "call 'pgfanout run' again: it goes on there", job_.table);
   }
   PGFANOUT_TRY(stages_.run("swap", [this] { return work_.swap(); }));
+  if (gate_holds(stages_.records(), job_.window, "swap")) PGFANOUT_TRY(stages_.wait_at("swap"));
   result_.verdict = result_.verdict == Verdict::differs ? Verdict::differs : Verdict::match;
   return {};
 }

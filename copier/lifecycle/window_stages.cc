@@ -5,24 +5,16 @@
 #include <algorithm>
 
 #include "copier/base/crash_point.h"
+#include "copier/lifecycle/window_rules.h"
 
 namespace pgfanout {
-namespace {
-
-bool contains(const std::vector<std::string>& list, std::string_view value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
-}
-
-}  // namespace
 
 Result<void> WindowStages::open_journal(WindowJournal journal) {
   journal_.clear();
   journal_.push_back(std::move(journal));
   PGFANOUT_TRY_ASSIGN(records_, journal_.front().stages());
   for (const std::string& stage : job_.window.confirmed) {
-    const auto record = std::find_if(records_.begin(), records_.end(),
-                                     [&](const StageRecord& each) { return each.name == stage; });
-    if (record == records_.end() || !record->is_waiting) {
+    if (!is_waiting(records_, stage)) {
       return refused("not-waiting", fmt::format("no gate waits at {}", stage),
                      "'pgfanout status' tells where the job stands", stage);
     }
@@ -47,12 +39,6 @@ Result<void> WindowStages::open_journal(WindowJournal journal) {
   return {};
 }
 
-bool WindowStages::is_done(std::string_view stage) const {
-  return std::any_of(records_.begin(), records_.end(), [&](const StageRecord& record) {
-    return record.name == stage && record.status == "ok";
-  });
-}
-
 StageSummary* WindowStages::summary_of(std::string_view stage) {
   for (StageSummary& summary : result_.stages) {
     if (summary.name == stage) return &summary;
@@ -67,24 +53,34 @@ Result<void> WindowStages::run_unrecorded(const std::string& stage, const Work& 
     PGFANOUT_TRY_ASSIGN(detail, work());
     return {};
   });
-  result_.stages.back().detail = detail;
+  StageSummary& summary = result_.stages.back();
+  summary.detail = detail;
+  // A preflight that is repeated was confirmed in an earlier call.
+  for (const StageRecord& record : records_) {
+    if (record.name != stage || record.status != "ok") continue;
+    summary.confirmed_by = record.confirmed_by;
+    summary.confirmed_at = record.confirmed_at;
+  }
   return done;
 }
 
-Result<bool> WindowStages::record(const std::string& stage) {
-  WindowJournal& journal = journal_.front();
-  const StageSummary* summary = summary_of(stage);
-  PGFANOUT_TRY(journal.record_stage(stage, summary == nullptr ? 0 : summary->seconds,
-                                    summary == nullptr ? "" : summary->detail));
+void WindowStages::set_done(const std::string& stage) {
+  std::erase_if(records_, [&](const StageRecord& each) { return each.name == stage; });
   StageRecord record;
   record.name = stage;
   record.status = "ok";
   records_.push_back(record);
-  return pass_gate(stage);
 }
 
-Result<bool> WindowStages::run(const std::string& stage, const Work& work) {
-  if (is_done(stage)) return pass_gate(stage);
+Result<void> WindowStages::record(const std::string& stage) {
+  const StageSummary* summary = summary_of(stage);
+  PGFANOUT_TRY(journal_.front().record_stage(stage, summary == nullptr ? 0 : summary->seconds,
+                                             summary == nullptr ? "" : summary->detail));
+  set_done(stage);
+  return {};
+}
+
+Result<void> WindowStages::run(const std::string& stage, const Work& work) {
   WindowJournal& journal = journal_.front();
   PGFANOUT_TRY(journal.begin_stage(stage));
   auto done = run_unrecorded(stage, work);
@@ -95,27 +91,15 @@ Result<bool> WindowStages::run(const std::string& stage, const Work& work) {
   if (!done) return std::move(done).error();
   PGFANOUT_TRY(std::move(written));
   crash_point("stage-recorded");
-  std::erase_if(records_, [&](const StageRecord& each) { return each.name == stage; });
-  StageRecord record;
-  record.name = stage;
-  record.status = "ok";
-  records_.push_back(record);
-  return pass_gate(stage);
+  set_done(stage);
+  return {};
 }
 
-Result<bool> WindowStages::pass_gate(const std::string& stage) {
-  const auto record = std::find_if(records_.begin(), records_.end(),
-                                   [&](const StageRecord& each) { return each.name == stage; });
-  const bool is_confirmed = record != records_.end() && !record->confirmed_by.empty();
-  if (StageSummary* summary = summary_of(stage); is_confirmed && summary != nullptr) {
-    summary->confirmed_by = record->confirmed_by;
-    summary->confirmed_at = record->confirmed_at;
-  }
-  if (is_confirmed || !contains(job_.window.confirm_at, stage)) return true;
+Result<void> WindowStages::wait_at(const std::string& stage) {
   PGFANOUT_TRY(journal_.front().set_waiting(stage));
   result_.waiting_at = stage;
   observer_.gate_reached(stage, true);
-  return false;
+  return {};
 }
 
 }  // namespace pgfanout

@@ -1,4 +1,4 @@
-// Runs the stages of a window with their gates, and keeps the journal's record of each.
+// Runs the stages of a window, and keeps the journal's record of each and of their gates.
 #pragma once
 
 #include <functional>
@@ -25,18 +25,18 @@ class WindowStages {
   /// From now on stages are journaled. Takes over what was done in earlier calls, and confirms
   /// what this call confirms: refuses if nothing waits there.
   Result<void> open_journal(WindowJournal journal);
-  /// The stage was done in an earlier call, or in this one.
-  [[nodiscard]] bool is_done(std::string_view stage) const;
-  /// Does the stage unless it is done. Then looks at its gate: false means that it waits for a
-  /// person, and result.waiting_at says where.
-  Result<bool> run(const std::string& stage, const Work& work);
-  /// Without journal and gate: for a stage that ran before there was a job.
+  /// Of earlier calls and of this one.
+  [[nodiscard]] const std::vector<StageRecord>& records() const { return records_; }
+  Result<void> run(const std::string& stage, const Work& work);
+  /// Without journal: for a stage that runs before there is a job.
   Result<void> run_unrecorded(const std::string& stage, const Work& work);
-  /// Records such a stage, and looks at its gate.
-  Result<bool> record(const std::string& stage);
+  /// Records such a stage.
+  Result<void> record(const std::string& stage);
+  /// The job waits for a person behind the stage.
+  Result<void> wait_at(const std::string& stage);
 
  private:
-  Result<bool> pass_gate(const std::string& stage);
+  void set_done(const std::string& stage);
   [[nodiscard]] StageSummary* summary_of(std::string_view stage);
 
   const JobDescription& job_;

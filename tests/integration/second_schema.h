@@ -4,9 +4,9 @@
 
 namespace pgfanout::testing {
 
-/// 63 bytes.
+/// 63 bytes, braces among them.
 inline constexpr const char* kLinesName =
-    "Lines \"of\" the Shop's café, which fill all of sixty-three byte";
+    "Lines \"of\" the {Shop}'s café, which are all sixty-three bytes.";
 
 /// Roles are the server's: made once for all tests.
 inline constexpr const char* kSecondSchema = R"sql(

@@ -1,6 +1,9 @@
-// What tests of the maintenance window share: the commands, and a catalog that can be compared.
+// What tests of the maintenance window share: the commands, states of a job to begin at, and a
+// catalog that can be compared.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,6 +13,27 @@ namespace pgfanout::testing {
 
 class WindowFixture : public CopyFixture {
  protected:
+  /// Puts the test into a copy of the database that `make` leaves behind. It is made once a suite:
+  /// a copy takes less time than a job. The journal of the copy names the copy's database.
+  void begin_at(const std::string& state, const std::function<void()>& make) {
+    static std::map<std::string, std::string> made;
+    std::string& original =
+        made[::testing::UnitTest::GetInstance()->current_test_info()->test_suite_name() +
+             std::string(" ") + state];
+    if (original.empty()) {
+      make();
+      ASSERT_FALSE(HasFailure()) << "the state " << state << " was not reached";
+      original = database;
+    }
+    database = original + "_" + std::to_string(++copies_);
+    server().execute("postgres", "CREATE DATABASE " + database + " TEMPLATE " + original);
+    if (value("SELECT to_regclass('pgfanout.fence') IS NULL") == "t") return;
+    execute(
+        "UPDATE pgfanout.fence SET fact = (SELECT format('database %s of system %s', d.oid,"
+        " s.system_identifier) FROM pg_database d, pg_control_system() s"
+        " WHERE d.datname = current_database()) WHERE fact LIKE 'database %'");
+  }
+
   /// Runs `pgfanout <command> --json` on this database; the document is in `json`.
   CommandResult window(const std::string& command, std::vector<std::string> arguments,
                        harness::CommandOptions options = {}) {
@@ -114,6 +138,9 @@ SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") FROM (
   SELECT format('comment on %s: %s', pg_describe_object(classoid, objoid, objsubid), description)
   FROM pg_description WHERE objoid >= 16384
 ) AS o)sql";
+
+ private:
+  static inline int copies_ = 0;
 };
 
 }  // namespace pgfanout::testing

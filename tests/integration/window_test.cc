@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "tests/harness/temporary_file.h"
-#include "tests/integration/window_fixture.h"
+#include "tests/integration/held_copy.h"
 
 namespace pgfanout {
 namespace {
@@ -15,15 +15,21 @@ using testing::CommandResult;
 using ::testing::HasSubstr;
 using testing::Json;
 
-class WindowTest : public testing::WindowFixture {
+class WindowTest : public testing::HeldCopyFixture {
  protected:
+  void begin_before_the_swap() {
+    begin_at("before the swap", [this] {
+      make_chunks(500);
+      ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+    });
+  }
   [[nodiscard]] std::string state() const {
     return value("SELECT state FROM pgfanout.job ORDER BY started_at DESC LIMIT 1");
   }
 };
 
 TEST_F(WindowTest, RunsAllStagesUpToVerifyAndLeavesTheFence) {
-  make_chunks(3000);
+  make_chunks(1000);
   const CommandResult result = window("run", {"--table", "chunks"});
   ASSERT_EQ(result.exit_code, 0) << result;
   std::vector<std::string> stages;
@@ -33,7 +39,7 @@ TEST_F(WindowTest, RunsAllStagesUpToVerifyAndLeavesTheFence) {
   }
   EXPECT_EQ(stages, (std::vector<std::string>{"preflight", "prepare", "copy", "index",
                                               "constraints", "analyze", "verify"}));
-  EXPECT_EQ(json["target"]["rows"], 3000);
+  EXPECT_EQ(json["target"]["rows"], 1000);
   EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
   expect_copied();
   EXPECT_THAT(result.err, HasSubstr("--release"));
@@ -42,21 +48,21 @@ TEST_F(WindowTest, RunsAllStagesUpToVerifyAndLeavesTheFence) {
   EXPECT_EQ(state(), "open");
   // The same command once more has nothing left to do.
   ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
-  EXPECT_EQ(value("SELECT count(*) FROM chunks_new"), "3000");
+  EXPECT_EQ(value("SELECT count(*) FROM chunks_new"), "1000");
   // The job's own fence is no gap between the tables.
   const CommandResult verified = window("verify", {"--table", "chunks"});
   EXPECT_EQ(verified.exit_code, 0) << verified;
 }
 
 TEST_F(WindowTest, RunWithSwapPutsTheTargetInTheSourcesPlace) {
-  make_chunks(2000);
+  make_chunks(300);
   const std::string oid = value("SELECT 'chunks'::regclass::oid");
   const CommandResult result = window("run", {"--table", "chunks", "--swap"});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(stage_status("swap"), "ok");
-  EXPECT_EQ(value("SELECT count(*) FROM chunks"), "2000");
-  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "100");
-  EXPECT_EQ(value("SELECT count(*) FROM chunks_p07"),
+  EXPECT_EQ(value("SELECT count(*) FROM chunks"), "300");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "8");
+  EXPECT_EQ(value("SELECT count(*) FROM chunks_p7"),
             value("SELECT count(*) FROM chunks WHERE partition_key = 7"));
   const std::string backup = value("SELECT backup_name FROM pgfanout.job");
   EXPECT_EQ(value("SELECT '" + backup + "'::regclass::oid"), oid);
@@ -64,15 +70,16 @@ TEST_F(WindowTest, RunWithSwapPutsTheTargetInTheSourcesPlace) {
   EXPECT_EQ(sqlstate_of("DELETE FROM " + backup), "55000") << "the backup stays fenced";
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE id = 1"), "00000");
   EXPECT_EQ(sqlstate_of("INSERT INTO chunks (id, collection_id, partition_key) SELECT 1,"
-                        " md5('1')::uuid, abs(hashtext(md5('1')::uuid::text)) % 100"),
+                        " md5('1')::uuid, abs(hashtext(md5('1')::uuid::text)) % 8"),
             "00000");
   EXPECT_EQ(state(), "swapped");
 }
 
 TEST_F(WindowTest, GateWaitsForAPersonAndTheSameCommandGoesOn) {
-  make_chunks(1000);
+  make_chunks(300);
   harness::TemporaryFile job(
-      "[source]\ntable = \"chunks\"\n[gates]\ncopy = \"confirm\"\nverify = \"confirm\"\n");
+      "[source]\ntable = \"chunks\"\n[target]\npartitions = 8\n"
+      "[gates]\ncopy = \"confirm\"\nverify = \"confirm\"\n");
   const auto with_file = [&](std::vector<std::string> more) {
     more.insert(more.begin(), job.path());
     return window("run", std::move(more));
@@ -91,6 +98,10 @@ TEST_F(WindowTest, GateWaitsForAPersonAndTheSameCommandGoesOn) {
   ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
   EXPECT_EQ(json["standing"]["waiting_at"], "copy");
   EXPECT_EQ(stage_status("copy"), "waiting");
+  const CommandResult early = window("swap", {job.path()});
+  EXPECT_EQ(early.exit_code, 2);
+  EXPECT_TRUE(has_issue("not-ready"));
+  EXPECT_THAT(early.err, HasSubstr("stage index"));
   EXPECT_EQ(with_file({"--confirm", "copy"}).exit_code, 3);
   EXPECT_EQ(json["waiting_at"], "verify");
   result = with_file({"--confirm", "verify"});
@@ -101,73 +112,43 @@ TEST_F(WindowTest, GateWaitsForAPersonAndTheSameCommandGoesOn) {
 }
 
 TEST_F(WindowTest, OtherSettingsForTheSameJobAreRefusedWithWhatDiffers) {
-  make_chunks(300);
-  harness::TemporaryFile job("[gates]\npreflight = \"confirm\"\n");
-  EXPECT_EQ(window("run", {job.path(), "--table", "chunks"}).exit_code, 3);
-  const CommandResult result =
-      window("run", {job.path(), "--table", "chunks", "--partitions", "50"});
+  begin_before_the_swap();
+  const CommandResult result = window("run", {"--table", "chunks", "--partitions", "50"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_TRUE(has_issue("other-request"));
-  EXPECT_THAT(result.err, HasSubstr("was: partitions 100"));
+  EXPECT_THAT(result.err, HasSubstr("was: partitions 8"));
   EXPECT_THAT(result.err, HasSubstr("now: partitions 50"));
-  // Also once everything is built: another carry-over would be swapped in.
-  ASSERT_EQ(window("run", {job.path(), "--table", "chunks", "--confirm", "preflight"}).exit_code,
-            0);
-  for (const char* command : {"swap", "run"}) {
-    const CommandResult late = window(command, {"--table", "chunks", "--accept", "view public.v"});
-    EXPECT_EQ(late.exit_code, 2) << late;
-    EXPECT_TRUE(has_issue("other-request"));
-    EXPECT_THAT(late.err, HasSubstr("now: accept view public.v"));
-  }
+  // Another carry-over would be swapped in.
+  const CommandResult late = window("swap", {"--table", "chunks", "--accept", "view public.v"});
+  EXPECT_EQ(late.exit_code, 2) << late;
+  EXPECT_TRUE(has_issue("other-request"));
+  EXPECT_THAT(late.err, HasSubstr("now: accept view public.v"));
 }
 
 TEST_F(WindowTest, StoppedCopyIsBegunAnewByTheSameCommand) {
-  make_chunks(20000);
-  execute(
-      "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM"
-      " pg_sleep(0.0005); RETURN $1; END $$");
-  const std::vector<std::string> arguments = {"--table", "chunks", "--map",
-                                              "content=public.slow(content)"};
-  std::vector<std::string> words = {"run", "--source", dsn(), "--json"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  harness::BackgroundCommand command(harness::pgfanout_argv(words));
-  for (int attempt = 0; attempt < 400; ++attempt) {
-    if (value("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND"
-              " application_name LIKE 'pgfanout/%/reader'") == "t") {
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  hold_copy(1000);
+  harness::BackgroundCommand command(words("run", {"--json"}));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (value("SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND"
+               " NOT granted") != "t" &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   command.send_signal(SIGINT);
   const CommandResult stopped = command.wait();
   EXPECT_EQ(stopped.exit_code, 3) << stopped;
   EXPECT_THAT(stopped.err, HasSubstr("writes are refused"));
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks"), "55000");
-  execute("CREATE OR REPLACE FUNCTION slow(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1'");
-  const CommandResult result = window("run", arguments);
+  let_go();
+  const CommandResult result =
+      window("run", {"--table", "chunks", "--map", "content=public.hold(content)"});
   EXPECT_EQ(result.exit_code, 0) << result;
   expect_copied();
   EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job"), "1") << "one job, gone on with";
 }
 
-TEST_F(WindowTest, KilledCopyGoesOnWithItsEpoch) {
-  make_chunks(6000);
-  harness::CommandOptions options;
-  options.environment["PGFANOUT_CRASH_AT"] = "lane-committed:250";
-  const std::vector<std::string> words = {"--table",   "chunks", "--commit-every", "1000", "--swap",
-                                          "--writers", "100"};
-  std::vector<std::string> killed = words;
-  killed.insert(killed.begin(), {"run", "--source", dsn()});
-  EXPECT_EQ(harness::pgfanout(killed, options).signal, SIGKILL);
-  ASSERT_EQ(window("run", words).exit_code, 0) << json.dump(1);
-  EXPECT_GT(json["rows"]["resumed"], 1000);
-  EXPECT_EQ(json["rows"]["resumed"].get<int>() + json["rows"]["written"].get<int>(), 6000);
-  EXPECT_EQ(value("SELECT count(*) || ' ' || count(DISTINCT id) FROM chunks"), "6000 6000");
-  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
-}
-
 TEST_F(WindowTest, RowsThatAreNotUniqueAreNamedByPlace) {
-  make_chunks(3000);
+  make_chunks(600);
   EXPECT_EQ(window("run", {"--table", "chunks", "--map", "id=id % 500"}).exit_code, 2);
   EXPECT_TRUE(has_issue("not-unique")) << json.dump(1);
   const std::string all = json.dump();
@@ -176,8 +157,7 @@ TEST_F(WindowTest, RowsThatAreNotUniqueAreNamedByPlace) {
 }
 
 TEST_F(WindowTest, SourceChangedBehindTheFenceIsNotSwapped) {
-  make_chunks(500);
-  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  begin_before_the_swap();
   execute(
       "ALTER TABLE chunks_h3 DISABLE TRIGGER ALL; DELETE FROM chunks_h3;"
       "ALTER TABLE chunks_h3 ENABLE ALWAYS TRIGGER pgfanout_fence");
@@ -192,8 +172,7 @@ TEST_F(WindowTest, SourceChangedBehindTheFenceIsNotSwapped) {
 }
 
 TEST_F(WindowTest, TargetChangedBehindTheFenceIsNotSwapped) {
-  make_chunks(500);
-  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  begin_before_the_swap();
   execute(
       "ALTER TABLE chunks_new DISABLE TRIGGER pgfanout_fence; DELETE FROM chunks_new WHERE id=1;"
       "ALTER TABLE chunks_new ENABLE ALWAYS TRIGGER pgfanout_fence");
@@ -202,8 +181,7 @@ TEST_F(WindowTest, TargetChangedBehindTheFenceIsNotSwapped) {
 }
 
 TEST_F(WindowTest, ReleaseLiftsTheFenceAndTheJobCannotGoOn) {
-  make_chunks(300);
-  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  begin_before_the_swap();
   const CommandResult released = window("run", {"--table", "chunks", "--release"});
   EXPECT_EQ(released.exit_code, 0) << released;
   EXPECT_THAT(released.err, HasSubstr("writes are allowed"));
@@ -218,22 +196,13 @@ TEST_F(WindowTest, ReleaseLiftsTheFenceAndTheJobCannotGoOn) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_new%'"), "0");
 }
 
-TEST_F(WindowTest, SwapBeforeTheStagesAreDoneIsRefused) {
-  make_chunks(300);
-  EXPECT_EQ(window("swap", {"--table", "chunks"}).exit_code, 2);
-  EXPECT_TRUE(has_issue("no-job"));
-  harness::TemporaryFile job("[gates]\ncopy = \"confirm\"\n");
-  EXPECT_EQ(window("run", {job.path(), "--table", "chunks"}).exit_code, 3);
-  const CommandResult result = window("swap", {"--table", "chunks"});
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_TRUE(has_issue("not-ready"));
-  EXPECT_THAT(result.err, HasSubstr("stage index"));
-}
-
 TEST_F(WindowTest, StatusOfNoJobAndOfEveryState) {
-  make_chunks(300);
-  EXPECT_EQ(window("status", {"--table", "chunks"}).exit_code, 2);
-  ASSERT_EQ(window("run", {"--table", "chunks"}).exit_code, 0);
+  make_chunks(10);
+  for (const char* command : {"status", "swap"}) {
+    EXPECT_EQ(window(command, {"--table", "chunks"}).exit_code, 2);
+    EXPECT_TRUE(has_issue("no-job"));
+  }
+  begin_before_the_swap();
   ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0);
   EXPECT_EQ(json["standing"]["state"], "open");
   EXPECT_EQ(json["standing"]["next"], "pgfanout swap");
@@ -258,14 +227,14 @@ TEST_F(WindowTest, SecondCommandOnTheSameTargetIsRefused) {
 }
 
 TEST_F(WindowTest, QueriesOfTheJobFileGateTheVerification) {
-  make_chunks(5000);
-  const std::string head = "[source]\ntable = \"chunks\"\n";
+  make_chunks(500);
+  const std::string head = "[source]\ntable = \"chunks\"\n[target]\npartitions = 8\n";
   const std::string good =
       "[[queries]]\nname = \"by collection\"\nsql = \"SELECT count(*) FROM {table} WHERE"
       " collection_id = md5('7')::uuid\"\n"
       "[[queries]]\nname = \"with key\"\nsql = \"SELECT id FROM {table} WHERE collection_id ="
       " md5('7')::uuid\"\ntarget_sql = \"SELECT id FROM {table} WHERE collection_id ="
-      " md5('7')::uuid AND partition_key = abs(hashtext(md5('7')::uuid::text)) % 100\"\n"
+      " md5('7')::uuid AND partition_key = abs(hashtext(md5('7')::uuid::text)) % 8\"\n"
       "max_partitions = 1\nruns = 3\n";
   const std::string bad =
       "[[queries]]\nname = \"unpruned\"\nsql = \"SELECT id FROM {table} WHERE collection_id ="
@@ -274,18 +243,17 @@ TEST_F(WindowTest, QueriesOfTheJobFileGateTheVerification) {
   const CommandResult result = window("run", {failing.path()});
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_TRUE(has_issue("queries-failed"));
-  EXPECT_THAT(result.err, HasSubstr("query unpruned: it reads 100 leaves, 1 are allowed"));
+  EXPECT_THAT(result.err, HasSubstr("query unpruned: it reads 8 leaves, 1 are allowed"));
   EXPECT_EQ(stage_status("verify"), "failed");
-  harness::TemporaryFile passing(head + good);
-  const CommandResult passed = window("run", {passing.path()});
-  EXPECT_EQ(passed.exit_code, 0) << passed;
-  EXPECT_THAT(passed.err, HasSubstr("query with key: 1 of 100 leaves read"));
   harness::TemporaryFile differing(
       head + "[[queries]]\nname = \"other\"\nsql = \"SELECT tableoid::regclass FROM {table}\"\n");
-  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
   const CommandResult other = window("run", {differing.path()});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, HasSubstr("gives another result"));
+  harness::TemporaryFile passing(head + good);
+  const CommandResult passed = window("run", {passing.path()});
+  EXPECT_EQ(passed.exit_code, 0) << passed;
+  EXPECT_THAT(passed.err, HasSubstr("query with key: 1 of 8 leaves read"));
 }
 
 }  // namespace

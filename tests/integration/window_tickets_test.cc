@@ -122,7 +122,7 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
           HasSubstr("comment on function chunks_partition_key(uuid): Computes partition_key"),
           "constraint chunks_pkey PRIMARY KEY (id, collection_id, partition_key) valid t",
           "constraint partition_key_check CHECK ((partition_key = "
-          "(abs(hashtext((collection_id)::text)) % 100))) valid t",
+          "(abs(hashtext((collection_id)::text)) % 8))) valid t",
           "index CREATE UNIQUE INDEX chunks_pkey ON public.chunks USING btree (id, collection_id, "
           "partition_key) valid t",
           "sequence chunks_id_seq owner tickets_owner acl "
@@ -140,12 +140,12 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
                        "*"),
             "0");
   EXPECT_EQ(value("SELECT concat_ws(' ', count(DISTINCT id), min(id), max(id)) FROM chunks"),
-            "3000 1 3000");
+            "600 1 600");
 
   expect_keyed_inserts(kColumnsOfRow, kRowOfC7);
-  EXPECT_EQ(value("SELECT id > 3000 AND legacy_id IS NULL FROM chunks WHERE content = 'new'"), "t");
+  EXPECT_EQ(value("SELECT id > 600 AND legacy_id IS NULL FROM chunks WHERE content = 'new'"), "t");
   EXPECT_EQ(sqlstate_of("REFRESH MATERIALIZED VIEW collection_chunking_stats"), "00000");
-  EXPECT_EQ(value("SELECT chunks FROM collection_overview WHERE id = md5('c7')::uuid"), "51");
+  EXPECT_EQ(value("SELECT chunks FROM collection_overview WHERE id = md5('c7')::uuid"), "11");
   expect_references_enforced(old);
 
   // A rollback needs no job file.
@@ -188,7 +188,7 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
   EXPECT_EQ(rows_of("collection_chunking_stats"), stats);
   // The trigger that keeps updated_at must not do so again on the way back.
   EXPECT_EQ(sqlstate_of("UPDATE chunks SET updated_at = now(), token_count = 7 WHERE chunk_index = "
-                        "3"),
+                        "1"),
             "00000");
   const std::string columns =
       "(SELECT id, collection_id, document_id, chunking_config_id, chunk_index, content, meta, "
@@ -216,10 +216,10 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
   const std::string live = rows_of("chunks");
   const std::string catalog_between = catalog();
   result = window(
-      "run", {"--table", "chunks", "--partitions", "40", "--key",
-              "abs(hashtext(collection_id::text)) % 40", "--on-key-mismatch", "fix", "--swap"});
+      "run", {"--table", "chunks", "--partitions", "12", "--key",
+              "abs(hashtext(collection_id::text)) % 12", "--on-key-mismatch", "fix", "--swap"});
   ASSERT_EQ(result.exit_code, 0) << result;
-  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "40");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), "12");
   EXPECT_EQ(value("SELECT bool_and(partition_key = chunks_partition_key(collection_id)) FROM "
                   "chunks"),
             "t");
