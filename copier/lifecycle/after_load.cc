@@ -90,8 +90,7 @@ Result<std::string> build_indexes(const AfterLoad& input) {
 }
 
 Result<std::string> add_constraints(const AfterLoad& input) {
-  PGFANOUT_TRY(check_carry(input.job, input.state));
-  PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.job, input.state));
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, check_carry(input.job, input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.cancellation);

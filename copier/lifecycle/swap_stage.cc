@@ -136,11 +136,11 @@ Result<void> check_fence(WindowState& state, const std::string& side, Connection
 }
 
 /// What hangs on the source is still what was carried over.
-Result<void> check_carry(const JobDescription& job, WindowState& state) {
+Result<MadeTarget> check_carry(const JobDescription& job, WindowState& state) {
   PGFANOUT_TRY_ASSIGN(const auto then, state.journal().fence("carry"));
-  PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(job, state));
+  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(job, state));
   const std::string broken = broken_facts(then, facts_of(made.carry));
-  if (broken.empty()) return {};
+  if (broken.empty()) return made;
   return refused(
       "definition-changed",
       "indexes, constraints, grants, triggers or the like of the source were changed since "

@@ -29,8 +29,9 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
 Result<double> swap_back(const JobDescription& job, WindowState& state,
                          const Cancellation& cancellation, const std::function<void(Issue)>& tell);
 
-/// Refuses if the source's definition is not what was carried over (journaled as side "carry").
-Result<void> check_carry(const JobDescription& job, WindowState& state);
+/// What the target is made of. Refuses if the source's definition is not what was carried over
+/// (journaled as side "carry").
+Result<MadeTarget> check_carry(const JobDescription& job, WindowState& state);
 
 /// Refuses unless the fence stands on `side` and nothing passed it since it was raised.
 Result<void> check_fence(WindowState& state, const std::string& side, Connection& connection,
