@@ -75,6 +75,13 @@ class WindowTicketsTest : public testing::WindowObjectsFixture {
         "  (3, 'config 3', 300)");
   }
 
+  void begin_swapped_without_mapping() {
+    begin_at("swapped", [this] {
+      const CommandResult result = window("run", {"--table", "chunks", "--swap"});
+      ASSERT_EQ(result.exit_code, 0) << result;
+    });
+  }
+
   [[nodiscard]] std::string backup() const {
     return value("SELECT backup_name FROM pgfanout.job ORDER BY started_at DESC LIMIT 1");
   }
@@ -166,16 +173,15 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE chunk_index = 0"), "00000");
 }
 
-TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
+TEST_F(WindowTicketsTest, WithoutMappingWhatIsWrittenIsKept) {
   const Lines before = objects("public.chunks");
   const std::string rows_before = rows_of("chunks");
   const std::string catalog_before = catalog();
   const std::string stats = rows_of("collection_chunking_stats");
   ASSERT_EQ(window("plan", {"--table", "chunks"}).exit_code, 0);
   EXPECT_THAT(not_carried("ERROR"), IsEmpty());
-  CommandResult result = window("run", {"--table", "chunks", "--swap"});
-  ASSERT_EQ(result.exit_code, 0) << result;
-  Lines after = objects("public.chunks");
+  begin_swapped_without_mapping();
+  const Lines after = objects("public.chunks");
   EXPECT_THAT(only_in(before, after),
               ElementsAre("constraint chunks_pkey PRIMARY KEY (id, collection_id) valid t",
                           "index CREATE UNIQUE INDEX chunks_pkey ON public.chunks USING btree (id, "
@@ -194,20 +200,21 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
       "(SELECT id, collection_id, document_id, chunking_config_id, chunk_index, content, meta, "
       "metadata, embedding, token_count, created_at, updated_at FROM chunks)";
   const std::string written = rows_of(columns);
-  result = window("rollback", {"--table", "chunks", "--keep-new-rows"});
+  const CommandResult result = window("rollback", {"--table", "chunks", "--keep-new-rows"});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(catalog(), catalog_before);
   EXPECT_EQ(rows_of(columns), written);
   EXPECT_NE(written, rows_before);
+}
 
-  result = window("run", {"--table", "chunks", "--swap"});
-  ASSERT_EQ(result.exit_code, 0) << result;
+TEST_F(WindowTicketsTest, AfterTheCleanupASecondJob) {
+  begin_swapped_without_mapping();
   const std::string filled = rows_of("collection_chunking_stats");
   expect_keyed_inserts(kColumnsOfRow, kRowOfC7);
   const std::string old = backup();
   expect_references_enforced(old);
   EXPECT_EQ(window("cleanup", {"--table", "chunks"}).exit_code, 2) << "the backup is kept 7 days";
-  result = window("cleanup", {"--table", "chunks", "--force"});
+  CommandResult result = window("cleanup", {"--table", "chunks", "--force"});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_backup\\_%'"), "0");
   EXPECT_EQ(rows_of("collection_chunking_stats"), filled) << "not refreshed yet";
@@ -223,7 +230,7 @@ TEST_F(WindowTicketsTest, WithoutMappingThenCleanupAndASecondJob) {
   EXPECT_EQ(value("SELECT bool_and(partition_key = chunks_partition_key(collection_id)) FROM "
                   "chunks"),
             "t");
-  after = objects("public.chunks");
+  const Lines after = objects("public.chunks");
   EXPECT_THAT(only_in(between, after), ElementsAre(HasSubstr("constraint partition_key_check")));
   result = window("rollback", {"--table", "chunks"});
   ASSERT_EQ(result.exit_code, 0) << result;
