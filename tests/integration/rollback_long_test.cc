@@ -23,7 +23,7 @@ TEST_F(RollbackLongTest, InTheMiddleOfAnyStage) {
   for (int round = 0; round < 8; ++round) {
     harness::BackgroundCommand command(harness::pgfanout_argv(
         {"run", "--source", dsn(), "--table", "chunks", "--swap", "--json", "--writers", "8"}));
-    std::this_thread::sleep_for(std::chrono::milliseconds(200 + random() % 3500));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 1400));
     command.send_signal(SIGKILL);
     command.wait();
     // It may have ended before, or not have begun.
@@ -44,7 +44,7 @@ TEST_F(RollbackLongTest, KilledRunsGoOnAndEndAsOneThatWasNot) {
   for (int round = 0; round < 6; ++round) {
     harness::BackgroundCommand command(harness::pgfanout_argv(
         {"run", "--source", dsn(), "--table", "chunks", "--json", "--writers", "8"}));
-    std::this_thread::sleep_for(std::chrono::milliseconds(300 + random() % 2500));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 1000));
     command.send_signal(SIGKILL);
     command.wait();
   }
