@@ -23,11 +23,14 @@ struct Wish {
       std::from_chars(name.data() + colon + 1, name.data() + name.size(), times);
       name.resize(colon);
     }
+    const char* by = std::getenv("PGFANOUT_CRASH_BY");
+    if (by != nullptr && std::string_view(by) == "SIGSTOP") signal = SIGSTOP;
     const char* file = std::getenv("PGFANOUT_CRASH_LOG");
     if (file != nullptr) log = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   }
   std::string name;
   int times = 1;
+  int signal = SIGKILL;
   int log = -1;
 };
 
@@ -45,7 +48,7 @@ void crash_point(CrashPoint point) {
     }
   }
   if (point.name() == wish.name && reached.fetch_add(1) + 1 == wish.times) {
-    kill(getpid(), SIGKILL);
+    raise(wish.signal);  // To this thread, so that none of its code runs before the signal acts.
   }
 }
 

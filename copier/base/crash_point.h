@@ -1,7 +1,8 @@
-// Places at which a test ends the process by SIGKILL: every change of state of the journal, the
+// Places at which a test ends or stops the process: every change of state of the journal, the
 // lanes and the readers. Compiled in with PGFANOUT_CRASH_POINTS only; else nothing is left of them.
 //
 // PGFANOUT_CRASH_AT=<name>[:<n>] ends the process the n-th time it comes to that place (first: 1).
+// PGFANOUT_CRASH_BY=SIGSTOP stops it there instead, until it receives SIGCONT.
 // PGFANOUT_CRASH_LOG=<file> appends the name of each place when it is reached for the first time.
 #pragma once
 

@@ -124,6 +124,13 @@ bool ChildProcess::running() {
   return !wait(std::chrono::milliseconds(0));
 }
 
+bool ChildProcess::stopped() const {
+  siginfo_t info{};
+  return !status_ &&
+         waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid_;
+}
+
 void ChildProcess::send_signal(int signal) {
   if (running()) kill(pid_, signal);
 }

@@ -53,6 +53,8 @@ class ChildProcess {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] bool running();
+  /// Whether a signal has stopped it, and none has continued it since.
+  [[nodiscard]] bool stopped() const;
   /// To the child alone. Does nothing once it has ended.
   void send_signal(int signal);
   void kill_group();

@@ -117,6 +117,15 @@ bool BackgroundCommand::wait_for_output(const std::string& text,
   }
 }
 
+bool BackgroundCommand::wait_until_stopped(std::chrono::milliseconds timeout) {
+  const auto deadline = Clock::now() + timeout;
+  while (!state_->child->stopped()) {
+    if (!running() || Clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
 CommandResult BackgroundCommand::wait() {
   CommandResult result;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -49,6 +49,8 @@ class BackgroundCommand {
   /// Waits until out() or err() contains `text`; false if it ended or the time was over before.
   bool wait_for_output(const std::string& text,
                        std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  /// Waits until a signal has stopped it; false if it ended or the time was over before.
+  bool wait_until_stopped(std::chrono::milliseconds timeout = std::chrono::seconds(60));
   /// Waits for its end; kills its process group when the options' timeout, counted from the start,
   /// is over.
   CommandResult wait();

@@ -201,7 +201,7 @@ void TestServer::start() {
       stop_with(SIGQUIT);
       throw std::runtime_error("the test server does not start:\n" + added);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 

@@ -71,6 +71,17 @@ TEST(CommandTest, BackgroundCommandTakesSignalsAndShowsWhatItHasPrinted) {
   EXPECT_FALSE(command.running());
 }
 
+TEST(CommandTest, BackgroundCommandIsStoppedAndContinued) {
+  BackgroundCommand command({"sh", "-c", "kill -STOP $$; kill -STOP $$; exit 4"});
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_TRUE(command.wait_until_stopped());
+    EXPECT_TRUE(command.running());
+    command.send_signal(SIGCONT);
+  }
+  EXPECT_FALSE(command.wait_until_stopped());
+  EXPECT_EQ(command.wait().exit_code, 4);
+}
+
 TEST(CommandTest, BackgroundCommandThatEndsEarlyIsNotWaitedForInVain) {
   BackgroundCommand command({"true"});
   EXPECT_FALSE(command.wait_for_output("never"));

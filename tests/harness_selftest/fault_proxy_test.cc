@@ -105,19 +105,19 @@ TEST_F(FaultProxyTest, ReadyForQueryBehindACopyIsLost) {
 TEST_F(FaultProxyTest, StallKeepsTheConnectionAndEnds) {
   Session session(proxy_.dsn(database_));
   ProxyFault fault{FaultKind::stall};
-  fault.length = milliseconds(300);
+  fault.length = milliseconds(150);
   fault.both_directions = true;
   proxy_.add(fault);
-  EXPECT_FALSE(answers(session, milliseconds(100)));
+  EXPECT_FALSE(answers(session, milliseconds(50)));
   pollfd polled{PQsocket(session.raw()), POLLIN, 0};
-  EXPECT_GT(poll(&polled, 1, 2000), 0) << "it ends";
+  EXPECT_GT(poll(&polled, 1, 20000), 0) << "it ends";
   PQclear(PQgetResult(session.raw()));
   PQclear(PQgetResult(session.raw()));
   EXPECT_EQ(session.value("SELECT 2"), "2");
 
   fault.length = milliseconds(0);
   proxy_.add(fault);
-  EXPECT_FALSE(answers(session, milliseconds(500)));
+  EXPECT_FALSE(answers(session, milliseconds(200)));
   EXPECT_EQ(PQstatus(session.raw()), CONNECTION_OK);
 }
 
@@ -139,8 +139,8 @@ TEST_F(FaultProxyTest, HalfClosedDirectionEndsAndTheOtherGoesOn) {
   Session session(proxy_.dsn(database_));
   proxy_.add(fault);
   EXPECT_THROW(session.execute("INSERT INTO t VALUES (1)"), ServerError);
-  for (int attempt = 0; attempt < 100 && count() == "0"; ++attempt) {
-    std::this_thread::sleep_for(milliseconds(10));
+  for (int attempt = 0; attempt < 4000 && count() == "0"; ++attempt) {
+    std::this_thread::sleep_for(milliseconds(5));
   }
   EXPECT_EQ(count(), "1") << "the statement arrived";
 }
@@ -149,12 +149,12 @@ TEST_F(FaultProxyTest, DribbleAndDelayAreSlowAndLoseNothing) {
   for (const FaultKind kind : {FaultKind::dribble, FaultKind::delay}) {
     Session session(proxy_.dsn(database_));
     ProxyFault fault{kind};
-    fault.length = milliseconds(400);
-    fault.pause = milliseconds(kind == FaultKind::dribble ? 2 : 100);
+    fault.length = milliseconds(100);
+    fault.pause = milliseconds(kind == FaultKind::dribble ? 2 : 25);
     proxy_.add(fault);
     const auto began = Clock::now();
     EXPECT_EQ(session.value("SELECT repeat('abc', 20000)").size(), 60000U);
-    EXPECT_GT(Clock::now() - began, milliseconds(300)) << name_of(kind);
+    EXPECT_GT(Clock::now() - began, milliseconds(75)) << name_of(kind);
   }
   EXPECT_EQ(proxy_.faults_met(), 2);
 }
@@ -182,7 +182,13 @@ TEST_F(FaultProxyTest, CancelRequestsPass) {
   PQsendQuery(session.raw(), "SELECT pg_sleep(30)");
   const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel(PQgetCancel(session.raw()),
                                                               PQfreeCancel);
-  std::this_thread::sleep_for(milliseconds(50));
+  const std::string is_at_work =
+      "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND"
+      " query = 'SELECT pg_sleep(30)'";
+  for (int attempt = 0; attempt < 4000 && server().value("postgres", is_at_work) == "0";
+       ++attempt) {
+    std::this_thread::sleep_for(milliseconds(5));
+  }
   std::array<char, 256> message{};
   EXPECT_EQ(PQcancel(cancel.get(), message.data(), message.size()), 1);
   const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQgetResult(session.raw()), PQclear);

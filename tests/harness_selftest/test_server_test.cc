@@ -21,24 +21,21 @@ namespace {
 namespace fs = std::filesystem;
 
 bool eventually(const std::function<bool()>& condition) {
-  for (int attempt = 0; attempt < 1000; ++attempt) {
+  for (int attempt = 0; attempt < 4000; ++attempt) {
     if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return false;
 }
 
+/// One that has ended and is not waited for yet does not count.
 bool process_exists(pid_t pid) {
-  return fs::exists("/proc/" + std::to_string(pid));
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  return !status.empty() && status.find("\nState:\tZ") == std::string::npos;
 }
 
-TEST(TestServerTest, StartsQuicklyAndAnswers) {
-  const TestServer warm;  // The first of a machine initialises a data directory.
-  const auto start = std::chrono::steady_clock::now();
+TEST(TestServerTest, StartsAndAnswers) {
   const TestServer server;
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  RecordProperty("start_seconds", std::to_string(seconds.count()));
-  EXPECT_LT(seconds.count(), 5.0);
   EXPECT_EQ(server.value("postgres", "SELECT 6 * 7"), "42");
   EXPECT_EQ(server.value("postgres", "SHOW server_version_num").substr(0, 2),
             std::to_string(server.major()));
@@ -103,8 +100,8 @@ TEST(TestServerTest, KilledTestProcessLeavesNothingBehind) {
   kill(test, SIGKILL);
   waitpid(test, nullptr, 0);
   EXPECT_TRUE(eventually([&] { return !process_exists(postmaster); }));
-  EXPECT_TRUE(fs::exists(folder));
-  const TestServer next;  // Clears away what the dead one could not.
+  // The next server clears away what the dead one could not; so may that of another test program.
+  const TestServer next;
   EXPECT_FALSE(fs::exists(folder));
 }
 
