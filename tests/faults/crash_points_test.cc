@@ -1,122 +1,110 @@
-// The client ends at each of its named places, the first time or a later time it comes there, and
-// the copy ends as if nothing had been.
+// The client ends at each place of a copy that PGFANOUT_CRASH_AT can name, the same command goes
+// on, and the copy ends as if nothing had been.
 #include "copier/base/crash_point.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "tests/faults/fault_rig.h"
-#include "tests/harness/temporary_file.h"
 
 namespace pgfanout::testing {
 namespace {
 
-/// Places of a copy; those after them belong to the window (window_crash_points_test).
-std::vector<std::string> places_of_a_copy() {
-  return {kCrashPoints.begin(),
-          std::find(kCrashPoints.begin(), kCrashPoints.end(), "stage-recorded")};
-}
-
-struct Case {
-  CopyShape shape;
-  std::string place;
-};
-
 class CrashPointsTest : public ::testing::Test {
  protected:
   static FaultBench& bench() {
-    static FaultBench bench;
+    static FaultBench bench(kFewRows);
     return bench;
   }
 
-  static std::vector<CopyShape> shapes() {
-    std::vector<CopyShape> shapes(1);
-    shapes.emplace_back().commit_every = "1000";
-    // Lanes that share connections.
-    shapes.back().writers = 3;
-    return shapes;
+  /// Places of a copy; those after them belong to the window (window_crash_points_test).
+  static std::vector<std::string> places_of_a_copy() {
+    return {kCrashPoints.begin(),
+            std::find(kCrashPoints.begin(), kCrashPoints.end(), "stage-recorded")};
   }
 
-  /// The places that a copy of that shape comes to.
-  static std::vector<std::string> reached(const CopyShape& shape) {
-    const harness::TemporaryFile log("", ".log");
-    Tally ignored;
-    FaultRig rig(bench(), shape, ignored);
-    const CommandResult result = rig.start({{"PGFANOUT_CRASH_LOG", log.path()}}).wait();
-    rig.run_ended(result, "a run that nothing was done to");
-    std::istringstream text(harness::read_file(log.path()));
-    std::vector<std::string> names;
-    for (std::string name; std::getline(text, name);) names.push_back(name);
-    return names;
-  }
-
-  static std::vector<Case> all_cases() {
-    std::vector<Case> cases;
-    std::vector<std::string> missing = places_of_a_copy();
-    for (const CopyShape& shape : shapes()) {
-      for (const std::string& place : reached(shape)) {
-        cases.push_back({shape, place});
-        std::erase(missing, place);
+  /// Kills the client at every one of these places. Each call goes on with what the kill before it
+  /// left; a new copy begins when one ends before it comes to its place.
+  static void kill_at_each(const CopyShape& shape, std::vector<std::string> places) {
+    Tally tally;
+    while (!places.empty()) {
+      FaultRig rig(bench(), shape, tally);
+      ++tally.rounds;
+      std::vector<std::string> left;
+      for (const std::string& place : places) {
+        if (!rig.is_complete()) {
+          const CommandResult result = rig.start({{"PGFANOUT_CRASH_AT", place}}).wait();
+          ++tally.faults;
+          rig.run_ended(result, "SIGKILL at " + place);
+          if (HasFailure()) return;
+          if (result.signal == SIGKILL) continue;
+        }
+        left.push_back(place);
       }
+      rig.finish();
+      if (HasFailure()) return;
+      ASSERT_LT(left.size(), places.size()) << "no copy comes to " << left.front();
+      places = left;
     }
-    std::erase(missing, "row-set-aside");  // These tables have none: integration/rejects_test.
-    std::string names;
-    for (const std::string& each : missing) names += each + " ";
-    EXPECT_EQ(names, "") << "places that no copy comes to";
-    return cases;
+    tally.print();
   }
 };
 
-TEST_F(CrashPointsTest, CopyEndsAsIfNothingHadBeenFromEveryPlace) {
-  const std::vector<Case> cases = all_cases();
-  ASSERT_FALSE(cases.empty());
-  const auto all = static_cast<int>(cases.size());
-  run_rounds(
-      all,
-      [&](Round& round) {
-        auto& [number, random, tally] = round;
-        const auto& [shape, place] = cases[static_cast<std::size_t>(number % all)];
-        // Every place is met the first time in the first rounds, a later time in further ones.
-        const int time = number < all ? 1 : 1 + below(random, 12);
-        FaultRig rig(bench(), shape, tally);
-        const std::string at = place + ":" + std::to_string(time);
-        const CommandResult result = rig.start({{"PGFANOUT_CRASH_AT", at}}).wait();
-        EXPECT_TRUE(time > 1 || result.signal == SIGKILL) << at << result;
-        ++tally.faults;
-        rig.run_ended(result, "SIGKILL at " + at);
-        if (HasFailure()) return;
-        // The resumed run is killed as well, anywhere, at a later time.
-        const std::string again = cases[static_cast<std::size_t>(below(random, all))].place + ":" +
-                                  std::to_string(1 + below(random, 6));
-        if (!rig.is_complete() && below(random, 2) == 0) {
-          ++tally.faults;
-          rig.run_ended(rig.start({{"PGFANOUT_CRASH_AT", again}}).wait(),
-                        "SIGKILL at " + at + ", and of its resume at " + again);
-        }
-        if (!HasFailure()) rig.finish();
-      },
-      all);
+TEST_F(CrashPointsTest, EveryPlaceOfACopyByEpochs) {
+  CopyShape shape;
+  shape.commit_every = "500";
+  shape.writers = 3;  // Lanes share connections.
+  std::vector<std::string> places = places_of_a_copy();
+  std::erase(places, "row-set-aside");  // RowsAreSetAsideOnce comes to it.
+  kill_at_each(shape, places);
 }
 
-TEST_F(CrashPointsTest, LaterTimesAtAnyPlace) {
-  const std::vector<std::string> places = places_of_a_copy();
-  run_rounds(6, [&](Round& round) {
-    auto& [number, random, tally] = round;
-    CopyShape shape = random_shape(random);
-    FaultRig rig(bench(), shape, tally);
-    for (int kill = below(random, 3); kill >= 0 && !rig.is_complete(); --kill) {
-      const std::string& place =
-          places[static_cast<std::size_t>(below(random, static_cast<int>(places.size())))];
-      const std::string at = place + ":" + std::to_string(2 + below(random, 10));
-      ++tally.faults;
-      rig.run_ended(rig.start({{"PGFANOUT_CRASH_AT", at}}).wait(), "SIGKILL at " + at);
-      if (HasFailure()) return;
-    }
-    rig.finish();
-  });
+/// A copy by whole leaves commits no row before its last steps.
+TEST_F(CrashPointsTest, EveryPlaceOfACopyByLeaves) {
+  std::vector<std::string> places = places_of_a_copy();
+  std::erase(places, "row-set-aside");  // Only epochs set rows aside.
+  kill_at_each({}, places);
+}
+
+/// In later epochs some leaves are ahead of others, and in the journal.
+TEST_F(CrashPointsTest, LaterTimesAtPlacesOfAnEpoch) {
+  CopyShape shape;
+  shape.commit_every = "200";
+  kill_at_each(shape, {"reader-batch:3", "lane-taken:11", "epoch-drained:2", "lane-finishing:13",
+                       "lane-commit-sent:12", "lane-committed:3"});
+}
+
+TEST_F(CrashPointsTest, RowsAreSetAsideOnce) {
+  TestServer& server = bench().server();
+  const std::string database = server.create_database("rejects");
+  server.execute(
+      database,
+      "CREATE TABLE t (id int PRIMARY KEY, k int NOT NULL); INSERT INTO t SELECT n, n % 8 FROM"
+      " generate_series(1, 800) n; CREATE TABLE t_new (LIKE t, partition_key int NOT"
+      " NULL, CHECK (id % 100 <> 7)) PARTITION BY LIST (partition_key); DO $$ BEGIN"
+      " FOR k IN 0..7 LOOP EXECUTE format('CREATE TABLE t_new_p%s PARTITION OF t_new FOR"
+      " VALUES IN (%s)', k, k); END LOOP; END $$");
+  const std::vector<std::string> words = {
+      "copy",           "--source", server.dsn(database), "--table", "t", "--key", "k % 8",
+      "--commit-every", "200",      "--reject-limit",     "8"};
+  for (const char* place : {"row-set-aside", "row-set-aside:2", "lane-committed:10"}) {
+    harness::CommandOptions options;
+    options.environment["PGFANOUT_CRASH_AT"] = place;
+    const CommandResult result = harness::pgfanout(words, options);
+    EXPECT_EQ(result.signal, SIGKILL) << place << result;
+  }
+  const CommandResult result = harness::pgfanout(words);
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(server.value(database,
+                         "SELECT count(*) || ' ' || count(DISTINCT id) FROM (SELECT id FROM t_new"
+                         " UNION ALL SELECT (identity->>'id')::int FROM t_new_rejects) n"),
+            "800 800");
+  EXPECT_EQ(server.value(database,
+                         "SELECT count(*) FROM t_new_rejects WHERE"
+                         " (identity->>'id')::int % 100 = 7"),
+            "8");
 }
 
 }  // namespace

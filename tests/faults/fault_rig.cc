@@ -106,12 +106,13 @@ CopyShape random_shape(Random& random) {
   return shape;
 }
 
-FaultBench::FaultBench(harness::ServerOptions options, int rows)
+FaultBench::FaultBench(int rows, harness::ServerOptions options)
     : server_([&] {
-        options.settings.insert(options.settings.begin(), "max_connections = 100");
+        const std::vector<std::string> small = {"max_connections = 50", "shared_buffers = 32MB",
+                                                "min_wal_size = 32MB", "max_wal_senders = 0"};
+        options.settings.insert(options.settings.begin(), small.begin(), small.end());
         return options;
-      }()),
-      rows_(rows) {
+      }()) {
   server_.execute("postgres", std::string("CREATE DATABASE ") + kTemplate);
   std::string sql = kSource;
   sql.replace(sql.find("@rows"), 5, std::to_string(rows));
@@ -188,7 +189,7 @@ std::vector<std::string> FaultRig::arguments() const {
 harness::BackgroundCommand FaultRig::start(const harness::Environment& environment) const {
   harness::CommandOptions options;
   options.environment = environment;
-  options.timeout = std::chrono::seconds(60);
+  options.timeout = std::chrono::seconds(120);
   return harness::BackgroundCommand(harness::pgfanout_argv(arguments()), std::move(options));
 }
 
@@ -223,18 +224,34 @@ void FaultRig::run_ended(const CommandResult& result, const std::string& fault) 
     tally_.examples.try_emplace(code, errors + " [" + what + "]");
   }
   was_interrupted_ |= !is_complete_;
-  check_left_behind(what);
-  check_source(what);
-  check_fence(result, what);
-  if (is_complete_) check_target(result, what);
+  Sessions sessions = connect();
+  check_left_behind(sessions.source, what);
+  if (sessions.other) check_left_behind(*sessions.other, what);
+  EXPECT_EQ(sessions.source.value(kChecksum), bench_.checksum()) << "I1, " << what;
+  check_fence(sessions, result, what);
+  if (is_complete_) check_target(sessions, result, what);
   if (::testing::Test::HasFailure()) ADD_FAILURE() << "the run was\n" << result;
+}
+
+void FaultRig::begin_anew() {
+  Sessions sessions = connect();
+  sessions.target().execute("DROP TABLE chunks_new");
+  for (harness::Session* session : {&sessions.source, &sessions.target()}) {
+    session->execute("DROP SCHEMA IF EXISTS pgfanout CASCADE");
+  }
+  is_complete_ = false;
+  was_interrupted_ = false;
 }
 
 void FaultRig::finish() {
   const Tally before = tally_;
   for (int attempt = 1; attempt <= kMostAttempts && !is_complete_; ++attempt) {
     const CommandResult result = start().wait();
-    const bool was_right = result.exit_code == 2 && target_is_right();
+    bool was_right = false;
+    if (result.exit_code == 2) {
+      Sessions sessions = connect();
+      was_right = target_is_right(sessions);
+    }
     run_ended(result, "resume no. " + std::to_string(attempt));
     if (was_right) break;
     // Nothing was done to this run: that it stops is as wrong as that it refuses.
@@ -262,65 +279,70 @@ void FaultRig::book_work() {
   tally_.rows_written += written;
 }
 
-void FaultRig::check_source(const std::string& what) const {
-  EXPECT_EQ(bench_.server().value(source_, kChecksum), bench_.checksum()) << "I1, " << what;
+FaultRig::Sessions FaultRig::connect() const {
+  Sessions sessions{bench_.server().connect(source_), std::nullopt};
+  if (shape_.two_databases) sessions.other = bench_.server().connect(target_);
+  return sessions;
 }
 
-bool FaultRig::target_is_right() const {
-  TestServer& server = bench_.server();
-  if (server.value(target_, "SELECT to_regclass('public.chunks_new') IS NULL") == "t") return false;
-  const std::string wrong_rows = server.value(
-      target_,
+bool FaultRig::target_is_right(Sessions& sessions) {
+  harness::Session& target = sessions.target();
+  if (target.value("SELECT to_regclass('public.chunks_new') IS NULL") == "t") return false;
+  const std::string wrong_rows = target.value(
       "SELECT count(*) FROM chunks_new WHERE partition_key <> abs(hashtext(collection_id::text)) % "
       "8 OR tableoid::regclass::text <> 'chunks_new_p' || partition_key");
   if (wrong_rows != "0") return false;
-  if (!shape_.two_databases) {
+  if (!sessions.other) {
     const std::string one = std::string("SELECT ") + kColumns + " FROM chunks";
     const std::string other = std::string("SELECT ") + kColumns + " FROM chunks_new";
-    return server.value(source_, "SELECT count(*) FROM ((" + one + " EXCEPT ALL " + other +
-                                     ") UNION ALL (" + other + " EXCEPT ALL " + one + ")) d") ==
-           "0";
+    return target.value("SELECT count(*) FROM ((" + one + " EXCEPT ALL " + other + ") UNION ALL (" +
+                        other + " EXCEPT ALL " + one + ")) d") == "0";
   }
-  return server.value(source_, fingerprint_sql("chunks")) ==
-         server.value(target_, fingerprint_sql("chunks_new"));
+  return sessions.source.value(fingerprint_sql("chunks")) ==
+         target.value(fingerprint_sql("chunks_new"));
 }
 
-void FaultRig::check_target(const CommandResult& result, const std::string& what) const {
-  EXPECT_TRUE(target_is_right()) << "I3, " << what;
-  EXPECT_EQ(bench_.server().value(target_,
-                                  "SELECT count(*) FROM pg_inherits WHERE inhparent = "
-                                  "'chunks_new'::regclass"),
+void FaultRig::check_target(Sessions& sessions, const CommandResult& result,
+                            const std::string& what) const {
+  EXPECT_EQ(sessions.target().value(
+                "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks_new'::regclass"),
             kPartitions)
       << "I3, " << what;
+  EXPECT_TRUE(target_is_right(sessions)) << "I3, " << what;
   EXPECT_EQ(digest_of(result), bench_.digest()) << "I4, " << what;
 }
 
 /// Rows of the target's tables, whether they are attached or not.
-std::string FaultRig::target_rows() const {
+std::string FaultRig::target_rows(harness::Session& target) {
   std::int64_t rows = 0;
-  for (const auto& table : bench_.server().rows(
-           target_,
-           "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE "
-           "'chunks\\_new%'")) {
-    rows += std::stoll(bench_.server().value(target_, "SELECT count(*) FROM " + *table.front()));
+  for (const auto& table :
+       target.rows("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE "
+                   "'chunks\\_new%'")) {
+    rows += std::stoll(target.value("SELECT count(*) FROM " + *table.front()));
   }
   return std::to_string(rows);
 }
 
-std::string FaultRig::sqlstate_at_source(const std::string& sql) const {
+/// Of a statement that is not kept in any case.
+std::string FaultRig::sqlstate_of(harness::Session& session, const std::string& sql) {
+  std::string state = kAccepted;
+  session.execute("BEGIN; SET LOCAL lock_timeout = '20s'");
   try {
-    bench_.server().execute(source_, "SET lock_timeout = '3s'; BEGIN; " + sql + "; ROLLBACK");
+    session.execute(sql);
   } catch (const harness::ServerError& error) {
-    return error.sqlstate();
+    state = error.sqlstate();
   }
-  return kAccepted;
+  session.execute("ROLLBACK");
+  return state;
 }
 
-void FaultRig::check_fence(const CommandResult& result, const std::string& what) const {
+void FaultRig::check_fence(Sessions& sessions, const CommandResult& result,
+                           const std::string& what) {
+  harness::Session& source = sessions.source;
   const std::string insert =
-      sqlstate_at_source("INSERT INTO chunks SELECT * FROM chunks_h1 LIMIT 1");
+      sqlstate_of(source, "INSERT INTO chunks SELECT * FROM chunks_h1 LIMIT 1");
   for (const char* leaf : {"chunks_h0", "chunks_h4"}) {
-    EXPECT_EQ(sqlstate_at_source(std::string("TRUNCATE ") + leaf), insert)
+    EXPECT_EQ(sqlstate_of(source, std::string("TRUNCATE ") + leaf), insert)
         << "half a fence on " << leaf << ", " << what;
   }
   // A call that was refused before it took on the job leaves the job's fence, and says so; one that
@@ -334,47 +356,42 @@ void FaultRig::check_fence(const CommandResult& result, const std::string& what)
     EXPECT_EQ(insert, kAccepted) << "the fence still stands, " << what;
   } else if (insert == kAccepted) {
     // It may not have been raised yet, or been lifted already; in between is wrong.
-    EXPECT_TRUE(target_rows() == "0" || target_is_right()) << "there is no fence, " << what;
+    EXPECT_TRUE(target_rows(sessions.target()) == "0" || target_is_right(sessions))
+        << "there is no fence, " << what;
   } else {
     EXPECT_EQ(insert, kRefusedByFence) << what;
   }
   if (must_be_gone) {
-    EXPECT_EQ(
-        bench_.server().value(source_, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"),
-        "0")
+    EXPECT_EQ(source.value("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), "0")
         << "I5, " << what;
-    EXPECT_EQ(bench_.server().value(source_,
-                                    "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = "
-                                    "p.pronamespace WHERE n.nspname = 'pgfanout'"),
+    EXPECT_EQ(source.value("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = "
+                           "p.pronamespace WHERE n.nspname = 'pgfanout'"),
               "0")
         << "I5, " << what;
   }
 }
 
-void FaultRig::check_left_behind(const std::string& what) const {
-  for (const std::string& database : std::set<std::string>{source_, target_}) {
-    expect_no_sessions(bench_.server(), database, what);
-    harness::Session session = bench_.server().connect(database);
-    EXPECT_EQ(session.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
-                            "database = (SELECT oid FROM pg_database WHERE datname = "
-                            "current_database())"),
-              "0")
-        << "I5, " << what;
-    EXPECT_EQ(session.value("SELECT count(*) FROM pg_prepared_xacts"), "0") << "I5, " << what;
-    const bool has_journal =
-        session.value("SELECT to_regclass('pgfanout.made_relation') IS NOT NULL") == "t";
-    EXPECT_EQ(
-        session.value("SELECT coalesce(string_agg(c.oid::regclass::text, ', '), '') FROM pg_class c"
-                      " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN"
-                      " ('pg_catalog', 'information_schema', 'pg_toast', 'pgfanout')"
-                      " AND c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f')"
-                      " AND NOT (c.relname ~ '^chunks(_h[0-4])?$')" +
-                      std::string(has_journal ? " AND c.oid NOT IN (SELECT relation FROM"
-                                                " pgfanout.made_relation)"
-                                              : "")),
-        "")
-        << "I5, objects that the journal does not name, " << what;
-  }
+void FaultRig::check_left_behind(harness::Session& session, const std::string& what) const {
+  expect_no_sessions(session, what, patience_);
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
+                          "database = (SELECT oid FROM pg_database WHERE datname = "
+                          "current_database())"),
+            "0")
+      << "I5, " << what;
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_prepared_xacts"), "0") << "I5, " << what;
+  const bool has_journal =
+      session.value("SELECT to_regclass('pgfanout.made_relation') IS NOT NULL") == "t";
+  EXPECT_EQ(
+      session.value("SELECT coalesce(string_agg(c.oid::regclass::text, ', '), '') FROM pg_class c"
+                    " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN"
+                    " ('pg_catalog', 'information_schema', 'pg_toast', 'pgfanout')"
+                    " AND c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f')"
+                    " AND NOT (c.relname ~ '^chunks(_h[0-4])?$')" +
+                    std::string(has_journal ? " AND c.oid NOT IN (SELECT relation FROM"
+                                              " pgfanout.made_relation)"
+                                            : "")),
+      "")
+      << "I5, objects that the journal does not name, " << what;
 }
 
 std::string errors_of(const CommandResult& result) {
@@ -390,18 +407,19 @@ std::string errors_of(const CommandResult& result) {
   return text;
 }
 
-void expect_no_sessions(TestServer& server, const std::string& database, const std::string& what) {
+void expect_no_sessions(harness::Session& session, const std::string& what,
+                        std::chrono::milliseconds patience) {
   const std::string sql =
       "SELECT coalesce(string_agg(application_name || ' ' || state || ' ' || left(query, 80), "
       "E'\\n'), '') FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%' AND datname = "
-      "'" +
-      database + "'";
-  std::string left;
-  for (int attempt = 0; attempt < 250; ++attempt) {
-    left = server.value("postgres", sql);
-    if (left.empty()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      "current_database()";
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::string left = session.value(sql);
+  while (!left.empty() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    left = session.value(sql);
   }
+  if (left.empty()) return;
   ADD_FAILURE() << "I5, sessions are left, " << what << ":\n" << left;
 }
 

@@ -10,6 +10,7 @@
 //       after an interruption, and is gone after exit code 0
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,9 @@ namespace pgfanout::testing {
 using harness::CommandResult;
 using harness::TestServer;
 
+/// How long sessions that a command left may take to end on a busy machine.
+inline constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(20);
+
 /// How a copy is cut up.
 struct CopyShape {
   std::string commit_every = "leaf";
@@ -38,14 +42,17 @@ struct CopyShape {
 /// Leaf mode, or epochs of some size; few or many connections; one database or two.
 CopyShape random_shape(Random& random);
 
+/// Rows of the source: enough for four epochs of 500, and what random rounds cut up.
+inline constexpr int kFewRows = 2000;
+inline constexpr int kManyRows = 8000;
+
 /// A server with the source in a database to make others from, and what a copy that nothing
 /// interrupts needs and gives.
 class FaultBench {
  public:
-  explicit FaultBench(harness::ServerOptions options = {}, int rows = 8000);
+  explicit FaultBench(int rows, harness::ServerOptions options = {});
 
   TestServer& server() { return server_; }
-  [[nodiscard]] int rows() const { return rows_; }
   /// Of the source, by SQL and independent of order.
   [[nodiscard]] const std::string& checksum() const { return checksum_; }
   /// The digest of an uninterrupted copy.
@@ -61,7 +68,6 @@ class FaultBench {
   void measure(const CopyShape& shape);
 
   TestServer server_;
-  const int rows_;
   std::string checksum_;
   std::string digest_;
   std::map<CopyShape, double> seconds_;
@@ -87,6 +93,9 @@ class FaultRig {
   /// stands for the name.
   void go_through(const std::string& dsn) { through_ = dsn; }
 
+  /// How long sessions may be left after a run.
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+
   [[nodiscard]] std::vector<std::string> arguments() const;
   harness::BackgroundCommand start(const harness::Environment& environment = {}) const;
 
@@ -95,17 +104,26 @@ class FaultRig {
   void run_ended(const CommandResult& result, const std::string& what);
   /// Whether the last run ended with 0.
   [[nodiscard]] bool is_complete() const { return is_complete_; }
+  /// Forgets a copy that is complete: drops what it made, so that the same command copies once
+  /// more.
+  void begin_anew();
   /// The same command again, unharmed, until it ends with 0; a few times at most.
   void finish();
 
  private:
-  void check_source(const std::string& what) const;
-  void check_target(const CommandResult& result, const std::string& what) const;
-  void check_left_behind(const std::string& what) const;
-  void check_fence(const CommandResult& result, const std::string& what) const;
-  [[nodiscard]] bool target_is_right() const;
-  [[nodiscard]] std::string target_rows() const;
-  [[nodiscard]] std::string sqlstate_at_source(const std::string& sql) const;
+  /// One to the source and one to the target, or one to both.
+  struct Sessions {
+    harness::Session source;
+    std::optional<harness::Session> other;
+    harness::Session& target() { return other ? *other : source; }
+  };
+  [[nodiscard]] Sessions connect() const;
+  void check_target(Sessions& sessions, const CommandResult& result, const std::string& what) const;
+  void check_left_behind(harness::Session& session, const std::string& what) const;
+  static void check_fence(Sessions& sessions, const CommandResult& result, const std::string& what);
+  static bool target_is_right(Sessions& sessions);
+  static std::string target_rows(harness::Session& target);
+  static std::string sqlstate_of(harness::Session& session, const std::string& sql);
   void book_work();
 
   FaultBench& bench_;
@@ -115,13 +133,15 @@ class FaultRig {
   std::string target_;
   std::string through_;
   std::vector<std::string> options_;
+  std::chrono::milliseconds patience_ = kPatience;
   bool is_complete_ = false;
   bool was_interrupted_ = false;
 };
 
 /// The codes of a JSON document's errors, with their messages; or what stands on standard error.
 std::string errors_of(const CommandResult& result);
-/// Polls until no session of pgfanout is left in that database.
-void expect_no_sessions(TestServer& server, const std::string& database, const std::string& what);
+/// Polls until no session of pgfanout is left in the session's database.
+void expect_no_sessions(harness::Session& session, const std::string& what,
+                        std::chrono::milliseconds patience = kPatience);
 
 }  // namespace pgfanout::testing

@@ -10,7 +10,7 @@ namespace {
 class FaultRigTest : public ::testing::Test {
  protected:
   static FaultBench& bench() {
-    static FaultBench bench({}, 500);
+    static FaultBench bench(500);
     return bench;
   }
   static const std::string& source() { return rig().source_database(); }
@@ -77,11 +77,13 @@ TEST_F(FaultRigTest, FindsWhatIsPlanted) {
 
 TEST_F(FaultRigTest, FindsSessionsAndLocksThatAreLeft) {
   ASSERT_EQ(copied().exit_code, 0) << copied();
+  rig().set_patience(std::chrono::milliseconds(50));
   {
     const harness::Session left(bench().server().dsn(source()) +
                                 " application_name='pgfanout/x/y'");
     EXPECT_NE(findings().find("sessions are left"), std::string::npos);
   }
+  rig().set_patience(kPatience);
   harness::Session holder = bench().server().connect(source());
   holder.execute("SELECT pg_advisory_lock(1)");
   EXPECT_NE(findings().find("I5"), std::string::npos);

@@ -56,7 +56,8 @@ void Tally::note_exit(double seconds, const std::string& what) {
   slowest_exit_of = what;
 }
 
-void Tally::print(const std::string& test) const {
+void Tally::print() const {
+  const std::string test = test_name();
   std::printf(
       "[ FAULTS   ] %s: %d rounds, %d faults; runs: %d killed, %d stopped, %d unproven, %d refused,"
       " %d unharmed; rounds: %d resumed, %d completed; slowest exit %.2f s%s%s",
@@ -117,7 +118,7 @@ void run_rounds(int count, const std::function<void(Round&)>& round, int at_leas
       ADD_FAILURE() << error.what();
     }
   }
-  tally.print(test_name());
+  tally.print();
 }
 
 }  // namespace pgfanout::testing

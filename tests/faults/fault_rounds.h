@@ -33,8 +33,8 @@ struct Tally {
   std::map<std::string, std::string> examples;  ///< By code: the fault, and what the program said.
 
   void note_exit(double seconds, const std::string& what);
-  /// One line for people, and one of JSON for PGFANOUT_FAULTS_REPORT.
-  void print(const std::string& test) const;
+  /// One line for people, and one of JSON for PGFANOUT_FAULTS_REPORT. Within a test.
+  void print() const;
 };
 
 using Random = std::mt19937;

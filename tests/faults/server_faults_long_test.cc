@@ -23,11 +23,11 @@ void wait(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
-class ServerFaultsTest : public ::testing::Test {
+class ServerFaultsLongTest : public ::testing::Test {
  protected:
   /// Its crashes lose nothing that was committed.
   static FaultBench& bench() {
-    static FaultBench bench([] {
+    static FaultBench bench(kManyRows, [] {
       harness::ServerOptions options;
       options.durable = true;
       options.settings = {"deadlock_timeout = 50ms"};
@@ -85,7 +85,7 @@ class ServerFaultsTest : public ::testing::Test {
   }
 };
 
-TEST_F(ServerFaultsTest, TerminatedSessions) {
+TEST_F(ServerFaultsLongTest, TerminatedSessions) {
   run_rounds(6, [](Round& round) {
     one_round(round, [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
       const auto victim = choose_victim(round.random, command, kAnyState);
@@ -96,7 +96,7 @@ TEST_F(ServerFaultsTest, TerminatedSessions) {
   });
 }
 
-TEST_F(ServerFaultsTest, CancelledStatements) {
+TEST_F(ServerFaultsLongTest, CancelledStatements) {
   run_rounds(5, [](Round& round) {
     one_round(round, [&](harness::BackgroundCommand& command) -> std::optional<std::string> {
       const auto victim = choose_victim(round.random, command, "'active'");
@@ -107,7 +107,7 @@ TEST_F(ServerFaultsTest, CancelledStatements) {
   });
 }
 
-TEST_F(ServerFaultsTest, ServerThatCrashes) {
+TEST_F(ServerFaultsLongTest, ServerThatCrashes) {
   run_rounds(6, [](Round& round) {
     const bool is_killed = below(round.random, 2) == 0;
     one_round(
@@ -125,7 +125,7 @@ TEST_F(ServerFaultsTest, ServerThatCrashes) {
 }
 
 /// A backend that is killed takes the others with it; the server comes back by itself.
-TEST_F(ServerFaultsTest, ServerThatRestartsItself) {
+TEST_F(ServerFaultsLongTest, ServerThatRestartsItself) {
   const auto times_ready = [] {
     const std::string log = bench().server().log();
     const std::string line = "database system is ready to accept connections";
@@ -166,7 +166,7 @@ TEST_F(ServerFaultsTest, ServerThatRestartsItself) {
 
 /// Somebody holds a lock that the copy needs, on the source or on one of its leaves, for a while,
 /// and then wants one more, so that there may be a deadlock.
-TEST_F(ServerFaultsTest, LocksOfOthers) {
+TEST_F(ServerFaultsLongTest, LocksOfOthers) {
   run_rounds(4, [](Round& round) {
     auto& [number, random, tally] = round;
     FaultRig rig(bench(), random_shape(random), tally);

@@ -13,10 +13,10 @@ namespace {
 
 constexpr int kMostInARow = 5;
 
-class SigkillTest : public ::testing::Test {
+class SigkillLongTest : public ::testing::Test {
  protected:
   static FaultBench& bench() {
-    static FaultBench bench;
+    static FaultBench bench(kManyRows);
     return bench;
   }
   static void wait(double seconds) {
@@ -24,7 +24,7 @@ class SigkillTest : public ::testing::Test {
   }
 };
 
-TEST_F(SigkillTest, CopyEndsAsIfNothingHadBeen) {
+TEST_F(SigkillLongTest, CopyEndsAsIfNothingHadBeen) {
   run_rounds(16, [](Round& round) {
     auto& [number, random, tally] = round;
     FaultRig rig(bench(), random_shape(random), tally);
@@ -44,7 +44,7 @@ TEST_F(SigkillTest, CopyEndsAsIfNothingHadBeen) {
 }
 
 /// The first asks for the end of the epoch, the second for the end.
-TEST_F(SigkillTest, SignalsStopItInOrderAndItGoesOn) {
+TEST_F(SigkillLongTest, SignalsStopItInOrderAndItGoesOn) {
   run_rounds(6, [](Round& round) {
     auto& [number, random, tally] = round;
     FaultRig rig(bench(), random_shape(random), tally);
