@@ -150,13 +150,15 @@ class FakeChannel final : public WriteChannel {
       state_ = ChannelState::copying;
     } else {
       state_ = ChannelState::ready;
-      tag_ = statement_;
-      if (statement_ == "COMMIT") commit();
+      const bool is_commit = statement_ == "COMMIT";
+      tag_ = is_commit && rolls_back ? "ROLLBACK" : statement_;
+      if (tag_ == "COMMIT") commit();
     }
     return {};
   }
 
   bool never_answers = false;
+  bool rolls_back = false;  ///< As a server does whose transaction has failed.
   std::optional<std::size_t> fail_after_bytes;
   std::uint64_t extra_rows = 0;
   std::string refuse_rows_with;  ///< A COPY with a row that contains this fails.

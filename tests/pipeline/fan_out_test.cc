@@ -224,6 +224,16 @@ TEST_F(FanOutTest, MarkerThatTakesNoEffectCommitsNothing) {
   EXPECT_TRUE(channels.empty());
 }
 
+TEST_F(FanOutTest, CommitThatBecomesRollbackIsNoCommit) {
+  fill(1, 1000);
+  spoil = [](FakeChannel& channel) { channel.rolls_back = true; };
+  const auto copied = run(kLeaves);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().code, "not-committed");
+  EXPECT_EQ(copied.error().consequence, Consequence::interrupt);
+  EXPECT_FALSE(ledger->leaf(0).is_committed);
+}
+
 TEST_F(FanOutTest, RowsThatTheServerRefusesAreSetAsideOneByOne) {
   fill(3, 3000);
   sets_aside = true;

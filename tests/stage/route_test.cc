@@ -98,6 +98,23 @@ TEST_F(RouteStage, KeyWithoutLeafIsRefusedAndNeverSentToADefault) {
   EXPECT_EQ(routed.error().code, "key-no-leaf");
 }
 
+TEST_F(RouteStage, StoredKeyThatIsWrongOrMissingIsAMismatch) {
+  RowLayout layout = id_name_layout();
+  layout.fields = 3;
+  layout.stored_key = 2;
+  fields = RowFields(layout);
+  ASSERT_TRUE(route({copy_row({int4(1), "a", int4(7)}), copy_row({int4(2), "b", int4(8)}),
+                     copy_row({int4(3), "c", std::nullopt})},
+                    testing::name_key("7")));
+  ASSERT_EQ(rejects->key_mismatch_count(), 2U);
+  const std::vector<Reject> found = rejects->key_mismatches();
+  EXPECT_EQ(found[0].row, 1U);
+  EXPECT_EQ(found[0].reason, "the stored key is 8, the recomputed one 7");
+  EXPECT_EQ(found[1].row, 2U);
+  EXPECT_EQ(found[1].reason, "the stored key is NULL, the recomputed one 7");
+  EXPECT_EQ(ledger.leaves()[7].routed.rows(), 3U);
+}
+
 TEST_F(RouteStage, RowLargerThanABatchTravelsAlone) {
   ASSERT_TRUE(route({copy_row({int4(1), "a"}), copy_row({int4(2), std::string(5000, 'x')}),
                      copy_row({int4(3), "b"})},
