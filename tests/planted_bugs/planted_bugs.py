@@ -44,6 +44,11 @@ NOT_IN_DEFAULT_SET = {"full", "docs", "perf"}
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]')
 FAILED = re.compile(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", re.MULTILINE)
 
+# A bug may leave something unused, and stands on one line.
+WARNINGS = "".join(f'#pragma GCC diagnostic ignored "-W{warning}"\n' for warning in (
+    "misleading-indentation", "unused-but-set-variable", "unused-function", "unused-parameter",
+    "unused-variable"))
+
 
 class PlantedBugsError(Exception):
     """The list or a build is wrong; nothing was learned about the tests."""
@@ -239,7 +244,8 @@ def try_bug(bug, sources, usual, jobs):
     path, begin, end = find(bug, sources)
     text = sources[path]
     log = f"{bug.name}.log"
-    write_if_other(SOURCE / path, (text[:begin] + bug.instead + text[end:]).encode())
+    planted = WARNINGS + text[:begin] + bug.instead + text[end:]
+    write_if_other(SOURCE / path, planted.encode())
     try:
         for name in bug.caught_by:
             tests = Tests(name)
