@@ -76,7 +76,7 @@ TEST_F(ThresholdsTest, ProcessorsOfTheHostStopTheJobAndItGoesOn) {
 
 /// Readers at rest would never end the epoch that a stop waits for.
 TEST_F(ThresholdsTest, MemoryOfTheHostPausesAJobWhichEndsItsEpochWhenItIsToStop) {
-  make_table(1500);
+  make_table(2500);
   JobDescription limited = job_with(Measure::memory, 1, WatchAction::pause);
   limited.commit_every = {CommitEvery::Unit::rows, 500};
   const Cancellation now;
@@ -136,7 +136,7 @@ TEST_F(ThresholdsTest, ALockPausesTheJobAndNamesWhoHoldsIt) {
 }
 
 TEST_F(ThresholdsTest, TooManyRowsThatAreSetAsideStopTheJob) {
-  make_table(1500, 1201);
+  make_table(2500, 2001);
   execute(
       "CREATE TABLE t_new (id int, note text, partition_key int NOT NULL, CHECK (id % 50 <> 3))"
       " PARTITION BY LIST (partition_key); DO $$ BEGIN FOR k IN 0..3 LOOP EXECUTE format("
@@ -155,7 +155,7 @@ TEST_F(ThresholdsTest, TooManyRowsThatAreSetAsideStopTheJob) {
   EXPECT_EQ(exit_code_of(rest), 0) << (rest.error ? rest.error->message : "");
   EXPECT_EQ(value("SELECT (SELECT count(*) FROM t_new) || ' ' || (SELECT count(*) FROM"
                   " t_new_rejects)"),
-            "1470 30");
+            "2450 50");
 }
 
 TEST_F(ThresholdsTest, ADiskThatIsTooFullStopsTheJobAtOnce) {
