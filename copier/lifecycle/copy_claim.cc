@@ -36,14 +36,6 @@ Result<void> take_job(CopyState& state, Connection& source, std::string job_id) 
   return {};
 }
 
-Error unfinished(const JournalEntry& entry, const std::string& why, const std::string& hint) {
-  return refused(
-      "unfinished-job",
-      fmt::format("a {} into this table was begun at {} and not finished (job {}){}",
-                  entry.command == "run" ? "window" : "copy", entry.started_at, entry.job, why),
-      hint, fmt::format("{}.{}", entry.target_schema, entry.target_name));
-}
-
 Result<void> drop_earlier(CopyState& state, Connection& source, const JournalEntry& earlier) {
   PGFANOUT_TRY(check_fence_place(*state.target, source, earlier));
   PGFANOUT_TRY(check_nothing_stays(*state.target, earlier));
@@ -53,19 +45,10 @@ Result<void> drop_earlier(CopyState& state, Connection& source, const JournalEnt
   return drop_made(*state.target, earlier, JournalRemains::nothing);
 }
 
-/// The same call again means the same rows.
 Result<void> check_request(const CopyState& state, const Table& table) {
-  const JournalEntry& entry = *state.entry;
-  if (entry.source_oid != table.oid) {
-    return refused("other-request", "the unfinished copy into this table has another source",
-                   "begin anew with --restart", entry.source);
-  }
+  PGFANOUT_TRY(check_same_source(*state.entry, table.oid));
   PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(state.job, table));
-  const std::string differences =
-      request_differences(entry.request, request_of(state.job, key.sql()));
-  if (differences.empty()) return {};
-  return refused("other-request", "the copy was begun with other settings: " + differences,
-                 "use the same ones, or begin anew with --restart", table.qualified);
+  return check_same_request(*state.entry, request_of(state.job, key.sql()), table.qualified);
 }
 
 }  // namespace
@@ -80,36 +63,12 @@ Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Tabl
   }
   if (!state.job.dry_run) PGFANOUT_TRY(journal.claim(name.schema, name.name));
   PGFANOUT_TRY_ASSIGN(auto earlier, journal.find(name.schema, name.name));
-  const bool is_unfinished = earlier && !earlier->is_over();
-  if (is_unfinished && earlier->command == "run") {
-    return unfinished(*earlier, "",
-                      "go on with 'pgfanout run', or undo it with 'pgfanout rollback'");
-  }
-  const bool is_copy = earlier && earlier->command == "copy";
-  if (is_copy && state.job.restart && !state.job.dry_run) {
-    PGFANOUT_TRY(drop_earlier(state, source, *earlier));
-    earlier.reset();
-  }
-  const bool holds_fence = earlier && earlier->command == "copy" && earlier->is_fenced;
-  const bool is_finished = earlier && earlier->state == "done" && holds_fence;
-  if (!is_unfinished && !is_finished) earlier.reset();
-  if (earlier && state.job.dry_run) {
-    return unfinished(*earlier, "", "the same command without --dry-run goes on");
-  }
-  if (!earlier) {
+  PGFANOUT_TRY_ASSIGN(const CopyStanding standing,
+                      standing_of(earlier, state.job, table.qualified));
+  if (standing == CopyStanding::begins_anew) PGFANOUT_TRY(drop_earlier(state, source, *earlier));
+  if (standing == CopyStanding::fresh || standing == CopyStanding::begins_anew) {
     PGFANOUT_TRY(take_job(state, source, new_job_id()));
-    return CopyStanding::fresh;
-  }
-  if (!holds_fence) {
-    return unfinished(*earlier, ", without a fence around its source",
-                      "run the same command with --restart: it drops what that copy made, and "
-                      "begins anew");
-  }
-  if (!state.job.fence || state.job.assume_quiet) {
-    return refused(
-        "other-request",
-        fmt::format("job {} was begun with a fence, which is what it goes on by", earlier->job),
-        "leave --no-fence and --assume-quiet out, or begin anew with --restart", table.qualified);
+    return standing;
   }
   PGFANOUT_TRY(check_fence_place(*state.target, source, *earlier));
   state.entry = std::move(earlier);
@@ -117,7 +76,7 @@ Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Tabl
   PGFANOUT_TRY(end_orphans(*state.target, state.job_id, "", {source.backend_pid()}));
   PGFANOUT_TRY(end_orphans(source, state.job_id, "", {state.target->backend_pid()}));
   if (!state.job.window.release) PGFANOUT_TRY(check_request(state, table));
-  return is_finished ? CopyStanding::finished : CopyStanding::resumes;
+  return standing;
 }
 
 Result<void> journal_copy(CopyState& state, const Connection& source, const Table& table,
@@ -172,17 +131,11 @@ Result<void> fence_source(CopyState& state, Connection& source, const Table& tab
     return {};
   }
   PGFANOUT_TRY_ASSIGN(const bool stands, fence.stands(source));
-  if (!stands) {
-    return refused("fence-lifted",
-                   "the fence around the source was lifted: what was copied may not be what is "
-                   "there",
-                   "begin anew with --restart", table.qualified);
+  std::optional<std::vector<std::string>> now;
+  if (stands) {
+    PGFANOUT_TRY_ASSIGN(now, fence.facts(source, table.oid));
   }
-  PGFANOUT_TRY_ASSIGN(const auto now, fence.facts(source, table.oid));
-  const std::string broken = broken_facts(then, now);
-  if (broken.empty()) return {};
-  return refused("source-changed", "the source was changed past its fence: " + broken,
-                 "begin anew with --restart: what was copied cannot be relied on", table.qualified);
+  return check_fence_stood(then, now, table.qualified);
 }
 
 Result<void> lift_fence(CopyState& state, Connection& source) {

@@ -4,19 +4,13 @@
 
 #include <string>
 
+#include "copier/lifecycle/copy_rules.h"
 #include "copier/lifecycle/copy_state.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/table.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
-
-/// What the journal says about this target.
-enum class CopyStanding : std::uint8_t {
-  fresh,     ///< No job, or none that matters any more.
-  resumes,   ///< The same job, interrupted.
-  finished,  ///< The same job, done and proven; its fence may still stand.
-};
 
 /// Claims the target, ends what a killed call left running, and settles what an earlier job left.
 /// Refuses if another job is at work, or another request than the unfinished job's is made.

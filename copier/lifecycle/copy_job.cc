@@ -10,6 +10,7 @@
 #include "copier/base/crash_point.h"
 #include "copier/lifecycle/copy_claim.h"
 #include "copier/lifecycle/copy_load.h"
+#include "copier/lifecycle/copy_rules.h"
 #include "copier/lifecycle/copy_state.h"
 #include "copier/lifecycle/dry_run.h"
 #include "copier/lifecycle/fence.h"
@@ -79,7 +80,7 @@ class CopyJob {
 
   Result<void> claim();
   Result<void> take_finished();
-  Result<bool> is_target_there();
+  Result<bool> is_finished_target_there();
   Result<void> release();
   Result<void> preflight();
   Result<void> plan_before_fence();
@@ -97,7 +98,7 @@ class CopyJob {
   void undo_prepare();
   void fill_result();
   void settle();
-  void settle_fence();
+  bool settle_fence(const CopySettlement& settlement);
   Result<void> lift();
   void tell_fence();
   void close_source();
@@ -140,7 +141,7 @@ Result<void> CopyJob::claim() {
 /// The same command again, after its end.
 Result<void> CopyJob::take_finished() {
   const JournalEntry& entry = *state_.entry;
-  PGFANOUT_TRY_ASSIGN(const bool is_there, is_target_there());
+  PGFANOUT_TRY_ASSIGN(const bool is_there, is_finished_target_there());
   if (!is_there) {
     return refused(
         "target-gone",
@@ -159,21 +160,16 @@ Result<void> CopyJob::take_finished() {
   return {};
 }
 
-/// The table that a finished copy was made into: the one that it made, if it made it.
-Result<bool> CopyJob::is_target_there() {
+Result<bool> CopyJob::is_finished_target_there() {
   const JournalEntry& entry = *state_.entry;
   PGFANOUT_TRY_ASSIGN(
       const Rows found,
       state_.target->query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
                            " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
                            {entry.target_schema, entry.target_name}));
-  if (found.size() == 0) return false;
-  for (const MadeRelation& made : entry.made) {
-    if (made.schema == entry.target_schema && made.name == entry.target_name) {
-      return made.oid == found.oid(0, 0);
-    }
-  }
-  return true;
+  std::optional<std::uint32_t> oid;
+  if (found.size() > 0) oid = found.oid(0, 0);
+  return is_target_there(entry, oid);
 }
 
 /// Only lifts the fence. The job cannot go on after that, since the source may change.
@@ -290,29 +286,19 @@ Result<void> CopyJob::plan_progress() {
   return {};
 }
 
-/// The leaves are those that the copy began with.
 Result<void> CopyJob::check_leaves() {
   const CopyPlan& plan = *state_.plan;
-  const auto changed = [&](const std::string& where) {
-    return refused("target-changed", "the target has other leaves than when the copy began",
-                   "put them back, or begin anew with --restart", where);
-  };
-  if (state_.progress.leaf_names.size() != plan.leaves.size())
-    return changed(plan.target_qualified);
-  for (std::size_t at = 0; at < plan.leaves.size(); ++at) {
-    const std::string& name = plan.leaves[at].qualified;
-    if (state_.progress.leaf_names[at] != name) return changed(name);
+  std::vector<LeafNow> now;
+  for (const TargetLeaf& leaf : plan.leaves) {
+    now.push_back({leaf.qualified, {}});
     if (!plan.create_target) continue;
-    PGFANOUT_TRY_ASSIGN(
-        const Rows oid,
-        state_.target->query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", {name}));
-    const auto& made = state_.entry->made;
-    const bool is_ours = std::any_of(made.begin(), made.end(), [&](const MadeRelation& relation) {
-      return relation.oid == oid.oid(0, 0);
-    });
-    if (!is_ours) return changed(name);
+    PGFANOUT_TRY_ASSIGN(const Rows oid,
+                        state_.target->query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+                                             {leaf.qualified}));
+    if (!oid.is_null(0, 0)) now.back().oid = oid.oid(0, 0);
   }
-  return {};
+  return check_same_leaves(state_.progress.leaf_names, now, plan.create_target, *state_.entry,
+                           plan.target_qualified);
 }
 
 Result<void> CopyJob::prepare() {
@@ -493,11 +479,11 @@ void CopyJob::settle() {
   fill_result();
   close_source();
   result_.verdict = verdict_;
-  settle_fence();
-  const bool is_refused = result_.error && result_.error->consequence == Consequence::refuse;
-  const bool may_undo = state_.may_undo && state_.entry && state_.target &&
-                        state_.target->is_open() && !state_.is_attached();
-  if (is_refused && may_undo) {
+  const CopySettlement settlement =
+      settlement_of({exit_code_of(result_), state_.entry.has_value(), state_.raises_fence(),
+                     state_.may_undo, state_.is_attached()});
+  const bool may_drop = settle_fence(settlement);
+  if (settlement.drops_tables && may_drop && state_.target && state_.target->is_open()) {
     // A transaction that the refusal has left open.
     if (state_.target->run("ROLLBACK")) undo_prepare();
   }
@@ -543,29 +529,32 @@ Result<void> CopyJob::lift() {
   return lifted;
 }
 
-/// The fence goes with the job: at its end, or when it was refused. It stays when the job can go
-/// on, or is not proven.
-void CopyJob::settle_fence() {
-  if (!state_.raises_fence() || !state_.entry) return tell_fence();
+/// False if the fence was to be lifted and may still stand: nobody could lift what the journal
+/// forgot.
+bool CopyJob::settle_fence(const CopySettlement& settlement) {
+  bool is_settled = true;
   if (connection_ && connection_->is_open()) fencing_ = std::move(connection_);
-  const int exit_code = exit_code_of(result_);
-  const bool is_over = exit_code <= 2 && state_.may_undo;
-  if (is_over) {
+  if (settlement.lifts_fence) {
     auto lifted = lift();
-    if (lifted && exit_code == 0) lifted = Journal(*state_.target).set_unfenced(state_.job_id);
-    // What the journal forgot, nobody could lift any more.
-    if (!lifted) state_.may_undo = false;
+    if (lifted && settlement.marks_unfenced) {
+      lifted = Journal(*state_.target).set_unfenced(state_.job_id);
+    }
     if (!lifted) {
+      is_settled = false;
       Error left = interrupted(
           "fence-left",
           "the copy has ended, but its fence may still stand: " + lifted.error().message,
           "the same command lifts it, and so does copy --release", table_.qualified);
-      if (exit_code != 0) report({Severity::error, left.code, left.message, left.where, left.hint});
-      if (exit_code == 0) result_.error = std::move(left);
+      if (exit_code_of(result_) != 0) {
+        report({Severity::error, left.code, left.message, left.where, left.hint});
+      } else {
+        result_.error = std::move(left);
+      }
     }
     crash_point("job-ended");
   }
   tell_fence();
+  return is_settled;
 }
 
 /// Whether anything refuses writes to the source, be it this job's or another's.

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <utility>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
+#include "copier/lifecycle/copy_rules.h"
 #include "copier/lifecycle/orphans.h"
 #include "copier/lifecycle/reject_table.h"
 #include "copier/lifecycle/row_locator.h"
@@ -20,12 +19,6 @@
 
 namespace pgfanout {
 namespace {
-
-using std::chrono::milliseconds;
-
-/// Pauses before what was lost is begun again.
-constexpr std::array kPauses = {milliseconds(200), milliseconds(1000), milliseconds(3000),
-                                milliseconds(10000), milliseconds(30000)};
 
 std::uint64_t reject_limit_of(const CopyState& state) {
   const RejectLimit& limit = state.job.reject_limit;
@@ -101,7 +94,7 @@ Result<void> CopyLoad::run() {
     PGFANOUT_TRY_ASSIGN(const bool goes_on, recover(ended.error(), attempt));
     if (!goes_on) return located(std::move(ended).error());
     const std::uint32_t next = state_.progress.next_epoch();
-    attempt = next > reached ? 0 : attempt + 1;
+    attempt = next_attempt(attempt, reached, next);
     reached = next;
   }
   crash_point("copy-committed");
@@ -111,13 +104,12 @@ Result<void> CopyLoad::run() {
 /// Makes ready to begin the epoch again after a passing error. False: it is not one, or it has come
 /// too often, or what the copy stands on is lost, too.
 Result<bool> CopyLoad::recover(const Error& error, int attempt) {
-  const auto pauses = static_cast<int>(kPauses.size());
-  if (!is_transient(error) || attempt >= pauses || state_.cancellation.is_set()) return false;
-  const milliseconds pause = kPauses[static_cast<std::size_t>(attempt)];
+  const auto pause = pause_before_retry(is_transient(error), attempt, state_.cancellation.is_set());
+  if (!pause) return false;
   state_.report({Severity::warning, "lost-and-again",
                  fmt::format("{}: trying again, for the {}. time", error.message, attempt + 1),
                  error.where, ""});
-  pause_unless(state_.cancellation, pause);
+  pause_unless(state_.cancellation, *pause);
   // Without the session that holds lock and snapshot, or the one that holds the target, it is for
   // another call to go on.
   if (!state_.source->connection().run("SELECT 1") || !state_.target->run("SELECT 1")) return false;
@@ -273,21 +265,8 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   }
   const auto before = state_.progress.books.find(epoch);
   if (before != state_.progress.books.end()) {
-    const MultisetDigest& then = before->second.read;
-    const bool is_same =
-        has_volatile_values() ? then.rows() == books.read.rows() : then == books.read;
-    if (!is_same) {
-      Error error = refused("source-changed",
-                            fmt::format("epoch {} had {} with digest {} when it was read first, "
-                                        "and has {} with digest {} now",
-                                        epoch, rows_text(then.rows()), then.hex(),
-                                        rows_text(books.read.rows()), books.read.hex()),
-                            "begin anew with --restart; a mapping that gives other values each "
-                            "time, such as now(), cannot be gone on with",
-                            state_.plan->source.qualified);
-      error.consequence = Consequence::unproven;
-      return error;
-    }
+    PGFANOUT_TRY(check_same_rows(epoch, before->second.read, books.read, has_volatile_values(),
+                                 state_.plan->source.qualified));
   }
   std::vector<LocatedReject> rejects;
   for (const Reject& row : state_.rejects->rows()) {
