@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include <chrono>
-#include <thread>
-
 #include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
@@ -45,8 +42,8 @@ TEST_F(AnalyzeStageTest, LeavesAndParentHaveTheServersOwnStatistics) {
   const CommandResult result = window("run", {"--table", "chunks"});
   ASSERT_EQ(result.exit_code, 0) << result;
   const std::string leaves =
-      value("SELECT count(*) FROM pg_class WHERE relname ~ '^chunks_new_p..$' AND reltuples > 0");
-  EXPECT_EQ(value("SELECT sum(reltuples) FROM pg_class WHERE relname ~ '^chunks_new_p..$'"
+      value("SELECT count(*) FROM pg_class WHERE relname ~ '^chunks_new_p.$' AND reltuples > 0");
+  EXPECT_EQ(value("SELECT sum(reltuples) FROM pg_class WHERE relname ~ '^chunks_new_p.$'"
                   " AND reltuples > 0"),
             "6000");
   EXPECT_EQ(value("SELECT reltuples FROM pg_class WHERE relname = 'chunks_new'"), "6000");
@@ -56,7 +53,7 @@ TEST_F(AnalyzeStageTest, LeavesAndParentHaveTheServersOwnStatistics) {
   execute("ANALYZE chunks_new");
   EXPECT_EQ(found, statistics());
   EXPECT_EQ(distinct, distinct_of_parent("collection_id"));
-  EXPECT_GT(std::stoi(leaves), 90);
+  EXPECT_EQ(leaves, "8");
 }
 
 TEST_F(AnalyzeStageTest, WorksWithOneWorkerAndWithMoreThanLeaves) {
@@ -73,10 +70,12 @@ TEST_F(AnalyzeStageTest, WorksWithOneWorkerAndWithMoreThanLeaves) {
 }
 
 TEST_F(AnalyzeStageTest, LeavesLoadedInEpochsAreFrozen) {
-  make_chunks(3000);
-  const CommandResult result = window("run", {"--table", "chunks", "--commit-every", "1000"});
+  make_chunks(2000);
+  // Pages are not marked visible before the WAL of their rows' COMMIT is flushed.
+  server().execute("postgres", "ALTER DATABASE " + database + " SET synchronous_commit = on");
+  const CommandResult result = window("run", {"--table", "chunks", "--commit-every", "500"});
   ASSERT_EQ(result.exit_code, 0) << result;
-  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname ~ '^chunks_new_p..$'"
+  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname ~ '^chunks_new_p.$'"
                   " AND relallvisible < relpages"),
             "0");
   EXPECT_THAT(detail_of_stage(), ::testing::HasSubstr("vacuumed"));
@@ -85,27 +84,27 @@ TEST_F(AnalyzeStageTest, LeavesLoadedInEpochsAreFrozen) {
 /// The sessions of the analyze stage wait for each other; a stop must reach those that do.
 TEST_F(AnalyzeStageTest, StopsWhileALeafIsLocked) {
   make_chunks(2000);
-  harness::TemporaryFile job("[source]\ntable = \"chunks\"\n[gates]\nconstraints = \"confirm\"\n");
+  harness::TemporaryFile job(
+      "[source]\ntable = \"chunks\"\n[target]\npartitions = 8\n[gates]\nconstraints = "
+      "\"confirm\"\n");
   ASSERT_EQ(window("run", {job.path()}).exit_code, 3);
   auto other = server().connect(database);
-  other.execute("BEGIN; LOCK TABLE ONLY chunks_new_p07 IN SHARE UPDATE EXCLUSIVE MODE");
+  other.execute("BEGIN; LOCK TABLE ONLY chunks_new_p7 IN SHARE UPDATE EXCLUSIVE MODE");
   harness::BackgroundCommand command(
       harness::pgfanout_argv({"run", job.path(), "--source", dsn(), "--confirm", "constraints"}));
-  bool is_waiting = false;
-  for (int attempt = 0; attempt < 500 && !is_waiting; ++attempt) {
-    is_waiting = value("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") == "t";
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  EXPECT_TRUE(is_waiting);
+  EXPECT_TRUE(eventually([this] {
+    return value(
+               "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation IN (SELECT oid"
+               " FROM pg_class WHERE relname = 'chunks_new_p7')") == "t";
+  }));
   command.send_signal(SIGINT);
   const CommandResult stopped = command.wait();
   EXPECT_EQ(stopped.exit_code, 3) << stopped;
-  EXPECT_EQ(value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%'"),
-            "0");
+  expect_sessions_end();
   other.execute("ROLLBACK");
   const CommandResult result = window("run", {job.path()});
   EXPECT_EQ(result.exit_code, 0) << result;
-  EXPECT_EQ(detail_of_stage(), "100 leaves analyzed");
+  EXPECT_EQ(detail_of_stage(), "8 leaves analyzed");
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/harness/command.h"
@@ -30,6 +33,16 @@ class CopyFixture : public ::testing::Test {
   void execute(const std::string& sql) const { server().execute(database, sql); }
   [[nodiscard]] std::string value(const std::string& sql) const {
     return server().value(database, sql);
+  }
+
+  /// Runs one statement; its SQLSTATE, or "00000".
+  [[nodiscard]] std::string sqlstate_of(const std::string& sql) const {
+    try {
+      execute(sql);
+    } catch (const harness::ServerError& error) {
+      return error.sqlstate();
+    }
+    return "00000";
   }
 
   /// public.chunks: like the README's, but of 8 HASH partitions, chunks_h0 to chunks_h7.
@@ -62,6 +75,16 @@ class CopyFixture : public ::testing::Test {
       EXPECT_EQ(json["exit_code"], result.exit_code);
     }
     return result;
+  }
+
+  /// Waits until it holds, half a minute at most; false if it never did.
+  static bool eventually(const std::function<bool()>& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
   }
 
   /// The code of the first issue that is an error or worse.
@@ -97,12 +120,19 @@ class CopyFixture : public ::testing::Test {
               "0");
   }
 
+  /// The server ends sessions a moment after their client.
+  void expect_sessions_end() const {
+    EXPECT_TRUE(eventually([this] {
+      return value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE"
+                 " 'pgfanout/%'") == "0";
+    })) << "sessions are left";
+  }
+
   /// Nothing of the job is left but its journal.
   void expect_nothing_left() const {
     EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_new%'"), "0");
-    EXPECT_EQ(
-        value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%'"),
-        "0");
+    expect_sessions_end();
   }
 
   std::string database;

@@ -91,11 +91,11 @@ TEST_F(CopyRefusalsTest, MissingLeaf) {
   make_chunks(10);
   execute(
       "CREATE TABLE t (LIKE chunks, partition_key int) PARTITION BY LIST (partition_key);"
-      "DO $$ BEGIN FOR r IN 0..97 LOOP EXECUTE format('CREATE TABLE t%s PARTITION OF t FOR VALUES "
+      "DO $$ BEGIN FOR r IN 0..5 LOOP EXECUTE format('CREATE TABLE t%s PARTITION OF t FOR VALUES "
       "IN (%s)', r, r); END LOOP; END $$");
-  expect_refused({"--table", "chunks", "--into", "t"}, "leaf-missing", {"98", "99"});
+  expect_refused({"--table", "chunks", "--into", "t"}, "leaf-missing", {"6, 7"});
   execute("CREATE TABLE td PARTITION OF t DEFAULT");
-  expect_refused({"--table", "chunks", "--into", "t"}, "leaf-missing", {"98", "default"});
+  expect_refused({"--table", "chunks", "--into", "t"}, "leaf-missing", {"6, 7", "default"});
 }
 
 TEST_F(CopyRefusalsTest, LeavesThatCannotBeWrittenAreNamed) {
@@ -116,23 +116,23 @@ TEST_F(CopyRefusalsTest, RowsWithoutKeyAreNamed) {
   execute(
       "CREATE TABLE r (id int PRIMARY KEY, c text); INSERT INTO r SELECT n, 'c' || n FROM "
       "generate_series(1, 3000) n; UPDATE r SET c = NULL WHERE id = 1234");
-  const std::string key = "abs(hashtext(c)) % 100";
+  const std::string key = "abs(hashtext(c)) % 8";
   expect_refused({"--table", "r", "--key", key}, "key-null", {"public.r", "1234"});
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'r_new%'"), "0");
   execute("UPDATE r SET c = 'l7ba1ah7' WHERE id = 1234");
   expect_refused({"--table", "r", "--key", key}, "key-overflow", {"public.r", "1234"});
   execute("UPDATE r SET c = 'fine' WHERE id = 1234");
-  expect_refused({"--table", "r", "--key", "hashtext(c) % 100"}, "key-no-leaf", {"public.r"});
+  expect_refused({"--table", "r", "--key", "hashtext(c) % 8"}, "key-no-leaf", {"public.r"});
   EXPECT_EQ(copy({"--table", "r", "--key", key}).exit_code, 0);
 }
 
-TEST_F(CopyRefusalsTest, OneFailingExpressionAmongAHundredThousandRows) {
+TEST_F(CopyRefusalsTest, OneFailingExpressionAmongManyRows) {
   execute(
       "CREATE TABLE r (id int PRIMARY KEY, c text, j json); INSERT INTO r SELECT n, 'c' || n, "
-      "'{\"a\": 1}' FROM generate_series(1, 100000) n;"
-      "UPDATE r SET j = '{\"a\": \"\\u0000\"}' WHERE id = 77777");
-  expect_refused({"--table", "r", "--key", "abs(hashtext(c)) % 100", "--map", "j=j::jsonb"},
-                 "source-expression", {"77777", "ctid"});
+      "'{\"a\": 1}' FROM generate_series(1, 20000) n;"
+      "UPDATE r SET j = '{\"a\": \"\\u0000\"}' WHERE id = 17777");
+  expect_refused({"--table", "r", "--key", "abs(hashtext(c)) % 8", "--map", "j=j::jsonb"},
+                 "source-expression", {"17777", "ctid"});
 }
 
 TEST_F(CopyRefusalsTest, MappingsThatCannotBe) {
@@ -155,7 +155,7 @@ TEST_F(CopyRefusalsTest, MappingsThatCannotBe) {
 
 TEST_F(CopyRefusalsTest, KeysThatCannotBe) {
   make_chunks(10);
-  expect_refused({"--table", "chunks", "--key", "hashtext(collection_id) % 100"}, "key-expression",
+  expect_refused({"--table", "chunks", "--key", "hashtext(collection_id) % 8"}, "key-expression",
                  {"::text"});
   expect_refused({"--table", "chunks", "--key", "random()"}, "key-expression", {"random"});
   expect_refused({"--table", "chunks", "--key", "(SELECT 1)"}, "key-expression", {"SELECT"});
@@ -164,8 +164,8 @@ TEST_F(CopyRefusalsTest, KeysThatCannotBe) {
   execute(
       "CREATE COLLATION loose (provider = icu, locale = 'und', deterministic = false);"
       "CREATE TABLE c (name text COLLATE loose)");
-  expect_refused({"--table", "c", "--key", "abs(hashtext(name)) % 100"},
-                 "nondeterministic-collation", {"name"});
+  expect_refused({"--table", "c", "--key", "abs(hashtext(name)) % 8"}, "nondeterministic-collation",
+                 {"name"});
 }
 
 TEST_F(CopyRefusalsTest, EncodingsThatDiffer) {
@@ -206,7 +206,7 @@ TEST_F(CopyRefusalsTest, RowThatTheTargetsConstraintForbids) {
   make_chunks(1000);
   execute(
       "CREATE TABLE t (LIKE chunks, partition_key int) PARTITION BY LIST (partition_key);"
-      "DO $$ BEGIN FOR r IN 0..99 LOOP EXECUTE format('CREATE TABLE t%s PARTITION OF t FOR VALUES "
+      "DO $$ BEGIN FOR r IN 0..7 LOOP EXECUTE format('CREATE TABLE t%s PARTITION OF t FOR VALUES "
       "IN (%s)', r, r); END LOOP; END $$; ALTER TABLE t ADD CONSTRAINT small CHECK (id < 900)");
   const CommandResult result = copy({"--table", "chunks", "--into", "t"});
   EXPECT_EQ(result.exit_code, 2) << result;

@@ -103,6 +103,8 @@ TEST_F(FenceTest, WhatTriggersCannotStopShowsInTheFacts) {
            "ALTER TABLE chunks_h3 DISABLE TRIGGER ALL; DELETE FROM chunks_h3;"
            "ALTER TABLE chunks_h3 ENABLE ALWAYS TRIGGER pgfanout_fence,"
            " ENABLE ALWAYS TRIGGER pgfanout_fence_truncate",
+           "ALTER TABLE chunks DISABLE TRIGGER pgfanout_fence;"
+           "ALTER TABLE chunks ENABLE ALWAYS TRIGGER pgfanout_fence",
            "ALTER TABLE chunks_h3 DISABLE TRIGGER pgfanout_fence_truncate; TRUNCATE chunks_h3;"
            "ALTER TABLE chunks_h3 ENABLE ALWAYS TRIGGER pgfanout_fence_truncate",
            "DROP TRIGGER pgfanout_fence ON chunks; DELETE FROM chunks WHERE id = 1;"
@@ -116,7 +118,7 @@ TEST_F(FenceTest, WhatTriggersCannotStopShowsInTheFacts) {
     EXPECT_NE(broken(), "") << sql;
     lower();
     execute("DROP TABLE IF EXISTS chunks_h3, chunks");
-    make_chunks(500);
+    make_chunks(20);
   }
 }
 
@@ -154,6 +156,49 @@ TEST_F(FenceTest, LowersWithoutATraceWhateverTheTableIsNamed) {
   execute("ALTER TABLE \"it's moved\" RENAME TO chunks");
   EXPECT_EQ(catalog(), before);
   EXPECT_EQ(value("SELECT count(*) FROM pg_namespace WHERE nspname = 'pgfanout'"), "0");
+}
+
+TEST_F(FenceTest, OneJobAtATime) {
+  raise();
+  auto table = describe_table(*connection_, "chunks");
+  ASSERT_TRUE(table);
+  const Fence other("20260102T000000-abcd", "source");
+  const auto raised = other.raise(*connection_, *table, {}, cancellation_);
+  ASSERT_FALSE(raised);
+  EXPECT_EQ(raised.error().code, "fenced-already");
+  EXPECT_NE(raised.error().message.find("job 20260101T000000-abcd"), std::string::npos);
+  EXPECT_EQ(broken(), "");
+}
+
+/// Both ends of the subscription are databases of one server.
+TEST_F(FenceTest, ReplicationDoesNotPassIt) {
+  harness::ServerOptions logical;
+  logical.settings = {"wal_level = logical", "wal_retrieve_retry_interval = '20ms'"};
+  harness::TestServer replica(logical);
+  const std::string from = replica.create_database("publisher");
+  const std::string here = replica.create_database("subscriber");
+  const std::string make =
+      "CREATE TABLE t (id int, part int, PRIMARY KEY (id, part)) PARTITION BY HASH (part);"
+      "CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)";
+  replica.execute(from, make + "; CREATE PUBLICATION p FOR TABLE t");
+  replica.execute(from, "SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
+  replica.execute(here, make);
+  auto connection = Connection::open(
+      {replica.dsn(here), "pgfanout/fence-test/control", std::chrono::seconds(10)});
+  ASSERT_TRUE(connection);
+  auto table = describe_table(*connection, "t");
+  ASSERT_TRUE(table);
+  ASSERT_TRUE(fence_.raise(*connection, *table, {}, cancellation_));
+  replica.execute(here, "CREATE SUBSCRIPTION s CONNECTION 'host=" + replica.socket_directory() +
+                            " port=" + std::to_string(replica.port()) + " dbname=" + from +
+                            " user=postgres' PUBLICATION p WITH (create_slot = false, slot_name ="
+                            " 's', copy_data = false)");
+  replica.execute(from, "INSERT INTO t VALUES (-1, 1)");
+  EXPECT_TRUE(eventually(
+      [&] { return replica.log().find("writes to public.t_0 are refused") != std::string::npos; }));
+  EXPECT_EQ(replica.value(here, "SELECT count(*) FROM t"), "0");
+  ASSERT_TRUE(fence_.lower(*connection, {}, cancellation_));
+  EXPECT_TRUE(eventually([&] { return replica.value(here, "SELECT count(*) FROM t") == "1"; }));
 }
 
 TEST_F(FenceTest, WaitsForWritersAndNamesThem) {

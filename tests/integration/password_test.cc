@@ -94,8 +94,8 @@ TEST_F(PasswordTest, ProcessShowsItToNobody) {
   BackgroundCommand command(harness::pgfanout_argv(all), options);
   const std::string waiting =
       "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgfanout/%'";
-  for (int look = 0; look < 100 && server.value("postgres", waiting) == "0"; ++look) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int look = 0; look < 2000 && server.value("postgres", waiting) == "0"; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   EXPECT_NE(server.value("postgres", waiting), "0") << command.err();
   const std::string process = "/proc/" + std::to_string(command.pid());

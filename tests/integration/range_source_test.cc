@@ -76,7 +76,7 @@ class RangeSourceTest : public ::testing::Test {
     const std::string of_backend = " FROM pg_stat_activity WHERE pid = " + std::to_string(backend);
     server.execute("postgres", "SELECT pg_terminate_backend(pid)" + of_backend);
     while (server.value("postgres", "SELECT count(*)" + of_backend) != "0") {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
 

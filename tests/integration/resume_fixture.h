@@ -11,7 +11,7 @@
 
 namespace pgfanout::testing {
 
-inline constexpr int kRows = 12000;
+inline constexpr int kRows = 4000;
 
 class ResumeFixture : public CopyFixture {
  protected:
@@ -22,7 +22,7 @@ class ResumeFixture : public CopyFixture {
 
   [[nodiscard]] static std::vector<std::string> in_epochs(std::vector<std::string> more = {}) {
     std::vector<std::string> words = {"--table", "chunks",         "--writers",
-                                      "8",       "--commit-every", "1500"};
+                                      "8",       "--commit-every", "500"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -44,13 +44,20 @@ class ResumeFixture : public CopyFixture {
     for (const char* sql :
          {"UPDATE chunks SET content = 'x' WHERE id = 1", "TRUNCATE chunks_h3",
           "INSERT INTO chunks (id, collection_id) VALUES (0, gen_random_uuid())"}) {
-      EXPECT_ANY_THROW(execute(sql)) << sql;
+      EXPECT_EQ(sqlstate_of(sql), "55000") << sql;
     }
   }
   void expect_free() const {
     execute("BEGIN; UPDATE chunks SET content = 'x' WHERE id = 1; TRUNCATE chunks_h3; ROLLBACK");
     EXPECT_EQ(value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'fence_%'"), "0");
     EXPECT_EQ(value("SELECT count(*) FROM pgfanout.job WHERE is_fenced"), "0");
+  }
+  /// An empty target of the user's own, with further columns' or table's constraints.
+  void make_target(const std::string& constraints = "") const {
+    execute("CREATE TABLE chunks_new (LIKE chunks, partition_key int NOT NULL" + constraints +
+            ") PARTITION BY LIST (partition_key); DO $$ BEGIN FOR k IN 0..7 LOOP EXECUTE format("
+            "'CREATE TABLE chunks_new_p%s PARTITION OF chunks_new FOR VALUES IN (%s)', k, k);"
+            " END LOOP; END $$");
   }
   [[nodiscard]] std::string digest() const { return json["target"]["digest"]; }
   /// Of an uninterrupted copy.

@@ -64,16 +64,6 @@ class WindowFixture : public CopyFixture {
     return "";
   }
 
-  /// Runs one statement; its SQLSTATE, or "00000".
-  [[nodiscard]] std::string sqlstate_of(const std::string& sql) const {
-    try {
-      execute(sql);
-    } catch (const harness::ServerError& error) {
-      return error.sqlstate();
-    }
-    return "00000";
-  }
-
   /// Every object of the database but for the journal, its definition and its owner, with the OIDs
   /// left out: what a rollback must leave as it was.
   [[nodiscard]] std::string catalog() const { return value(kCatalogSql); }
