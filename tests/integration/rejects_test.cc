@@ -1,8 +1,6 @@
-// Rows that the target would not take: set aside one by one, with place, reason and bytes, and
-// once, whatever interrupts the copy.
+// Rows that the target would not take: set aside one by one, with place, reason and bytes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include "tests/integration/resume_fixture.h"
 
@@ -58,18 +56,6 @@ TEST_F(RejectsTest, ViolatedConstraintsOfATargetOfTheUsersOwn) {
             "0");
   // Not even an error's text shows what stands in a row.
   EXPECT_EQ(value("SELECT count(*) FROM chunks_new_rejects WHERE reason LIKE '%text %'"), "0");
-}
-
-TEST_F(RejectsTest, OnceWhateverInterrupts) {
-  for (const char* place : {"row-set-aside:5", "lane-committed:21"}) {
-    SCOPED_TRACE(place);
-    execute("DROP TABLE IF EXISTS chunks_new, chunks_new_rejects");
-    make_target(", CHECK (id % 500 <> 7)");
-    crash_at(place, words(8));
-    const CommandResult result = copy(words(8));
-    ASSERT_EQ(result.exit_code, 0) << result;
-    expect_divided(8);
-  }
 }
 
 TEST_F(RejectsTest, DuplicatesOfRowsThatAreThere) {
