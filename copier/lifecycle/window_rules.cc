@@ -7,7 +7,7 @@
 namespace pgfanout {
 namespace {
 
-const StageRecord* find(const std::vector<StageRecord>& records, std::string_view stage) {
+const StageRecord* record_of(const std::vector<StageRecord>& records, std::string_view stage) {
   const auto found = std::find_if(records.begin(), records.end(),
                                   [&](const StageRecord& each) { return each.name == stage; });
   return found == records.end() ? nullptr : &*found;
@@ -20,12 +20,12 @@ bool is_swapped_window(const JournalEntry& entry) {
 }  // namespace
 
 bool is_done(const std::vector<StageRecord>& records, std::string_view stage) {
-  const StageRecord* record = find(records, stage);
+  const StageRecord* record = record_of(records, stage);
   return record != nullptr && record->status == "ok";
 }
 
 bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage) {
-  const StageRecord* record = find(records, stage);
+  const StageRecord* record = record_of(records, stage);
   return record != nullptr && record->is_waiting;
 }
 
@@ -46,7 +46,7 @@ bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_o
 
 bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
                 std::string_view stage) {
-  const StageRecord* record = find(records, stage);
+  const StageRecord* record = record_of(records, stage);
   const bool asks = std::find(request.confirm_at.begin(), request.confirm_at.end(), stage) !=
                     request.confirm_at.end();
   return asks && record != nullptr && record->status == "ok" && record->confirmed_by.empty();

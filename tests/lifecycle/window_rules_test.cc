@@ -9,10 +9,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-using Records = std::vector<StageRecord>;
+using StageRecords = std::vector<StageRecord>;
 
-StageRecord record(const std::string& name, const std::string& status = "ok",
-                   const std::string& confirmed_by = "") {
+StageRecord stage_record(const std::string& name, const std::string& status = "ok",
+                         const std::string& confirmed_by = "") {
   StageRecord made;
   made.name = name;
   made.status = status;
@@ -20,23 +20,23 @@ StageRecord record(const std::string& name, const std::string& status = "ok",
   return made;
 }
 
-StageRecord waiting(const std::string& name) {
-  StageRecord made = record(name);
+StageRecord waiting_stage(const std::string& name) {
+  StageRecord made = stage_record(name);
   made.is_waiting = true;
   return made;
 }
 
 /// All stages up to `last` are done.
-Records done_up_to(std::string_view last) {
-  Records records;
+StageRecords done_up_to(std::string_view last) {
+  StageRecords records;
   for (const std::string_view stage : kWindowStages) {
-    records.push_back(record(std::string(stage)));
+    records.push_back(stage_record(std::string(stage)));
     if (stage == last) break;
   }
   return records;
 }
 
-std::optional<JournalEntry> entry(const std::string& command, const std::string& state) {
+std::optional<JournalEntry> job_entry(const std::string& command, const std::string& state) {
   JournalEntry made;
   made.job = "7";
   made.command = command;
@@ -44,12 +44,12 @@ std::optional<JournalEntry> entry(const std::string& command, const std::string&
   return made;
 }
 
-constexpr const char* kStates[] = {"open",        "loading",     "done",      "swapped",
-                                   "rolled back", "cleaning up", "cleaned up"};
+constexpr const char* kJobStates[] = {"open",        "loading",     "done",      "swapped",
+                                      "rolled back", "cleaning up", "cleaned up"};
 
 struct GateCase {
   const char* what;
-  Records records;
+  StageRecords records;
   std::vector<std::string> confirm_at;
   bool swap = false;
   bool copy_goes_on = false;
@@ -59,16 +59,16 @@ struct GateCase {
 
 TEST(WindowRules, NextStageRunsWaitsOrFinishes) {
   using Move = NextStage::Move;
-  Records failed = done_up_to("copy");
-  failed.push_back(record("index", "failed"));
-  Records interrupted = done_up_to("copy");
-  interrupted.push_back(record("index", "interrupted"));
-  Records killed = done_up_to("constraints");
-  killed.push_back(record("analyze", "running"));
-  Records confirmed = done_up_to("prepare");
-  confirmed.push_back(record("copy", "ok", "postgres"));
-  Records failed_gate = done_up_to("analyze");
-  failed_gate.push_back(record("verify", "failed"));
+  StageRecords failed = done_up_to("copy");
+  failed.push_back(stage_record("index", "failed"));
+  StageRecords interrupted = done_up_to("copy");
+  interrupted.push_back(stage_record("index", "interrupted"));
+  StageRecords killed = done_up_to("constraints");
+  killed.push_back(stage_record("analyze", "running"));
+  StageRecords confirmed = done_up_to("prepare");
+  confirmed.push_back(stage_record("copy", "ok", "postgres"));
+  StageRecords failed_gate = done_up_to("analyze");
+  failed_gate.push_back(stage_record("verify", "failed"));
   const std::vector<GateCase> cases = {
       {"nothing is done", {}, {}, false, false, Move::run, "preflight"},
       {"a copy goes on without another preflight", {}, {}, false, true, Move::run, "prepare"},
@@ -151,7 +151,8 @@ TEST(WindowRules, PreflightIsRepeatedUntilRowsAreCopied) {
 }
 
 TEST(WindowRules, OnlyAWaitingGateIsConfirmed) {
-  const Records records = {record("preflight"), waiting("prepare"), record("copy", "failed")};
+  const StageRecords records = {stage_record("preflight"), waiting_stage("prepare"),
+                                stage_record("copy", "failed")};
   EXPECT_FALSE(is_waiting(records, "preflight"));
   EXPECT_TRUE(is_waiting(records, "prepare"));
   EXPECT_FALSE(is_waiting(records, "copy"));
@@ -168,18 +169,18 @@ TEST(WindowRules, StartOfRun) {
   const std::vector<Case> cases = {
       {std::nullopt, false, false, RunStart::new_job},
       {std::nullopt, true, false, RunStart::new_job},
-      {entry("run", "open"), false, false, RunStart::go_on},
-      {entry("run", "loading"), false, false, RunStart::go_on},
-      {entry("run", "open"), true, true, RunStart::undo_and_begin},
-      {entry("run", "swapped"), false, true, RunStart::already_swapped},
-      {entry("run", "swapped"), false, false, RunStart::new_job},
-      {entry("run", "swapped"), true, true, RunStart::new_job},
-      {entry("run", "rolled back"), false, true, RunStart::new_job},
-      {entry("run", "cleaning up"), false, true, RunStart::new_job},
-      {entry("run", "cleaned up"), false, true, RunStart::new_job},
-      {entry("copy", "loading"), false, false, RunStart::refuse_copy},
-      {entry("copy", "loading"), true, false, RunStart::replace_copy},
-      {entry("copy", "done"), false, true, RunStart::new_job},
+      {job_entry("run", "open"), false, false, RunStart::go_on},
+      {job_entry("run", "loading"), false, false, RunStart::go_on},
+      {job_entry("run", "open"), true, true, RunStart::undo_and_begin},
+      {job_entry("run", "swapped"), false, true, RunStart::already_swapped},
+      {job_entry("run", "swapped"), false, false, RunStart::new_job},
+      {job_entry("run", "swapped"), true, true, RunStart::new_job},
+      {job_entry("run", "rolled back"), false, true, RunStart::new_job},
+      {job_entry("run", "cleaning up"), false, true, RunStart::new_job},
+      {job_entry("run", "cleaned up"), false, true, RunStart::new_job},
+      {job_entry("copy", "loading"), false, false, RunStart::refuse_copy},
+      {job_entry("copy", "loading"), true, false, RunStart::replace_copy},
+      {job_entry("copy", "done"), false, true, RunStart::new_job},
   };
   for (const Case& each : cases) {
     EXPECT_EQ(start_of_run(each.entry, each.restart, each.is_same_request), each.start)
@@ -190,27 +191,27 @@ TEST(WindowRules, StartOfRun) {
 
 TEST(WindowRules, ReleaseLowersTheFencesThatAJobMayHaveLeft) {
   EXPECT_EQ(release_of(std::nullopt), Release::no_job);
-  for (const std::string state : kStates) {
+  for (const std::string state : kJobStates) {
     const Release expected = state == "open" || state == "loading" ? Release::source_and_target
                              : state == "swapped"                  ? Release::live
                                                                    : Release::no_job;
-    EXPECT_EQ(release_of(entry("run", state)), expected) << state;
+    EXPECT_EQ(release_of(job_entry("run", state)), expected) << state;
   }
 }
 
 TEST(WindowRules, StartOfSwap) {
   EXPECT_EQ(start_of_swap(std::nullopt, false), SwapStart::no_job);
-  for (const std::string state : kStates) {
+  for (const std::string state : kJobStates) {
     const bool is_under_way = state == "open" || state == "loading";
     const SwapStart expected = is_under_way         ? SwapStart::swap
                                : state == "swapped" ? SwapStart::already_swapped
                                                     : SwapStart::no_job;
-    EXPECT_EQ(start_of_swap(entry("run", state), false), expected) << state;
+    EXPECT_EQ(start_of_swap(job_entry("run", state), false), expected) << state;
     if (state != "swapped") {
-      EXPECT_EQ(start_of_swap(entry("copy", state), false), SwapStart::no_job) << state;
+      EXPECT_EQ(start_of_swap(job_entry("copy", state), false), SwapStart::no_job) << state;
     }
   }
-  EXPECT_EQ(start_of_swap(entry("run", "swapped"), true), SwapStart::settle);
+  EXPECT_EQ(start_of_swap(job_entry("run", "swapped"), true), SwapStart::settle);
 }
 
 TEST(WindowRules, SwapNeedsEveryStageBeforeIt) {
@@ -219,10 +220,10 @@ TEST(WindowRules, SwapNeedsEveryStageBeforeIt) {
     const std::string_view next = kWindowStages[at + 1];
     EXPECT_EQ(missing_before_swap(done_up_to(kWindowStages[at])), next == "swap" ? "" : next);
   }
-  Records failed = done_up_to("analyze");
-  failed.push_back(record("verify", "failed"));
+  StageRecords failed = done_up_to("analyze");
+  failed.push_back(stage_record("verify", "failed"));
   EXPECT_EQ(missing_before_swap(failed), "verify");
-  Records skipped = done_up_to("verify");
+  StageRecords skipped = done_up_to("verify");
   skipped.erase(skipped.begin() + 4);
   EXPECT_EQ(missing_before_swap(skipped), "constraints");
 }
@@ -234,16 +235,16 @@ TEST(WindowRules, StartOfRollback) {
   };
   const std::vector<Case> cases = {
       {std::nullopt, RollbackStart::no_job},
-      {entry("run", "open"), RollbackStart::undo},
-      {entry("run", "loading"), RollbackStart::undo},
-      {entry("run", "done"), RollbackStart::undo},
-      {entry("run", "swapped"), RollbackStart::take_swap_back},
-      {entry("run", "rolled back"), RollbackStart::undone},
-      {entry("run", "cleaning up"), RollbackStart::backup_gone},
-      {entry("run", "cleaned up"), RollbackStart::backup_gone},
-      {entry("copy", "loading"), RollbackStart::undo},
-      {entry("copy", "done"), RollbackStart::no_job},
-      {entry("copy", "rolled back"), RollbackStart::no_job},
+      {job_entry("run", "open"), RollbackStart::undo},
+      {job_entry("run", "loading"), RollbackStart::undo},
+      {job_entry("run", "done"), RollbackStart::undo},
+      {job_entry("run", "swapped"), RollbackStart::take_swap_back},
+      {job_entry("run", "rolled back"), RollbackStart::undone},
+      {job_entry("run", "cleaning up"), RollbackStart::backup_gone},
+      {job_entry("run", "cleaned up"), RollbackStart::backup_gone},
+      {job_entry("copy", "loading"), RollbackStart::undo},
+      {job_entry("copy", "done"), RollbackStart::no_job},
+      {job_entry("copy", "rolled back"), RollbackStart::no_job},
   };
   for (const Case& each : cases) {
     EXPECT_EQ(start_of_rollback(each.entry), each.start)
@@ -322,26 +323,27 @@ TEST(WindowRules, CleanupDropsWhatMayGo) {
 }
 
 TEST(WindowRules, StatusTellsOfEachStage) {
-  EXPECT_EQ(shown_status(record("copy", "ok"), false), "ok");
-  EXPECT_EQ(shown_status(record("copy", "failed"), false), "failed");
-  EXPECT_EQ(shown_status(record("copy", "interrupted"), true), "interrupted");
-  EXPECT_EQ(shown_status(record("copy", "running"), true), "running");
-  EXPECT_EQ(shown_status(record("copy", "running"), false), "interrupted") << "nobody is at work";
-  EXPECT_EQ(shown_status(waiting("copy"), false), "waiting");
-  EXPECT_EQ(shown_status(record("copy", "ok", "postgres"), false), "confirmed");
+  EXPECT_EQ(shown_status(stage_record("copy", "ok"), false), "ok");
+  EXPECT_EQ(shown_status(stage_record("copy", "failed"), false), "failed");
+  EXPECT_EQ(shown_status(stage_record("copy", "interrupted"), true), "interrupted");
+  EXPECT_EQ(shown_status(stage_record("copy", "running"), true), "running");
+  EXPECT_EQ(shown_status(stage_record("copy", "running"), false), "interrupted")
+      << "nobody is at work";
+  EXPECT_EQ(shown_status(waiting_stage("copy"), false), "waiting");
+  EXPECT_EQ(shown_status(stage_record("copy", "ok", "postgres"), false), "confirmed");
 }
 
 TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
   struct Case {
     std::string command;
     std::string state;
-    Records records;
+    StageRecords records;
     bool is_active;
     bool is_fenced;
     std::string next;
   };
-  Records gate = done_up_to("prepare");
-  gate.push_back(waiting("copy"));
+  StageRecords gate = done_up_to("prepare");
+  gate.push_back(waiting_stage("copy"));
   const std::vector<Case> cases = {
       {"run", "open", {}, false, true, "pgfanout run"},
       {"run", "open", done_up_to("copy"), false, true, "pgfanout run"},
@@ -360,7 +362,7 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
       {"copy", "done", {}, false, false, "pgfanout verify"},
   };
   for (const Case& each : cases) {
-    JournalEntry job = *entry(each.command, each.state);
+    JournalEntry job = *job_entry(each.command, each.state);
     job.keep_until = "then";
     job.is_fenced = each.is_fenced;
     EXPECT_EQ(next_command(job, each.records, each.is_active), each.next)
