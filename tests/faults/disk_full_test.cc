@@ -103,7 +103,8 @@ TEST_F(DiskFullTest, DiskOfTheWal) {
     const CommandResult result = rig.start().wait();
     disk.remove_ballast();
     // It has stopped, or come back by itself in the meantime.
-    server.restart();
+    server.stop_immediately();
+    server.start();
     ++tally.faults;
     const bool is_let_in = result.out.find("\"cannot-connect\"") == std::string::npos;
     EXPECT_TRUE(result.exit_code == 3 || (number > 0 && result.exit_code == 0) || !is_let_in)
