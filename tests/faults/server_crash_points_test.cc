@@ -72,16 +72,18 @@ class ServerCrashPointsTest : public ::testing::Test {
     return shape;
   }
 
-  /// pg_terminate_backend or pg_cancel_backend on the oldest session of that role.
+  /// pg_terminate_backend or pg_cancel_backend on the oldest session of that role; the latter on
+  /// one that is at work, as only statements can be cancelled.
   static Fault end_session(const std::string& place, const std::string& function,
                            const std::string& role, int exit_code) {
-    const auto inject = [function, role](const FaultRig& rig, harness::BackgroundCommand&) {
-      EXPECT_EQ(server().value(rig.source_database(),
-                               "SELECT count(" + function +
-                                   "(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname ="
-                                   " current_database() AND application_name LIKE 'pgfanout/%/" +
-                                   role + "' ORDER BY backend_start LIMIT 1) s"),
-                "1")
+    const std::string sql =
+        "SELECT count(" + function +
+        "(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND"
+        " application_name LIKE 'pgfanout/%/" +
+        role + "'" + (function == "pg_cancel_backend" ? " AND state = 'active'" : "") +
+        " ORDER BY backend_start LIMIT 1) s";
+    const auto inject = [=](const FaultRig& rig, harness::BackgroundCommand&) {
+      EXPECT_TRUE(eventually([&] { return server().value(rig.source_database(), sql) == "1"; }))
           << "no session of a " << role;
     };
     return {place, function + " of a " + role, inject, exit_code};
