@@ -20,7 +20,6 @@ Usage: planted_bugs.py [--list] [--check] [--only NAME]... [--jobs N]
 """
 
 import argparse
-import fnmatch
 import json
 import os
 import pathlib
@@ -128,28 +127,26 @@ def run_logged(log, command, **options):
                               stderr=subprocess.STDOUT, check=False, **options).returncode
 
 
+def configure(log):
+    if run_logged(log, ["cmake", "--preset", "dev"], cwd=SOURCE, env=build_environment()) != 0:
+        raise PlantedBugsError(f"cmake fails: {LOGS / log}")
+
+
 def build(log, programs, jobs):
-    """Whether the test programs can be built. The server tests run the program itself as well."""
-    targets = [f"test_{program}" for program in programs]
-    if any(program in ("integration", "faults") for program in programs):
-        targets.append("pgfanout")
-    if not (BUILD / "build.ninja").is_file():
-        if run_logged(log, ["cmake", "--preset", "dev"], cwd=SOURCE, env=build_environment()) != 0:
-            return False
     return run_logged(log, ["cmake", "--build", BUILD, "--parallel", str(jobs), "--target",
-                            *targets, "--", "--quiet"], env=build_environment()) == 0
+                            *programs, "--", "--quiet"], env=build_environment()) == 0
 
 
-def folder_of(name):
-    """The folder below tests/ whose program has the test, or any of those that the filter means."""
+def entry_of(name):
+    """The CTest entry of the file that declares the test, or any of those that the filter means."""
     suite, _, test = name.partition(".")
     declared = re.compile(rf"^TEST(?:_F|_P)?\(\s*{re.escape(suite)}\s*,\s*"
                           + re.escape(test).replace(r"\*", r"\w*") + r"\s*\)", re.MULTILINE)
-    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*_test.cc")
+    entries = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "tests").glob("*/*_test.cc")
                if declared.search(path.read_text(encoding="utf-8"))}
-    if len(folders) != 1:
-        raise PlantedBugsError(f"{name} is found in {len(folders)} folders below tests/")
-    return folders.pop()
+    if len(entries) != 1:
+        raise PlantedBugsError(f"{name} is found in {len(entries)} files below tests/")
+    return entries.pop()
 
 
 class Tests:
@@ -157,28 +154,15 @@ class Tests:
 
     def __init__(self, name):
         self.name = name
-        self.program = folder_of(name)
-        self.seconds = 0.0
-
-    def command(self, *more):
-        return [str(BUILD / "bin" / f"test_{self.program}"), f"--gtest_filter={self.name}", *more]
-
-    def list(self):
-        listed = subprocess.run(self.command("--gtest_list_tests"), check=True,
-                                capture_output=True, text=True).stdout
-        tests, suite = [], ""
-        for line in listed.splitlines():
-            word = line.split("#")[0].strip()
-            if line.startswith("  "):
-                tests.append(suite + word)
-            elif word.endswith("."):
-                suite = word
-        return tests
+        self.entry = entry_of(name)
+        self.program = ""  # Set by find_programs().
+        self.usual_seconds = 0.0
+        self.fails_anyway = False
 
     def run(self, log, seconds):
         """What failed, or None. A test that does not end within `seconds` fails as well."""
-        command = self.command("--gtest_fail_fast", "--gtest_brief=0")
-        started = time.monotonic()
+        command = [str(BUILD / "bin" / self.program), f"--gtest_filter={self.name}",
+                   "--gtest_fail_fast"]
         with open(LOGS / log, "ab") as out:
             begin = out.tell()
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
@@ -189,57 +173,43 @@ class Tests:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return f"{self.name} (did not end)"
-            finally:
-                self.seconds = time.monotonic() - started
+        output = (LOGS / log).read_bytes()[begin:].decode(errors="replace")
+        if "Running 0 tests" in output:
+            raise PlantedBugsError(f"{self.name}: there is no such test")
         if code == 0:
             return None
-        output = (LOGS / log).read_bytes()[begin:].decode(errors="replace")
         failed = FAILED.search(output)
         return failed.group(1) if failed else f"{self.name} (crashed)"
 
 
-def check_default_set(tests):
-    """Each test is run by a CTest entry that belongs to the default set."""
+def find_programs(tests):
+    """Says which program holds each; all must belong to the default set."""
     shown = subprocess.run(["ctest", "--test-dir", BUILD, "--show-only=json-v1"], check=True,
                            capture_output=True, text=True).stdout
-    default = {}
-    for entry in json.loads(shown)["tests"]:
-        labels = {label for each in entry.get("properties", []) if each["name"] == "LABELS"
-                  for label in each["value"]}
-        command = entry.get("command", [])
-        if not command or labels & NOT_IN_DEFAULT_SET:
-            continue
-        filters = [word.split("=", 1)[1] for word in command if word.startswith("--gtest_filter=")]
-        program = pathlib.Path(command[0]).name
-        default.setdefault(program, []).extend(":".join(filters).split(":"))
+    entries = {entry["name"]: entry for entry in json.loads(shown)["tests"]}
     for each in tests:
-        listed = each.list()
-        if not listed:
-            raise PlantedBugsError(f"{each.name}: there is no such test")
-        patterns = default.get(f"test_{each.program}", [])
-        exact = {pattern for pattern in patterns if "*" not in pattern}
-        wild = [pattern for pattern in patterns if "*" in pattern]
-        for name in listed:
-            if name.split(".")[0].endswith("LongTest"):
-                raise PlantedBugsError(f"{each.name}: {name} is no part of the default set")
-            if name not in exact and not any(fnmatch.fnmatchcase(name, one) for one in wild):
-                raise PlantedBugsError(f"{each.name}: no test of the default set runs {name}")
+        if each.entry not in entries:
+            raise PlantedBugsError(f"{each.name}: CTest has no entry {each.entry}")
+        entry = entries[each.entry]
+        labels = {label for one in entry.get("properties", []) if one["name"] == "LABELS"
+                  for label in one["value"]}
+        if labels & NOT_IN_DEFAULT_SET:
+            raise PlantedBugsError(f"{each.name}: {each.entry} is no part of the default set")
+        each.program = pathlib.Path(entry["command"][0]).name
 
 
 def check_unchanged(tests, jobs):
-    """The tests pass without a bug. Their time is the measure of how long a bug may take."""
+    """Which tests fail without a bug, and how long they take."""
     log = "unchanged.log"
     if not build(log, sorted({each.program for each in tests}), jobs):
         raise PlantedBugsError(f"the unchanged tree cannot be built: {LOGS / log}")
-    check_default_set(tests)
     for each in tests:
-        failed = each.run(log, 300)
-        if failed is not None:
-            raise PlantedBugsError(f"{failed} fails without a bug: {LOGS / log}")
-    return {each.name: each.seconds for each in tests}
+        started = time.monotonic()
+        each.fails_anyway = each.run(log, 300) is not None
+        each.usual_seconds = time.monotonic() - started
 
 
-def try_bug(bug, sources, usual, jobs):
+def try_bug(bug, sources, known, jobs):
     """The test that caught the bug, or None."""
     path, begin, end = find(bug, sources)
     text = sources[path]
@@ -248,10 +218,12 @@ def try_bug(bug, sources, usual, jobs):
     write_if_other(SOURCE / path, planted.encode())
     try:
         for name in bug.caught_by:
-            tests = Tests(name)
+            tests = known[name]
+            if tests.fails_anyway:
+                raise PlantedBugsError(f"{name} fails without a bug: {LOGS / 'unchanged.log'}")
             if not build(log, [tests.program], jobs):
                 raise PlantedBugsError(f"{bug.name}: does not compile: {LOGS / log}")
-            failed = tests.run(log, 30 + 10 * usual[name])
+            failed = tests.run(log, 30 + 10 * tests.usual_seconds)
             if failed is not None:
                 return failed
         return None
@@ -266,15 +238,17 @@ def run(bugs, jobs):
     sources = read_sources(SOURCE)
     for bug in bugs:
         find(bug, sources)
-    tests = [Tests(name) for name in sorted({name for bug in bugs for name in bug.caught_by})]
-    usual = check_unchanged(tests, jobs)
+    known = {name: Tests(name) for bug in bugs for name in bug.caught_by}
+    configure("configure.log")
+    find_programs(known.values())
+    check_unchanged(known.values(), jobs)
     width = max(len(bug.name) for bug in bugs)
     print(f"{'bug':{width}}  seconds  caught by", flush=True)
     passed = 0
     for bug in bugs:
         started = time.monotonic()
         try:
-            caught_by = try_bug(bug, sources, usual, jobs)
+            caught_by = try_bug(bug, sources, known, jobs)
             outcome = caught_by or f"NOT CAUGHT by {', '.join(bug.caught_by)}"
         except PlantedBugsError as error:
             caught_by, outcome = None, f"ERROR {error}"
