@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "copier/plan/carry_sql.h"
+#include "copier/plan/own_name.h"
 #include "copier/plan/relation_name.h"
-#include "copier/plan/schema_inventory.h"
 
 namespace pgfanout {
 

@@ -9,7 +9,6 @@
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_sql.h"
 #include "copier/plan/relation_name.h"
-#include "copier/plan/schema_inventory.h"
 #include "copier/plan/schema_queries.h"
 #include "copier/plan/server_versions.h"
 

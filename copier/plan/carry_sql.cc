@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/plan/own_name.h"
 #include "copier/plan/relation_name.h"
-#include "copier/plan/schema_inventory.h"
 
 namespace pgfanout {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copier/plan/own_name.h"
 #include "copier/plan/schema_queries.h"
 
 namespace pgfanout {

@@ -12,9 +12,6 @@
 
 namespace pgfanout {
 
-/// Stands in names and definitions where the catalog names the table itself.
-inline constexpr std::string_view kOwnTable = "<table>";
-
 /// Name of the objects of kind "policy" that says whether row security is on, and "constraint" that
 /// is the primary key. Other objects' names are quoted where they look like these.
 inline constexpr std::string_view kRowSecurityName = "ROW LEVEL SECURITY";
@@ -44,10 +41,5 @@ struct SchemaObject {
 /// have them), storage options, replica identity, and the views, publications and foreign keys that
 /// name a leaf.
 Result<std::vector<SchemaObject>> read_schema_inventory(Connection& connection, const Table& table);
-
-/// `sql` as the server prints it under an empty search_path, with kOwnTable for each mention of the
-/// table. Literals stay as they are, and so do functions and types that share the table's name.
-[[nodiscard]] std::string without_own_name(std::string_view sql, std::string_view schema,
-                                           std::string_view name);
 
 }  // namespace pgfanout

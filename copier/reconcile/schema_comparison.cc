@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/plan/own_name.h"
 #include "copier/reconcile/schema_impact.h"
 #include "copier/reconcile/schema_pairs.h"
 

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <functional>
 
+#include "copier/plan/own_name.h"
 #include "copier/plan/relation_name.h"
 
 namespace pgfanout {

@@ -1,7 +1,7 @@
 // Which mentions in SQL text mean the table, and which only look like it.
 #include <gtest/gtest.h>
 
-#include "copier/plan/schema_inventory.h"
+#include "copier/plan/own_name.h"
 
 namespace pgfanout {
 namespace {
@@ -10,7 +10,7 @@ std::string chunks(std::string_view sql) {
   return without_own_name(sql, "public", "chunks");
 }
 
-TEST(SchemaOwnName, QualifiedNamesAndQualifiersAreReplaced) {
+TEST(OwnNameTest, QualifiedNamesAndQualifiersAreReplaced) {
   EXPECT_EQ(chunks("FOREIGN KEY (up) REFERENCES public.chunks(id)"),
             "FOREIGN KEY (up) REFERENCES <table>(id)");
   EXPECT_EQ(chunks("SELECT chunks.id, chunks.* FROM public.chunks"),
@@ -19,7 +19,7 @@ TEST(SchemaOwnName, QualifiedNamesAndQualifiersAreReplaced) {
   EXPECT_EQ(chunks("x::public.chunks"), "x::<table>");
 }
 
-TEST(SchemaOwnName, LiteralsStay) {
+TEST(OwnNameTest, LiteralsStay) {
   EXPECT_EQ(chunks("CHECK (c <> 'public.chunks ''chunks.id')"),
             "CHECK (c <> 'public.chunks ''chunks.id')");
   EXPECT_EQ(chunks(R"(E'\'public.chunks' || public.chunks.c)"),
@@ -32,7 +32,7 @@ TEST(SchemaOwnName, LiteralsStay) {
   EXPECT_EQ(chunks("$1 + public.chunks.n"), "$1 + <table>.n");
 }
 
-TEST(SchemaOwnName, NamesakesStay) {
+TEST(OwnNameTest, NamesakesStay) {
   EXPECT_EQ(chunks("CHECK (chunks > 0)"), "CHECK (chunks > 0)");
   EXPECT_EQ(chunks("other.chunks.id"), "other.chunks.id");
   EXPECT_EQ(chunks("public.chunks(id)"), "public.chunks(id)");
@@ -43,7 +43,7 @@ TEST(SchemaOwnName, NamesakesStay) {
   EXPECT_EQ(chunks("public_chunks xpublic.chunks"), "public_chunks xpublic.chunks");
 }
 
-TEST(SchemaOwnName, QuotedNames) {
+TEST(OwnNameTest, QuotedNames) {
   const auto odd = [](std::string_view sql) {
     return without_own_name(sql, "My Schema", "a\"b.c");
   };

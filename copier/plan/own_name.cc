@@ -1,8 +1,10 @@
-// without_own_name(): finds chains of names ("public.chunks", chunks.id) in SQL text and replaces
-// those that mean the table.
-#include <cctype>
+// Finds chains of names ("public.chunks", chunks.id) in SQL text and replaces those that mean the
+// table.
+#include "copier/plan/own_name.h"
 
-#include "copier/plan/schema_inventory.h"
+#include <cctype>
+#include <cstddef>
+#include <vector>
 
 namespace pgfanout {
 namespace {
