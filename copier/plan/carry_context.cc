@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "copier/plan/carry_sql.h"
 #include "copier/plan/own_name.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 

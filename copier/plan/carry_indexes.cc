@@ -6,8 +6,8 @@
 
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_index_catalog.h"
-#include "copier/plan/carry_sql.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "copier/plan/carry_context.h"
-#include "copier/plan/carry_sql.h"
 #include "copier/plan/relation_name.h"
 #include "copier/plan/schema_queries.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

@@ -8,9 +8,9 @@
 
 #include "copier/plan/carry_context.h"
 #include "copier/plan/carry_matview.h"
-#include "copier/plan/carry_sql.h"
 #include "copier/plan/carry_view_catalog.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

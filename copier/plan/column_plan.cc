@@ -9,6 +9,7 @@
 #include "copier/plan/cast.h"
 #include "copier/plan/nextval_call.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 #include "copier/plan/stored_key.h"
 
 namespace pgfanout {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "copier/plan/key_plan.h"
-#include "copier/plan/mapping.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "copier/base/byte_order.h"
-#include "copier/plan/mapping.h"
 #include "copier/plan/page_sample.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "copier/pg/describe.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_text.h"
 #include "copier/plan/type_catalog.h"
 #include "copier/plan/volatility.h"
 
@@ -83,10 +84,6 @@ std::string missing_column_hint(std::string_view name, const Table& table) {
     hint += (at == 0 ? "its columns are " : ", ") + table.columns[at].quoted;
   }
   return names.size() > kShown ? hint + ", ..." : hint;
-}
-
-std::string parenthesized(std::string_view sql) {
-  return fmt::format("({}{})", sql, sql.find("--") == std::string_view::npos ? "" : "\n");
 }
 
 const Mapping* Mappings::find(std::string_view column) const {

@@ -41,7 +41,4 @@ struct Mappings {
 /// Asks the server about every expression. Refusals: "bad-mapping", "no-such-column".
 Result<Mappings> read_mappings(const JobDescription& job, Connection& source, const Table& table);
 
-/// `sql` as an operand of any operator, whatever comments end it.
-[[nodiscard]] std::string parenthesized(std::string_view sql);
-
 }  // namespace pgfanout

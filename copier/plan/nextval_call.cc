@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "copier/plan/carry_sql.h"
+#include "copier/plan/sql_text.h"
 
 namespace pgfanout {
 namespace {

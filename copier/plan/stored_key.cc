@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "copier/plan/cast.h"
-#include "copier/plan/key_plan.h"
 #include "copier/plan/relation_name.h"
 
 namespace pgfanout {

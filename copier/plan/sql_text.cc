@@ -1,4 +1,4 @@
-#include "copier/plan/carry_sql.h"
+#include "copier/plan/sql_text.h"
 
 #include <fmt/format.h>
 
@@ -212,6 +212,10 @@ std::string dollar_quoted(std::string_view body) {
   std::string tag = "$pgfanout$";
   while (body.find(tag) != std::string_view::npos) tag.insert(tag.size() - 1, "_");
   return fmt::format("{}{}{}", tag, body, tag);
+}
+
+std::string parenthesized(std::string_view sql) {
+  return fmt::format("({}{})", sql, sql.find("--") == std::string_view::npos ? "" : "\n");
 }
 
 std::string do_block(std::string_view body) {

@@ -1,11 +1,11 @@
-#include "copier/plan/carry_sql.h"
+#include "copier/plan/sql_text.h"
 
 #include <gtest/gtest.h>
 
 namespace pgfanout {
 namespace {
 
-TEST(CarrySqlTest, PiecesJoinedAreTheText) {
+TEST(SqlTextTest, PiecesJoinedAreTheText) {
   for (const char* sql : {"", "a", "SELECT \"a\"\"b\".c::text, E'it\\'s', $x$ ' $x$, 1e5 -- end",
                           "'open", "\"open", "$open$ x", "a$b $1 U&'x' /* c */ (b'01')"}) {
     std::string joined;
@@ -14,7 +14,7 @@ TEST(CarrySqlTest, PiecesJoinedAreTheText) {
   }
 }
 
-TEST(CarrySqlTest, TheTableIsReplacedButNotInLiterals) {
+TEST(SqlTextTest, TheTableIsReplacedButNotInLiterals) {
   EXPECT_EQ(with_relation("SELECT chunks.a FROM public.chunks WHERE b <> 'public.chunks <table>'",
                           "public", "chunks", "x.y"),
             "SELECT x.y.a FROM x.y WHERE b <> 'public.chunks <table>'");
@@ -22,7 +22,7 @@ TEST(CarrySqlTest, TheTableIsReplacedButNotInLiterals) {
             "\"<table>\" < table1 AND a <table");
 }
 
-TEST(CarrySqlTest, ColumnsAreRenamedWhereTheyAreColumns) {
+TEST(SqlTextTest, ColumnsAreRenamedWhereTheyAreColumns) {
   const std::map<std::string, std::string> renames = {
       {"id", "new id"}, {"text", "t"}, {"new", "n"}};
   EXPECT_EQ(with_columns("((id > 0) AND (id(1) = 2) AND ('id'::text <> text) AND (\"id\" = x.id))",
@@ -33,7 +33,7 @@ TEST(CarrySqlTest, ColumnsAreRenamedWhereTheyAreColumns) {
   EXPECT_EQ(with_columns("id", {}), "id");
 }
 
-TEST(CarrySqlTest, ListsGrowAtTheirEnd) {
+TEST(SqlTextTest, ListsGrowAtTheirEnd) {
   EXPECT_EQ(with_item(" USING btree (a, f((b)), ')' COLLATE \"(\") INCLUDE (c)", "k"),
             " USING btree (a, f((b)), ')' COLLATE \"(\", k) INCLUDE (c)");
   EXPECT_EQ(with_item("no list", "k"), "no list");
@@ -41,12 +41,12 @@ TEST(CarrySqlTest, ListsGrowAtTheirEnd) {
   EXPECT_EQ(end_of_list("a (b"), std::string::npos);
 }
 
-TEST(CarrySqlTest, BodiesMayHoldTheirOwnQuotes) {
+TEST(SqlTextTest, BodiesMayHoldTheirOwnQuotes) {
   EXPECT_EQ(do_block("BEGIN END"), "DO $pgfanout$BEGIN END$pgfanout$");
   EXPECT_EQ(dollar_quoted("$pgfanout$"), "$pgfanout_$$pgfanout$$pgfanout_$");
 }
 
-TEST(CarrySqlTest, PlaceholdersAreFilled) {
+TEST(SqlTextTest, PlaceholdersAreFilled) {
   EXPECT_EQ(with_placeholder("{table} a, {table}", "{table}", "{table}x"), "{table}x a, {table}x");
   EXPECT_EQ(with_placeholder("", "{table}", "x"), "");
 }

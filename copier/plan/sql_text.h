@@ -1,5 +1,5 @@
-// Rewrites SQL that the server printed: another table, other column names, one more column in a
-// list. Literals and comments stay as they are.
+// SQL text of the server and of people, rewritten: another table, other column names, one more
+// column in a list, parentheses or quotes around it. Literals and comments stay as they are.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +37,9 @@ struct SqlPiece {
 
 /// One more item at the end of the first parenthesized list.
 [[nodiscard]] std::string with_item(std::string_view sql, std::string_view item);
+
+/// `sql` as an operand of any operator, whatever comments end it.
+[[nodiscard]] std::string parenthesized(std::string_view sql);
 
 /// DO with this body of PL/pgSQL, whatever it holds.
 [[nodiscard]] std::string do_block(std::string_view body);
