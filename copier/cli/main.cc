@@ -14,6 +14,7 @@
 #include "copier/lifecycle/copy_job.h"
 #include "copier/lifecycle/job_onlooker.h"
 #include "copier/lifecycle/key_command.h"
+#include "copier/lifecycle/status_job.h"
 #include "copier/lifecycle/verify_job.h"
 #include "copier/lifecycle/window_commands.h"
 #include "copier/report/tool_version.h"

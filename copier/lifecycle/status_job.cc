@@ -1,4 +1,5 @@
-// The status command: where the last job on a table stands, by the journal. Reads only.
+#include "copier/lifecycle/status_job.h"
+
 #include <fmt/format.h>
 
 #include <exception>
@@ -6,7 +7,6 @@
 #include "copier/lifecycle/job_standing.h"
 #include "copier/lifecycle/journal_tables.h"
 #include "copier/lifecycle/stopped_by.h"
-#include "copier/lifecycle/window_commands.h"
 #include "copier/lifecycle/window_rules.h"
 #include "copier/lifecycle/window_state.h"
 

@@ -24,8 +24,5 @@ namespace pgfanout {
 /// Drops the backup once its retention is over.
 [[nodiscard]] JobResult run_cleanup(const JobDescription& job, Observer& observer,
                                     const Cancellation& cancellation);
-/// Where the job stands, by the journal.
-[[nodiscard]] JobResult run_status(const JobDescription& job, Observer& observer,
-                                   const Cancellation& cancellation);
 
 }  // namespace pgfanout
