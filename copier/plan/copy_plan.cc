@@ -29,10 +29,10 @@ constexpr int kOldestServer = 140000;
 constexpr std::uint32_t kMaxPartitions = 10000;
 
 /// Makes one plan; a member is set by the step named in its comment.
-class Planner {
+class CopyPlanner {
  public:
-  Planner(const JobDescription& job, Connection& source, Connection& target,
-          const std::vector<std::uint32_t>& made)
+  CopyPlanner(const JobDescription& job, Connection& source, Connection& target,
+              const std::vector<std::uint32_t>& made)
       : job_(job), source_(source), target_(target), made_(made) {}
 
   Result<CopyPlan> make() {
@@ -80,7 +80,7 @@ Result<void> check_version(const Connection& connection) {
                  "upgrade the server first");
 }
 
-Result<void> Planner::look_at_servers() {
+Result<void> CopyPlanner::look_at_servers() {
   PGFANOUT_TRY(check_version(source_));
   PGFANOUT_TRY(check_version(target_));
   if (job_.partitions == 0 || job_.partitions > kMaxPartitions) {
@@ -106,7 +106,7 @@ Result<void> Planner::look_at_servers() {
   return {};
 }
 
-Result<void> Planner::look_at_source() {
+Result<void> CopyPlanner::look_at_source() {
   PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
   PGFANOUT_TRY(check_source(source_, table, source_facts_));
   PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
@@ -117,7 +117,7 @@ Result<void> Planner::look_at_source() {
   return {};
 }
 
-Result<void> Planner::find_target() {
+Result<void> CopyPlanner::find_target() {
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
   plan_->target_schema = name.schema;
   plan_->target_name = name.name;
@@ -169,7 +169,7 @@ void drop_mapped_defaults(const Mappings& mappings, ColumnPlan& columns) {
   }
 }
 
-Result<void> Planner::plan_columns() {
+Result<void> CopyPlanner::plan_columns() {
   PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
   if (!existing_) {
     PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
@@ -183,7 +183,7 @@ Result<void> Planner::plan_columns() {
   return note_slow_defaults(target_, columns_);
 }
 
-Result<void> Planner::plan_key() {
+Result<void> CopyPlanner::plan_key() {
   PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, plan_->source, plan_->key));
   plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
   if (columns_.key_column) plan_->key_column = columns_.key_column->name;
@@ -208,7 +208,7 @@ Result<void> Planner::plan_key() {
   return {};
 }
 
-Result<void> Planner::plan_target() {
+Result<void> CopyPlanner::plan_target() {
   if (existing_) {
     plan_->leaves = std::move(existing_->leaves);
     for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
@@ -230,7 +230,7 @@ Result<void> Planner::plan_target() {
   return {};
 }
 
-Result<void> Planner::plan_stream() {
+Result<void> CopyPlanner::plan_stream() {
   fill_stream(columns_, carriers_, *plan_);
   PGFANOUT_TRY_ASSIGN(plan_->read_layout.oid_patches,
                       plan_transport(source_, target_, columns_, plan_->same_database));
@@ -238,7 +238,7 @@ Result<void> Planner::plan_stream() {
   return {};
 }
 
-Result<void> Planner::plan_connections() {
+Result<void> CopyPlanner::plan_connections() {
   ConnectionWish wish;
   wish.readers = job_.readers;
   wish.writers = job_.writers;
@@ -251,7 +251,7 @@ Result<void> Planner::plan_connections() {
   return {};
 }
 
-Result<void> Planner::plan_when_to_commit() {
+Result<void> CopyPlanner::plan_when_to_commit() {
   std::uint64_t bytes = 0;
   for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
   PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
@@ -294,7 +294,7 @@ Result<RelationName> target_name_of(const JobDescription& job, const Table& sour
 
 Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target,
                                 const std::vector<std::uint32_t>& made) {
-  return Planner(job, source, target, made).make();
+  return CopyPlanner(job, source, target, made).make();
 }
 
 }  // namespace pgfanout

@@ -6,17 +6,10 @@
 #include <cstddef>
 #include <vector>
 
+#include "copier/plan/sql_bytes.h"
+
 namespace pgfanout {
 namespace {
-
-bool starts_name(char byte) {
-  return byte == '_' || std::isalpha(static_cast<unsigned char>(byte)) != 0 ||
-         static_cast<unsigned char>(byte) >= 0x80;
-}
-
-bool continues_name(char byte) {
-  return starts_name(byte) || byte == '$' || std::isdigit(static_cast<unsigned char>(byte)) != 0;
-}
 
 /// Names joined by points. `ends[i]` is where the i-th name ends in the text.
 struct Chain {
@@ -36,7 +29,7 @@ class Replacer {
         copy_literal(end_of_literal(before_ == "E"));
       } else if (sql_[at_] == '$') {
         copy_literal(end_of_dollar_quoted());
-      } else if (sql_[at_] == '"' || starts_name(sql_[at_])) {
+      } else if (sql_[at_] == '"' || starts_sql_name(sql_[at_])) {
         take_chain();
       } else {
         copy_symbol();
@@ -78,7 +71,7 @@ class Replacer {
 
   [[nodiscard]] std::size_t end_of_dollar_quoted() const {
     std::size_t tag_end = at_ + 1;
-    while (tag_end < sql_.size() && starts_name(sql_[tag_end])) ++tag_end;
+    while (tag_end < sql_.size() && starts_sql_name(sql_[tag_end])) ++tag_end;
     if (tag_end >= sql_.size() || sql_[tag_end] != '$') return at_ + 1;
     const std::string_view tag = sql_.substr(at_, tag_end + 1 - at_);
     const std::size_t close = sql_.find(tag, tag_end + 1);
@@ -95,7 +88,7 @@ class Replacer {
       }
       return sql_.size();
     }
-    while (end < sql_.size() && continues_name(sql_[end])) ++end;
+    while (end < sql_.size() && continues_sql_name(sql_[end])) ++end;
     return end;
   }
 
@@ -118,7 +111,7 @@ class Replacer {
       chain.names.push_back(name_between(from, end));
       chain.ends.push_back(end);
       const bool goes_on = end + 1 < sql_.size() && sql_[end] == '.' &&
-                           (sql_[end + 1] == '"' || starts_name(sql_[end + 1]));
+                           (sql_[end + 1] == '"' || starts_sql_name(sql_[end + 1]));
       if (!goes_on) return chain;
       from = end + 1;
     }

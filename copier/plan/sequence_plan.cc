@@ -64,10 +64,10 @@ Result<std::vector<Sequence>> read_sequences(Connection& source, const Table& ta
   return sequences;
 }
 
-class Planner {
+class SequencePlanner {
  public:
-  Planner(Connection& target, const std::string& target_qualified, bool is_same_database,
-          bool is_made)
+  SequencePlanner(Connection& target, const std::string& target_qualified, bool is_same_database,
+                  bool is_made)
       : target_(target),
         target_qualified_(target_qualified),
         is_same_database_(is_same_database),
@@ -152,7 +152,7 @@ Result<SequencePlan> plan_sequences(Connection& source, Connection& target, cons
                                     const ColumnPlan& columns, const std::string& target_qualified,
                                     bool is_same_database, bool is_made) {
   PGFANOUT_TRY_ASSIGN(const std::vector<Sequence> sequences, read_sequences(source, table));
-  Planner planner(target, target_qualified, is_same_database, is_made);
+  SequencePlanner planner(target, target_qualified, is_same_database, is_made);
   for (const Sequence& sequence : sequences) {
     for (const PlannedColumn& planned : columns.columns) {
       // Columns made from a source column keep its number.

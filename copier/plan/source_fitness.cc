@@ -18,7 +18,7 @@ Result<void> check_settings(Connection& source, const ServerFacts& facts) {
       fmt::format("turn {} off", setting), source.description());
 }
 
-Result<void> check_leaf(const Leaf& leaf) {
+Result<void> check_source_leaf(const Leaf& leaf) {
   if (leaf.kind != 'r') {
     return refused("foreign-leaf",
                    fmt::format("the source's partition {} is a foreign table", leaf.qualified),
@@ -34,7 +34,7 @@ Result<void> check_leaf(const Leaf& leaf) {
   return {};
 }
 
-Result<void> check_privileges(Connection& source, const Table& table) {
+Result<void> check_source_privileges(Connection& source, const Table& table) {
   for (const Leaf& leaf : table.leaves) {
     if (leaf.may_select) continue;
     PGFANOUT_TRY_ASSIGN(const Rows role,
@@ -104,8 +104,8 @@ Result<void> check_source(Connection& source, const Table& table, const ServerFa
                    "make its heirs partitions, or end the inheritance (ALTER TABLE ... NO INHERIT)",
                    table.qualified);
   }
-  for (const Leaf& leaf : table.leaves) PGFANOUT_TRY(check_leaf(leaf));
-  return check_privileges(source, table);
+  for (const Leaf& leaf : table.leaves) PGFANOUT_TRY(check_source_leaf(leaf));
+  return check_source_privileges(source, table);
 }
 
 Result<std::vector<Issue>> note_not_carried(Connection& source, const Table& table) {

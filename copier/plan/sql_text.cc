@@ -6,22 +6,10 @@
 
 #include "copier/plan/own_name.h"
 #include "copier/plan/relation_name.h"
+#include "copier/plan/sql_bytes.h"
 
 namespace pgfanout {
 namespace {
-
-bool starts_name(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
-         static_cast<unsigned char>(byte) >= 0x80U;
-}
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-
-bool continues_name(char byte) {
-  return starts_name(byte) || is_digit(byte) || byte == '$';
-}
 
 bool is_blank(char byte) {
   return std::string_view(" \t\n\r\f\v").find(byte) != std::string_view::npos;
@@ -49,11 +37,11 @@ class Cutter {
       take_quoted_name();
     } else if (first == '$' && end_of_dollar_quoted() != 0) {
       take(SqlPieceKind::literal, end_of_dollar_quoted());
-    } else if (starts_name(first)) {
+    } else if (starts_sql_name(first)) {
       take_name();
-    } else if (is_digit(first)) {
+    } else if (is_sql_digit(first)) {
       take(SqlPieceKind::literal,
-           end_while([](char byte) { return continues_name(byte) || byte == '.'; }));
+           end_while([](char byte) { return continues_sql_name(byte) || byte == '.'; }));
     } else {
       take(SqlPieceKind::symbol, at_ + 1);
     }
@@ -86,7 +74,8 @@ class Cutter {
   /// 0: no dollar quote begins here.
   [[nodiscard]] std::size_t end_of_dollar_quoted() const {
     std::size_t tag_end = at_ + 1;
-    while (tag_end < sql_.size() && (starts_name(sql_[tag_end]) || is_digit(sql_[tag_end]))) {
+    while (tag_end < sql_.size() &&
+           (starts_sql_name(sql_[tag_end]) || is_sql_digit(sql_[tag_end]))) {
       ++tag_end;
     }
     if (tag_end >= sql_.size() || sql_[tag_end] != '$') return 0;
@@ -101,7 +90,7 @@ class Cutter {
   }
 
   void take_name() {
-    const std::size_t end = end_while(continues_name);
+    const std::size_t end = end_while(continues_sql_name);
     // E'...' and its like: the letter belongs to the literal.
     if (end == at_ + 1 && end < sql_.size() && sql_[end] == '\'' &&
         std::string_view("EeBbXxNn").find(sql_[at_]) != std::string_view::npos) {

@@ -2,21 +2,10 @@
 
 #include <algorithm>
 
+#include "copier/plan/sql_bytes.h"
+
 namespace pgfanout {
 namespace {
-
-bool is_letter(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
-         static_cast<unsigned char>(byte) >= 0x80U;
-}
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-
-bool continues_name(char byte) {
-  return is_letter(byte) || is_digit(byte) || byte == '$';
-}
 
 /// Walks over the text; each take_...() returns where the word ends.
 class Scanner {
@@ -65,8 +54,8 @@ class Scanner {
     if (first == '\'') return take_string(false);
     if (first == '"') return take_quoted_name();
     if (first == '$' && take_dollar_string()) return;
-    if (is_letter(first)) return take_name();
-    if (is_digit(first)) return take_number();
+    if (starts_sql_name(first)) return take_name();
+    if (is_sql_digit(first)) return take_number();
     words_.push_back({SqlWordKind::symbol, std::string(1, first)});
     ++at_;
   }
@@ -99,7 +88,8 @@ class Scanner {
 
   bool take_dollar_string() {
     std::size_t tag_end = at_ + 1;
-    while (tag_end < sql_.size() && (is_letter(sql_[tag_end]) || is_digit(sql_[tag_end]))) {
+    while (tag_end < sql_.size() &&
+           (starts_sql_name(sql_[tag_end]) || is_sql_digit(sql_[tag_end]))) {
       ++tag_end;
     }
     if (tag_end >= sql_.size() || sql_[tag_end] != '$') return false;
@@ -112,7 +102,7 @@ class Scanner {
 
   void take_name() {
     const std::size_t start = at_;
-    while (at_ < sql_.size() && continues_name(sql_[at_])) ++at_;
+    while (at_ < sql_.size() && continues_sql_name(sql_[at_])) ++at_;
     std::string name(sql_.substr(start, at_ - start));
     std::transform(name.begin(), name.end(), name.begin(), [](char byte) {
       return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
@@ -126,7 +116,7 @@ class Scanner {
   }
 
   void take_number() {
-    while (at_ < sql_.size() && (continues_name(sql_[at_]) || sql_[at_] == '.')) ++at_;
+    while (at_ < sql_.size() && (continues_sql_name(sql_[at_]) || sql_[at_] == '.')) ++at_;
     words_.push_back({SqlWordKind::literal, {}});
   }
 

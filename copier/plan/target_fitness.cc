@@ -41,7 +41,7 @@ Result<void> check_partitioning(const Table& table) {
   return {};
 }
 
-Result<void> check_leaf(const Leaf& leaf) {
+Result<void> check_target_leaf(const Leaf& leaf) {
   if (leaf.kind != 'r') {
     return refused("foreign-leaf",
                    fmt::format("the target's leaf {} is a foreign table", leaf.qualified),
@@ -92,7 +92,7 @@ Result<void> check_every_key(const JobDescription& job, const ExistingTarget& ex
 Result<void> read_leaves(const JobDescription& job, ExistingTarget& existing) {
   std::string default_leaf;
   for (const Leaf& leaf : existing.table.leaves) {
-    PGFANOUT_TRY(check_leaf(leaf));
+    PGFANOUT_TRY(check_target_leaf(leaf));
     auto bound = parse_list_bound(leaf.bound);
     if (!bound) {
       bound.error().where = leaf.qualified;

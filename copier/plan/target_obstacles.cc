@@ -8,7 +8,7 @@
 namespace pgfanout {
 namespace {
 
-Result<void> check_privileges(Connection& target, const Table& table) {
+Result<void> check_target_privileges(Connection& target, const Table& table) {
   for (const Leaf& leaf : table.leaves) {
     if (leaf.may_insert && leaf.may_select) continue;
     const std::string_view privilege = leaf.may_insert ? "SELECT" : "INSERT";
@@ -77,7 +77,7 @@ Result<std::vector<Issue>> find_obstacles(const JobDescription& job, Connection&
         fmt::format("row-level security of the target {} applies to this role", table.qualified),
         "run as its owner or as a role with BYPASSRLS", table.qualified);
   }
-  PGFANOUT_TRY(check_privileges(target, table));
+  PGFANOUT_TRY(check_target_privileges(target, table));
   PGFANOUT_TRY(check_empty(job, target, table));
   std::vector<Issue> issues;
   PGFANOUT_TRY(note_triggers(target, table, issues));

@@ -41,7 +41,7 @@ constexpr const char* kTypeSql =
     " LEFT JOIN pg_catalog.pg_type element ON element.typarray = base.oid"
     " WHERE t.oid = $1::pg_catalog.oid";
 
-char first_char(const Rows& rows, int row, int column) {
+char code_of(const Rows& rows, int row, int column) {
   const std::string_view text = rows.text(row, column);
   return text.empty() ? '\0' : text.front();
 }
@@ -85,7 +85,7 @@ Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32
   for (int row = 0; row < rows.size(); ++row) {
     TypeFacts facts;
     facts.name = rows.str(row, 1);
-    facts.kind = first_char(rows, row, 2);
+    facts.kind = code_of(rows, row, 2);
     facts.element = rows.oid(row, 3);
     facts.base = rows.oid(row, 4);
     facts.subtype = rows.oid(row, 5);
@@ -107,11 +107,11 @@ Result<Column> describe_type(Connection& connection, std::uint32_t oid, std::int
   column.type_oid = oid;
   column.type_modifier = modifier;
   column.type_sql = rows.str(0, 0);
-  column.type_type = first_char(rows, 0, 1);
+  column.type_type = code_of(rows, 0, 1);
   column.base_type_oid = rows.oid(0, 2);
   column.element_type_oid = rows.oid(0, 3);
-  column.element_type_type = first_char(rows, 0, 4);
-  column.storage = column.type_storage = first_char(rows, 0, 5);
+  column.element_type_type = code_of(rows, 0, 4);
+  column.storage = column.type_storage = code_of(rows, 0, 5);
   return column;
 }
 

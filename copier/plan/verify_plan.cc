@@ -52,9 +52,9 @@ std::size_t fixed_width(std::uint32_t type_oid) {
 }
 
 /// Makes one plan; a member is set by the step named in its comment.
-class Planner {
+class VerifyPlanner {
  public:
-  Planner(const JobDescription& job, Connection& source, Connection& target)
+  VerifyPlanner(const JobDescription& job, Connection& source, Connection& target)
       : job_(job), source_connection_(source), target_connection_(target) {}
 
   Result<VerifyPlan> make() {
@@ -100,7 +100,7 @@ class Planner {
   std::vector<Issue> issues_;
 };
 
-Result<void> Planner::look_at_tables() {
+Result<void> VerifyPlanner::look_at_tables() {
   PGFANOUT_TRY_ASSIGN(source_facts_, read_server_facts(source_connection_));
   PGFANOUT_TRY_ASSIGN(target_facts_, read_server_facts(target_connection_));
   PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
@@ -130,7 +130,7 @@ Result<void> Planner::look_at_tables() {
 
 /// The target's key column: an integer column of that name that the source lacks or stores its key
 /// in.
-Result<void> Planner::find_key_column() {
+Result<void> VerifyPlanner::find_key_column() {
   const std::string name = column_name_of(job_.key_column, target_.columns);
   const Column* column = target_.find(name);
   if (column == nullptr) return {};
@@ -139,7 +139,7 @@ Result<void> Planner::find_key_column() {
   return {};
 }
 
-Result<void> Planner::plan_columns() {
+Result<void> VerifyPlanner::plan_columns() {
   PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_connection_, source_));
   PGFANOUT_TRY_ASSIGN(columns_,
                       plan_existing_columns(job_, source_, mappings, target_, key_column_));
@@ -168,7 +168,7 @@ Result<void> Planner::plan_columns() {
 }
 
 /// Target columns that the source's primary key arrives in; empty if not all of it does.
-std::vector<std::string> Planner::identity_of_source() const {
+std::vector<std::string> VerifyPlanner::identity_of_source() const {
   std::vector<std::string> key;
   for (const std::string& name : source_.primary_key) {
     const auto carrier = std::find_if(
@@ -181,7 +181,7 @@ std::vector<std::string> Planner::identity_of_source() const {
   return key;
 }
 
-std::vector<std::string> Planner::identity_of_target() const {
+std::vector<std::string> VerifyPlanner::identity_of_target() const {
   std::vector<std::string> key;
   for (const std::string& name : target_.primary_key) {
     if (key_column_ != nullptr && key_column_->name == name) continue;
@@ -194,7 +194,7 @@ std::vector<std::string> Planner::identity_of_target() const {
   return key;
 }
 
-void Planner::order_by_identity(const std::vector<std::string>& key) {
+void VerifyPlanner::order_by_identity(const std::vector<std::string>& key) {
   identity_columns_ = key.size();
   const auto rank = [&](const PlannedColumn& planned) {
     return std::find(key.begin(), key.end(), planned.column.name) - key.begin();
@@ -205,7 +205,7 @@ void Planner::order_by_identity(const std::vector<std::string>& key) {
 }
 
 /// Without a key that can be had, every row has the same one.
-Result<void> Planner::plan_key() {
+Result<void> VerifyPlanner::plan_key() {
   const bool is_wanted = key_column_ != nullptr || !job_.key.empty() || target_.strategy == 'l';
   const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
   if (is_wanted && !is_known && key_column_ != nullptr) {
@@ -229,7 +229,7 @@ Result<void> Planner::plan_key() {
 }
 
 /// The target's leaves, if they are listed by the key; else the server alone says what they hold.
-Result<void> Planner::plan_leaves() {
+Result<void> VerifyPlanner::plan_leaves() {
   if (!plan_->has_key || target_.strategy != 'l') return {};
   const bool by_column = key_column_ != nullptr && target_.partition_columns.size() == 1 &&
                          target_.partition_columns.front() == key_column_->name;
@@ -245,7 +245,7 @@ Result<void> Planner::plan_leaves() {
   return {};
 }
 
-void Planner::choose_identity() {
+void VerifyPlanner::choose_identity() {
   plan_->identity_columns = identity_columns_;
   if (identity_columns_ == 0) {
     note(Severity::info, "no-identity",
@@ -265,7 +265,7 @@ void Planner::choose_identity() {
   if (plan_->identity == IdentityKind::fixed) plan_->identity_bytes = bytes;
 }
 
-Result<void> Planner::plan_stream() {
+Result<void> VerifyPlanner::plan_stream() {
   for (const PlannedColumn& planned : columns_.columns) {
     plan_->columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
                               planned.column.type_sql, planned.column.type_oid,
@@ -300,7 +300,7 @@ Result<void> Planner::plan_stream() {
   return {};
 }
 
-Result<void> Planner::plan_connections() {
+Result<void> VerifyPlanner::plan_connections() {
   ConnectionWish wish;
   wish.readers = job_.readers;
   wish.writers = job_.readers ? job_.readers : job_.writers;
@@ -332,7 +332,7 @@ std::string verify_select(const VerifyPlan& plan, Side side, const SourceRange& 
 
 Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
                                     Connection& target) {
-  return Planner(job, source, target).make();
+  return VerifyPlanner(job, source, target).make();
 }
 
 }  // namespace pgfanout

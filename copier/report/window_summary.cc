@@ -115,7 +115,7 @@ std::string backup_figure(const JobResult& result) {
   return figure("backup", printable(result.standing->backup) + until);
 }
 
-std::string figures(const JobResult& result, const Resources& used) {
+std::string window_figures(const JobResult& result, const Resources& used) {
   std::string text;
   if (result.rows_read > 0) {
     text += figure("rows", fmt::format("{} read, {} written, {}", with_commas(result.rows_read),
@@ -254,7 +254,8 @@ std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& res
 
 std::string window_summary(const JobResult& result, const Resources& used,
                            const NextCommands& next) {
-  std::string text = first_lines(result, next) + figures(result, used) + backup_figure(result);
+  std::string text =
+      first_lines(result, next) + window_figures(result, used) + backup_figure(result);
   if (!result.stages.empty()) text += stage_table(result);
   return text + issues_line(result) + next_lines(result, next);
 }
