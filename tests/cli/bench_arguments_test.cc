@@ -33,7 +33,7 @@ BenchRequest request_of(const Words& words) {
   return parsed ? std::get<Invocation>(*parsed).bench : BenchRequest{};
 }
 
-Error refusal_of(const Words& words) {
+Error bench_refusal_of(const Words& words) {
   const auto parsed = parse_arguments(with_command(words));
   EXPECT_FALSE(parsed);
   return parsed ? Error{} : parsed.error();
@@ -71,21 +71,21 @@ TEST(BenchArguments, GoogleBenchmarksOptionsAreHandedOn) {
 }
 
 TEST(BenchArguments, WrongWordsAreRefusedWithAHint) {
-  EXPECT_THAT(refusal_of({"--methods", "copy_binry"}).hint, HasSubstr("copy_binary"));
-  EXPECT_THAT(refusal_of({"--sweep", "writer"}).hint, HasSubstr("writers"));
-  EXPECT_THAT(refusal_of({"--sweep", ""}).message, HasSubstr("--sweep"));
-  EXPECT_THAT(refusal_of({"--rows", "0"}).message, HasSubstr("from 1"));
-  EXPECT_THAT(refusal_of({"--row", "5"}).hint, HasSubstr("--rows"));
-  EXPECT_THAT(refusal_of({"--table", "t"}).message, HasSubstr("bench has no option --table"));
-  EXPECT_THAT(refusal_of({"job.toml"}).hint, Not(HasSubstr(".toml")));
-  EXPECT_EQ(refusal_of({"--json"}).code, "usage");
+  EXPECT_THAT(bench_refusal_of({"--methods", "copy_binry"}).hint, HasSubstr("copy_binary"));
+  EXPECT_THAT(bench_refusal_of({"--sweep", "writer"}).hint, HasSubstr("writers"));
+  EXPECT_THAT(bench_refusal_of({"--sweep", ""}).message, HasSubstr("--sweep"));
+  EXPECT_THAT(bench_refusal_of({"--rows", "0"}).message, HasSubstr("from 1"));
+  EXPECT_THAT(bench_refusal_of({"--row", "5"}).hint, HasSubstr("--rows"));
+  EXPECT_THAT(bench_refusal_of({"--table", "t"}).message, HasSubstr("bench has no option --table"));
+  EXPECT_THAT(bench_refusal_of({"job.toml"}).hint, Not(HasSubstr(".toml")));
+  EXPECT_EQ(bench_refusal_of({"--json"}).code, "usage");
   for (const Words& words : {Words{"--rows", "x"}, Words{"--repetitions", "-1"}}) {
-    EXPECT_EQ(refusal_of(words).consequence, Consequence::refuse);
+    EXPECT_EQ(bench_refusal_of(words).consequence, Consequence::refuse);
   }
 }
 
 TEST(BenchArguments, APasswordIsRefusedAndNotRepeated) {
-  const Error error = refusal_of({"--source", "host=a password=s3cret"});
+  const Error error = bench_refusal_of({"--source", "host=a password=s3cret"});
   EXPECT_EQ(error.code, "password-in-dsn");
   EXPECT_THAT(error.message + error.hint + error.where, Not(HasSubstr("s3cret")));
 }

@@ -24,7 +24,7 @@ WindowRequest window_of(const Words& words) {
   return parsed ? std::get<Invocation>(*parsed).job.window : WindowRequest{};
 }
 
-Error refusal_of(const Words& words) {
+Error window_refusal_of(const Words& words) {
   const auto parsed = parse_arguments(words);
   EXPECT_FALSE(parsed);
   return parsed ? Error{} : parsed.error();
@@ -106,14 +106,14 @@ TEST(WindowArguments, EveryBadValueIsRefusedWithTheOptionsName) {
   for (const Words& words : cases) {
     Words all = {"run", "--table", "t"};
     all.insert(all.end(), words.begin(), words.end());
-    const Error error = refusal_of(all);
+    const Error error = window_refusal_of(all);
     EXPECT_EQ(error.code, "usage");
     EXPECT_THAT(error.message, StartsWith(words[0] + " must be "));
   }
 }
 
 TEST(WindowArguments, AStageThatIsMistypedIsAnsweredWithTheNearest) {
-  const Error error = refusal_of({"run", "--table", "t", "--confirm", "verfy"});
+  const Error error = window_refusal_of({"run", "--table", "t", "--confirm", "verfy"});
   EXPECT_EQ(error.message,
             "--confirm must be a stage: preflight, prepare, copy, index, constraints, analyze, "
             "verify or swap, not 'verfy'");
@@ -121,45 +121,45 @@ TEST(WindowArguments, AStageThatIsMistypedIsAnsweredWithTheNearest) {
 }
 
 TEST(WindowArguments, AnOptionOfAnotherCommandIsNamedSo) {
-  const Error error = refusal_of({"copy", "--table", "t", "--swap"});
+  const Error error = window_refusal_of({"copy", "--table", "t", "--swap"});
   EXPECT_EQ(error.message, "copy has no option --swap");
   EXPECT_EQ(error.hint, "it is an option of plan, run");
-  EXPECT_EQ(refusal_of({"run", "--table", "t", "--force"}).hint,
+  EXPECT_EQ(window_refusal_of({"run", "--table", "t", "--force"}).hint,
             "it is an option of rollback, cleanup");
-  EXPECT_EQ(refusal_of({"run", "--table", "t", "--confrim", "copy"}).hint,
+  EXPECT_EQ(window_refusal_of({"run", "--table", "t", "--confrim", "copy"}).hint,
             "did you mean --confirm?");
 }
 
 TEST(WindowArguments, ReleaseStandsAlone) {
-  EXPECT_THAT(refusal_of({"run", "--table", "t", "--release", "--confirm", "copy"}).message,
+  EXPECT_THAT(window_refusal_of({"run", "--table", "t", "--release", "--confirm", "copy"}).message,
               HasSubstr("exclude each other"));
-  EXPECT_THAT(refusal_of({"run", "--table", "t", "--release", "--restart"}).message,
+  EXPECT_THAT(window_refusal_of({"run", "--table", "t", "--release", "--restart"}).message,
               HasSubstr("exclude each other"));
 }
 
 TEST(WindowArguments, NewRowsAreEitherKeptOrGivenUp) {
-  EXPECT_THAT(refusal_of({"rollback", "--table", "t", "--keep-new-rows", "--force"}).message,
+  EXPECT_THAT(window_refusal_of({"rollback", "--table", "t", "--keep-new-rows", "--force"}).message,
               HasSubstr("exclude each other"));
 }
 
 TEST(WindowArguments, WhatHasNoDryRunRefusesOne) {
   for (const char* command : {"swap", "rollback", "cleanup"}) {
-    const Error error = refusal_of({command, "--table", "t", "--dry-run"});
+    const Error error = window_refusal_of({command, "--table", "t", "--dry-run"});
     EXPECT_EQ(error.message,
               std::string(command) + " has no --dry-run in this version; nothing was done");
     EXPECT_THAT(error.hint, HasSubstr("'pgfanout plan --dry-run'"));
   }
   for (const char* option : {"--release", "--restart"}) {
-    EXPECT_THAT(refusal_of({"run", "--table", "t", "--dry-run", option}).message,
+    EXPECT_THAT(window_refusal_of({"run", "--table", "t", "--dry-run", option}).message,
                 HasSubstr("nothing was done"));
   }
 }
 
 TEST(WindowArguments, WithoutACommandThereIsAHint) {
-  const Error error = refusal_of({});
+  const Error error = window_refusal_of({});
   EXPECT_EQ(error.message, "name a command: pgfanout plan, run, copy, verify, ...");
   EXPECT_THAT(error.hint, HasSubstr("pgfanout plan --table NAME"));
-  EXPECT_EQ(refusal_of({"rolback"}).hint, "did you mean rollback?");
+  EXPECT_EQ(window_refusal_of({"rolback"}).hint, "did you mean rollback?");
 }
 
 JobResult waiting_at(const std::string& stage) {

@@ -19,15 +19,15 @@ using testing::Not;
 using testing::StartsWith;
 using Words = std::vector<std::string>;
 
-struct Told {
+struct WindowTold {
   int exit_code = -1;
   std::string result;
   std::string messages;
   std::string called;  ///< Names of the functions that were called.
 };
 
-Told run(const Words& words, const JobResult& result) {
-  Told told;
+WindowTold told_by(const Words& words, const JobResult& result) {
+  WindowTold told;
   const auto as = [&](const std::string& name) -> JobFunction {
     return [&told, &result, name](const JobDescription&, Observer& observer, const Cancellation&) {
       told.called += name;
@@ -59,7 +59,7 @@ JobResult good() {
 TEST(WindowSession, EveryCommandCallsItsOwnFunction) {
   for (const char* command :
        {"plan", "run", "copy", "verify", "swap", "rollback", "cleanup", "status"}) {
-    const Told told = run({command, "--table", "t"}, good());
+    const WindowTold told = told_by({command, "--table", "t"}, good());
     EXPECT_EQ(told.called, command);
     EXPECT_EQ(told.exit_code, 0);
     // Plan and verify do not look whether a fence stands.
@@ -68,7 +68,7 @@ TEST(WindowSession, EveryCommandCallsItsOwnFunction) {
         looks ? "source: writes are allowed\n" : "source: writes are as they were\n";
     EXPECT_THAT(told.result, EndsWith(last)) << command;
     EXPECT_EQ(told.messages, "");
-    const Told json = run({command, "--table", "t", "--json"}, good());
+    const WindowTold json = told_by({command, "--table", "t", "--json"}, good());
     EXPECT_THAT(json.result, HasSubstr("\"command\": \"" + std::string(command) + "\""));
     EXPECT_THAT(json.messages, EndsWith(last));
   }
@@ -78,7 +78,7 @@ TEST(WindowSession, AWaitingRunSaysHowToGoOn) {
   JobResult result = good();
   result.waiting_at = "copy";
   result.writes_refused = true;
-  const Told told = run({"run", "--table", "my t", "--swap"}, result);
+  const WindowTold told = told_by({"run", "--table", "my t", "--swap"}, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_EQ(told.result, "");
   EXPECT_THAT(told.messages,
@@ -86,7 +86,7 @@ TEST(WindowSession, AWaitingRunSaysHowToGoOn) {
                     HasSubstr("  to go on     pgfanout run --table 'my t' --swap --confirm copy\n"),
                     EndsWith("source: writes are refused by a fence until swap or rollback; to "
                              "lift it now: pgfanout run --table 'my t' --swap --release\n")));
-  const Told json = run({"run", "--table", "t", "--json"}, result);
+  const WindowTold json = told_by({"run", "--table", "t", "--json"}, result);
   EXPECT_THAT(json.result,
               AllOf(HasSubstr("\"status\": \"waiting\""), HasSubstr("\"waiting_at\": \"copy\""),
                     HasSubstr("\"exit_code\": 3"), HasSubstr("\"writes_refused\": true")));
@@ -96,26 +96,26 @@ TEST(WindowSession, ANoGoIsAnAnswerAndEveryIssueIsToldOnce) {
   JobResult result = good();
   result.error = refused("no-go", "1 thing must be settled first");
   result.issues = {{Severity::error, "disk", "the disk is too small", "", ""}};
-  const Told told = run({"plan", "--table", "t"}, result);
+  const WindowTold told = told_by({"plan", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_EQ(told.result,
             "no-go: 1 thing must be settled first [no-go]\nreasons against (1):\n"
             "  1. the disk is too small [disk]\nsource: writes are as they were\n");
   EXPECT_EQ(told.messages, "");
   result.issues.clear();
-  EXPECT_EQ(run({"plan", "--table", "t"}, result).result, "");
+  EXPECT_EQ(told_by({"plan", "--table", "t"}, result).result, "");
 }
 
 TEST(WindowSession, IssuesOfARunAreToldWhenTheyAreFound) {
   JobResult result = good();
   result.issues = {{Severity::warning, "w", "mind the gap", "", ""}};
-  EXPECT_EQ(run({"run", "--table", "t"}, result).messages, "warning: mind the gap [w]\n");
+  EXPECT_EQ(told_by({"run", "--table", "t"}, result).messages, "warning: mind the gap [w]\n");
 }
 
 TEST(WindowSession, ADryRunOfThePlanPrintsItsStatements) {
   JobResult result = good();
   result.statements = {"-- prepare", "CREATE TABLE a ()"};
-  const Told told = run({"plan", "--table", "t", "--dry-run"}, result);
+  const WindowTold told = told_by({"plan", "--table", "t", "--dry-run"}, result);
   EXPECT_EQ(told.exit_code, 0);
   EXPECT_EQ(told.result, "-- prepare\nCREATE TABLE a ();\n");
   EXPECT_THAT(told.messages, StartsWith("go: public.t can move into public.t_new\ndry run: 1 "));
@@ -124,7 +124,7 @@ TEST(WindowSession, ADryRunOfThePlanPrintsItsStatements) {
 TEST(WindowSession, ADryRunOfRunIsThePlansAndRunsNothing) {
   JobResult result = good();
   result.statements = {"-- prepare", "CREATE TABLE a ()"};
-  const Told told = run({"run", "--table", "t", "--swap", "--dry-run"}, result);
+  const WindowTold told = told_by({"run", "--table", "t", "--swap", "--dry-run"}, result);
   EXPECT_EQ(told.called, "plan");
   EXPECT_EQ(told.exit_code, 0);
   EXPECT_EQ(told.result, "-- prepare\nCREATE TABLE a ();\n");
@@ -133,7 +133,7 @@ TEST(WindowSession, ADryRunOfRunIsThePlansAndRunsNothing) {
 
 TEST(WindowSession, NothingIsCalledForADryRunThatIsNotThere) {
   for (const char* command : {"swap", "rollback", "cleanup"}) {
-    const Told told = run({command, "--table", "t", "--dry-run"}, good());
+    const WindowTold told = told_by({command, "--table", "t", "--dry-run"}, good());
     EXPECT_EQ(told.called, "");
     EXPECT_EQ(told.exit_code, 2);
     EXPECT_EQ(told.result, "");
@@ -143,7 +143,7 @@ TEST(WindowSession, NothingIsCalledForADryRunThatIsNotThere) {
 TEST(WindowSession, AFailureOfStatusIsNoAnswer) {
   JobResult result;
   result.error = interrupted("connect", "the server does not answer");
-  const Told told = run({"status", "--table", "t"}, result);
+  const WindowTold told = told_by({"status", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 3);
   EXPECT_EQ(told.result, "");
   EXPECT_EQ(told.messages,
@@ -151,7 +151,7 @@ TEST(WindowSession, AFailureOfStatusIsNoAnswer) {
 }
 
 TEST(WindowSession, ABrokenJobFileIsADocumentIfJsonIsAsked) {
-  const Told told = run({"run", "/nonexistent/job.toml", "--json"}, good());
+  const WindowTold told = told_by({"run", "/nonexistent/job.toml", "--json"}, good());
   EXPECT_EQ(told.exit_code, 2);
   EXPECT_EQ(told.called, "");
   EXPECT_THAT(told.result, AllOf(HasSubstr("\"code\": \"job-file\""),

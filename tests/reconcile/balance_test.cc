@@ -6,7 +6,7 @@
 namespace pgfanout {
 namespace {
 
-MultisetDigest rows(std::initializer_list<std::uint64_t> values) {
+MultisetDigest ledger_rows(std::initializer_list<std::uint64_t> values) {
   MultisetDigest digest;
   for (const std::uint64_t value : values) digest.add({value, value * 31});
   return digest;
@@ -16,12 +16,12 @@ MultisetDigest rows(std::initializer_list<std::uint64_t> values) {
 class BalanceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ledger.add_read(0, rows({1, 2}));
-    ledger.add_read(1, rows({3}));
+    ledger.add_read(0, ledger_rows({1, 2}));
+    ledger.add_read(1, ledger_rows({3}));
     ledger.complete_range(0, 2);
     ledger.complete_range(1, 1);
-    put_leaf(0, rows({1, 3}));
-    put_leaf(1, rows({2}));
+    put_leaf(0, ledger_rows({1, 3}));
+    put_leaf(1, ledger_rows({2}));
   }
   void put_leaf(std::uint32_t leaf, const MultisetDigest& digest) {
     ledger.add_routed(leaf, digest, 10);
@@ -41,26 +41,26 @@ TEST_F(BalanceTest, BalancedBooksMatch) {
   EXPECT_EQ(before().verdict, Verdict::match);
   EXPECT_EQ(after().verdict, Verdict::match);
   EXPECT_TRUE(after().issues.empty());
-  EXPECT_EQ(after().source, rows({1, 2, 3}));
-  EXPECT_EQ(after().target, rows({1, 2, 3}));
+  EXPECT_EQ(after().source, ledger_rows({1, 2, 3}));
+  EXPECT_EQ(after().target, ledger_rows({1, 2, 3}));
 }
 
 TEST_F(BalanceTest, RejectedRowsAreAccountedFor) {
-  ledger.add_read(0, rows({9}));
+  ledger.add_read(0, ledger_rows({9}));
   ledger.complete_range(0, 3);
   EXPECT_EQ(before().verdict, Verdict::differs);
-  ledger.add_rejected(rows({9}));
+  ledger.add_rejected(ledger_rows({9}));
   EXPECT_EQ(before().verdict, Verdict::match);
 }
 
 TEST_F(BalanceTest, RowRoutedTwiceDiffers) {
-  ledger.add_routed(0, rows({1}), 1);
+  ledger.add_routed(0, ledger_rows({1}), 1);
   EXPECT_EQ(before().verdict, Verdict::differs);
 }
 
 TEST_F(BalanceTest, PairOfSwappedRowsWithEqualCountsDiffers) {
-  ledger.add_read_back(0, rows({4}), 0, 0);
-  ledger.add_read_back(1, rows({}), 0, 0);
+  ledger.add_read_back(0, ledger_rows({4}), 0, 0);
+  ledger.add_read_back(1, ledger_rows({}), 0, 0);
   EXPECT_EQ(after().verdict, Verdict::differs);
   EXPECT_EQ(after().issues.front().code, "digest-differs");
   EXPECT_EQ(after().issues.front().where, "a");
@@ -84,8 +84,8 @@ TEST_F(BalanceTest, WrongKeyAndWrongLeafDiffer) {
 }
 
 TEST_F(BalanceTest, RowsThatWereThereBeforeAreNotCounted) {
-  ledger.set_before(0, rows({100, 101}));
-  ledger.add_read_back(0, rows({100, 101}), 0, 0);
+  ledger.set_before(0, ledger_rows({100, 101}));
+  ledger.add_read_back(0, ledger_rows({100, 101}), 0, 0);
   EXPECT_EQ(after().verdict, Verdict::match);
 }
 
@@ -103,7 +103,7 @@ TEST(BalanceUnproven, UnfinishedWorkIsNeverAMatch) {
 
 TEST(BalanceUnproven, UnknownGoesBeforeDifference) {
   Ledger ledger(1, 1);
-  ledger.add_routed(0, rows({1}), 1);
+  ledger.add_routed(0, ledger_rows({1}), 1);
   EXPECT_EQ(balance_after_read_back(ledger, {"a"}).verdict, Verdict::unproven);
 }
 

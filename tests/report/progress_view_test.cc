@@ -31,7 +31,7 @@ ProgressSnapshot half_way() {
   return now;
 }
 
-Screen screen(unsigned width, bool unicode = false, bool color = false) {
+Screen screen_of(unsigned width, bool unicode = false, bool color = false) {
   return {width, unicode, color};
 }
 
@@ -39,10 +39,10 @@ TEST(LiveLine, NeverReachesTheLastColumn) {
   for (unsigned width = 0; width <= 300; ++width) {
     for (const bool unicode : {false, true}) {
       for (ProgressSnapshot now : {half_way(), ProgressSnapshot{}}) {
-        const std::string line = live_line(now, screen(width, unicode));
+        const std::string line = live_line(now, screen_of(width, unicode));
         EXPECT_LT(columns_of(line), std::max(width, 1U)) << width << ": " << line;
         now.stage = "a stage with a very long name indeed";
-        EXPECT_LT(columns_of(live_line(now, screen(width, unicode))), std::max(width, 1U));
+        EXPECT_LT(columns_of(live_line(now, screen_of(width, unicode))), std::max(width, 1U));
       }
     }
   }
@@ -50,17 +50,18 @@ TEST(LiveLine, NeverReachesTheLastColumn) {
 
 TEST(LiveLine, LeavesOutWhatMattersLess) {
   const ProgressSnapshot now = half_way();
-  EXPECT_EQ(live_line(now, screen(10)), "copy");
-  EXPECT_EQ(live_line(now, screen(20)), "copy   50 %  1:02");
-  EXPECT_EQ(live_line(now, screen(30)), "copy   50 %  ETA 0:04  1:02");
-  EXPECT_EQ(live_line(now, screen(40)), "copy   50 %  1,234,567 rows  ETA 0:04");
-  EXPECT_EQ(live_line(now, screen(60)), "copy   50 %  1,234,567 rows  3 rejected  ETA 0:04  1:02");
-  EXPECT_EQ(live_line(now, screen(80)),
+  EXPECT_EQ(live_line(now, screen_of(10)), "copy");
+  EXPECT_EQ(live_line(now, screen_of(20)), "copy   50 %  1:02");
+  EXPECT_EQ(live_line(now, screen_of(30)), "copy   50 %  ETA 0:04  1:02");
+  EXPECT_EQ(live_line(now, screen_of(40)), "copy   50 %  1,234,567 rows  ETA 0:04");
+  EXPECT_EQ(live_line(now, screen_of(60)),
+            "copy   50 %  1,234,567 rows  3 rejected  ETA 0:04  1:02");
+  EXPECT_EQ(live_line(now, screen_of(80)),
             "copy  [#####.....]   50 %  1,234,567 rows  3 rejected  214,000 rows/s  ETA 0:04");
-  EXPECT_EQ(live_line(now, screen(100)),
+  EXPECT_EQ(live_line(now, screen_of(100)),
             "copy  [######......]   50 %  1,234,567 rows  3 rejected  214,000 rows/s  118.0 MB/s  "
             "ETA 0:04  1:02");
-  EXPECT_EQ(live_line(now, screen(200)),
+  EXPECT_EQ(live_line(now, screen_of(200)),
             "copy  [####################....................]   50 %  1,234,567 rows  3 rejected  "
             "214,000 rows/s  118.0 MB/s  ETA 0:04  1:02  7/100 leaves  mem 212.0 MB");
 }
@@ -70,21 +71,21 @@ TEST(LiveLine, DrawsEighthsWhereTheTerminalCan) {
   now.stage = "copy";
   now.bytes_expected = 1000;
   now.bytes = 16;
-  EXPECT_THAT(live_line(now, screen(28, true)), HasSubstr("[▏           ]"));
+  EXPECT_THAT(live_line(now, screen_of(28, true)), HasSubstr("[▏           ]"));
   now.bytes = 1000;
-  EXPECT_THAT(live_line(now, screen(28, true)), HasSubstr("[████████████]  100 %"));
+  EXPECT_THAT(live_line(now, screen_of(28, true)), HasSubstr("[████████████]  100 %"));
 }
 
 TEST(LiveLine, ColoursOnlyOnRequest) {
-  EXPECT_THAT(live_line(half_way(), screen(200)), Not(HasSubstr("\x1b")));
-  EXPECT_THAT(live_line(half_way(), screen(200, true, true)), HasSubstr("\x1b[36m"));
+  EXPECT_THAT(live_line(half_way(), screen_of(200)), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(live_line(half_way(), screen_of(200, true, true)), HasSubstr("\x1b[36m"));
 }
 
 TEST(LiveLine, AStageWithoutFiguresShowsItsTime) {
   ProgressSnapshot now;
   now.stage = "prepare";
   now.stage_seconds = 3.2;
-  EXPECT_EQ(live_line(now, screen(80)), "prepare  0:03");
+  EXPECT_EQ(live_line(now, screen_of(80)), "prepare  0:03");
 }
 
 TEST(LiveLine, CountsSteps) {
@@ -93,8 +94,8 @@ TEST(LiveLine, CountsSteps) {
   now.stage_seconds = 3.2;
   now.steps_done = 34;
   now.steps_total = 1700;
-  EXPECT_EQ(live_line(now, screen(80)), "index  34/1,700 steps  0:03");
-  EXPECT_EQ(live_line(now, screen(15)), "index  0:03");
+  EXPECT_EQ(live_line(now, screen_of(80)), "index  34/1,700 steps  0:03");
+  EXPECT_EQ(live_line(now, screen_of(15)), "index  0:03");
   EXPECT_EQ(plain_line(now), "index: 34/1,700 steps, 0:03 so far");
   now.build_blocks_done = 45;
   now.build_blocks_total = 100;
@@ -106,7 +107,7 @@ TEST(LiveLine, CountsSteps) {
 TEST(LiveLine, SaysThatItIsStopping) {
   ProgressSnapshot now = half_way();
   now.is_stopping = true;
-  EXPECT_THAT(live_line(now, screen(80)), testing::StartsWith("stopping  "));
+  EXPECT_THAT(live_line(now, screen_of(80)), testing::StartsWith("stopping  "));
 }
 
 TEST(Percent, AnEstimateWaitsBelowAHundred) {

@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-std::size_t count_of(const std::string& text, const std::string& piece) {
+std::size_t times_in(const std::string& text, const std::string& piece) {
   std::size_t count = 0;
   for (std::size_t at = text.find(piece); at != std::string::npos; at = text.find(piece, at + 1)) {
     ++count;
@@ -79,8 +79,8 @@ TEST(SvgPlot, EveryPlotHasATitleAnAxisAndWords) {
 
 TEST(SvgPlot, ABarForEachValueTheLargestMarked) {
   const std::string html = bar_plot(frame(), {1, 4, 0, 2}, std::nullopt);
-  EXPECT_EQ(count_of(html, "<rect class=\"bar"), 4U);
-  EXPECT_EQ(count_of(html, "bar most"), 1U);
+  EXPECT_EQ(times_in(html, "<rect class=\"bar"), 4U);
+  EXPECT_EQ(times_in(html, "bar most"), 1U);
   EXPECT_THAT(html, HasSubstr("y=\"0.00\""));  // 4 of 4: up to the top.
   EXPECT_THAT(html, Not(HasSubstr("class=\"mean\"")));
 }
@@ -95,24 +95,24 @@ TEST(SvgPlot, NothingToDrawIsStillAPlot) {
 TEST(SvgPlot, LinesAreToldApartByTheirDashes) {
   const std::string html =
       line_plot(frame(), {{"read", {{0, 1}, {1, 2}}}, {"written", {{0, 0}, {0.5, 0}, {1, 0}}}});
-  EXPECT_EQ(count_of(html, "<polyline class=\"line l1\""), 1U);
+  EXPECT_EQ(times_in(html, "<polyline class=\"line l1\""), 1U);
   // One that is 0 throughout would lie on the axis.
-  EXPECT_EQ(count_of(html, "<polyline class=\"line l2\""), 0U);
-  EXPECT_EQ(count_of(html, "class=\"key\""), 2U);
+  EXPECT_EQ(times_in(html, "<polyline class=\"line l2\""), 0U);
+  EXPECT_EQ(times_in(html, "class=\"key\""), 2U);
 }
 
 TEST(SvgPlot, ALineIsLeftOutWhereNothingIs) {
   const std::string html =
       line_plot(frame(), {{"x", {{0, 1}, {0.2, 0}, {0.4, 0}, {0.6, 0}, {0.8, 0}, {1, 1}}}});
-  EXPECT_EQ(count_of(html, "<polyline"), 2U);
+  EXPECT_EQ(times_in(html, "<polyline"), 2U);
 }
 
 TEST(SvgPlot, SharesFillTheWhole) {
   const std::string html =
       share_plot(frame(), {{"a", {1, 0, 3}}, {"b", {3, 0, 1}}, {"c", {0, 0, 0}}});
-  EXPECT_EQ(count_of(html, "class=\"a1\" x="), 2U);  // A piece in which nothing is stays empty.
-  EXPECT_EQ(count_of(html, "class=\"a2\" x="), 2U);
-  EXPECT_EQ(count_of(html, "class=\"a3\" x="), 0U);
+  EXPECT_EQ(times_in(html, "class=\"a1\" x="), 2U);  // A piece in which nothing is stays empty.
+  EXPECT_EQ(times_in(html, "class=\"a2\" x="), 2U);
+  EXPECT_EQ(times_in(html, "class=\"a3\" x="), 0U);
   EXPECT_THAT(html, HasSubstr("100 %"));
   EXPECT_THAT(html, HasSubstr("height=\"45.00\""));   // A quarter of 180.
   EXPECT_THAT(html, HasSubstr("height=\"135.00\""));  // The rest.

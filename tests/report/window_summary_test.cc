@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-std::string summary_of(const JobResult& result) {
+std::string window_summary_of(const JobResult& result) {
   return window_summary(result, example_resources(), example_next());
 }
 
@@ -30,7 +30,7 @@ JobResult result_of(const std::string& command) {
 
 TEST(WindowSummary, OfAProvenRun) {
   const std::string a(32, 'a');
-  EXPECT_EQ(summary_of(proven_run()),
+  EXPECT_EQ(window_summary_of(proven_run()),
             "match: 10 rows in public.chunks_new equal public.chunks\n"
             "  rows         10 read, 10 written, 1.2 kB\n"
             "  source       10 rows, digest " +
@@ -54,7 +54,7 @@ TEST(WindowSummary, OfARunThatWaits) {
   result.verdict = Verdict::unproven;
   result.waiting_at = "copy";
   result.stages = {stage_of("prepare", 1), stage_of("copy", 2, "waiting")};
-  EXPECT_EQ(summary_of(result),
+  EXPECT_EQ(window_summary_of(result),
             "waiting: copy is done, and its gate waits for a person\n"
             "  source       PostgreSQL 15.18\n"
             "  stage        state           time\n"
@@ -68,7 +68,7 @@ TEST(WindowSummary, OfARunWithASwap) {
   JobResult result = proven_run();
   result.stages.push_back(stage_of("swap", 0.04));
   result.standing = swapped_standing();
-  const std::string text = summary_of(result);
+  const std::string text = window_summary_of(result);
   EXPECT_THAT(text, StartsWith("swapped: public.chunks is the new table; the old one is kept as "
                                "public.chunks_backup_20260102_020500\n"));
   EXPECT_THAT(text, HasSubstr("  backup       public.chunks_backup_20260102_020500, kept until "
@@ -82,18 +82,18 @@ TEST(WindowSummary, ASwapThatFailedIsNoSwap) {
   result.stages.push_back(stage_of("swap", 60, "failed"));
   result.error = refused("swap-blocked", "the swap did not get its locks within 60 s",
                          "pid 4711 (app) holds public.chunks");
-  EXPECT_THAT(summary_of(result),
+  EXPECT_THAT(window_summary_of(result),
               StartsWith("error: the swap did not get its locks within 60 s [swap-blocked]\n"
                          "  hint: pid 4711 (app) holds public.chunks\n"
                          "refused: the same command would end the same way\n"));
-  EXPECT_THAT(summary_of(result), EndsWith("  to undo      pgfanout rollback job.toml\n"));
+  EXPECT_THAT(window_summary_of(result), EndsWith("  to undo      pgfanout rollback job.toml\n"));
 }
 
 TEST(WindowSummary, OfAnInterruption) {
   JobResult result = result_of("run");
   result.error = interrupted("disk-full", "the disk is full");
   result.stages = {stage_of("copy", 2, "interrupted")};
-  EXPECT_EQ(summary_of(result),
+  EXPECT_EQ(window_summary_of(result),
             "error: the disk is full [disk-full]\n"
             "interrupted: nothing is damaged; the same command goes on\n"
             "  source       PostgreSQL 15.18\n"
@@ -102,29 +102,30 @@ TEST(WindowSummary, OfAnInterruption) {
             "  to go on     pgfanout run job.toml\n"
             "  to undo      pgfanout rollback job.toml\n");
   result.error->consequence = Consequence::unproven;
-  EXPECT_THAT(summary_of(result), HasSubstr("unproven: a check did not run to its end; do not "
-                                            "rely on the target\n"));
+  EXPECT_THAT(window_summary_of(result),
+              HasSubstr("unproven: a check did not run to its end; do not "
+                        "rely on the target\n"));
 }
 
 TEST(WindowSummary, ARefusalAtTheStartHasNothingToUndo) {
   JobResult result;
   result.command = "run";
   result.error = refused("no-go", "2 things must be settled first");
-  EXPECT_EQ(summary_of(result),
+  EXPECT_EQ(window_summary_of(result),
             "error: 2 things must be settled first [no-go]\n"
             "refused: the same command would end the same way\n");
 }
 
 TEST(WindowSummary, OfSwapRollbackAndCleanup) {
-  EXPECT_EQ(summary_of(result_of("swap")),
+  EXPECT_EQ(window_summary_of(result_of("swap")),
             "swapped: public.chunks is the new table\n"
             "  source       PostgreSQL 15.18\n"
             "  to undo      pgfanout rollback job.toml\n"
             "  later        pgfanout cleanup job.toml\n");
-  EXPECT_EQ(summary_of(result_of("rollback")),
+  EXPECT_EQ(window_summary_of(result_of("rollback")),
             "rolled back: public.chunks is as it was before the job\n"
             "  source       PostgreSQL 15.18\n");
-  EXPECT_EQ(summary_of(result_of("cleanup")),
+  EXPECT_EQ(window_summary_of(result_of("cleanup")),
             "cleaned up: the backup of public.chunks is gone\n"
             "  source       PostgreSQL 15.18\n");
 }
@@ -133,17 +134,17 @@ TEST(WindowSummary, WhatIsNotAMatchIsNeverSaidToBeDone) {
   for (const char* command : {"run", "swap", "rollback", "cleanup"}) {
     JobResult result = result_of(command);
     result.verdict = Verdict::differs;
-    EXPECT_THAT(summary_of(result), StartsWith("differs: ")) << command;
+    EXPECT_THAT(window_summary_of(result), StartsWith("differs: ")) << command;
     result.verdict = Verdict::unproven;
-    EXPECT_THAT(summary_of(result), StartsWith("unproven: ")) << command;
-    EXPECT_THAT(summary_of(result), Not(HasSubstr("swap job.toml"))) << command;
+    EXPECT_THAT(window_summary_of(result), StartsWith("unproven: ")) << command;
+    EXPECT_THAT(window_summary_of(result), Not(HasSubstr("swap job.toml"))) << command;
   }
 }
 
 TEST(WindowSummary, OfADryRun) {
   JobResult result = result_of("swap");
   result.statements = {"ALTER TABLE a RENAME TO b"};
-  EXPECT_EQ(summary_of(result),
+  EXPECT_EQ(window_summary_of(result),
             "dry run: 1 statement from public.chunks to the target, nothing was executed\n");
 }
 
@@ -153,7 +154,7 @@ TEST(WindowSummary, IsSafeOnATerminal) {
   result.stages[1].status = "\x1b";
   result.standing = swapped_standing();
   result.standing->backup = "a\nerror: b";
-  const std::string text = summary_of(result) + status_summary(result, example_next());
+  const std::string text = window_summary_of(result) + status_summary(result, example_next());
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
 }
@@ -245,13 +246,13 @@ TEST(StatusSummary, OffersNoSwapWithoutAFence) {
 TEST(WindowSummary, NamesTheTableAsItsUserDoes) {
   JobResult result = result_of("rollback");
   result.source.reset();
-  EXPECT_THAT(summary_of(result), StartsWith("rolled back: public.chunks is as it was"));
+  EXPECT_THAT(window_summary_of(result), StartsWith("rolled back: public.chunks is as it was"));
 }
 
 TEST(WindowSummary, HasTheStagesInTheOrderOfTheWindow) {
   JobResult result = result_of("run");
   result.stages = {stage_of("prepare", 1), stage_of("preflight", 2), stage_of("copy", 3)};
-  const std::string text = summary_of(result);
+  const std::string text = window_summary_of(result);
   EXPECT_LT(text.find("  preflight "), text.find("  prepare "));
   EXPECT_LT(text.find("  prepare "), text.find("  copy "));
 }
@@ -259,7 +260,7 @@ TEST(WindowSummary, HasTheStagesInTheOrderOfTheWindow) {
 TEST(WindowSummary, SaysThatTheFenceWasLifted) {
   JobResult result = result_of("run");
   result.issues = {{Severity::info, "released", "writes are allowed again", "", ""}};
-  const std::string text = summary_of(result);
+  const std::string text = window_summary_of(result);
   EXPECT_THAT(text, StartsWith("released: public.chunks takes writes again\n"));
   EXPECT_THAT(text, Not(HasSubstr("pgfanout swap")));
 }
@@ -268,9 +269,9 @@ TEST(WindowSummary, APreflightThatRefusedLeavesNothingToUndo) {
   JobResult result = result_of("run");
   result.error = refused("no-go", "1 reason not to begin");
   result.stages = {stage_of("preflight", 1, "failed")};
-  EXPECT_THAT(summary_of(result), Not(HasSubstr("to undo")));
+  EXPECT_THAT(window_summary_of(result), Not(HasSubstr("to undo")));
   result.stages.push_back(stage_of("prepare", 1, "failed"));
-  EXPECT_THAT(summary_of(result), HasSubstr("to undo"));
+  EXPECT_THAT(window_summary_of(result), HasSubstr("to undo"));
 }
 
 TEST(StatusSummary, AJobThatIsUndoneWaitsForNobody) {
