@@ -13,7 +13,7 @@
 namespace pgfanout::testing {
 namespace {
 
-constexpr int kRows = 1500;
+constexpr int kLongRows = 1500;
 
 struct Case {
   std::string command;  ///< run, rollback or cleanup.
@@ -24,7 +24,7 @@ class WindowCrashPointsLongTest : public WindowRig {
  protected:
   /// The command, killed at a place; then it goes on to its end, or back if that is possible.
   void crash_and_go_on(const Case& each, int time, bool goes_back, Tally& tally) {
-    begin(kRows);
+    begin(kLongRows);
     const bool needs_swap = each.command != "run";
     ASSERT_TRUE(!needs_swap || call("run").exit_code == 0);
     const std::string at = each.place + ":" + std::to_string(time);
@@ -56,7 +56,7 @@ class WindowCrashPointsLongTest : public WindowRig {
   std::vector<Case> all_cases() {
     std::vector<std::string> missing = places_of_the_window();
     std::vector<Case> cases;
-    begin(kRows);
+    begin(kLongRows);
     for (const std::string command : {"run", "rollback", "run", "cleanup"}) {
       const harness::TemporaryFile log("", ".log");
       const CommandResult result = call(command, {{"PGFANOUT_CRASH_LOG", log.path()}});

@@ -1,5 +1,5 @@
-// Tables of five shapes with a right copy of each, and rounds that plant faults, verify, verify with
-// too small a limit, and repair.
+// Tables of five shapes with a right copy of each, and rounds that plant faults, verify, verify
+// with too small a limit, and repair.
 #pragma once
 
 #include <gtest/gtest.h>

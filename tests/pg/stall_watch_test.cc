@@ -167,8 +167,9 @@ TEST_F(StallWatchTest, ReadingBehindAStalledLinkEnds) {
 TEST_F(StallWatchTest, ReadingOfWhatTakesLongIsNotStalled) {
   Connection connection = open();
   const std::size_t before = link.connections();
-  auto stream = CopyOut::start(
-      connection, "COPY (SELECT pg_sleep(0.25) FROM generate_series(1, 2)) TO STDOUT", cancellation);
+  auto stream = CopyOut::start(connection,
+                               "COPY (SELECT pg_sleep(0.25) FROM generate_series(1, 2)) TO STDOUT",
+                               cancellation);
   ASSERT_TRUE(stream);
   EXPECT_TRUE((*stream)->next());
   EXPECT_TRUE((*stream)->next());
