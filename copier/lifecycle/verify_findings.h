@@ -1,5 +1,5 @@
-// What the facts that a verification gathered mean: the issues that a person reads, and the
-// verdict. Pure functions.
+// Judges the facts that a verification gathered: the issues that a person reads, and the verdict.
+// Pure functions.
 #pragma once
 
 #include <cstddef>
