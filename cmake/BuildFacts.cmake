@@ -17,7 +17,7 @@ if(PGFANOUT_SANITIZE)
 else()
   set(sanitizers_text none)
 endif()
-set_source_files_properties(copier/report/tool_version.cc PROPERTIES COMPILE_DEFINITIONS
+set_source_files_properties(copier/report/text/tool_version.cc PROPERTIES COMPILE_DEFINITIONS
   "PGFANOUT_BUILD=\"${build_text}\";PGFANOUT_SANITIZERS=\"${sanitizers_text}\";\
 PGFANOUT_LIBPQ=\"${libpq_VERSION}\";PGFANOUT_TBB=\"${TBB_VERSION}\";\
 PGFANOUT_XXHASH=\"${xxhash_VERSION}\";PGFANOUT_MIMALLOC_TEXT=\"${mimalloc_text}\";\

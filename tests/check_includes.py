@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Checks that includes point one way: a file may include its own folder and lower ranks only.
+The documented table of folders must say the same.
 
 Usage: check_includes.py [ROOT]        check a tree; ROOT is this project by default
        check_includes.py --self-test   plant violations in a temporary tree and find each
@@ -8,32 +9,41 @@ Prints violations as file:line: message. Exits 1 if there is any, or if so few f
 that the check would mean nothing.
 """
 
+import itertools
 import pathlib
 import re
 import sys
 import tempfile
 
-# Folders by rank. Folders of the same rank do not include each other.
+# Folders in the only direction in which includes may point: each line sees the lines above it.
+# Folders on one line do not include each other. The table in docs/ARCHITECTURE.md follows this one.
+ORDER = """
+    include/pgfanout
+    copier/base
+    hashing copier/wire copier/pg
+    copier/catalog
+    copier/layout
+    copier/key copier/columns copier/schema copier/watch
+    copier/plan copier/carry copier/session
+    copier/preflight copier/reconcile
+    copier/stage
+    copier/pipeline
+    copier/journal
+    copier/copy copier/verify
+    copier/window
+    copier/status
+    copier/report/record copier/report/text
+    copier/report/result
+    copier/report/live copier/report/html copier/report/events copier/report/metrics
+    copier/cli
+    bench bench/insert
+"""
 RANKS = {
-    "include/pgfanout": 0,
-    "copier/base": 1,
-    "hashing": 2,
-    "copier/wire": 2,
-    "copier/pg": 2,
-    "copier/plan": 3,
-    "copier/reconcile": 4,
-    "copier/watch": 4,
-    "copier/stage": 5,
-    "copier/pipeline": 6,
-    "copier/lifecycle": 7,
-    "copier/report": 7,
-    "copier/cli": 8,
-    "bench": 9,
-    "bench/insert": 9,
+    folder: rank for rank, line in enumerate(ORDER.strip().split("\n")) for folder in line.split()
 }
 
-# Folders that see less than their rank allows. report observes through an interface.
-ONLY = {"copier/report": {"include/pgfanout", "copier/base"}}
+# What the report sees beside itself: it observes through an interface.
+SEEN_BY_REPORT = {"include/pgfanout", "copier/base"}
 
 # Libraries and the only folders that may see them. Benchmarks measure against a library's own API.
 LIBRARIES = [
@@ -43,14 +53,28 @@ LIBRARIES = [
     (re.compile(r"xxh(ash|3|_x86dispatch)?\.h"), "xxHash", {"hashing"}),
     # What allocates need not know by whom it is served: only main() tells mimalloc what it may keep.
     (re.compile(r"mimalloc"), "mimalloc", {"copier/cli"}),
-    (re.compile(r"nlohmann/"), "nlohmann JSON", {"copier/report", "copier/cli", "copier/plan"}),
+    (
+        re.compile(r"nlohmann/"),
+        "nlohmann JSON",
+        {
+            "copier/report/result",
+            "copier/report/live",
+            "copier/report/events",
+            "copier/cli",
+            "copier/window",
+        },
+    ),
     (re.compile(r"CLI/"), "CLI11", {"copier/cli"}),
-    (re.compile(r"prometheus/"), "prometheus-cpp", {"copier/report"}),
+    (re.compile(r"prometheus/"), "prometheus-cpp", {"copier/report/metrics"}),
     (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]
 
 SCANNED = ["include", "hashing", "copier", "bench"]
 FEWEST_FILES = 12
+
+# A row of the documented table: | 3 | `copier/catalog/` | ...
+TABLE = "docs/ARCHITECTURE.md"
+ROW = re.compile(r"^\| *(\d+) *\| *`([\w/]+)/` *\|")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 ANY_INCLUDE = re.compile(r"^\s*#\s*(include|import|include_next)\b")
@@ -73,8 +97,8 @@ def folder_of_include(target):
 def may_see_folder(source, target):
     if target == source:
         return True
-    if source in ONLY:
-        return target in ONLY[source]
+    if source.startswith("copier/report/") and not target.startswith("copier/report/"):
+        return target in SEEN_BY_REPORT
     return RANKS[target] < RANKS[source]
 
 
@@ -141,8 +165,21 @@ def check(root):
     return violations, len(files)
 
 
+def check_table(root):
+    """Where the documented table says something else than ORDER."""
+    path = root / TABLE
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    rows = [match.groups() for match in map(ROW.match, lines) if match]
+    expected = [(str(rank), folder) for folder, rank in RANKS.items()]
+    for row, wanted in itertools.zip_longest(rows, expected):
+        if row != wanted:
+            return [f"{TABLE}:1: its table has {row} where {wanted} is expected"]
+    return []
+
+
 def run(root, out=sys.stdout):
     violations, files = check(root)
+    violations += check_table(root)
     for violation in violations:
         print(violation, file=out)
     if files < FEWEST_FILES:
@@ -163,15 +200,20 @@ GOOD = [
     ("copier/base/a.h", '#include "pgfanout/a.h"'),
     ("copier/wire/a.h", '  #  include "copier/base/a.h"'),
     ("copier/pg/a.h", "#include <libpq-fe.h>"),
-    ("copier/plan/a.h", '#include "copier/pg/a.h"'),
-    ("copier/plan/b.h", '#include "hashing/a.h"'),
+    ("copier/catalog/a.h", '#include "copier/pg/a.h"'),
+    ("copier/catalog/b.h", '#include "hashing/a.h"'),
+    ("copier/key/a.h", '#include "copier/catalog/a.h"'),
+    ("copier/plan/a.h", '#include "copier/key/a.h"'),
     ("copier/reconcile/a.h", '#include "copier/plan/a.h"'),
     ("copier/stage/a.h", '#include "copier/reconcile/a.h"'),
     ("copier/pipeline/a.cc", "#include <tbb/flow_graph.h>"),
     ("copier/pipeline/b.cc", "#include <oneapi/tbb/flow_graph.h>"),
-    ("copier/lifecycle/a.h", '#include "copier/stage/a.h"'),
-    ("copier/report/a.h", "#include <nlohmann/json.hpp>"),
-    ("copier/cli/a.cc", '#include "copier/report/a.h"'),
+    ("copier/journal/a.h", '#include "copier/stage/a.h"'),
+    ("copier/copy/a.h", '#include "copier/journal/a.h"'),
+    ("copier/report/text/a.h", '#include "copier/base/a.h"'),
+    ("copier/report/result/a.h", "#include <nlohmann/json.hpp>"),
+    ("copier/report/html/a.h", '#include "copier/report/text/a.h"'),
+    ("copier/cli/a.cc", '#include "copier/report/html/a.h"'),
     ("copier/cli/b.cc", "#include <CLI/CLI.hpp>"),
     ("copier/cli/c.cc", "#include <toml++/toml.h>"),
     ("copier/cli/main.cc", "#include <mimalloc.h>"),
@@ -195,11 +237,15 @@ BAD = [
     ("copier/plan/x.cc", '#include "copier/reconcile/a.h"', "may not include copier/reconcile"),
     ("copier/reconcile/x.cc", '#include "copier/stage/a.h"', "may not include copier/stage"),
     ("copier/stage/x.cc", '#include "copier/pipeline/a.h"', "may not include copier/pipeline"),
-    ("copier/pipeline/x.cc", '#include "copier/lifecycle/a.h"', "may not include copier/lif"),
-    ("copier/lifecycle/x.cc", '#include "copier/cli/a.h"', "may not include copier/cli"),
-    ("copier/lifecycle/x2.cc", '#include "copier/report/a.h"', "may not include copier/report"),
-    ("copier/report/x.cc", '#include "copier/plan/a.h"', "may not include copier/plan"),
-    ("copier/report/x2.cc", '#include "hashing/a.h"', "may not include hashing"),
+    ("copier/pipeline/x.cc", '#include "copier/copy/a.h"', "may not include copier/copy"),
+    ("copier/key/x.cc", '#include "copier/columns/a.h"', "may not include copier/columns"),
+    ("copier/verify/x.cc", '#include "copier/copy/a.h"', "may not include copier/copy"),
+    ("copier/copy/x.cc", '#include "copier/cli/a.h"', "may not include copier/cli"),
+    ("copier/status/x.cc", '#include "copier/report/text/a.h"', "may not include copier/report/t"),
+    ("copier/report/text/x.cc", '#include "copier/plan/a.h"', "may not include copier/plan"),
+    ("copier/report/html/x.cc", '#include "hashing/a.h"', "may not include hashing"),
+    ("copier/report/html/x2.cc", '#include "copier/report/live/a.h"', "may not include copier/r"),
+    ("copier/report/text/x2.cc", '#include "copier/report/html/a.h"', "may not include copier/r"),
     ("copier/stage/libpq.cc", "#include <libpq-fe.h>", "may not see libpq"),
     ("copier/cli/libpq.cc", '#include "libpq-fe.h"', "may not see libpq"),
     ("copier/stage/events.cc", "#include <libpq-events.h>", "may not see libpq"),
@@ -207,10 +253,10 @@ BAD = [
     ("copier/stage/oneapi.cc", "#include <oneapi/tbb.h>", "may not see TBB"),
     ("copier/stage/xxhash.cc", "#include <xxhash.h>", "may not see xxHash"),
     ("copier/pipeline/mimalloc.cc", "#include <mimalloc.h>", "may not see mimalloc"),
-    ("copier/lifecycle/json.cc", "#include <nlohmann/json.hpp>", "may not see nlohmann"),
+    ("copier/copy/json.cc", "#include <nlohmann/json.hpp>", "may not see nlohmann"),
     ("copier/cli/metrics.cc", "#include <prometheus/exposer.h>", "may not see prometheus"),
-    ("copier/lifecycle/args.cc", "#include <CLI/CLI.hpp>", "may not see CLI11"),
-    ("copier/lifecycle/file.cc", "#include <toml++/toml.h>", "may not see toml++"),
+    ("copier/copy/args.cc", "#include <CLI/CLI.hpp>", "may not see CLI11"),
+    ("copier/copy/file.cc", "#include <toml++/toml.h>", "may not see toml++"),
     ("copier/wire/bare.cc", '#include "a.h"', "not a path from the root"),
     ("hashing/bare.cc", '#include "a.h"', "not a path from the root"),
     ("copier/wire/short.cc", '#include "wire/a.h"', "not a path from the root"),
@@ -224,6 +270,7 @@ BAD = [
     ("bench/far.cc", '#include "bench/insert/a.h"', "may not include bench/insert"),
     ("bench/gone.cc", '#include "tests/wire/gone.h"', "does not exist"),
     ("copier/new/x.cc", "#include <vector>", "no rank"),
+    ("copier/report/x.cc", "#include <vector>", "no rank"),
     ("copier/wire/deep/x.cc", "#include <vector>", "no rank"),
 ]
 
@@ -235,6 +282,20 @@ def plant(root, files):
         path.write_text("// A file.\n" + line + "\n", encoding="utf-8")
 
 
+def self_test_table(root):
+    table = root / TABLE
+    table.parent.mkdir()
+    rows = [f"| {rank} | `{folder}/` | its job |" for folder, rank in RANKS.items()]
+    wrong_tables = [[], rows[:-1], rows[1:], [rows[1], rows[0], *rows[2:]], [*rows, rows[0]]]
+    problems = []
+    for wrong in wrong_tables:
+        table.write_text("\n".join(wrong), encoding="utf-8")
+        if not check_table(root):
+            problems.append(f"a wrong table passes: {wrong}")
+    table.write_text("\n".join(rows), encoding="utf-8")
+    return problems
+
+
 def self_test():
     """Problems with the check itself; empty if it finds all that it should and nothing else."""
     problems = []
@@ -243,6 +304,7 @@ def self_test():
         if run(root, silent) != 1:
             problems.append("an empty tree passes")
         plant(root, GOOD)
+        problems += self_test_table(root)
         problems += [f"a right line is refused: {found}" for found in check(root)[0]]
         if run(root, silent) != 0:
             problems.append("a right tree does not pass")

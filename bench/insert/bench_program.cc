@@ -15,7 +15,7 @@
 #include "bench/insert/machine_facts.h"
 #include "bench/insert/suite.h"
 #include "copier/cli/arguments.h"
-#include "copier/report/issue_text.h"
+#include "copier/report/text/issue_text.h"
 
 namespace pgfanout::bench {
 namespace {

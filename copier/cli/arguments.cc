@@ -11,7 +11,7 @@
 #include "copier/cli/help.h"
 #include "copier/cli/job_file.h"
 #include "copier/cli/nearest.h"
-#include "copier/report/text.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "copier/pg/version.h"
-#include "copier/report/tool_version.h"
+#include "copier/report/text/tool_version.h"
 
 namespace pgfanout {
 namespace {

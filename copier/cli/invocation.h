@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "copier/cli/bench_request.h"
-#include "copier/lifecycle/key_command.h"
-#include "copier/report/output_request.h"
-#include "copier/report/progress.h"
+#include "copier/preflight/key_command.h"
+#include "copier/report/live/progress.h"
+#include "copier/report/record/output_request.h"
 #include "pgfanout/job.h"
 
 namespace pgfanout {

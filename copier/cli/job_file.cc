@@ -17,7 +17,7 @@
 #include "copier/cli/job_file_tables.h"
 #include "copier/cli/nearest.h"
 #include "copier/cli/toml_tree.h"
-#include "copier/report/text.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

@@ -12,7 +12,7 @@
 #include "copier/cli/nearest.h"
 #include "copier/cli/values.h"
 #include "copier/cli/watch_values.h"
-#include "copier/report/text.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

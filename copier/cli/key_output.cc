@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "copier/report/json_report.h"
-#include "copier/report/text.h"
+#include "copier/report/result/json_report.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

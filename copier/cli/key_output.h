@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "copier/lifecycle/key_command.h"
-#include "copier/report/resources.h"
+#include "copier/preflight/key_command.h"
+#include "copier/report/record/resources.h"
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {

@@ -4,8 +4,8 @@
 #include <deque>
 #include <string>
 
-#include "copier/lifecycle/job_look.h"
-#include "copier/report/job_view.h"
+#include "copier/report/live/job_view.h"
+#include "copier/status/job_look.h"
 #include "pgfanout/job.h"
 
 namespace pgfanout {

@@ -11,13 +11,13 @@
 #include "copier/cli/git_commit.h"
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
-#include "copier/lifecycle/copy_job.h"
-#include "copier/lifecycle/job_onlooker.h"
-#include "copier/lifecycle/key_command.h"
-#include "copier/lifecycle/status_job.h"
-#include "copier/lifecycle/verify_job.h"
-#include "copier/lifecycle/window_commands.h"
-#include "copier/report/tool_version.h"
+#include "copier/copy/copy_job.h"
+#include "copier/preflight/key_command.h"
+#include "copier/report/text/tool_version.h"
+#include "copier/status/job_onlooker.h"
+#include "copier/status/status_job.h"
+#include "copier/verify/verify_job.h"
+#include "copier/window/window_commands.h"
 
 namespace {
 

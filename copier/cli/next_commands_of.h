@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "copier/report/next_commands.h"
+#include "copier/report/text/next_commands.h"
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {

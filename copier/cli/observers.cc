@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "copier/cli/report_writer.h"
-#include "copier/report/event_file.h"
-#include "copier/report/event_stream.h"
-#include "copier/report/hooks.h"
-#include "copier/report/issue_text.h"
-#include "copier/report/metrics.h"
-#include "copier/report/terminal.h"
+#include "copier/report/events/event_file.h"
+#include "copier/report/events/event_stream.h"
+#include "copier/report/events/hooks.h"
+#include "copier/report/metrics/metrics.h"
+#include "copier/report/text/issue_text.h"
+#include "copier/report/text/terminal.h"
 
 namespace pgfanout {
 namespace {

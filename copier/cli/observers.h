@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "copier/cli/invocation.h"
-#include "copier/report/observer_list.h"
-#include "copier/report/progress.h"
-#include "copier/report/result_observer.h"
+#include "copier/report/live/progress.h"
+#include "copier/report/record/observer_list.h"
+#include "copier/report/record/result_observer.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"

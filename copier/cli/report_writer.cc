@@ -6,8 +6,8 @@
 
 #include "copier/cli/next_commands_of.h"
 #include "copier/cli/settings_of.h"
-#include "copier/report/html_report.h"
-#include "copier/report/report_file.h"
+#include "copier/report/html/html_report.h"
+#include "copier/report/html/report_file.h"
 
 namespace pgfanout {
 namespace {

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "copier/cli/invocation.h"
-#include "copier/report/recorder.h"
-#include "copier/report/result_observer.h"
+#include "copier/report/record/recorder.h"
+#include "copier/report/record/result_observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {

@@ -16,14 +16,14 @@
 #include "copier/cli/next_commands_of.h"
 #include "copier/cli/observers.h"
 #include "copier/cli/status_watch.h"
-#include "copier/report/issue_text.h"
-#include "copier/report/json_report.h"
-#include "copier/report/plan_summary.h"
-#include "copier/report/summary.h"
-#include "copier/report/terminal.h"
-#include "copier/report/text.h"
-#include "copier/report/verify_summary.h"
-#include "copier/report/window_summary.h"
+#include "copier/report/result/json_report.h"
+#include "copier/report/result/plan_summary.h"
+#include "copier/report/result/summary.h"
+#include "copier/report/result/verify_summary.h"
+#include "copier/report/result/window_summary.h"
+#include "copier/report/text/issue_text.h"
+#include "copier/report/text/terminal.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

@@ -6,8 +6,8 @@
 #include <span>
 #include <string>
 
-#include "copier/lifecycle/job_look.h"
-#include "copier/lifecycle/key_command.h"
+#include "copier/preflight/key_command.h"
+#include "copier/status/job_look.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"

@@ -8,7 +8,7 @@
 
 #include "copier/cli/commands.h"
 #include "copier/pg/server_of_dsn.h"
-#include "copier/report/hooks.h"
+#include "copier/report/events/hooks.h"
 
 namespace pgfanout {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "copier/cli/invocation.h"
-#include "copier/report/html_report.h"
+#include "copier/report/html/html_report.h"
 
 namespace pgfanout {
 

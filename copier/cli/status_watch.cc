@@ -5,10 +5,10 @@
 
 #include "copier/base/pause.h"
 #include "copier/cli/look_view.h"
-#include "copier/report/json_look.h"
-#include "copier/report/terminal.h"
-#include "copier/report/terminal_view.h"
-#include "copier/report/text.h"
+#include "copier/report/live/json_look.h"
+#include "copier/report/live/terminal_view.h"
+#include "copier/report/text/terminal.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

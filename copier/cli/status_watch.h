@@ -7,7 +7,7 @@
 
 #include "copier/cli/invocation.h"
 #include "copier/cli/session.h"
-#include "copier/lifecycle/job_look.h"
+#include "copier/status/job_look.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
 

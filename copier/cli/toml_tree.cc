@@ -6,7 +6,7 @@
 #include <cctype>
 #include <utility>
 
-#include "copier/report/text.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout::toml_library {
 

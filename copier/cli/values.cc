@@ -10,7 +10,7 @@
 #include <ctime>
 #include <utility>
 
-#include "copier/report/text.h"
+#include "copier/report/text/text.h"
 
 namespace pgfanout {
 namespace {

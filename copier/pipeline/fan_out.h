@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "copier/base/pace.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/pipeline/row_stream.h"
-#include "copier/plan/leaf_map.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/rejects.h"

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "copier/base/pace.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/pipeline/row_stream.h"
-#include "copier/plan/leaf_map.h"
 #include "copier/reconcile/ledger.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/observer.h"

@@ -10,7 +10,7 @@
 
 #include "copier/base/memory_budget.h"
 #include "copier/base/stop.h"
-#include "copier/plan/source_range.h"
+#include "copier/catalog/source_range.h"
 #include "copier/stage/range_reader.h"
 #include "copier/stage/range_source.h"
 #include "copier/stage/row_fields.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "copier/plan/table.h"
+#include "copier/catalog/table.h"
 
 namespace pgfanout {
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/base/amount.h"
 #include "copier/base/counted.h"
-#include "copier/plan/amount.h"
 
 namespace pgfanout {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "copier/plan/source_range.h"
+#include "copier/catalog/source_range.h"
 #include "pgfanout/job.h"
 #include "pgfanout/result.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "copier/plan/server_facts.h"
+#include "copier/catalog/server_facts.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {

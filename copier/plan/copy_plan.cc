@@ -5,22 +5,22 @@
 #include <algorithm>
 #include <thread>
 
-#include "copier/plan/amount.h"
-#include "copier/plan/column_plan.h"
+#include "copier/base/amount.h"
+#include "copier/catalog/nextval_call.h"
+#include "copier/catalog/server_facts.h"
+#include "copier/catalog/table_lookup.h"
+#include "copier/columns/column_plan.h"
+#include "copier/columns/mapping.h"
+#include "copier/columns/stored_key.h"
+#include "copier/columns/type_transport.h"
+#include "copier/key/key_plan.h"
 #include "copier/plan/connection_budget.h"
-#include "copier/plan/key_plan.h"
-#include "copier/plan/mapping.h"
 #include "copier/plan/new_target.h"
-#include "copier/plan/nextval_call.h"
 #include "copier/plan/plan_notes.h"
-#include "copier/plan/server_facts.h"
 #include "copier/plan/source_fitness.h"
-#include "copier/plan/stored_key.h"
 #include "copier/plan/stream_plan.h"
-#include "copier/plan/table_lookup.h"
 #include "copier/plan/target_fitness.h"
 #include "copier/plan/target_obstacles.h"
-#include "copier/plan/type_transport.h"
 
 namespace pgfanout {
 namespace {

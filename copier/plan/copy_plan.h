@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/source_range.h"
+#include "copier/catalog/table.h"
+#include "copier/columns/row_layout.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/plan/commit_plan.h"
-#include "copier/plan/leaf_map.h"
-#include "copier/plan/relation_name.h"
-#include "copier/plan/row_layout.h"
-#include "copier/plan/source_range.h"
-#include "copier/plan/table.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"

@@ -4,10 +4,10 @@
 
 #include <utility>
 
-#include "copier/plan/relation_name.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/plan/sequence_plan.h"
 #include "copier/plan/target_ddl.h"
-#include "copier/plan/type_catalog.h"
 
 namespace pgfanout {
 namespace {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "copier/catalog/server_facts.h"
+#include "copier/columns/column_plan.h"
 #include "copier/pg/connection.h"
-#include "copier/plan/column_plan.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/server_facts.h"
 #include "pgfanout/job.h"
 #include "pgfanout/result.h"
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/catalog/server_versions.h"
 #include "copier/plan/lock_need.h"
-#include "copier/plan/server_versions.h"
 
 namespace pgfanout {
 namespace {

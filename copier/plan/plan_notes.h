@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "copier/catalog/server_facts.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/server_facts.h"
 #include "pgfanout/job.h"
 #include "pgfanout/result.h"
 

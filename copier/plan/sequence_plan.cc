@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "copier/plan/table_lookup.h"
+#include "copier/catalog/table_lookup.h"
 
 namespace pgfanout {
 namespace {

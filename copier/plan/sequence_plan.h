@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "copier/catalog/table.h"
+#include "copier/columns/column_plan.h"
 #include "copier/pg/connection.h"
-#include "copier/plan/column_plan.h"
-#include "copier/plan/table.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 

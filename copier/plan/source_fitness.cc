@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "copier/plan/type_catalog.h"
+#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {

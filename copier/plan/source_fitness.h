@@ -4,9 +4,9 @@
 
 #include <vector>
 
+#include "copier/catalog/server_facts.h"
+#include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
-#include "copier/plan/server_facts.h"
-#include "copier/plan/table.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 

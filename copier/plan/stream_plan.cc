@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "copier/plan/key_plan.h"
+#include "copier/key/key_plan.h"
 
 namespace pgfanout {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "copier/plan/column_plan.h"
+#include "copier/columns/column_plan.h"
+#include "copier/columns/stored_key.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/stored_key.h"
 
 namespace pgfanout {
 

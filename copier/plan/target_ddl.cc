@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "copier/catalog/relation_name.h"
+#include "copier/key/key_plan.h"
 #include "copier/plan/column_ddl.h"
-#include "copier/plan/key_plan.h"
-#include "copier/plan/relation_name.h"
 
 namespace pgfanout {
 namespace {

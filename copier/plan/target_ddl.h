@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "copier/plan/column_plan.h"
-#include "copier/plan/leaf_map.h"
+#include "copier/columns/column_plan.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/plan/sequence_plan.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"

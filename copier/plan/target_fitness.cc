@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <set>
 
-#include "copier/plan/column_plan.h"
-#include "copier/plan/key_plan.h"
-#include "copier/plan/relation_name.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/columns/column_plan.h"
+#include "copier/key/key_plan.h"
 #include "copier/plan/target_obstacles.h"
 
 namespace pgfanout {

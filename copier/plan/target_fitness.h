@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/table.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "copier/plan/type_catalog.h"
-#include "copier/plan/volatility.h"
+#include "copier/catalog/type_catalog.h"
+#include "copier/catalog/volatility.h"
 
 namespace pgfanout {
 namespace {

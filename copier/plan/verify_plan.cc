@@ -6,18 +6,18 @@
 #include <array>
 #include <thread>
 
-#include "copier/plan/column_plan.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
+#include "copier/catalog/table_lookup.h"
+#include "copier/columns/column_plan.h"
+#include "copier/columns/mapping.h"
+#include "copier/columns/stored_key.h"
+#include "copier/columns/type_transport.h"
+#include "copier/key/key_plan.h"
 #include "copier/plan/connection_budget.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/plan/key_plan.h"
-#include "copier/plan/mapping.h"
-#include "copier/plan/relation_name.h"
-#include "copier/plan/server_facts.h"
 #include "copier/plan/source_fitness.h"
-#include "copier/plan/stored_key.h"
-#include "copier/plan/table_lookup.h"
 #include "copier/plan/target_fitness.h"
-#include "copier/plan/type_transport.h"
 
 namespace pgfanout {
 namespace {

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "copier/plan/leaf_map.h"
-#include "copier/plan/row_layout.h"
-#include "copier/plan/source_range.h"
-#include "copier/plan/table.h"
+#include "copier/catalog/source_range.h"
+#include "copier/catalog/table.h"
+#include "copier/columns/row_layout.h"
+#include "copier/layout/leaf_map.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"

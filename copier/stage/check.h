@@ -1,7 +1,7 @@
 // Stage: checks rows that were read back from a leaf of the target.
 #pragma once
 
-#include "copier/plan/leaf_map.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/row_batch.h"
 #include "copier/stage/row_fields.h"

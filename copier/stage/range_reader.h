@@ -11,7 +11,7 @@
 #include "copier/base/pace.h"
 #include "copier/base/pause.h"
 #include "copier/base/stop.h"
-#include "copier/plan/source_range.h"
+#include "copier/catalog/source_range.h"
 #include "copier/stage/range_source.h"
 #include "copier/stage/rejects.h"
 #include "copier/stage/row_batch.h"

@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
+#include "copier/catalog/source_range.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/copy_out.h"
-#include "copier/plan/source_range.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "copier/plan/leaf_map.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/lane_set.h"
 #include "copier/stage/rejects.h"

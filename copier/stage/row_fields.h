@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "copier/plan/row_layout.h"
+#include "copier/columns/row_layout.h"
 #include "copier/stage/row_batch.h"
 #include "pgfanout/bytes.h"
 #include "pgfanout/row_view.h"

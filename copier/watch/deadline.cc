@@ -5,7 +5,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "copier/plan/amount.h"
+#include "copier/base/amount.h"
 
 namespace pgfanout {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "copier/plan/amount.h"
-#include "copier/plan/server_disk.h"
+#include "copier/base/amount.h"
+#include "copier/catalog/server_disk.h"
 
 namespace pgfanout {
 namespace {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "copier/catalog/server_facts.h"
 #include "copier/pg/connection.h"
-#include "copier/plan/server_facts.h"
 #include "copier/watch/histories.h"
 #include "copier/watch/host_look.h"
 #include "copier/watch/reading.h"

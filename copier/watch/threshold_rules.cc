@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "copier/plan/amount.h"
+#include "copier/base/amount.h"
 
 namespace pgfanout {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "copier/lifecycle/window_request.h"
+#include "copier/journal/window_request.h"
 #include "hashing/row_digest.h"
 #include "pgfanout/bytes.h"
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "copier/plan/carry_plan.h"
-#include "copier/plan/relation_name.h"
+#include "copier/carry/carry_plan.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/plan/target_ddl.h"
 #include "tests/integration/plan_fixture.h"
 

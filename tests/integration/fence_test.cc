@@ -1,8 +1,8 @@
 // The fence around a table: every way of writing is refused, what triggers cannot refuse shows in
 // its facts, and nothing of it is left when it is lowered.
-#include "copier/lifecycle/fence.h"
+#include "copier/session/fence.h"
 
-#include "copier/plan/table.h"
+#include "copier/catalog/table.h"
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {

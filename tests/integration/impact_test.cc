@@ -1,5 +1,5 @@
 // What the application will meet, with the objects that the catalog and the text of functions name.
-#include "copier/plan/impact_objects.h"
+#include "copier/preflight/impact_objects.h"
 #include "tests/integration/preflight_fixture.h"
 
 namespace pgfanout {

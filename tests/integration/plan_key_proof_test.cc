@@ -1,9 +1,9 @@
 // The proof of the key: the server is asked, inside and outside of transactions, about rows of the
 // table and about values that no table has.
-#include "copier/plan/key_proof.h"
+#include "copier/key/key_proof.h"
 
-#include "copier/lifecycle/key_command.h"
-#include "copier/plan/key_plan.h"
+#include "copier/key/key_plan.h"
+#include "copier/preflight/key_command.h"
 #include "tests/integration/plan_fixture.h"
 
 namespace pgfanout {

@@ -1,5 +1,5 @@
 // Sources that cannot be read whole, and keys and mappings over them.
-#include "copier/plan/server_facts.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/plan/source_fitness.h"
 #include "tests/integration/plan_fixture.h"
 

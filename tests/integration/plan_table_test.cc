@@ -1,6 +1,6 @@
 // describe_table(): names as psql finds them, what is no table, and what the catalog says of the
 // rest.
-#include "copier/plan/table.h"
+#include "copier/catalog/table.h"
 
 #include "tests/integration/plan_fixture.h"
 

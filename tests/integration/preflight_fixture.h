@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "copier/plan/preflight.h"
+#include "copier/preflight/preflight.h"
 #include "tests/integration/plan_fixture.h"
 
 namespace pgfanout::testing {

@@ -3,8 +3,8 @@
 
 #include <chrono>
 
-#include "copier/lifecycle/fence.h"
-#include "copier/plan/table.h"
+#include "copier/catalog/table.h"
+#include "copier/session/fence.h"
 #include "tests/harness/temporary_file.h"
 #include "tests/integration/rollback_fixture.h"
 

@@ -1,11 +1,11 @@
 // A table that has one of everything, and twins of it that lack one thing each: exactly that gap is
 // found. Twins are made by hand, in the same database and in another.
-#include "copier/plan/schema_inventory.h"
+#include "copier/schema/schema_inventory.h"
 
 #include <algorithm>
 #include <iterator>
 
-#include "copier/reconcile/schema_comparison.h"
+#include "copier/schema/schema_comparison.h"
 #include "tests/integration/plan_fixture.h"
 
 namespace pgfanout {

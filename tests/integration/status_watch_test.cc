@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "copier/cli/status_watch.h"
-#include "copier/lifecycle/job_onlooker.h"
+#include "copier/status/job_onlooker.h"
 #include "tests/cli/capture.h"
 #include "tests/integration/held_copy.h"
 #include "tests/integration/real_terminal.h"

@@ -142,7 +142,7 @@ def entry_of(name):
     suite, _, test = name.partition(".")
     declared = re.compile(rf"^TEST(?:_F|_P)?\(\s*{re.escape(suite)}\s*,\s*"
                           + re.escape(test).replace(r"\*", r"\w*") + r"\s*\)", re.MULTILINE)
-    entries = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "tests").glob("*/*_test.cc")
+    entries = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "tests").rglob("*_test.cc")
                if declared.search(path.read_text(encoding="utf-8"))}
     if len(entries) != 1:
         raise PlantedBugsError(f"{name} is found in {len(entries)} files below tests/")

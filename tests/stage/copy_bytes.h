@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "copier/base/byte_order.h"
-#include "copier/plan/row_layout.h"
+#include "copier/columns/row_layout.h"
 #include "copier/stage/row_batch.h"
 #include "copier/wire/encoder.h"
 

@@ -1,0 +1,111 @@
+// What belongs to the source beside its rows (keys, indexes, constraints, triggers, grants, ...),
+// and how it comes to belong to the target: as SQL in the order of the stages that run it. Plain
+// data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/catalog/table.h"
+#include "copier/pg/connection.h"
+#include "hashing/key_expression.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// One statement, or some in one transaction. `id` is stable over runs of one job, unique within
+/// the plan, and journaled with it: a step that is done is not done again.
+struct CarryStep {
+  std::string id;  ///< "index public.chunks_new_p07 chunks_content_idx".
+  std::string sql;
+  std::string leaf;  ///< Qualified target leaf that it works on; empty: the parent or no table.
+  std::uint64_t bytes = 0;  ///< Of that leaf: what takes longest begins first.
+  std::string undo = {};    ///< What a rollback runs before the swap; empty: goes with the table.
+};
+
+/// A relation or statistics object of the target that takes a name of the source's at the swap,
+/// after the one that has it now was put aside under another name.
+struct CarriedName {
+  std::string
+      kind;  ///< As in ALTER: "INDEX", "SEQUENCE", "STATISTICS", "MATERIALIZED VIEW", "TABLE".
+  std::string schema;
+  std::string until_swap;  ///< Unquoted.
+  std::string afterwards;  ///< Unquoted.
+};
+
+/// A view of the source that the swap points at the new table, keeping its OID and grants.
+struct CarriedView {
+  std::string qualified;  ///< Quoted.
+  std::string create;     ///< CREATE OR REPLACE VIEW ... AS ..., names as they are after the swap.
+  std::string restore;    ///< The same with its definition of today; run after all names are back.
+};
+
+/// Something that a swap takes from the old table, and what gives it back: publications, the
+/// ownership of sequences, foreign keys in both directions.
+struct CarriedMove {
+  std::string what;  ///< "foreign key chunks_collection_id_fkey".
+  /// `forward` runs in the swap after all renames, `backward` in a rollback before them:
+  /// "\001new\001" and "\001old\001" stand for the qualified names that the two tables have at
+  /// that moment. (A name could hold any printable mark.)
+  std::vector<std::string> forward;
+  std::vector<std::string> backward;
+  /// Each in a transaction of its own once the swap has committed: validation of what `forward`
+  /// made NOT VALID, since its scan must not hold up the swap.
+  std::vector<std::string> after_swap;
+};
+
+/// An object that cannot be carried over: no-go unless accepted by `kind` + " " + `name`.
+struct NotCarried {
+  std::string kind;
+  std::string name;
+  std::string reason;
+  std::string choices;
+  bool is_accepted = false;
+};
+
+struct CarryPlan {
+  std::vector<CarryStep> leaf_indexes;    ///< Any order, many at a time.
+  std::vector<CarryStep> parent_indexes;  ///< In order, after those: ON ONLY, then ATTACH.
+  /// In order for each leaf; leaves in any order, many at a time.
+  std::vector<CarryStep> leaf_constraints;
+  /// In order, one at a time.
+  std::vector<CarryStep> parent_constraints;
+  /// In order, one at a time: triggers, rules, policies, statistics, names of identity sequences,
+  /// materialized views, comments, what belongs to each leaf, owners, and last the grants, which
+  /// the new owner makes.
+  std::vector<CarryStep> attributes;
+  std::vector<CarriedName> names;
+  std::vector<CarriedView> views;  ///< In the order of their dependencies.
+  std::vector<CarriedMove> moves;  ///< In order; a rollback takes them the other way round.
+  std::vector<NotCarried> not_carried;
+  std::vector<Issue> issues;  ///< What a person should know: INFO and WARNING.
+};
+
+struct CarryRequest {
+  const JobDescription& job;
+  const Table& source;
+  std::string target_schema;
+  std::string target_name;
+  std::string target_qualified;
+  std::vector<std::string> target_leaves;  ///< Qualified, quoted; by key.
+  std::vector<std::string> leaf_names;     ///< Unquoted, parallel to target_leaves.
+  std::vector<std::string> leaf_names_afterwards;
+  const KeyExpression& key;
+  std::string key_sql_on_target;
+  std::optional<std::string> key_column;  ///< Unquoted; absent: none.
+  bool same_database = false;
+};
+
+/// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are
+/// left 0. Until the swap, the result is the same as long as nobody changes the source's
+/// definition, however many of the plan's steps have run; what the swap and a rollback need of it
+/// must be kept. Triggers of the tool's own (function in schema pgfanout, or a name that begins
+/// with pgfanout_) are not the table's. Views and moves are empty between two databases.
+Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& source,
+                                  Connection& target);
+
+}  // namespace pgfanout

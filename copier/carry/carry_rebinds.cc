@@ -1,0 +1,96 @@
+// What refers to the table from elsewhere by its OID and can be said again under its name: rules
+// and policies of other tables, functions whose body the server has parsed.
+#include <fmt/format.h>
+
+#include "copier/carry/carry_context.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_text.h"
+#include "copier/schema/schema_queries.h"
+
+namespace pgfanout {
+namespace {
+
+/// What a function's arguments, result or table columns bind is its row type: that stays the old
+/// one's, so it is no case for here. Kind, name, statement, columns of the source, table of the
+/// object, whether it names a leaf.
+constexpr const char* kReferrersSql = R"sql(
+WITH used AS (
+  SELECT d.classid, d.objid, pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
+      FILTER (WHERE d.refobjsubid > 0) AS columns,
+    pg_catalog.bool_or(d.refobjid <> $1::pg_catalog.oid) AS names_leaf
+  FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.refobjid IN (SELECT tree.oid FROM {0}) AND d.deptype = 'n'
+  GROUP BY d.classid, d.objid)
+SELECT 'rule', r.rulename, pg_catalog.regexp_replace(pg_catalog.btrim(pg_catalog.pg_get_ruledef(r.oid),
+    E' ;\n'), '^CREATE ', 'CREATE OR REPLACE '), u.columns,
+  pg_catalog.format('%I.%I', n.nspname, c.relname), u.names_leaf
+FROM used u JOIN pg_catalog.pg_rewrite r ON u.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  AND r.oid = u.objid AND r.rulename <> '_RETURN'
+JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE r.ev_class NOT IN (SELECT tree.oid FROM {0})
+UNION ALL
+SELECT 'policy', p.polname, pg_catalog.format('ALTER POLICY %I ON %I.%I', p.polname, n.nspname,
+    c.relname)
+  || COALESCE(' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', '')
+  || COALESCE(' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
+  u.columns, pg_catalog.format('%I.%I', n.nspname, c.relname), u.names_leaf
+FROM used u JOIN pg_catalog.pg_policy p ON u.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass
+  AND p.oid = u.objid
+JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE p.polrelid NOT IN (SELECT tree.oid FROM {0})
+UNION ALL
+SELECT 'function', f.oid::pg_catalog.regprocedure::pg_catalog.text,
+  pg_catalog.pg_get_functiondef(f.oid), u.columns, '', u.names_leaf
+FROM used u JOIN pg_catalog.pg_proc f ON u.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  AND f.oid = u.objid AND f.prokind IN ('f', 'p')
+WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t
+  ON t.oid = d.refobjid LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+  WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = f.oid
+  AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+  AND ($1::pg_catalog.oid IN (t.typrelid, e.typrelid)))
+ORDER BY 1, 5, 2)sql";
+
+/// Their text has columns of other tables in it: a rename cannot be told apart in there.
+std::string renamed_columns(const CarryContext& context, std::string_view numbers) {
+  for (const int number : numbers_in(numbers)) {
+    const ColumnFate* fate = context.columns.find(number);
+    if (fate != nullptr && fate->target && *fate->target != fate->source->name) {
+      return fmt::format("it uses column {}, which gets another name", fate->source->quoted);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> carry_rebinds(CarryContext& context) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(fmt::format(kReferrersSql, kSchemaTree)));
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string kind = rows.str(row, 0);
+    const std::string name = kind == "function" ? rows.str(row, 1)
+                                                : fmt::format("{}.{}", rows.text(row, 4),
+                                                              display_name(rows.text(row, 1)));
+    std::string obstacle = context.missing_columns(rows.text(row, 3));
+    if (obstacle.empty()) obstacle = renamed_columns(context, rows.text(row, 3));
+    if (rows.boolean(row, 5)) obstacle = "it names a partition of the table";
+    if (!context.request.same_database) obstacle = "the target is in another database";
+    if (!obstacle.empty()) {
+      context.leave_behind(kind, name, obstacle,
+                           "rewrite it for the new table after the swap, and accept by this name "
+                           "that it uses the old one until then");
+      continue;
+    }
+    // Bound anew by the name that the new table has by then. On the way back the old table has
+    // another name still, and its text must say that one.
+    context.plan.moves.push_back({fmt::format("{} {}", kind, name),
+                                  {rows.str(row, 2)},
+                                  {with_relation(rows.text(row, 2), context.request.source.schema,
+                                                 context.request.source.name, "\001old\001")},
+                                  {}});
+  }
+  return {};
+}
+
+}  // namespace pgfanout

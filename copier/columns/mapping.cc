@@ -1,0 +1,132 @@
+#include "copier/columns/mapping.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_text.h"
+#include "copier/catalog/type_catalog.h"
+#include "copier/catalog/volatility.h"
+#include "copier/pg/describe.h"
+
+namespace pgfanout {
+namespace {
+
+Error bad_mapping(std::string message, std::string_view column, std::string hint) {
+  return refused("bad-mapping", std::move(message), std::move(hint), std::string(column));
+}
+
+/// An error of the server about an expression, with what the empty search_path means for it.
+Error bad_expression(Error error, const Mapping& mapping) {
+  if (error.consequence != Consequence::refuse) return error;
+  error.code = "bad-mapping";
+  error.message = fmt::format("the expression for column {} is not accepted by the source: {}",
+                              display_name(mapping.column), error.message);
+  error.where = mapping.column;
+  if (error.sqlstate == "42883" || error.sqlstate == "42P01" || error.sqlstate == "42704") {
+    error.hint =
+        "the search_path is empty while copying: write schema.function(...), "
+        "'schema.sequence', ::schema.type";
+  } else {
+    error.hint = "it may use the source's columns, and neither aggregates nor sets";
+  }
+  return error;
+}
+
+Result<void> understand(Connection& source, const Table& table, Mapping& mapping) {
+  const std::string& relation =
+      table.leaves.empty() ? table.qualified : table.leaves.front().qualified;
+  // The condition is there because it takes no aggregates, window functions and sets, which would
+  // change the number of rows.
+  const std::string value = parenthesized(mapping.sql);
+  auto described = describe_select(
+      source, fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
+  if (!described) return bad_expression(std::move(described).error(), mapping);
+  if (described->size() != 1) {
+    return bad_mapping(fmt::format("the expression for column {} gives {} values",
+                                   display_name(mapping.column), described->size()),
+                       mapping.column, "write one expression");
+  }
+  PGFANOUT_TRY_ASSIGN(mapping.value, describe_type(source, described->front().type_oid,
+                                                   described->front().type_modifier));
+  if (mapping.value.type_type == 'p') {
+    return bad_mapping(
+        fmt::format("the expression for column {} gives {}, which no column can hold",
+                    display_name(mapping.column), mapping.value.type_sql),
+        mapping.column, "cast it to the type that the column shall have");
+  }
+  mapping.value.name = mapping.column;
+  const Column* named = table.find(mapping.column);
+  mapping.value.quoted = named != nullptr ? named->quoted : source.quote_identifier(mapping.column);
+  PGFANOUT_TRY_ASSIGN(mapping.is_volatile, is_volatile(source, mapping.sql));
+  return {};
+}
+
+std::optional<std::size_t> renamed_column(std::string_view sql, const Table& table) {
+  const auto name = parse_identifier(sql);
+  if (!name) return std::nullopt;
+  for (std::size_t at = 0; at < table.columns.size(); ++at) {
+    if (table.columns[at].name == *name) return at;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string missing_column_hint(std::string_view name, const Table& table) {
+  constexpr std::size_t kShown = 10;
+  std::vector<std::string> names;
+  for (const Column& column : table.columns) names.push_back(column.name);
+  std::string hint = near_names_hint(name, names);
+  if (!hint.empty()) return hint;
+  for (std::size_t at = 0; at < std::min(kShown, names.size()); ++at) {
+    hint += (at == 0 ? "its columns are " : ", ") + table.columns[at].quoted;
+  }
+  return names.size() > kShown ? hint + ", ..." : hint;
+}
+
+const Mapping* Mappings::find(std::string_view column) const {
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Mapping& entry) { return entry.column == column; });
+  return found == entries.end() ? nullptr : &*found;
+}
+
+std::string column_name_of(std::string_view written, const std::vector<Column>& columns) {
+  for (const Column& column : columns) {
+    if (column.name == written) return column.name;
+  }
+  return parse_identifier(written).value_or(std::string(written));
+}
+
+Result<Mappings> read_mappings(const JobDescription& job, Connection& source, const Table& table) {
+  Mappings mappings;
+  for (const std::string& written : job.skip) {
+    const std::string name = column_name_of(written, table.columns);
+    if (table.find(name) == nullptr) {
+      return refused("no-such-column",
+                     fmt::format("{} has no column {} that --skip could leave out", table.qualified,
+                                 display_name(name)),
+                     missing_column_hint(name, table), table.qualified);
+    }
+    mappings.skipped.insert(name);
+  }
+  for (const ColumnMapping& written : job.map) {
+    Mapping mapping;
+    mapping.column = column_name_of(written.column, table.columns);
+    mapping.sql = written.sql;
+    if (mappings.find(mapping.column) != nullptr) {
+      return bad_mapping(fmt::format("column {} is mapped twice", display_name(mapping.column)),
+                         mapping.column, "give one --map for each column");
+    }
+    if (mapping.column.empty() || mapping.column.size() > kMaxNameBytes) {
+      return bad_mapping("a column's name has 1 to 63 bytes", mapping.column, "name it otherwise");
+    }
+    mapping.renames = renamed_column(mapping.sql, table);
+    PGFANOUT_TRY(understand(source, table, mapping));
+    mappings.entries.push_back(std::move(mapping));
+  }
+  return mappings;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,235 @@
+#include "copier/columns/type_transport.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace pgfanout {
+namespace {
+
+/// Below this OIDs are part of PostgreSQL itself and the same everywhere.
+constexpr std::uint32_t kFirstLocalOid = 10000;
+
+/// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary,
+/// regnamespace, regrole, regcollation: names to a reader, OIDs of this database on the wire.
+constexpr std::array<std::uint32_t, 11> kRegTypes = {24,   2202, 2203, 2204, 2205, 2206,
+                                                     3734, 3769, 4089, 4096, 4191};
+
+bool is_local(std::uint32_t oid) {
+  return oid >= kFirstLocalOid;
+}
+
+/// The parts of a type, each with whether its OID travels along.
+struct Part {
+  std::uint32_t type;
+  bool is_named;
+};
+
+std::vector<Part> parts_of(const TypeFacts& type) {
+  std::vector<Part> parts;
+  if (type.base != 0) parts.push_back({type.base, false});
+  if (type.subtype != 0) parts.push_back({type.subtype, false});
+  if (type.element != 0) parts.push_back({type.element, true});
+  for (const std::uint32_t field : type.fields) parts.push_back({field, true});
+  return parts;
+}
+
+/// The first type in `type`, itself included, for which `is_wanted` holds.
+template <class Predicate>
+std::optional<std::string> find_within(const TypeMap& types, std::uint32_t oid,
+                                       Predicate is_wanted) {
+  const auto type = types.find(oid);
+  if (type == types.end()) return std::nullopt;
+  if (is_wanted(oid, type->second)) return type->second.name;
+  for (const Part& part : parts_of(type->second)) {
+    if (auto found = find_within(types, part.type, is_wanted)) return found;
+  }
+  return std::nullopt;
+}
+
+std::uint32_t without_domains(const TypeMap& types, std::uint32_t oid) {
+  auto type = types.find(oid);
+  while (type != types.end() && type->second.kind == 'd') {
+    oid = type->second.base;
+    type = types.find(oid);
+  }
+  return oid;
+}
+
+Error refuse_column(const Column& column, std::string code, std::string_view what,
+                    std::string hint) {
+  return refused(std::move(code), fmt::format("column {} {}", column.quoted, what), std::move(hint),
+                 column.name);
+}
+
+std::string hint_as_text(const Column& column) {
+  return fmt::format(
+      "copy it as text (--map '{0}={0}::text' and a column of that type), or leave "
+      "it out with --skip",
+      column.quoted);
+}
+
+class Transport {
+ public:
+  Transport(Connection& source, Connection& target, bool is_same_database)
+      : source_(source), target_(target), is_same_database_(is_same_database) {}
+
+  Result<std::vector<OidPatch>> plan(const ColumnPlan& columns) {
+    PGFANOUT_TRY(collect(columns));
+    PGFANOUT_TRY_ASSIGN(types_, read_types(source_, oids_));
+    for (std::uint16_t field = 0; field < columns_.size(); ++field) {
+      PGFANOUT_TRY(plan_field(field, *columns_[field], oids_[field]));
+    }
+    return std::move(patches_);
+  }
+
+ private:
+  /// The stream's columns and, for each, the source's OID of the type that it has there.
+  Result<void> collect(const ColumnPlan& columns) {
+    for (const ColumnRole role : {ColumnRole::copied, ColumnRole::compared}) {
+      for (const PlannedColumn& planned : columns.columns) {
+        if (planned.role != role) continue;
+        std::uint32_t oid = planned.stream_type_oid;
+        if (oid == 0) {
+          PGFANOUT_TRY_ASSIGN(oid, source_type_of(planned.column));
+        }
+        columns_.push_back(&planned.column);
+        oids_.push_back(oid);
+      }
+    }
+    return {};
+  }
+
+  /// A target's type, as the source's database knows it.
+  Result<std::uint32_t> source_type_of(const Column& column) {
+    if (is_same_database_ || !is_local(column.type_oid)) return std::uint32_t{column.type_oid};
+    PGFANOUT_TRY_ASSIGN(const TypeMap facts, read_types(target_, {column.type_oid}));
+    const std::string& name = facts.at(column.type_oid).name;
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t oid, find_type(source_, name));
+    if (oid == 0) {
+      return refuse_column(column, "type-missing",
+                           fmt::format("is of type {}, which the source's database does not have, "
+                                       "so values cannot be cast to it there",
+                                       name),
+                           "create the type there, or give the column another type");
+    }
+    return std::uint32_t{oid};
+  }
+
+  Result<void> plan_field(std::uint16_t field, const Column& column, std::uint32_t oid) {
+    if (auto bare = find_within(types_, oid, [](std::uint32_t, const TypeFacts& type) {
+          return !type.has_binary_form;
+        })) {
+      return refuse_column(column, "no-binary-form",
+                           fmt::format("is of type {}, which has no binary form", *bare),
+                           hint_as_text(column));
+    }
+    if (is_same_database_) return {};
+    PGFANOUT_TRY(check_exists(column, oid));
+    if (auto reg = find_within(types_, oid, [](std::uint32_t type, const TypeFacts&) {
+          return std::find(kRegTypes.begin(), kRegTypes.end(), type) != kRegTypes.end();
+        })) {
+      return refuse_column(column, "local-oids",
+                           fmt::format("is of type {}, whose values are OIDs of the source's "
+                                       "database",
+                                       *reg),
+                           hint_as_text(column));
+    }
+    return plan_patch(field, column, oid);
+  }
+
+  Result<void> plan_patch(std::uint16_t field, const Column& column, std::uint32_t oid) {
+    const auto local = embedded_local_type(types_, oid);
+    if (!local) return {};
+    const auto type = types_.find(without_domains(types_, oid));
+    const std::uint32_t element = type->second.element;
+    if (element == 0 || embedded_local_type(types_, element)) {
+      return refuse_column(column, "local-oids",
+                           fmt::format("of type {} carries the OID of type {}, which is "
+                                       "another one in the target's database",
+                                       column.type_sql, *local),
+                           hint_as_text(column));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, types_.at(element).name));
+    if (there != element) patches_.push_back({field, element, there});
+    return {};
+  }
+
+  /// Every type that users made must be there under the same name, enums with the same labels.
+  Result<void> check_exists(const Column& column, std::uint32_t oid) {
+    std::vector<std::uint32_t> local;
+    (void)find_within(types_, oid, [&](std::uint32_t type, const TypeFacts&) {
+      if (is_local(type)) local.push_back(type);
+      return false;
+    });
+    for (const std::uint32_t type : local) {
+      const std::string& name = types_.at(type).name;
+      PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, name));
+      if (there == 0) {
+        return refuse_column(
+            column, "type-missing",
+            fmt::format("needs type {}, which the target's database does not have", name),
+            fmt::format("create {} there as it is in the source's", name));
+      }
+      if (types_.at(type).kind == 'e') PGFANOUT_TRY(check_labels(column, type, there));
+    }
+    return {};
+  }
+
+  Result<void> check_labels(const Column& column, std::uint32_t here, std::uint32_t there) {
+    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> ours, labels(source_, here));
+    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> theirs, labels(target_, there));
+    for (const std::string& label : ours) {
+      if (std::find(theirs.begin(), theirs.end(), label) != theirs.end()) continue;
+      const std::string& name = types_.at(here).name;
+      return refuse_column(
+          column, "type-differs",
+          fmt::format("is of the enum {}, which lacks the label '{}' in the "
+                      "target's database",
+                      name, label),
+          fmt::format("ALTER TYPE {} ADD VALUE {}", name, target_.quote_literal(label)));
+    }
+    return {};
+  }
+
+  static Result<std::vector<std::string>> labels(Connection& connection, std::uint32_t type) {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        connection.query("SELECT e.enumlabel FROM pg_catalog.pg_enum e"
+                                         " WHERE e.enumtypid = $1::pg_catalog.oid",
+                                         {std::to_string(type)}));
+    std::vector<std::string> found;
+    for (int row = 0; row < rows.size(); ++row) found.push_back(rows.str(row, 0));
+    return found;
+  }
+
+  Connection& source_;
+  Connection& target_;
+  const bool is_same_database_;
+  std::vector<const Column*> columns_;
+  std::vector<std::uint32_t> oids_;
+  TypeMap types_;
+  std::vector<OidPatch> patches_;
+};
+
+}  // namespace
+
+std::optional<std::string> embedded_local_type(const TypeMap& types, std::uint32_t oid) {
+  const auto type = types.find(oid);
+  if (type == types.end()) return std::nullopt;
+  for (const Part& part : parts_of(type->second)) {
+    if (part.is_named && is_local(part.type)) {
+      const auto named = types.find(part.type);
+      return named == types.end() ? std::to_string(part.type) : named->second.name;
+    }
+    if (auto found = embedded_local_type(types, part.type)) return found;
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<OidPatch>> plan_transport(Connection& source, Connection& target,
+                                             const ColumnPlan& columns, bool is_same_database) {
+  return Transport(source, target, is_same_database).plan(columns);
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,326 @@
+#include "copier/copy/copy_load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
+#include "copier/copy/copy_rules.h"
+#include "copier/copy/target_tables.h"
+#include "copier/journal/reject_table.h"
+#include "copier/journal/row_locator.h"
+#include "copier/pg/server_error.h"
+#include "copier/pipeline/fan_out.h"
+#include "copier/reconcile/balance.h"
+#include "copier/session/orphans.h"
+
+namespace pgfanout {
+namespace {
+
+std::uint64_t reject_limit_of(const CopyState& state) {
+  const RejectLimit& limit = state.job.reject_limit;
+  if (!limit.percent) return limit.rows;
+  return static_cast<std::uint64_t>(*limit.percent / 100.0 *
+                                    static_cast<double>(state.plan->source.estimated_rows));
+}
+
+RejectPlace reject_place(const CopyState& state, std::uint32_t epoch) {
+  return {state.job_id, state.plan->target_schema, state.plan->target_name, epoch};
+}
+
+}  // namespace
+
+Result<void> CopyLoad::restore() {
+  CopyProgress& progress = state_.progress;
+  state_.ledger.emplace(progress.ranges.size(), state_.plan->leaves.size());
+  Ledger& ledger = *state_.ledger;
+  // What an epoch gave when it was read first may stand beside what it gave later.
+  if (state_.is_resumed && has_volatile_values()) ledger.compare_counts_only();
+  const std::uint32_t next = progress.next_epoch();
+  for (std::uint32_t leaf = 0; leaf < progress.leaves.size(); ++leaf) {
+    const LeafProgress& has = progress.leaves[leaf];
+    ledger.set_before(leaf, has.before);
+    const bool is_done = has.epoch >= progress.last_epoch();
+    ledger.restore_leaf(leaf, has.rows, has.bytes, has.refused, is_done);
+    LeafBoard& board = state_.counters.leaves;
+    board.set_rows(leaf, has.rows.rows());
+    board.set_state(leaf, is_done         ? LeafState::committed
+                          : has.epoch > 0 ? LeafState::loading
+                                          : LeafState::waiting);
+  }
+  for (const auto& [epoch, books] : progress.books) {
+    if (epoch < next) ledger.restore_read(books.read, books.rejected);
+  }
+  std::uint64_t bytes_left = 0;
+  for (std::uint32_t range = 0; range < progress.ranges.size(); ++range) {
+    if (progress.ranges[range].epoch < next) {
+      ledger.restore_range(range);
+    } else {
+      bytes_left += progress.ranges[range].estimated_bytes;
+    }
+  }
+  JobCounters& counters = state_.counters;
+  counters.bytes_expected = bytes_left;
+  std::uint64_t rejected = 0;
+  if (state_.is_resumed) {
+    PGFANOUT_TRY_ASSIGN(
+        rejected, count_rejects(*state_.target, reject_place(state_, next), kept_leaves(next)));
+  }
+  counters.rows_rejected_earlier = rejected;
+  counters.rows_rejected = rejected;
+  state_.rejects.emplace(reject_limit_of(state_), rejected);
+  return {};
+}
+
+std::vector<std::string> CopyLoad::kept_leaves(std::uint32_t epoch) const {
+  std::vector<std::string> kept;
+  const std::vector<bool> done = leaves_done(epoch);
+  for (std::size_t leaf = 0; leaf < done.size(); ++leaf) {
+    if (done[leaf]) kept.push_back(state_.plan->leaves[leaf].qualified);
+  }
+  return kept;
+}
+
+Result<void> CopyLoad::run() {
+  std::uint32_t reached = state_.progress.next_epoch();
+  for (int attempt = 0;;) {
+    auto ended = run_epochs();
+    sources_.clear();
+    channels_.clear();
+    if (ended) break;
+    PGFANOUT_TRY_ASSIGN(const bool goes_on, recover(ended.error(), attempt));
+    if (!goes_on) return located(std::move(ended).error());
+    const std::uint32_t next = state_.progress.next_epoch();
+    attempt = next_attempt(attempt, reached, next);
+    reached = next;
+  }
+  crash_point("copy-committed");
+  return tell_mended_keys();
+}
+
+/// Makes ready to begin the epoch again after a passing error. False: it is not one, or it has come
+/// too often, or what the copy stands on is lost, too.
+Result<bool> CopyLoad::recover(const Error& error, int attempt) {
+  const auto pause = pause_before_retry(is_transient(error), attempt, state_.cancellation.is_set());
+  if (!pause) return false;
+  state_.report({Severity::warning, "lost-and-again",
+                 fmt::format("{}: trying again, for the {}. time", error.message, attempt + 1),
+                 error.where, ""});
+  pause_unless(state_.cancellation, *pause);
+  // Without the session that holds lock and snapshot, or the one that holds the target, it is for
+  // another call to go on.
+  if (!state_.source->connection().run("SELECT 1") || !state_.target->run("SELECT 1")) return false;
+  auto ended = end_orphans(*state_.target, state_.job_id, "writer", {});
+  if (!ended) return false;
+  auto progress = CopyJournal(*state_.target, state_.job_id).load(state_.plan->source);
+  if (!progress || !*progress) return false;
+  state_.progress = **std::move(progress);
+  state_.is_resumed = true;
+  PGFANOUT_TRY(restore());
+  return true;
+}
+
+Result<void> CopyLoad::open() {
+  CopyState& state = state_;
+  const CopyPlan& plan = *state.plan;
+  const Cancellation& stop =
+      state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
+  const std::string begin = state.source->reader_begin(has_volatile_values());
+  const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
+    return connect_again(options);
+  };
+  for (std::size_t at = 0; at < plan.readers; ++at) {
+    PGFANOUT_TRY_ASSIGN(
+        auto source,
+        make_server_source(
+            connect, begin,
+            [&plan](const SourceRange& range) { return source_select(plan, range); }, stop));
+    sources_.push_back(std::move(source));
+  }
+  PGFANOUT_TRY_ASSIGN(
+      channels_, open_writers(state.job, state.connect_options("", "writer").application_name, plan,
+                              state.cancellation));
+  targets_ = lane_targets(plan, state.progress);
+  return {};
+}
+
+Result<void> CopyLoad::run_epochs() {
+  const std::uint32_t last = state_.progress.last_epoch();
+  if (state_.progress.next_epoch() > last) return {};
+  PGFANOUT_TRY(open());
+  for (std::uint32_t epoch = state_.progress.next_epoch(); epoch <= last; ++epoch) {
+    PGFANOUT_TRY(stop_if_cancelled(state_));
+    crash_point("epoch-begun");
+    PGFANOUT_TRY(run_epoch(epoch));
+    crash_point("epoch-committed");
+  }
+  return {};
+}
+
+std::vector<bool> CopyLoad::leaves_done(std::uint32_t epoch) const {
+  std::vector<bool> done;
+  for (const LeafProgress& leaf : state_.progress.leaves) done.push_back(leaf.epoch >= epoch);
+  return done;
+}
+
+Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
+  CopyState& state = state_;
+  const CopyPlan& plan = *state.plan;
+  const std::vector<bool> done = leaves_done(epoch);
+  state.ledger->begin_epoch(done);
+  state.counters.leaves_committed = 0;
+  const Cancellation& stop =
+      state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
+  LaneQuestions ask{[&] { return may_commit(epoch); },
+                    [&](std::uint32_t leaf) { return statements_of(leaf, epoch); },
+                    [&](std::uint32_t leaf) {
+                      if (epoch < state.progress.last_epoch()) return;
+                      state.counters.leaves.set_state(leaf, LeafState::committed);
+                    }};
+  PGFANOUT_TRY(run_fan_out(
+      {state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map, sources_, channels_,
+       targets_, done, state.job.memory_bytes, std::move(ask),
+       !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values(), &state.pace},
+      *state.ledger, *state.rejects, state.counters, stop));
+  for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
+    if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
+  }
+  ++state.counters.epochs_done;
+  return {};
+}
+
+LeafProgress CopyLoad::progress_of(std::uint32_t leaf, std::uint32_t epoch) const {
+  const LeafAccount account = state_.ledger->leaf(leaf);
+  LeafProgress now;
+  now.epoch = epoch;
+  now.rows = account.taken();
+  now.bytes = account.earlier_bytes + account.routed_bytes;
+  now.refused = account.refused_earlier;
+  now.refused.merge(account.refused);
+  now.before = account.before;
+  return now;
+}
+
+std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint32_t epoch) {
+  std::vector<LaneStatement> statements;
+  if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
+  const CopyPlan& plan = *state_.plan;
+  const bool adds_checks = plan.create_target && !state_.progress.checks_first;
+  if (adds_checks && epoch == state_.progress.last_epoch()) {
+    for (const std::string& check : plan.check_statements[leaf]) statements.push_back({check});
+  }
+  statements.push_back(
+      CopyJournal(*state_.target, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
+  return statements;
+}
+
+bool CopyLoad::has_volatile_values() const {
+  const auto& columns = state_.plan->columns;
+  return std::any_of(columns.begin(), columns.end(),
+                     [](const StreamColumn& column) { return column.is_volatile; });
+}
+
+/// The last look before COMMIT.
+Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
+  std::vector<bool> must_be_read;
+  for (const SourceRange& range : state_.progress.ranges) {
+    must_be_read.push_back(range.epoch <= epoch);
+  }
+  const Balance balance = balance_before_commit(*state_.ledger, state_.leaf_names(), must_be_read);
+  if (balance.verdict != Verdict::match) {
+    for (const Issue& issue : balance.issues) state_.report(issue);
+    Error error =
+        refused("ledger", "the ledger does not balance: nothing of this epoch was committed",
+                "this is a defect of pgfanout or of the machine's memory: please report it");
+    error.consequence = Consequence::unproven;
+    return error;
+  }
+  const std::uint64_t mismatches = state_.rejects->key_mismatch_count();
+  if (mismatches > 0 && state_.job.on_key_mismatch == KeyMismatchPolicy::fail) {
+    return refused("key-mismatch",
+                   counted(mismatches, "row of the source stores", "rows of the source store") +
+                       " a key that differs from the recomputed one",
+                   "correct the source, or let --on-key-mismatch fix write the recomputed key");
+  }
+  if (state_.cancellation.at_once().is_set()) {
+    return interrupted("cancelled", "stopped on request");
+  }
+  return note_epoch(epoch);
+}
+
+/// What was read is written down before it is committed: whoever repeats the epoch must read the
+/// same. Rows that were set aside go with it.
+Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
+  EpochBooks books;
+  const auto ranges = state_.ledger->ranges();
+  for (std::size_t at = 0; at < ranges.size(); ++at) {
+    if (state_.progress.ranges[at].epoch == epoch) books.read.merge(ranges[at].read);
+  }
+  books.rejected = state_.ledger->rejected();
+  for (const auto& [earlier, has] : state_.progress.books) {
+    if (earlier < epoch) books.rejected.subtract(has.rejected);
+  }
+  const auto before = state_.progress.books.find(epoch);
+  if (before != state_.progress.books.end()) {
+    PGFANOUT_TRY(check_same_rows(epoch, before->second.read, books.read, has_volatile_values(),
+                                 state_.plan->source.qualified));
+  }
+  std::vector<LocatedReject> rejects;
+  for (const Reject& row : state_.rejects->rows()) {
+    PGFANOUT_TRY_ASSIGN(
+        RowLocation location,
+        locate_row(state_.source->connection(), state_.plan->source, state_.progress.ranges, row));
+    rejects.push_back({row, std::move(location)});
+  }
+  Connection& target = *state_.target;
+  PGFANOUT_TRY(target.run("BEGIN"));
+  auto noted = CopyJournal(target, state_.job_id).note_epoch(epoch, books);
+  if (noted) {
+    noted = store_rejects(target, reject_place(state_, epoch), rejects, kept_leaves(epoch));
+  }
+  if (!noted) {
+    if (target.is_open()) PGFANOUT_TRY(target.run("ROLLBACK"));
+    return noted;
+  }
+  PGFANOUT_TRY(target.run("COMMIT"));
+  state_.progress.books[epoch] = books;
+  state_.rejects->forget_rows();
+  return {};
+}
+
+/// Adds place and identity of the row that ended the copy.
+Error CopyLoad::located(Error error) {
+  std::vector<Reject> culprits;
+  if (state_.rejects->is_over_limit()) culprits.push_back(state_.rejects->rows().back());
+  if (error.code == "key-mismatch") culprits = state_.rejects->key_mismatches();
+  for (const Reject& culprit : culprits) {
+    const auto location = locate_row(state_.source->connection(), state_.plan->source,
+                                     state_.progress.ranges, culprit);
+    if (!location) break;
+    if (culprits.size() == 1) {
+      error.where = location->text();
+    } else {
+      state_.report({Severity::error, culprit.code, culprit.reason, location->text(), {}});
+    }
+  }
+  return error;
+}
+
+Result<void> CopyLoad::tell_mended_keys() {
+  for (const Reject& mismatch : state_.rejects->key_mismatches()) {
+    PGFANOUT_TRY_ASSIGN(const RowLocation location,
+                        locate_row(state_.source->connection(), state_.plan->source,
+                                   state_.progress.ranges, mismatch));
+    state_.report({Severity::warning,
+                   mismatch.code,
+                   mismatch.reason + "; the recomputed one was written",
+                   location.text(),
+                   {}});
+  }
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,192 @@
+#include "copier/copy/copy_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "copier/base/counted.h"
+#include "copier/journal/window_request.h"
+#include "copier/session/fence.h"
+
+namespace pgfanout {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::array kPauses = {milliseconds(200), milliseconds(1000), milliseconds(3000),
+                                milliseconds(10000), milliseconds(30000)};
+
+std::string target_of(const JournalEntry& entry) {
+  return fmt::format("{}.{}", entry.target_schema, entry.target_name);
+}
+
+Error unfinished(const JournalEntry& entry, const std::string& why, const std::string& hint) {
+  return refused(
+      "unfinished-job",
+      fmt::format("a {} into this table was begun at {} and not finished (job {}){}",
+                  entry.command == "run" ? "window" : "copy", entry.started_at, entry.job, why),
+      hint, target_of(entry));
+}
+
+}  // namespace
+
+bool is_done_but_fenced(const JournalEntry& entry) {
+  return entry.command == "copy" && entry.state == "done" && entry.is_fenced;
+}
+
+Result<CopyStanding> standing_of(const std::optional<JournalEntry>& last, const JobDescription& job,
+                                 const std::string& table) {
+  if (!last) return CopyStanding::fresh;
+  const bool is_copy = last->command == "copy";
+  if (!last->is_over() && last->command == "run") {
+    return unfinished(*last, "", "go on with 'pgfanout run', or undo it with 'pgfanout rollback'");
+  }
+  if (is_copy && job.restart && !job.dry_run) return CopyStanding::begins_anew;
+  const bool is_finished = is_done_but_fenced(*last);
+  if (last->is_over() && !is_finished) return CopyStanding::fresh;
+  if (job.dry_run) return unfinished(*last, "", "the same command without --dry-run goes on");
+  if (!is_copy || !last->is_fenced) {
+    return unfinished(*last, ", without a fence around its source",
+                      "run the same command with --restart: it drops what that copy made, and "
+                      "begins anew");
+  }
+  if (!job.fence || job.assume_quiet) {
+    return refused(
+        "other-request",
+        fmt::format("job {} was begun with a fence, which is what it goes on by", last->job),
+        "leave --no-fence and --assume-quiet out, or begin anew with --restart", table);
+  }
+  return is_finished ? CopyStanding::finished : CopyStanding::resumes;
+}
+
+Result<void> check_same_source(const JournalEntry& entry, std::uint32_t source_oid) {
+  if (entry.source_oid == source_oid) return {};
+  return refused("other-request", "the unfinished copy into this table has another source",
+                 "begin anew with --restart", entry.source);
+}
+
+Result<void> check_same_request(const JournalEntry& entry, const std::string& request_now,
+                                const std::string& table) {
+  const std::string differences = request_differences(entry.request, request_now);
+  if (differences.empty()) return {};
+  return refused("other-request", "the copy was begun with other settings: " + differences,
+                 "use the same ones, or begin anew with --restart", table);
+}
+
+Result<void> check_same_place(const std::vector<std::string>& facts, const std::string& here,
+                              const JournalEntry& entry, const std::string& source) {
+  const auto place = std::find_if(facts.begin(), facts.end(), [](const std::string& fact) {
+    return fact.starts_with("database ");
+  });
+  if (place == facts.end() || *place == here) return {};
+  return refused("other-source",
+                 fmt::format("job {} has its fence in another database: its source is {}",
+                             entry.job, entry.source),
+                 "name that source with --source", source);
+}
+
+Result<void> check_fence_stood(const std::vector<std::string>& then,
+                               const std::optional<std::vector<std::string>>& now,
+                               const std::string& table) {
+  if (!now) {
+    return refused("fence-lifted",
+                   "the fence around the source was lifted: what was copied may not be what is "
+                   "there",
+                   "begin anew with --restart", table);
+  }
+  const std::string broken = broken_facts(then, *now);
+  if (broken.empty()) return {};
+  return refused("source-changed", "the source was changed past its fence: " + broken,
+                 "begin anew with --restart: what was copied cannot be relied on", table);
+}
+
+bool is_target_there(const JournalEntry& entry, std::optional<std::uint32_t> oid_now) {
+  if (!oid_now) return false;
+  for (const MadeRelation& made : entry.made) {
+    if (made.schema == entry.target_schema && made.name == entry.target_name) {
+      return made.oid == *oid_now;
+    }
+  }
+  return true;
+}
+
+Result<void> check_same_leaves(const std::vector<std::string>& names_then,
+                               const std::vector<LeafNow>& now, bool are_made,
+                               const JournalEntry& entry, const std::string& target) {
+  const auto changed = [](const std::string& where) {
+    return refused("target-changed", "the target has other leaves than when the copy began",
+                   "put them back, or begin anew with --restart", where);
+  };
+  if (names_then.size() != now.size()) return changed(target);
+  for (std::size_t at = 0; at < now.size(); ++at) {
+    const LeafNow& leaf = now[at];
+    if (names_then[at] != leaf.name) return changed(leaf.name);
+    if (!are_made) continue;
+    const bool is_ours = std::any_of(
+        entry.made.begin(), entry.made.end(),
+        [&](const MadeRelation& relation) { return leaf.oid && relation.oid == *leaf.oid; });
+    if (!is_ours) return changed(leaf.name);
+  }
+  return {};
+}
+
+Result<void> check_same_rows(std::uint32_t epoch, const MultisetDigest& then,
+                             const MultisetDigest& now, bool has_volatile_values,
+                             const std::string& source) {
+  const bool is_same = has_volatile_values ? then.rows() == now.rows() : then == now;
+  if (is_same) return {};
+  Error error = refused(
+      "source-changed",
+      fmt::format("epoch {} had {} with digest {} when it was read first, "
+                  "and has {} with digest {} now",
+                  epoch, rows_text(then.rows()), then.hex(), rows_text(now.rows()), now.hex()),
+      "begin anew with --restart; a mapping that gives other values each "
+      "time, such as now(), cannot be gone on with",
+      source);
+  error.consequence = Consequence::unproven;
+  return error;
+}
+
+bool made_its_target(const JournalEntry& entry) {
+  return std::any_of(entry.made.begin(), entry.made.end(), [&](const MadeRelation& relation) {
+    return relation.schema == entry.target_schema && relation.name == entry.target_name;
+  });
+}
+
+Result<void> check_may_forget(const JournalEntry& entry, const RowsLeft& left) {
+  if (made_its_target(entry) || left.committed == 0 || left.target.empty() || !left.has_rows) {
+    return {};
+  }
+  return refused(
+      "rows-left",
+      fmt::format("{} of job {} stand in a table that it did not make, and only the journal knows "
+                  "of them",
+                  rows_text(left.committed), entry.job),
+      fmt::format("go on with the same command; or take those rows out yourself (if nothing else "
+                  "is in the table: TRUNCATE it), and then, if it still holds others: DELETE FROM "
+                  "pgfanout.job WHERE job = '{}'",
+                  entry.job),
+      left.target);
+}
+
+std::optional<milliseconds> pause_before_retry(bool may_pass, int attempt, bool is_cancelled) {
+  if (!may_pass || is_cancelled || attempt >= static_cast<int>(kPauses.size())) return {};
+  return kPauses[static_cast<std::size_t>(attempt)];
+}
+
+int next_attempt(int attempt, std::uint32_t epoch_then, std::uint32_t epoch_now) {
+  return epoch_now > epoch_then ? 0 : attempt + 1;
+}
+
+CopySettlement settlement_of(const CopyEnd& end) {
+  constexpr int kRefused = 2;
+  CopySettlement settlement;
+  if (!end.has_job || !end.may_undo || end.exit_code > kRefused) return settlement;
+  settlement.lifts_fence = end.raises_fence;
+  settlement.marks_unfenced = end.raises_fence && end.exit_code == 0;
+  settlement.drops_tables = end.exit_code == kRefused && !end.is_attached;
+  return settlement;
+}
+
+}  // namespace pgfanout

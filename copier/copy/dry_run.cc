@@ -1,0 +1,55 @@
+#include "copier/copy/dry_run.h"
+
+#include <fmt/format.h>
+
+#include "copier/copy/target_tables.h"
+
+namespace pgfanout {
+namespace {
+
+void append(std::vector<std::string>& statements, const std::vector<std::string>& more) {
+  statements.insert(statements.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+std::vector<std::string> statements_of(const CopyPlan& plan, const CopyProgress& progress,
+                                       const std::vector<std::string>& fence, bool locks_source) {
+  const std::vector<SourceRange>& ranges = progress.ranges;
+  std::vector<std::string> statements{"-- source: what is read stays as it is until the end"};
+  append(statements, fence);
+  if (locks_source) {
+    statements.push_back(fmt::format("LOCK TABLE {} IN SHARE MODE", plan.source.qualified));
+  }
+  if (plan.create_target) {
+    statements.push_back("-- target: tables");
+    append(statements, plan.create_statements);
+  }
+  statements.push_back(
+      fmt::format("-- source: {} ranges by {} readers", ranges.size(), plan.readers));
+  for (const SourceRange& range : ranges) {
+    statements.push_back(
+        fmt::format("COPY ({}) TO STDOUT (FORMAT binary)", source_select(plan, range)));
+  }
+  statements.push_back(
+      fmt::format("-- target: {} leaves over {} connections", plan.leaves.size(), plan.writers));
+  if (!progress.by_leaf) {
+    statements.push_back(
+        fmt::format("-- target: each leaf commits {} times, with its row in pgfanout.leaf_load",
+                    progress.last_epoch()));
+  }
+  const std::vector<LaneTarget> lanes = lane_targets(plan, progress);
+  for (std::size_t leaf = 0; leaf < lanes.size(); ++leaf) {
+    if (!lanes[leaf].truncate.empty()) statements.push_back("TRUNCATE " + lanes[leaf].truncate);
+    statements.push_back(lanes[leaf].copy_sql);
+    if (plan.create_target) append(statements, plan.check_statements[leaf]);
+  }
+  if (plan.create_target) {
+    statements.push_back("-- target: after the read-back, in one transaction");
+    for (const auto& attach : plan.attach_statements) append(statements, attach);
+  }
+  append(statements, plan.finish_statements);
+  return statements;
+}
+
+}  // namespace pgfanout

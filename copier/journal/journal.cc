@@ -1,0 +1,274 @@
+#include "copier/journal/journal.h"
+
+#include <fmt/format.h>
+
+#include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/journal/journal_tables.h"
+
+namespace pgfanout {
+namespace {
+
+Error claim_error(Error error) {
+  if (error.sqlstate == "42501") {
+    error.code = "no-privilege";
+    error.hint =
+        "the journal lives in schema pgfanout of the target database: grant CREATE on the "
+        "database, or let an administrator run CREATE SCHEMA pgfanout AUTHORIZATION <role>";
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<void> Journal::claim(const std::string& target_schema, const std::string& target_name) {
+  const std::string target = fmt::format("pgfanout {} {}", target_schema, target_name);
+  // The session of a call that was killed a moment ago may take that moment to end.
+  constexpr int kTries = 14;  // About a second.
+  Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows taken,
+        connection_.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", {target}));
+    if (taken.boolean(0, 0)) return {};
+    pause_for(pauses.next());
+  }
+  PGFANOUT_TRY_ASSIGN(
+      const Rows holder,
+      connection_.query("SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'),"
+                        " date_trunc('second', a.backend_start)::text"
+                        " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                        " WHERE l.locktype = 'advisory' AND l.granted AND l.database ="
+                        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+                        " AND ((l.classid::bigint << 32) | l.objid::bigint) ="
+                        " hashtextextended($1, 0) AND l.objsubid = 1",
+                        {target}));
+  std::string who = "another job";
+  if (holder.size() > 0) {
+    who = fmt::format("{} (backend {}, from {}, since {})", holder.text(0, 1), holder.text(0, 0),
+                      holder.text(0, 2), holder.text(0, 3));
+  }
+  return refused("target-in-use", fmt::format("{} is at work on this target", who),
+                 "wait for it to end, or stop it",
+                 fmt::format("{}.{}", target_schema, target_name));
+}
+
+Result<std::optional<JournalEntry>> Journal::find(const std::string& target_schema,
+                                                  const std::string& target_name) {
+  PGFANOUT_TRY_ASSIGN(auto entries, find_where("target_schema = $1 AND target_name = $2"
+                                               " ORDER BY started_at DESC LIMIT 1",
+                                               {target_schema, target_name}));
+  if (entries.empty()) return std::optional<JournalEntry>();
+  return std::optional<JournalEntry>(std::move(entries.front()));
+}
+
+Result<std::vector<JournalEntry>> Journal::find_swapped(const std::string& target_schema,
+                                                        const std::string& target_name) {
+  return find_where(
+      "target_schema = $1 AND target_name = $2 AND state IN ('swapped', 'cleaning up')"
+      " ORDER BY started_at",
+      {target_schema, target_name});
+}
+
+Result<std::vector<JournalEntry>> Journal::find_where(const std::string& condition,
+                                                      const std::vector<Parameter>& parameters) {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
+  std::vector<JournalEntry> entries;
+  if (version == 0) return entries;
+  // A journal of version 1 knows copies only.
+  const char* window =
+      "command, source_schema, source_name, source_oid, request, key_sql_on_target, key_column,"
+      " backup_name, pg_catalog.to_char(keep_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "
+      "\"UTC\"')";
+  const char* copy = "'copy', '', '', 0, '', '', NULL, '', ''";
+  const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query(fmt::format("SELECT job, source, key, state,"
+                                    " date_trunc('second', started_at)::text, rows, digest, {},"
+                                    " target_schema, target_name, {} FROM pgfanout.job WHERE {}",
+                                    version == 1 ? copy : window,
+                                    version == 1 ? "false, false" : progress, condition),
+                        parameters));
+  for (int row = 0; row < rows.size(); ++row) {
+    JournalEntry entry;
+    entry.job = rows.str(row, 0);
+    entry.source = rows.str(row, 1);
+    entry.key = rows.str(row, 2);
+    entry.state = rows.str(row, 3);
+    entry.started_at = rows.str(row, 4);
+    entry.rows = static_cast<std::uint64_t>(rows.integer(row, 5));
+    entry.digest = rows.str(row, 6);
+    entry.command = rows.str(row, 7);
+    entry.source_schema = rows.str(row, 8);
+    entry.source_name = rows.str(row, 9);
+    entry.source_oid = rows.oid(row, 10);
+    entry.request = rows.str(row, 11);
+    entry.key_sql_on_target = rows.str(row, 12);
+    if (!rows.is_null(row, 13)) entry.key_column = rows.str(row, 13);
+    entry.backup_name = rows.str(row, 14);
+    entry.keep_until = rows.str(row, 15);
+    entry.target_schema = rows.str(row, 16);
+    entry.target_name = rows.str(row, 17);
+    entry.is_fenced = rows.boolean(row, 18);
+    entry.has_progress = rows.boolean(row, 19);
+    PGFANOUT_TRY_ASSIGN(const Rows made,
+                        connection_.query("SELECT relation, schema_name, relation_name"
+                                          " FROM pgfanout.made_relation WHERE job = $1",
+                                          {entry.job}));
+    for (int at = 0; at < made.size(); ++at) {
+      entry.made.push_back({made.oid(at, 0), made.str(at, 1), made.str(at, 2)});
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+Result<void> Journal::bring_up_to_date() {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
+  if (version == kJournalVersion) return {};
+  PGFANOUT_TRY(connection_.run("BEGIN"));
+  auto prepared = prepare();
+  if (prepared) return connection_.run("COMMIT");
+  if (connection_.is_open()) PGFANOUT_TRY(connection_.run("ROLLBACK"));
+  return prepared;
+}
+
+Result<void> Journal::prepare() {
+  return prepare_journal(connection_);
+}
+
+Result<void> Journal::begin_job(const JournalEntry& entry) {
+  auto inserted = connection_.query(
+      "INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state, command,"
+      " source_schema, source_name, source_oid, request, key_sql_on_target, key_column, is_fenced)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+      " ON CONFLICT (job) DO UPDATE SET source = EXCLUDED.source, key = EXCLUDED.key,"
+      " state = EXCLUDED.state",
+      {entry.job, entry.target_schema, entry.target_name, entry.source, entry.key, entry.state,
+       entry.command, entry.source_schema, entry.source_name, std::to_string(entry.source_oid),
+       entry.request, entry.key_sql_on_target, entry.key_column,
+       entry.is_fenced ? "true" : "false"});
+  if (!inserted) return claim_error(std::move(inserted).error());
+  for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
+  return {};
+}
+
+Result<void> Journal::add_made(const std::string& job, const MadeRelation& relation) {
+  PGFANOUT_TRY(
+      connection_.query("INSERT INTO pgfanout.made_relation VALUES ($1, $2, $3, $4)",
+                        {job, std::to_string(relation.oid), relation.schema, relation.name}));
+  return {};
+}
+
+Result<void> Journal::finish_job(const std::string& job, const std::string& state,
+                                 std::uint64_t rows, const std::string& digest) {
+  PGFANOUT_TRY_ASSIGN(const Rows updated,
+                      connection_.query("UPDATE pgfanout.job SET state = $2, rows = $3,"
+                                        " digest = $4, finished_at = clock_timestamp()"
+                                        " WHERE job = $1",
+                                        {job, state, std::to_string(rows), digest}));
+  if (updated.affected() != 1) {
+    return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
+                       "run again with --restart");
+  }
+  return {};
+}
+
+Result<void> Journal::set_state(const std::string& job, const std::string& state) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows updated,
+      connection_.query("UPDATE pgfanout.job SET state = $2 WHERE job = $1", {job, state}));
+  if (updated.affected() == 1) return {};
+  return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
+                     "look into schema pgfanout of the target's database");
+}
+
+Result<void> Journal::set_unfenced(const std::string& job) {
+  PGFANOUT_TRY(
+      connection_.query("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job}));
+  return {};
+}
+
+Result<void> Journal::forget(const std::string& job) {
+  PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.job WHERE job = $1", {job}));
+  return {};
+}
+
+namespace {
+
+/// What was made beside tables goes first, last made first.
+Result<void> run_undo(Connection& connection, const std::string& job) {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
+  if (version < 2) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows undo,
+                      connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
+                                       " AND phase = 'made' ORDER BY number DESC",
+                                       {job}));
+  for (int row = 0; row < undo.size(); ++row) PGFANOUT_TRY(connection.run(undo.str(row, 0)));
+  return {};
+}
+
+/// Dropping the parent drops all partitions that it has: none may be a stranger's.
+Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
+                              const MadeRelation& parent) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows strangers,
+      connection.query("SELECT t.relid::text FROM pg_partition_tree($2::oid::regclass) t"
+                       " WHERE t.level > 0 AND NOT EXISTS (SELECT 1 FROM pgfanout.made_relation m"
+                       " WHERE m.job = $1 AND m.relation = t.relid) LIMIT 1",
+                       {entry.job, std::to_string(parent.oid)}));
+  if (strangers.size() == 0) return {};
+  return refused("foreign-partition",
+                 fmt::format("{}.{} has a partition that pgfanout did not make",
+                             display_name(parent.schema), display_name(parent.name)),
+                 "detach it first", strangers.str(0, 0));
+}
+
+Result<void> drop_in_transaction(Connection& connection, const JournalEntry& entry,
+                                 JournalRemains remains) {
+  PGFANOUT_TRY(run_undo(connection, entry.job));
+  // The parent first: its partitions go with it, foreign keys among them included.
+  for (const bool parents : {true, false}) {
+    for (const MadeRelation& relation : entry.made) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows found,
+          connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
+                           " ON n.oid = c.relnamespace"
+                           " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
+                           {std::to_string(relation.oid), relation.schema, relation.name}));
+      if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
+      if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
+      PGFANOUT_TRY(connection.run("DROP TABLE " + connection.quote_identifier(relation.schema) +
+                                  "." + connection.quote_identifier(relation.name)));
+    }
+  }
+  if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
+  PGFANOUT_TRY(connection.query(
+      "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
+      {entry.job}));
+  for (const char* table :
+       {"made_relation", "step", "undo", "source_range", "epoch", "leaf_load"}) {
+    PGFANOUT_TRY(connection.query(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table),
+                                  {entry.job}));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
+  PGFANOUT_TRY(Journal(connection).bring_up_to_date());
+  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'"));
+  auto dropped = drop_in_transaction(connection, entry, remains);
+  if (!dropped) {
+    if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
+    return std::move(dropped).error();
+  }
+  PGFANOUT_TRY(connection.run("COMMIT"));
+  crash_point("tables-dropped");
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,205 @@
+#include "copier/journal/window_journal.h"
+
+#include <fmt/format.h>
+
+#include "copier/catalog/type_catalog.h"
+
+namespace pgfanout {
+namespace {
+
+const char* phase_name(UndoPhase phase) {
+  return phase == UndoPhase::swap ? "swap" : phase == UndoPhase::made ? "made" : "after";
+}
+
+std::vector<std::string> first_column(const Rows& rows) {
+  std::vector<std::string> values;
+  for (int row = 0; row < rows.size(); ++row) values.push_back(rows.str(row, 0));
+  return values;
+}
+
+}  // namespace
+
+Result<std::vector<StageRecord>> WindowJournal::stages() {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query(
+          "SELECT name, status,"
+          " pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
+          " pg_catalog.round(EXTRACT(epoch FROM COALESCE(finished_at,"
+          " pg_catalog.clock_timestamp()) - started_at)::pg_catalog.numeric * 1000)"
+          "::pg_catalog.int8, detail, is_waiting, confirmed_by,"
+          " pg_catalog.to_char(confirmed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
+          " FROM pgfanout.stage WHERE job = $1 ORDER BY started_at",
+          {job_}));
+  std::vector<StageRecord> stages;
+  for (int row = 0; row < rows.size(); ++row) {
+    stages.push_back({rows.str(row, 0), rows.str(row, 1), rows.str(row, 2),
+                      static_cast<double>(rows.integer(row, 3)) / 1000.0, rows.str(row, 4),
+                      rows.boolean(row, 5), rows.str(row, 6), rows.str(row, 7)});
+  }
+  return stages;
+}
+
+Result<void> WindowJournal::begin_stage(const std::string& stage) {
+  PGFANOUT_TRY(connection_.query(
+      "INSERT INTO pgfanout.stage (job, name, status) VALUES ($1, $2, 'running')"
+      " ON CONFLICT (job, name) DO UPDATE SET status = 'running', detail = '', finished_at = NULL,"
+      " started_at = pg_catalog.clock_timestamp(), is_waiting = false, confirmed_by = NULL,"
+      " confirmed_at = NULL",
+      {job_, stage}));
+  return {};
+}
+
+Result<void> WindowJournal::end_stage(const std::string& stage, const std::string& status,
+                                      const std::string& detail) {
+  PGFANOUT_TRY(
+      connection_.query("UPDATE pgfanout.stage SET status = $3, detail = $4,"
+                        " finished_at = pg_catalog.clock_timestamp() WHERE job = $1 AND name = $2",
+                        {job_, stage, status, detail}));
+  return {};
+}
+
+Result<void> WindowJournal::record_stage(const std::string& stage, double seconds,
+                                         const std::string& detail) {
+  PGFANOUT_TRY(begin_stage(stage));
+  PGFANOUT_TRY(end_stage(stage, "ok", detail));
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.stage SET started_at = finished_at - pg_catalog.make_interval("
+      "secs => $3::pg_catalog.float8) WHERE job = $1 AND name = $2",
+      {job_, stage, std::to_string(seconds)}));
+  return {};
+}
+
+Result<void> WindowJournal::set_waiting(const std::string& stage) {
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2", {job_, stage}));
+  return {};
+}
+
+Result<void> WindowJournal::confirm(const std::string& stage) {
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.stage SET is_waiting = false,"
+      " confirmed_at = pg_catalog.clock_timestamp(), confirmed_by = session_user || ' from '"
+      " || COALESCE(pg_catalog.host(pg_catalog.inet_client_addr()), 'the server''s host')"
+      " WHERE job = $1 AND name = $2",
+      {job_, stage}));
+  return {};
+}
+
+Result<std::vector<std::string>> WindowJournal::steps_done() {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection_.query("SELECT step FROM pgfanout.step WHERE job = $1", {job_}));
+  return first_column(rows);
+}
+
+std::string WindowJournal::mark_step_sql(const std::string& step, const std::string& undo) const {
+  const std::string job = connection_.quote_literal(job_);
+  std::string sql = fmt::format("INSERT INTO pgfanout.step (job, step) VALUES ({}, {})", job,
+                                connection_.quote_literal(step));
+  if (!undo.empty()) {
+    sql += fmt::format(
+        "; INSERT INTO pgfanout.undo SELECT {0}, 'made', COALESCE(pg_catalog.max(number), 0) + 1,"
+        " {1} FROM pgfanout.undo WHERE job = {0} AND phase = 'made'",
+        job, connection_.quote_literal(undo));
+  }
+  return sql;
+}
+
+Result<void> WindowJournal::set_fence(const std::string& side,
+                                      const std::vector<std::string>& facts) {
+  PGFANOUT_TRY(
+      connection_.query("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
+  // All of them or none: a part would look like a table that has changed.
+  PGFANOUT_TRY(connection_.query(
+      "INSERT INTO pgfanout.fence SELECT $1, $2, pg_catalog.unnest($3::pg_catalog.text[])",
+      {job_, side, text_array(facts)}));
+  return {};
+}
+
+Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query("SELECT fact FROM pgfanout.fence WHERE job = $1 AND side = $2"
+                        " ORDER BY fact COLLATE \"C\"",
+                        {job_, side}));
+  return first_column(rows);
+}
+
+Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::string>& statements) {
+  for (const std::string& sql : statements) {
+    PGFANOUT_TRY(connection_.query(
+        "INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(pg_catalog.max(number), 0) + 1, $3"
+        " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
+        {job_, phase_name(phase), sql}));
+  }
+  return {};
+}
+
+Result<void> WindowJournal::set_after(const std::vector<std::string>& statements) {
+  std::vector<std::string> last_first(statements.rbegin(), statements.rend());
+  return add_undo(UndoPhase::after, last_first);
+}
+
+Result<std::vector<std::string>> WindowJournal::after() {
+  return undo(UndoPhase::after);
+}
+
+Result<void> WindowJournal::strike_after(const std::string& sql) {
+  PGFANOUT_TRY(connection_.query(
+      "DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {job_, sql}));
+  return {};
+}
+
+Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query("SELECT sql FROM pgfanout.undo WHERE job = $1 AND phase = $2"
+                        " ORDER BY number DESC",
+                        {job_, phase_name(phase)}));
+  return first_column(rows);
+}
+
+Result<void> WindowJournal::set_swapped(const std::string& backup_name,
+                                        std::uint32_t retention_days,
+                                        const std::vector<BackupRelation>& backup) {
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
+      " swapped_at = pg_catalog.clock_timestamp(), keep_until = pg_catalog.clock_timestamp()"
+      " + pg_catalog.make_interval(days => $3::pg_catalog.int4) WHERE job = $1",
+      {job_, backup_name, std::to_string(retention_days)}));
+  int number = 0;
+  for (const BackupRelation& relation : backup) {
+    PGFANOUT_TRY(connection_.query("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",
+                                   {job_, std::to_string(++number), relation.kind,
+                                    std::to_string(relation.oid), relation.schema, relation.name}));
+  }
+  return {};
+}
+
+Result<std::vector<BackupRelation>> WindowJournal::backup() {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query("SELECT kind, relation, schema_name, relation_name FROM pgfanout.backup"
+                        " WHERE job = $1 ORDER BY number",
+                        {job_}));
+  std::vector<BackupRelation> backup;
+  for (int row = 0; row < rows.size(); ++row) {
+    backup.push_back({rows.str(row, 0), rows.oid(row, 1), rows.str(row, 2), rows.str(row, 3)});
+  }
+  return backup;
+}
+
+Result<void> WindowJournal::clear_swap() {
+  PGFANOUT_TRY(
+      connection_.query("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN"
+                        " ('swap', 'after')",
+                        {job_}));
+  PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.backup WHERE job = $1", {job_}));
+  PGFANOUT_TRY(connection_.query(
+      "UPDATE pgfanout.job SET backup_name = NULL, swapped_at = NULL, keep_until = NULL"
+      " WHERE job = $1",
+      {job_}));
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,84 @@
+#include "copier/key/key_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgfanout {
+namespace {
+
+bool is_collated(KeyType type) {
+  return type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
+}
+
+}  // namespace
+
+std::vector<KeyColumn> key_columns_of(const Table& table) {
+  std::vector<KeyColumn> columns;
+  columns.reserve(table.columns.size());
+  for (const Column& column : table.columns) {
+    columns.push_back({column.name, key_type_of_oid(column.base_type_oid), column.type_sql});
+  }
+  return columns;
+}
+
+Result<std::string> key_sql_of(const JobDescription& job, const Table& source) {
+  if (!job.key.empty()) return job.key;
+  const auto first = std::find_if(source.partition_columns.begin(), source.partition_columns.end(),
+                                  [](const std::string& name) { return !name.empty(); });
+  if (first == source.partition_columns.end()) {
+    return refused("no-key",
+                   fmt::format("{} is not partitioned by a column that a key could be made from",
+                               source.qualified),
+                   fmt::format("say how: --key 'abs(hashtext(COLUMN::text)) % {}'", job.partitions),
+                   source.qualified);
+  }
+  return fmt::format("abs(hashtext({}::text)) % {}", source.find(*first)->quoted, job.partitions);
+}
+
+Result<KeyExpression> compile_key(const JobDescription& job, const Table& source) {
+  PGFANOUT_TRY_ASSIGN(const std::string sql, key_sql_of(job, source));
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile(sql, key_columns_of(source)));
+  for (const std::size_t index : key.used_columns()) {
+    const Column& column = source.columns[index];
+    if (is_collated(key_type_of_oid(column.base_type_oid)) && !column.is_deterministic) {
+      return refused("nondeterministic-collation",
+                     fmt::format("column {} has a nondeterministic collation: the server hashes a "
+                                 "sort key of it, not its bytes",
+                                 column.quoted),
+                     "make the key from another column", source.qualified);
+    }
+  }
+  return key;
+}
+
+Result<void> check_key_functions(Connection& connection, const KeyExpression& key) {
+  for (const std::string& function : key.functions()) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows found,
+        connection.query("SELECT 1 FROM pg_catalog.pg_proc p WHERE p.proname = $1 AND"
+                         " p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace LIMIT 1",
+                         {function}));
+    if (found.size() == 0) {
+      return refused(
+          "no-such-function",
+          fmt::format("PostgreSQL {} at {} has no function {}", connection.server_version_text(),
+                      connection.description(), function),
+          "it came with a newer version: use another one, for example hashtext()", key.sql());
+    }
+  }
+  return {};
+}
+
+std::string_view key_type_sql(KeyType type) {
+  switch (type) {
+    case KeyType::int2:
+      return "smallint";
+    case KeyType::int8:
+      return "bigint";
+    default:
+      return "integer";
+  }
+}
+
+}  // namespace pgfanout

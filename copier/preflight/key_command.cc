@@ -1,0 +1,233 @@
+#include "copier/preflight/key_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/table_lookup.h"
+#include "copier/key/key_oracle.h"
+#include "copier/key/key_plan.h"
+#include "copier/key/key_proof.h"
+#include "copier/pg/connection.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/session/connect_options.h"
+
+namespace pgfanout {
+namespace {
+
+ConnectOptions options_for(const JobDescription& job, const std::string& dsn) {
+  return connect_options(job, dsn, "pgfanout/key/key");
+}
+
+/// The function that turns a value into its binary form.
+std::string_view send_function(KeyType type) {
+  switch (type) {
+    case KeyType::int2:
+      return "int2send";
+    case KeyType::int4:
+      return "int4send";
+    case KeyType::int8:
+      return "int8send";
+    case KeyType::varchar:
+      return "varcharsend";
+    case KeyType::bpchar:
+      return "bpcharsend";
+    case KeyType::uuid:
+      return "uuid_send";
+    case KeyType::bytea:
+      return "byteasend";
+    case KeyType::boolean:
+      return "boolsend";
+    default:
+      return "textsend";
+  }
+}
+
+std::string bytes_of_hex(std::string_view hex) {
+  const auto digit = [](char byte) { return byte <= '9' ? byte - '0' : byte - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t at = 0; at + 1 < hex.size(); at += 2) {
+    bytes += static_cast<char>(digit(hex[at]) * 16 + digit(hex[at + 1]));
+  }
+  return bytes;
+}
+
+/// Turns what a person typed into rows for the key's columns.
+class Question {
+ public:
+  Question(Connection& connection, const Table& table, const KeyExpression& key)
+      : connection_(connection), types_(used_types(table, key)) {
+    for (const std::size_t index : key.used_columns()) names_.push_back(table.columns[index].name);
+  }
+
+  Result<std::vector<ProbeRow>> rows(const std::vector<std::string>& values) {
+    std::vector<ProbeRow> rows;
+    std::vector<bool> given(names_.size(), true);
+    for (const std::string& value : values) {
+      PGFANOUT_TRY_ASSIGN(const Assignment assignment, split(value));
+      const auto& [column, text] = assignment;
+      if (given[column]) {
+        // The column has its value already, so another row begins.
+        PGFANOUT_TRY(check_complete(given));
+        rows.emplace_back(names_.size());
+        given.assign(names_.size(), false);
+      }
+      PGFANOUT_TRY_ASSIGN(rows.back()[column], binary(column, text));
+      given[column] = true;
+    }
+    PGFANOUT_TRY(check_complete(given));
+    return rows;
+  }
+
+ private:
+  using Assignment = std::pair<std::size_t, std::string>;
+
+  [[nodiscard]] Result<Assignment> split(const std::string& value) const {
+    const auto equals = value.find('=');
+    for (std::size_t column = 0; equals != std::string::npos && column < names_.size(); ++column) {
+      const std::string_view name = std::string_view(value).substr(0, equals);
+      if (name == names_[column] || parse_identifier(name) == names_[column]) {
+        return Assignment{column, value.substr(equals + 1)};
+      }
+    }
+    if (names_.size() == 1) return Assignment{0, value};
+    std::string list;
+    for (const std::string& name : names_) list += fmt::format(" {}=VALUE", display_name(name));
+    return refused(
+        "bad-value",
+        names_.empty() ? "the key depends on no column" : "the key is made from several columns",
+        names_.empty() ? "leave the values out" : "write" + list, value);
+  }
+
+  [[nodiscard]] Result<void> check_complete(const std::vector<bool>& given) const {
+    const auto missing = std::find(given.begin(), given.end(), false);
+    if (missing == given.end()) return {};
+    const std::string& name = names_[static_cast<std::size_t>(missing - given.begin())];
+    return refused("bad-value", fmt::format("no value for column {}", display_name(name)),
+                   fmt::format("add {}=VALUE", display_name(name)));
+  }
+
+  Result<ProbeValue> binary(std::size_t column, const std::string& text) {
+    const KeyType type = types_[column];
+    auto row =
+        connection_.query(fmt::format("SELECT pg_catalog.encode(pg_catalog.{}($1::{}), 'hex')",
+                                      send_function(type), probe_type_sql(type)),
+                          {text});
+    if (!row) {
+      Error error = std::move(row).error();
+      if (error.consequence == Consequence::refuse) {
+        error.code = "bad-value";
+        error.where = names_[column];
+      }
+      return error;
+    }
+    return ProbeValue(bytes_of_hex(row->text(0, 0)));
+  }
+
+  Connection& connection_;
+  std::vector<std::string> names_;
+  std::vector<KeyType> types_;
+};
+
+/// The leaves of the target, if it exists and is listed by an integer.
+struct TargetLeaves {
+  LeafMap map;
+  std::vector<std::string> names;
+};
+
+Result<TargetLeaves> read_target_leaves(const JobDescription& job, const Table& source) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job, source));
+  PGFANOUT_TRY_ASSIGN(Connection target, Connection::open(options_for(job, target_dsn_of(job))));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target, name));
+  TargetLeaves leaves;
+  if (found.kind != 'p') return leaves;
+  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(target, found.oid));
+  std::vector<ListBound> bounds;
+  for (const Leaf& leaf : table.leaves) {
+    auto bound = parse_list_bound(leaf.bound);
+    if (!bound) return TargetLeaves{};
+    bounds.push_back(std::move(*bound));
+    leaves.names.push_back(leaf.qualified);
+  }
+  leaves.map = LeafMap(bounds);
+  return leaves;
+}
+
+KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const KeyOutcome& server,
+                     const TargetLeaves& leaves) {
+  KeyAnswer answer;
+  answer.expression = key.sql();
+  if (client.state == KeyState::ok) {
+    answer.key = client.key;
+    const std::uint32_t leaf = leaves.map.leaf_of(client.key);
+    if (leaf != LeafMap::kNoLeaf) answer.leaf = leaves.names[leaf];
+  } else {
+    answer.reason = to_string(client.state);
+  }
+  if (server.state == KeyState::ok) answer.server_key = server.key;
+  answer.server_agrees = client == server;
+  return answer;
+}
+
+Result<void> answer_question(const JobDescription& job, const KeyQuestion& question,
+                             KeyReport& report, const Cancellation& cancellation) {
+  PGFANOUT_TRY_ASSIGN(Connection source, Connection::open(options_for(job, job.source_dsn)));
+  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job.table));
+  PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job, table));
+  PGFANOUT_TRY(check_key_functions(source, key));
+  PGFANOUT_TRY_ASSIGN(const TargetLeaves leaves, read_target_leaves(job, table));
+  if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+
+  PGFANOUT_TRY_ASSIGN(const std::vector<ProbeRow> rows,
+                      Question(source, table, key).rows(question.values));
+  const std::vector<KeyOutcome> client = evaluate_rows(key, rows);
+  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, table, key));
+  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, oracle.ask(rows, client));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    report.answers.push_back(answer_for(key, client[row], server[row], leaves));
+  }
+  if (question.check == 0) return {};
+  if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+  PGFANOUT_TRY_ASSIGN(KeyProof proof, compare_keys(source, table, key, question.check,
+                                                   question.seed, &cancellation));
+  report.compared = proof.compared;
+  report.disagreements = proof.disagreements;
+  report.examples = std::move(proof.examples);
+  return {};
+}
+
+/// Match, or differs with an issue that says how many.
+void judge(const KeyReport& report, const JobDescription& job, JobResult& result) {
+  std::uint64_t disagreements = report.disagreements;
+  for (const KeyAnswer& answer : report.answers) disagreements += answer.server_agrees ? 0 : 1;
+  result.verdict = disagreements == 0 ? Verdict::match : Verdict::differs;
+  if (disagreements == 0) return;
+  result.issues.push_back(
+      {Severity::critical, "key-disagrees",
+       fmt::format("pgfanout and the server disagree on {} keys", disagreements), job.table,
+       "please report the expression and the values"});
+}
+
+}  // namespace
+
+JobResult run_key(const JobDescription& job, const KeyQuestion& question, KeyReport& report,
+                  const Cancellation& cancellation) {
+  JobResult result;
+  result.command = "key";
+  try {
+    if (auto done = answer_question(job, question, report, cancellation); !done) {
+      result.error = std::move(done).error();
+    } else {
+      judge(report, job, result);
+    }
+  } catch (const std::exception& exception) {
+    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
+    result.error->consequence = Consequence::unproven;
+  }
+  return result;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,105 @@
+#include "copier/preflight/preflight.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/pg/savepoint.h"
+#include "copier/preflight/preflight_checks.h"
+
+namespace pgfanout {
+namespace {
+
+struct Check {
+  const char* of;  ///< What could not be looked at if it fails.
+  Result<void> (*run)(PreflightContext&);
+};
+
+constexpr Check kChecks[] = {
+    {"rights on the tables", check_rights},
+    {"rights on what belongs to the tables", check_related_rights},
+    {"settings", check_settings},
+    {"links", check_links},
+    {"connections", check_connections},
+    {"row-level security", check_row_security},
+    {"replication", check_replication},
+    {"columns", check_columns},
+    {"disk space", check_space},
+    {"what keeps WAL", check_wal_keepers},
+    {"locks of the swap", check_swap_locks},
+    {"sessions that would block the swap", check_blockers},
+    {"prepared transactions", check_prepared_transactions},
+    {"wraparound", check_wraparound},
+    {"old snapshots", check_snapshots},
+    {"the leaves' sizes", check_skew},
+    {"what is carried over", check_carry},
+    {"what the application will meet", check_impact},
+    {"the time that stages take", check_times},
+};
+
+/// Unknown is a failure: a check that could not look is a reason not to go.
+Result<void> run_check(const Check& check, Savepoints& savepoints, PreflightContext& context) {
+  if (context.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+  PGFANOUT_TRY(savepoints.set());
+  const auto checked = check.run(context);
+  if (!context.source.is_open() || !context.target.is_open()) {
+    return interrupted("connection-lost", "a server ended the connection during the preflight",
+                       "run the command again", context.plan.source.qualified);
+  }
+  PGFANOUT_TRY(savepoints.undo());
+  if (checked) return {};
+  const Error& error = checked.error();
+  context.add(Severity::error, "check-not-run",
+              fmt::format("could not look at {}: {}{}", check.of, error.message,
+                          error.sqlstate.empty() ? "" : fmt::format(" ({})", error.sqlstate)),
+              error.where.empty() ? context.plan.source.qualified : error.where,
+              error.hint.empty() ? "run the plan as a role that may" : error.hint);
+  return {};
+}
+
+bool is_reason(const Issue& issue) {
+  return issue.severity == Severity::critical || issue.severity == Severity::error;
+}
+
+}  // namespace
+
+std::optional<Error> no_go_of(const std::vector<Issue>& issues, const std::string& hint,
+                              const std::string& where) {
+  const auto reasons = std::count_if(issues.begin(), issues.end(), is_reason);
+  if (reasons == 0) return std::nullopt;
+  return refused("no-go", fmt::format("{} reason{} not to begin", reasons, reasons == 1 ? "" : "s"),
+                 hint, where);
+}
+
+Result<void> check_carry(PreflightContext& context) {
+  for (const NotCarried& object : context.carry.not_carried) {
+    const std::string accept = fmt::format("{} {}", object.kind, object.name);
+    context.add(object.is_accepted ? Severity::warning : Severity::error, "not-carried",
+                fmt::format("{} cannot be carried over: {}", accept, object.reason),
+                context.plan.source.qualified,
+                object.is_accepted
+                    ? "accepted by the job; " + object.choices
+                    : fmt::format("{}; or go without it: accept = [\"{}\"] in the job file",
+                                  object.choices, accept));
+  }
+  return {};
+}
+
+Result<void> check_impact(PreflightContext& context) {
+  PGFANOUT_TRY_ASSIGN(context.found.impact,
+                      find_impact(context.job, context.plan, context.carry, context.source));
+  return {};
+}
+
+Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
+                                      const CarryPlan& carry, Connection& source,
+                                      Connection& target, const Cancellation& cancellation) {
+  PreflightContext context{job, plan, carry, source, target, cancellation, {}, {}, {}};
+  PGFANOUT_TRY_ASSIGN(context.source_facts, read_server_facts(source));
+  PGFANOUT_TRY_ASSIGN(context.target_facts, read_server_facts(target));
+  PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&source, &target}));
+  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, savepoints, context));
+  return std::move(context.found);
+}
+
+}  // namespace pgfanout

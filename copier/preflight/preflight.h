@@ -1,0 +1,41 @@
+// Go or no-go: everything around the copy that can be known before the window begins. Reads only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/carry/carry_plan.h"
+#include "copier/pg/connection.h"
+#include "copier/plan/copy_plan.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct Preflight {
+  /// What `plan.issues` and `carry.issues` do not say already. Severity error and above: no-go.
+  std::vector<Issue> issues;
+  std::vector<Impact> impact;            ///< On the application's statements after the swap.
+  std::vector<StageEstimate> estimates;  ///< From a short calibration.
+};
+
+/// The refusal that these issues amount to: an error and worse is a reason. Absent: go.
+[[nodiscard]] std::optional<Error> no_go_of(const std::vector<Issue>& issues,
+                                            const std::string& hint, const std::string& where);
+
+/// The application's statements after the swap, each with the objects found by walking pg_depend
+/// over table, row type and columns, and, marked as such, by the text of functions.
+Result<std::vector<Impact>> find_impact(const JobDescription& job, const CopyPlan& plan,
+                                        const CarryPlan& carry, Connection& source);
+
+/// All checks. `carry` tells what cannot be carried over: an error unless it is accepted. A check
+/// that could not look is an error in the list, not the end of it. Open transactions are left as
+/// they were.
+Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
+                                      const CarryPlan& carry, Connection& source,
+                                      Connection& target, const Cancellation& cancellation);
+
+}  // namespace pgfanout

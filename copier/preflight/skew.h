@@ -1,0 +1,29 @@
+// How unevenly a key spreads rows over leaves, estimated from a sample. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "copier/key/key_oracle.h"
+#include "copier/layout/leaf_map.h"
+
+namespace pgfanout {
+
+struct SkewEstimate {
+  std::uint64_t rows = 0;          ///< Of the sample that have a leaf.
+  std::uint64_t without_leaf = 0;  ///< Of the sample, those that have none.
+  double by_rows = 0;              ///< Largest leaf over mean.
+  double by_bytes = 0;
+  /// What a perfectly even key would show in a sample of this size, about: above it the figure is
+  /// the key's.
+  double by_chance = 0;
+  std::size_t largest = 0;   ///< Leaf with the most rows.
+  double largest_share = 0;  ///< Of all rows.
+};
+
+/// `row_bytes` is parallel to `keys`, or empty: by_bytes is then 0.
+[[nodiscard]] SkewEstimate estimate_skew(const LeafMap& leaves, std::span<const KeyOutcome> keys,
+                                         std::span<const std::uint64_t> row_bytes);
+
+}  // namespace pgfanout

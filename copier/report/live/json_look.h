@@ -1,0 +1,17 @@
+// What status --watch --json prints at each look: the document of status, on one line, with what
+// the live view would show.
+#pragma once
+
+#include <string>
+
+#include "copier/report/live/job_view.h"
+#include "copier/report/record/resources.h"
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// Ends with a line feed.
+[[nodiscard]] std::string json_look(const JobResult& status, const JobView& view,
+                                    const Resources& used);
+
+}  // namespace pgfanout

@@ -1,0 +1,227 @@
+#include "copier/report/live/progress.h"
+
+#include "copier/report/record/resources.h"
+#include "copier/report/text/issue_text.h"
+#include "copier/report/text/terminal.h"
+#include "copier/report/text/text.h"
+#include "copier/report/text/watch_text.h"
+
+namespace pgfanout {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds draw_every{250};
+
+}  // namespace
+
+Progress::Progress(const ProgressOptions& options, const Cancellation& cancellation)
+    : options_(options),
+      cancellation_(cancellation),
+      is_silent_(options.mode == ProgressMode::none),
+      terminal_(options.fd,
+                options.mode == ProgressMode::automatic && is_live_terminal(options.fd)),
+      stages_(options.label.stages),
+      ticker_([this] { run(); }) {}
+
+Progress::~Progress() {
+  finish();
+}
+
+void Progress::finish() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    terminal_.erase();
+  }
+  stopping_changed_.notify_all();
+  if (ticker_.joinable()) ticker_.join();
+}
+
+void Progress::run() {
+  std::unique_lock lock(mutex_);
+  while (!is_stopping_) {
+    stopping_changed_.wait_for(lock, options_.tick_every);
+    if (!is_stopping_) tick();
+  }
+}
+
+void Progress::job_started(const std::string& job_id, const JobCounters& counters) {
+  const std::lock_guard lock(mutex_);
+  counters_ = &counters;
+  job_ = job_id;
+  began_ = Clock::now();
+  if (!is_silent_) terminal_.print("job " + printable(job_id));
+}
+
+void Progress::stage_started(std::string_view stage) {
+  const std::lock_guard lock(mutex_);
+  if (!open_.empty()) open_.back().has_inner = true;
+  OpenStage open{printable(stage), Clock::now()};
+  if (counters_ != nullptr) {
+    open.steps_done = counters_->steps_done;
+    open.steps_total = counters_->steps_total;
+  }
+  next_plain_ = open.start + options_.plain_every;
+  if (open_.empty()) stages_.started(open.name);
+  open_.push_back(std::move(open));
+  rates_.restart();
+  if (terminal_.is_live()) draw();
+  if (!is_silent_ && !terminal_.is_live()) terminal_.print(label() + ": started");
+}
+
+void Progress::stage_finished(const StageSummary& stage) {
+  const std::lock_guard lock(mutex_);
+  const ProgressSnapshot last = snapshot();
+  // The figures of a stage that had others within it were told with those.
+  const bool has_figures = !open_.empty() && !open_.back().has_inner;
+  StageSummary shown = stage;
+  shown.name = open_.empty() ? printable(stage.name) : label();
+  if (!open_.empty()) open_.pop_back();
+  if (open_.empty()) stages_.finished(stage);
+  rates_.restart();
+  if (is_silent_) return;
+  terminal_.print(stage_line(shown, has_figures ? last.rows : 0, has_figures ? last.bytes : 0));
+}
+
+void Progress::issue_found(const Issue& issue) {
+  const std::lock_guard lock(mutex_);
+  terminal_.print(issue_text(issue, terminal_.has_color()));
+  last_issue_ = issue.message;
+}
+
+void Progress::gate_reached(std::string_view stage, bool is_waiting) {
+  const std::lock_guard lock(mutex_);
+  stages_.set_gate(std::string(stage), is_waiting);
+  if (is_silent_) return;
+  terminal_.print("gate: " + printable(stage) +
+                  (is_waiting ? " waits for a person" : " was confirmed"));
+}
+
+void Progress::sampled(const WatchSample& sample) {
+  const std::lock_guard lock(mutex_);
+  if (!is_silent_) tell_changes(sample);
+  sample_ = sample;
+}
+
+/// What a log should have of it: how fast the job goes, and whether it will be done in time.
+void Progress::tell_changes(const WatchSample& sample) {
+  const Speed before = sample_ ? sample_->speed : Speed::full;
+  if (sample.speed != before) terminal_.print("speed: " + speed_text(sample.speed));
+  const bool had_deadline = sample_ && sample_->deadline;
+  if (!sample.deadline) return;
+  const auto outlook = sample.deadline->outlook;
+  const auto known = had_deadline ? sample_->deadline->outlook : DeadlineState::Outlook::unknown;
+  if (outlook != known) terminal_.print(deadline_line(*sample.deadline));
+}
+
+void Progress::threshold_changed(const ThresholdState& threshold) {
+  const std::lock_guard lock(mutex_);
+  terminal_.print(threshold_line(threshold));
+}
+
+void Progress::tick() {
+  if (cancellation_.is_set()) tell_about_stop();
+  if (open_.empty() || is_silent_) return;
+  if (terminal_.is_live()) {
+    if (Clock::now() >= next_draw_) draw();
+  } else if (Clock::now() >= next_plain_) {
+    next_plain_ += options_.plain_every;
+    terminal_.print(plain_line(snapshot()));
+  }
+}
+
+void Progress::draw() {
+  next_draw_ = Clock::now() + draw_every;
+  terminal_.draw(view(snapshot()));
+}
+
+/// The counters are there: a stage is open.
+JobView Progress::view(ProgressSnapshot now) {
+  JobView view;
+  view.command = options_.label.command;
+  view.source = options_.label.source;
+  view.target = options_.label.target;
+  view.job = job_;
+  view.seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+  const auto in_stage = Clock::now() - open_.front().start;
+  view.stages = stages_.stages(std::chrono::duration<double>(in_stage).count());
+  view.now = std::move(now);
+  view.last_issue = last_issue_;
+  view.on_interrupt =
+      cancellation_.is_set()
+          ? "again stops at once"
+          : interrupt_text(options_.label.command, view.now.stage, options_.label.commits);
+  if (counters_ != nullptr) {
+    const Figures figures = figures_of(*counters_);
+    figures_.add(view.seconds, figures);
+    show_figures(figures, view);
+  }
+  view.rates = figures_.rates();
+  view.shares = figures_.shares();
+  if (sample_) {
+    view.waits = sample_->waits;
+    view.thresholds = sample_->thresholds;
+    view.deadline = sample_->deadline;
+    view.speed = sample_->speed;
+  }
+  return view;
+}
+
+void Progress::tell_about_stop() {
+  if (has_told_stop_) return;
+  has_told_stop_ = true;
+  terminal_.print(
+      "stopping: at the next good place (an epoch is finished first); Ctrl-C again stops at once");
+}
+
+/// The open stages, outermost first: "copy/read-back".
+std::string Progress::label() const {
+  std::string text;
+  for (const OpenStage& open : open_) text += (text.empty() ? "" : "/") + open.name;
+  return text;
+}
+
+ProgressSnapshot Progress::snapshot() {
+  ProgressSnapshot now;
+  if (open_.empty()) return now;
+  const OpenStage& open = open_.back();
+  now.stage = label();
+  now.stage_seconds = std::chrono::duration<double>(Clock::now() - open.start).count();
+  now.is_stopping = cancellation_.is_set();
+  if (terminal_.is_live()) now.resident_bytes = resident_bytes();
+  if (counters_ == nullptr) return now;
+  const JobCounters& count = *counters_;
+  now.rows_rejected = count.rows_rejected;
+  const std::uint64_t steps_done = count.steps_done;
+  const std::uint64_t steps_total = count.steps_total;
+  if (steps_done != open.steps_done || steps_total != open.steps_total) {
+    now.steps_done = steps_done;
+    now.steps_total = steps_total;
+    now.build_blocks_done = count.build_blocks_done;
+    now.build_blocks_total = count.build_blocks_total;
+  }
+  if (open.name == "copy") {
+    now.rows = count.rows_read;
+    now.bytes = count.bytes_read;
+    now.bytes_expected = count.bytes_expected;
+    now.is_estimate = true;
+    now.leaves_committed = count.leaves_committed;
+    now.leaves_total = count.leaves_total;
+  } else if (open.name == "data") {
+    now.rows = count.rows_read + count.rows_read_back;
+    now.bytes = count.bytes_read + count.bytes_read_back;
+    now.bytes_expected = count.bytes_expected;
+    now.is_estimate = true;
+  } else if (open.name == "read-back") {
+    now.rows = count.rows_read_back;
+    now.bytes = count.bytes_read_back;
+    now.bytes_expected = count.bytes_read;
+  }
+  rates_.add(now.stage_seconds, now.rows, now.bytes);
+  now.rows_per_second = rates_.rows_per_second();
+  now.bytes_per_second = rates_.bytes_per_second();
+  return now;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,48 @@
+// Compares two tables' schemas: an inventory with a row for each object of either side, what each
+// difference means for the application, and in which order the missing objects can be made.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "copier/schema/schema_inventory.h"
+#include "pgfanout/job_result.h"
+
+namespace pgfanout {
+
+/// What is expected to differ, because the migration made it so. Names as in the catalog.
+struct SchemaContext {
+  std::string key_column;            ///< Of the target; empty: it stores none.
+  std::set<std::string> key_inputs;  ///< Columns that the key is computed from; empty: unknown.
+  std::set<std::string> skipped_columns;  ///< Source columns that the target does without.
+  std::set<std::string> mapped_columns;   ///< Target columns whose values are made while copying.
+  /// Views, publications and inbound foreign keys of the source are then the swap's to carry over,
+  /// and its types and functions are there in any case.
+  bool is_same_database = true;
+  std::string target;  ///< Quoted, for definitions in the deployment order; empty: kOwnTable.
+};
+
+struct SchemaGap {
+  std::string kind;    ///< As SchemaObject::kind.
+  std::string name;    ///< What people call it.
+  std::string source;  ///< Definitions; empty where there is none.
+  std::string target;
+  std::string gap;                     ///< "none", "missing", "extra", "different" or "not valid".
+  std::string impact;                  ///< A sentence without a final stop; empty for gap "none".
+  Severity severity = Severity::info;  ///< Never critical: a schema alone loses no rows.
+};
+
+struct SchemaComparison {
+  std::vector<SchemaGap> rows;  ///< In the order of deployment, objects without a gap included.
+  /// "kind name: definition" for each gap that is not expected, and for what a missing column has.
+  std::vector<std::string> deployment_order;
+};
+
+/// Objects meet by name and definition; where only names differ (indexes, constraints) they meet by
+/// definition, then by name. A key that merely gained the key column meets the one without it.
+[[nodiscard]] SchemaComparison compare_schemas(const std::vector<SchemaObject>& source,
+                                               const std::vector<SchemaObject>& target,
+                                               const SchemaContext& context);
+
+}  // namespace pgfanout

@@ -1,0 +1,257 @@
+#include "copier/session/fence.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/catalog/relation_name.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr const char* kRowTrigger = "pgfanout_fence";
+constexpr const char* kOwnSchema = "made by pgfanout for the fence around a table";
+constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
+
+// The job itself gives the target its defaults: those count for the source alone ($3). A trigger's
+// xmin tells when it was last made, enabled or disabled.
+constexpr const char* kFactsSql = R"sql(
+WITH tree(oid) AS (
+  SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
+  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t),
+fence(oid, xmin) AS (
+  SELECT p.oid, p.xmin FROM pg_catalog.pg_proc p
+  WHERE p.proname = $2 AND p.pronamespace = (
+    SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'pgfanout'))
+SELECT pg_catalog.format('database %s of system %s', d.oid, s.system_identifier)
+  FROM pg_catalog.pg_database d, pg_catalog.pg_control_system() s
+  WHERE d.datname = pg_catalog.current_database()
+UNION ALL SELECT pg_catalog.format('relation %s in file %s', c.oid, c.relfilenode)
+  FROM tree JOIN pg_catalog.pg_class c USING (oid)
+UNION ALL SELECT pg_catalog.format('columns of %s: %s', c.relation,
+    CASE WHEN pg_catalog.length(c.list) > 1000 THEN pg_catalog.md5(c.list) ELSE c.list END)
+  FROM (SELECT a.attrelid AS relation, pg_catalog.string_agg(
+    pg_catalog.concat_ws(':', a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid, a.atttypmod,
+      a.attisdropped, CASE WHEN $3 THEN pg_catalog.concat_ws(':', a.attnotnull, a.attidentity,
+        a.attgenerated, pg_catalog.md5(pg_catalog.pg_get_expr(d.adbin, d.adrelid))) END), ' '
+    ORDER BY a.attnum) AS list
+  FROM tree JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
+  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  GROUP BY a.attrelid) c
+UNION ALL SELECT pg_catalog.format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
+    CASE t.tgenabled WHEN 'A' THEN 'enabled always' ELSE 'not enabled always' END)
+  FROM tree JOIN pg_catalog.pg_trigger t ON t.tgrelid = tree.oid
+  WHERE t.tgfoid IN (SELECT fence.oid FROM fence)
+UNION ALL SELECT pg_catalog.format('function %s of %s', fence.oid, fence.xmin) FROM fence)sql";
+
+constexpr const char* kTriggersSql = R"sql(
+SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname)
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE t.tgparentid = 0 AND t.tgfoid = (
+  SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace
+  WHERE s.nspname = 'pgfanout' AND p.proname = $1)
+ORDER BY c.relkind = 'p' DESC, 1)sql";
+
+constexpr const char* kFunctionSql = R"sql(
+SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'pgfanout' AND p.proname = $1)sql";
+
+constexpr const char* kBodySql = R"sql(CREATE FUNCTION pgfanout.{0}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $fence$
+BEGIN
+  IF pg_catalog.current_setting('pgfanout.job', true) = '{1}' THEN
+    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'writes to %.% are refused: pgfanout job {1} is at work on it',
+    TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = 'object_not_in_prerequisite_state',
+    HINT = 'The job''s end lifts this, or its own command (pgfanout copy or run) with --release.';
+END $fence$)sql";
+
+}  // namespace
+
+std::vector<std::string> Fence::raise_statements(const Connection& connection,
+                                                 const Table& table) const {
+  const std::string function = connection.quote_identifier(function_name());
+  std::vector<std::string> statements{
+      fmt::format(kBodySql, function, job_),
+      fmt::format("CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"
+                  " EXECUTE FUNCTION pgfanout.{}()",
+                  kRowTrigger, table.qualified, function)};
+  std::vector<std::string> relations{table.qualified};
+  for (const Leaf& leaf : table.leaves) {
+    if (leaf.oid != table.oid) relations.push_back(leaf.qualified);
+  }
+  for (const std::string& subpartitioned : table.subpartitioned) {
+    relations.push_back(subpartitioned);
+  }
+  for (const std::string& relation : relations) {
+    statements.push_back(
+        fmt::format("CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT"
+                    " EXECUTE FUNCTION pgfanout.{}()",
+                    kTruncateTrigger, relation, function));
+    // Before version 15 this does not reach the partitions' copies by itself.
+    statements.push_back(
+        fmt::format("ALTER TABLE {0} ENABLE ALWAYS TRIGGER {1}, ENABLE ALWAYS TRIGGER {2}",
+                    relation, kRowTrigger, kTruncateTrigger));
+  }
+  return statements;
+}
+
+Result<void> Fence::raise(Connection& connection, const Table& table, const LockPatience& patience,
+                          const Cancellation& cancellation) const {
+  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  if (is_up) return {};
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table.oid));
+  if (!others.empty()) {
+    const std::string& other = others.front();
+    return refused("fenced-already",
+                   fmt::format("job {} has a fence around this table: one job at a time",
+                               other.substr(other.find(' ') + 1)),
+                   "let that job end, or give it up with --release and its own options",
+                   table.qualified);
+  }
+  LockAttempts attempts;
+  attempts.patience = patience;
+  attempts.relations.push_back(table.oid);
+  for (const Leaf& leaf : table.leaves) attempts.relations.push_back(leaf.oid);
+  attempts.conflict = LockConflict::writes;
+  auto raised = with_lock_attempts(connection, attempts, cancellation, [&]() -> Result<void> {
+    PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
+                                                            " WHERE nspname = 'pgfanout'"));
+    if (schema.size() == 0) {
+      PGFANOUT_TRY(
+          connection.run(fmt::format("CREATE SCHEMA pgfanout; COMMENT ON SCHEMA pgfanout"
+                                     " IS '{}'",
+                                     kOwnSchema)));
+    }
+    // One lock first, on all partitions at once: no deadlock with writers.
+    PGFANOUT_TRY(
+        connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
+    for (const std::string& sql : raise_statements(connection, table)) {
+      PGFANOUT_TRY(connection.run(sql));
+    }
+    return {};
+  });
+  if (raised) return {};
+  Error error = std::move(raised).error();
+  if (error.where.empty()) error.where = table.qualified;
+  if (error.sqlstate == "42501") {
+    error.code = "cannot-fence";
+    error.hint =
+        "the fence against writes needs the table's owner, and CREATE on the database or on schema "
+        "pgfanout";
+  }
+  return error;
+}
+
+Result<std::vector<std::string>> Fence::facts(Connection& connection,
+                                              std::uint32_t table_oid) const {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query(kFactsSql, {std::to_string(table_oid), function_name(),
+                                                   side_ == "source" ? "true" : "false"}));
+  std::vector<std::string> facts;
+  for (int row = 0; row < rows.size(); ++row) facts.push_back(rows.str(row, 0));
+  std::sort(facts.begin(), facts.end());
+  return facts;
+}
+
+Result<bool> Fence::stands(Connection& connection) const {
+  PGFANOUT_TRY_ASSIGN(const Rows function, connection.query(kFunctionSql, {function_name()}));
+  return function.size() > 0;
+}
+
+Result<std::vector<std::string>> Fence::lower_statements(Connection& connection) const {
+  std::vector<std::string> statements;
+  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  if (!is_up) return statements;
+  PGFANOUT_TRY_ASSIGN(const Rows triggers, connection.query(kTriggersSql, {function_name()}));
+  for (int row = 0; row < triggers.size(); ++row) statements.push_back(triggers.str(row, 0));
+  statements.push_back(
+      fmt::format("DROP FUNCTION pgfanout.{}()", connection.quote_identifier(function_name())));
+  return statements;
+}
+
+Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
+                          const Cancellation& cancellation) const {
+  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  if (!is_up) return {};
+  LockAttempts attempts;
+  attempts.patience = patience;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows fenced,
+      connection.query("SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.tgfoid = (" +
+                           std::string(kFunctionSql) + ")",
+                       {function_name()}));
+  for (int row = 0; row < fenced.size(); ++row) attempts.relations.push_back(fenced.oid(row, 0));
+  const auto lower_all = [&]() -> Result<void> {
+    PGFANOUT_TRY_ASSIGN(const auto statements, lower_statements(connection));
+    for (const std::string& sql : statements) PGFANOUT_TRY(connection.run(sql));
+    return {};
+  };
+  PGFANOUT_TRY(with_lock_attempts(connection, attempts, cancellation, lower_all));
+  // A schema that was made for fences goes with the last of them.
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rest,
+      connection.query("SELECT 1 FROM pg_catalog.pg_namespace n WHERE n.nspname = 'pgfanout'"
+                       " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c"
+                       "  WHERE c.relnamespace = n.oid)"
+                       " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p"
+                       "  WHERE p.pronamespace = n.oid)"
+                       " AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')"
+                       " AND pg_catalog.obj_description(n.oid, 'pg_namespace') = $1",
+                       {kOwnSchema}));
+  // Whoever has put something else into it keeps it.
+  if (rest.size() > 0 && !connection.run("DROP SCHEMA pgfanout") && !connection.is_open()) {
+    return interrupted("connection-lost", "the server went away", "run the same command again");
+  }
+  return {};
+}
+
+std::string pass_fence_sql(const Connection& connection, const std::string& job) {
+  return "SET pgfanout.job = " + connection.quote_literal(job);
+}
+
+Result<std::string> fence_place(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT pg_catalog.format('database %s of system %s', d.oid,"
+                                       " s.system_identifier) FROM pg_catalog.pg_database d,"
+                                       " pg_catalog.pg_control_system() s"
+                                       " WHERE d.datname = pg_catalog.current_database()"));
+  return rows.str(0, 0);
+}
+
+Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT DISTINCT pg_catalog.split_part(p.proname, '_', 2) || ' '"
+                       " || pg_catalog.split_part(p.proname, '_', 3)"
+                       " FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
+                       " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+                       " WHERE t.tgrelid = $1 AND n.nspname = 'pgfanout'"
+                       " AND pg_catalog.starts_with(p.proname, 'fence_') ORDER BY 1",
+                       {std::to_string(table_oid)}));
+  std::vector<std::string> fences;
+  for (int row = 0; row < rows.size(); ++row) fences.push_back(rows.str(row, 0));
+  return fences;
+}
+
+std::string broken_facts(const std::vector<std::string>& then,
+                         const std::vector<std::string>& now) {
+  std::vector<std::string> gone;
+  std::vector<std::string> added;
+  std::set_difference(then.begin(), then.end(), now.begin(), now.end(), std::back_inserter(gone));
+  std::set_difference(now.begin(), now.end(), then.begin(), then.end(), std::back_inserter(added));
+  if (gone.empty() && added.empty()) return "";
+  constexpr std::size_t kMost = 3;
+  const auto some = [](std::vector<std::string> facts) {
+    if (facts.size() > kMost) facts.resize(kMost);
+    return fmt::format("{}", fmt::join(facts, "; "));
+  };
+  return fmt::format("was: {}; is: {}", gone.empty() ? "nothing" : some(gone),
+                     added.empty() ? "nothing" : some(added));
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,64 @@
+// The fence: triggers that refuse writes to a table, committed in its database, so that they
+// outlive a crash of this program. A row trigger on the table covers its partitions; TRUNCATE needs
+// a trigger on each of them. All are ENABLE ALWAYS, so that replication and
+// session_replication_role do not pass. What triggers do not stop (rewrites, partitions attached,
+// triggers disabled for a while) shows in the fence's facts, which the journal keeps.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "copier/catalog/table.h"
+#include "copier/pg/connection.h"
+#include "copier/session/lock_attempts.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+class Fence {
+ public:
+  /// `side` ("source", "target", "live") tells the fences of one job apart.
+  Fence(std::string job, std::string side) : job_(std::move(job)), side_(std::move(side)) {}
+
+  /// Raises it around a table and its partitions, unless it stands there already. When this
+  /// returns, no transaction that wrote to the table is open any more.
+  Result<void> raise(Connection& connection, const Table& table, const LockPatience& patience,
+                     const Cancellation& cancellation) const;
+  /// What must be the same for the table to be what it was when the fence was raised: system and
+  /// database, partitions, their files and columns, and the fence's own parts. Sorted.
+  Result<std::vector<std::string>> facts(Connection& connection, std::uint32_t table_oid) const;
+  /// Statements that take it away, wherever it stands; none if there is none. For the caller's
+  /// transaction.
+  Result<std::vector<std::string>> lower_statements(Connection& connection) const;
+  /// Takes it away.
+  Result<void> lower(Connection& connection, const LockPatience& patience,
+                     const Cancellation& cancellation) const;
+  Result<bool> stands(Connection& connection) const;
+
+  /// What raise() runs, for a dry run.
+  [[nodiscard]] std::vector<std::string> raise_statements(const Connection& connection,
+                                                          const Table& table) const;
+
+ private:
+  [[nodiscard]] std::string function_name() const { return "fence_" + side_ + "_" + job_; }
+
+  const std::string job_;
+  const std::string side_;
+};
+
+/// SQL by which a session of the job itself may pass its fences.
+[[nodiscard]] std::string pass_fence_sql(const Connection& connection, const std::string& job);
+
+/// "database 5 of system 7...": the fact that says in which database a fence is.
+Result<std::string> fence_place(Connection& connection);
+
+/// Jobs whose fences stand on the table now, as "<side> <job>".
+Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid);
+
+/// What of `then` is not so `now`, in words; empty if nothing.
+[[nodiscard]] std::string broken_facts(const std::vector<std::string>& then,
+                                       const std::vector<std::string>& now);
+
+}  // namespace pgfanout

@@ -1,0 +1,212 @@
+#include "copier/session/job_guard.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+
+namespace pgfanout {
+namespace {
+
+bool is_open(const std::vector<std::string>& stages, std::string_view stage) {
+  return std::find(stages.begin(), stages.end(), stage) != stages.end();
+}
+
+}  // namespace
+
+JobGuard::JobGuard(const JobDescription& job, std::string_view command, Observer& observer,
+                   const Cancellation& user)
+    : job_(job),
+      user_(user),
+      stop_at_once_(nullptr, &user_.at_once()),
+      stop_(&stop_at_once_, &user_),
+      relay_(*this, observer) {
+  if (job.watch.finish_by) deadline_.emplace(job_, command);
+}
+
+JobGuard::~JobGuard() {
+  end();
+}
+
+void JobGuard::set_estimates(const std::vector<StageEstimate>& estimates) {
+  const std::lock_guard lock(mutex_);
+  if (deadline_) deadline_->set_estimates(estimates);
+}
+
+TimePoint JobGuard::now() const {
+  return {std::chrono::steady_clock::now(), job_.watch.clock()};
+}
+
+/// The first look is the job's own, so that it can say at its start what cannot be measured.
+void JobGuard::begin(const std::string& job_id) {
+  if (watch_ || job_.dry_run || job_.window.release) return;
+  watch_.emplace(job_, job_id, counters_, pace_, ending_);
+  if (auto issue = watch_->begin(std::chrono::steady_clock::now())) {
+    const std::lock_guard lock(mutex_);
+    pending_.push_back(*std::move(issue));
+  }
+  tell_pending();
+  watcher_ = std::thread([this] { watch(); });
+}
+
+void JobGuard::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_ending_ = true;
+  }
+  ending_.set();
+  ending_changed_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void JobGuard::watch() {
+  std::unique_lock lock(mutex_);
+  while (!ending_changed_.wait_for(lock, job_.watch.look_every, [this] { return is_ending_; })) {
+    lock.unlock();
+    std::string failure;
+    try {
+      look();
+    } catch (const std::exception& exception) {
+      failure = exception.what();
+    }
+    lock.lock();
+    if (failure.empty()) continue;
+    pace_.set_share(1);
+    pending_.push_back({Severity::warning, "not-watched",
+                        "thresholds and deadline are no longer watched: " + failure, job_.table,
+                        "the job goes on; please report this"});
+    return;
+  }
+}
+
+void JobGuard::look() {
+  JobWatch::Doing doing;
+  {
+    const std::lock_guard lock(mutex_);
+    doing = {is_open(stages_, "read-back"), is_open(stages_, "swap")};
+  }
+  JobWatch::Look look = watch_->look(doing, std::chrono::steady_clock::now());
+  if (ending_.is_set()) return;
+  look_at_deadline(look.sample);
+  for (const ThresholdState& each : look.changed) relay_.threshold_changed(each);
+  if (look.stop) stop(*std::move(look.stop), look.stops_at_once);
+  // An epoch that is to be finished first must be able to: readers at rest would never end it.
+  if (stop_.is_set()) pace_.set_share(1);
+  look.sample.speed = pace_.speed();
+  relay_.sampled(look.sample);
+}
+
+void JobGuard::look_at_deadline(WatchSample& sample) {
+  JobDeadline::Stop must_stop = JobDeadline::Stop::none;
+  std::optional<Error> error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!deadline_) return;
+    const TimePoint now = this->now();
+    sample.deadline = deadline_->look(stages_, counters_, now);
+    must_stop = deadline_->must_stop(stages_, now);
+    if (must_stop != JobDeadline::Stop::none) error = deadline_->stopped(now);
+    if (sample.deadline->outlook == DeadlineState::Outlook::misses && !has_told_deadline_) {
+      has_told_deadline_ = true;
+      pending_.push_back(
+          {Severity::warning, "deadline", sample.deadline->advice, job_.table,
+           job_.watch.stop_at_deadline ? "the job stops by itself, resumably, before it" : ""});
+    }
+  }
+  if (error) stop(*std::move(error), must_stop == JobDeadline::Stop::at_once);
+}
+
+/// Never inside the swap: what began before it is over by then, or is seen before it begins.
+void JobGuard::stop(Error error, bool at_once) {
+  const std::lock_guard lock(mutex_);
+  if (is_open(stages_, "swap")) return;
+  if (!stopped_by_) stopped_by_ = std::move(error);
+  stop_.set();
+  if (at_once) stop_at_once_.set();
+}
+
+/// Issues are for the job's own thread to tell.
+void JobGuard::tell_pending() {
+  std::vector<Issue> issues;
+  {
+    const std::lock_guard lock(mutex_);
+    issues.swap(pending_);
+  }
+  for (Issue& issue : issues) {
+    relay_.issue_found(issue);
+    told_.push_back(std::move(issue));
+  }
+}
+
+JobResult JobGuard::settled(JobResult result) {
+  end();
+  tell_pending();
+  for (Issue& issue : told_) result.issues.push_back(std::move(issue));
+  told_.clear();
+  if (watch_) {
+    for (Issue& issue : watch_->crossings()) result.issues.push_back(std::move(issue));
+    watch_.reset();
+  }
+  const std::lock_guard lock(mutex_);
+  if (stopped_by_ && result.error && result.error->code == "cancelled" && !user_.is_set()) {
+    // What was not proven stays so, whoever stopped it.
+    const Consequence consequence = result.error->consequence;
+    result.error = std::move(*stopped_by_);
+    result.error->consequence = consequence;
+  }
+  return result;
+}
+
+void JobGuard::Relay::job_started(const std::string& job_id, const JobCounters& counters) {
+  observer_.job_started(job_id, counters);
+  guard_.begin(job_id);
+}
+
+void JobGuard::Relay::stage_started(std::string_view stage) {
+  {
+    const std::lock_guard lock(guard_.mutex_);
+    guard_.stages_.emplace_back(stage);
+    if (guard_.deadline_) guard_.deadline_->stage_started(guard_.stages_, guard_.now());
+  }
+  observer_.stage_started(stage);
+  guard_.tell_pending();
+}
+
+void JobGuard::Relay::stage_finished(const StageSummary& stage) {
+  {
+    const std::lock_guard lock(guard_.mutex_);
+    if (guard_.deadline_ && stage.status == "ok") {
+      guard_.deadline_->stage_finished(guard_.stages_, guard_.now());
+    }
+    if (!guard_.stages_.empty()) guard_.stages_.pop_back();
+  }
+  guard_.tell_pending();
+  observer_.stage_finished(stage);
+}
+
+void JobGuard::Relay::issue_found(const Issue& issue) {
+  observer_.issue_found(issue);
+}
+
+Result<void> JobGuard::Relay::may_begin(std::string_view stage) {
+  PGFANOUT_TRY(observer_.may_begin(stage));
+  const std::lock_guard lock(guard_.mutex_);
+  // Whoever asked for a stop in the last moment is heard before the swap, not within.
+  if (stage == "swap" && guard_.stopped_by_) return *guard_.stopped_by_;
+  if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, guard_.now());
+  return {};
+}
+
+void JobGuard::Relay::gate_reached(std::string_view stage, bool is_waiting) {
+  observer_.gate_reached(stage, is_waiting);
+}
+
+void JobGuard::Relay::sampled(const WatchSample& sample) {
+  observer_.sampled(sample);
+}
+
+void JobGuard::Relay::threshold_changed(const ThresholdState& threshold) {
+  observer_.threshold_changed(threshold);
+}
+
+}  // namespace pgfanout

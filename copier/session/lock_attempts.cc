@@ -1,0 +1,123 @@
+#include "copier/session/lock_attempts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/base/pause.h"
+
+namespace pgfanout {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// A lock that was not granted in time, or a deadlock that this session was chosen to end.
+bool is_about_locks(const Error& error) {
+  return error.sqlstate == "55P03" || error.sqlstate == "40P01";
+}
+
+/// Who is in the way, for a person; terminated if so asked.
+std::string deal_with_blockers(Connection& connection, const LockAttempts& attempts) {
+  const auto blockers = find_blockers(connection, attempts.relations, attempts.conflict);
+  if (!blockers || blockers->empty()) return "another session held a lock";
+  std::string text;
+  for (const Blocker& blocker : *blockers) {
+    text += (text.empty() ? "held by " : "; ") + blocker.text;
+    if (!attempts.end_blockers) continue;
+    const auto ended =
+        connection.query(fmt::format("SELECT pg_catalog.pg_terminate_backend({})", blocker.pid));
+    text += ended && ended->boolean(0, 0) ? ", terminated" : ", could not be terminated";
+  }
+  return text;
+}
+
+Error lock_timeout(const std::string& blockers, milliseconds in_all) {
+  return refused("lock-timeout",
+                 fmt::format("the locks were not to be had within {:.1f} s",
+                             static_cast<double>(in_all.count()) / 1000.0),
+                 blockers + "; end it, or wait longer");
+}
+
+/// One attempt. Leaves no transaction open.
+Result<void> attempt(Connection& connection, const LockAttempts& attempts, milliseconds each_lock,
+                     const std::function<Result<void>()>& work) {
+  PGFANOUT_TRY(connection.run(
+      fmt::format("{}; SET LOCAL lock_timeout = {}", attempts.begin, each_lock.count())));
+  auto done = work();
+  if (done) done = connection.run(attempts.commits ? "COMMIT" : "SET LOCAL lock_timeout = 0");
+  if (done) return {};
+  Error error = std::move(done).error();
+  if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
+  return error;
+}
+
+}  // namespace
+
+milliseconds lock_timeout_at(const LockPatience& patience, milliseconds elapsed) {
+  constexpr milliseconds kShortest{20};
+  return std::clamp(patience.in_all - elapsed, kShortest, std::max(kShortest, patience.each_lock));
+}
+
+bool may_try_again(const LockPatience& patience, milliseconds elapsed, milliseconds pause) {
+  return elapsed + pause < patience.in_all;
+}
+
+Result<std::vector<Blocker>> find_blockers(Connection& connection,
+                                           const std::vector<std::uint32_t>& relations,
+                                           LockConflict conflict) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query(fmt::format(
+          "SELECT DISTINCT l.pid, COALESCE(a.usename, '?'), COALESCE(a.application_name, ''),"
+          " COALESCE(a.state, '?'),"
+          " COALESCE(pg_catalog.date_trunc('second', pg_catalog.clock_timestamp()"
+          " - a.xact_start)::pg_catalog.text, '?'),"
+          " COALESCE(pg_catalog.date_trunc('second', pg_catalog.clock_timestamp()"
+          " - a.query_start)::pg_catalog.text, '?')"
+          " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
+          " WHERE l.relation IN (0{}) AND l.granted AND l.pid IS NOT NULL"
+          " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
+          "  WHERE datname = pg_catalog.current_database())"
+          " AND l.pid <> pg_catalog.pg_backend_pid(){} ORDER BY 1 LIMIT 5",
+          relations.empty() ? std::string() : fmt::format(", {}", fmt::join(relations, ", ")),
+          conflict == LockConflict::any
+              ? ""
+              : " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')")));
+  std::vector<Blocker> blockers;
+  for (int row = 0; row < rows.size(); ++row) {
+    blockers.push_back(
+        {rows.integer(row, 0),
+         fmt::format("pid {} (user {}, application '{}', {}, transaction open for {}, "
+                     "query begun {} ago)",
+                     rows.text(row, 0), rows.text(row, 1), rows.text(row, 2), rows.text(row, 3),
+                     rows.text(row, 4), rows.text(row, 5))});
+  }
+  return blockers;
+}
+
+Result<void> with_lock_attempts(Connection& connection, const LockAttempts& attempts,
+                                const Cancellation& cancellation,
+                                const std::function<Result<void>()>& work) {
+  const auto began = Clock::now();
+  const auto elapsed = [&] { return std::chrono::floor<milliseconds>(Clock::now() - began); };
+  Backoff pauses(milliseconds(50), milliseconds(2000));
+  while (true) {
+    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+    auto done = attempt(connection, attempts, lock_timeout_at(attempts.patience, elapsed()), work);
+    if (done) return {};
+    Error error = std::move(done).error();
+    if (!is_about_locks(error)) return error;
+    const std::string blockers = deal_with_blockers(connection, attempts);
+    const milliseconds pause = pauses.next();
+    if (!may_try_again(attempts.patience, elapsed(), pause)) {
+      Error refusal = lock_timeout(blockers, attempts.patience.in_all);
+      refusal.sqlstate = error.sqlstate;
+      return refusal;
+    }
+    if (attempts.tell_blocked) attempts.tell_blocked(blockers);
+    pause_unless(cancellation, pause);
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,33 @@
+#include "copier/session/orphans.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "copier/base/pause.h"
+
+namespace pgfanout {
+
+Result<void> end_orphans(Connection& connection, const std::string& job, std::string_view role,
+                         const std::vector<int>& own) {
+  constexpr int kLooks = 104;  // Ten seconds.
+  Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
+  const std::string sql = fmt::format(
+      "SELECT pg_catalog.pg_terminate_backend(pid), pid FROM pg_catalog.pg_stat_activity"
+      " WHERE pg_catalog.starts_with(application_name, $1) AND pid NOT IN ({}, {})"
+      " AND datname = pg_catalog.current_database()",
+      connection.backend_pid(), own.empty() ? "0" : fmt::format("{}", fmt::join(own, ", ")));
+  for (int look = 0;; ++look) {
+    PGFANOUT_TRY_ASSIGN(const Rows left,
+                        connection.query(sql, {fmt::format("pgfanout/{}/{}", job, role)}));
+    if (left.size() == 0) return {};
+    if (look == kLooks) {
+      return refused(
+          "orphans",
+          fmt::format("backend {} of an earlier call of this job does not end", left.text(0, 1)),
+          "end it, then call again", connection.description());
+    }
+    pause_for(pauses.next());
+  }
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,104 @@
+#include "copier/session/source_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "copier/session/lock_attempts.h"
+
+namespace pgfanout {
+namespace {
+
+std::string names_of(const std::vector<LockedTable>& tables) {
+  std::string names;
+  for (const auto& [table, lock] : tables) names += (names.empty() ? "" : ", ") + table->qualified;
+  return names;
+}
+
+Error cannot_lock(const std::vector<LockedTable>& tables, Error error) {
+  const std::string names = names_of(tables);
+  if (error.sqlstate == "42501") {
+    error.code = "cannot-lock";
+    error.where = names;
+    error.hint =
+        "grant UPDATE, DELETE or TRUNCATE (MAINTAIN from 17 on) on the table, so that it can "
+        "be locked against writes, or use --assume-quiet when nothing writes to it";
+    return error;
+  }
+  if (error.sqlstate == "0A000" || error.sqlstate == "25006") {
+    error.code = "cannot-lock";
+    error.consequence = Consequence::refuse;
+    error.where = names;
+    error.hint = "a standby cannot lock tables: use --assume-quiet";
+    return error;
+  }
+  if (error.code == "lock-timeout") {
+    error.message = "could not lock the table against writes in time";
+    error.where = names;
+    error.hint += " with --lock-timeout";
+  }
+  return error;
+}
+
+constexpr const char* kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+constexpr const char* kPhysicalOrder =
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
+
+Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>& tables,
+                         std::chrono::milliseconds timeout, const Cancellation& cancellation) {
+  LockAttempts attempts;
+  attempts.patience.in_all = timeout;
+  attempts.conflict = LockConflict::writes;
+  attempts.begin = kBegin;
+  attempts.commits = false;
+  std::string locks;
+  for (const auto& [table, lock] : tables) {
+    attempts.relations.push_back(table->oid);
+    for (const Leaf& leaf : table->leaves) attempts.relations.push_back(leaf.oid);
+    if (lock == TableLock::none) continue;
+    locks += fmt::format("LOCK TABLE {} IN {} MODE; ", table->qualified,
+                         lock == TableLock::against_writes ? "SHARE" : "ACCESS SHARE");
+  }
+  auto locked =
+      with_lock_attempts(connection, attempts, cancellation, [&] { return connection.run(locks); });
+  if (!locked) return cannot_lock(tables, std::move(locked).error());
+  return {};
+}
+
+}  // namespace
+
+Result<SourceSession> SourceSession::open(Connection connection,
+                                          const std::vector<LockedTable>& tables,
+                                          std::chrono::milliseconds lock_timeout,
+                                          const Cancellation& cancellation) {
+  SourceSession session(std::move(connection));
+  Connection& open = session.connection_;
+  PGFANOUT_TRY(lock_tables(open, tables, lock_timeout, cancellation));
+  session.is_locked_ = std::none_of(tables.begin(), tables.end(), [](const LockedTable& table) {
+    return table.lock == TableLock::none;
+  });
+  PGFANOUT_TRY(open.run(kPhysicalOrder));
+  PGFANOUT_TRY_ASSIGN(const Rows snapshot,
+                      open.query("SELECT pg_export_snapshot(), "
+                                 "pg_snapshot_xmin(pg_current_snapshot())::text, "
+                                 "pg_snapshot_xmax(pg_current_snapshot())::text"));
+  session.snapshot_ = snapshot.str(0, 0);
+  session.was_idle_ = snapshot.text(0, 1) == snapshot.text(0, 2);
+  session.next_transaction_ = snapshot.str(0, 2);
+  return session;
+}
+
+std::string SourceSession::reader_begin(bool writes) const {
+  return fmt::format("{} {}; SET TRANSACTION SNAPSHOT '{}'; {}", kBegin,
+                     writes ? "READ WRITE" : "READ ONLY", snapshot_, kPhysicalOrder);
+}
+
+bool SourceSession::close_and_check_unchanged() {
+  const bool is_alive = static_cast<bool>(connection_.run("COMMIT"));
+  if (is_locked_) return is_alive;
+  if (!is_alive || !was_idle_) return false;
+  const auto now = connection_.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
+  return now && now->text(0, 0) == next_transaction_;
+}
+
+}  // namespace pgfanout

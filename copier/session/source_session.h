@@ -1,0 +1,61 @@
+// The source while it is copied: locked against writes, then seen through one exported snapshot.
+//
+// The order matters: a snapshot taken before the lock would miss what was committed in between, and
+// a reader that joins a snapshot after a TRUNCATE or rewrite sees no rows and no error.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "copier/catalog/table.h"
+#include "copier/pg/connection.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// What a session keeps others from doing to its tables.
+enum class TableLock : std::uint8_t {
+  none,
+  against_rewrites,  ///< ACCESS SHARE: TRUNCATE, rewrites, dropping. Enough for one snapshot.
+  against_writes,    ///< SHARE.
+};
+
+struct LockedTable {
+  const Table* table = nullptr;
+  TableLock lock = TableLock::none;
+};
+
+class SourceSession {
+ public:
+  /// Opens a transaction that holds the locks on `tables` and their leaves, and exports its
+  /// snapshot. Locks are tried in short attempts up to `lock_timeout`; the error then names the
+  /// sessions in the way.
+  static Result<SourceSession> open(Connection connection, const std::vector<LockedTable>& tables,
+                                    std::chrono::milliseconds lock_timeout,
+                                    const Cancellation& cancellation);
+
+  [[nodiscard]] Connection& connection() { return connection_; }
+  /// Statements that put another session under the same snapshot, rows in physical order.
+  /// Read only, unless a mapping calls a function that writes (nextval).
+  [[nodiscard]] std::string reader_begin(bool writes) const;
+
+  /// Whether what was read can be relied on: the lock was held all the time, or, without one, no
+  /// transaction has written anywhere on that server since the snapshot. Ends the transaction.
+  [[nodiscard]] bool close_and_check_unchanged();
+  /// Afterwards: the session itself, for what comes after.
+  [[nodiscard]] Connection take_connection() { return std::move(connection_); }
+
+ private:
+  explicit SourceSession(Connection connection) : connection_(std::move(connection)) {}
+
+  Connection connection_;
+  std::string snapshot_;
+  bool is_locked_ = false;
+  std::string next_transaction_;  ///< Unlocked: first transaction id not yet given at the snapshot.
+  bool was_idle_ = false;         ///< Unlocked: no writing transaction was running then.
+};
+
+}  // namespace pgfanout

@@ -1,0 +1,218 @@
+#include "copier/verify/repair.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "copier/base/counted.h"
+
+namespace pgfanout {
+namespace {
+
+/// Columns that a statement may write: those that the target's server does not compute.
+bool is_writable(const VerifyPlan& plan, const ComparedColumn& column) {
+  const Column* of_target = plan.target.find(column.name);
+  return of_target != nullptr && of_target->generated == 0;
+}
+
+/// "(SELECT $1::int4 AS id, ...) AS pgfanout_new" over the chosen columns.
+std::string new_row_sql(const VerifyPlan& plan) {
+  std::string list;
+  for (std::size_t at = 0; at < plan.columns.size(); ++at) {
+    list += fmt::format("{}${}::{} AS {}", at == 0 ? "" : ", ", at + 1, plan.columns[at].type_sql,
+                        plan.columns[at].target_sql);
+  }
+  return fmt::format("(SELECT {}) AS pgfanout_new", list);
+}
+
+bool writes_key(const VerifyPlan& plan) {
+  return plan.target_key_column && !plan.key_is_generated;
+}
+
+/// Names and values of what is written; `only`: these columns alone, the key among them.
+std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
+                                               const std::vector<std::string>* only) {
+  std::string names;
+  std::string values;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    names += (names.empty() ? "" : ", ") + name;
+    values += (values.empty() ? "" : ", ") + value;
+  };
+  for (const ComparedColumn& column : plan.columns) {
+    const bool is_wanted =
+        only == nullptr || std::find(only->begin(), only->end(), column.name) != only->end();
+    if (is_wanted && is_writable(plan, column)) {
+      add(column.target_sql, "pgfanout_new." + column.target_sql);
+    }
+  }
+  if (writes_key(plan)) add(*plan.target_key_column, "(" + plan.key_sql_on_target + ")");
+  return {names, values};
+}
+
+std::string place_sql(const VerifyPlan& plan, const RowAddress& address) {
+  return fmt::format("tableoid = {} AND ctid = '{}'::pg_catalog.tid",
+                     plan.target.leaves[address.leaf].oid, address.ctid);
+}
+
+std::string insert_sql(const VerifyPlan& plan) {
+  const auto [names, values] = assignment(plan, nullptr);
+  return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+                     plan.target.qualified, names, values, new_row_sql(plan));
+}
+
+std::string update_sql(const VerifyPlan& plan, const FoundDifference& difference) {
+  const auto [names, values] = assignment(plan, &difference.named.columns);
+  if (names.empty()) return {};
+  return fmt::format("UPDATE {} SET ({}) = (SELECT {} FROM {}) WHERE {}", plan.target.qualified,
+                     names, values, new_row_sql(plan), place_sql(plan, difference.target->address));
+}
+
+/// Writing the row's key again, or any column where none is stored, sends it to its leaf.
+std::string move_sql(const VerifyPlan& plan, const RowAddress& address) {
+  std::string set;
+  if (writes_key(plan)) {
+    set = fmt::format("{} = ({})", *plan.target_key_column, plan.key_sql_on_target);
+  } else {
+    for (const ComparedColumn& column : plan.columns) {
+      if (!is_writable(plan, column)) continue;
+      set = fmt::format("{0} = {0}", column.target_sql);
+    }
+  }
+  return fmt::format("UPDATE {} SET {} WHERE {}", plan.target.qualified, set,
+                     place_sql(plan, address));
+}
+
+std::string delete_sql(const VerifyPlan& plan, const RowAddress& address) {
+  return fmt::format("DELETE FROM {} WHERE {}", plan.target.qualified, place_sql(plan, address));
+}
+
+std::string statement_of(const VerifyPlan& plan, const FoundDifference& difference) {
+  const std::string& kind = difference.named.kind;
+  if (kind == "missing") return insert_sql(plan);
+  if (kind == "changed") return update_sql(plan, difference);
+  if (kind == "extra") return delete_sql(plan, difference.target->address);
+  return move_sql(plan, difference.target->address);
+}
+
+/// Rows go, change and move before new ones come: a primary key lets no identity in twice.
+int turn_of(const std::string& kind) {
+  if (kind == "extra") return 0;
+  if (kind == "changed") return 1;
+  return kind == "misplaced" ? 2 : 3;
+}
+
+Error changed_meanwhile(const FoundDifference& difference) {
+  return interrupted(
+      "row-changed", "a row was changed since it was compared: nothing was repaired in its leaf",
+      "verify again while nothing writes to the tables",
+      difference.named.target.empty() ? difference.named.source : difference.named.target);
+}
+
+/// Repairs the rows of one leaf, within the caller's transaction.
+class LeafRepair {
+ public:
+  LeafRepair(const RepairInput& input, Connection& target, const Cancellation& cancellation)
+      : plan_(input.plan),
+        connection_(target),
+        source_(input.plan, Side::source, input.sides.connection(Side::source), cancellation),
+        target_(input.plan, Side::target, target, cancellation) {}
+
+  Result<void> repair(const FoundDifference& difference) {
+    std::vector<Parameter> values;
+    if (difference.target) PGFANOUT_TRY(lock_and_check(difference));
+    if (difference.source) {
+      PGFANOUT_TRY_ASSIGN(auto rows, source_.fetch_values({difference.source->address}));
+      if (!(rows.front().name == difference.source->name)) return changed_meanwhile(difference);
+      values = std::move(rows.front().values);
+    }
+    const std::string sql = statement_of(plan_, difference);
+    if (sql.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const Rows done, connection_.query_binary(sql, values));
+    if (done.affected() != 1) return changed_meanwhile(difference);
+    return {};
+  }
+
+ private:
+  Result<void> lock_and_check(const FoundDifference& difference) {
+    const RowAddress& address = difference.target->address;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows locked,
+        connection_.query(fmt::format("SELECT 1 FROM ONLY {} WHERE ctid = '{}'::pg_catalog.tid"
+                                      " FOR UPDATE",
+                                      plan_.target.leaves[address.leaf].qualified, address.ctid)));
+    if (locked.size() != 1) return changed_meanwhile(difference);
+    auto rows = target_.fetch_values({address});
+    if (!rows) return changed_meanwhile(difference);
+    if (!(rows->front().name == difference.target->name)) return changed_meanwhile(difference);
+    return {};
+  }
+
+  const VerifyPlan& plan_;
+  Connection& connection_;
+  RowFetcher source_;
+  RowFetcher target_;
+};
+
+/// For a rollback that keeps rows: what triggers and rules make of a statement was made when the
+/// application wrote to the live table, and foreign keys are validated when the old table gets them
+/// back. A role that may not say so goes on with them; the verification that follows decides.
+Result<void> let_triggers_sleep(const JobDescription& job, Connection& target) {
+  constexpr const char* kNoRight = "42501";
+  if (job.within_job.empty()) return {};
+  auto done = target.run("SET session_replication_role = replica");
+  if (!done && (done.error().sqlstate != kNoRight || !target.is_open())) return done;
+  return {};
+}
+
+}  // namespace
+
+Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& found) {
+  if (found.rows.size() < found.counts.total()) {
+    return refused("too-many-differences",
+                   fmt::format("{}, {} of them named: all must be, to be repaired",
+                               counted(found.counts.total(), "row differs", "rows differ"),
+                               with_commas(found.rows.size())),
+                   fmt::format("--max-differences {}", found.counts.total()),
+                   plan.target.qualified);
+  }
+  RepairPlan planned;
+  std::map<std::string, std::uint64_t> counts;
+  for (const FoundDifference& difference : found.rows) {
+    ++counts[difference.named.kind];
+    const std::string sql = statement_of(plan, difference);
+    if (!sql.empty()) planned.statements.push_back(sql);
+  }
+  const std::map<std::string, std::string> verbs = {{"changed", "updated"},
+                                                    {"extra", "deleted"},
+                                                    {"misplaced", "moved to their leaf"},
+                                                    {"missing", "inserted"}};
+  for (const auto& [kind, count] : counts) {
+    planned.summary.push_back(fmt::format("{} will be {}", rows_text(count), verbs.at(kind)));
+  }
+  return planned;
+}
+
+Result<void> run_repair(const RepairInput& input, const Cancellation& cancellation) {
+  PGFANOUT_TRY_ASSIGN(Connection target, input.sides.connect(Side::target, "repair"));
+  PGFANOUT_TRY(let_triggers_sleep(input.job, target));
+  // One leaf after the other. What goes makes room first, for rows that come from other leaves,
+  // too.
+  std::map<std::pair<int, std::size_t>, std::vector<const FoundDifference*>> by_leaf;
+  for (const FoundDifference& difference : input.found.rows) {
+    const std::size_t leaf = difference.target ? difference.target->address.leaf : SIZE_MAX;
+    by_leaf[{turn_of(difference.named.kind), leaf}].push_back(&difference);
+  }
+  LeafRepair repair(input, target, cancellation);
+  for (const auto& [turn_and_leaf, differences] : by_leaf) {
+    PGFANOUT_TRY(target.run("BEGIN; SET LOCAL lock_timeout = '10s'"));
+    for (const FoundDifference* difference : differences) {
+      if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+      PGFANOUT_TRY(repair.repair(*difference));
+    }
+    PGFANOUT_TRY(target.run("COMMIT"));
+  }
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,98 @@
+#include "copier/verify/verify_sides.h"
+
+#include <fmt/format.h>
+
+#include "copier/session/connect_options.h"
+#include "copier/session/fence.h"
+
+namespace pgfanout {
+namespace {
+
+std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
+  std::vector<LeafSize> sizes;
+  for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
+  return cut_ranges_for(sizes, readers);
+}
+
+}  // namespace
+
+SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair) {
+  if (is_repair) return {TableLock::against_writes, TableLock::against_rewrites};
+  if (is_same_database) return {TableLock::against_rewrites, TableLock::against_rewrites};
+  const TableLock lock = assume_quiet ? TableLock::none : TableLock::against_writes;
+  return {lock, lock};
+}
+
+Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
+  const std::string& dsn = side == Side::source ? job_.source_dsn : target_dsn_of(job_);
+  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
+                                                 job_, dsn, fmt::format("{}/{}", prefix_, role))));
+  if (!job_.within_job.empty())
+    PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_.within_job)));
+  return connection;
+}
+
+Result<void> VerifySides::open(std::optional<VerifyPlan>& plan, bool is_repair) {
+  PGFANOUT_TRY_ASSIGN(Connection source, connect(Side::source, "source"));
+  PGFANOUT_TRY_ASSIGN(Connection target, connect(Side::target, "target"));
+  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(job_, source, target));
+  source_version_ = source.server_version_text();
+  target_version_ = target.server_version_text();
+  const SideLocks locks = locks_for(plan->same_database, job_.assume_quiet, is_repair);
+  std::vector<LockedTable> first = {{&plan->source, locks.source}};
+  if (plan->same_database) first.push_back({&plan->target, locks.target});
+  PGFANOUT_TRY_ASSIGN(
+      source_, SourceSession::open(std::move(source), first, job_.lock_timeout, cancellation_));
+  if (!plan->same_database) {
+    PGFANOUT_TRY_ASSIGN(target_,
+                        SourceSession::open(std::move(target), {{&plan->target, locks.target}},
+                                            job_.lock_timeout, cancellation_));
+  }
+  // Again, under the locks.
+  PGFANOUT_TRY_ASSIGN(plan,
+                      make_verify_plan(job_, connection(Side::source), connection(Side::target)));
+  source_ranges_ = ranges_of(plan->source, plan->readers);
+  target_ranges_ = ranges_of(plan->target, plan->readers);
+  for (const SourceRange& range : source_ranges_) bytes_ += range.estimated_bytes;
+  for (const SourceRange& range : target_ranges_) bytes_ += range.estimated_bytes;
+  return {};
+}
+
+Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(const VerifyPlan& plan,
+                                                                            Side side) {
+  std::vector<std::unique_ptr<RangeSource>> sources;
+  for (std::uint32_t at = 0; at < plan.readers; ++at) {
+    PGFANOUT_TRY_ASSIGN(
+        auto source,
+        make_server_source(
+            [this, side] { return connect(side, "reader"); }, session(side).reader_begin(false),
+            [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
+            cancellation_));
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+Result<Connection> VerifySides::join_snapshot(Side side) const {
+  PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "lookup"));
+  PGFANOUT_TRY(connection.run(session(side).reader_begin(false)));
+  return connection;
+}
+
+Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {
+  PGFANOUT_TRY_ASSIGN(auto source, open_sources(plan, Side::source));
+  PGFANOUT_TRY_ASSIGN(auto target, open_sources(plan, Side::target));
+  return BothSides{plan,
+                   {source_ranges_, std::move(source)},
+                   {target_ranges_, std::move(target)},
+                   job_.memory_bytes,
+                   &pace_};
+}
+
+bool VerifySides::close_and_check_unchanged() {
+  const bool source = source_->close_and_check_unchanged();
+  const bool target = !target_ || target_->close_and_check_unchanged();
+  return source && target;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,82 @@
+// The two sides of a comparison while it runs: sessions that hold snapshots, and the streams that
+// are opened under them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/base/pace.h"
+#include "copier/pg/connection.h"
+#include "copier/pipeline/compare_sides.h"
+#include "copier/plan/verify_plan.h"
+#include "copier/session/source_session.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct SideLocks {
+  TableLock source;
+  TableLock target;
+  friend bool operator==(const SideLocks&, const SideLocks&) = default;
+};
+/// One snapshot shows both sides of one database, so that only rewrites must be kept out. Two
+/// databases have two snapshots, so that writes must be, unless the user says that nobody writes. A
+/// repair locks the source against writes in any case, and the target never: it writes there.
+[[nodiscard]] SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair);
+
+class VerifySides {
+ public:
+  VerifySides(const JobDescription& job, std::string application_prefix,
+              const Cancellation& cancellation, const Pace& pace)
+      : job_(job),
+        prefix_(std::move(application_prefix)),
+        cancellation_(cancellation),
+        pace_(pace) {}
+
+  /// Plans, then takes the snapshots under locks_for(): one for both sides of one database, else
+  /// one a side. `plan` then describes the tables as they are under the locks.
+  Result<void> open(std::optional<VerifyPlan>& plan, bool is_repair);
+  /// Both sides' streams, for one pass over `plan`, which must be the one that open() made.
+  Result<BothSides> streams(const VerifyPlan& plan);
+
+  /// In the transaction that holds the side's snapshot.
+  [[nodiscard]] Connection& connection(Side side) {
+    return side == Side::target && target_ ? target_->connection() : source_->connection();
+  }
+  /// One more connection under the side's snapshot, read only.
+  [[nodiscard]] Result<Connection> join_snapshot(Side side) const;
+  [[nodiscard]] const std::vector<SourceRange>& ranges(Side side) const {
+    return side == Side::source ? source_ranges_ : target_ranges_;
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] const std::string& version(Side side) const {
+    return side == Side::source ? source_version_ : target_version_;
+  }
+  /// Ends the transactions. False if a side may have been written to meanwhile.
+  [[nodiscard]] bool close_and_check_unchanged();
+  [[nodiscard]] Result<Connection> connect(Side side, std::string_view role) const;
+
+ private:
+  [[nodiscard]] const SourceSession& session(Side side) const {
+    return side == Side::target && target_ ? *target_ : *source_;
+  }
+  Result<std::vector<std::unique_ptr<RangeSource>>> open_sources(const VerifyPlan& plan, Side side);
+
+  const JobDescription& job_;
+  const std::string prefix_;
+  const Cancellation& cancellation_;
+  const Pace& pace_;
+  std::optional<SourceSession> source_;
+  std::optional<SourceSession> target_;  ///< Absent: both sides share the source's.
+  std::vector<SourceRange> source_ranges_;
+  std::vector<SourceRange> target_ranges_;
+  std::string source_version_;
+  std::string target_version_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace pgfanout

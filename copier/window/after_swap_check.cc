@@ -1,0 +1,303 @@
+#include "copier/window/after_swap_check.h"
+
+#include <fmt/format.h>
+
+#include "copier/base/counted.h"
+#include "copier/window/explained_plan.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr const char* kForeignKeyViolation = "23503";
+constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT, from version 18 on.
+
+class AfterSwapCheck {
+ public:
+  AfterSwapCheck(const JobDescription& job, Connection& connection, const Table& table,
+                 const JournalEntry& entry, const std::function<void(Issue)>& tell)
+      : job_(job), connection_(connection), table_(table), entry_(entry), tell_(tell) {}
+
+  Result<bool> run() {
+    PGFANOUT_TRY_ASSIGN(const bool has_row, pick_row());
+    if (!has_row) return true;
+    // Each trial finds the row in its old place.
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
+    PGFANOUT_TRY(write_and_read());
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_rows"));
+    PGFANOUT_TRY(look_at_pruning());
+    PGFANOUT_TRY(try_wrong_key());
+    PGFANOUT_TRY(try_dangling_reference());
+    return is_right_;
+  }
+
+ private:
+  void wrong(const std::string& what, const std::string& why) {
+    is_right_ = false;
+    tell_({Severity::critical, "after-swap", fmt::format("{}: {}", what, why), table_.qualified,
+           "the swap stands; 'pgfanout rollback' takes it back"});
+  }
+
+  /// Runs one statement that must touch one row. `may_be_referred_to`: rows of other tables may
+  /// keep it.
+  Result<void> expect_one(const std::string& what, const std::string& sql,
+                          bool may_be_referred_to = false) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = connection_.query(sql);
+    const std::int64_t rows = !done ? 0 : done->affected() < 0 ? done->size() : done->affected();
+    switch (judge_one_row(done ? "" : done.error().sqlstate, rows, may_be_turned_,
+                          may_be_referred_to)) {
+      case Trial::right:
+        break;
+      case Trial::unknown:
+        unknown(what, "a trigger or a rule of the table turns it into something else");
+        break;
+      case Trial::referred:
+        can_delete_ = false;
+        unknown(what, "rows of other tables refer to it");
+        break;
+      case Trial::wrong:
+        wrong(what, done ? counted(static_cast<std::uint64_t>(rows), "row was", "rows were") +
+                               " touched, not 1"
+                         : done.error().message);
+        break;
+    }
+    if (done) return {};
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+  }
+
+  /// Runs one statement that must be refused with this SQLSTATE.
+  Result<void> expect_refusal(const std::string& what, const std::string& sqlstate,
+                              const std::string& sql) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = connection_.run(sql);
+    const Trial trial = judge_refusal(done ? "" : done.error().sqlstate, sqlstate);
+    if (trial == Trial::wrong) wrong(what, "it was accepted");
+    if (trial == Trial::unknown) {
+      unknown(what, "it was refused for another reason: " + done.error().message);
+    }
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+  }
+
+  /// Where the parent has no key, its leaves may have one.
+  Result<std::vector<std::string>> key_columns(const std::string& leaf) {
+    if (!table_.primary_key.empty()) return table_.primary_key;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query("SELECT a.attname FROM pg_catalog.pg_index i"
+                          " CROSS JOIN LATERAL pg_catalog.unnest("
+                          "  i.indkey::pg_catalog.int2[]) WITH ORDINALITY k(number, place)"
+                          " JOIN pg_catalog.pg_attribute a"
+                          "  ON a.attrelid = i.indrelid AND a.attnum = k.number"
+                          " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
+                          " ORDER BY k.place",
+                          {leaf}));
+    std::vector<std::string> columns;
+    for (int row = 0; row < rows.size(); ++row) columns.push_back(rows.str(row, 0));
+    return columns;
+  }
+
+  Result<bool> pick_row() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows place,
+        connection_.query(fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified)));
+    if (place.size() == 0) return false;
+    const std::string here =
+        fmt::format("t.tableoid = {} AND t.ctid = '{}'", place.text(0, 0), place.text(0, 1));
+    PGFANOUT_TRY(connection_.run(fmt::format(
+        "CREATE TEMPORARY TABLE pgfanout_row ON COMMIT DROP AS SELECT * FROM {} t WHERE {}",
+        table_.qualified, here)));
+    for (const Column& column : table_.columns) {
+      if (column.generated != 0) continue;
+      columns_ += (columns_.empty() ? "" : ", ") + column.quoted;
+      values_ += (values_.empty() ? "r." : ", r.") + column.quoted;
+      if (update_.empty() && column.identity != 'a') update_ = column.quoted;
+    }
+    PGFANOUT_TRY_ASSIGN(const auto keys, key_columns(place.str(0, 0)));
+    for (const std::string& key : keys) {
+      const Column* column = table_.find(key);
+      if (column == nullptr) continue;
+      equal_ += fmt::format("{0}t.{1} = (SELECT r.{1} FROM pg_temp.pgfanout_row r)",
+                            equal_.empty() ? "" : " AND ", column->quoted);
+    }
+    has_key_ = !equal_.empty();
+    if (!has_key_) equal_ = here;
+    PGFANOUT_TRY(look_at_behaviour());
+    return true;
+  }
+
+  /// Triggers and rules of the application may turn a statement into another, and keys of other
+  /// tables may forbid one: that is no fault of the swap.
+  Result<void> look_at_behaviour() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows found,
+        connection_.query("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t"
+                          "  WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
+                          "  AND t.tgtype & 3 = 3)"
+                          " OR EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r"
+                          "  WHERE r.ev_class = $1 AND r.is_instead AND r.ev_enabled <> 'D'),"
+                          " EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k"
+                          "  WHERE k.contype = 'f' AND k.confrelid = $1)",
+                          {std::to_string(table_.oid)}));
+    may_be_turned_ = found.boolean(0, 0);
+    is_referred_to_ = found.boolean(0, 1);
+    return {};
+  }
+
+  void unknown(const std::string& what, const std::string& why) {
+    tell_({Severity::info, "not-checked", fmt::format("{}: {}", what, why), table_.qualified, {}});
+  }
+
+  [[nodiscard]] std::string insert(const std::string& values) const {
+    return fmt::format(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM"
+        " pg_temp.pgfanout_row r",
+        table_.qualified, columns_, values);
+  }
+
+  Result<void> write_and_read() {
+    if (has_key_) {
+      PGFANOUT_TRY(expect_one("read by the full key", fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                                  table_.qualified, equal_)));
+      if (!update_.empty()) {
+        PGFANOUT_TRY(expect_one("update by the full key",
+                                fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}",
+                                            table_.qualified, update_, equal_)));
+      }
+    }
+    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_));
+    if (!can_delete_) return {};
+    return expect_one("insert of that row", insert(values_));
+  }
+
+  [[nodiscard]] std::string delete_row() const {
+    return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
+  }
+
+  Result<std::size_t> leaves_read(const std::string& condition) {
+    PGFANOUT_TRY_ASSIGN(const auto relations,
+                        relations_planned(connection_, fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                                   table_.qualified, condition)));
+    return relations.size();
+  }
+
+  /// With the key one leaf, without it all.
+  Result<void> look_at_pruning() {
+    const bool has_column =
+        entry_.key_column && (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none);
+    const std::string key = has_column ? connection_.quote_identifier(*entry_.key_column)
+                                       : "(" + entry_.key_sql_on_target + ")";
+    PGFANOUT_TRY_ASSIGN(const Rows value,
+                        connection_.query(fmt::format("SELECT {} FROM pg_temp.pgfanout_row", key)));
+    PGFANOUT_TRY_ASSIGN(const std::size_t with,
+                        leaves_read(fmt::format("{} = {}", key, value.text(0, 0))));
+    if (with != 1) {
+      wrong("partition pruning", fmt::format("a query that names the key reads {} leaves", with));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::size_t without, leaves_read("true"));
+    tell_({Severity::info,
+           "pruning",
+           fmt::format("a query that names the key reads {} leaf, one that does not reads {}", with,
+                       without),
+           table_.qualified,
+           {}});
+    return {};
+  }
+
+  Result<void> try_wrong_key() {
+    if (job_.key_mode != KeyMode::check || !entry_.key_column || job_.partitions < 2) return {};
+    const std::string key = "r." + connection_.quote_identifier(*entry_.key_column);
+    std::string values;
+    for (const Column& column : table_.columns) {
+      if (column.generated != 0) continue;
+      const std::string value = column.name == *entry_.key_column
+                                    ? fmt::format("({} + 1) % {}", key, job_.partitions)
+                                    : "r." + column.quoted;
+      values += (values.empty() ? "" : ", ") + value;
+    }
+    return expect_refusal("insert with a wrong key", "23514", insert(values));
+  }
+
+  /// For each foreign key over one column of a type whose unused values are easily made.
+  Result<void> try_dangling_reference() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows keys,
+        connection_.query("SELECT a.attname, CASE a.atttypid"
+                          " WHEN 'pg_catalog.uuid'::pg_catalog.regtype"
+                          "  THEN 'pg_catalog.gen_random_uuid()'"
+                          " WHEN 'pg_catalog.int4'::pg_catalog.regtype THEN '-2147483648'"
+                          " WHEN 'pg_catalog.int8'::pg_catalog.regtype"
+                          "  THEN '-9223372036854775808' END"
+                          " FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a"
+                          " ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
+                          " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conparentid = 0"
+                          " AND pg_catalog.cardinality(k.conkey) = 1 ORDER BY 1",
+                          {std::to_string(table_.oid)}));
+    if (!can_delete_) return {};
+    for (int row = 0; row < keys.size(); ++row) {
+      if (keys.is_null(row, 1)) continue;
+      const std::string column = connection_.quote_identifier(keys.text(row, 0));
+      // Where the key is made from that column, it follows.
+      std::string set = fmt::format("{} = {}", column, keys.text(row, 1));
+      PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_reference"));
+      PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {}", set)));
+      if (entry_.key_column &&
+          (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none)) {
+        PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {} = {}",
+                                                 connection_.quote_identifier(*entry_.key_column),
+                                                 entry_.key_sql_on_target)));
+      }
+      PGFANOUT_TRY(connection_.run(delete_row()));
+      PGFANOUT_TRY(expect_refusal("insert with a dangling " + keys.str(row, 0),
+                                  kForeignKeyViolation,
+                                  insert(values_) + "; SET CONSTRAINTS ALL IMMEDIATE"));
+      PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_reference"));
+    }
+    return {};
+  }
+
+  const JobDescription& job_;
+  Connection& connection_;
+  const Table& table_;
+  const JournalEntry& entry_;
+  const std::function<void(Issue)>& tell_;
+  std::string columns_;
+  std::string values_;
+  std::string update_;           ///< A column that may be set.
+  std::string equal_;            ///< A condition on t that the row alone meets.
+  bool has_key_ = false;         ///< That is its key, else its place.
+  bool may_be_turned_ = false;   ///< By triggers or rules of the application.
+  bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
+  bool can_delete_ = true;
+  bool is_right_ = true;
+};
+
+}  // namespace
+
+Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
+                    bool may_be_referred_to) {
+  const bool is_reference = sqlstate == kForeignKeyViolation || sqlstate == kRestrictViolation;
+  if (is_reference && may_be_referred_to) return Trial::referred;
+  if (!sqlstate.empty()) return Trial::wrong;
+  if (rows == 1) return Trial::right;
+  return rows == 0 && may_be_turned ? Trial::unknown : Trial::wrong;
+}
+
+Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
+  if (sqlstate.empty()) return Trial::wrong;
+  return sqlstate == wanted ? Trial::right : Trial::unknown;
+}
+
+Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
+                              const Cancellation& /*cancellation*/,
+                              const std::function<void(Issue)>& tell) {
+  PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
+  PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
+  // As the application has it: rules and foreign keys act for the table's owner, and would be
+  // refused where policies hold for that one too.
+  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on"));
+  auto checked = AfterSwapCheck(job, connection, table, *state.entry(), tell).run();
+  if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
+  return checked;
+}
+
+}  // namespace pgfanout

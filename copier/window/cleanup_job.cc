@@ -1,0 +1,241 @@
+// The cleanup command: drops the backup in pieces, each under a short lock, never CASCADE.
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "copier/base/crash_point.h"
+#include "copier/session/stage_clock.h"
+#include "copier/session/stopped_by.h"
+#include "copier/window/window_commands.h"
+#include "copier/window/window_rules.h"
+#include "copier/window/window_state.h"
+
+namespace pgfanout {
+namespace {
+
+/// What would keep relation $1 from being dropped, or be dropped with it.
+constexpr const char* kDependentsSql = R"sql(
+WITH tree(oid) AS (
+  SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
+  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t),
+part(class, oid) AS (
+  SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, tree.oid FROM tree
+  UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
+  UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.typarray FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
+    WHERE t.typarray <> 0
+  UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, s.oid
+    FROM pg_catalog.pg_class s JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid
+    JOIN tree ON d.refobjid = tree.oid WHERE s.relkind = 'S' AND d.deptype IN ('a', 'i')
+  UNION SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid
+    FROM pg_catalog.pg_constraint k JOIN tree ON tree.oid = k.conrelid
+  UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid
+    FROM pg_catalog.pg_index i JOIN tree ON tree.oid = i.indrelid)
+SELECT DISTINCT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    THEN pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, (
+      SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid), 0)
+    ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END
+FROM pg_catalog.pg_depend d JOIN part p ON d.refclassid = p.class AND d.refobjid = p.oid
+WHERE d.deptype = 'n' AND NOT EXISTS (
+  SELECT 1 FROM part o WHERE o.class = d.classid AND o.oid = d.objid)
+AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
+  SELECT 1 FROM pg_catalog.pg_attrdef a JOIN tree ON tree.oid = a.adrelid WHERE a.oid = d.objid))
+AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (
+  SELECT 1 FROM pg_catalog.pg_trigger t JOIN tree ON tree.oid = t.tgrelid WHERE t.oid = d.objid))
+AND NOT (d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND EXISTS (
+  SELECT 1 FROM pg_catalog.pg_policy y JOIN tree ON tree.oid = y.polrelid WHERE y.oid = d.objid))
+AND NOT (d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND EXISTS (
+  SELECT 1 FROM pg_catalog.pg_rewrite r JOIN tree ON tree.oid = r.ev_class WHERE r.oid = d.objid))
+ORDER BY 1)sql";
+
+class CleanupJob {
+ public:
+  CleanupJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
+      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
+    result_.command = "cleanup";
+  }
+
+  JobResult run() {
+    auto ended = run_stages();
+    if (!ended) result_.error = std::move(ended).error();
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> run_stages();
+  Result<bool> is_retention_over(const JournalEntry& entry);
+  Result<void> drop_backup_of(const JournalEntry& entry);
+  Result<void> check_dependents(const BackupRelation& relation);
+  Result<bool> is_there(const BackupRelation& relation);
+  Result<void> drop(const BackupRelation& relation);
+  Result<void> drop_partitions(const Table& table);
+  Result<void> in_short_lock(const std::string& sql);
+  [[nodiscard]] std::string qualified(const BackupRelation& relation) {
+    return state_->target().quote_identifier(relation.schema) + "." +
+           state_->target().quote_identifier(relation.name);
+  }
+  void report(Issue issue) {
+    observer_.issue_found(issue);
+    result_.issues.push_back(std::move(issue));
+  }
+
+  const JobDescription& job_;
+  Observer& observer_;
+  const Cancellation& cancellation_;
+  JobResult result_;
+  JobCounters counters_;
+  StageClock clock_;
+  std::optional<WindowState> state_;
+};
+
+Result<void> CleanupJob::run_stages() {
+  PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, true));
+  const auto& entry = state_->entry();
+  if (entry) result_.job = entry->job;
+  observer_.job_started(result_.job, counters_);
+  PGFANOUT_TRY_ASSIGN(const auto swapped,
+                      Journal(state_->target())
+                          .find_swapped(state_->target_name().schema, state_->target_name().name));
+  if (swapped.empty() && entry && entry->state == "cleaned up") {
+    report({Severity::info, "cleaned-up", "the backup has been dropped already", job_.table, {}});
+    result_.verdict = Verdict::match;
+    return {};
+  }
+  if (swapped.empty()) {
+    return refused("no-backup", "there is no backup of this table",
+                   "'pgfanout status' tells where the last job stands", job_.table);
+  }
+  // Of several windows on one table each has its backup; those that may go, go.
+  std::vector<KeptBackup> kept;
+  for (const JournalEntry& each : swapped) {
+    PGFANOUT_TRY_ASSIGN(const bool is_time_over, is_retention_over(each));
+    kept.push_back({each.state, is_time_over});
+  }
+  const std::vector<std::size_t> may_go = backups_to_drop(kept, job_.window.force);
+  if (may_go.empty()) {
+    return refused("retention",
+                   fmt::format("the backup {} is kept until {}", swapped.back().backup_name,
+                               swapped.back().keep_until),
+                   "--force drops it now", job_.table);
+  }
+  for (const std::size_t index : may_go) PGFANOUT_TRY(drop_backup_of(swapped[index]));
+  result_.verdict = Verdict::match;
+  return {};
+}
+
+Result<bool> CleanupJob::is_retention_over(const JournalEntry& entry) {
+  PGFANOUT_TRY_ASSIGN(const Rows over,
+                      state_->target().query("SELECT keep_until <= pg_catalog.clock_timestamp()"
+                                             " FROM pgfanout.job WHERE job = $1",
+                                             {entry.job}));
+  return over.boolean(0, 0);
+}
+
+Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
+  PGFANOUT_TRY(state_->take_job(entry.job));
+  PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
+  for (const BackupRelation& relation : backup) PGFANOUT_TRY(check_dependents(relation));
+  // From the first drop on there is no way back: nobody may take half of it for the old table.
+  PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaning up"));
+  const auto drop_all = [&]() -> Result<void> {
+    for (const BackupRelation& relation : backup) PGFANOUT_TRY(drop(relation));
+    return {};
+  };
+  PGFANOUT_TRY(clock_.run("drop", drop_all));
+  PGFANOUT_TRY(state_->fence("source").lower(state_->target(), state_->patience(), cancellation_));
+  PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaned up"));
+  report({Severity::info,
+          "cleaned-up",
+          fmt::format("the backup {} is dropped", entry.backup_name),
+          job_.table,
+          {}});
+  return {};
+}
+
+Result<bool> CleanupJob::is_there(const BackupRelation& relation) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows found,
+      state_->target().query("SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                             " ON n.oid = c.relnamespace"
+                             " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
+                             {std::to_string(relation.oid), relation.schema, relation.name}));
+  return found.size() > 0;
+}
+
+Result<void> CleanupJob::check_dependents(const BackupRelation& relation) {
+  PGFANOUT_TRY_ASSIGN(const bool exists, is_there(relation));
+  if (!exists) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows dependents,
+                      state_->target().query(kDependentsSql, {std::to_string(relation.oid)}));
+  PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
+  std::vector<std::string> names;
+  for (int row = 0; row < dependents.size(); ++row) {
+    // What belongs to the backup itself is dropped before.
+    bool is_backup = false;
+    for (const BackupRelation& other : backup) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows same,
+          state_->target().query(
+              "SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass,"
+              " $1, 0) = $2",
+              {std::to_string(other.oid), dependents.str(row, 0)}));
+      is_backup = is_backup || same.boolean(0, 0);
+    }
+    if (!is_backup) names.push_back(dependents.str(row, 0));
+  }
+  if (names.empty()) return {};
+  constexpr std::size_t kMost = 10;
+  const std::size_t count = names.size();
+  if (count > kMost) names.resize(kMost);
+  return refused("depended-on",
+                 fmt::format("{} object{} still depend{} on the backup: {}", count,
+                             count == 1 ? "" : "s", count == 1 ? "s" : "", fmt::join(names, "; ")),
+                 "change or drop them first; nothing was dropped", qualified(relation));
+}
+
+Result<void> CleanupJob::in_short_lock(const std::string& sql) {
+  if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+  LockAttempts attempts;
+  attempts.patience = state_->patience();
+  return with_lock_attempts(state_->target(), attempts, cancellation_,
+                            [&] { return state_->target().run(sql); });
+}
+
+Result<void> CleanupJob::drop_partitions(const Table& table) {
+  counters_.steps_total = table.leaves.size();
+  for (const Leaf& leaf : table.leaves) {
+    if (leaf.parent_oid != table.oid || leaf.oid == table.oid) continue;
+    PGFANOUT_TRY(in_short_lock(fmt::format("ALTER TABLE {0} DETACH PARTITION {1}; DROP TABLE {1}",
+                                           table.qualified, leaf.qualified)));
+    ++counters_.steps_done;
+    crash_point("backup-dropping");
+  }
+  return {};
+}
+
+Result<void> CleanupJob::drop(const BackupRelation& relation) {
+  PGFANOUT_TRY_ASSIGN(const bool exists, is_there(relation));
+  if (!exists) return {};
+  if (relation.kind == "TABLE") {
+    PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
+    PGFANOUT_TRY(drop_partitions(table));
+  }
+  PGFANOUT_TRY(in_short_lock(fmt::format("DROP {} {}", relation.kind, qualified(relation))));
+  crash_point("backup-dropped");
+  return {};
+}
+
+}  // namespace
+
+JobResult run_cleanup(const JobDescription& job, Observer& observer,
+                      const Cancellation& cancellation) {
+  try {
+    return CleanupJob(job, observer, cancellation).run();
+  } catch (const std::exception& exception) {
+    return stopped_by(exception, "cleanup");
+  }
+}
+
+}  // namespace pgfanout

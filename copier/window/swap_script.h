@@ -1,0 +1,52 @@
+// The swap as SQL: which names change hands, in which order, and what takes all of it back. Renames
+// alone, so that it lasts milliseconds whatever the tables' size.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "copier/carry/carry_plan.h"
+#include "copier/pg/connection.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// Something that has a name which the target's side needs after the swap.
+struct NameHolder {
+  std::string kind;  ///< As in ALTER.
+  std::uint32_t oid = 0;
+  std::string schema;
+  std::string name;
+  bool is_of_source = false;  ///< The source itself, its partitions, or what belongs to them.
+};
+
+struct SwapNames {
+  std::string schema;  ///< Of both tables.
+  std::string source;
+  std::string target;
+  std::string stamp;  ///< "20261121_020000".
+  /// Of the target's leaves and of other tables that go with it, now and afterwards.
+  std::vector<std::pair<std::string, std::string>> leaves;
+};
+
+struct SwapScript {
+  std::string backup_name;
+  std::vector<std::string> forward;   ///< In one transaction, under the locks.
+  std::vector<std::string> backward;  ///< What takes it back, in the order of a rollback.
+  /// Each in a transaction of its own, once the swap has committed.
+  std::vector<std::string> after;
+};
+
+/// "<table>_backup_<stamp>".
+[[nodiscard]] std::string backup_name_of(const SwapNames& names);
+
+/// Who has the names that the swap needs. `source_oid`: the table that gives them up.
+Result<std::vector<NameHolder>> find_name_holders(Connection& connection, const SwapNames& names,
+                                                  const CarryPlan& carry, std::uint32_t source_oid);
+
+/// Refuses with "name-taken" if a name belongs to a stranger.
+Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& carry,
+                                    const std::vector<NameHolder>& holders);
+
+}  // namespace pgfanout

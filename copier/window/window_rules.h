@@ -1,0 +1,99 @@
+// The decisions of a maintenance window, without a server. A command reads the facts, asks here
+// what follows from them, and does it. All of it is pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "copier/journal/journal.h"
+#include "copier/journal/window_journal.h"
+#include "pgfanout/job.h"
+
+namespace pgfanout {
+
+[[nodiscard]] bool is_done(const std::vector<StageRecord>& records, std::string_view stage);
+[[nodiscard]] bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage);
+
+/// What a call of run begins with. `entry`: the last job into the target, if there is one.
+enum class RunStart : std::uint8_t {
+  new_job,
+  go_on,
+  already_swapped,  ///< The same command again, after its swap.
+  refuse_copy,      ///< A copy into this target was begun and not finished.
+  replace_copy,     ///< The same with --restart.
+  undo_and_begin,   ///< A window, with --restart.
+};
+[[nodiscard]] RunStart start_of_run(const std::optional<JournalEntry>& entry, bool restart,
+                                    bool is_same_request);
+
+/// Whether a call of run looks at everything once more before it goes on: until rows are copied.
+[[nodiscard]] bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on);
+
+/// A stage that is done has a gate that asks for a person, and nobody has confirmed it.
+[[nodiscard]] bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
+                              std::string_view stage);
+/// The first thing that is left to do. A stage that failed or was interrupted runs again.
+struct NextStage {
+  enum class Move : std::uint8_t { run, wait, finish };
+  Move move = Move::finish;
+  std::string_view stage;  ///< Empty: finish.
+};
+[[nodiscard]] NextStage next_stage(const std::vector<StageRecord>& records,
+                                   const WindowRequest& request, bool copy_goes_on);
+
+/// Which fences `run --release` lowers.
+enum class Release : std::uint8_t { no_job, live, source_and_target };
+[[nodiscard]] Release release_of(const std::optional<JournalEntry>& entry);
+
+/// Whether the command swap may begin. `has_left`: an earlier swap was interrupted behind its
+/// commit.
+enum class SwapStart : std::uint8_t { no_job, already_swapped, settle, swap };
+[[nodiscard]] SwapStart start_of_swap(const std::optional<JournalEntry>& entry, bool has_left);
+/// The first stage that the job has not passed before its swap; empty if it has passed all.
+[[nodiscard]] std::string_view missing_before_swap(const std::vector<StageRecord>& records);
+
+/// What a rollback has to do. To take the swap back means: look for new rows, take the names back,
+/// then undo.
+enum class RollbackStart : std::uint8_t { no_job, backup_gone, undone, take_swap_back, undo };
+[[nodiscard]] RollbackStart start_of_rollback(const std::optional<JournalEntry>& entry);
+
+/// What a rollback knows of the live table before it compares rows.
+struct LiveTable {
+  bool has_other_columns = false;  ///< The job mapped or skipped columns.
+  bool keep_began = false;         ///< An earlier call applied new rows, and not all of them.
+  bool is_altered = false;         ///< Its columns were changed since the swap.
+};
+enum class LiveCheck : std::uint8_t {
+  refuse_to_keep,     ///< New rows do not fit into the old columns.
+  refuse_half_kept,   ///< Only --keep-new-rows goes on.
+  refuse_alteration,  ///< A rollback loses it.
+  lose_alteration,    ///< As --force asks for; rows are not compared.
+  compare,
+};
+[[nodiscard]] LiveCheck check_live(const LiveTable& live, const WindowRequest& request);
+
+/// What happens to rows written since the swap.
+enum class NewRows : std::uint8_t { none, lose, refuse, keep };
+[[nodiscard]] NewRows fate_of_new_rows(std::uint64_t count, const WindowRequest& request);
+
+/// One of a table's backups.
+struct KeptBackup {
+  std::string state;          ///< Of its job.
+  bool is_time_over = false;  ///< Its retention.
+};
+/// Those that cleanup may drop, by index. None: refuse.
+[[nodiscard]] std::vector<std::size_t> backups_to_drop(const std::vector<KeptBackup>& backups,
+                                                       bool force);
+
+/// What status tells of a stage: running, ok, failed, interrupted, waiting or confirmed.
+/// `is_active`: a session of the job is at work.
+[[nodiscard]] std::string shown_status(const StageRecord& record, bool is_active);
+/// The command that goes on from there.
+[[nodiscard]] std::string next_command(const JournalEntry& entry,
+                                       const std::vector<StageRecord>& records, bool is_active);
+
+}  // namespace pgfanout

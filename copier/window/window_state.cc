@@ -1,0 +1,212 @@
+#include "copier/window/window_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
+#include "copier/journal/reject_table.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/leaf_map.h"
+#include "copier/plan/target_ddl.h"
+#include "copier/session/connect_options.h"
+#include "copier/session/orphans.h"
+#include "hashing/row_digest.h"
+#include "pgfanout/bytes.h"
+
+namespace pgfanout {
+Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
+  WindowState state(job);
+  const auto connect = [&](const std::string& dsn, std::string_view role) {
+    return Connection::open(connect_options(job, dsn, fmt::format("pgfanout/window/{}", role)));
+  };
+  PGFANOUT_TRY_ASSIGN(state.source_, connect(job.source_dsn, "source"));
+  PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts source, read_server_facts(*state.source_));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts target, read_server_facts(*state.target_));
+  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(*state.source_, job.table));
+  state.same_connection_ = is_same_database(source, target);
+  if (state.same_connection_) state.source_.reset();
+  PGFANOUT_TRY_ASSIGN(state.target_name_, target_name_of(job, table));
+  PGFANOUT_TRY_ASSIGN(
+      state.target_qualified_,
+      qualified_name(*state.target_, state.target_name_.schema, state.target_name_.name));
+  Journal journal(*state.target_);
+  if (claims) PGFANOUT_TRY(journal.claim(state.target_name_.schema, state.target_name_.name));
+  PGFANOUT_TRY_ASSIGN(state.entry_,
+                      journal.find(state.target_name_.schema, state.target_name_.name));
+  if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));
+  if (state.entry_ && claims) PGFANOUT_TRY(state.end_orphans());
+  return state;
+}
+
+Result<std::string> qualified_name(Connection& connection, const std::string& schema,
+                                   const std::string& name) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text,"
+                                       " $2::pg_catalog.text)",
+                                       {schema, name}));
+  return rows.str(0, 0);
+}
+
+Result<void> WindowState::end_orphans() {
+  const std::vector<int> own = {source().backend_pid(), target().backend_pid()};
+  for (Connection* connection : {&source(), &target()}) {
+    PGFANOUT_TRY(pgfanout::end_orphans(*connection, job_id_, "", own));
+  }
+  return {};
+}
+
+Result<void> WindowState::take_job(const std::string& job_id) {
+  job_id_ = job_id;
+  for (const auto& [connection, role] : {std::pair(source_ ? &*source_ : nullptr, "source"),
+                                         std::pair(target_ ? &*target_ : nullptr, "target")}) {
+    if (connection == nullptr) continue;
+    const std::string name = fmt::format("pgfanout/{}/{}", job_id, role);
+    PGFANOUT_TRY(connection->run(fmt::format("SET application_name = {}; {}",
+                                             connection->quote_literal(name),
+                                             pass_fence_sql(*connection, job_id))));
+  }
+  return {};
+}
+
+Result<Connection> WindowState::connect_target(std::string_view role) const {
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      connect_again(connect_options(*job_, target_dsn_of(*job_),
+                                                    fmt::format("pgfanout/{}/{}", job_id_, role))));
+  PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
+  return connection;
+}
+
+Result<Table> WindowState::source_table() {
+  const bool is_under_way = entry_ && (!entry_->is_over() || entry_->state == "swapped" ||
+                                       entry_->state == "cleaning up");
+  if (is_under_way && entry_->source_oid != 0) {
+    return describe_table(source(), entry_->source_oid);
+  }
+  return describe_table(source(), job_->table);
+}
+
+Result<Table> WindowState::target_table() {
+  for (const MadeRelation& made : entry_ ? entry_->made : std::vector<MadeRelation>()) {
+    PGFANOUT_TRY_ASSIGN(const Rows kind,
+                        target_->query("SELECT c.relkind FROM pg_catalog.pg_class c"
+                                       " WHERE c.oid = $1",
+                                       {std::to_string(made.oid)}));
+    if (kind.size() == 1 && kind.text(0, 0) == "p") return describe_table(*target_, made.oid);
+  }
+  return interrupted("target-gone", "the table that the job made is not there any more",
+                     "begin anew with --restart", target_qualified_);
+}
+
+LockPatience WindowState::patience() const {
+  return {std::chrono::milliseconds(500), job_->lock_timeout};
+}
+
+std::vector<std::pair<std::string, std::string>> leaf_renames(
+    const std::vector<std::string>& leaves, const std::string& target, const std::string& source) {
+  std::vector<std::pair<std::string, std::string>> renames;
+  const auto count = static_cast<std::uint32_t>(leaves.size());
+  for (std::uint32_t key = 0; key < count; ++key) {
+    const bool is_ours = leaves[key] == leaf_name(target, key, count);
+    renames.emplace_back(leaves[key], is_ours ? leaf_name(source, key, count) : leaves[key]);
+  }
+  return renames;
+}
+
+CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
+  CarryRequest request{
+      job, plan.source, plan.target_schema,     plan.target_name, plan.target_qualified, {}, {},
+      {},  plan.key,    plan.key_sql_on_target, plan.key_column,  plan.same_database};
+  for (const TargetLeaf& leaf : plan.leaves) {
+    request.target_leaves.push_back(leaf.qualified);
+    request.leaf_names.push_back(leaf.name);
+  }
+  for (const auto& [now, then] :
+       leaf_renames(request.leaf_names, plan.target_name, plan.source.name)) {
+    request.leaf_names_afterwards.push_back(then);
+  }
+  return request;
+}
+
+std::vector<std::string> facts_of(const CarryPlan& carry) {
+  std::vector<std::string> facts;
+  const auto add = [&](std::string_view what, const std::string& text) {
+    const RowDigest digest = row_digest(as_bytes(text));
+    facts.push_back(fmt::format("{} {:016x}{:016x}", what, digest.high, digest.low));
+  };
+  const auto text_of = [](const std::vector<CarryStep>& steps) {
+    std::string text;
+    for (const CarryStep& step : steps) text += step.id + "\n" + step.sql + "\n";
+    return text;
+  };
+  add("indexes of leaves", text_of(carry.leaf_indexes));
+  add("indexes", text_of(carry.parent_indexes));
+  add("constraints of leaves", text_of(carry.leaf_constraints));
+  add("constraints", text_of(carry.parent_constraints));
+  add("attributes", text_of(carry.attributes));
+  std::string names;
+  for (const CarriedName& name : carry.names) {
+    names += name.kind + " " + name.schema + "." + name.afterwards + "\n";
+  }
+  add("names", names);
+  std::string views;
+  for (const CarriedView& view : carry.views) views += view.create + "\n" + view.restore + "\n";
+  add("views", views);
+  std::string moves;
+  for (const CarriedMove& move : carry.moves) moves += move.what + "\n";
+  for (const NotCarried& left : carry.not_carried) moves += left.kind + " " + left.name + "\n";
+  add("what is moved or left behind", moves);
+  std::sort(facts.begin(), facts.end());
+  return facts;
+}
+
+Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& state) {
+  MadeTarget made;
+  PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
+  PGFANOUT_TRY_ASSIGN(made.key, compile_key(job, made.source));
+  std::vector<std::pair<std::int64_t, const Leaf*>> leaves;
+  for (const Leaf& leaf : made.target.leaves) {
+    PGFANOUT_TRY_ASSIGN(const ListBound bound, parse_list_bound(leaf.bound));
+    leaves.emplace_back(bound.keys.empty() ? -1 : bound.keys.front(), &leaf);
+  }
+  std::sort(leaves.begin(), leaves.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  CarryRequest request{job,
+                       made.source,
+                       made.target.schema,
+                       made.target.name,
+                       made.target.qualified,
+                       {},
+                       {},
+                       {},
+                       *made.key,
+                       state.entry()->key_sql_on_target,
+                       state.entry()->key_column,
+                       state.same_database()};
+  for (const auto& [key, leaf] : leaves) {
+    request.target_leaves.push_back(leaf->qualified);
+    request.leaf_names.push_back(leaf->name);
+  }
+  made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
+  made.names.leaves = leaf_renames(request.leaf_names, made.target.name, made.source.name);
+  for (const auto& [now, then] : made.names.leaves) request.leaf_names_afterwards.push_back(then);
+  // What the copy set aside goes with the table.
+  for (const MadeRelation& relation : state.entry()->made) {
+    if (relation.name != reject_table_name(made.target.name)) continue;
+    made.names.leaves.emplace_back(relation.name, reject_table_name(made.source.name));
+  }
+  PGFANOUT_TRY_ASSIGN(made.carry, make_carry_plan(request, state.source(), state.target()));
+  std::map<std::string, std::uint64_t> bytes;
+  for (const Leaf& leaf : made.target.leaves) bytes[leaf.qualified] = leaf.total_bytes;
+  for (auto* steps : {&made.carry.leaf_indexes, &made.carry.leaf_constraints}) {
+    for (CarryStep& step : *steps) step.bytes = bytes[step.leaf];
+  }
+  return made;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,94 @@
+// What every command of a maintenance window begins with: sessions, the two tables, and what the
+// journal knows of the job.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copier/carry/carry_plan.h"
+#include "copier/catalog/table.h"
+#include "copier/journal/journal.h"
+#include "copier/journal/window_journal.h"
+#include "copier/pg/connection.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/session/fence.h"
+#include "copier/window/swap_script.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/job.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+class WindowState {
+ public:
+  /// Connects to both sides, finds the table and the last job into its target. `claims`: take the
+  /// target for this session, so that no other command works on it.
+  static Result<WindowState> open(const JobDescription& job, bool claims);
+
+  [[nodiscard]] Connection& source() { return same_connection_ ? *target_ : *source_; }
+  [[nodiscard]] Connection& target() { return *target_; }
+  [[nodiscard]] const RelationName& target_name() const { return target_name_; }
+  [[nodiscard]] const std::string& target_qualified() const { return target_qualified_; }
+  [[nodiscard]] bool same_database() const { return same_connection_; }
+  /// The last job into this target, if there is one.
+  [[nodiscard]] std::optional<JournalEntry>& entry() { return entry_; }
+  [[nodiscard]] const std::string& job_id() const { return job_id_; }
+  [[nodiscard]] WindowJournal journal() { return {*target_, job_id_}; }
+  /// Gives the sessions the job's name, and lets them pass its fences.
+  Result<void> take_job(const std::string& job_id);
+  /// Ends sessions of the job that outlived their client (an index build does not notice): who has
+  /// claimed the target is the only one who may work on it.
+  Result<void> end_orphans();
+
+  /// A further session on the target's side.
+  [[nodiscard]] Result<Connection> connect_target(std::string_view role) const;
+
+  /// The table that the job began with, wherever it is named now.
+  Result<Table> source_table();
+  /// The table that the job made.
+  Result<Table> target_table();
+
+  [[nodiscard]] Fence fence(const std::string& side) const { return {job_id_, side}; }
+  [[nodiscard]] LockPatience patience() const;
+
+ private:
+  explicit WindowState(const JobDescription& job) : job_(&job) {}
+
+  const JobDescription* job_;
+  std::optional<Connection> source_;
+  std::optional<Connection> target_;
+  bool same_connection_ = false;
+  RelationName target_name_;
+  std::string target_qualified_;
+  std::optional<JournalEntry> entry_;
+  std::string job_id_;
+};
+
+/// Quoted where needed, as the server does it.
+Result<std::string> qualified_name(Connection& connection, const std::string& schema,
+                                   const std::string& name);
+
+/// What to ask make_carry_plan() before the target exists.
+[[nodiscard]] CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan);
+
+/// The same of a job that has made its target. `key` must outlive the request.
+struct MadeTarget {
+  Table source;
+  Table target;
+  std::optional<KeyExpression> key;
+  CarryPlan carry;
+  SwapNames names;  ///< Without the stamp.
+};
+Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& state);
+
+/// What the source's definition asks of the target, by kind, as digests: for seeing later whether
+/// it is still the same. Sorted.
+[[nodiscard]] std::vector<std::string> facts_of(const CarryPlan& carry);
+
+/// The leaves' names now and after the swap, by key.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> leaf_renames(
+    const std::vector<std::string>& leaves, const std::string& target, const std::string& source);
+
+}  // namespace pgfanout

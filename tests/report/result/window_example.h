@@ -1,0 +1,77 @@
+// Results of made-up windows, for the texts and documents that tell of them.
+#pragma once
+
+#include <string>
+
+#include "copier/report/text/next_commands.h"
+#include "pgfanout/job_result.h"
+#include "tests/report/result/example_result.h"
+
+namespace pgfanout {
+
+inline StageSummary stage_of(std::string name, double seconds, std::string status = "ok",
+                             std::string detail = {}, std::string started_at = {}) {
+  StageSummary stage;
+  stage.name = std::move(name);
+  stage.seconds = seconds;
+  stage.status = std::move(status);
+  stage.detail = std::move(detail);
+  stage.started_at = std::move(started_at);
+  return stage;
+}
+
+/// A plan that says go.
+inline JobResult go_plan() {
+  JobResult result;
+  result.command = "plan";
+  result.job = "0a1b2c3d";
+  result.source = TableSummary{"public.chunks", 0, "", "15.18"};
+  result.target = TableSummary{"public.chunks_new", 0, "", "15.18"};
+  result.issues = {{Severity::info, "disk-unknown", "free disk cannot be seen", "", ""},
+                   {Severity::warning, "long-transaction", "a session is 3 hours old",
+                    "pid 4711, app", "end it before the window"}};
+  result.impact = {{"inserts must supply partition_key",
+                    {"function public.add_chunk(text)", "trigger t on public.documents"},
+                    "use public.chunks_key(collection_id)"},
+                   {"ON CONFLICT (id, collection_id) finds no constraint", {}, ""}};
+  result.estimates = {{"copy", 187, "1.2 GB at 6.4 MB/s"}, {"index", 40.25, ""}};
+  result.verdict = Verdict::match;
+  return result;
+}
+
+/// A run without a swap that was proven.
+inline JobResult proven_run() {
+  JobResult result = proven_copy();
+  result.command = "run";
+  result.stages = {stage_of("preflight", 0.21), stage_of("copy", 2, "ok", "10 rows, 5 rows/s"),
+                   stage_of("verify", 0.5)};
+  result.issues.clear();
+  result.writes_refused = true;
+  return result;
+}
+
+inline JobStanding swapped_standing() {
+  JobStanding standing;
+  standing.state = "swapped";
+  standing.source = "db1:5432/app public.chunks";
+  standing.target = "db1:5432/app public.chunks_new";
+  standing.started_at = "2026-01-02 02:00:00+00";
+  standing.backup = "public.chunks_backup_20260102_020500";
+  standing.keep_until = "2026-01-09 02:05:00+00";
+  standing.next = "pgfanout cleanup";
+  return standing;
+}
+
+inline NextCommands example_next() {
+  return {"pgfanout run job.toml",
+          "pgfanout run job.toml --confirm copy",
+          "pgfanout run job.toml",
+          "pgfanout swap job.toml",
+          "pgfanout rollback job.toml",
+          "pgfanout cleanup job.toml",
+          "pgfanout run job.toml --release",
+          "",
+          "public.chunks"};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,69 @@
+// Thresholds, deadline and waits in words.
+#include "copier/report/text/watch_text.h"
+
+#include <gtest/gtest.h>
+
+#include "copier/report/text/interrupt_text.h"
+
+namespace pgfanout {
+namespace {
+
+TEST(ThresholdLine, SaysWhatWasCrossedAndWhatIsDone) {
+  ThresholdState state;
+  state.measure = Measure::lock_wait;
+  state.action = WatchAction::pause;
+  state.limit = 5;
+  state.value = 7.25;
+  state.is_crossed = true;
+  state.detail = "pid 42\x1b[2J";
+  EXPECT_EQ(threshold_line(state),
+            "threshold: lock_wait is at 7.2 s, beyond its limit of 5.0 s: pause (pid 42\\x1b[2J)");
+  state.is_crossed = false;
+  state.detail = "";
+  EXPECT_EQ(threshold_line(state),
+            "threshold: lock_wait is at 7.2 s, within its limit of 5.0 s again");
+  state.value.reset();
+  EXPECT_EQ(threshold_line(state), "threshold: lock_wait is not measured");
+}
+
+TEST(MeasureText, HasTheUnit) {
+  EXPECT_EQ(measure_text(Measure::cpu, 83.4), "83 %");
+  EXPECT_EQ(measure_text(Measure::errors, 0.25), "0.25 %");
+  EXPECT_EQ(measure_text(Measure::disk_free, 5e9), "5.0 GB");
+  EXPECT_EQ(measure_text(Measure::checkpoints, 2), "2.0/min");
+}
+
+TEST(DeadlineLine, SaysWhatIsLeft) {
+  DeadlineState deadline;
+  deadline.outlook = DeadlineState::Outlook::misses;
+  deadline.seconds_left_low = 60;
+  deadline.seconds_left_high = 90;
+  deadline.advice = "roll back";
+  const std::string line = deadline_line(deadline);
+  EXPECT_NE(line.find(": will miss it; 1:00 to 1:30 are left to do: roll back"), std::string::npos)
+      << line;
+}
+
+TEST(WaitsText, NamesTheMostFrequentOfASide) {
+  const std::vector<WaitCount> waits = {
+      {"source", "cpu", 1}, {"target", "IO/x", 9}, {"source", "Lock/y", 3}, {"source", "z", 1}};
+  EXPECT_EQ(waits_text(waits, "source", 2), "Lock/y 3, cpu 1");
+  EXPECT_EQ(waits_text({}, "source", 2), "");
+}
+
+TEST(InterruptText, FollowsWhatTheStageLeaves) {
+  EXPECT_EQ(interrupt_text("run", "preflight", CommitMode::unknown),
+            "stops at once; nothing was changed");
+  EXPECT_EQ(interrupt_text("run", "copy/copy", CommitMode::by_epoch),
+            "finishes the epoch, then stops; the same command goes on behind it");
+  EXPECT_EQ(interrupt_text("copy", "copy", CommitMode::by_leaf),
+            "stops at once; the same command copies what is not committed anew");
+  EXPECT_EQ(interrupt_text("verify", "data", CommitMode::unknown),
+            "stops at once; nothing was changed");
+  for (const char* stage : {"copy/copy", "copy/read-back", "index", "analyze", "swap"}) {
+    EXPECT_LE(interrupt_text("run", stage, CommitMode::unknown).size(), 72U) << "on 80 columns";
+  }
+}
+
+}  // namespace
+}  // namespace pgfanout

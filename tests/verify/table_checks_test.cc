@@ -1,0 +1,37 @@
+#include "copier/verify/table_checks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgfanout {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<std::string> bounds_issues(const std::optional<LeafMap>& map,
+                                       std::uint32_t partitions) {
+  const std::vector<KeyColumn> columns = {{"id", KeyType::int4, "integer"}};
+  VerifyPlan plan(KeyExpression::compile("id % 2", columns).value());
+  plan.leaf_map = map;
+  std::vector<std::string> found;
+  check_bounds(plan, partitions, [&](const Issue& issue) {
+    EXPECT_EQ(issue.severity, Severity::error);
+    found.push_back(issue.code + ": " + issue.message);
+  });
+  return found;
+}
+
+TEST(TableChecks, EveryKeyNeedsALeafAndTheDefaultPartitionIsNone) {
+  const ListBound rest{true, false, {}};
+  const LeafMap map({{false, false, {0, 2}}, {false, true, {1}}, rest});
+  EXPECT_THAT(bounds_issues(map, 3), IsEmpty());
+  EXPECT_THAT(bounds_issues(map, 5),
+              ElementsAre("leaf-missing: 2 of 5 keys have no partition, the first is 3"));
+  EXPECT_THAT(bounds_issues(LeafMap({rest}), 1),
+              ElementsAre("leaf-missing: 1 of 1 keys have no partition, the first is 0"));
+  EXPECT_THAT(bounds_issues(std::nullopt, 5), IsEmpty()) << "not laid out by a key";
+}
+
+}  // namespace
+}  // namespace pgfanout
