@@ -14,6 +14,11 @@
 namespace pgfanout {
 namespace {
 
+int number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? 0 : std::atoi(text);
+}
+
 struct Wish {
   Wish() {
     const char* at = std::getenv("PGFANOUT_CRASH_AT");
@@ -50,6 +55,15 @@ void crash_point(CrashPoint point) {
   if (point.name() == wish.name && reached.fetch_add(1) + 1 == wish.times) {
     raise(wish.signal);  // To this thread, so that none of its code runs before the signal acts.
   }
+}
+
+LostPart next_lost_part() {
+  static const int statement = number_in("PGFANOUT_LOSE_STATEMENT");
+  static const int answer = number_in("PGFANOUT_LOSE_ANSWER");
+  static std::atomic<int> made{0};
+  const int number = made.fetch_add(1) + 1;
+  if (number == statement) return LostPart::statement;
+  return number == answer ? LostPart::answer : LostPart::none;
 }
 
 }  // namespace pgfanout

@@ -3,6 +3,8 @@
 //
 // PGFANOUT_CRASH_AT=<name>[:<n>] ends the process the n-th time it comes to that place (first: 1).
 // PGFANOUT_CRASH_BY=SIGSTOP stops it there instead, until it receives SIGCONT.
+// PGFANOUT_LOSE_STATEMENT=<n> cuts the connection of the process's n-th statement before it is
+// sent; PGFANOUT_LOSE_ANSWER=<n> once it is sent, so that the server may still do it.
 // PGFANOUT_CRASH_LOG=<file> appends the name of each place when it is reached for the first time.
 #pragma once
 
@@ -40,6 +42,9 @@ class CrashPoint {
 #ifdef PGFANOUT_CRASH_POINTS
 /// Thread-safe.
 void crash_point(CrashPoint point);
+/// Which end of its connection the statement that comes now is to lose. Thread-safe.
+enum class LostPart { none, statement, answer };
+LostPart next_lost_part();
 #else
 inline void crash_point(CrashPoint /*point*/) {}
 #endif

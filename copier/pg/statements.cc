@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/server_error.h"
@@ -43,6 +44,26 @@ std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
   return made;
 }
 
+#ifdef PGFANOUT_CRASH_POINTS
+/// Sends by `send`, which says whether it could, and cuts the connection where a test wants that.
+template <typename Send>
+bool send_or_lose(PGconn* connection, Send send) {
+  const LostPart lost = next_lost_part();
+  if (lost == LostPart::statement) shutdown(PQsocket(connection), SHUT_RDWR);
+  const bool was_sent = send();
+  if (lost == LostPart::answer) {
+    PQflush(connection);
+    shutdown(PQsocket(connection), SHUT_RD);
+  }
+  return was_sent;
+}
+#else
+template <typename Send>
+bool send_or_lose(PGconn* /*connection*/, Send send) {
+  return send();
+}
+#endif
+
 }  // namespace
 
 Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
@@ -66,14 +87,16 @@ Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parame
     lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
   }
   PGFANOUT_TRY(take_leftovers());
-  return answer_to(PQsendQueryParams(connection_, std::string(sql).c_str(),
-                                     static_cast<int>(values.size()), nullptr, values.data(),
-                                     lengths.data(), formats.data(), format) == 1);
+  return answer_to(send_or_lose(connection_, [&] {
+    return PQsendQueryParams(connection_, std::string(sql).c_str(), static_cast<int>(values.size()),
+                             nullptr, values.data(), lengths.data(), formats.data(), format) == 1;
+  }));
 }
 
 Result<void> Connection::run(std::string_view sql) {
   PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(answer_to(PQsendQuery(connection_, std::string(sql).c_str()) == 1));
+  PGFANOUT_TRY(answer_to(send_or_lose(
+      connection_, [&] { return PQsendQuery(connection_, std::string(sql).c_str()) == 1; })));
   return {};
 }
 

@@ -35,6 +35,9 @@ class WindowRig : public WindowFixture {
 
   static std::vector<std::string> arguments_of(const std::string& command) {
     if (command == "run") return {"--table", "chunks", "--swap"};
+    if (command == "copy") return {"--table", "chunks", "--restart"};
+    if (command == "verify") return {"--table", "chunks", "--data"};
+    if (command == "key") return {"--table", "chunks", "--check", "200"};
     if (command == "cleanup") return {"--table", "chunks", "--force"};
     return {"--table", "chunks"};
   }
