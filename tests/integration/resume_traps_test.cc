@@ -102,6 +102,15 @@ TEST_F(ResumeTrapsTest, ABackendThatIsLeftIsEnded) {
   expect_copied();
 }
 
+TEST_F(ResumeTrapsTest, APartitionOfAStrangerIsNotDropped) {
+  ASSERT_EQ(copy(in_epochs()).exit_code, 0);
+  execute("CREATE TABLE stranger PARTITION OF chunks_new FOR VALUES IN (8)");
+  EXPECT_EQ(copy(in_epochs({"--restart"})).exit_code, 2);
+  EXPECT_EQ(error_code(), "foreign-partition");
+  expect_copied();
+  EXPECT_EQ(value("SELECT count(*) FROM stranger"), "0");
+}
+
 TEST_F(ResumeTrapsTest, AWindowOverAnInterruptedCopy) {
   crash_at("epoch-committed:2", in_epochs());
   EXPECT_EQ(command("run", {}).exit_code, 2);
