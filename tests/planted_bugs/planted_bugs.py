@@ -41,6 +41,7 @@ LOGS = PLANTED / "logs"
 SEARCHED = ("copier", "hashing", "include")
 NOT_IN_DEFAULT_SET = {"full", "docs", "perf"}
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]')
+ADDED = re.compile(r'^add_test\(\W*([\w.]+)\W+"[^"]*/bin/(\w+)"', re.MULTILINE)
 FAILED = re.compile(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", re.MULTILINE)
 
 # A bug may leave something unused, and stands on one line.
@@ -187,6 +188,8 @@ def find_programs(tests):
     shown = subprocess.run(["ctest", "--test-dir", BUILD, "--show-only=json-v1"], check=True,
                            capture_output=True, text=True).stdout
     entries = {entry["name"]: entry for entry in json.loads(shown)["tests"]}
+    # CTest itself names no program that is not built yet.
+    programs = dict(ADDED.findall((BUILD / "tests" / "CTestTestfile.cmake").read_text()))
     for each in tests:
         if each.entry not in entries:
             raise PlantedBugsError(f"{each.name}: CTest has no entry {each.entry}")
@@ -195,7 +198,7 @@ def find_programs(tests):
                   for label in one["value"]}
         if labels & NOT_IN_DEFAULT_SET:
             raise PlantedBugsError(f"{each.name}: {each.entry} is no part of the default set")
-        each.program = pathlib.Path(entry["command"][0]).name
+        each.program = programs[each.entry]
 
 
 def check_unchanged(tests, jobs):
