@@ -306,11 +306,15 @@ TEST_F(FanOutTest, FullDiskNamesTheLeafAndCommitsNothing) {
 
 TEST_F(FanOutTest, ServerThatTakesAnotherNumberOfRowsIsNotBelieved) {
   fill(2, 1000);
-  spoil = [](FakeChannel& channel) { channel.extra_rows = 1; };
-  const auto copied = run(kLeaves);
-  ASSERT_FALSE(copied);
-  EXPECT_EQ(copied.error().code, "ledger-rows");
-  EXPECT_EQ(committed_rows(), 0U);
+  for (const std::int64_t extra : {1, -1}) {
+    spoil = [extra](FakeChannel& channel) {
+      channel.extra_rows = static_cast<std::uint64_t>(extra);
+    };
+    const auto copied = run(kLeaves);
+    ASSERT_FALSE(copied) << extra;
+    EXPECT_EQ(copied.error().code, "ledger-rows");
+    EXPECT_EQ(committed_rows(), 0U);
+  }
 }
 
 TEST_F(FanOutTest, CancellationEndsAStalledServer) {
