@@ -202,6 +202,9 @@ TEST(DecoderRefuses, FieldCounts) {
   for (const std::uint32_t count : {0U, 1U, 3U, 0x7fffU, 0x8000U, 0xfffeU}) {
     expect_malformed(StreamBuilder().header().word16(count).bytes(), 2, 19,
                      "a row has an unexpected number of fields");
+    // As many bytes behind it as a whole row has.
+    expect_malformed(StreamBuilder().header().word16(count).field("a").field("b").bytes(), 2, 19,
+                     "a row has an unexpected number of fields");
   }
 }
 
