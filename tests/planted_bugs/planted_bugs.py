@@ -41,7 +41,7 @@ LOGS = PLANTED / "logs"
 SEARCHED = ("copier", "hashing", "include")
 NOT_IN_DEFAULT_SET = {"full", "docs", "perf"}
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]')
-ADDED = re.compile(r'^add_test\(\W*([\w.]+)\W+"[^"]*/bin/(\w+)"', re.MULTILINE)
+ADDED = re.compile(r'^add_test\(\W*([\w./]+)\W+"[^"]*/bin/(\w+)"', re.MULTILINE)
 FAILED = re.compile(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", re.MULTILINE)
 
 # A bug may leave something unused, and stands on one line.
@@ -143,7 +143,8 @@ def entry_of(name):
     suite, _, test = name.partition(".")
     declared = re.compile(rf"^TEST(?:_F|_P)?\(\s*{re.escape(suite)}\s*,\s*"
                           + re.escape(test).replace(r"\*", r"\w*") + r"\s*\)", re.MULTILINE)
-    entries = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "tests").rglob("*_test.cc")
+    tests = ROOT / "tests"
+    entries = {f"{path.parent.relative_to(tests)}.{path.stem}" for path in tests.rglob("*_test.cc")
                if declared.search(path.read_text(encoding="utf-8"))}
     if len(entries) != 1:
         raise PlantedBugsError(f"{name} is found in {len(entries)} files below tests/")
