@@ -11,6 +11,7 @@
 #include "copier/journal/window_journal.h"
 #include "copier/journal/window_request.h"
 #include "copier/key/key_plan.h"
+#include "copier/pg/transaction.h"
 #include "copier/session/fence.h"
 #include "copier/session/orphans.h"
 
@@ -95,14 +96,11 @@ Result<void> journal_copy(CopyState& state, const Connection& source, const Tabl
   entry.state = "loading";
   entry.is_fenced = state.raises_fence();
   Journal journal(*state.target);
-  PGFANOUT_TRY(state.target->run("BEGIN"));
-  auto written = journal.prepare();
-  if (written) written = journal.begin_job(entry);
-  if (!written) {
-    if (state.target->is_open()) PGFANOUT_TRY(state.target->run("ROLLBACK"));
-    return written;
-  }
-  PGFANOUT_TRY(state.target->run("COMMIT"));
+  const auto write = [&]() -> Result<void> {
+    PGFANOUT_TRY(journal.prepare());
+    return journal.begin_job(entry);
+  };
+  PGFANOUT_TRY(in_transaction(*state.target, {}, write));
   crash_point("job-journaled");
   state.entry = std::move(entry);
   return {};

@@ -13,6 +13,7 @@
 #include "copier/journal/reject_table.h"
 #include "copier/journal/row_locator.h"
 #include "copier/pg/server_error.h"
+#include "copier/pg/transaction.h"
 #include "copier/pipeline/fan_out.h"
 #include "copier/reconcile/balance.h"
 #include "copier/session/orphans.h"
@@ -276,16 +277,11 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
     rejects.push_back({row, std::move(location)});
   }
   Connection& target = *state_.target;
-  PGFANOUT_TRY(target.run("BEGIN"));
-  auto noted = CopyJournal(target, state_.job_id).note_epoch(epoch, books);
-  if (noted) {
-    noted = store_rejects(target, reject_place(state_, epoch), rejects, kept_leaves(epoch));
-  }
-  if (!noted) {
-    if (target.is_open()) PGFANOUT_TRY(target.run("ROLLBACK"));
-    return noted;
-  }
-  PGFANOUT_TRY(target.run("COMMIT"));
+  const auto note = [&]() -> Result<void> {
+    PGFANOUT_TRY(CopyJournal(target, state_.job_id).note_epoch(epoch, books));
+    return store_rejects(target, reject_place(state_, epoch), rejects, kept_leaves(epoch));
+  };
+  PGFANOUT_TRY(in_transaction(target, {}, note));
   state_.progress.books[epoch] = books;
   state_.rejects->forget_rows();
   return {};

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "copier/pg/transaction.h"
 #include "copier/session/connect_options.h"
 
 namespace pgfanout {
@@ -18,8 +19,8 @@ Result<std::uint32_t> oid_of(Connection& connection, const std::string& qualifie
   return row.oid(0, 0);
 }
 
-Result<void> create_in_transaction(Connection& connection, CopyPlan& plan, JournalEntry entry,
-                                   const CopyProgress& progress) {
+Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalEntry entry,
+                                const CopyProgress& progress) {
   Journal journal(connection);
   PGFANOUT_TRY(journal.prepare());
   if (plan.create_target) {
@@ -53,13 +54,8 @@ Result<std::unique_ptr<WriteChannel>> open_writer(const JobDescription& job,
 
 Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
                            const CopyProgress& progress) {
-  PGFANOUT_TRY(connection.run("BEGIN"));
-  auto created = create_in_transaction(connection, plan, entry, progress);
-  if (!created) {
-    if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
-    return std::move(created).error();
-  }
-  return connection.run("COMMIT");
+  return in_transaction(connection, {},
+                        [&] { return create_and_journal(connection, plan, entry, progress); });
 }
 
 Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescription& job,
@@ -113,11 +109,10 @@ Result<void> lock_leaves(Connection& connection, const CopyPlan& plan) {
   for (const TargetLeaf& leaf : plan.leaves) {
     names += (names.empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
   }
-  auto locked = connection.run(
-      fmt::format("BEGIN; SET LOCAL lock_timeout = '10s'; LOCK TABLE {} IN SHARE MODE", names));
-  if (locked) return {};
-  PGFANOUT_TRY(connection.run("ROLLBACK"));
-  if (locked.error().sqlstate != "42501" || plan.create_target) return std::move(locked).error();
+  auto locked = in_transaction(
+      connection, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
+      [&] { return connection.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
+  if (locked || locked.error().sqlstate != "42501" || plan.create_target) return locked;
   return connection.run("BEGIN");
 }
 

@@ -6,6 +6,7 @@
 #include "copier/base/pause.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/journal/journal_tables.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -128,11 +129,7 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
 Result<void> Journal::bring_up_to_date() {
   PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
   if (version == kJournalVersion) return {};
-  PGFANOUT_TRY(connection_.run("BEGIN"));
-  auto prepared = prepare();
-  if (prepared) return connection_.run("COMMIT");
-  if (connection_.is_open()) PGFANOUT_TRY(connection_.run("ROLLBACK"));
-  return prepared;
+  return in_transaction(connection_, {}, [this] { return prepare(); });
 }
 
 Result<void> Journal::prepare() {
@@ -226,8 +223,8 @@ Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
                  "detach it first", strangers.str(0, 0));
 }
 
-Result<void> drop_in_transaction(Connection& connection, const JournalEntry& entry,
-                                 JournalRemains remains) {
+Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
+                            JournalRemains remains) {
   PGFANOUT_TRY(run_undo(connection, entry.job));
   // The parent first: its partitions go with it, foreign keys among them included.
   for (const bool parents : {true, false}) {
@@ -260,13 +257,8 @@ Result<void> drop_in_transaction(Connection& connection, const JournalEntry& ent
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
   PGFANOUT_TRY(Journal(connection).bring_up_to_date());
-  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'"));
-  auto dropped = drop_in_transaction(connection, entry, remains);
-  if (!dropped) {
-    if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
-    return std::move(dropped).error();
-  }
-  PGFANOUT_TRY(connection.run("COMMIT"));
+  PGFANOUT_TRY(in_transaction(connection, {"BEGIN; SET LOCAL lock_timeout = '5s'"},
+                              [&] { return drop_relations(connection, entry, remains); }));
   crash_point("tables-dropped");
   return {};
 }

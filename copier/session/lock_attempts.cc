@@ -39,17 +39,15 @@ Error lock_timeout(const std::string& blockers, milliseconds in_all) {
                  blockers + "; end it, or wait longer");
 }
 
-/// One attempt. Leaves no transaction open.
 Result<void> attempt(Connection& connection, const LockAttempts& attempts, milliseconds each_lock,
                      const std::function<Result<void>()>& work) {
-  PGFANOUT_TRY(connection.run(
-      fmt::format("{}; SET LOCAL lock_timeout = {}", attempts.begin, each_lock.count())));
-  auto done = work();
-  if (done) done = connection.run(attempts.commits ? "COMMIT" : "SET LOCAL lock_timeout = 0");
-  if (done) return {};
-  Error error = std::move(done).error();
-  if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
-  return error;
+  TransactionOptions transaction = attempts.transaction;
+  transaction.begin += fmt::format("; SET LOCAL lock_timeout = {}", each_lock.count());
+  return in_transaction(connection, transaction, [&]() -> Result<void> {
+    PGFANOUT_TRY(work());
+    if (transaction.end != TransactionEnd::stay_open) return {};
+    return connection.run("SET LOCAL lock_timeout = 0");
+  });
 }
 
 }  // namespace

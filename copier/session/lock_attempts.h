@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "copier/pg/connection.h"
+#include "copier/pg/transaction.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
@@ -44,15 +44,13 @@ struct LockAttempts {
   LockPatience patience;
   std::vector<std::uint32_t> relations;  ///< For naming who is in the way.
   LockConflict conflict = LockConflict::any;
-  bool end_blockers = false;                             ///< Terminate them between attempts.
-  std::string begin = "BEGIN";                           ///< How a transaction begins.
-  bool commits = true;                                   ///< Else it stays open.
+  bool end_blockers = false;  ///< Terminate them between attempts.
+  TransactionOptions transaction;
   std::function<void(const std::string&)> tell_blocked;  ///< Of each failed attempt; may be empty.
 };
 
-/// Runs `work` in a transaction that is committed if it succeeds (or stays open), and tried again
-/// with growing pauses if a lock is not to be had. Refuses with "lock-timeout", naming who is in
-/// the way.
+/// Runs `work` in a transaction, tried again with growing pauses if a lock is not to be had.
+/// Refuses with "lock-timeout", naming who is in the way.
 Result<void> with_lock_attempts(Connection& connection, const LockAttempts& attempts,
                                 const Cancellation& cancellation,
                                 const std::function<Result<void>()>& work);

@@ -49,8 +49,7 @@ Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>&
   LockAttempts attempts;
   attempts.patience.in_all = timeout;
   attempts.conflict = LockConflict::writes;
-  attempts.begin = kBegin;
-  attempts.commits = false;
+  attempts.transaction = {kBegin, TransactionEnd::stay_open};
   std::string locks;
   for (const auto& [table, lock] : tables) {
     attempts.relations.push_back(table->oid);

@@ -1,6 +1,6 @@
 #include "copier/verify/distribution_views.h"
 
-#include "copier/pg/connection.h"
+#include "copier/pg/transaction.h"
 #include "copier/session/connect_options.h"
 
 namespace pgfanout {
@@ -68,13 +68,12 @@ Result<void> install_views(const JobDescription& job) {
   // CREATE SCHEMA IF NOT EXISTS asks for the privilege even if there is nothing to create.
   PGFANOUT_TRY_ASSIGN(const Rows exists, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
                                                           " WHERE nspname = 'pgfanout'"));
-  PGFANOUT_TRY(connection.run("BEGIN"));
-  if (exists.size() == 0) PGFANOUT_TRY(connection.run("CREATE SCHEMA pgfanout"));
-  if (auto made = connection.run(kViewsSql); !made) {
-    made.error().hint = "the role must own schema pgfanout, or be granted CREATE on it";
-    return std::move(made).error();
-  }
-  return connection.run("COMMIT");
+  return in_transaction(connection, {}, [&]() -> Result<void> {
+    if (exists.size() == 0) PGFANOUT_TRY(connection.run("CREATE SCHEMA pgfanout"));
+    auto made = connection.run(kViewsSql);
+    if (!made) made.error().hint = "the role must own schema pgfanout, or be granted CREATE on it";
+    return made;
+  });
 }
 
 }  // namespace pgfanout

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "copier/base/counted.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -205,12 +206,14 @@ Result<void> run_repair(const RepairInput& input, const Cancellation& cancellati
   }
   LeafRepair repair(input, target, cancellation);
   for (const auto& [turn_and_leaf, differences] : by_leaf) {
-    PGFANOUT_TRY(target.run("BEGIN; SET LOCAL lock_timeout = '10s'"));
-    for (const FoundDifference* difference : differences) {
-      if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-      PGFANOUT_TRY(repair.repair(*difference));
-    }
-    PGFANOUT_TRY(target.run("COMMIT"));
+    const auto repair_all = [&, &wrong = differences]() -> Result<void> {
+      for (const FoundDifference* difference : wrong) {
+        if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+        PGFANOUT_TRY(repair.repair(*difference));
+      }
+      return {};
+    };
+    PGFANOUT_TRY(in_transaction(target, {"BEGIN; SET LOCAL lock_timeout = '10s'"}, repair_all));
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "copier/base/counted.h"
+#include "copier/pg/transaction.h"
 #include "copier/window/explained_plan.h"
 
 namespace pgfanout {
@@ -294,10 +295,17 @@ Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
   PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
   // As the application has it: rules and foreign keys act for the table's owner, and would be
   // refused where policies hold for that one too.
-  PGFANOUT_TRY(connection.run("BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on"));
-  auto checked = AfterSwapCheck(job, connection, table, *state.entry(), tell).run();
-  if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
-  return checked;
+  bool has_passed = false;
+  PGFANOUT_TRY(in_transaction(
+      connection,
+      {"BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on",
+       TransactionEnd::roll_back},
+      [&]() -> Result<void> {
+        PGFANOUT_TRY_ASSIGN(has_passed,
+                            AfterSwapCheck(job, connection, table, *state.entry(), tell).run());
+        return {};
+      }));
+  return has_passed;
 }
 
 }  // namespace pgfanout

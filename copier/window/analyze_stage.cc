@@ -8,6 +8,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/catalog/table.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -57,22 +58,27 @@ class Analysis {
 
   Result<void> analyze_leaves(Connection& connection, WorkerTurn& turn) {
     const std::vector<const Leaf*> own = dealt_to(turn.worker);
-    if (!analyzes_alone_ && !own.empty()) {
-      std::string names;
-      for (const Leaf* leaf : own) names += (names.empty() ? "" : ", ") + leaf->qualified;
-      PGFANOUT_TRY(connection.run("BEGIN"));
+    if (analyzes_alone_ || own.empty()) return analyze(own, connection, turn);
+    std::string names;
+    for (const Leaf* leaf : own) names += (names.empty() ? "" : ", ") + leaf->qualified;
+    return in_transaction(connection, {}, [&]() -> Result<void> {
       PGFANOUT_TRY(
           connection.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names)));
-    }
+      PGFANOUT_TRY(analyze(own, connection, turn));
+      if (turn.wait_until([this] { return is_parent_done_.load(); })) return {};
+      return interrupted("cancelled", "stopped on request");
+    });
+  }
+
+  Result<void> analyze(const std::vector<const Leaf*>& own, Connection& connection,
+                       WorkerTurn& turn) {
     ++ready_workers_;
     for (const Leaf* leaf : own) {
       if (!turn.may_go_on()) return {};
       PGFANOUT_TRY(connection.run("ANALYZE " + leaf->qualified));
       ++input_.counters.steps_done;
     }
-    if (analyzes_alone_ || own.empty()) return {};
-    if (!turn.wait_until([this] { return is_parent_done_.load(); })) return {};
-    return connection.run("COMMIT");
+    return {};
   }
 
   Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
@@ -81,11 +87,12 @@ class Analysis {
       PGFANOUT_TRY(connection.run("ANALYZE ONLY " + target_.qualified));
     } else {
       // It passes over what others have locked: of the parent the lock must be its own.
-      PGFANOUT_TRY(connection.run("BEGIN"));
-      PGFANOUT_TRY(connection.run(
-          fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", target_.qualified)));
-      PGFANOUT_TRY(connection.run("ANALYZE (SKIP_LOCKED) " + target_.qualified));
-      PGFANOUT_TRY(connection.run("COMMIT"));
+      PGFANOUT_TRY(in_transaction(connection, {}, [&] {
+        return connection.run(
+            fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
+                        "ANALYZE (SKIP_LOCKED) {0}",
+                        target_.qualified));
+      }));
     }
     ++input_.counters.steps_done;
     is_parent_done_ = true;

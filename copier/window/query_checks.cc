@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "copier/pg/transaction.h"
 #include "copier/window/explained_plan.h"
 
 namespace pgfanout {
@@ -143,34 +144,33 @@ Result<std::string> check_queries(const JobDescription& job, WindowState& state,
   PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
   PGFANOUT_TRY(on_target.run("BEGIN"));
   Connection& on_source = state.source();
-  PGFANOUT_TRY(on_source.run("BEGIN"));
   std::size_t failed = 0;
-  Result<void> ended;
-  for (const QueryCheck& check : job.window.queries) {
-    std::string figures;
-    auto wrong = QueryRun(check, source, target, on_source, on_target).run(figures, cancellation);
-    if (!wrong) {
-      Error error = std::move(wrong).error();
-      error.where =
-          fmt::format("query {}{}{}", check.name, error.where.empty() ? "" : ", ", error.where);
-      ended = std::move(error);
-      break;
-    }
-    if (!figures.empty()) {
-      tell({Severity::info,
-            "query",
-            fmt::format("query {}: {}", check.name, figures),
+  const auto run_all = [&]() -> Result<void> {
+    for (const QueryCheck& check : job.window.queries) {
+      std::string figures;
+      auto wrong = QueryRun(check, source, target, on_source, on_target).run(figures, cancellation);
+      if (!wrong) {
+        Error error = std::move(wrong).error();
+        error.where =
+            fmt::format("query {}{}{}", check.name, error.where.empty() ? "" : ", ", error.where);
+        return error;
+      }
+      if (!figures.empty()) {
+        tell({Severity::info,
+              "query",
+              fmt::format("query {}: {}", check.name, figures),
+              target.qualified,
+              {}});
+      }
+      if (wrong->empty()) continue;
+      ++failed;
+      tell({Severity::error, "query-failed", fmt::format("query {}: {}", check.name, *wrong),
             target.qualified,
-            {}});
+            "look at its plan on the target, or change its limits in the job file"});
     }
-    if (wrong->empty()) continue;
-    ++failed;
-    tell({Severity::error, "query-failed", fmt::format("query {}: {}", check.name, *wrong),
-          target.qualified,
-          "look at its plan on the target, or change its limits in the job file"});
-  }
-  if (on_source.is_open()) PGFANOUT_TRY(on_source.run("ROLLBACK"));
-  if (!ended) return std::move(ended).error();
+    return {};
+  };
+  PGFANOUT_TRY(in_transaction(on_source, {"BEGIN", TransactionEnd::roll_back}, run_all));
   if (failed > 0) {
     return refused("queries-failed",
                    fmt::format("{} of the application's queries did not pass", failed), "see above",

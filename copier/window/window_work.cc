@@ -11,6 +11,7 @@
 #include "copier/journal/window_request.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
+#include "copier/pg/transaction.h"
 #include "copier/preflight/preflight.h"
 #include "copier/verify/verify_job.h"
 #include "copier/window/after_swap_check.h"
@@ -112,14 +113,11 @@ Result<void> WindowWork::begin_job() {
   entry.key_sql_on_target = key_sql_on_target_;
   entry.key_column = key_column_;
   Journal journal(state_->target());
-  PGFANOUT_TRY(state_->target().run("BEGIN"));
-  auto written = journal.prepare();
-  if (written) written = journal.begin_job(entry);
-  if (!written) {
-    if (state_->target().is_open()) PGFANOUT_TRY(state_->target().run("ROLLBACK"));
-    return written;
-  }
-  PGFANOUT_TRY(state_->target().run("COMMIT"));
+  const auto write = [&]() -> Result<void> {
+    PGFANOUT_TRY(journal.prepare());
+    return journal.begin_job(entry);
+  };
+  PGFANOUT_TRY(in_transaction(state_->target(), {}, write));
   state_->entry() = std::move(entry);
   return {};
 }
