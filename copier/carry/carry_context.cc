@@ -91,7 +91,7 @@ void CarryContext::add_leaf_clause(std::size_t leaf, std::string_view clause) {
 }
 
 std::string CarryContext::in_target_schema(std::string_view name) const {
-  return fmt::format("{}.{}", quoted_name(request.target_schema), quoted_name(name));
+  return quoted_name(request.target_schema, name);
 }
 
 Result<bool> CarryContext::has_role(const std::string& role) {

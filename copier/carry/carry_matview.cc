@@ -36,7 +36,7 @@ class Matview {
       : context_(context),
         view_(view),
         until_swap_(until_swap),
-        made_(fmt::format("{}.{}", quoted_name(view.schema), quoted_name(until_swap))),
+        made_(quoted_name(view.schema, until_swap)),
         shown_(shown(view.schema, view.name)),
         oid_(std::to_string(view.oid)) {}
 

@@ -64,8 +64,7 @@ class SequenceCarrier {
 
  private:
   void move_ownership() {
-    const std::string name =
-        fmt::format("{}.{}", quoted_name(sequence_.schema), quoted_name(sequence_.name));
+    const std::string name = quoted_name(sequence_.schema, sequence_.name);
     const auto owned_by = [&](std::string_view table, const std::string& column) {
       return fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", name, table, quoted_name(column));
     };

@@ -47,7 +47,7 @@ Result<void> carry_extended(CarryContext& context) {
     }
     PGFANOUT_TRY_ASSIGN(const std::string until_swap,
                         context.names.statistics_until_swap(schema, name));
-    const std::string made = fmt::format("{}.{}", quoted_name(schema), quoted_name(until_swap));
+    const std::string made = quoted_name(schema, until_swap);
     std::string sql =
         fmt::format("CREATE STATISTICS {}{}", made, context.on_target(rows.text(row, 3)));
     if (rows.integer(row, 4) >= 0) {

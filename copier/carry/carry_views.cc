@@ -143,8 +143,7 @@ class ViewCarrier {
     }
     PGFANOUT_TRY(carry_matview(context_, view, until_swap, on_target, is_own));
     probe_.replace(view, query);
-    made_[view.oid] = {view.schema, view.name,
-                       fmt::format("{}.{}", quoted_name(view.schema), quoted_name(until_swap))};
+    made_[view.oid] = {view.schema, view.name, quoted_name(view.schema, until_swap)};
     return {};
   }
 

@@ -136,6 +136,10 @@ std::string quoted_name(std::string_view name) {
   return quoted + '"';
 }
 
+std::string quoted_name(std::string_view schema, std::string_view name) {
+  return quoted_name(schema) + '.' + quoted_name(name);
+}
+
 std::vector<std::string> near_names(std::string_view name,
                                     const std::vector<std::string>& candidates) {
   const std::string wanted = folded(name);

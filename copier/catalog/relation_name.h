@@ -39,8 +39,11 @@ Result<RelationName> parse_relation_name(std::string_view written);
 /// as they are. Key words are not known here: for messages and suggestions, not for statements.
 [[nodiscard]] std::string display_name(std::string_view name);
 
-/// In double quotes, whatever the name.
+/// For statements: in double quotes, whatever the name. As libpq does it, in any encoding that a
+/// server can have.
 [[nodiscard]] std::string quoted_name(std::string_view name);
+/// schema.name, both quoted.
+[[nodiscard]] std::string quoted_name(std::string_view schema, std::string_view name);
 
 /// Up to three of `candidates` that `name` could be a misspelling of, nearest first.
 [[nodiscard]] std::vector<std::string> near_names(std::string_view name,

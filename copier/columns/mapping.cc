@@ -58,7 +58,7 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
   }
   mapping.value.name = mapping.column;
   const Column* named = table.find(mapping.column);
-  mapping.value.quoted = named != nullptr ? named->quoted : source.quote_identifier(mapping.column);
+  mapping.value.quoted = named != nullptr ? named->quoted : quoted_name(mapping.column);
   PGFANOUT_TRY_ASSIGN(mapping.is_volatile, is_volatile(source, mapping.sql));
   return {};
 }

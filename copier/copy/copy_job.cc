@@ -200,7 +200,7 @@ Result<void> CopyJob::preflight() {
   if (job().dry_run) {
     std::vector<std::string> fence;
     if (job().fence && !job().assume_quiet) {
-      fence = Fence("<job>", "source").raise_statements(*state_.target, table_);
+      fence = Fence("<job>", "source").raise_statements(table_);
     }
     result_.statements = statements_of(*state_.plan, state_.progress, fence, !job().assume_quiet);
     verdict_ = Verdict::match;  // Nothing was to be proven.

@@ -237,8 +237,7 @@ Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
                            {std::to_string(relation.oid), relation.schema, relation.name}));
       if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
       if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
-      PGFANOUT_TRY(connection.run("DROP TABLE " + connection.quote_identifier(relation.schema) +
-                                  "." + connection.quote_identifier(relation.name)));
+      PGFANOUT_TRY(connection.run("DROP TABLE " + quoted_name(relation.schema, relation.name)));
     }
   }
   if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);

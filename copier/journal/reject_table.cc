@@ -49,9 +49,8 @@ Result<void> make_table(Connection& connection, const RejectPlace& place,
       .add_made(place.job, {made.oid(0, 0), place.schema, reject_table_name(place.target)});
 }
 
-std::string qualified_of(const Connection& connection, const RejectPlace& place) {
-  return connection.quote_identifier(place.schema) + "." +
-         connection.quote_identifier(reject_table_name(place.target));
+std::string qualified_of(const RejectPlace& place) {
+  return quoted_name(place.schema, reject_table_name(place.target));
 }
 
 Result<void> insert_all(Connection& connection, const RejectPlace& place,
@@ -80,7 +79,7 @@ std::string reject_table_name(const std::string& target) {
 Result<void> store_rejects(Connection& connection, const RejectPlace& place,
                            const std::vector<LocatedReject>& rejects,
                            const std::vector<std::string>& kept) {
-  const std::string qualified = qualified_of(connection, place);
+  const std::string qualified = qualified_of(place);
   PGFANOUT_TRY_ASSIGN(const bool exists, is_there(connection, qualified));
   if (rejects.empty()) {
     PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
@@ -100,7 +99,7 @@ Result<void> store_rejects(Connection& connection, const RejectPlace& place,
 
 Result<std::uint64_t> count_rejects(Connection& connection, const RejectPlace& place,
                                     const std::vector<std::string>& kept) {
-  const std::string qualified = qualified_of(connection, place);
+  const std::string qualified = qualified_of(place);
   PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
   if (!is_ours) return std::uint64_t{0};
   PGFANOUT_TRY_ASSIGN(

@@ -1,5 +1,7 @@
 #include "copier/journal/row_locator.h"
 
+#include "copier/catalog/relation_name.h"
+
 #include <fmt/format.h>
 
 namespace pgfanout {
@@ -11,7 +13,7 @@ std::string identity_sql(const Connection& connection, const Table& table) {
   std::string arguments;
   for (const std::string& column : table.primary_key) {
     arguments += fmt::format("{}{}, {}::text", arguments.empty() ? "" : ", ",
-                             connection.quote_literal(column), connection.quote_identifier(column));
+                             connection.quote_literal(column), quoted_name(column));
   }
   return fmt::format("json_build_object({})::text", arguments);
 }

@@ -218,12 +218,6 @@ bool Connection::is_open() const {
   return connection_ != nullptr && !is_given_up_ && PQstatus(connection_) == CONNECTION_OK;
 }
 
-std::string Connection::quote_identifier(std::string_view name) const {
-  const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
-      PQescapeIdentifier(connection_, name.data(), name.size()), &PQfreemem);
-  return quoted == nullptr ? std::string() : std::string(quoted.get());
-}
-
 std::string Connection::quote_literal(std::string_view value) const {
   const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
       PQescapeLiteral(connection_, value.data(), value.size()), &PQfreemem);

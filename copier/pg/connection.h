@@ -113,8 +113,7 @@ class Connection {
   [[nodiscard]] int backend_pid() const;
   [[nodiscard]] bool is_open() const;
 
-  /// libpq's quoting.
-  [[nodiscard]] std::string quote_identifier(std::string_view name) const;
+  /// libpq's quoting. Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
 
   /// Asks the server to cancel what runs on this connection. Thread-safe.

@@ -72,9 +72,8 @@ END $fence$)sql";
 
 }  // namespace
 
-std::vector<std::string> Fence::raise_statements(const Connection& connection,
-                                                 const Table& table) const {
-  const std::string function = connection.quote_identifier(function_name());
+std::vector<std::string> Fence::raise_statements(const Table& table) const {
+  const std::string function = quoted_name(function_name());
   std::vector<std::string> statements{
       fmt::format(kBodySql, function, job_),
       fmt::format("CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"
@@ -130,7 +129,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
     // One lock first, on all partitions at once: no deadlock with writers.
     PGFANOUT_TRY(
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
-    for (const std::string& sql : raise_statements(connection, table)) {
+    for (const std::string& sql : raise_statements(table)) {
       PGFANOUT_TRY(connection.run(sql));
     }
     return {};
@@ -169,8 +168,7 @@ Result<std::vector<std::string>> Fence::lower_statements(Connection& connection)
   if (!is_up) return statements;
   PGFANOUT_TRY_ASSIGN(const Rows triggers, connection.query(kTriggersSql, {function_name()}));
   for (int row = 0; row < triggers.size(); ++row) statements.push_back(triggers.str(row, 0));
-  statements.push_back(
-      fmt::format("DROP FUNCTION pgfanout.{}()", connection.quote_identifier(function_name())));
+  statements.push_back(fmt::format("DROP FUNCTION pgfanout.{}()", quoted_name(function_name())));
   return statements;
 }
 

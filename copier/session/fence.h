@@ -38,8 +38,7 @@ class Fence {
   Result<bool> stands(Connection& connection) const;
 
   /// What raise() runs, for a dry run.
-  [[nodiscard]] std::vector<std::string> raise_statements(const Connection& connection,
-                                                          const Table& table) const;
+  [[nodiscard]] std::vector<std::string> raise_statements(const Table& table) const;
 
  private:
   [[nodiscard]] std::string function_name() const { return "fence_" + side_ + "_" + job_; }

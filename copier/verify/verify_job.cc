@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/journal/job_id.h"
 #include "copier/journal/reject_table.h"
 #include "copier/key/key_proof.h"
@@ -204,8 +205,8 @@ Result<void> VerifyJob::data() {
 /// "<leaf> <ctid>" of the rows in <target>_rejects.
 Result<std::vector<std::string>> VerifyJob::rows_set_aside() {
   Connection& target = sides_.connection(Side::target);
-  const std::string table = target.quote_identifier(plan_->target.schema) + "." +
-                            target.quote_identifier(reject_table_name(plan_->target.name));
+  const std::string table =
+      quoted_name(plan_->target.schema, reject_table_name(plan_->target.name));
   PGFANOUT_TRY_ASSIGN(const Rows exists,
                       target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {table}));
   std::vector<std::string> places;

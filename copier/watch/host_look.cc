@@ -1,5 +1,7 @@
 #include "copier/watch/host_look.h"
 
+#include "copier/catalog/relation_name.h"
+
 #include <fmt/format.h>
 
 namespace pgfanout {
@@ -43,7 +45,7 @@ Result<HostLook> HostLook::open(Connection& connection, bool is_here) {
     look.way_ = Way::here;
     look.cpu_.look(cpu_ticks_of(head_of_file("/proc/stat")));
   } else {
-    const std::string role = connection.quote_identifier(session.text(0, 1));
+    const std::string role = quoted_name(session.text(0, 1));
     look.unmeasurable_ = fmt::format(
         "role {0} may not read the /proc of the target's host: GRANT pg_read_server_files TO {0};"
         " GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text, bigint, bigint) TO {0}",

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "copier/base/amount.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_disk.h"
 
 namespace pgfanout {
@@ -87,7 +88,7 @@ Result<void> ServerWatch::find_ways() {
     if (!replicas.is_null(row, 1)) continue;
     unmeasurable_[Measure::replica_lag] =
         fmt::format("role {0} may not see the target's standbys: GRANT pg_monitor TO {0}",
-                    connection_->quote_identifier(role.text(0, 0)));
+                    quoted_name(role.text(0, 0)));
   }
   knows_ways_ = true;
   return {};

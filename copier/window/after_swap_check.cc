@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "copier/base/counted.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/pg/transaction.h"
 #include "copier/window/explained_plan.h"
 
@@ -185,8 +186,8 @@ class AfterSwapCheck {
   Result<void> look_at_pruning() {
     const bool has_column =
         entry_.key_column && (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none);
-    const std::string key = has_column ? connection_.quote_identifier(*entry_.key_column)
-                                       : "(" + entry_.key_sql_on_target + ")";
+    const std::string key =
+        has_column ? quoted_name(*entry_.key_column) : "(" + entry_.key_sql_on_target + ")";
     PGFANOUT_TRY_ASSIGN(const Rows value,
                         connection_.query(fmt::format("SELECT {} FROM pg_temp.pgfanout_row", key)));
     PGFANOUT_TRY_ASSIGN(const std::size_t with,
@@ -206,7 +207,7 @@ class AfterSwapCheck {
 
   Result<void> try_wrong_key() {
     if (job_.key_mode != KeyMode::check || !entry_.key_column || job_.partitions < 2) return {};
-    const std::string key = "r." + connection_.quote_identifier(*entry_.key_column);
+    const std::string key = "r." + quoted_name(*entry_.key_column);
     std::string values;
     for (const Column& column : table_.columns) {
       if (column.generated != 0) continue;
@@ -236,7 +237,7 @@ class AfterSwapCheck {
     if (!can_delete_) return {};
     for (int row = 0; row < keys.size(); ++row) {
       if (keys.is_null(row, 1)) continue;
-      const std::string column = connection_.quote_identifier(keys.text(row, 0));
+      const std::string column = quoted_name(keys.text(row, 0));
       // Where the key is made from that column, it follows.
       std::string set = fmt::format("{} = {}", column, keys.text(row, 1));
       PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_reference"));
@@ -244,7 +245,7 @@ class AfterSwapCheck {
       if (entry_.key_column &&
           (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none)) {
         PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {} = {}",
-                                                 connection_.quote_identifier(*entry_.key_column),
+                                                 quoted_name(*entry_.key_column),
                                                  entry_.key_sql_on_target)));
       }
       PGFANOUT_TRY(connection_.run(delete_row()));

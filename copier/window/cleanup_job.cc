@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "copier/base/crash_point.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/session/stage_clock.h"
 #include "copier/session/stopped_by.h"
 #include "copier/window/window_commands.h"
@@ -72,10 +73,6 @@ class CleanupJob {
   Result<void> drop(const BackupRelation& relation);
   Result<void> drop_partitions(const Table& table);
   Result<void> in_short_lock(const std::string& sql);
-  [[nodiscard]] std::string qualified(const BackupRelation& relation) {
-    return state_->target().quote_identifier(relation.schema) + "." +
-           state_->target().quote_identifier(relation.name);
-  }
   void report(Issue issue) {
     observer_.issue_found(issue);
     result_.issues.push_back(std::move(issue));
@@ -192,7 +189,8 @@ Result<void> CleanupJob::check_dependents(const BackupRelation& relation) {
   return refused("depended-on",
                  fmt::format("{} object{} still depend{} on the backup: {}", count,
                              count == 1 ? "" : "s", count == 1 ? "s" : "", fmt::join(names, "; ")),
-                 "change or drop them first; nothing was dropped", qualified(relation));
+                 "change or drop them first; nothing was dropped",
+                 quoted_name(relation.schema, relation.name));
 }
 
 Result<void> CleanupJob::in_short_lock(const std::string& sql) {
@@ -222,7 +220,8 @@ Result<void> CleanupJob::drop(const BackupRelation& relation) {
     PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
     PGFANOUT_TRY(drop_partitions(table));
   }
-  PGFANOUT_TRY(in_short_lock(fmt::format("DROP {} {}", relation.kind, qualified(relation))));
+  PGFANOUT_TRY(in_short_lock(
+      fmt::format("DROP {} {}", relation.kind, quoted_name(relation.schema, relation.name))));
   crash_point("backup-dropped");
   return {};
 }

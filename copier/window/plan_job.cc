@@ -122,7 +122,7 @@ Result<void> PlanJob::add_statements(WindowState& state, const CopyPlan& plan,
     for (const CarryStep& step : steps) statements.push_back(step.sql);
   };
   add("prepare: writes to the source are refused from here on",
-      Fence("<job>", "source").raise_statements(state.source(), plan.source));
+      Fence("<job>", "source").raise_statements(plan.source));
   add("copy", statements_of(plan, progress_of(plan), {}, true));
   add_steps("index: on leaves, side by side", carry.leaf_indexes);
   add_steps("index: on the parent", carry.parent_indexes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/copy/give_up.h"
 #include "copier/journal/window_request.h"
 #include "copier/session/stage_clock.h"
@@ -139,7 +140,7 @@ Result<JobResult> RollbackJob::compare(bool applies) {
     std::swap(inner.table, inner.into);
     inner.key = state_->entry()->key_sql_on_target;
     if (state_->entry()->key_column && backup.find(*state_->entry()->key_column) == nullptr) {
-      inner.skip.push_back(state_->target().quote_identifier(*state_->entry()->key_column));
+      inner.skip.push_back(quoted_name(*state_->entry()->key_column));
     }
   }
   class Quiet : public Observer {

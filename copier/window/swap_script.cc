@@ -11,10 +11,6 @@
 namespace pgfanout {
 namespace {
 
-std::string qualified(const std::string& schema, const std::string& name) {
-  return quoted_name(schema) + "." + quoted_name(name);
-}
-
 struct Rename {
   std::string kind;
   std::string schema;
@@ -26,7 +22,8 @@ struct Rename {
 
  private:
   [[nodiscard]] std::string sql(const std::string& now, const std::string& then) const {
-    return fmt::format("ALTER {} {} RENAME TO {}", kind, qualified(schema, now), quoted_name(then));
+    return fmt::format("ALTER {} {} RENAME TO {}", kind, quoted_name(schema, now),
+                       quoted_name(then));
   }
 };
 
@@ -148,8 +145,8 @@ Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& car
   for (const CarriedName& name : carry.names) {
     renames.push_back({name.kind, name.schema, name.until_swap, name.afterwards});
   }
-  const std::string old_name = qualified(names.schema, script.backup_name);
-  const std::string new_name = qualified(names.schema, names.source);
+  const std::string old_name = quoted_name(names.schema, script.backup_name);
+  const std::string new_name = quoted_name(names.schema, names.source);
   for (const Rename& rename : renames) script.forward.push_back(rename.forward());
   for (const CarriedMove& move : carry.moves) {
     for (const std::string& sql : move.forward) {

@@ -78,6 +78,7 @@ TEST(DisplayNameTest, QuotesWhereNeeded) {
   EXPECT_EQ(display_name("a\"b"), "\"a\"\"b\"");
   EXPECT_EQ(display_name(""), "\"\"");
   EXPECT_EQ(quoted_name("plain"), "\"plain\"");
+  EXPECT_EQ(quoted_name("a.b", "c\"d"), "\"a.b\".\"c\"\"d\"");
 }
 
 TEST(NearNamesTest, NearestFirstAndNothingFar) {

@@ -2,11 +2,15 @@
 #include "copier/pg/connection.h"
 
 #include <gtest/gtest.h>
+#include <libpq-fe.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <thread>
+#include <vector>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/pg/copy_out.h"
 #include "tests/harness/test_server.h"
 
@@ -154,13 +158,32 @@ TEST_F(ConnectionTest, ServerErrorsKeepRowDataOut) {
   EXPECT_NE(error.where.find("constraint"), std::string::npos);
 }
 
-TEST_F(ConnectionTest, QuotingSurvivesHostileNames) {
+TEST_F(ConnectionTest, QuotingSurvivesHostileText) {
   Connection connection = open();
   const std::string name = "a\"b; DROP TABLE x; --\n'";
-  const auto rows = connection.query("SELECT 1 AS " + connection.quote_identifier(name) + ", " +
+  const auto rows = connection.query("SELECT 1 AS " + quoted_name(name) + ", " +
                                      connection.quote_literal("it's\\"));
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->text(0, 1), "it's\\");
+}
+
+TEST_F(ConnectionTest, NamesAreQuotedAsByLibpq) {
+  std::string every_byte;
+  for (int byte = 1; byte < 256; ++byte) every_byte += static_cast<char>(byte);
+  TestServer& server = TestServer::shared();
+  for (const auto& [encoding, names] : std::map<std::string, std::vector<std::string>>{
+           {"UTF8",
+            {"", "plain", "Two Words", "a\"b", "\"\"", "back\\slash", "it's", "\xc3\xa9\""}},
+           {"LATIN1", {every_byte}},
+           {"EUC_JP", {"\xa4\xa2\"", "\x8e\xb1\"\\", "\x8f\xb0\xa1\""}}}) {
+    const Connection connection = open(server.create_database("quoting", encoding));
+    for (const std::string& name : names) {
+      char* quoted = PQescapeIdentifier(connection.raw(), name.data(), name.size());
+      ASSERT_NE(quoted, nullptr) << encoding << ": " << name;
+      EXPECT_EQ(quoted_name(name), quoted) << encoding;
+      PQfreemem(quoted);
+    }
+  }
 }
 
 TEST_F(ConnectionTest, LostConnectionInterruptsAndIsSeen) {
