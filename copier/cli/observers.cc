@@ -60,27 +60,10 @@ ProgressOptions progress_options(const Invocation& call, int message_fd) {
 
 }  // namespace
 
-class Observers::IssuesLater : public Observer {
+class Observers::IssuesLater : public ObserverList {
  public:
-  explicit IssuesLater(Observer& observer) : observer_(observer) {}
-
-  void job_started(const std::string& job_id, const JobCounters& counters) override {
-    observer_.job_started(job_id, counters);
-  }
-  void stage_started(std::string_view stage) override { observer_.stage_started(stage); }
-  void stage_finished(const StageSummary& stage) override { observer_.stage_finished(stage); }
+  using ObserverList::ObserverList;
   void issue_found(const Issue&) override {}
-  Result<void> may_begin(std::string_view stage) override { return observer_.may_begin(stage); }
-  void gate_reached(std::string_view stage, bool is_waiting) override {
-    observer_.gate_reached(stage, is_waiting);
-  }
-  void sampled(const WatchSample& sample) override { observer_.sampled(sample); }
-  void threshold_changed(const ThresholdState& threshold) override {
-    observer_.threshold_changed(threshold);
-  }
-
- private:
-  Observer& observer_;
 };
 
 Observers::Observers(const Invocation& call, int message_fd, const Cancellation& cancellation)
@@ -95,9 +78,9 @@ Observers::Observers(const Invocation& call, int message_fd, const Cancellation&
 
 Observers::~Observers() = default;
 
-void Observers::add(std::unique_ptr<ResultObserver> observer) {
+void Observers::add(std::unique_ptr<Observer> observer) {
   all_.add(*observer);
-  told_the_result_.push_back(std::move(observer));
+  owned_.push_back(std::move(observer));
 }
 
 Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int message_fd,
@@ -156,7 +139,7 @@ void Observers::finish(JobResult& result) {
     is_live_over_ = true;
   }
   const std::size_t issues = result.issues.size();
-  for (const auto& each : told_the_result_) each->job_finished(result);
+  all_.job_finished(result);
   for (std::size_t i = issues; i < result.issues.size(); ++i) {
     const Issue& issue = result.issues[i];
     if (std::find(told_.begin(), told_.end(), issue.message) == told_.end()) tell(issue);

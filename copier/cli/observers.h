@@ -7,10 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "copier/base/observer_list.h"
 #include "copier/cli/invocation.h"
 #include "copier/report/live/progress.h"
-#include "copier/report/record/observer_list.h"
-#include "copier/report/record/result_observer.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"
@@ -41,8 +40,7 @@ class Observers {
   Result<void> open_outputs(const Invocation& call, const Cancellation& cancellation);
   /// On standard error, above the live view; from any thread.
   void tell(const Issue& issue);
-  /// Takes over what is told the result, too.
-  void add(std::unique_ptr<ResultObserver> observer);
+  void add(std::unique_ptr<Observer> observer);
 
   const int message_fd_;
   Progress progress_;
@@ -50,7 +48,7 @@ class Observers {
   bool is_live_over_ = false;      // guarded by mutex_
   std::vector<std::string> told_;  // guarded by mutex_; messages
   std::unique_ptr<IssuesLater> quiet_progress_;
-  std::vector<std::unique_ptr<ResultObserver>> told_the_result_;
+  std::vector<std::unique_ptr<Observer>> owned_;
   ObserverList all_;
 };
 

@@ -44,7 +44,7 @@ Result<std::unique_ptr<ReportWriter>> ReportWriter::open(const Invocation& call)
 void ReportWriter::job_finished(JobResult& result) {
   HtmlReport report;
   report.result = result;
-  report.recorded = recorder_.recorded();
+  report.recorded = recorded();
   report.used = resources_used();
   report.machine = this_machine();
   report.next = next_commands_of(shown_words(call_.words), call_.job.table, result);

@@ -26,7 +26,7 @@
 #include "copier/reconcile/balance.h"
 #include "copier/session/fence.h"
 #include "copier/session/job_guard.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "copier/session/stopped_by.h"
 
 namespace pgfanout {
@@ -41,16 +41,13 @@ bool is_as_written(const LeafAccount& leaf) {
 }
 
 /// One copy from beginning to end.
-class CopyJob {
+class CopyJob : ReportingJob {
  public:
   CopyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
           JobCounters& counters, Pace& pace)
-      : state_{job, cancellation, counters, pace,
-               [this](Issue issue) { report(std::move(issue)); }},
-        observer_(observer),
-        clock_(result_, observer) {
-    result_.command = "copy";
-  }
+      : ReportingJob("copy", observer),
+        state_{job, cancellation, counters, pace,
+               [this](Issue issue) { report(std::move(issue)); }} {}
 
   JobResult run() {
     if (auto ended = run_stages(); !ended) result_.error = std::move(ended).error();
@@ -72,11 +69,6 @@ class CopyJob {
   }
 
   [[nodiscard]] const JobDescription& job() const { return state_.job; }
-
-  void report(Issue issue) {
-    observer_.issue_found(issue);
-    result_.issues.push_back(std::move(issue));
-  }
 
   Result<void> claim();
   Result<void> take_finished();
@@ -105,9 +97,6 @@ class CopyJob {
   bool has_stayed_fenced();
 
   CopyState state_;
-  Observer& observer_;
-  JobResult result_;
-  StageClock clock_;
 
   std::optional<Connection> connection_;  // claim: to the source, until it is locked
   std::optional<Connection> fencing_;     // settle: to the source, once it is let go

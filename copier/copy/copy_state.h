@@ -1,7 +1,6 @@
 // What the stages of one copy share.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +26,7 @@ struct CopyState {
   const Cancellation& cancellation;
   JobCounters& counters;
   Pace& pace;
-  std::function<void(Issue)> report;
+  IssueSink report;
 
   std::string job_id = {};                 // claim
   std::optional<Connection> target = {};   // claim: journal, DDL, locks on the target

@@ -158,7 +158,7 @@ JobResult JobGuard::settled(JobResult result) {
 }
 
 void JobGuard::Relay::job_started(const std::string& job_id, const JobCounters& counters) {
-  observer_.job_started(job_id, counters);
+  ObserverList::job_started(job_id, counters);
   guard_.begin(job_id);
 }
 
@@ -168,7 +168,7 @@ void JobGuard::Relay::stage_started(std::string_view stage) {
     guard_.stages_.emplace_back(stage);
     if (guard_.deadline_) guard_.deadline_->stage_started(guard_.stages_, guard_.now());
   }
-  observer_.stage_started(stage);
+  ObserverList::stage_started(stage);
   guard_.tell_pending();
 }
 
@@ -181,32 +181,16 @@ void JobGuard::Relay::stage_finished(const StageSummary& stage) {
     if (!guard_.stages_.empty()) guard_.stages_.pop_back();
   }
   guard_.tell_pending();
-  observer_.stage_finished(stage);
-}
-
-void JobGuard::Relay::issue_found(const Issue& issue) {
-  observer_.issue_found(issue);
+  ObserverList::stage_finished(stage);
 }
 
 Result<void> JobGuard::Relay::may_begin(std::string_view stage) {
-  PGFANOUT_TRY(observer_.may_begin(stage));
+  PGFANOUT_TRY(ObserverList::may_begin(stage));
   const std::lock_guard lock(guard_.mutex_);
   // Whoever asked for a stop in the last moment is heard before the swap, not within.
   if (stage == "swap" && guard_.stopped_by_) return *guard_.stopped_by_;
   if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, guard_.now());
   return {};
-}
-
-void JobGuard::Relay::gate_reached(std::string_view stage, bool is_waiting) {
-  observer_.gate_reached(stage, is_waiting);
-}
-
-void JobGuard::Relay::sampled(const WatchSample& sample) {
-  observer_.sampled(sample);
-}
-
-void JobGuard::Relay::threshold_changed(const ThresholdState& threshold) {
-  observer_.threshold_changed(threshold);
 }
 
 }  // namespace pgfanout

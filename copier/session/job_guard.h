@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "copier/base/observer_list.h"
 #include "copier/base/pace.h"
 #include "copier/watch/job_deadline.h"
 #include "copier/watch/job_watch.h"
@@ -42,21 +43,16 @@ class JobGuard {
 
  private:
   /// Tells the user's observer, and follows the job's stages.
-  class Relay : public Observer {
+  class Relay : public ObserverList {
    public:
-    Relay(JobGuard& guard, Observer& observer) : guard_(guard), observer_(observer) {}
+    Relay(JobGuard& guard, Observer& observer) : ObserverList(observer), guard_(guard) {}
     void job_started(const std::string& job_id, const JobCounters& counters) override;
     void stage_started(std::string_view stage) override;
     void stage_finished(const StageSummary& stage) override;
-    void issue_found(const Issue& issue) override;
     Result<void> may_begin(std::string_view stage) override;
-    void gate_reached(std::string_view stage, bool is_waiting) override;
-    void sampled(const WatchSample& sample) override;
-    void threshold_changed(const ThresholdState& threshold) override;
 
    private:
     JobGuard& guard_;
-    Observer& observer_;
   };
 
   [[nodiscard]] TimePoint now() const;

@@ -3,17 +3,14 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 
 #include "copier/pg/connection.h"
 #include "copier/plan/verify_plan.h"
-#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
-
-using IssueSink = std::function<void(Issue)>;
 
 /// Constraints that were never validated, indexes that are not valid.
 Result<void> check_validity(Connection& target, const Table& table, const IssueSink& report);

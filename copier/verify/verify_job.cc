@@ -12,7 +12,7 @@
 #include "copier/schema/schema_comparison.h"
 #include "copier/schema/schema_inventory.h"
 #include "copier/session/job_guard.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "copier/session/stopped_by.h"
 #include "copier/verify/difference_finder.h"
 #include "copier/verify/distribution_views.h"
@@ -26,19 +26,17 @@ namespace pgfanout {
 namespace {
 
 /// One verification from beginning to end. A member is set by the stage named in its comment.
-class VerifyJob {
+class VerifyJob : ReportingJob {
  public:
   VerifyJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation,
             JobCounters& counters, Pace& pace)
-      : job_(job),
-        observer_(observer),
+      : ReportingJob("verify", observer),
+        job_(job),
         cancellation_(cancellation),
         counters_(counters),
         pace_(pace),
-        clock_(result_, observer),
         id_(job.within_job.empty() ? new_job_id() : job.within_job),
         sides_(job, "pgfanout/" + id_, cancellation, pace) {
-    result_.command = "verify";
     result_.job = id_;
   }
 
@@ -65,18 +63,11 @@ class VerifyJob {
   [[nodiscard]] bool wants(VerifyScope scope) const {
     return job_.verify.scope == VerifyScope::full || job_.verify.scope == scope;
   }
-  void report(Issue issue) {
-    observer_.issue_found(issue);
-    result_.issues.push_back(std::move(issue));
-  }
 
   const JobDescription& job_;
-  Observer& observer_;
   const Cancellation& cancellation_;
   JobCounters& counters_;
   Pace& pace_;
-  JobResult result_;
-  StageClock clock_;
   const std::string id_;
   VerifySides sides_;
   bool is_open_ = false;                    // preflight

@@ -16,7 +16,7 @@ constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT,
 class AfterSwapCheck {
  public:
   AfterSwapCheck(const JobDescription& job, Connection& connection, const Table& table,
-                 const JournalEntry& entry, const std::function<void(Issue)>& tell)
+                 const JournalEntry& entry, const IssueSink& tell)
       : job_(job), connection_(connection), table_(table), entry_(entry), tell_(tell) {}
 
   Result<bool> run() {
@@ -261,7 +261,7 @@ class AfterSwapCheck {
   Connection& connection_;
   const Table& table_;
   const JournalEntry& entry_;
-  const std::function<void(Issue)>& tell_;
+  const IssueSink& tell_;
   std::string columns_;
   std::string values_;
   std::string update_;           ///< A column that may be set.
@@ -290,8 +290,7 @@ Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
 }
 
 Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
-                              const Cancellation& /*cancellation*/,
-                              const std::function<void(Issue)>& tell) {
+                              const Cancellation& /*cancellation*/, const IssueSink& tell) {
   PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
   PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
   // As the application has it: rules and foreign keys act for the table's owner, and would be

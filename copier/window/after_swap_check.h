@@ -3,13 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string_view>
 
 #include "copier/window/window_state.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
-#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -33,7 +32,6 @@ enum class Trial : std::uint8_t {
 /// and a dangling reference refused. False if something did not do what it should; each is told.
 /// A table without rows passes.
 Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
-                              const Cancellation& cancellation,
-                              const std::function<void(Issue)>& tell);
+                              const Cancellation& cancellation, const IssueSink& tell);
 
 }  // namespace pgfanout

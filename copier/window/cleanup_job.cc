@@ -5,7 +5,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "copier/session/stopped_by.h"
 #include "copier/window/window_commands.h"
 #include "copier/window/window_rules.h"
@@ -51,12 +51,10 @@ AND NOT (d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND EXISTS (
   SELECT 1 FROM pg_catalog.pg_rewrite r JOIN tree ON tree.oid = r.ev_class WHERE r.oid = d.objid))
 ORDER BY 1)sql";
 
-class CleanupJob {
+class CleanupJob : ReportingJob {
  public:
   CleanupJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
-    result_.command = "cleanup";
-  }
+      : ReportingJob("cleanup", observer), job_(job), cancellation_(cancellation) {}
 
   JobResult run() {
     auto ended = run_stages();
@@ -73,17 +71,10 @@ class CleanupJob {
   Result<void> drop(const BackupRelation& relation);
   Result<void> drop_partitions(const Table& table);
   Result<void> in_short_lock(const std::string& sql);
-  void report(Issue issue) {
-    observer_.issue_found(issue);
-    result_.issues.push_back(std::move(issue));
-  }
 
   const JobDescription& job_;
-  Observer& observer_;
   const Cancellation& cancellation_;
-  JobResult result_;
   JobCounters counters_;
-  StageClock clock_;
   std::optional<WindowState> state_;
 };
 

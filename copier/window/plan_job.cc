@@ -8,7 +8,7 @@
 #include "copier/key/key_proof.h"
 #include "copier/plan/copy_plan.h"
 #include "copier/preflight/preflight.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "copier/session/stopped_by.h"
 #include "copier/watch/deadline.h"
 #include "copier/window/swap_script.h"
@@ -31,11 +31,10 @@ Issue deadline_issue(ClockTime finish_by, ClockTime now,
       is_fine ? "" : "begin earlier, or move the deadline; --stop-at-deadline stops it in time"};
 }
 
-class PlanJob {
+class PlanJob : ReportingJob {
  public:
   PlanJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
-    result_.command = "plan";
+      : ReportingJob("plan", observer), job_(job), cancellation_(cancellation) {
     job_.dry_run = true;  // Nothing is locked or claimed.
   }
 
@@ -49,17 +48,10 @@ class PlanJob {
  private:
   Result<void> plan(bool prints_sql);
   Result<void> add_statements(WindowState& state, const CopyPlan& plan, const CarryPlan& carry);
-  void report(const Issue& issue) {
-    observer_.issue_found(issue);
-    result_.issues.push_back(issue);
-  }
 
   JobDescription job_;
-  Observer& observer_;
   const Cancellation& cancellation_;
-  JobResult result_;
   JobCounters counters_;
-  StageClock clock_;
 };
 
 Result<void> PlanJob::plan(bool prints_sql) {

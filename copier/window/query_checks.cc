@@ -138,8 +138,7 @@ double percentile(const std::vector<double>& sorted, double share) {
 
 Result<std::string> check_queries(const JobDescription& job, WindowState& state,
                                   const Table& source, const Table& target,
-                                  const Cancellation& cancellation,
-                                  const std::function<void(Issue)>& tell) {
+                                  const Cancellation& cancellation, const IssueSink& tell) {
   if (job.window.queries.empty()) return std::string();
   PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
   PGFANOUT_TRY(on_target.run("BEGIN"));

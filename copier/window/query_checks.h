@@ -2,13 +2,12 @@
 // where that is expected, and no slower than the job file allows.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "copier/window/window_state.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
-#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -17,8 +16,7 @@ namespace pgfanout {
 /// people. All queries run in transactions that are rolled back.
 Result<std::string> check_queries(const JobDescription& job, WindowState& state,
                                   const Table& source, const Table& target,
-                                  const Cancellation& cancellation,
-                                  const std::function<void(Issue)>& tell);
+                                  const Cancellation& cancellation, const IssueSink& tell);
 
 /// Of sorted values, the one at or above which a share of `share` lies.
 [[nodiscard]] double percentile(const std::vector<double>& sorted, double share);

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <exception>
 
+#include "copier/base/observer_list.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/copy/give_up.h"
 #include "copier/journal/window_request.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "copier/session/stopped_by.h"
 #include "copier/verify/verify_job.h"
 #include "copier/window/swap_stage.h"
@@ -23,12 +24,10 @@ namespace {
 constexpr const char* kKeepStage = "keep new rows";
 constexpr std::uint64_t kMostNewRows = 1'000'000;
 
-class RollbackJob {
+class RollbackJob : ReportingJob {
  public:
   RollbackJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : job_(job), observer_(observer), cancellation_(cancellation), clock_(result_, observer) {
-    result_.command = "rollback";
-  }
+      : ReportingJob("rollback", observer), job_(job), cancellation_(cancellation) {}
 
   JobResult run() {
     auto ended = run_stages();
@@ -52,17 +51,10 @@ class RollbackJob {
   Result<JobResult> compare(bool applies);
   Result<void> take_swap_back();
   Error let_live_go(Error error);
-  void report(Issue issue) {
-    observer_.issue_found(issue);
-    result_.issues.push_back(std::move(issue));
-  }
 
   JobDescription job_;
-  Observer& observer_;
   const Cancellation& cancellation_;
-  JobResult result_;
   JobCounters counters_;
-  StageClock clock_;
   std::optional<WindowState> state_;
   bool is_live_fenced_ = false;
 };
@@ -143,13 +135,8 @@ Result<JobResult> RollbackJob::compare(bool applies) {
       inner.skip.push_back(quoted_name(*state_->entry()->key_column));
     }
   }
-  class Quiet : public Observer {
-    void job_started(const std::string&, const JobCounters&) override {}
-    void stage_started(std::string_view) override {}
-    void stage_finished(const StageSummary&) override {}
-    void issue_found(const Issue&) override {}
-  } quiet;
-  return run_verify(inner, quiet, cancellation_);
+  ObserverList nobody;
+  return run_verify(inner, nobody, cancellation_);
 }
 
 /// What was written since the swap would be lost: that is for a person to decide.

@@ -38,7 +38,7 @@ Result<std::vector<std::string>> referenced_tables(Connection& connection, std::
 }
 
 LockAttempts attempts_of(const JobDescription& job, const Table& one, const Table& other,
-                         const std::function<void(Issue)>& tell) {
+                         const IssueSink& tell) {
   LockAttempts attempts;
   attempts.patience = {job.window.swap_lock_timeout, job.window.swap_within};
   attempts.relations = {one.oid, other.oid};
@@ -150,8 +150,7 @@ Result<MadeTarget> check_carry(const JobDescription& job, WindowState& state) {
 }
 
 Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
-                                const Cancellation& cancellation,
-                                const std::function<void(Issue)>& tell) {
+                                const Cancellation& cancellation, const IssueSink& tell) {
   if (!state.same_database()) {
     return refused("two-databases", "a swap needs source and target in one database",
                    "switch the application to the target's database instead");
@@ -202,7 +201,7 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
 }
 
 Result<double> swap_back(const JobDescription& job, WindowState& state,
-                         const Cancellation& cancellation, const std::function<void(Issue)>& tell) {
+                         const Cancellation& cancellation, const IssueSink& tell) {
   Connection& connection = state.target();
   WindowJournal journal = state.journal();
   PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());

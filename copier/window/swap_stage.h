@@ -1,14 +1,13 @@
 // The swap: the target takes the source's place, in one short transaction.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "copier/window/window_state.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
-#include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -22,12 +21,11 @@ struct SwapOutcome {
 /// Refuses if the fence around either table was not continuous, or a needed name is taken; then
 /// nothing is changed. `tell` hears of attempts that were blocked.
 Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
-                                const Cancellation& cancellation,
-                                const std::function<void(Issue)>& tell);
+                                const Cancellation& cancellation, const IssueSink& tell);
 
 /// Takes the swap back: names, views, publications, foreign keys. The target is the target again.
 Result<double> swap_back(const JobDescription& job, WindowState& state,
-                         const Cancellation& cancellation, const std::function<void(Issue)>& tell);
+                         const Cancellation& cancellation, const IssueSink& tell);
 
 /// What the target is made of. Refuses if the source's definition is not what was carried over
 /// (journaled as side "carry").

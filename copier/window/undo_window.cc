@@ -8,7 +8,7 @@
 namespace pgfanout {
 
 Result<void> undo_window(const JobDescription& /*job*/, WindowState& state,
-                         const Cancellation& cancellation, const std::function<void(Issue)>& tell) {
+                         const Cancellation& cancellation, const IssueSink& tell) {
   const JournalEntry& entry = *state.entry();
   PGFANOUT_TRY(check_fence_place(state.target(), state.source(), entry));
   PGFANOUT_TRY(check_nothing_stays(state.target(), entry));

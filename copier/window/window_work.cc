@@ -19,23 +19,6 @@
 #include "copier/window/swap_stage.h"
 
 namespace pgfanout {
-namespace {
-
-/// The copy's and the verification's own stages are part of one of the window's.
-class InnerObserver : public Observer {
- public:
-  explicit InnerObserver(Observer& outer) : outer_(outer) {}
-  void job_started(const std::string&, const JobCounters&) override {}
-  void stage_started(std::string_view stage) override { outer_.stage_started(stage); }
-  void stage_finished(const StageSummary& stage) override { outer_.stage_finished(stage); }
-  void issue_found(const Issue& issue) override { outer_.issue_found(issue); }
-  Result<void> may_begin(std::string_view stage) override { return outer_.may_begin(stage); }
-
- private:
-  Observer& outer_;
-};
-
-}  // namespace
 
 /// Everything that can be known before the window; changes nothing.
 Result<std::string> WindowWork::preflight() {
@@ -155,8 +138,7 @@ Result<std::string> WindowWork::copy() {
   JobDescription inner = job_;
   inner.within_job = result_.job;
   inner.dry_run = false;
-  InnerObserver observer(observer_);
-  JobResult copied = run_copy_within(inner, observer, cancellation_, counters_, pace_);
+  JobResult copied = run_copy_within(inner, observer_, cancellation_, counters_, pace_);
   std::optional<Error> stopped = std::move(copied.error);
   const Verdict verdict = copied.verdict;
   take_copy(std::move(copied));
@@ -193,8 +175,7 @@ Result<std::string> WindowWork::verify() {
   inner.dry_run = false;
   inner.verify.repair = false;
   if (inner.verify.scope == VerifyScope::full) inner.verify.scope = VerifyScope::quick;
-  InnerObserver observer(observer_);
-  JobResult verified = run_verify_within(inner, observer, cancellation_, counters_, pace_);
+  JobResult verified = run_verify_within(inner, observer_, cancellation_, counters_, pace_);
   for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
   result_.differences = std::move(verified.differences);
   if (verified.error) {

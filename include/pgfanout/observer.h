@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -50,6 +51,9 @@ struct JobCounters {
   LeafBoard leaves;
 };
 
+/// Takes issues where only these can be told.
+using IssueSink = std::function<void(Issue)>;
+
 /// Called by the job's own thread, never concurrently, but for the last group, which comes from the
 /// thread that watches over the job, at any time between job_started() and the job's return.
 /// Callbacks may take their time: the job waits.
@@ -65,6 +69,9 @@ class Observer {
   virtual Result<void> may_begin(std::string_view /*stage*/) { return {}; }
   /// The stage's gate waits for a person, or was confirmed in this call.
   virtual void gate_reached(std::string_view /*stage*/, bool /*is_waiting*/) {}
+  /// Behind the command, whatever came of it, also if it never began a job. No callback follows.
+  /// What could not be told to its end is added to the result's issues.
+  virtual void job_finished(JobResult& /*result*/) {}
 
   /// About once a second.
   virtual void sampled(const WatchSample& /*sample*/) {}

@@ -13,11 +13,11 @@
 
 #include "copier/report/events/event_sink.h"
 #include "copier/report/record/figures.h"
-#include "copier/report/record/result_observer.h"
+#include "pgfanout/observer.h"
 
 namespace pgfanout {
 
-class EventStream : public ResultObserver {
+class EventStream : public Observer {
  public:
   /// `progress_every`: at most so often, and at the end of each stage that has moved something.
   explicit EventStream(std::string command,

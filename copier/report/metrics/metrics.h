@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "copier/report/record/result_observer.h"
+#include "pgfanout/observer.h"
 
 namespace pgfanout {
 
@@ -19,7 +19,7 @@ struct MetricsOptions {
   std::string table;
 };
 
-class Metrics : public ResultObserver {
+class Metrics : public Observer {
  public:
   /// Serves and writes at once; refused if that fails.
   [[nodiscard]] static Result<std::unique_ptr<Metrics>> open(const MetricsOptions& options);

@@ -1,4 +1,5 @@
-// Several observers of one job, told in order.
+// Several observers of one job, told in order. Of one alone it is the base of whoever changes some
+// of what is told; without any it tells nobody.
 #pragma once
 
 #include <string>
@@ -11,6 +12,9 @@ namespace pgfanout {
 
 class ObserverList : public Observer {
  public:
+  ObserverList() = default;
+  explicit ObserverList(Observer& only) { add(only); }
+
   /// Those that are told; each outlives the list. Not while a job runs.
   void add(Observer& observer) { observers_.push_back(&observer); }
 
@@ -37,6 +41,9 @@ class ObserverList : public Observer {
   }
   void gate_reached(std::string_view stage, bool is_waiting) override {
     for (Observer* each : observers_) each->gate_reached(stage, is_waiting);
+  }
+  void job_finished(JobResult& result) override {
+    for (Observer* each : observers_) each->job_finished(result);
   }
   void sampled(const WatchSample& sample) override {
     for (Observer* each : observers_) each->sampled(sample);
