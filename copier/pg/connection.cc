@@ -128,7 +128,6 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
   if (PQsetnonblocking(connection.connection_, 1) != 0) {
     return error_of_connection(connection.connection_, "make a connection non-blocking");
   }
-  connection.cancel_ = PQgetCancel(connection.connection_);
   PGFANOUT_TRY(connection.set_up_session());
   return connection;
 }
@@ -174,13 +173,11 @@ Connection::Connection(pg_conn* connection, ConnectOptions options)
     : connection_(connection), watch_(std::make_unique<StallWatch>(std::move(options))) {}
 
 Connection::~Connection() {
-  PQfreeCancel(static_cast<PGcancel*>(cancel_));
   PQfinish(connection_);
 }
 
 Connection::Connection(Connection&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
-      cancel_(std::exchange(other.cancel_, nullptr)),
       encoding_(std::move(other.encoding_)),
       watch_(std::move(other.watch_)),
       cancellation_(other.cancellation_),
@@ -188,7 +185,6 @@ Connection::Connection(Connection&& other) noexcept
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   std::swap(connection_, other.connection_);
-  std::swap(cancel_, other.cancel_);
   std::swap(encoding_, other.encoding_);
   std::swap(watch_, other.watch_);
   std::swap(cancellation_, other.cancellation_);
@@ -222,11 +218,6 @@ std::string Connection::quote_literal(std::string_view value) const {
   const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
       PQescapeLiteral(connection_, value.data(), value.size()), &PQfreemem);
   return quoted == nullptr ? std::string() : std::string(quoted.get());
-}
-
-void Connection::cancel() const {
-  char ignored[256];
-  if (cancel_ != nullptr) PQcancel(static_cast<PGcancel*>(cancel_), ignored, sizeof ignored);
 }
 
 }  // namespace pgfanout

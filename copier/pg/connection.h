@@ -116,9 +116,6 @@ class Connection {
   /// libpq's quoting. Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
 
-  /// Asks the server to cancel what runs on this connection. Thread-safe.
-  void cancel() const;
-
   /// For copier/pg/ only.
   [[nodiscard]] pg_conn* raw() const { return connection_; }
   /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
@@ -137,7 +134,6 @@ class Connection {
   void give_up();
 
   pg_conn* connection_ = nullptr;
-  void* cancel_ = nullptr;  // PGcancel
   std::string encoding_;
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;

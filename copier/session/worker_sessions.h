@@ -31,14 +31,14 @@ void obey_pace(const WorkerSettings& settings, std::chrono::nanoseconds worked,
 
 /// What a worker sees of the others.
 struct WorkerTurn {
-  std::size_t worker = 0;  ///< From 0.
-  const std::atomic<bool>& is_failed;
+  std::size_t worker = 0;    ///< From 0.
+  const Cancellation& stop;  ///< Another worker failed, or the user stops.
   const WorkerSettings& settings;
   std::chrono::steady_clock::time_point step_began = std::chrono::steady_clock::now();
 
-  /// Between two steps: obeys the job's pace. Returns false if another worker failed.
+  /// Between two steps: obeys the job's pace. Returns false once it shall stop.
   [[nodiscard]] bool may_go_on();
-  /// Waits until `is_there` says so. Returns false if another worker failed meanwhile.
+  /// Waits until `is_there` says so. Returns false if it shall stop.
   [[nodiscard]] bool wait_until(const std::function<bool()>& is_there) const;
 };
 

@@ -107,12 +107,12 @@ Result<void> StepRunner::run_queue(const Queue& queue, std::optional<LeafState> 
       static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, queue.size()));
   std::atomic<std::size_t> next{0};
   const auto work = [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
-    for (std::size_t at = next++; at < queue.size() && !turn.is_failed; at = next++) {
+    for (std::size_t at = next++; at < queue.size() && !turn.stop.is_set(); at = next++) {
       for (const CarryStep& step : queue[at]) {
         if (!turn.may_go_on()) break;
         PGFANOUT_TRY(run_group(connection, {step}));
       }
-      if (state && !turn.is_failed) set_state(queue[at].front().leaf, *state);
+      if (state && !turn.stop.is_set()) set_state(queue[at].front().leaf, *state);
     }
     return {};
   };
