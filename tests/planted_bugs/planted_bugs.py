@@ -163,8 +163,9 @@ class Tests:
 
     def run(self, log, seconds):
         """What failed, or None. A test that does not end within `seconds` fails as well."""
-        command = [str(BUILD / "bin" / self.program), f"--gtest_filter={self.name}",
-                   "--gtest_fail_fast"]
+        # As a plain test, and as one with parameters.
+        command = [str(BUILD / "bin" / self.program),
+                   f"--gtest_filter={self.name}:*/{self.name}/*", "--gtest_fail_fast"]
         with open(LOGS / log, "ab") as out:
             begin = out.tell()
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
