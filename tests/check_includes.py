@@ -61,6 +61,7 @@ LIBRARIES = [
             "copier/report/live",
             "copier/report/events",
             "copier/cli",
+            "copier/journal",
             "copier/window",
         },
     ),

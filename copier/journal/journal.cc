@@ -78,11 +78,11 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
   std::vector<JournalEntry> entries;
   if (version == 0) return entries;
   // A journal of version 1 knows copies only.
-  const char* window =
-      "command, source_schema, source_name, source_oid, request, key_sql_on_target, key_column,"
-      " backup_name, pg_catalog.to_char(keep_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "
-      "\"UTC\"')";
-  const char* copy = "'copy', '', '', 0, '', '', NULL, '', ''";
+  const std::string window =
+      "command, source_schema, source_name, source_oid, " + request_sql(version) +
+      ", key_sql_on_target, key_column, backup_name, pg_catalog.to_char(keep_until AT TIME ZONE"
+      " 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')";
+  const std::string copy = "'copy', '', '', 0, '', '', NULL, '', ''";
   const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,

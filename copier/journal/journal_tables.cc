@@ -125,6 +125,17 @@ CREATE TABLE pgfanout.leaf_load (
   PRIMARY KEY (job, leaf));
 )sql";
 
+// Up to version 3 a request is lines "name value" and "name key=value"; of line ends, equal signs
+// in a key and backslashes it has \n, \e and \\, which its JSON has with one backslash more.
+constexpr const char* kRequestOfVersion3 = R"sql((
+  SELECT pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+      pg_catalog.jsonb_agg(pg_catalog.array_remove(setting, NULL) ORDER BY number)::text,
+      '\\\\', '\u005c'), '\\n', '\n'), '\\e', '=')
+  FROM pg_catalog.string_to_table(request, E'\n') WITH ORDINALITY AS lines (line, number),
+    pg_catalog.regexp_match(line,
+      '^(?:(map|view) ([^=]*)=|(skip|accept|partitions|key [a-z]+) )(.*)$') AS setting
+  WHERE setting IS NOT NULL))sql";
+
 Error journal_error(Error error) {
   if (error.sqlstate == "42501") {
     error.code = "no-privilege";
@@ -162,6 +173,10 @@ Result<int> journal_version(Connection& connection) {
                  "use the version of pgfanout that began the job");
 }
 
+std::string request_sql(int version) {
+  return version < 4 ? kRequestOfVersion3 : "request";
+}
+
 Result<void> prepare_journal(Connection& connection) {
   PGFANOUT_TRY_ASSIGN(int version, journal_version(connection));
   if (version == kJournalVersion) return {};
@@ -173,7 +188,8 @@ Result<void> prepare_journal(Connection& connection) {
     PGFANOUT_TRY(run(connection, kVersion1));
   }
   if (version < 2) PGFANOUT_TRY(run(connection, kVersion2));
-  PGFANOUT_TRY(run(connection, kVersion3));
+  if (version < 3) PGFANOUT_TRY(run(connection, kVersion3));
+  PGFANOUT_TRY(run(connection, "UPDATE pgfanout.job SET request = " + request_sql(3)));
   return run(connection, fmt::format("DELETE FROM pgfanout.journal_version;"
                                      "INSERT INTO pgfanout.journal_version VALUES ({})",
                                      kJournalVersion));

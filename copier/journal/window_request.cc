@@ -5,125 +5,85 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
-#include <sstream>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 namespace pgfanout {
 namespace {
 
+using Setting = std::vector<std::string>;  // Its name, then its value or values.
+
 constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-/// Without line ends, and without the equal sign that ends a name.
-std::string escaped(std::string_view text, bool is_name = false) {
-  std::string line;
-  for (const char byte : text) {
-    if (byte == '\\') {
-      line += "\\\\";
-    } else if (byte == '\n') {
-      line += "\\n";
-    } else if (byte == '=' && is_name) {
-      line += "\\e";
-    } else {
-      line += byte;
-    }
+/// None if `request` is not what request_of() writes.
+std::vector<Setting> settings_in(const std::string& request) {
+  try {
+    return nlohmann::json::parse(request).get<std::vector<Setting>>();
+  } catch (const nlohmann::json::exception&) {
+    return {};
   }
-  return line;
 }
 
-std::string unescaped(std::string_view line) {
-  std::string text;
-  for (std::size_t at = 0; at < line.size(); ++at) {
-    if (line[at] != '\\' || at + 1 == line.size()) {
-      text += line[at];
-      continue;
-    }
-    ++at;
-    text += line[at] == 'n' ? '\n' : line[at] == 'e' ? '=' : line[at];
+/// "map column=sql", on one line.
+std::string words_of(const Setting& setting) {
+  std::string words = fmt::format("{}", fmt::join(setting, "="));
+  if (setting.size() > 1) words[setting[0].size()] = ' ';
+  for (std::size_t at = words.find('\n'); at != std::string::npos; at = words.find('\n', at)) {
+    words.replace(at, 1, "\\n");
   }
-  return text;
+  return words;
 }
 
-/// "name=value", both as they were.
-std::pair<std::string, std::string> unescaped_pair(std::string_view line) {
-  const std::size_t end = std::min(line.find('='), line.size());
-  return {unescaped(line.substr(0, end)), unescaped(line.substr(std::min(end + 1, line.size())))};
-}
-
-/// What follows `word` and a blank; false if the line is another setting's.
-bool takes(std::string_view line, std::string_view word, std::string_view& rest) {
-  if (line.size() <= word.size() || !line.starts_with(word) || line[word.size()] != ' ') {
-    return false;
+void apply(const Setting& setting, JobDescription& job) {
+  const std::string_view name = setting.empty() ? "" : std::string_view(setting[0]);
+  if (setting.size() == 3) {
+    if (name == "map") job.map.push_back({setting[1], setting[2]});
+    if (name == "view") job.window.views.emplace(setting[1], setting[2]);
   }
-  rest = line.substr(word.size() + 1);
-  return true;
-}
-
-void apply_line(std::string_view line, JobDescription& job) {
-  std::string_view rest;
-  if (takes(line, "key column", rest)) {
-    job.key_column = unescaped(rest);
-  } else if (takes(line, "key mode", rest)) {
-    const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), rest);
-    if (mode != std::end(kModeNames)) {
-      job.key_mode = static_cast<KeyMode>(mode - std::begin(kModeNames));
-    }
-  } else if (takes(line, "key expression", rest)) {
-    job.key = unescaped(rest);
-  } else if (takes(line, "partitions", rest)) {
-    std::from_chars(rest.data(), rest.data() + rest.size(), job.partitions);
-  } else if (takes(line, "map", rest)) {
-    auto [column, sql] = unescaped_pair(rest);
-    job.map.push_back({std::move(column), std::move(sql)});
-  } else if (takes(line, "skip", rest)) {
-    job.skip.push_back(unescaped(rest));
-  } else if (takes(line, "accept", rest)) {
-    job.window.accept.push_back(unescaped(rest));
-  } else if (takes(line, "view", rest)) {
-    job.window.views.insert(unescaped_pair(rest));
+  if (setting.size() != 2) return;
+  const std::string& value = setting[1];
+  if (name == "key column") job.key_column = value;
+  if (name == "key expression") job.key = value;
+  if (name == "skip") job.skip.push_back(value);
+  if (name == "accept") job.window.accept.push_back(value);
+  if (name == "partitions") {
+    std::from_chars(value.data(), value.data() + value.size(), job.partitions);
+  }
+  const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
+  if (name == "key mode" && mode != std::end(kModeNames)) {
+    job.key_mode = static_cast<KeyMode>(mode - std::begin(kModeNames));
   }
 }
 
 }  // namespace
 
 std::string request_of(const JobDescription& job, const std::string& key_sql) {
-  std::string text = fmt::format("key expression {}\npartitions {}\nkey column {}\nkey mode {}\n",
-                                 escaped(key_sql), job.partitions, escaped(job.key_column),
-                                 kModeNames[static_cast<int>(job.key_mode)]);
-  std::vector<std::string> more;
-  for (const ColumnMapping& mapping : job.map) {
-    more.push_back(fmt::format("map {}={}", escaped(mapping.column, true), escaped(mapping.sql)));
-  }
-  for (const std::string& column : job.skip) more.push_back("skip " + escaped(column));
-  for (const std::string& object : job.window.accept) more.push_back("accept " + escaped(object));
-  for (const auto& [name, query] : job.window.views) {
-    more.push_back(fmt::format("view {}={}", escaped(name, true), escaped(query)));
-  }
-  std::sort(more.begin(), more.end());
-  for (const std::string& line : more) text += line + "\n";
-  return text;
+  std::vector<Setting> settings = {
+      {"key expression", key_sql},
+      {"partitions", std::to_string(job.partitions)},
+      {"key column", job.key_column},
+      {"key mode", std::string(kModeNames[static_cast<int>(job.key_mode)])}};
+  for (const ColumnMapping& each : job.map) settings.push_back({"map", each.column, each.sql});
+  for (const std::string& column : job.skip) settings.push_back({"skip", column});
+  for (const std::string& object : job.window.accept) settings.push_back({"accept", object});
+  for (const auto& [name, query] : job.window.views) settings.push_back({"view", name, query});
+  std::sort(settings.begin() + 4, settings.end());
+  return nlohmann::json(settings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string request_differences(const std::string& then, const std::string& now) {
-  const std::vector<std::string> old_lines = lines_of(then);
-  const std::vector<std::string> new_lines = lines_of(now);
-  const std::set<std::string> before(old_lines.begin(), old_lines.end());
-  const std::set<std::string> after(new_lines.begin(), new_lines.end());
+  const std::vector<Setting> before = settings_in(then);
+  const std::vector<Setting> after = settings_in(now);
   std::vector<std::string> differences;
-  for (const std::string& line : old_lines) {
-    if (!after.contains(line)) differences.push_back("was: " + line);
-  }
-  for (const std::string& line : new_lines) {
-    if (!before.contains(line)) differences.push_back("now: " + line);
-  }
+  const auto note = [&](std::string_view when, const auto& these, const auto& others) {
+    for (const Setting& setting : these) {
+      if (std::find(others.begin(), others.end(), setting) != others.end()) continue;
+      differences.push_back(fmt::format("{}: {}", when, words_of(setting)));
+    }
+  };
+  note("was", before, after);
+  note("now", after, before);
   return fmt::format("{}", fmt::join(differences, "; "));
 }
 
@@ -132,7 +92,7 @@ JobDescription with_request(JobDescription job, const std::string& request) {
   job.skip.clear();
   job.window.accept.clear();
   job.window.views.clear();
-  for (const std::string& line : lines_of(request)) apply_line(line, job);
+  for (const Setting& setting : settings_in(request)) apply(setting, job);
   return job;
 }
 

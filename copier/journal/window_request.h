@@ -8,7 +8,8 @@
 
 namespace pgfanout {
 
-/// One setting a line: key, partitions, mode, mappings, what is accepted, views.
+/// Key, partitions, mode, mappings, what is accepted, views: JSON, a list of settings, each a list
+/// of its name and its value or values.
 [[nodiscard]] std::string request_of(const JobDescription& job, const std::string& key_sql);
 
 /// What differs, in words; empty if the same.

@@ -137,7 +137,7 @@ bool WindowJob::is_same_request(const JournalEntry& entry) {
     const auto compiled = live ? compile_key(job_, *live) : Result<KeyExpression>(live.error());
     if (compiled) key = compiled->sql();
   }
-  return request_of(job_, key) == entry.request;
+  return request_differences(entry.request, request_of(job_, key)).empty();
 }
 
 /// Only lifts the fence. The job cannot go on after that, since the source may change.

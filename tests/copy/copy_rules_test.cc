@@ -23,7 +23,7 @@ JournalEntry job_of(const std::string& command, const std::string& state, bool i
   entry.command = command;
   entry.state = state;
   entry.is_fenced = is_fenced;
-  entry.request = "key k\npartitions 8\n";
+  entry.request = R"([["key","k"],["partitions","8"]])";
   entry.made = {{kTarget, "public", "t_new"}, {kLeaf, "public", "t_new_p0"}};
   return entry;
 }
@@ -146,7 +146,7 @@ TEST(CopyGoesOn, WithTheSameSourceAndSettings) {
   EXPECT_EQ(code_of(check_same_source(entry, 7)), "");
   EXPECT_EQ(code_of(check_same_source(entry, 8)), "other-request");
   EXPECT_EQ(code_of(check_same_request(entry, entry.request, "public.t")), "");
-  const auto other = check_same_request(entry, "key k\npartitions 9\n", "public.t");
+  const auto other = check_same_request(entry, R"([["key","k"],["partitions","9"]])", "public.t");
   EXPECT_EQ(code_of(other), "other-request");
   EXPECT_NE(other.error().message.find("was: partitions 8; now: partitions 9"), std::string::npos)
       << other.error().message;

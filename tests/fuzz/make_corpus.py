@@ -168,11 +168,16 @@ JOB_FILE = {
 }
 
 JOURNAL = {
-    "request": "key expression abs(hashtext(a)) % 100\npartitions 100\nkey column k\nkey mode check\n"
-    "map a\\eb=c = d\nskip x\nview public.v=SELECT 1\\nFROM t\naccept view v\n",
+    "request": '[["key expression","abs(hashtext(a)) % 100"],["partitions","100"],["key column","k"],'
+    '["key mode","check"],["accept","view v"],["map","a=b","c = d"],["skip","x"],'
+    '["view","public.v","SELECT 1\\nFROM t"]]',
     "request_empty": "",
-    "request_odd": "key mode odd\npartitions 99999999999999\npartitions -1\nmap \nmap =\nskip\nview\n",
-    "request_escapes": "key expression \\\\\\n\\e\\\nmap \\\\e=\\\n",
+    "request_odd": '[["key mode","odd"],["partitions","99999999999999"],["partitions","-1"],["map"],'
+    '["map","a"],["skip","a","b"],[]]',
+    "request_shape": '[["partitions",100],"skip",{"map":null}]',
+    "request_escapes": '[["key expression","\\\\\\n\\u0000\\ud83d\\ude00"],["map","\\\\e=",""]]',
+    "request_lines": "key expression abs(hashtext(a)) % 100\npartitions 100\n",
+    "request_deep": "[" * 300,
     "digest": "0123456789abcdef0123456789abcdef",
     "digest_upper": "0123456789ABCDEF0123456789ABCDEF",
     "digest_sign": "-123456789abcdef+123456789abcdef",

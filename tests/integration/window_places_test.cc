@@ -66,9 +66,40 @@ TEST_F(WindowPlacesTest, JournalOfVersion1IsBroughtUpToDate) {
   ASSERT_EQ(window("status", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
   EXPECT_EQ(json["standing"]["state"], "done");
   ASSERT_EQ(window("run", {"--table", "chunks", "--swap"}).exit_code, 0) << json.dump(1);
-  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "3");
+  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "4");
   EXPECT_EQ(value("SELECT string_agg(state, ' ' ORDER BY started_at) FROM pgfanout.job"),
             "done swapped");
+}
+
+/// Its requests are lines with escapes; a job that was begun then goes on.
+TEST_F(WindowPlacesTest, JournalOfVersion3IsBroughtUpToDate) {
+  make_chunks(100);
+  const std::vector<std::string> job = {"--table", "chunks", "--accept", "trigger none on chunks"};
+  ASSERT_EQ(window("run", job).exit_code, 0) << json.dump(1);
+  const std::string request = value("SELECT request::jsonb FROM pgfanout.job");
+  execute(R"sql(
+UPDATE pgfanout.journal_version SET version = 3;
+UPDATE pgfanout.job SET request = 'key expression ' || key || $$
+partitions 8
+key column partition_key
+key mode check
+accept trigger none on chunks
+$$;
+INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state, request)
+VALUES ('other', 'public', 'other', '', '', 'done', $$key expression "\\n"\n\\\n
+map \\e\eb=\\=c=d
+view v=w
+$$))sql");
+  const CommandResult other = window("swap", {"--table", "chunks", "--accept", "view v"});
+  EXPECT_THAT(other.err, HasSubstr("was: accept trigger none on chunks; now: accept view v"));
+  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "3");
+  ASSERT_EQ(window("swap", job).exit_code, 0) << json.dump(1);
+  ASSERT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(value("SELECT version FROM pgfanout.journal_version"), "4");
+  EXPECT_EQ(value("SELECT request FROM pgfanout.job WHERE job <> 'other'"), request);
+  EXPECT_EQ(
+      value("SELECT request::jsonb FROM pgfanout.job WHERE job = 'other'"),
+      R"([["key expression", "\"\\n\"\n\\\n"], ["map", "\\e=b", "\\=c=d"], ["view", "v", "w"]])");
 }
 
 TEST_F(WindowPlacesTest, JournalOfANewerVersionIsRefused) {
