@@ -1,5 +1,7 @@
 #include "copier/cli/nearest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <utility>
@@ -43,6 +45,12 @@ std::string_view nearest_name(std::string_view typed, std::span<const std::strin
     }
   }
   return best;
+}
+
+std::string did_you_mean(std::string_view typed, std::span<const std::string_view> names,
+                         std::string otherwise) {
+  const std::string_view nearest = nearest_name(typed, names);
+  return nearest.empty() ? std::move(otherwise) : fmt::format("did you mean {}?", nearest);
 }
 
 }  // namespace pgfanout

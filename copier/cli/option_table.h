@@ -19,7 +19,7 @@ enum class JobValue : std::uint8_t {
   flag,            ///< true: as if the option were given; false: as if not.
   inverted_flag,   ///< false: as if the option were given.
   list,            ///< Strings, each as if the option were given once.
-  own_reader,      ///< Table or list that job_file_tables.h reads.
+  own_reader,      ///< Table or list that job_file.cc reads.
 };
 
 struct OptionSpec {

@@ -9,17 +9,20 @@
 #include "copier/cli/nearest.h"
 #include "copier/cli/option_table.h"
 #include "copier/cli/values.h"
-#include "copier/cli/watch_values.h"
 
 namespace pgfanout {
+namespace {
 
-Result<void> add_threshold(std::string_view text, Invocation& to) {
+using Text = std::string_view;
+using Done = Result<void>;
+
+Done add_threshold(Text text, Invocation& to) {
   PGFANOUT_TRY_ASSIGN(ThresholdSetting threshold, parse_threshold(text));
   to.job.watch.thresholds.push_back(threshold);
   return {};
 }
 
-Result<void> add_hook(std::string_view text, Invocation& to) {
+Done add_hook(Text text, Invocation& to) {
   const std::size_t divider = text.find('=');
   const std::string_view event = text.substr(0, divider);
   if (divider == std::string_view::npos || event.empty() || divider + 1 == text.size()) {
@@ -27,19 +30,13 @@ Result<void> add_hook(std::string_view text, Invocation& to) {
                    fmt::format("events are {}", fmt::join(kEvents, ", ")));
   }
   if (std::find(kEvents.begin(), kEvents.end(), event) == kEvents.end()) {
-    const std::string_view nearest = nearest_name(event, kEvents);
-    return refused("usage", "names no event",
-                   nearest.empty() ? fmt::format("events are {}", fmt::join(kEvents, ", "))
-                                   : fmt::format("did you mean {}?", nearest));
+    return refused(
+        "usage", "names no event",
+        did_you_mean(event, kEvents, fmt::format("events are {}", fmt::join(kEvents, ", "))));
   }
   to.output.hooks.push_back({std::string(event), std::string(text.substr(divider + 1))});
   return {};
 }
-
-namespace {
-
-using Text = std::string_view;
-using Done = Result<void>;
 
 Done set_file(Text value, std::string& file) {
   if (value.empty()) return refused("usage", "must name a file");

@@ -17,7 +17,6 @@
 
 #include "copier/cli/arguments.h"
 #include "copier/cli/commands.h"
-#include "copier/cli/job_file_tables.h"
 
 namespace pgfanout {
 namespace {
