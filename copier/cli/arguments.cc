@@ -70,10 +70,9 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
   }
   std::vector<std::string_view> names = {"--help"};
   for (const OptionSpec& option : options) names.push_back(option.name);
-  const std::string_view nearest = nearest_name(name, names);
-  return refused("usage", what,
-                 nearest.empty() ? fmt::format("'pgfanout {} --help' lists all", command.name)
-                                 : fmt::format("did you mean {}?", nearest));
+  return refused(
+      "usage", what,
+      did_you_mean(name, names, fmt::format("'pgfanout {} --help' lists all", command.name)));
 }
 
 /// A word that belongs to no option. It is not quoted: it may be a connection string.

@@ -30,8 +30,7 @@ Done add_names(Text list, std::span<const Text> known, std::vector<std::string>&
     const Text name = list.substr(0, list.find(','));
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       Error error = bad_value(fmt::format("a list of {}", fmt::join(known, ", ")), name);
-      const Text nearest = nearest_name(name, known);
-      if (!nearest.empty()) error.hint = fmt::format("did you mean {}?", nearest);
+      error.hint = did_you_mean(name, known, "");
       return error;
     }
     if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);

@@ -158,7 +158,6 @@ Error unknown_command(std::string_view name) {
   names.reserve(table.size() + 1);
   for (const CommandSpec& command : table) names.push_back(command.name);
   names.push_back(bench.name);
-  const std::string_view nearest = nearest_name(name, names);
   const std::string all = fmt::format("this version has: {}", fmt::join(names, ", "));
   const bool is_word =
       name.size() < 24 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -167,8 +166,7 @@ Error unknown_command(std::string_view name) {
   return refused("usage",
                  is_word ? fmt::format("there is no command '{}'; {}", name, all)
                          : fmt::format("the first word is no command; {}", all),
-                 nearest.empty() ? "'pgfanout --help' explains them"
-                                 : fmt::format("did you mean {}?", nearest));
+                 did_you_mean(name, names, "'pgfanout --help' explains them"));
 }
 
 }  // namespace pgfanout

@@ -30,8 +30,7 @@ Done confirm_stage(Text value, Invocation& to) {
   }
   Error error = bad_value(
       "a stage: preflight, prepare, copy, index, constraints, analyze, verify or swap", value);
-  const Text nearest = nearest_name(value, kWindowStages);
-  if (!nearest.empty()) error.hint = "did you mean " + std::string(nearest) + "?";
+  error.hint = did_you_mean(value, kWindowStages, "");
   return error;
 }
 
