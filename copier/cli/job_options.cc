@@ -1,9 +1,13 @@
-// The options that every command takes.
+// The options that every command takes, and what only a job file says.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
-#include <vector>
+#include <utility>
 
+#include "copier/cli/nearest.h"
 #include "copier/cli/option_table.h"
 #include "copier/cli/values.h"
 #include "copier/pg/connection.h"
@@ -24,16 +28,24 @@ Done set_text(Text value, std::string& text) {
   return {};
 }
 
-Done set_key_mode(Text value, Invocation& to) {
-  constexpr std::array<Text, 4> names = {"check", "generated", "expression", "none"};
-  constexpr std::array modes = {KeyMode::check, KeyMode::generated, KeyMode::expression,
-                                KeyMode::none};
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (value != names[i]) continue;
-    to.job.key_mode = modes[i];
+/// `all` are the names in words.
+template <class Value>
+Done choose(Text name, std::initializer_list<std::pair<Text, Value>> choices, Text all, Value& to) {
+  for (const auto& [each, value] : choices) {
+    if (name != each) continue;
+    to = value;
     return {};
   }
-  return bad_value("check, generated, expression or none", value);
+  return bad_value(all, name);
+}
+
+Done set_key_mode(Text name, Invocation& to) {
+  return choose(name,
+                {{"check", KeyMode::check},
+                 {"generated", KeyMode::generated},
+                 {"expression", KeyMode::expression},
+                 {"none", KeyMode::none}},
+                "check, generated, expression or none", to.job.key_mode);
 }
 
 Done add_mapping(Text value, Invocation& to) {
@@ -53,19 +65,68 @@ Done set_memory(Text value, Invocation& to) {
   return {};
 }
 
-Done set_key_mismatch(Text value, Invocation& to) {
-  if (value != "fail" && value != "fix") return bad_value("fail or fix", value);
-  to.job.on_key_mismatch = value == "fix" ? KeyMismatchPolicy::fix : KeyMismatchPolicy::fail;
+Done set_key_mismatch(Text name, Invocation& to) {
+  return choose(name, {{"fail", KeyMismatchPolicy::fail}, {"fix", KeyMismatchPolicy::fix}},
+                "fail or fix", to.job.on_key_mismatch);
+}
+
+Done set_progress(Text name, Invocation& to) {
+  return choose(name,
+                {{"auto", ProgressMode::automatic},
+                 {"plain", ProgressMode::plain},
+                 {"none", ProgressMode::none}},
+                "auto, plain or none", to.progress);
+}
+
+Done set_profile(Text name, Invocation& to) {
+  return choose(name, {{"window", WatchProfile::window}, {"polite", WatchProfile::polite}},
+                "window or polite", to.job.watch.profile);
+}
+
+Done set_scope(Text name, Invocation& to) {
+  return choose(name,
+                {{"quick", VerifyScope::quick},
+                 {"data", VerifyScope::data},
+                 {"schema", VerifyScope::schema},
+                 {"full", VerifyScope::full}},
+                "quick, data, schema or full", to.job.verify.scope);
+}
+
+Done add_threshold(Text text, Invocation& to) {
+  PGFANOUT_TRY_ASSIGN(ThresholdSetting threshold, parse_threshold(text));
+  to.job.watch.thresholds.push_back(threshold);
   return {};
 }
 
-Done set_progress(Text value, Invocation& to) {
-  if (value != "auto" && value != "plain" && value != "none") {
-    return bad_value("auto, plain or none", value);
+Done add_hook(Text text, Invocation& to) {
+  const std::size_t divider = text.find('=');
+  const std::string_view event = text.substr(0, divider);
+  if (divider == std::string_view::npos || event.empty() || divider + 1 == text.size()) {
+    return refused("usage", "must be EVENT=COMMAND, such as stage_finished=/usr/local/bin/tell",
+                   fmt::format("events are {}", fmt::join(kEvents, ", ")));
   }
-  to.progress = value == "auto"    ? ProgressMode::automatic
-                : value == "plain" ? ProgressMode::plain
-                                   : ProgressMode::none;
+  if (std::find(kEvents.begin(), kEvents.end(), event) == kEvents.end()) {
+    return refused(
+        "usage", "names no event",
+        did_you_mean(event, kEvents, fmt::format("events are {}", fmt::join(kEvents, ", "))));
+  }
+  to.output.hooks.push_back({std::string(event), std::string(text.substr(divider + 1))});
+  return {};
+}
+
+Done set_file(Text value, std::string& file) {
+  if (value.empty()) return refused("usage", "must name a file");
+  file = value;
+  return {};
+}
+
+Done set_metrics(Text value, Invocation& to) {
+  const std::size_t colon = value.rfind(':');
+  const bool has_both = colon != Text::npos && colon > 0;
+  if (!has_both || !parse_number(value.substr(colon + 1), 0, 65535)) {
+    return bad_value("ADDRESS:PORT, such as 127.0.0.1:9187", value);
+  }
+  to.output.metrics = value;
   return {};
 }
 
@@ -86,6 +147,9 @@ constexpr Text key = "Partition key";
 constexpr Text columns = "Columns";
 constexpr Text work = "How it works";
 constexpr Text output = "Output";
+constexpr Text watching = "While it runs";
+constexpr Text telling = "Who is told";
+constexpr Text scope = "What is verified";
 
 // clang-format off
 const std::array options = {
@@ -174,19 +238,44 @@ const std::array options = {
                set_progress, "output.progress", JobValue::text},
     OptionSpec{output, "--yes", "", "Ask no questions. This version asks none", false,
                [](Text, Invocation&) -> Done { return {}; }},
+    OptionSpec{watching, "--profile", "NAME", "window (all speed, stops only when it must) or polite (shares the server). Default: window", false,
+               set_profile, "watch.profile", JobValue::text},
+    OptionSpec{watching, "--threshold", "NAME=LIMIT[:ACTION]", "A limit and what is done beyond it: cpu=80%:slow, memory=90%, errors=1%:stop, lock_wait=5s:warn, replica_lag=30s:pause, disk_free=10GB:stop, checkpoints=2:slow; ACTION is off, warn, slow, pause or stop; repeatable. Default: the profile's", true,
+               add_threshold, "thresholds", JobValue::own_reader},
+    OptionSpec{watching, "--finish-by", "HH:MM", "When the job must be done, by this host's clock; says throughout whether it will be", false,
+               [](Text value, Invocation& to) -> Done {
+                 PGFANOUT_TRY_ASSIGN(to.job.watch.finish_by,
+                                     parse_clock_time(value, std::chrono::system_clock::now()));
+                 return {};
+               }, "watch.finish_by", JobValue::text},
+    OptionSpec{watching, "--stop-at-deadline", "", "Stop, resumable, at the last safe point if the job will not be done by then", false,
+               [](Text, Invocation& to) -> Done { to.job.watch.stop_at_deadline = true; return {}; }, "watch.stop_at_deadline", JobValue::flag},
+    OptionSpec{telling, "--events", "FILE", "Append every event to FILE, one line of JSON each", false,
+               [](Text value, Invocation& to) { return set_file(value, to.output.events); }, "output.events", JobValue::text},
+    OptionSpec{telling, "--hook", "EVENT=COMMAND", "Run COMMAND at an event, with the event on its standard input; one that fails stops the job before the swap; repeatable", true,
+               add_hook, "hooks", JobValue::own_reader},
+    OptionSpec{telling, "--metrics", "ADDR:PORT", "Serve metrics for Prometheus at http://ADDR:PORT/metrics", false,
+               set_metrics, "output.metrics", JobValue::text},
+    OptionSpec{telling, "--metrics-file", "FILE", "Write them to FILE, for the node exporter's textfile collector", false,
+               [](Text value, Invocation& to) { return set_file(value, to.output.metrics_file); }, "output.metrics_file", JobValue::text},
+    OptionSpec{telling, "--report", "FILE.html", "Write a report that needs nothing else: verdict, sign-off, stages, plots, settings, digests", false,
+               [](Text value, Invocation& to) { return set_file(value, to.output.report); }, "output.report", JobValue::text},
+};
+
+const std::array only_in_job_files = {
+    OptionSpec{scope, "", "WHAT", "What verify looks at unless an option says so: quick, data, schema or full", false,
+               set_scope, "verify.scope", JobValue::text},
 };
 // clang-format on
 
 }  // namespace
 
 OptionTable job_options() {
-  static const std::vector<OptionSpec> all = [] {
-    std::vector<OptionSpec> joined(options.begin(), options.end());
-    const OptionTable watching = watch_options();
-    joined.insert(joined.end(), watching.begin(), watching.end());
-    return joined;
-  }();
-  return all;
+  return options;
+}
+
+OptionTable job_file_options() {
+  return only_in_job_files;
 }
 
 }  // namespace pgfanout

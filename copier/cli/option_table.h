@@ -38,8 +38,6 @@ using OptionTable = std::span<const OptionSpec>;
 
 /// Options of every command that works on a job: what, where, key, resources, output.
 [[nodiscard]] OptionTable job_options();
-/// Those of them that say how the job is watched, and where it is told to.
-[[nodiscard]] OptionTable watch_options();
 /// Options of the status command alone.
 [[nodiscard]] OptionTable status_options();
 /// Options of the key command alone.

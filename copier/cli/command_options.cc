@@ -1,4 +1,4 @@
-// The options of the commands of a maintenance window: plan, run, swap, rollback and cleanup.
+// The options that some commands have beside those of every command.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -19,9 +19,13 @@ using Done = Result<void>;
 
 constexpr Text window = "Maintenance window";
 constexpr Text swapping = "Swap";
+constexpr Text scope = "What is verified";
+constexpr Text question = "Question";
+constexpr Text telling = "Who is told";
 constexpr std::uint64_t least_index_memory = 1ULL << 20U;
 constexpr std::uint64_t most_index_memory = (1ULL << 41U) - 1024;  // As the server has it.
 constexpr std::uint64_t most_retention_days = 3650;
+constexpr std::uint64_t most_checks = 100'000'000;
 
 Done confirm_stage(Text value, Invocation& to) {
   if (std::find(kWindowStages.begin(), kWindowStages.end(), value) != kWindowStages.end()) {
@@ -74,6 +78,15 @@ Done set_swap_within(Text value, Invocation& to) {
   return {};
 }
 
+Done set_scope(Invocation& to, VerifyScope wanted) {
+  if (to.verify_scopes++ > 0) {
+    return refused("usage", "only one of --quick, --data, --schema and --full is possible",
+                   "--full has all of --data and --schema");
+  }
+  to.job.verify.scope = wanted;
+  return {};
+}
+
 // clang-format off
 constexpr OptionSpec swap_too{window, "--swap", "", "Go on to the swap once verify has passed. Default: stop before it", false,
     [](Text, Invocation& to) -> Done { to.job.window.swap = true; return {}; }, "swap.after_verify", JobValue::flag};
@@ -101,6 +114,44 @@ constexpr OptionSpec force{window, "--force", "", "Drop the backup now, before i
     [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
 constexpr OptionSpec give_up{window, "--force", "", "After a swap: roll back although rows were written since, and give those up. Default: refuse if there are any", false,
     [](Text, Invocation& to) -> Done { to.job.window.force = true; return {}; }};
+
+const std::array verify_table = {
+    OptionSpec{scope, "--quick", "", "Counts, bounds, constraints, sequences, a sample of rows: seconds on any size", false,
+               [](Text, Invocation& to) { return set_scope(to, VerifyScope::quick); }},
+    OptionSpec{scope, "--data", "", "Every byte and every key of both sides, and what refers to what", false,
+               [](Text, Invocation& to) { return set_scope(to, VerifyScope::data); }},
+    OptionSpec{scope, "--schema", "", "What belongs to the tables: columns, constraints, indexes, triggers, grants, ...", false,
+               [](Text, Invocation& to) { return set_scope(to, VerifyScope::schema); }},
+    OptionSpec{scope, "--full", "", "Data and schema. The default", false,
+               [](Text, Invocation& to) { return set_scope(to, VerifyScope::full); }},
+    OptionSpec{scope, "--repair", "", "Make the target equal, touching only rows that differ, then verify again. With --dry-run: print the SQL", false,
+               [](Text, Invocation& to) -> Done { to.job.verify.repair = true; return {}; }},
+    OptionSpec{scope, "--install-views", "", "Only install views, in schema pgfanout of the target's database, that watch partitions and their skew", false,
+               [](Text, Invocation& to) -> Done { to.job.verify.install_views = true; return {}; }},
+};
+
+const std::array key_table = {
+    OptionSpec{question, "--value", "VALUE", "A value of the key's only column, or COLUMN=VALUE; repeatable", true,
+               [](Text value, Invocation& to) -> Done {
+                 to.key.values.emplace_back(value);
+                 return {};
+               }},
+    OptionSpec{question, "--check", "N", "Compare N random, adversarial and sampled values with the server", false,
+               [](Text value, Invocation& to) -> Done {
+                 PGFANOUT_TRY_ASSIGN(to.key.check, parse_number(value, 1, most_checks));
+                 return {};
+               }},
+    OptionSpec{question, "--seed", "N", "Seed of the random values, to repeat a check. Default: 1", false,
+               [](Text value, Invocation& to) -> Done {
+                 PGFANOUT_TRY_ASSIGN(to.key.seed, parse_number(value, 0, UINT64_MAX));
+                 return {};
+               }},
+};
+
+constexpr std::array status_table = {
+    OptionSpec{telling, "--watch", "", "Go on showing the job, until it ends or you press Ctrl-C", false,
+               [](Text, Invocation& to) -> Done { to.watch = true; return {}; }},
+};
 // clang-format on
 
 constexpr std::array plan_table = {swap_too,     accept,      index_jobs,
@@ -139,6 +190,18 @@ OptionTable rollback_options() {
 
 OptionTable cleanup_options() {
   return cleanup_table;
+}
+
+OptionTable verify_options() {
+  return verify_table;
+}
+
+OptionTable status_options() {
+  return status_table;
+}
+
+OptionTable key_options() {
+  return key_table;
 }
 
 }  // namespace pgfanout
