@@ -13,7 +13,7 @@ std::string amount_of_bytes(std::uint64_t bytes) {
   constexpr std::array<const char*, 6> kUnits = {"kB", "MB", "GB", "TB", "PB", "EB"};
   double amount = static_cast<double>(bytes) / 1000;
   std::size_t unit = 0;
-  // What would be printed as 1000.0 is 1.0 of the next unit.
+  // An amount that would be printed as 1000.0 is 1.0 of the next unit.
   while (amount >= 999.95 && unit + 1 < kUnits.size()) {
     amount /= 1000;
     ++unit;

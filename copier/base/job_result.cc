@@ -1,4 +1,4 @@
-// What a command's result means to the shell that called it.
+// The exit code of a command's result, for the shell that called it.
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {

@@ -51,7 +51,7 @@ struct MemoryCounters {
 
 class MemoryBudget {
  public:
-  /// What `counters` points to outlives the budget.
+  /// The objects that `counters` points to must outlive the budget.
   explicit MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters = {});
 
   /// Waits until `bytes` fit. A request above the whole budget is granted once nothing else is

@@ -19,7 +19,7 @@ inline void pause_unless(const Cancellation& cancellation, std::chrono::nanoseco
   pause_for(time, [&cancellation] { return cancellation.is_set(); });
 }
 
-/// What stands for pause_for() where a test must not wait.
+/// Signature of pause_for(): a test that must not wait passes its own function.
 using Pause = std::function<void(std::chrono::nanoseconds, const std::function<bool()>& is_over)>;
 
 /// Pauses that double, from `first` to `longest`.

@@ -1,4 +1,4 @@
-// What becomes of each column of the source, as far as objects over the columns are concerned.
+// Each column of the source and its column on the target, for the objects over the columns.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// What the parts of the carry-over plan share: the request, the columns, the names, the plan that
+// Shared by the parts of the carry-over plan: the request, the columns, the names, the plan that
 // grows, and where each object of the source is to be found on the target.
 #pragma once
 

@@ -181,7 +181,7 @@ class ForeignKeyCarrier {
     return is_validated() || context_.target.server_version() >= kFirstWithUnvalidatedParents;
   }
 
-  /// What nobody validates costs no scan: the parent hands it down by itself.
+  /// A key that is not validated costs no scan: the parent passes it on to its leaves by itself.
   void add_to_leaves(std::vector<CarryStep>& steps) const {
     if (!is_validated() && parent_may_have_it()) return;
     for (const std::string& leaf : context_.request.target_leaves) {

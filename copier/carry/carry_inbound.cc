@@ -107,7 +107,7 @@ void carry_key(CarryContext& context, const Inbound& key) {
     if (is_accepted) context.plan.moves.push_back(std::move(move));
     return;
   }
-  // The rows are the same as before, which the copy has proven: they are checked once more, but not
+  // The rows are the same as before, which the copy has proven: they are checked again, but not
   // while everybody waits for the swap.
   const bool is_checked_later =
       key.is_valid &&

@@ -1,4 +1,4 @@
-// One materialized view, made anew over the target with everything that it has.
+// One materialized view, created again over the target with everything that it has.
 #pragma once
 
 #include <string>

@@ -63,7 +63,7 @@ Result<void> carry_new_sequences(CarryContext& context) {
   for (const Column& column : context.columns.targets()) {
     const auto literal = nextval_literal(column.default_sql);
     if (!literal) continue;
-    // What fills the source's own column of today is carried with the other sequences.
+    // A sequence that fills the source's own column already is carried with the other sequences.
     const Column* same = context.request.source.find(column.name);
     if (same != nullptr && same->default_sql == column.default_sql) continue;
     PGFANOUT_TRY_ASSIGN(

@@ -11,7 +11,8 @@
 namespace pgfanout {
 namespace {
 
-/// What belongs to a leaf is one step, then owners and grants, which end the right to all that.
+/// One step for each leaf's attributes, then owners and grants: after those the role may no longer
+/// have the right to the other steps.
 void finish_attributes(CarryContext& context) {
   for (std::size_t leaf = 0; leaf < context.leaf_attributes.size(); ++leaf) {
     if (context.leaf_attributes[leaf].empty()) continue;

@@ -1,6 +1,6 @@
-// What belongs to the source beside its rows (keys, indexes, constraints, triggers, grants, ...),
-// and how it comes to belong to the target: as SQL in the order of the stages that run it. Plain
-// data.
+// The plan that carries everything over that belongs to the source beside its rows (keys, indexes,
+// constraints, triggers, grants, ...) to the target: SQL in the order of the stages that run it.
+// Plain data.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct CarryStep {
   std::string sql;
   std::string leaf;  ///< Qualified target leaf that it works on; empty: the parent or no table.
   std::uint64_t bytes = 0;  ///< Of that leaf: what takes longest begins first.
-  std::string undo = {};    ///< What a rollback runs before the swap; empty: goes with the table.
+  std::string undo = {};    ///< Run by a rollback before the swap; empty: goes with the table.
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap,
@@ -82,7 +82,7 @@ struct CarryPlan {
   std::vector<CarriedView> views;  ///< In the order of their dependencies.
   std::vector<CarriedMove> moves;  ///< In order; a rollback takes them the other way round.
   std::vector<NotCarried> not_carried;
-  std::vector<Issue> issues;  ///< What a person should know: INFO and WARNING.
+  std::vector<Issue> issues;  ///< For a person to know: INFO and WARNING.
 };
 
 struct CarryRequest {

@@ -1,4 +1,4 @@
-// What refers to the table from elsewhere by its OID and can be said again under its name: rules
+// Objects elsewhere that refer to the table by its OID and can be defined again by its name: rules
 // and policies of other tables, functions whose body the server has parsed.
 #include <fmt/format.h>
 
@@ -10,9 +10,9 @@
 namespace pgfanout {
 namespace {
 
-/// What a function's arguments, result or table columns bind is its row type: that stays the old
-/// one's, so it is no case for here. Kind, name, statement, columns of the source, table of the
-/// object, whether it names a leaf.
+/// A function's arguments, result or table columns bind the table's row type. That stays the old
+/// table's, so such functions are not selected here. Kind, name, statement, columns of the source,
+/// table of the object, whether it names a leaf.
 constexpr const char* kReferrersSql = R"sql(
 WITH used AS (
   SELECT d.classid, d.objid, pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
@@ -82,8 +82,8 @@ Result<void> carry_rebinds(CarryContext& context) {
                            "that it uses the old one until then");
       continue;
     }
-    // Bound anew by the name that the new table has by then. On the way back the old table has
-    // another name still, and its text must say that one.
+    // Bound again by the name that the new table has by then. In a rollback the old table still has
+    // another name, and the text must say that one.
     context.plan.moves.push_back({fmt::format("{} {}", kind, name),
                                   {rows.str(row, 2)},
                                   {with_relation(rows.text(row, 2), context.request.source.schema,

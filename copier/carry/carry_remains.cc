@@ -1,4 +1,5 @@
-// What no other part handles is named: nothing that hangs on the source may get lost in silence.
+// Names the objects that no other part handles: no object that depends on the source may be lost
+// silently.
 #include <fmt/format.h>
 
 #include "copier/carry/carry_context.h"

@@ -1,4 +1,4 @@
-// What matters of a server and of the session on it, read once at the start of a plan.
+// Facts about a server and the session on it, read once at the start of a plan.
 #pragma once
 
 #include <cstdint>

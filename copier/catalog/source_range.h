@@ -14,7 +14,7 @@ struct SourceRange {
   std::uint64_t first_block = 0;
   std::optional<std::uint64_t> end_block;  ///< Absent: to the end of the leaf.
   std::uint64_t estimated_bytes = 0;       ///< Heap and TOAST.
-  std::uint32_t epoch = 1;                 ///< What is committed together, counted from 1.
+  std::uint32_t epoch = 1;                 ///< Its ranges are committed together; from 1.
 };
 
 /// Size of a leaf on disk.

@@ -1,4 +1,4 @@
-// What pg_type knows about types, as far as values of them have to travel.
+// Facts of pg_type about types, as far as copying their values needs them.
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ struct CalledFunction {
   friend bool operator==(const CalledFunction&, const CalledFunction&) = default;
 };
 
-/// What an expression calls, read off its words: string literals, quoted names and comments are
-/// understood, grammar is not. Key words that look like calls are among them.
+/// The functions that an expression calls, found by its words: string literals, quoted names and
+/// comments are understood, grammar is not. Key words that look like calls are among them.
 [[nodiscard]] std::vector<CalledFunction> called_functions(std::string_view sql);
 
 /// Whether it names the time, the session or the user: now(), CURRENT_DATE, session_user, ...

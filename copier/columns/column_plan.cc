@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxTableColumns = 1600;
 
-/// What becomes of the columns that a generated column is computed from.
+/// Whether the columns that a generated column is computed from reach the target unchanged.
 enum class Inputs : std::uint8_t { unchanged, changed, missing };
 
 class NewColumns {

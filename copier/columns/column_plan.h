@@ -15,7 +15,7 @@
 
 namespace pgfanout {
 
-/// What the copy does with a column of the target.
+/// How the copy treats a column of the target.
 enum class ColumnRole : std::uint8_t {
   copied,    ///< Read from the source and written.
   compared,  ///< Computed by the target's server; the source's value proves it.

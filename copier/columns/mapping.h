@@ -1,4 +1,4 @@
-// What --map and --skip say, checked against the source and understood by its server.
+// The options --map and --skip, checked against the source and parsed by its server.
 #pragma once
 
 #include <optional>
@@ -35,7 +35,7 @@ struct Mappings {
 [[nodiscard]] std::string column_name_of(std::string_view written,
                                          const std::vector<Column>& columns);
 
-/// What to write in place of a column that the table does not have.
+/// A hint that suggests what to write in place of a column that the table does not have.
 [[nodiscard]] std::string missing_column_hint(std::string_view name, const Table& table);
 
 /// Asks the server about every expression. Refusals: "bad-mapping", "no-such-column".

@@ -1,4 +1,4 @@
-// A copy's hold on its job: which job of the journal it is, whether it may be gone on with, and the
+// A copy's hold on its job: which job of the journal it is, whether it can be resumed, and the
 // fence that keeps the source as it was from one call to the next.
 #pragma once
 

@@ -232,7 +232,7 @@ Result<void> CopyJob::plan_copy() {
   state_.is_resumed = progress.has_value();
   state_.may_undo = !state_.is_resumed;
   JobDescription as_asked = job();
-  // What its target holds now may be this very job's.
+  // The rows that the target holds now may be those of this job.
   if (state_.is_resumed) as_asked.append = true;
   PGFANOUT_TRY_ASSIGN(state_.plan, make_copy_plan(as_asked, source, *state_.target, made));
   if (progress) state_.progress = *std::move(progress);
@@ -324,7 +324,8 @@ Result<void> CopyJob::create_tables() {
   return {};
 }
 
-/// What an accepted target holds already, so that it can be told apart afterwards.
+/// Digests the rows that an accepted target holds already, so that they can be told apart
+/// afterwards.
 Result<void> CopyJob::take_baseline() {
   if (!job().append || state_.plan->create_target) return {};
   Ledger before(0, state_.plan->leaves.size());

@@ -38,7 +38,7 @@ Result<void> CopyLoad::restore() {
   CopyProgress& progress = state_.progress;
   state_.ledger.emplace(progress.ranges.size(), state_.plan->leaves.size());
   Ledger& ledger = *state_.ledger;
-  // What an epoch gave when it was read first may stand beside what it gave later.
+  // Values from an epoch's first reading may stand beside values from a later one.
   if (state_.is_resumed && has_volatile_values()) ledger.compare_counts_only();
   const std::uint32_t next = progress.next_epoch();
   for (std::uint32_t leaf = 0; leaf < progress.leaves.size(); ++leaf) {
@@ -252,8 +252,8 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
   return note_epoch(epoch);
 }
 
-/// What was read is written down before it is committed: whoever repeats the epoch must read the
-/// same. Rows that were set aside go with it.
+/// Journals the rows that were read before they are committed: a call that repeats the epoch must
+/// read the same rows. Rows that were set aside are journaled with them.
 Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   EpochBooks books;
   const auto ranges = state_.ledger->ranges();

@@ -19,7 +19,7 @@ namespace pgfanout {
 /// Where a copy stands, by what the journal says about its target.
 enum class CopyStanding : std::uint8_t {
   fresh,        ///< No job, or none that matters any more.
-  begins_anew,  ///< The same, once what an earlier copy made is dropped.
+  begins_anew,  ///< The same, once the tables of an earlier copy are dropped.
   resumes,      ///< The same job, interrupted.
   finished,     ///< The same job, done and proven; its fence may still stand.
 };
@@ -93,7 +93,7 @@ struct CopyEnd {
   int exit_code = 0;
   bool has_job = false;       ///< The journal has the job.
   bool raises_fence = false;  ///< The copy puts a fence around its source itself.
-  bool may_undo = false;      ///< What belongs to the job may be taken back.
+  bool may_undo = false;      ///< Objects of the job may be dropped.
   bool is_attached = false;   ///< All rows are in, proven, and their leaves attached.
 };
 struct CopySettlement {

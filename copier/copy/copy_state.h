@@ -1,4 +1,4 @@
-// What the stages of one copy share.
+// State that the stages of one copy share.
 #pragma once
 
 #include <optional>

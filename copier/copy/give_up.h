@@ -1,5 +1,5 @@
-// What has to hold before a job is given up or begun anew: that its fence is within reach, and that
-// nothing of it stays which nobody could name any more.
+// Conditions for abandoning or restarting a job: its fence can be reached, and none of its objects
+// stay behind without an entry that names them.
 #pragma once
 
 #include "copier/journal/journal.h"

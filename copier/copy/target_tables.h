@@ -29,8 +29,8 @@ Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescrip
                                                                 const CopyPlan& plan,
                                                                 const Cancellation& cancellation);
 
-/// What each lane writes. Leaves that this job made, and that are committed as a whole, are emptied
-/// first, so that COPY may FREEZE.
+/// The tables that each lane writes. Leaves that this job made, and that are committed as a whole,
+/// are emptied first, so that COPY may FREEZE.
 [[nodiscard]] std::vector<LaneTarget> lane_targets(const CopyPlan& plan,
                                                    const CopyProgress& progress);
 

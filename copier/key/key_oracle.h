@@ -23,7 +23,7 @@ struct KeyOutcome {
 /// "key 7", "no key: integer out of range".
 [[nodiscard]] std::string describe(const KeyOutcome& outcome);
 
-/// What the compiled expression says.
+/// The compiled expression's outcomes, row by row.
 [[nodiscard]] std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key,
                                                     const std::vector<ProbeRow>& rows);
 
@@ -38,7 +38,7 @@ class KeyOracle {
   static Result<KeyOracle> make(Connection& connection, const Table& table,
                                 const KeyExpression& key);
 
-  /// What the server says, row by row. Rows that `expected` calls an error are asked one by one,
+  /// The server's outcomes, row by row. Rows that `expected` calls an error are asked one by one,
   /// since an error ends a statement.
   Result<std::vector<KeyOutcome>> ask(const std::vector<ProbeRow>& rows,
                                       const std::vector<KeyOutcome>& expected);

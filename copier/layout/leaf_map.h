@@ -14,7 +14,7 @@
 
 namespace pgfanout {
 
-/// What a LIST partition's bound says: pg_get_expr(relpartbound, oid).
+/// A LIST partition's bound: pg_get_expr(relpartbound, oid).
 struct ListBound {
   bool is_default = false;
   bool takes_null = false;

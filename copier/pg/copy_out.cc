@@ -72,9 +72,9 @@ Result<CopyOutEvent> CopyOut::next() {
   }
 }
 
-/// A server sends 8 kB at a time. To wake up for each of them costs both sides more than the rows
-/// do, so some are left to come together: as many as the socket's buffer surely holds, and for no
-/// longer than nobody misses. What is there already is taken first, which with TLS is one record.
+/// A server sends 8 kB at a time. Waking up for each of them costs both sides more than the rows
+/// do. So some are left to collect: as many as the socket's buffer surely holds, and only for a
+/// short time. Bytes that are there already are taken first, which with TLS is one record.
 Result<void> CopyOut::wait_for_rows() {
   using std::chrono::microseconds;
   constexpr std::size_t kFew = 48U << 10U;

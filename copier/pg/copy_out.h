@@ -16,7 +16,7 @@
 
 namespace pgfanout {
 
-/// What came next.
+/// The next event of a stream.
 enum class CopyOutEvent : std::uint8_t { message, end };
 
 /// A running COPY TO STDOUT, as its readers see it; tests put a fake in its place.

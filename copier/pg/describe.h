@@ -1,4 +1,4 @@
-// What a query would return, asked of the server without running it.
+// The columns that a query would return: the server describes it without running it.
 #pragma once
 
 #include <cstdint>

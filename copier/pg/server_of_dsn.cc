@@ -9,7 +9,7 @@
 namespace pgfanout {
 
 std::string server_of_dsn(const std::string& dsn) {
-  // What is not named here stays unsaid: other parts may be secrets, or files' names.
+  // Only these parts are shown: others may be secrets or names of files.
   constexpr std::array<std::string_view, 6> shown = {"service", "host",   "hostaddr",
                                                      "port",    "dbname", "user"};
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(

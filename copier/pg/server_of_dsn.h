@@ -1,4 +1,4 @@
-// What a connection string says about its server, fit to be shown to anybody.
+// The parts of a connection string that name its server and may be shown to anybody.
 #pragma once
 
 #include <string>

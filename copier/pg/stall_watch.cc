@@ -145,7 +145,7 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
   Look look(backend_, options_.look_timeout);
   const StallFinding finding = look.at_backend(options_, watched);
   StallVerdict verdict = judge_silence(finding, false);
-  // What was on its way while we looked is there in a moment, and libpq then says what it is.
+  // Input that was on its way during the look arrives in a moment; libpq then says what it is.
   if (verdict != StallVerdict::patience) {
     verdict = judge_silence(finding, has_input(watched, options_.arrival_timeout));
   }

@@ -19,7 +19,7 @@ struct BackendIdentity {
   std::int64_t started_at = 0;  ///< Microseconds since 1970; 0 where the role may not see it.
 };
 
-/// What a look at the server found out about our own backend.
+/// The state of our own backend, as a look at the server found it.
 enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us, unreachable };
 
 /// By pg_stat_activity's columns of these names.
@@ -30,7 +30,7 @@ enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us,
 [[nodiscard]] bool is_look_due(const ConnectOptions& options, bool knows_backend,
                                std::chrono::nanoseconds silence);
 
-/// What a silence means, given a look and whether something came meanwhile.
+/// The meaning of a silence, given a look and whether input came meanwhile.
 enum class StallVerdict : std::uint8_t { patience, lost, stalled };
 [[nodiscard]] StallVerdict judge_silence(StallFinding finding, bool has_come);
 
@@ -49,10 +49,10 @@ class StallWatch {
 
   /// For a caller who waits for `watched` and has seen nothing move since `silent_since`. Before
   /// ConnectOptions::stall_timeout has passed it does nothing. Then it looks, for as long as
-  /// ConnectOptions::look_timeout at most: if the backend works, `silent_since` begins anew; a
-  /// backend that is gone is "connection-lost"; one that waits for us in turn, or a server that
-  /// cannot be reached, is "stalled". Such a backend is ended, so that its locks do not stand in
-  /// the next call's way.
+  /// ConnectOptions::look_timeout at most: if the backend works, `silent_since` is reset; a backend
+  /// that is gone is "connection-lost"; one that waits for us in turn, or a server that cannot be
+  /// reached, is "stalled". Such a backend is ended, so that its locks do not stand in the next
+  /// call's way.
   Result<void> check(pg_conn* watched, Moment& silent_since) const;
 
  private:

@@ -100,7 +100,7 @@ Result<void> Connection::run(std::string_view sql) {
   return {};
 }
 
-/// What came of a statement: the first error counts, otherwise the last result.
+/// The outcome of a statement: the first error counts, otherwise the last result.
 struct Connection::Answer {
   Rows last{nullptr};
   std::optional<Error> failure;

@@ -138,7 +138,7 @@ class LibpqWriteChannel final : public WriteChannel {
   ChannelState state_ = ChannelState::ready;
   bool must_flush_ = false;
   Clock::time_point still_since_;  ///< Nothing has moved since, in either direction.
-  int unsent_ = 0;                 ///< What the socket held at the last check.
+  int unsent_ = 0;                 ///< Bytes that the socket held at the last check.
   std::uint64_t rows_copied_ = 0;
   std::string command_tag_;
   std::optional<Error> failure_;

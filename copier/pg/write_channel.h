@@ -24,7 +24,7 @@ enum class ChannelState : std::uint8_t {
   copying,  ///< The server takes COPY data.
 };
 
-/// What a lane's driver needs of a connection; tests put a fake in its place.
+/// The part of a connection that a lane's driver needs; tests put a fake in its place.
 class WriteChannel {
  public:
   /// No more than this many bytes a put(): libpq's buffer then stays small.

@@ -27,7 +27,7 @@ struct BothSides {
   SideStream source;
   SideStream target;
   std::uint64_t memory_bytes = 0;
-  const Pace* pace = nullptr;   ///< What the readers obey.
+  const Pace* pace = nullptr;   ///< Obeyed by the readers; absent: full speed.
   LeafBoard* leaves = nullptr;  ///< Of the target: rows that were read are added.
 };
 

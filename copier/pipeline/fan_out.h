@@ -32,9 +32,9 @@ struct FanOut {
   std::uint64_t memory_bytes = 0;
   LaneQuestions ask;
   bool sets_aside = false;  ///< Rows that the servers refuse go to the rejects.
-  /// A range whose reader was lost gives the same rows once more.
+  /// A range whose reader was lost gives the same rows again.
   bool can_replay = false;
-  const Pace* pace = nullptr;  ///< What the readers obey.
+  const Pace* pace = nullptr;  ///< Obeyed by the readers; absent: full speed.
 };
 
 /// Runs until the epoch is committed, or returns the first error; then channels that have not

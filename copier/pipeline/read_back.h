@@ -22,7 +22,7 @@ struct ReadBack {
   const LeafMap& leaf_map;
   std::vector<std::unique_ptr<RangeSource>> sources;
   std::uint64_t memory_bytes = 0;
-  const Pace* pace = nullptr;  ///< What the readers obey.
+  const Pace* pace = nullptr;  ///< Obeyed by the readers; absent: full speed.
   /// Called on a reader's thread once all of a leaf was read and booked.
   std::function<void(std::uint32_t leaf)> leaf_done = {};
 };

@@ -16,8 +16,8 @@ namespace {
 namespace flow = tbb::flow;
 
 /// Runs one stage on a batch. After a stop batches are dropped, so that the graph empties at once.
-/// What travels between nodes is an owning pointer that oneTBB can copy; null stands for a dropped
-/// batch. Only what cannot throw runs at once, in the thread that brings the batch.
+/// Nodes pass on an owning pointer that oneTBB can copy; null stands for a dropped batch. Only what
+/// cannot throw runs at once, in the thread that brings the batch.
 template <class Stage>
 auto stage(Stop& stop, Stage body) {
   return [&stop, body](RowBatch* message) noexcept -> RowBatch* {

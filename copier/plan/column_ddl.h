@@ -17,8 +17,8 @@ enum class TableRole : unsigned char { parent, leaf };
                                             const std::string& identity_options,
                                             int server_version);
 
-/// What CREATE TABLE cannot say on every version: "ALTER COLUMN a SET STORAGE EXTERNAL, ...".
-/// Empty if there is nothing.
+/// Column settings that CREATE TABLE cannot express on every version: "ALTER COLUMN a SET STORAGE
+/// EXTERNAL, ...". Empty if there is nothing.
 [[nodiscard]] std::string column_settings(const Column& column);
 
 }  // namespace pgfanout

@@ -10,7 +10,8 @@
 namespace pgfanout {
 namespace {
 
-/// What a copy that takes minutes can lose, and how much an interruption of a longer one repeats.
+/// The most that an interrupted copy of some minutes can lose, and how much an interruption of a
+/// longer one repeats.
 constexpr std::uint64_t kMostByLeaf = 16ULL << 30U;
 constexpr std::uint64_t kUsualEpoch = 2ULL << 30U;
 constexpr std::uint64_t kRejectingEpoch = 256ULL << 20U;

@@ -255,7 +255,7 @@ Result<void> CopyPlanner::plan_when_to_commit() {
   std::uint64_t bytes = 0;
   for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
   PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
-  if (!made_.empty()) return {};  // What the journal says counts.
+  if (!made_.empty()) return {};  // The journal's epochs count.
   const CommitPlan& commits = plan_->commits;
   plan_->issues.push_back(
       {Severity::info,

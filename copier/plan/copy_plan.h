@@ -88,9 +88,9 @@ struct CopyPlan {
 Result<RelationName> target_name_of(const JobDescription& job, const Table& source);
 
 /// Plans the copy. Reads both catalogs, changes nothing. Every refusal names the object and the way
-/// out. The source's leaves' sizes are those of this moment. `made` are the OIDs of what an earlier
-/// call of the job has made, if it is to be gone on with: then that is the target, to be filled and
-/// attached.
+/// out. The source's leaves' sizes are those of this moment. `made` are the OIDs of the relations
+/// that an earlier call of the job has made, if the job is resumed: then they are the target, to be
+/// filled and attached.
 Result<CopyPlan> make_copy_plan(const JobDescription& job, Connection& source, Connection& target,
                                 const std::vector<std::uint32_t>& made = {});
 

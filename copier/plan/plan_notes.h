@@ -1,4 +1,4 @@
-// What a person should know before the copy begins and that does not stop it.
+// Issues that a person should know before the copy begins and that do not stop it.
 #pragma once
 
 #include <vector>

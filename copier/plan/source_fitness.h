@@ -14,8 +14,8 @@ namespace pgfanout {
 
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts);
 
-/// What a new target does not get from the source while it is copied: keys, indexes, triggers, ...
-/// Counts them in one issue; nothing to say gives none.
+/// Counts, in one issue, the objects that a new target does not get from the source while it is
+/// copied: keys, indexes, triggers, ... No issue if there are none.
 Result<std::vector<Issue>> note_not_carried(Connection& source, const Table& table);
 
 }  // namespace pgfanout

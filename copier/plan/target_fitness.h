@@ -22,7 +22,7 @@ struct ExistingTarget {
   std::vector<TargetLeaf> leaves;         ///< Those that take a key, by their first one.
   std::optional<std::size_t> key_column;  ///< Of the table's columns.
   bool key_is_generated = false;
-  std::string list_expression;  ///< What the leaves are listed by, if that is no plain column.
+  std::string list_expression;  ///< LIST key, if it is no plain column.
   std::vector<Issue> issues;
 };
 

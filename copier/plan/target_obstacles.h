@@ -1,5 +1,5 @@
-// What stands in the way of writing to an existing target: rows, missing privileges, row-level
-// security, and triggers or defaults that slow the load down or change rows.
+// Obstacles to writing to an existing target: rows, missing privileges, row-level security, and
+// triggers or defaults that slow the load down or change rows.
 #pragma once
 
 #include <vector>

@@ -15,7 +15,7 @@ namespace {
 
 /// Routed, sent, written and logged by the target's server, beside being read.
 constexpr double kCopyPerRead = 4.0;
-/// What each connection beyond the first adds to the rate of reading.
+/// Each connection beyond the first adds this to the rate of reading.
 constexpr double kFurtherConnection = 0.7;
 /// An index is sorted and written; its bytes are dearer than those that are only read.
 constexpr double kIndexBytesPerRead = 5.0;

@@ -1,4 +1,4 @@
-// What statements of the application meet after the swap, by the way in which later rows get their
+// Impact on the application's statements after the swap, by the way in which later rows get their
 // key.
 #include <fmt/format.h>
 #include <fmt/ranges.h>

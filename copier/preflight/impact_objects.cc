@@ -20,7 +20,7 @@ Result<std::vector<std::string>> names(Connection& connection, const Table& tabl
   return first_column(rows);
 }
 
-// What is the table's own (its indexes, triggers, policies, ...) is carried over, not bound. The
+// The table's own objects (its indexes, triggers, policies, ...) are carried over, not bound. The
 // second column says what becomes of an object: (v)iew, (f)unction, (o)ther, or nothing of these.
 // {0}: the tree of tables.
 constexpr const char* kBoundSql = R"sql(

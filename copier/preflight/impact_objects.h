@@ -12,7 +12,7 @@
 
 namespace pgfanout {
 
-/// What depends on the table, its leaves, its columns or its row type, by what becomes of it.
+/// Objects that depend on the table, its leaves, its columns or its row type, by their fate.
 struct BoundObjects {
   std::vector<std::string> views;      ///< And materialized ones.
   std::vector<std::string> functions;  ///< BEGIN ATOMIC bodies, arguments and results.

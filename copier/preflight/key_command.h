@@ -27,7 +27,7 @@ struct KeyAnswer {
   std::optional<std::int64_t> key;         ///< Absent: the row has no key; `reason` says why.
   std::string reason;                      ///< "null", "integer out of range", ...
   std::optional<std::string> leaf;         ///< Qualified name in the target, if it has one.
-  std::optional<std::int64_t> server_key;  ///< What the server computes.
+  std::optional<std::int64_t> server_key;  ///< Computed by the server.
   bool server_agrees = false;
 };
 

@@ -11,7 +11,7 @@ namespace pgfanout {
 namespace {
 
 struct Check {
-  const char* of;  ///< What could not be looked at if it fails.
+  const char* of;  ///< Subject that was not checked if it fails.
   Result<void> (*run)(PreflightContext&);
 };
 

@@ -16,7 +16,7 @@
 namespace pgfanout {
 
 struct Preflight {
-  /// What `plan.issues` and `carry.issues` do not say already. Severity error and above: no-go.
+  /// Issues beside those of `plan.issues` and `carry.issues`. Severity error and above: no-go.
   std::vector<Issue> issues;
   std::vector<Impact> impact;            ///< On the application's statements after the swap.
   std::vector<StageEstimate> estimates;  ///< From a short calibration.

@@ -1,4 +1,4 @@
-// What the checks of a preflight share, and their list. For preflight*.cc only.
+// Context that the checks of a preflight share, and their list. For preflight*.cc only.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What the role may do with the objects around the source: those that the swap and the carry-over
+// The role's rights on the objects around the source: those that the swap and the carry-over
 // redefine, move, refer to or call.
 #include <fmt/format.h>
 
@@ -31,7 +31,8 @@ std::string owner_of(const std::string& name, const std::string& owner, const st
 
 constexpr const char* kClassName = "pg_catalog.format('%I.%I', n.nspname, c.relname)";
 
-/// Views that read the table; materialized ones are made anew, and so is what reads those.
+/// Views that read the table; materialized ones are created again, and so are the views that read
+/// those.
 constexpr const char* kReaders =
     "FROM (WITH RECURSIVE reader(oid, kind) AS ("
     "  SELECT v.oid, v.relkind FROM {}"

@@ -63,7 +63,7 @@ std::string identity_text(const Rows& rows) {
   return text;
 }
 
-/// What a change is found by on the other side, once the target has the source's name.
+/// How a subscriber finds the row of a change, once the target has the source's name.
 void note_new_identity(PreflightContext& context, const Published& published, bool is_default) {
   const CopyPlan& plan = context.plan;
   const bool has_parent_key = plan.key_column && !plan.key_is_generated;

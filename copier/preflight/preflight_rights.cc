@@ -1,4 +1,4 @@
-// What the role may do with the tables themselves, their schemas, and the journal.
+// The role's rights on the tables themselves, their schemas, and the journal.
 #include <fmt/format.h>
 
 #include <map>

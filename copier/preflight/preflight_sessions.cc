@@ -117,7 +117,7 @@ Result<void> find_blockers(PreflightContext& context, const std::string& table) 
   return {};
 }
 
-/// What other sessions do is shown to some roles only.
+/// The server shows the activity of other sessions to some roles only.
 Result<void> note_hidden_sessions(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
       const Rows row,

@@ -15,7 +15,7 @@ constexpr const char* kSettingsSql =
     " pg_catalog.current_setting('temp_file_limit'),"
     " pg_catalog.current_setting('synchronous_standby_names')";
 
-/// What concerns a server that rows are written to.
+/// Settings of the server that rows are written to.
 Result<void> check_target_settings(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows row, context.target.query(kSettingsSql));
   const std::string where = context.target.description();

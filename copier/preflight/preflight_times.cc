@@ -27,7 +27,8 @@ constexpr std::uint64_t kPieceBytes = 2ULL << 20U;
 constexpr std::uint64_t kMostPieces = 2000;
 constexpr std::uint32_t kUsualIndexJobs = 2;
 
-/// What a range is read by, without what changes something when it is evaluated (nextval).
+/// The SELECT that reads a range, without expressions that change something when they are evaluated
+/// (nextval).
 std::string select_sql(const CopyPlan& plan, const SourceRange& range) {
   std::string list;
   for (const StreamColumn& column : plan.columns) {

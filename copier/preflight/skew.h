@@ -15,8 +15,8 @@ struct SkewEstimate {
   std::uint64_t without_leaf = 0;  ///< Of the sample, those that have none.
   double by_rows = 0;              ///< Largest leaf over mean.
   double by_bytes = 0;
-  /// What a perfectly even key would show in a sample of this size, about: above it the figure is
-  /// the key's.
+  /// Approximate skew that chance alone gives a perfectly even key in a sample of this size; a
+  /// figure above it comes from the key.
   double by_chance = 0;
   std::size_t largest = 0;   ///< Leaf with the most rows.
   double largest_share = 0;  ///< Of all rows.

@@ -1,4 +1,4 @@
-// What a job writes, against the room that there is. Pure.
+// The bytes that a job writes, against the free space. Pure.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,7 @@ struct LeafCount {
   MultisetDigest digest;
 };
 
-/// What stands in one batch.
+/// The rows of one batch.
 struct BatchAccount {
   std::uint32_t leaf = 0;
   LeafCount count;

@@ -3,7 +3,8 @@
 //   read (a source range) = routed (a leaf) + rejected;  routed = committed = read back, leaf by
 //   leaf.
 //
-// What earlier calls of the job have committed is part of the sums: it comes from the journal.
+// Rows that earlier calls of the job have committed are part of the sums: they come from the
+// journal.
 //
 // Each hand-over writes its own column, from its own view of the bytes. Thread-safe; entries are
 // written a batch at a time.
@@ -27,7 +28,7 @@ struct RangeAccount {
 
 /// Books of one target leaf.
 struct LeafAccount {
-  MultisetDigest before;   ///< What the leaf held when the copy began (append).
+  MultisetDigest before;   ///< Rows in the leaf when the copy began (append).
   MultisetDigest earlier;  ///< Committed by earlier calls of the job.
   MultisetDigest routed;   ///< To be written by this call.
   MultisetDigest refused;  ///< Routed here, but set aside since the server would not take them.
@@ -36,14 +37,14 @@ struct LeafAccount {
   std::uint64_t earlier_bytes = 0;
   std::uint64_t routed_bytes = 0;
   std::uint64_t sent_rows = 0;    ///< Handed to the server.
-  std::uint64_t copied_rows = 0;  ///< What the server says of its COPYs.
+  std::uint64_t copied_rows = 0;  ///< By the server's own count of its COPYs.
   bool is_committed = false;      ///< The server said COMMIT.
   MultisetDigest read_back;
   std::uint64_t wrong_key = 0;   ///< Rows whose stored key is not the recomputed one.
   std::uint64_t wrong_leaf = 0;  ///< Rows whose recomputed key belongs to another leaf.
   bool is_read_back = false;
 
-  /// What the leaf has to hold of this copy.
+  /// The rows of this copy that the leaf must hold.
   [[nodiscard]] MultisetDigest taken() const {
     MultisetDigest sum = earlier;
     sum.merge(routed);
@@ -68,16 +69,17 @@ class Ledger {
   /// The server would not take this row: it was set aside.
   void add_refused(std::uint32_t leaf, const MultisetDigest& rows);
   void set_before(std::uint32_t leaf, const MultisetDigest& rows);
-  /// What earlier calls committed to a leaf, and set aside there.
+  /// Takes over the rows that earlier calls committed to a leaf, and those set aside there.
   void restore_leaf(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes,
                     const MultisetDigest& refused, bool is_committed);
-  /// What earlier calls read in epochs that are over, and rows without a leaf among it.
+  /// Takes over the rows that earlier calls read in finished epochs, and those without a leaf among
+  /// them.
   void restore_read(const MultisetDigest& rows, const MultisetDigest& rejected);
   /// Ranges of the epochs that are over.
   void restore_range(std::uint32_t range);
-  /// Leaves are committed once more, but for those that are `done`.
+  /// Leaves are to be committed again, but for those that are `done`.
   void begin_epoch(const std::vector<bool>& done);
-  /// An epoch is read once more, and a mapping gives other values each time: only counts agree.
+  /// An epoch is read again, and a mapping gives other values each time: only counts agree.
   void compare_counts_only() { counts_only_ = true; }
   void add_read_back(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t wrong_key,
                      std::uint64_t wrong_leaf);

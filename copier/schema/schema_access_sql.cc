@@ -80,7 +80,7 @@ FROM pg_catalog.pg_description d JOIN (
 ) o ON d.classoid = o.class AND d.objoid = o.oid AND d.objsubid = o.part
 ORDER BY 1, 2)sql";
 
-// What is written to the log follows the leaves' setting, not that of their parent.
+// The WAL identifies rows by the leaves' setting, not by that of their parent.
 constexpr const char* kReplicaIdentitySql = R"sql(
 SELECT 'REPLICA IDENTITY', pg_catalog.string_agg(DISTINCT
   CASE c.relreplident WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING' WHEN 'f' THEN 'FULL'

@@ -142,7 +142,8 @@ CROSS JOIN LATERAL (
 WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum, 1)sql";
 
-/// What leaves differ in is said so, not counted: two tables rarely have the same number of them.
+/// Options in which leaves differ are marked, not counted: two tables rarely have the same number
+/// of leaves.
 constexpr const char* kTableOptionsSql = R"sql(
 SELECT o.name, pg_catalog.string_agg(DISTINCT o.value, ' or ')
   || CASE WHEN pg_catalog.count(*) < (SELECT pg_catalog.count(*) FROM {0})

@@ -11,7 +11,7 @@
 namespace pgfanout {
 namespace {
 
-/// What can be made before what. Kinds of constraints have ranks of their own.
+/// The order in which objects can be made. Kinds of constraints have ranks of their own.
 constexpr std::string_view kOrder[] = {
     "type",        "function",         "sequence",   "column",  "default",    "not null",
     "partition",   "storage option",   "check",      "index",   "key",        "foreign key",

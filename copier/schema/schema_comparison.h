@@ -11,7 +11,7 @@
 
 namespace pgfanout {
 
-/// What is expected to differ, because the migration made it so. Names as in the catalog.
+/// Differences that are expected, because the migration made them. Names as in the catalog.
 struct SchemaContext {
   std::string key_column;            ///< Of the target; empty: it stores none.
   std::set<std::string> key_inputs;  ///< Columns that the key is computed from; empty: unknown.
@@ -25,7 +25,7 @@ struct SchemaContext {
 
 struct SchemaGap {
   std::string kind;    ///< As SchemaObject::kind.
-  std::string name;    ///< What people call it.
+  std::string name;    ///< As people call it.
   std::string source;  ///< Definitions; empty where there is none.
   std::string target;
   std::string gap;                     ///< "none", "missing", "extra", "different" or "not valid".

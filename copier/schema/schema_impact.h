@@ -1,4 +1,4 @@
-// What a difference between two schemas means for the application.
+// The impact of a difference between two schemas on the application.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What belongs to a table's schema: the table's own parts and everything in the database that is
+// The inventory of a table's schema: the table's own parts and everything in the database that is
 // attached to it. Plain data, in a form in which two tables can be compared, also across servers.
 #pragma once
 
@@ -26,9 +26,9 @@ struct SchemaObject {
   /// "statistics", "policy", "owner", "privilege", "comment", "view", "publication" or
   /// "replica identity".
   std::string kind;
-  /// What identifies it on either side: a column's name as in the catalog; a role, policy or
-  /// function; the definition itself where names may well differ (constraints, indexes, triggers,
-  /// rules, views, statistics). Inbound foreign keys begin with "FROM <other table>: ".
+  /// Identifies it on either side: a column's name as in the catalog; a role, policy or function;
+  /// the definition itself where names may well differ (constraints, indexes, triggers, rules,
+  /// views, statistics). Inbound foreign keys begin with "FROM <other table>: ".
   std::string name;
   /// As in DDL, with kOwnTable for the table and without the object's own name.
   std::string definition;

@@ -14,13 +14,13 @@ struct SchemaQuery {
   bool name_is_sql = false;
 };
 
-/// What the table is made of: types, columns and what columns have.
+/// Columns, their types and their attributes.
 [[nodiscard]] std::vector<SchemaQuery> column_queries();
 /// Rules on its rows and ways to them: constraints, indexes, triggers, rules, statistics.
 [[nodiscard]] std::vector<SchemaQuery> constraint_queries();
 /// Who may do what with it, and what is said about it.
 [[nodiscard]] std::vector<SchemaQuery> access_queries();
-/// What uses it or is used by it: functions, views, publications.
+/// Objects that use it or that it uses: functions, views, publications.
 [[nodiscard]] std::vector<SchemaQuery> dependency_queries(int server_version);
 
 /// FROM item: the table itself where it is not partitioned, else its leaves.

@@ -15,8 +15,8 @@ namespace pgfanout {
   return {std::move(dsn), std::move(application_name), job.connect_timeout, job.stall_timeout};
 }
 
-/// Opens one more connection of a job that is under way: what keeps it from that will pass, or is
-/// for the same command to try again.
+/// Opens one more connection of a running job. A failure to connect interrupts the job: the same
+/// command may be run again.
 [[nodiscard]] inline Result<Connection> connect_again(const ConnectOptions& options) {
   auto connection = Connection::open(options);
   if (connection) return connection;

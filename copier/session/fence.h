@@ -26,8 +26,8 @@ class Fence {
   /// returns, no transaction that wrote to the table is open any more.
   Result<void> raise(Connection& connection, const Table& table, const LockPatience& patience,
                      const Cancellation& cancellation) const;
-  /// What must be the same for the table to be what it was when the fence was raised: system and
-  /// database, partitions, their files and columns, and the fence's own parts. Sorted.
+  /// Facts that stay the same as long as the table is what it was when the fence was raised: system
+  /// and database, partitions, their files and columns, and the fence's own parts. Sorted.
   Result<std::vector<std::string>> facts(Connection& connection, std::uint32_t table_oid) const;
   /// Statements that take it away, wherever it stands; none if there is none. For the caller's
   /// transaction.
@@ -37,7 +37,7 @@ class Fence {
                      const Cancellation& cancellation) const;
   Result<bool> stands(Connection& connection) const;
 
-  /// What raise() runs, for a dry run.
+  /// The statements of raise(), for a dry run.
   [[nodiscard]] std::vector<std::string> raise_statements(const Table& table) const;
 
  private:
@@ -56,7 +56,7 @@ Result<std::string> fence_place(Connection& connection);
 /// Jobs whose fences stand on the table now, as "<side> <job>".
 Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid);
 
-/// What of `then` is not so `now`, in words; empty if nothing.
+/// The facts of `then` that no longer hold `now`, in words; empty if all hold.
 [[nodiscard]] std::string broken_facts(const std::vector<std::string>& then,
                                        const std::vector<std::string>& now);
 

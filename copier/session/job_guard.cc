@@ -149,7 +149,7 @@ JobResult JobGuard::settled(JobResult result) {
   }
   const std::lock_guard lock(mutex_);
   if (stopped_by_ && result.error && result.error->code == "cancelled" && !user_.is_set()) {
-    // What was not proven stays so, whoever stopped it.
+    // An unproven result stays unproven, whoever stopped the job.
     const Consequence consequence = result.error->consequence;
     result.error = std::move(*stopped_by_);
     result.error->consequence = consequence;

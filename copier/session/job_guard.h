@@ -1,5 +1,5 @@
-// What stands beside every job that moves or reads rows: its counters, the pace of its readers, and
-// one wish to stop, of the user or of what watches over the job (thresholds, deadline).
+// The guard of every job that moves or reads rows: its counters, the pace of its readers, and one
+// request to stop, by the user or by the job's watch (thresholds, deadline).
 #pragma once
 
 #include <condition_variable>
@@ -30,7 +30,7 @@ class JobGuard {
   JobGuard(const JobGuard&) = delete;
   JobGuard& operator=(const JobGuard&) = delete;
 
-  /// What the job is given in place of the user's own.
+  /// Passed to the job in place of the user's own.
   [[nodiscard]] Observer& observer() { return relay_; }
   [[nodiscard]] const Cancellation& cancellation() const { return stop_; }
   [[nodiscard]] JobCounters& counters() { return counters_; }

@@ -49,8 +49,8 @@ struct LockAttempts {
   std::function<void(const std::string&)> tell_blocked;  ///< Of each failed attempt; may be empty.
 };
 
-/// Runs `work` in a transaction, tried again with growing pauses if a lock is not to be had.
-/// Refuses with "lock-timeout", naming who is in the way.
+/// Runs `work` in a transaction, retried with growing pauses if a lock cannot be acquired. Refuses
+/// with "lock-timeout", naming who is in the way.
 Result<void> with_lock_attempts(Connection& connection, const LockAttempts& attempts,
                                 const Cancellation& cancellation,
                                 const std::function<Result<void>()>& work);

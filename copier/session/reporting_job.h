@@ -1,4 +1,4 @@
-// What jobs have in common: an observer who is told at once, and a result that keeps it all.
+// The common base of jobs: an observer that is told at once, and a result that keeps everything.
 #pragma once
 
 #include <string_view>

@@ -16,7 +16,7 @@
 
 namespace pgfanout {
 
-/// What a session keeps others from doing to its tables.
+/// The lock by which a session keeps others from changing its tables.
 enum class TableLock : std::uint8_t {
   none,
   against_rewrites,  ///< ACCESS SHARE: TRUNCATE, rewrites, dropping. Enough for one snapshot.

@@ -1,4 +1,4 @@
-// What a command returns when an exception ended it: a defect, so nothing is proven.
+// The error of a command that an exception ended: a defect, so nothing is proven.
 #pragma once
 
 #include <fmt/format.h>

@@ -29,7 +29,7 @@ struct WorkerSettings {
 void obey_pace(const WorkerSettings& settings, std::chrono::nanoseconds worked,
                const std::function<bool()>& is_over);
 
-/// What a worker sees of the others.
+/// A worker's place among the others.
 struct WorkerTurn {
   std::size_t worker = 0;    ///< From 0.
   const Cancellation& stop;  ///< Another worker failed, or the user stops.

@@ -47,8 +47,8 @@ struct CollectedSides {
   std::vector<CollectedRow> target;
 };
 
-/// What is left when equal names of both sides are crossed out against each other, copy by copy.
-/// Sorted by name; of copies, those that are misplaced are left first.
+/// The rows that are left when equal names of both sides cancel each other, copy by copy. Sorted by
+/// name; of copies, those that are misplaced are left first.
 [[nodiscard]] CollectedSides surplus_of(CollectedSides rows);
 
 /// Thread-safe. Holds 56 bytes a row.

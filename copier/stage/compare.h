@@ -13,7 +13,7 @@
 
 namespace pgfanout {
 
-/// What an element of the sketch is: identity (if there is one), then the row's digest, as 32-bit
+/// The words of a sketch element: identity (if there is one), then the row's digest, as 32-bit
 /// words.
 class RowElements {
  public:

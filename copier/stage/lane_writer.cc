@@ -248,7 +248,7 @@ Result<bool> LaneWriter::next_statement(Driver& driver) {
   return false;
 }
 
-/// What was sent must have done what it is for.
+/// A statement that was sent must have returned the expected command tag.
 Result<void> LaneWriter::account_statement(Driver& driver) {
   const std::string expected = std::exchange(driver.expected_tag, {});
   if (expected.empty() || driver.channel->command_tag() == expected) return {};
@@ -359,7 +359,7 @@ Result<void> LaneWriter::bear(Driver& driver, Error error) {
   return {};
 }
 
-/// What comes after the statement that has just ended.
+/// Begins the step after the statement that has just ended.
 Result<bool> LaneWriter::next_piece(Driver& driver) {
   switch (driver.step) {
     case PieceStep::none:

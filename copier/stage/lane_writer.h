@@ -25,12 +25,12 @@
 
 namespace pgfanout {
 
-/// What the writer needs to know of one leaf.
+/// One leaf, as the writer needs it.
 struct LaneTarget {
   std::string name;      ///< For messages.
   std::string copy_sql;  ///< COPY leaf (...) FROM STDIN (FORMAT binary ...).
   std::string truncate =
-      {};  ///< What TRUNCATE is to empty first, in the same transaction; or none.
+      {};  ///< Table that TRUNCATE empties first, in the same transaction; or none.
 };
 
 /// A statement that goes with the rows.
@@ -39,7 +39,7 @@ struct LaneStatement {
   std::string expected_tag = {};  ///< "UPDATE 1"; empty: any.
 };
 
-/// What the writer asks while it works.
+/// Callbacks that the writer asks while it works.
 struct LaneQuestions {
   /// Once, when the servers have taken all rows: an error rolls everything back.
   std::function<Result<void>()> may_commit;

@@ -67,7 +67,7 @@ struct RangeReader::Progress {
     const std::chrono::nanoseconds now = stream->waited();
     waited += now - std::exchange(stream_counted, now);
   }
-  /// What is emitted behind it has no stream.
+  /// Batches that are emitted after it have no stream.
   void leave_stream() {
     take_waiting();
     stream = nullptr;
@@ -75,7 +75,7 @@ struct RangeReader::Progress {
 
   [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
 
-  /// What is emitted stays so; the next stream starts where this one did.
+  /// Emitted batches stay emitted; the next stream starts where this one did.
   void rewind() {
     batch = nullptr;
     messages_in_batch = 0;
@@ -217,7 +217,7 @@ Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
   return {};
 }
 
-/// What the time since the last batch was not spent waiting for. Once a batch.
+/// Counts the time since the last batch, less the time spent waiting. Once a batch.
 void RangeReader::count_work(Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
   progress.take_waiting();
@@ -227,7 +227,7 @@ void RangeReader::count_work(Progress& progress) {
 }
 
 void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_last) {
-  // What the later stages note about each row: its place, its fields, key, state and digest.
+  // Notes of the later stages about each row: its place, its fields, key, state and digest.
   constexpr std::uint64_t kNotesBytesPerRow = 80;
   RowBatchPointer batch = std::exchange(progress.batch, nullptr);
   batch->expected_rows = rows;

@@ -19,7 +19,7 @@
 
 namespace pgfanout {
 
-/// What a reader counts; null members are not counted.
+/// Counters of a reader; null members are not counted.
 struct ReaderCounters {
   std::atomic<std::uint64_t>* bytes = nullptr;
   std::atomic<std::uint64_t>* rows = nullptr;
@@ -43,12 +43,11 @@ class RangeReader {
   /// produce (a failing expression) is set aside, or ends the job, as `rejects` says; reading goes
   /// on behind it. `number` is the range's number in the ledger.
   ///
-  /// With `can_replay`, a connection that is lost is made anew, a few times a range. The stream
-  /// then starts again where it started: behind the last row set aside, or with the range. It
-  /// begins with as many rows as had been handed on from there, in batches with is_replay, the
-  /// first of which has is_first. The last of them ends where the lost stream's last batch ended,
-  /// and what follows was never seen. A replay that is itself lost begins anew, again with
-  /// is_first.
+  /// With `can_replay`, a lost connection is opened again, a few times a range. The stream then
+  /// starts again where it started: behind the last row set aside, or with the range. It begins
+  /// with as many rows as had been handed on from there, in batches with is_replay, the first of
+  /// which has is_first. The last of them ends where the lost stream's last batch ended, and what
+  /// follows was never seen. A replay that is itself lost is restarted, again with is_first.
   ///
   /// Returns the number of rows handed on, without those of replays.
   Result<std::uint64_t> read(RangeSource& source, const SourceRange& range, std::uint32_t number,

@@ -1,5 +1,5 @@
-// Whether rows that a range gives once more, after its reader was lost, are those that came before.
-// The reader counts on it that rows come in the same order; this does not take it on trust.
+// Checks that the rows that a range gives again, after its reader was lost, are those that came
+// before. The reader counts on it that rows come in the same order; this does not take it on trust.
 #pragma once
 
 #include <cstdint>

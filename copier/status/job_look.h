@@ -1,4 +1,4 @@
-// What status --watch sees of a job that other sessions run, at one moment: by the journal and the
+// A job that other sessions run, as status --watch sees it at one moment: by the journal and the
 // servers' own views. Plain data.
 #pragma once
 

@@ -30,7 +30,8 @@ struct FoundDifferences {
   std::uint64_t set_aside = 0;  ///< Missing rows that the copy put into the reject table.
 };
 
-/// What the finder reads with. Connections are in the transactions whose snapshots were streamed.
+/// Connections and ranges that the finder reads with. Connections are in the transactions whose
+/// snapshots were streamed.
 struct FinderAccess {
   Connection& source;
   Connection& target;

@@ -1,5 +1,5 @@
-// What can be said of two tables in seconds, whatever their size: how many rows each leaf holds,
-// and whether a sample of rows is the same on both sides.
+// A comparison of two tables in seconds, whatever their size: how many rows each leaf holds, and
+// whether a sample of rows is the same on both sides.
 #pragma once
 
 #include <string>

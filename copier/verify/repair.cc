@@ -157,7 +157,8 @@ class LeafRepair {
 
 /// For a rollback that keeps rows: what triggers and rules make of a statement was made when the
 /// application wrote to the live table, and foreign keys are validated when the old table gets them
-/// back. A role that may not say so goes on with them; the verification that follows decides.
+/// back. A role that may not set this continues with triggers and foreign keys in force; the
+/// verification that follows decides.
 Result<void> let_triggers_sleep(const JobDescription& job, Connection& target) {
   constexpr const char* kNoRight = "42501";
   if (job.within_job.empty()) return {};

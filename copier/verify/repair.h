@@ -15,7 +15,7 @@ namespace pgfanout {
 
 struct RepairPlan {
   std::vector<std::string> summary;     ///< A line for each kind of change.
-  std::vector<std::string> statements;  ///< What is run, values left out.
+  std::vector<std::string> statements;  ///< The SQL that is run, without values.
 };
 
 /// Refuses when rows differ that were not named.

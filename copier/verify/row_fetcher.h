@@ -30,7 +30,7 @@ struct FetchedRow {
   bool is_misplaced = false;                 ///< Set by the caller, who knows.
 };
 
-/// What a repair puts into the target: the row's values as binary COPY carries them, NULL absent.
+/// A row that a repair puts into the target: its values as binary COPY carries them, NULL absent.
 struct RowValues {
   RowName name;
   std::vector<Parameter> values;  ///< Parallel to the plan's columns.
@@ -48,7 +48,7 @@ class RowFetcher {
   /// The places of rows of the stream, parallel to `places`.
   Result<std::vector<RowAddress>> resolve(const std::vector<SourceRange>& ranges,
                                           const std::vector<RowPlace>& places);
-  /// What stands there, parallel to `addresses`.
+  /// The rows at `addresses`, parallel to them.
   Result<std::vector<FetchedRow>> fetch(const std::vector<RowAddress>& addresses);
   /// The same with all values: for few rows.
   Result<std::vector<RowValues>> fetch_values(const std::vector<RowAddress>& addresses);

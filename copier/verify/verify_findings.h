@@ -40,7 +40,8 @@ struct RowCounts {
 /// Absent: as many on both sides.
 [[nodiscard]] std::optional<Issue> issue_of(const RowCounts& counts, const Table& target);
 
-/// What became of a sample of one side's rows. `lost`: not on the other side as they are here.
+/// The result of looking for a sample of one side's rows on the other. `lost`: not on the other
+/// side as they are here.
 [[nodiscard]] Issue sample_issue(std::size_t lost, std::size_t sampled, Side from,
                                  const Table& table);
 

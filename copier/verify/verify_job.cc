@@ -377,7 +377,7 @@ JobResult run_verify_within(const JobDescription& job, Observer& observer,
     const bool was_repaired = job.verify.repair && !job.dry_run && !result.error &&
                               !result.stages.empty() && result.stages.back().name == "repair";
     if (!was_repaired) return result;
-    // What was repaired counts only when everything has been read again.
+    // A repair counts only when everything has been read again.
     JobDescription again = job;
     again.verify.repair = false;
     JobResult second = VerifyJob(again, observer, cancellation, counters, pace).run();

@@ -1,4 +1,4 @@
-// What only a look back tells: how far behind a standby is in time, and how many checkpoints a
+// Figures that need earlier readings: how far a standby lags in time, and how many checkpoints a
 // minute had. Pure: time is given.
 #pragma once
 
@@ -26,8 +26,8 @@ class WalHistory {
 class LastMinute {
  public:
   using Moment = std::chrono::steady_clock::time_point;
-  /// Returns by how much the counter has grown within a minute. A counter that was reset begins
-  /// anew.
+  /// Returns by how much the counter has grown within a minute. A counter that was reset starts
+  /// from zero.
   std::int64_t note(Moment now, std::int64_t counter);
 
  private:

@@ -7,7 +7,7 @@
 namespace pgfanout {
 namespace {
 
-/// What a stop takes: statements are cancelled, connections closed.
+/// Time of a stop: statements are cancelled, connections closed.
 constexpr double kStopSeconds = 5;
 /// Lowering fences and dropping leaves.
 constexpr double kUndoSeconds = 10;

@@ -21,7 +21,7 @@ class JobWatch {
  public:
   using Moment = std::chrono::steady_clock::time_point;
 
-  /// What the job does now, as far as watching depends on it.
+  /// The job's present work, as far as watching depends on it.
   struct Doing {
     bool reads_back = false;  ///< Readers are on the target.
     bool swaps = false;       ///< Nothing slows, pauses or stops it.

@@ -83,10 +83,10 @@ LimitWatch::Judgement LimitWatch::look(const std::map<Measure, Reading>& reading
     strongest = std::max(strongest, rule.action);
     if (rule.action != WatchAction::stop) continue;
     if (!judgement.stop) judgement.stop = stopped_by(state);
-    // What is left of an epoch may be more than what is left of the disk.
+    // The rest of an epoch may need more than the free space of the disk.
     if (rule.measure == Measure::disk_free) judgement.stops_at_once = true;
   }
-  // What changes names or puts them back is never held up.
+  // A swap, forward or back, is never slowed, paused or stopped.
   speed_.look(swaps ? WatchAction::off : strongest, now);
   if (speed_.is_paused_too_long(now)) judgement.stop = paused_too_long();
   if (swaps) judgement.stop.reset();

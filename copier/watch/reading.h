@@ -8,7 +8,7 @@ namespace pgfanout {
 
 struct Reading {
   std::optional<double> value;
-  std::string detail;  ///< What it is about, or why there is no value.
+  std::string detail;  ///< Its subject, or why there is no value.
 };
 
 }  // namespace pgfanout

@@ -25,11 +25,11 @@ class ServerWatch {
   ServerWatch(ConnectOptions options, std::string prefix, const Cancellation& ending)
       : options_(std::move(options)), prefix_(std::move(prefix)), ending_(ending) {}
 
-  /// Connects anew where needed, a moment after the last attempt. False: not now, and problem()
-  /// says why.
+  /// Reconnects where needed, a moment after the last attempt. False: not now, and problem() says
+  /// why.
   bool is_ready(Moment now);
   [[nodiscard]] const std::string& problem() const { return problem_; }
-  /// For a ready one. What fails closes the connection: the next look connects anew.
+  /// For a ready one. A failure closes the connection: the next look reconnects.
   Result<SessionLook> sessions(ServerPart part);
   Result<ServerFacts> facts();
 

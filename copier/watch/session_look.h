@@ -1,4 +1,4 @@
-// What the job's own sessions on one server do: what they wait for, and who keeps them waiting for
+// The activity of the job's own sessions on one server: what they wait for, and who blocks them by
 // a lock. Reads statistics views only.
 #pragma once
 

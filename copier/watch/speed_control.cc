@@ -5,7 +5,7 @@
 namespace pgfanout {
 namespace {
 
-/// What was changed shows in the measures some seconds later.
+/// A change of speed shows in the measures some seconds later.
 constexpr int kLooksBetweenSteps = 3;
 constexpr double kAfterPause = 0.25;
 

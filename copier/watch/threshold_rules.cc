@@ -65,7 +65,7 @@ WatchAction polite_action(Measure measure) {
   return WatchAction::warn;
 }
 
-/// What wanders from second to second must stay beyond its limit for a while.
+/// A measure that varies from second to second must stay beyond its limit for a while.
 bool wanders(Measure measure) {
   return measure == Measure::cpu || measure == Measure::memory || measure == Measure::replica_lag;
 }

@@ -51,7 +51,7 @@ void TimeLeft::set_estimates(const std::vector<StageEstimate>& estimates) {
 void TimeLeft::begin(std::string_view name, Moment now) {
   Part* const part = find(name);
   if (part == nullptr) return;
-  // What stands before it was done in an earlier call.
+  // The parts before it were done in an earlier call.
   for (Part* earlier = parts_.data(); earlier != part; ++earlier) earlier->is_done = true;
   part->began = now;
   part->is_done = false;
@@ -88,7 +88,7 @@ std::optional<Span> TimeLeft::projected(const Part& part, Moment now) const {
   return Span{(1 - fraction) / fast * (1 - kRateSpread), (1 - fraction) / slow * (1 + kRateSpread)};
 }
 
-/// What parts took, over what they were estimated to take.
+/// The ratio of the time that parts took to their estimates.
 double TimeLeft::correction(Moment now) const {
   double took = 0;
   double estimated = 0;

@@ -74,7 +74,7 @@ Result<WorkerSettings> worker_sessions(const AfterLoad& input) {
 
 Result<std::string> build_indexes(const AfterLoad& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.job, input.state));
-  // What is built from here on is what the source's definition asks for now.
+  // From here on everything is built by the source's definition as it is now.
   PGFANOUT_TRY_ASSIGN(const auto facts, input.state.journal().fence("carry"));
   if (facts.empty()) PGFANOUT_TRY(input.state.journal().set_fence("carry", facts_of(made.carry)));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));

@@ -13,7 +13,7 @@
 
 namespace pgfanout {
 
-/// What a statement that was tried says about the new table.
+/// The result of a statement that was tried on the new table.
 enum class Trial : std::uint8_t {
   right,
   wrong,     ///< The table is not what it should be.

@@ -14,7 +14,7 @@
 namespace pgfanout {
 namespace {
 
-/// What would keep relation $1 from being dropped, or be dropped with it.
+/// Objects that would keep relation $1 from being dropped, or be dropped with it.
 constexpr const char* kDependentsSql = R"sql(
 WITH tree(oid) AS (
   SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
@@ -160,7 +160,7 @@ Result<void> CleanupJob::check_dependents(const BackupRelation& relation) {
   PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
   std::vector<std::string> names;
   for (int row = 0; row < dependents.size(); ++row) {
-    // What belongs to the backup itself is dropped before.
+    // Relations of the backup itself are dropped before.
     bool is_backup = false;
     for (const BackupRelation& other : backup) {
       PGFANOUT_TRY_ASSIGN(

@@ -65,7 +65,7 @@ Result<void> PlanJob::plan(bool prints_sql) {
   }
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job_, state.source(), state.target()));
   for (const Issue& issue : plan.issues) {
-    // What copy alone does not carry over, the window does.
+    // The window carries over the objects that copy alone does not.
     if (issue.code != "not-carried") report(issue);
   }
   PGFANOUT_TRY(prove_key(state.source(), plan.source, plan.key));

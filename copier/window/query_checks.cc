@@ -58,7 +58,7 @@ class QueryRun {
         target_sql_(
             on_table(check.target_sql.empty() ? check.sql : check.target_sql, target.qualified)) {}
 
-  /// What is wrong, or nothing; figures go into `figures`.
+  /// Returns a description of the difference, or nothing; figures go into `figures`.
   Result<std::string> run(std::string& figures, const Cancellation& cancellation) {
     PGFANOUT_TRY_ASSIGN(const std::string before, digest(on_source_, source_sql_));
     PGFANOUT_TRY_ASSIGN(const std::string after, digest(on_target_, target_sql_));

@@ -139,7 +139,7 @@ Result<JobResult> RollbackJob::compare(bool applies) {
   return run_verify(inner, nobody, cancellation_);
 }
 
-/// What was written since the swap would be lost: that is for a person to decide.
+/// Rows written since the swap would be lost: a person has to decide that.
 Result<void> RollbackJob::look_for_new_rows() {
   PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
   const Fence fence = state_->fence("live");
@@ -255,7 +255,7 @@ Result<bool> RollbackJob::began_to_keep() {
   });
 }
 
-/// What is different in the live table's columns from those that were swapped in; in words.
+/// The differences between the live table's columns and those that were swapped in, in words.
 Result<std::string> RollbackJob::columns_changed(const Table& live) {
   PGFANOUT_TRY_ASSIGN(auto then, state_->journal().fence("target"));
   PGFANOUT_TRY_ASSIGN(auto now, state_->fence("target").facts(state_->target(), live.oid));
@@ -266,7 +266,7 @@ Result<std::string> RollbackJob::columns_changed(const Table& live) {
   return broken_facts(then, now);
 }
 
-/// The swap stands: the application goes on with the live table.
+/// The swap stands: the application continues with the live table.
 Error RollbackJob::let_live_go(Error error) {
   if (state_->target().is_open()) {
     is_live_fenced_ =

@@ -27,7 +27,7 @@ struct Rename {
   }
 };
 
-/// What takes part in the swap under its own name: {schema, name}.
+/// Relations that take part in the swap under their own names: {schema, name}.
 std::set<std::pair<std::string, std::string>> own_names(const SwapNames& names,
                                                         const CarryPlan& carry) {
   std::set<std::pair<std::string, std::string>> own{{names.schema, names.target}};
@@ -104,7 +104,7 @@ Result<std::vector<NameHolder>> find_name_holders(Connection& connection, const 
   for (int row = 0; row < rows.size(); ++row) {
     NameHolder holder{rows.str(row, 0), rows.oid(row, 1), rows.str(row, 2), rows.str(row, 3),
                       rows.boolean(row, 4)};
-    // The old one of a materialized view that was made anew for the target.
+    // The old version of a materialized view that was created again for the target.
     for (const CarriedName& name : carry.names) {
       holder.is_of_source =
           holder.is_of_source || (name.kind == "MATERIALIZED VIEW" && holder.kind == name.kind &&

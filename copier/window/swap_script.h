@@ -33,7 +33,7 @@ struct SwapNames {
 struct SwapScript {
   std::string backup_name;
   std::vector<std::string> forward;   ///< In one transaction, under the locks.
-  std::vector<std::string> backward;  ///< What takes it back, in the order of a rollback.
+  std::vector<std::string> backward;  ///< Undoes it, in the order of a rollback.
   /// Each in a transaction of its own, once the swap has committed.
   std::vector<std::string> after;
 };

@@ -135,7 +135,7 @@ Result<void> check_fence(WindowState& state, const std::string& side, Connection
                  "begin anew with --restart: what was copied cannot be relied on", table.qualified);
 }
 
-/// What hangs on the source is still what was carried over.
+/// Refuses if the source's objects are no longer those that were carried over.
 Result<MadeTarget> check_carry(const JobDescription& job, WindowState& state) {
   PGFANOUT_TRY_ASSIGN(const auto then, state.journal().fence("carry"));
   PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(job, state));

@@ -27,7 +27,7 @@ Result<SwapOutcome> swap_tables(const JobDescription& job, WindowState& state,
 Result<double> swap_back(const JobDescription& job, WindowState& state,
                          const Cancellation& cancellation, const IssueSink& tell);
 
-/// What the target is made of. Refuses if the source's definition is not what was carried over
+/// Returns the made target. Refuses if the source's definition is not the one that was carried over
 /// (journaled as side "carry").
 Result<MadeTarget> check_carry(const JobDescription& job, WindowState& state);
 

@@ -187,7 +187,7 @@ void WindowJob::show_leaves() {
   show_copied_leaves(state_->target(), result_.job, state, counters_.leaves);
 }
 
-/// Until rows are copied, each call looks at everything once more. Then there is a job.
+/// Until rows are copied, each call repeats the preflight. Then there is a job.
 Result<void> WindowJob::check_before() {
   PGFANOUT_TRY(stages_.run_unrecorded("preflight", [this] { return work_.preflight(); }));
   guard_.set_estimates(work_.estimates());
@@ -295,7 +295,7 @@ void WindowJob::tell_fence() {
   const bool is_swapped =
       is_swapped_ || work_.is_swapped() || (state_->entry() && state_->entry()->state == "swapped");
   const auto stands = state_->fence(is_swapped ? "live" : "source").stands(state_->source());
-  // What a refused preflight leaves is no fence; one that cannot be looked at is told as standing.
+  // A refused preflight leaves no fence; a fence that cannot be looked at is reported as standing.
   result_.writes_refused = !stands || *stands;
 }
 

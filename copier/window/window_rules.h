@@ -18,7 +18,7 @@ namespace pgfanout {
 [[nodiscard]] bool is_done(const std::vector<StageRecord>& records, std::string_view stage);
 [[nodiscard]] bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage);
 
-/// What a call of run begins with. `entry`: the last job into the target, if there is one.
+/// How a call of run begins. `entry`: the last job into the target, if there is one.
 enum class RunStart : std::uint8_t {
   new_job,
   go_on,
@@ -30,7 +30,7 @@ enum class RunStart : std::uint8_t {
 [[nodiscard]] RunStart start_of_run(const std::optional<JournalEntry>& entry, bool restart,
                                     bool is_same_request);
 
-/// Whether a call of run looks at everything once more before it goes on: until rows are copied.
+/// Whether a call of run repeats the preflight before it resumes: until rows are copied.
 [[nodiscard]] bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on);
 
 /// A stage that is done has a gate that asks for a person, and nobody has confirmed it.
@@ -56,12 +56,12 @@ enum class SwapStart : std::uint8_t { no_job, already_swapped, settle, swap };
 /// The first stage that the job has not passed before its swap; empty if it has passed all.
 [[nodiscard]] std::string_view missing_before_swap(const std::vector<StageRecord>& records);
 
-/// What a rollback has to do. To take the swap back means: look for new rows, take the names back,
-/// then undo.
+/// How a rollback begins. Undoing the swap means: look for new rows, rename back, then undo the
+/// rest.
 enum class RollbackStart : std::uint8_t { no_job, backup_gone, undone, take_swap_back, undo };
 [[nodiscard]] RollbackStart start_of_rollback(const std::optional<JournalEntry>& entry);
 
-/// What a rollback knows of the live table before it compares rows.
+/// Facts about the live table that a rollback knows before it compares rows.
 struct LiveTable {
   bool has_other_columns = false;  ///< The job mapped or skipped columns.
   bool keep_began = false;         ///< An earlier call applied new rows, and not all of them.
@@ -76,7 +76,7 @@ enum class LiveCheck : std::uint8_t {
 };
 [[nodiscard]] LiveCheck check_live(const LiveTable& live, const WindowRequest& request);
 
-/// What happens to rows written since the swap.
+/// The fate of rows written since the swap.
 enum class NewRows : std::uint8_t { none, lose, refuse, keep };
 [[nodiscard]] NewRows fate_of_new_rows(std::uint64_t count, const WindowRequest& request);
 
@@ -89,7 +89,7 @@ struct KeptBackup {
 [[nodiscard]] std::vector<std::size_t> backups_to_drop(const std::vector<KeptBackup>& backups,
                                                        bool force);
 
-/// What status tells of a stage: running, ok, failed, interrupted, waiting or confirmed.
+/// The state of a stage that status shows: running, ok, failed, interrupted, waiting or confirmed.
 /// `is_active`: a session of the job is at work.
 [[nodiscard]] std::string shown_status(const StageRecord& record, bool is_active);
 /// The command that goes on from there.

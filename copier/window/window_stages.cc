@@ -21,7 +21,7 @@ Result<void> WindowStages::open_journal(WindowJournal journal) {
     PGFANOUT_TRY(journal_.front().confirm(stage));
     observer_.gate_reached(stage, false);
   }
-  // Once more: who confirmed, and when, is what the server says.
+  // Reads the stages again: the server says who confirmed, and when.
   if (!job_.window.confirmed.empty()) {
     PGFANOUT_TRY_ASSIGN(records_, journal_.front().stages());
   }

@@ -195,7 +195,7 @@ Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& s
   made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
   made.names.leaves = leaf_renames(request.leaf_names, made.target.name, made.source.name);
   for (const auto& [now, then] : made.names.leaves) request.leaf_names_afterwards.push_back(then);
-  // What the copy set aside goes with the table.
+  // The table of rows that the copy set aside is renamed with the target.
   for (const MadeRelation& relation : state.entry()->made) {
     if (relation.name != reject_table_name(made.target.name)) continue;
     made.names.leaves.emplace_back(relation.name, reject_table_name(made.source.name));

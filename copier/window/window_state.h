@@ -1,5 +1,5 @@
-// What every command of a maintenance window begins with: sessions, the two tables, and what the
-// journal knows of the job.
+// The state that every command of a maintenance window begins with: sessions, the two tables, and
+// the journal's entry of the job.
 #pragma once
 
 #include <memory>
@@ -70,7 +70,7 @@ class WindowState {
 Result<std::string> qualified_name(Connection& connection, const std::string& schema,
                                    const std::string& name);
 
-/// What to ask make_carry_plan() before the target exists.
+/// The request for make_carry_plan() before the target exists.
 [[nodiscard]] CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan);
 
 /// The same of a job that has made its target. `key` must outlive the request.
@@ -83,7 +83,7 @@ struct MadeTarget {
 };
 Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& state);
 
-/// What the source's definition asks of the target, by kind, as digests: for seeing later whether
+/// Digests of what the source's definition requires of the target, by kind: they show later whether
 /// it is still the same. Sorted.
 [[nodiscard]] std::vector<std::string> facts_of(const CarryPlan& carry);
 

@@ -25,7 +25,7 @@ Result<std::string> WindowWork::preflight() {
   JobDescription again = job_;
   again.within_job = result_.job;
   if (state_->entry() && !state_->entry()->made.empty()) {
-    // What an interrupted copy has made is made anew.
+    // Tables that an interrupted copy has made are dropped and made again.
     PGFANOUT_TRY(
         state_->fence("target").lower(state_->target(), state_->patience(), cancellation_));
     PGFANOUT_TRY(drop_made(state_->target(), *state_->entry(), JournalRemains::job));
@@ -55,7 +55,7 @@ Result<std::string> WindowWork::preflight() {
   result_.impact = found.impact;
   estimates_ = found.estimates;
   for (const Issue& issue : plan.issues) {
-    // What copy alone does not carry over, the window does.
+    // The window carries over the objects that copy alone does not.
     if (issue.code != "not-carried") report(issue);
   }
   for (const Issue& issue : carry.issues) report(issue);
@@ -207,7 +207,7 @@ Result<std::string> WindowWork::verify() {
   return queries;
 }
 
-/// What the swap has left to do: statements that look at every row.
+/// Runs the statements that the swap left for later: those that look at every row.
 Result<void> WindowWork::finish_swap() {
   WindowJournal journal = state_->journal();
   PGFANOUT_TRY_ASSIGN(const auto statements, journal.after());

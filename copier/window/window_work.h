@@ -1,4 +1,4 @@
-// What the stages of a maintenance window do, up to the swap. Gates and their order are not known
+// The work of a maintenance window's stages, up to the swap. Gates and their order are not known
 // here.
 #pragma once
 
@@ -43,7 +43,7 @@ class WindowWork {
   Result<std::string> verify();
   /// Then the table is tried as an application would.
   Result<std::string> swap();
-  /// What a swap has left to do, also one that was interrupted.
+  /// Runs the statements that a swap left for later, also a swap that was interrupted.
   Result<void> finish_swap();
   [[nodiscard]] bool is_swapped() const { return is_swapped_; }
   /// How long the stages take, once that is known.

@@ -195,7 +195,7 @@ std::size_t Decoder::take_rows(ByteView input, std::size_t from, std::uint32_t b
   return row_start;
 }
 
-/// What stands at `row_start`, where no whole row does.
+/// Judges the bytes at `row_start`, where there is no whole row.
 DecodeStep Decoder::judge_rest(ByteView input, std::size_t row_start) {
   const std::size_t left = input.size() - row_start;
   if (left < kFieldCountBytes) return need_more(row_start, kFieldCountBytes);

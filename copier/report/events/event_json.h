@@ -1,4 +1,4 @@
-// What the lines of the event stream say beside their common members. Pure functions; the fields
+// The members of the event stream's lines beside those common to all. Pure functions; the fields
 // are described in docs/EVENTS.md.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace pgfanout {
 
 /// Members of `progress`.
 [[nodiscard]] nlohmann::ordered_json progress_fields(const Figures& figures);
-/// What only a look at the servers tells, also of `progress`.
+/// Figures that only a look at the servers gives, also for `progress`.
 void add_sample_fields(nlohmann::ordered_json& to, const WatchSample& sample);
 [[nodiscard]] nlohmann::ordered_json threshold_fields(const ThresholdState& threshold);
 [[nodiscard]] nlohmann::ordered_json finished_fields(const JobResult& result);

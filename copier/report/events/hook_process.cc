@@ -124,7 +124,7 @@ bool has_ended(pid_t pid) {
   return (found == 0 && info.si_pid == pid) || (found < 0 && errno == ECHILD);
 }
 
-/// What is there to read, for as long as `wait`; false: nothing will follow.
+/// Reads the output that is there or comes within `wait`; false: nothing will follow.
 bool read_output(int fd, milliseconds wait, Lines& lines) {
   pollfd waiting{fd, POLLIN, 0};
   if (poll(&waiting, 1, static_cast<int>(wait.count())) <= 0) return true;
@@ -213,7 +213,7 @@ std::string run_hook(const std::string& command, const Event& event, const HookL
   Lines lines(limits, show);
   const std::string made_to_end = attend(pid, output.get(), limits, lines, cancellation);
   std::string ending = ending_of(pid);
-  // What is in the pipe still; others that hold its other end are not waited for.
+  // Reads the rest of the pipe; does not wait for other processes that hold its other end.
   std::array<char, 4096> piece{};
   ssize_t count = 0;
   for (int rounds = 0; rounds < 64; ++rounds) {

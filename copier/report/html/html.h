@@ -1,5 +1,5 @@
 // Pieces of HTML. All text of users and servers passes html_text(), the only place that escapes.
-// What is made is well-formed XML as well, so that any parser can check it. Pure functions.
+// The output is well-formed XML as well, so that any parser can check it. Pure functions.
 #pragma once
 
 #include <string>

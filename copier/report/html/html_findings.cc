@@ -1,4 +1,4 @@
-// What was found: rows that differ, rows set aside, issues, and gaps of the schema.
+// The findings: rows that differ, rows set aside, issues, and gaps of the schema.
 #include <fmt/format.h>
 
 #include <algorithm>

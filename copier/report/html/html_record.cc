@@ -1,4 +1,4 @@
-// What the job was asked for, and what it ran on.
+// The job's settings, and the machine and resources that it ran with.
 #include <fmt/format.h>
 
 #include "copier/report/html/html.h"

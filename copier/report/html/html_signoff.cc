@@ -1,4 +1,4 @@
-// What a person signs: the window's stages and gates, who confirmed them, and lines for ink.
+// The sign-off page: the window's stages and gates, who confirmed them, and lines for ink.
 #include <fmt/format.h>
 
 #include <algorithm>

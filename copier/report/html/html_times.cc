@@ -1,4 +1,4 @@
-// What happened when: stages over time, rates, where the time went, memory, thresholds.
+// The job over time: stages, rates, where the time went, memory, thresholds.
 #include <fmt/format.h>
 
 #include <algorithm>

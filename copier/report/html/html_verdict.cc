@@ -67,7 +67,7 @@ Words words_of(const HtmlReport& report) {
   return words;
 }
 
-/// What the verdict rests on, and what it means for whoever has to decide.
+/// The grounds of the verdict, and its meaning for the person who has to decide.
 std::string meaning_of(const HtmlReport& report) {
   const JobResult& result = report.result;
   if (result.error) {

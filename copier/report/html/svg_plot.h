@@ -15,12 +15,12 @@ struct PlotTick {
   std::string label;
 };
 
-/// What stands around a drawing.
+/// The title, axes and marks around a drawing.
 struct PlotFrame {
   std::string title;
   std::string unit;     ///< Of the values: "rows".
-  std::string x_label;  ///< What the horizontal axis counts, with its unit.
-  std::string words;    ///< What the plot shows, for those who do not see it.
+  std::string x_label;  ///< Of the horizontal axis, with its unit.
+  std::string words;    ///< Describes the plot, for those who cannot see it.
   std::vector<PlotTick> x_ticks;
   std::vector<double> x_lines;  ///< 0 to 1: where something begins.
   std::vector<double> x_marks;  ///< 0 to 1: where something happened.

@@ -1,4 +1,4 @@
-// What stands beside the grid: stages, who is busy, where the time goes, what is watched. Pure.
+// The panel beside the grid: stages, who is busy, where the time goes, what is watched. Pure.
 #pragma once
 
 #include <cstddef>

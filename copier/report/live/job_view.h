@@ -55,7 +55,7 @@ struct JobView {
   std::optional<DeadlineState> deadline;
   Speed speed = Speed::full;
   std::string last_issue;
-  std::string on_interrupt;  ///< What Ctrl-C would do now.
+  std::string on_interrupt;  ///< Effect of Ctrl-C now.
 };
 
 /// The smallest terminal that has room for more than one line of it.

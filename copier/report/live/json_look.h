@@ -1,5 +1,5 @@
-// What status --watch --json prints at each look: the document of status, on one line, with what
-// the live view would show.
+// The line that status --watch --json prints at each look: the document of status, with the figures
+// of the live view.
 #pragma once
 
 #include <string>

@@ -23,7 +23,7 @@ struct GridShape {
 /// Its lines, two columns a cell, the second one of which is a blank.
 [[nodiscard]] std::vector<ScreenLine> grid_lines(const JobView& view, const GridShape& shape,
                                                  const Screen& screen);
-/// What the characters mean; as much as fits.
+/// Explains the characters; as much as fits.
 [[nodiscard]] ScreenLine grid_legend(const Screen& screen, std::size_t columns);
 
 }  // namespace pgfanout

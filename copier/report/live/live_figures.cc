@@ -22,7 +22,7 @@ void show_figures(const Figures& now, JobView& view) {
     view.leaves.push_back({now.leaf_states[leaf], now.leaf_rows[leaf]});
     rows += now.leaf_rows[leaf];
   }
-  // What is expected of this call, beside what earlier ones have committed.
+  // Expected: the rows of this call, and those that earlier calls have committed.
   const std::uint64_t earlier = rows > now.rows_written ? rows - now.rows_written : 0;
   if (now.rows_expected > 0) view.rows_expected = now.rows_expected + earlier;
 }
@@ -32,7 +32,7 @@ void LiveFigures::add(double seconds, const Figures& now) {
       {seconds, now.source_wait_ns, now.work_ns, now.target_wait_ns, now.pace_wait_ns});
   while (times_.size() > 2 && times_[1].seconds <= seconds - kShareSeconds) times_.pop_front();
   if (seconds < rated_at_ + 1) return;
-  // A stage that reads anew counts from nothing.
+  // A stage that reads again counts from zero.
   const std::uint64_t rows = now.rows_read + now.rows_read_back;
   const std::uint64_t more = rows > rows_then_ ? rows - rows_then_ : 0;
   const double rate = static_cast<double>(more) / (seconds - rated_at_);

@@ -1,4 +1,4 @@
-// What is seen only by looking at the counters again and again: rates, and where time goes.
+// Figures that need several looks at the counters: rates, and where time goes.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace pgfanout {
 
-/// What a moment's counters say without others to compare with.
+/// Shows the figures of one moment, which need no earlier ones to compare with.
 void show_figures(const Figures& now, JobView& view);
 
 class LiveFigures {

@@ -9,7 +9,7 @@
 namespace pgfanout {
 namespace {
 
-constexpr std::size_t kKept = 100;  // Lines that stay, kept for a screen that begins anew.
+constexpr std::size_t kKept = 100;  // Lines that stay, kept for a screen that is redrawn.
 constexpr const char* kCleanScreen = "\x1b[H\x1b[2J";
 constexpr const char* kEndOfLine = "\x1b[K";
 constexpr const char* kRestOfScreen = "\x1b[J";

@@ -17,12 +17,12 @@ namespace pgfanout {
 
 class LiveScreen {
  public:
-  /// What puts these lines in place of those that stand; none: erases them. Empty if nothing
-  /// changes.
+  /// The bytes that replace the lines on the screen by `lines`; no lines: that erase them. Empty if
+  /// nothing changes.
   [[nodiscard]] std::string draw(std::vector<std::string> lines, const Screen& screen);
-  /// What puts a line that stays above those that stand.
+  /// The bytes that put a line that stays above the lines on the screen.
   [[nodiscard]] std::string print(std::string_view line, const Screen& screen);
-  /// What was to be written was not: the next writing begins with an empty screen.
+  /// The last bytes were not written: the next writing begins with an empty screen.
   void lost() { is_lost_ = true; }
 
  private:
@@ -31,7 +31,7 @@ class LiveScreen {
   [[nodiscard]] bool is_rewrapped(const Screen& screen) const;
 
   std::vector<std::string> drawn_;
-  std::deque<std::string> stayed_;  ///< The last lines that stay, for a screen that begins anew.
+  std::deque<std::string> stayed_;  ///< The last lines that stay, for a screen that is redrawn.
   bool is_lost_ = false;
 };
 

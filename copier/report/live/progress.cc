@@ -104,7 +104,7 @@ void Progress::sampled(const WatchSample& sample) {
   sample_ = sample;
 }
 
-/// What a log should have of it: how fast the job goes, and whether it will be done in time.
+/// Logs changes of the job's speed, and of whether it will be done in time.
 void Progress::tell_changes(const WatchSample& sample) {
   const Speed before = sample_ ? sample_->speed : Speed::full;
   if (sample.speed != before) terminal_.print("speed: " + speed_text(sample.speed));

@@ -24,7 +24,7 @@ namespace pgfanout {
 
 enum class ProgressMode : std::uint8_t { automatic, plain, none };
 
-/// What is known of a job before it begins.
+/// Facts about a job that are known before it begins.
 struct JobLabel {
   std::string command;
   std::string source;

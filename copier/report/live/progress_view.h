@@ -31,7 +31,7 @@ struct ProgressSnapshot {
   bool is_stopping = false;
 };
 
-/// What the terminal can show.
+/// Size and abilities of the terminal.
 struct Screen {
   unsigned width = 80;
   bool unicode = false;

@@ -29,7 +29,7 @@ class Metrics : public Observer {
 
   /// Where it serves; 0: nowhere.
   [[nodiscard]] std::uint16_t port() const;
-  /// What it serves at this moment.
+  /// The page that is served at this moment.
   [[nodiscard]] std::string text() const;
 
   void job_started(const std::string& job_id, const JobCounters& counters) override;

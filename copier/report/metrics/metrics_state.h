@@ -1,4 +1,4 @@
-// What the metrics are made of: the job so far, kept by its callbacks, read by whoever scrapes.
+// The state behind the metrics: the job so far, kept by its callbacks, read at each scrape.
 // Thread-safe.
 #pragma once
 

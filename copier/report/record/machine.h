@@ -1,4 +1,4 @@
-// What this program runs on.
+// The machine that this program runs on.
 #pragma once
 
 #include <cstdint>

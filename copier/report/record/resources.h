@@ -1,4 +1,4 @@
-// What this process has used of its machine.
+// Resources of the machine that this process has used.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What `plan` found, for a person: go or no-go first, then the reasons, what changes for the
-// application, and estimates. A pure function; what comes from servers is made safe for a terminal.
+// The findings of `plan` for a person: go or no-go first, then the reasons, what changes for the
+// application, and estimates. A pure function; text from servers is made safe for a terminal.
 #pragma once
 
 #include <string>

@@ -14,7 +14,7 @@ namespace pgfanout {
                                      std::string_view otherwise);
 /// "match: ...", "differs: ...", "unproven: ..." or "dry run: ...".
 [[nodiscard]] std::string verdict_line(const JobResult& result);
-/// What an error means for whoever reads it at night.
+/// The consequence of an error, in words for a person.
 [[nodiscard]] std::string_view consequence_line(Consequence consequence);
 /// "  name         value".
 [[nodiscard]] std::string figure(std::string_view name, std::string_view value);

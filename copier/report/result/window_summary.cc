@@ -20,7 +20,7 @@ bool has_swapped(const JobResult& result) {
   });
 }
 
-/// In the order of the window: a job that goes on looks once more before it does.
+/// In the order of the window: a job that is resumed repeats the preflight first.
 std::vector<StageSummary> in_order(std::vector<StageSummary> stages) {
   const auto place = [](const StageSummary& stage) {
     return std::find(kWindowStages.begin(), kWindowStages.end(), stage.name);

@@ -19,7 +19,7 @@ namespace pgfanout {
 [[nodiscard]] std::string status_summary(const JobResult& result, const NextCommands& next);
 /// The first line of window_summary(), of a command that ran to its end.
 [[nodiscard]] std::string window_verdict(const JobResult& result, const NextCommands& next);
-/// What a person may want to type now: what it does, and the command.
+/// Commands that a person may run next: what each does, and the command.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& result,
                                                                           const NextCommands& next);
 

@@ -1,4 +1,4 @@
-// What Ctrl-C would do at this moment, in words (docs/WINDOW.md, "Interrupted?").
+// The effect that Ctrl-C would have at this moment, in words (docs/WINDOW.md, "Interrupted?").
 #pragma once
 
 #include <cstdint>

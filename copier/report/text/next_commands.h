@@ -14,7 +14,7 @@ struct NextCommands {
   std::string rollback;
   std::string cleanup;
   std::string release;   ///< Lifts the fence.
-  std::string standing;  ///< What status says comes next; empty if that is no command.
+  std::string standing;  ///< The next command by status; empty if there is none.
   std::string table;     ///< The source, as its user calls it.
 };
 

@@ -13,7 +13,7 @@ namespace pgfanout {
 
 /// Says what it was built from, before any thread starts; only the program itself knows.
 void name_commit(std::string commit);
-/// What --version prints. `libpq`: the version that it runs with.
+/// The page that --version prints. `libpq`: the version that it runs with.
 [[nodiscard]] std::string version_page(std::string_view libpq);
 
 }  // namespace pgfanout
