@@ -1,5 +1,5 @@
-// What a row costs in the difference sketch, and taking it apart. Before anything is timed, planted
-// differences must come out.
+// Measures the cost of a row in the difference sketch, and of decoding the sketch. Before anything
+// is timed, planted differences must come out.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-# What `pgfanout --version` names: how the program was built, and with which libraries.
+# The facts that `pgfanout --version` names: how the program was built, and with which libraries.
 pkg_check_modules(prometheus_core REQUIRED prometheus-cpp-core)
 file(STRINGS ${tomlplusplus_include}/toml++/impl/version.h toml_lines
   REGEX "^#define TOML_LIB_(MAJOR|MINOR|PATCH) ")

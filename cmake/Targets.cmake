@@ -25,9 +25,9 @@ if(PGFANOUT_SANITIZE)
   target_compile_definitions(pgfanout_flags INTERFACE PGFANOUT_SANITIZED)
 endif()
 
-# What is built from nothing each time, and with costly flags, is quicker when a folder's files are
-# compiled several at a time. Then names in unnamed namespaces must differ within a folder, and a
-# local name may be that of another file's constant.
+# Builds that start from nothing each time, and with costly flags, are quicker when a folder's files
+# are compiled several at a time. Then names in unnamed namespaces must differ within a folder, and
+# a local name may be that of another file's constant.
 if(PGFANOUT_UNITY)
   target_compile_options(pgfanout_flags INTERFACE -Wno-shadow)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -1,8 +1,9 @@
 // Which elements differ between two multisets, in memory that depends on the difference alone.
 //
 // An invertible sketch: cells of sums, an element is added to one cell of each of three sub-tables.
-// What both sides have cancels out; a cell that only copies of one element are left in gives that
-// element away, and taking it out of its other cells frees further ones. All sums wrap at 2^64.
+// Elements that both sides have cancel out. A cell in which only copies of one element are left
+// yields that element, and taking it out of its other cells frees further ones. All sums wrap at
+// 2^64.
 //
 // A complete answer accounts for every bit of every sum. What a cell seems to hold is believed if
 // its 32-bit check and its place agree, which finds accidents: it is not proof against someone who

@@ -39,7 +39,7 @@ struct KeyColumn {
   std::string type_name;  ///< As format_type() prints it, for messages.
 };
 
-/// What became of one row's key.
+/// The outcome of one row's key.
 enum class KeyState : std::uint8_t {
   ok,
   null,          ///< The expression is NULL: the row has no leaf.

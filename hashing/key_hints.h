@@ -1,4 +1,4 @@
-// What to write instead: the hints of refusals.
+// The hints of refusals: what to write instead.
 #pragma once
 
 #include <span>

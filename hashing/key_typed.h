@@ -15,8 +15,8 @@
 
 namespace pgfanout::keyexpr {
 
-/// What a node, and later an instruction, computes. All but load, constant, coalesce and nullif are
-/// strict: NULL if an operand is.
+/// The operation that a node, and later an instruction, computes. All but load, constant, coalesce
+/// and nullif are strict: NULL if an operand is.
 enum class Operation : std::uint8_t {
   load,      ///< A column, of `type`.
   constant,  ///< A literal, of `type`.

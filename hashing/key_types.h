@@ -1,4 +1,4 @@
-// What the types of a key expression are called, and how they behave.
+// The types of a key expression: their names, and how they behave.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// What kernels share: operands seen as columns (a constant is a column whose stride is zero), and
-// the loop over rows. Rows that are NULL or failed keep that state: the first failed operand wins,
-// as on the server, which evaluates operands from left to right before it looks for NULL.
+// Shared by the kernels: operands seen as columns (a constant is a column whose stride is zero),
+// and the loop over rows. Rows that are NULL or failed keep that state: the first failed operand
+// wins, as on the server, which evaluates operands from left to right before it looks for NULL.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ struct Column {
 using Integers = Column<std::int64_t>;
 using Texts = Column<std::string_view>;
 
-/// What one kernel works with.
+/// The data that one kernel works with.
 struct Work {
   const Instruction& instruction;
   const Program& program;

@@ -36,7 +36,8 @@ class MultisetDigest {
   [[nodiscard]] std::uint64_t rows() const { return rows_; }
   /// The sum as 32 hexadecimal digits, most significant first.
   [[nodiscard]] std::string hex() const;
-  /// What rows() and hex() gave; absent if `hex` is not 32 hexadecimal digits.
+  /// The digest that rows() and hex() were taken from; absent if `hex` is not 32 hexadecimal
+  /// digits.
   [[nodiscard]] static std::optional<MultisetDigest> parse(std::uint64_t rows,
                                                            std::string_view hex);
   friend bool operator==(const MultisetDigest&, const MultisetDigest&) = default;

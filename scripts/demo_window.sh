@@ -2,7 +2,7 @@
 # The maintenance window of the demo: plan, run with the swap, a look around, rollback. Sourced by
 # scripts/demo, which has the server, run_sql, step and pgfanout; each function fails the demo if
 # something is not as it should be.
-# shellcheck disable=SC2154  # What scripts/demo sets.
+# shellcheck disable=SC2154  # Set by scripts/demo.
 
 # expect_exit CODE COMMAND...: shows pgfanout's command, runs it, and fails at any other exit code.
 expect_exit() {
@@ -44,7 +44,7 @@ digest_sql() {
         created_at, updated_at)::text, 0)) FROM $1"
 }
 
-# What the application does after the swap: it computes the key by the function that run made.
+# The application's INSERT after the swap: it computes the key by the function that run made.
 insert_sql="INSERT INTO public.chunks (id, collection_id, document_id, chunk_index, content, partition_key)
     SELECT 'a0000000-0000-4000-8000-000000000001', collection_id, id, 100000,
            'written after the swap', public.chunks_partition_key(collection_id)

@@ -29,7 +29,8 @@ def problems_of(path, validator):
         kind = event.get("event")
         definition = validator.schema["$defs"].get(kind)
         for error in validator.iter_errors(event):
-            # What is wrong with the event that it says it is, not with the seven others.
+            # The errors against the schema of its own kind of event, not those against the seven
+            # others.
             inner = [e.message for e in error.context if definition and list(e.schema_path)[0:1]
                      == [names(validator).index(kind)]] if error.validator == "oneOf" else []
             yield f"{path}:{number}: {'; '.join(inner) or error.message}"

@@ -42,7 +42,7 @@ RANKS = {
     folder: rank for rank, line in enumerate(ORDER.strip().split("\n")) for folder in line.split()
 }
 
-# What the report sees beside itself: it observes through an interface.
+# The folders that the report sees beside itself: it observes through an interface.
 SEEN_BY_REPORT = {"include/pgfanout", "copier/base"}
 
 # Libraries and the only folders that may see them. Benchmarks measure against a library's own API.
@@ -51,7 +51,7 @@ LIBRARIES = [
     (re.compile(r"libpq|pg_config"), "libpq", {"copier/pg", "bench/insert"}),
     (re.compile(r"(one)?tbb(/|\.h)|oneapi/"), "TBB", {"copier/pipeline"}),
     (re.compile(r"xxh(ash|3|_x86dispatch)?\.h"), "xxHash", {"hashing"}),
-    # What allocates need not know by whom it is served: only main() tells mimalloc what it may keep.
+    # Code that allocates need not know the allocator: only main() tells mimalloc what it may keep.
     (re.compile(r"mimalloc"), "mimalloc", {"copier/cli"}),
     (
         re.compile(r"nlohmann/"),

@@ -12,7 +12,7 @@
 
 namespace pgfanout::bench {
 
-/// What came of a run, beside what Google Benchmark prints.
+/// The outcome of a run, beside what Google Benchmark prints.
 struct Findings {
   std::optional<Error> failure;
   std::vector<std::string> answers;      ///< A line for each question.

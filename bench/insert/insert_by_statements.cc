@@ -13,7 +13,7 @@ namespace {
 
 using Parameters = std::vector<Parameter>;
 
-/// What a writer sends: the parameters of each of its statements, all but the keys.
+/// The statements of one writer: the parameters of each, all but the keys.
 struct Statements {
   std::uint32_t rows_each = 1;
   std::vector<Parameters> parameters;

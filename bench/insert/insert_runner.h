@@ -13,7 +13,7 @@
 
 namespace pgfanout::bench {
 
-/// What one insertion came to.
+/// The result of one insertion.
 struct Timing {
   double seconds = 0;
   std::uint64_t rows = 0;

@@ -1,4 +1,4 @@
-// What a measurement means nothing without: the machine, and the server and its settings.
+// The facts that every measurement needs beside it: the machine, and the server and its settings.
 #pragma once
 
 #include <string>

@@ -12,7 +12,7 @@
 
 namespace pgfanout::bench {
 
-/// What stands in the table.
+/// The rows that arrived in the table.
 struct Arrived {
   MultisetDigest digest;         ///< Of all columns but the key.
   std::uint64_t wrong_keys = 0;  ///< Rows whose partition_key is not the expression's value.

@@ -19,7 +19,7 @@ class Cancellation {
     return set_.load(std::memory_order_acquire) || (at_once_ != nullptr && at_once_->is_set()) ||
            (also_ != nullptr && also_->is_set());
   }
-  /// What work that can be finished soon looks at.
+  /// The flag for work that can be finished soon.
   [[nodiscard]] const Cancellation& at_once() const noexcept {
     return at_once_ == nullptr ? *this : *at_once_;
   }

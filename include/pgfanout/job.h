@@ -1,5 +1,5 @@
-// What a user asks for: the job description that every command takes. Plain data; defaults are
-// those of the command line.
+// The job description that every command takes: the user's request. Plain data; defaults are those
+// of the command line.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ enum class KeyMode : std::uint8_t {
   none,        ///< LIST on the key column; nothing watches over later inserts.
 };
 
-/// What to do with a row whose stored key differs from the recomputed one.
+/// The action on a row whose stored key differs from the recomputed one.
 enum class KeyMismatchPolicy : std::uint8_t { fail, fix };
 
 /// Value of a target column: an SQL expression over the source's columns.
@@ -45,11 +45,11 @@ struct CommitEvery {
   std::uint64_t amount = 0;  ///< Bytes on the source's disk, or rows.
 };
 
-/// What verify looks at.
+/// The extent of verify.
 enum class VerifyScope : std::uint8_t {
   quick,   ///< Counts, bounds, constraints, sequences, a sample of rows.
   data,    ///< Every byte and every key of both sides.
-  schema,  ///< What belongs to the tables beside their rows.
+  schema,  ///< The tables' definition and objects.
   full,    ///< Data and schema, constraints and sequences.
 };
 
@@ -74,12 +74,13 @@ struct QueryCheck {
 inline constexpr std::array<std::string_view, 8> kWindowStages = {
     "preflight", "prepare", "copy", "index", "constraints", "analyze", "verify", "swap"};
 
-/// What run, swap, rollback and cleanup need beside the copy itself.
+/// Options of run, swap, rollback and cleanup beside those of the copy itself.
 struct WindowRequest {
   bool swap = false;                    ///< run: go on to the swap.
   std::vector<std::string> confirm_at;  ///< Stages after which the job waits for a person.
   std::vector<std::string> confirmed;   ///< Stages that a person has confirmed in this call.
-  /// What cannot be carried over and is accepted: "<kind> <name>" as the plan prints it.
+  /// Objects that cannot be carried over, which the user accepts: "<kind> <name>" as the plan
+  /// prints it.
   std::vector<std::string> accept;
   /// New definitions of views and materialized views that read the table, by qualified name: the
   /// query alone, `{table}` for the new table.
@@ -110,7 +111,7 @@ struct JobDescription {
   std::optional<std::uint32_t> readers;  ///< Absent: as fits the server.
   std::optional<std::uint32_t> writers;
   bool assume_quiet = false;  ///< No lock on the source.
-  bool restart = false;       ///< Drop what an earlier run of this job made, and begin anew.
+  bool restart = false;       ///< Drop what an earlier run of this job made, and restart.
   bool append = false;        ///< Accept a target that holds rows; they are left alone.
   bool dry_run = false;
   std::uint64_t memory_bytes = 256ULL << 20U;

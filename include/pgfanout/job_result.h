@@ -1,4 +1,4 @@
-// What a command found and did: the content of the JSON document, and of the exit code.
+// The findings and actions of a command: the content of the JSON document, and of the exit code.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,7 @@ struct RowDifference {
   std::vector<std::string> columns;     ///< Of a changed row: the target's columns that differ.
 };
 
-/// What two tables do not have in common. Counts are exact; `rows` may name fewer.
+/// The differences between two tables. Counts are exact; `rows` may name fewer.
 struct Differences {
   std::uint64_t missing = 0;    ///< In the source only; rows set aside are not counted.
   std::uint64_t extra = 0;      ///< In the target only, surplus copies included.
@@ -88,7 +88,7 @@ struct SchemaFinding {
   Severity severity = Severity::info;
 };
 
-/// What statements of the application will meet after the swap.
+/// A change that statements of the application will meet after the swap.
 struct Impact {
   std::string what;                  ///< "inserts must supply partition_key".
   std::vector<std::string> objects;  ///< Found in the catalog: functions, views, constraints, ...
@@ -132,11 +132,11 @@ struct JobResult {
   std::vector<StageSummary> stages;
   std::optional<Differences> differences;
   std::vector<SchemaFinding> schema;
-  std::vector<std::string> deployment_order;  ///< What the target lacks, in the order to create it.
+  std::vector<std::string> deployment_order;  ///< Missing objects, in the order to create them.
   std::vector<Issue> issues;
   std::uint32_t readers = 0;
   std::uint32_t writers = 0;
-  std::optional<Error> error;  ///< What ended the command early.
+  std::optional<Error> error;  ///< Ended the command early.
   Verdict verdict = Verdict::unproven;
   std::vector<Impact> impact;            ///< plan.
   std::vector<StageEstimate> estimates;  ///< plan.

@@ -19,7 +19,7 @@ enum class LeafState : std::uint8_t {
   committed,  ///< All its rows are committed.
   proven,     ///< Read back, and equal to what was read from the source.
   indexed,    ///< Has its keys and indexes.
-  verified,   ///< Compared with the source once more, by verify.
+  verified,   ///< Compared with the source again, by verify.
 };
 
 class LeafBoard {

@@ -70,7 +70,7 @@ class Observer {
   /// The stage's gate waits for a person, or was confirmed in this call.
   virtual void gate_reached(std::string_view /*stage*/, bool /*is_waiting*/) {}
   /// Behind the command, whatever came of it, also if it never began a job. No callback follows.
-  /// What could not be told to its end is added to the result's issues.
+  /// The observer adds to the result's issues whatever it could not report completely.
   virtual void job_finished(JobResult& /*result*/) {}
 
   /// About once a second.

@@ -1,5 +1,5 @@
-// What a fallible function returns. An error says its consequence, so that no caller has to guess
-// whether to go on, and everything a person needs to act: what, where, and what to do.
+// The return type of fallible functions. An error says its consequence, so that no caller has to
+// guess whether to continue, and everything a person needs to act: what, where, and what to do.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace pgfanout {
 
-/// What an error means for the job. The exit code follows from it.
+/// The consequence of an error for the job. The exit code follows from it.
 enum class Consequence : std::uint8_t {
   refuse,     ///< The same command would end the same way (exit 2).
   interrupt,  ///< Stopped part-way; nothing is damaged (exit 3).
@@ -19,9 +19,9 @@ enum class Consequence : std::uint8_t {
 struct Error {
   Consequence consequence = Consequence::refuse;
   std::string code;      ///< Stable kebab-case name, for example "key-null".
-  std::string message;   ///< What is wrong, in one sentence without a final stop.
+  std::string message;   ///< The problem, in one sentence without a final stop.
   std::string where;     ///< Relation, leaf, range or row; may be empty.
-  std::string hint;      ///< What to do about it; may be empty.
+  std::string hint;      ///< The remedy; may be empty.
   std::string sqlstate;  ///< Five characters if a server said so, else empty.
   std::string key = {};  ///< Of rows that are not unique: the columns or expressions, as SQL.
 };

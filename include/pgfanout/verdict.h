@@ -1,4 +1,4 @@
-// What a comparison found. Unknown is never success.
+// The verdict of a comparison. Unknown is never success.
 #pragma once
 
 #include <cstdint>

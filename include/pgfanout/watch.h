@@ -1,6 +1,6 @@
-// What watches over a running job: limits and what happens when one is crossed, the deadline, and
-// what the servers' sessions wait for. Requests are part of the job description; states are told to
-// the observer.
+// The watch over a running job: limits and what happens when one is crossed, the deadline, and what
+// the servers' sessions wait for. Requests are part of the job description; states are told to the
+// observer.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@
 
 namespace pgfanout {
 
-/// What is measured while a job runs.
+/// A quantity that is measured while a job runs.
 enum class Measure : std::uint8_t {
   cpu,          ///< Of the target's host, percent of all processors.
   memory,       ///< Of the target's host, percent in use.
@@ -23,7 +23,8 @@ enum class Measure : std::uint8_t {
   checkpoints,  ///< Requested checkpoints (WAL was full) a minute, on the target.
 };
 
-/// What is done while a limit is crossed, and undone when it no longer is; a stop stays.
+/// The action while a limit is crossed; it is undone when the limit is kept again, but a stop
+/// stays.
 enum class WatchAction : std::uint8_t { off, warn, slow, pause, stop };
 
 /// One limit. Absent parts come from the profile.

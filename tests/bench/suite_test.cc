@@ -1,4 +1,4 @@
-// What a request measures, and what is named as impossible.
+// The measurements of a request, and those that are named as impossible.
 #include "bench/insert/suite.h"
 
 #include <gmock/gmock.h>

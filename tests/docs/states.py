@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 DATABASE = "app"
 DATABASE_OID = 60000
-# What an application has beside the demo's tables.
+# The application's roles and objects beside the demo's tables.
 ROLES = """
 CREATE ROLE app LOGIN; CREATE ROLE app_owner NOLOGIN;
 """

@@ -25,8 +25,8 @@ class CrashPointsTest : public ::testing::Test {
             std::find(kCrashPoints.begin(), kCrashPoints.end(), "stage-recorded")};
   }
 
-  /// Kills the client at every one of these places. Each call goes on with what the kill before it
-  /// left; a new copy begins when one ends before it comes to its place.
+  /// Kills the client at every one of these places. Each call resumes what the kill before it left;
+  /// a new copy begins when one ends before it comes to its place.
   static void kill_at_each(const CopyShape& shape, std::vector<std::string> places) {
     Tally tally;
     while (!places.empty()) {

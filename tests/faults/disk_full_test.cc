@@ -40,7 +40,7 @@ TEST_F(DiskFullTest, DiskOfTheTables) {
   bench.server().execute("postgres",
                          "CREATE TABLESPACE small LOCATION '" + disk.make_folder("tables") + "'");
   bench.use_tablespace("small");
-  // What a copy takes, at least: its leaves. They are dropped with the database.
+  // The space that a copy takes at least: its leaves. They are dropped with the database.
   Tally ignored;
   std::size_t need = 0;
   {

@@ -104,8 +104,7 @@ class FaultRig {
   void run_ended(const CommandResult& result, const std::string& what);
   /// Whether the last run ended with 0.
   [[nodiscard]] bool is_complete() const { return is_complete_; }
-  /// Forgets a copy that is complete: drops what it made, so that the same command copies once
-  /// more.
+  /// Forgets a copy that is complete: drops what it made, so that the same command copies again.
   void begin_anew();
   /// The same command again, unharmed, until it ends with 0; a few times at most.
   void finish();

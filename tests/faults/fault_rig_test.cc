@@ -24,7 +24,7 @@ class FaultRigTest : public ::testing::Test {
     return result;
   }
   static void execute(const std::string& sql) { bench().server().execute(source(), sql); }
-  /// What the rig says of the copy as it stands.
+  /// The failures that the rig reports about the copy as it stands.
   static std::string findings() {
     ::testing::TestPartResultArray results;
     {

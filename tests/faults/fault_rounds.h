@@ -14,7 +14,7 @@
 
 namespace pgfanout::testing {
 
-/// What rounds of one test have met.
+/// Counts of what the rounds of one test have met.
 struct Tally {
   int rounds = 0;
   int faults = 0;                   ///< Injected.

@@ -68,8 +68,8 @@ class ProxyRig : public ::testing::Test {
     std::vector<int> exit_codes;
   };
 
-  /// Each call goes on with what the one before left. A new copy begins when one ended in spite of
-  /// its faults.
+  /// Each call resumes what the one before left. A new copy begins when one ended in spite of its
+  /// faults.
   static void meet_each(const CopyShape& shape, const std::vector<Meeting>& meetings,
                         const std::vector<std::string>& options = {}) {
     Tally tally;

@@ -36,8 +36,8 @@ class ServerCrashPointsTest : public ::testing::Test {
     std::function<void(const FaultRig&, const CommandResult&)> check{};
   };
 
-  /// Each call goes on with what the one before left, and meets the next fault. A new copy begins
-  /// when one ended in spite of its fault.
+  /// Each call resumes what the one before left, and meets the next fault. A new copy begins when
+  /// one ended in spite of its fault.
   static void meet_each(const CopyShape& shape, const std::vector<Fault>& faults,
                         const std::vector<std::string>& options = {}) {
     Tally tally;

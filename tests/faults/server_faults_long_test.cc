@@ -1,5 +1,6 @@
-// What administrators and machines do to a server in the middle of a copy: sessions terminated,
-// statements cancelled, the server stopped at once or killed, tables locked by somebody else.
+// Faults that administrators and machines cause on a server in the middle of a copy: sessions
+// terminated, statements cancelled, the server stopped at once or killed, tables locked by somebody
+// else.
 #include <gtest/gtest.h>
 #include <signal.h>
 

@@ -43,7 +43,7 @@ class BackgroundCommand {
   [[nodiscard]] pid_t pid() const;
   [[nodiscard]] bool running();
   void send_signal(int signal);
-  /// What it has printed so far.
+  /// Its output so far.
   [[nodiscard]] std::string out() const;
   [[nodiscard]] std::string err() const;
   /// Waits until out() or err() contains `text`; false if it ended or the time was over before.

@@ -150,7 +150,7 @@ std::ostream& operator<<(std::ostream& stream, const ProxyFault& fault) {
   return stream << (fault.both_directions ? ", both directions" : "");
 }
 
-/// What threads share. A fault moves from `waiting` to the connection that it meets.
+/// Shared by the threads. A fault moves from `waiting` to the connection that it meets.
 struct FaultProxy::Shared {
   std::string server_path;
   std::string unix_directory;
@@ -404,7 +404,7 @@ class FaultProxy::Shared::Link {
     });
     if (!met) return WireFilter::Answer::forward;
     if (met->kind == FaultKind::drop_message) return WireFilter::Answer::drop_and_end;
-    // What came before the message in the same piece waits with it, which is as good a place.
+    // Bytes before the message in the same piece wait with it, which is as good a place.
     apply(*met, direction == Direction::to_client ? down_ : up_);
     return WireFilter::Answer::forward;
   }

@@ -58,7 +58,7 @@ struct ProxyFault {
 };
 std::ostream& operator<<(std::ostream& stream, const ProxyFault& fault);
 
-/// What a connection has seen so far.
+/// The state of a connection so far.
 struct ProxiedConnection {
   std::string application;
   bool is_cancel_request = false;

@@ -247,7 +247,7 @@ RunDirectory::~RunDirectory() {
   try {
     remove_tree(path_);
   } catch (const std::exception&) {
-    // The next test that starts a server tries again.
+    // The next test that starts a server retries.
   }
 }
 

@@ -1,7 +1,7 @@
-// What servers for tests are made of, on disk: the binaries of each major version, freshly
-// initialised data directories to copy, and one folder for each running server. These lie in a
-// cache folder in memory (/dev/shm) if there is room and TMPDIR is not set, else under the temp
-// directory, which is shared by all test processes of a user:
+// The files of the test servers: the binaries of each major version, freshly initialised data
+// directories to copy, and one folder for each running server. These lie in a cache folder in
+// memory (/dev/shm) if there is room and TMPDIR is not set, else under the temp directory, which is
+// shared by all test processes of a user:
 //
 //   pgfanout-test-<uid>/lock               guards the folder `run`
 //                       templates/<key>/   data directories; <key>.lock guards one of them

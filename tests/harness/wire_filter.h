@@ -35,7 +35,7 @@ class WireFilter {
   bool awaits_single_byte_ = false;
   bool has_started_ = false;  ///< The client's packets without a type are over.
   bool is_dropped_ = false;
-  std::string held_;  ///< What has come and is not decided upon, from at_ on.
+  std::string held_;  ///< Bytes that have come; undecided from at_ on.
   std::size_t at_ = 0;
   std::size_t pass_bytes_ = 0;  ///< Of the present message, still to go on unseen.
 };

@@ -1,5 +1,5 @@
-// What other tests rely on: servers start, stand beside each other, survive a crash when asked to,
-// and leave neither a process nor a file behind, however their test ends.
+// The properties of servers that other tests rely on: they start, stand beside each other, survive
+// a crash when asked to, and leave neither a process nor a file behind, however their test ends.
 #include "tests/harness/test_server.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What key expressions evaluate to: precedence, types, NULL, every error state. What a server says
-// to the same expressions is in tests/differential/key_expression_test.cc.
+// The values of key expressions: precedence, types, NULL, every error state. The file
+// tests/differential/key_expression_test.cc compares the same expressions with a server.
 #include "hashing/key_expression.h"
 
 #include <gmock/gmock.h>

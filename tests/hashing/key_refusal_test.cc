@@ -1,4 +1,4 @@
-// What key expressions are refused, where the caret points, and what the hint says; and that no
+// Key expressions that are refused, where the caret points, and what the hint says; and that no
 // input, however hostile, does worse than being refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -284,7 +284,7 @@ TEST(KeyRefusalTest, RandomBytesAndTokensNeverDoWorseThanRefusal) {
       EXPECT_EQ(expression.error().code, "key-expression");
       EXPECT_FALSE(expression.error().message.empty());
     } else {
-      // What is accepted prints as something that is accepted, too.
+      // An accepted expression prints as one that is accepted, too.
       EXPECT_TRUE(KeyExpression::compile(expression->qualified_sql({}), all_key_columns())) << sql;
     }
   }

@@ -37,7 +37,7 @@ inline std::string binary_from_hex(std::string_view text) {
   return bytes;
 }
 
-/// What binary COPY would carry for `text`.
+/// The bytes that binary COPY would carry for `text`.
 inline std::string binary_value(KeyType type, const std::string& text) {
   switch (type) {
     case KeyType::int2:

@@ -9,7 +9,7 @@
 
 namespace pgfanout {
 
-/// What the expression is worth in `row`, which has a value for each of all_key_columns().
+/// The expression's value in `row`, which has a value for each of all_key_columns().
 [[nodiscard]] NaiveValue naive_evaluate(const RandomKey& key, const std::vector<KeyValue>& row);
 
 }  // namespace pgfanout

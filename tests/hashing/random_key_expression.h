@@ -15,7 +15,7 @@
 
 namespace pgfanout {
 
-/// What a row gives: a number or text, or the reason why there is none.
+/// The value for a row: a number or text, or the reason why there is none.
 struct NaiveValue {
   KeyState state = KeyState::ok;
   std::int64_t number = 0;

@@ -1,4 +1,4 @@
-// What tests of the carry-over share: a target made, loaded and attached by the copy plan's own
+// Shared by the tests of the carry-over: a target made, loaded and attached by the copy plan's own
 // statements, the carry-over's steps, a swap and a rollback as the tool does them, and everything
 // that hangs on a table as text.
 #pragma once

@@ -1,5 +1,5 @@
-// What changes hands in the swap and comes back in a rollback: sequences, publications, foreign
-// keys of other tables, rules, policies and functions elsewhere, views.
+// Objects that the swap moves to the new table and a rollback moves back: sequences, publications,
+// foreign keys of other tables, rules, policies and functions elsewhere, views.
 #include "tests/integration/carry_fixture.h"
 
 namespace pgfanout {

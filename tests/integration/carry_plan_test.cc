@@ -116,7 +116,7 @@ class CarryPlanTest : public testing::CarryFixture {
     return job;
   }
 
-  /// What only the new table has, and only because it has a key.
+  /// Removes what only the new table has, and only because it has a key.
   static Lines as_before(Lines after) {
     after = without(std::move(after), ", partition_key");
     after.erase(std::remove_if(after.begin(), after.end(),

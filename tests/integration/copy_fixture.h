@@ -1,5 +1,5 @@
-// What tests of the copy command share: a database with tables, the command, and SQL's own opinion
-// of whether two tables are equal.
+// Shared by the tests of the copy command: a database with tables, the command, and SQL's own
+// opinion of whether two tables are equal.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -142,7 +142,7 @@ TEST_F(EventsTest, TheCheckOfEventsFindsWhatIsWrong) {
   const std::vector<std::string> wrong = {
       "not JSON",
       head + R"("command":"copy"})",                                // No stage.
-      head + R"("command":"copy","stage":"copy","row":"secret"})",  // What no event has.
+      head + R"("command":"copy","stage":"copy","row":"secret"})",  // No event has such a member.
       head + R"("command":"copy","stage":"copy"})",                 // Not the end of a job.
       R"({"event":"stage_started","time":"now","sequence":1,"command":"copy","stage":"copy"})"};
   for (const std::string& line : wrong) {

@@ -34,7 +34,7 @@ class FenceTest : public testing::WindowFixture {
     EXPECT_TRUE(facts) << facts.error().message;
     return facts ? *facts : std::vector<std::string>();
   }
-  /// What has changed since the fence was raised.
+  /// The facts that have changed since the fence was raised.
   std::string broken() { return broken_facts(then_, facts()); }
   void lower() {
     const auto lowered = fence_.lower(*connection_, {}, cancellation_);

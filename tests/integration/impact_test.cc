@@ -1,4 +1,4 @@
-// What the application will meet, with the objects that the catalog and the text of functions name.
+// The impact on the application, with the objects that the catalog and the text of functions name.
 #include "copier/preflight/impact_objects.h"
 #include "tests/integration/preflight_fixture.h"
 

@@ -1,4 +1,5 @@
-// What the servers have room for, and what a person is told beforehand.
+// The connections and locks that the servers have room for, and the notes that a person gets
+// beforehand.
 #include "tests/integration/plan_fixture.h"
 
 namespace pgfanout {

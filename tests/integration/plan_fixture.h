@@ -1,4 +1,4 @@
-// What tests of planning share: a database, connections like those of a job, and plans made over
+// Shared by the tests of planning: a database, connections like those of a job, and plans made over
 // them.
 #pragma once
 

@@ -152,8 +152,8 @@ class PlantedFaults {
                       [&](const std::string& finding) { return finding.starts_with(kind + " "); }));
   }
 
-  /// What the document says, with rows looked up by the addresses that it gives. Fails the test
-  /// where an address or an identity is not that of the row.
+  /// The findings of the document, with rows looked up by the addresses that it gives. Fails the
+  /// test where an address or an identity is not that of the row.
   Findings named_in(const Json& document) {
     const auto source = rows_by_address(shape_.source);
     const auto target = rows_by_address(shape_.target);

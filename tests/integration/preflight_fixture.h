@@ -1,5 +1,5 @@
-// What tests of the preflight share: a table like that of the first users, and a look at it by any
-// role.
+// Shared by the tests of the preflight: a table like that of the first users, and a look at it by
+// any role.
 #pragma once
 
 #include <string>

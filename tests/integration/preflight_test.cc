@@ -70,7 +70,7 @@ TEST_F(PreflightTest, TheOwnerIsNeeded) {
                                       HasSubstr("GRANT REFERENCES ON public.collections TO"))));
   EXPECT_THAT(with_code(found, "sessions-hidden"), SizeIs(1));
 
-  // What the hints say is enough.
+  // Following the hints is enough.
   execute("GRANT " + alice + " TO " + bob + "; GRANT CREATE ON SCHEMA public TO " + alice +
           "; CREATE SCHEMA pgfanout AUTHORIZATION " + bob + "; GRANT pg_monitor TO " + bob);
   found = look_as(bob, chunks_job());

@@ -70,7 +70,7 @@ TEST_F(ReportCopyTest, FolderThatIsGoneAtTheEndIsAWarning) {
   EXPECT_THAT(result.out, HasSubstr("report-not-written"));
 }
 
-/// What looks at the pages must see what is wrong with one.
+/// The browser check must find the faults of a page.
 TEST_F(ReportCopyTest, BrowserFindsWhatIsWrong) {
   put("bad.html",
       "<!DOCTYPE html><html><head><title>x</title><meta name=\"viewport\" "

@@ -1,4 +1,4 @@
-// What tests of the HTML report share: a folder for the files, and ways to read and to look at
+// Shared by the tests of the HTML report: a folder for the files, and ways to read and to look at
 // them.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What tests of interrupted copies share: copies in epochs, and places at which they are killed.
+// Shared by the tests of interrupted copies: copies in epochs, and places at which they are killed.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -108,7 +108,7 @@ TEST_F(ResumeTest, AWayAroundTheFenceIsSeen) {
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_EQ(error_code(), "source-changed");
   EXPECT_EQ(json["writes_refused"], true);
-  // Begun anew it copies what is there now.
+  // Restarted, the job copies the rows that are there now.
   ASSERT_EQ(copy(in_epochs({"--restart"})).exit_code, 0);
   expect_copied();
 }

@@ -1,5 +1,5 @@
-// What a person does between two calls of a copy, or with another command: nothing of it may end in
-// a false success, in rows that nobody knows of, or in a fence that nobody can lift.
+// Actions of a person between two calls of a copy, or with another command. None of them may end in
+// a false success, in rows that the journal does not know, or in a fence that cannot be lifted.
 #include <gtest/gtest.h>
 
 #include "tests/integration/resume_fixture.h"

@@ -1,4 +1,4 @@
-// What tests of rollbacks share: a table with what hangs on it, and what it was before.
+// Shared by the tests of rollbacks: a table with its dependent objects, and its state before.
 #pragma once
 
 #include <string>

@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 using testing::succeeded;
 using testing::TestServer;
 
-/// What tables and their twins share.
+/// Shared by the tables and their twins.
 constexpr const char* kSurroundings = R"sql(
 CREATE TYPE mood AS ENUM ('sad', 'so so');
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);

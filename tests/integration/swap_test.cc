@@ -134,7 +134,7 @@ TEST_F(SwapTest, SessionInTheWayIsNamedAndEndedOnlyIfAskedFor) {
   EXPECT_THAT(blocked.err, HasSubstr("long report"));
   EXPECT_EQ(reader.value("SELECT count(*) FROM chunks"), "500") << "it is still connected";
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_backup%'"), "0");
-  // Nobody has to begin anew: the swap goes on once the way is free.
+  // The job need not be restarted: the swap succeeds once it can acquire its locks.
   const CommandResult swapped =
       window("swap", {"--table", "chunks", "--swap-lock-timeout", "50ms", "--end-blockers"});
   EXPECT_EQ(swapped.exit_code, 0) << swapped;

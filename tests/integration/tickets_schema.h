@@ -101,7 +101,7 @@ ALTER TABLE chunking_configs OWNER TO tickets_owner;
 ANALYZE;
 )sql";
 
-/// What the migration prepares for its new ids.
+/// The sequence that the migration prepares for its new ids.
 inline constexpr const char* kTicketsSequence = R"sql(
 CREATE SEQUENCE chunks_id_seq;
 ALTER SEQUENCE chunks_id_seq OWNER TO tickets_owner;

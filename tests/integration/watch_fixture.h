@@ -1,5 +1,5 @@
-// What tests of a watched job share: a table whose copy waits until the test has seen what it asks
-// for, looks that come every few milliseconds, and an observer that keeps what it was told.
+// Shared by the tests of a watched job: a table whose copy waits until the test has seen what it
+// asks for, looks that come every few milliseconds, and an observer that keeps what it was told.
 #pragma once
 
 #include <functional>

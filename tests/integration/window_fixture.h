@@ -1,4 +1,4 @@
-// What tests of the maintenance window share: the commands, states of a job to begin at, and a
+// Shared by the tests of the maintenance window: the commands, states of a job to begin at, and a
 // catalog that can be compared.
 #pragma once
 

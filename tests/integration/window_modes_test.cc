@@ -1,5 +1,5 @@
-// What each way of giving later rows their key promises to the application, after a swap on a real
-// server, and the way back.
+// The promises to the application of each way of giving later rows their key, after a swap on a
+// real server, and the rollback.
 #include "tests/integration/window_objects.h"
 
 namespace pgfanout {
@@ -103,7 +103,7 @@ class WindowModesTest : public testing::WindowObjectsFixture {
     EXPECT_EQ(leaves_planned("SELECT * FROM chunks WHERE collection_id = md5('1')::uuid"), "8");
   }
 
-  /// What was written since is kept, also in the old layout.
+  /// Rows written since the swap are kept, also in the old layout.
   void expect_way_back() {
     const std::string live = rows();
     const CommandResult result = window("rollback", {"--table", "chunks", "--keep-new-rows"});

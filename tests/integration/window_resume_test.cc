@@ -1,4 +1,4 @@
-// A window that was killed in its copy goes on with the epochs that are committed.
+// A window that was killed in its copy resumes behind the epochs that are committed.
 #include <gtest/gtest.h>
 #include <signal.h>
 

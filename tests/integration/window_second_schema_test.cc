@@ -56,7 +56,7 @@ class WindowSecondSchemaTest : public testing::WindowObjectsFixture {
            "\n[target]\npartitions = 8\n[key]\nexpression = " + toml(kOrderKey) + "\n";
   }
 
-  /// What the catalog's common form leaves out.
+  /// The parts of publications that the catalog's common form leaves out.
   [[nodiscard]] std::string published() const {
     const std::string parts = server().major() >= 15 ? ", attnames, rowfilter" : "";
     return value("SELECT string_agg(concat_ws(' ', pubname, schemaname, tablename" + parts +

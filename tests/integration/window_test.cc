@@ -165,7 +165,7 @@ TEST_F(WindowTest, SourceChangedBehindTheFenceIsNotSwapped) {
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_TRUE(has_issue("fence-broken"));
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'chunks_backup%'"), "0");
-  // Begun anew it copies what is there now.
+  // Restarted, the job copies the rows that are there now.
   EXPECT_EQ(window("run", {"--table", "chunks", "--restart", "--swap"}).exit_code, 0);
   EXPECT_EQ(value("SELECT count(*) FROM chunks"),
             value("SELECT rows FROM pgfanout.job WHERE state = 'swapped'"));

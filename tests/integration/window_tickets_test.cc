@@ -32,7 +32,7 @@ class WindowTicketsTest : public testing::WindowObjectsFixture {
     return "00000";
   }
 
-  /// What the application has to do after the swap, with and without ids of its own.
+  /// The application's INSERTs after the swap, with and without ids of its own.
   void expect_keyed_inserts(const std::string& columns, const std::string& values) const {
     const std::string insert =
         "INSERT INTO chunks (" + columns + ", partition_key) SELECT " + values + ", ";

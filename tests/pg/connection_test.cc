@@ -1,4 +1,4 @@
-// What a session is like after it was opened, and how refusals read.
+// The state of a session after it was opened, and the text of refusals.
 #include "copier/pg/connection.h"
 
 #include <gtest/gtest.h>

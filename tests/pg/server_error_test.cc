@@ -1,4 +1,4 @@
-// What an error of the server means for the job. Needs no server.
+// The consequence of a server's error for the job. Needs no server.
 #include "copier/pg/server_error.h"
 
 #include <gtest/gtest.h>

@@ -83,7 +83,7 @@ class FakeSource final : public RangeSource {
   const Table& table_;
 };
 
-/// What the fake servers received, shared by all channels.
+/// The data that the fake servers received, shared by all channels.
 struct FakeTarget {
   std::mutex mutex;
   std::map<std::string, std::string>

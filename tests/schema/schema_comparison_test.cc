@@ -1,4 +1,4 @@
-// What each gap between two schemas is called, how grave it is, and what is made first.
+// The name of each gap between two schemas, its severity, and the order of deployment.
 #include "copier/schema/schema_comparison.h"
 
 #include <gmock/gmock.h>

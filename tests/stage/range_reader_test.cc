@@ -114,7 +114,7 @@ class BreakingSource final : public RangeSource {
   std::deque<std::size_t> breaks_;
 };
 
-/// What came of a reading.
+/// The outcome of a reading.
 struct Seen {
   std::unique_ptr<MemoryBudget> budget = std::make_unique<MemoryBudget>(1 << 20);
   std::vector<RowBatchPointer> batches;

@@ -1,4 +1,4 @@
-// What crossed limits ask for: which measure, which action, how long, and what is said of it.
+// The response to crossed limits: which measure, which action, how long, and what is reported.
 #include "copier/watch/limit_watch.h"
 
 #include <gmock/gmock.h>
@@ -73,7 +73,7 @@ TEST(LimitWatchTest, EveryMeasureCrossesItsLimitAndSaysSo) {
     EXPECT_EQ(judgement.stop->where, "public.t");
     EXPECT_THAT(judgement.stop->hint, HasSubstr("the same command goes on"));
     EXPECT_THAT(judgement.stop->hint, HasSubstr(name_of(each.measure)));
-    // What is left of an epoch may be more than what is left of the disk.
+    // The rest of an epoch may need more than the free space of the disk.
     EXPECT_EQ(judgement.stops_at_once, each.measure == Measure::disk_free);
     ASSERT_EQ(judgement.changed.size(), 1U);
     EXPECT_EQ(judgement.changed[0].measure, each.measure);

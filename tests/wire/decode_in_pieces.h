@@ -20,7 +20,7 @@ struct Decoded {
   std::uint64_t consumed = 0;
   std::uint64_t error_position = 0;  ///< 0 unless malformed.
   RowIndex index;
-  std::string broken_promise;  ///< What the decoder promised and did not keep; empty if nothing.
+  std::string broken_promise;  ///< A promise that the decoder broke; empty if none.
   friend bool operator==(const Decoded& a, const Decoded& b) {
     return a.status == b.status && a.consumed == b.consumed &&
            a.error_position == b.error_position && a.index.rows == b.index.rows &&
@@ -28,7 +28,7 @@ struct Decoded {
   }
 };
 
-/// What the twin says about a stream, with the fields that `wanted` asks for.
+/// The twin's result for a stream, with the fields that `wanted` asks for.
 inline Decoded decode_naively(ByteView stream, std::uint16_t field_count,
                               const std::vector<std::uint16_t>& wanted, bool with_header) {
   NaiveDecoder twin(field_count, with_header);

@@ -1,4 +1,4 @@
-// What Prometheus is told: every metric that docs/METRICS.md lists and no other, served or in a
+// The metrics for Prometheus: every metric that docs/METRICS.md lists and no other, served or in a
 // file.
 #include "copier/report/metrics/metrics.h"
 
@@ -39,7 +39,7 @@ std::set<std::string> found(const std::string& text, const std::string& pattern)
   return all;
 }
 
-/// What one request of a scraper gets.
+/// The response to one request of a scraper.
 std::string scrape(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};

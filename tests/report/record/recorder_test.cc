@@ -1,4 +1,4 @@
-// What is kept of a job that runs: stages within stages, a bounded series, what happened.
+// The record of a running job: stages within stages, a bounded series, what happened.
 #include "copier/report/record/recorder.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// What plan tells: go or no-go first, then every reason, the impact, and estimates that say so.
+// The summary of plan: go or no-go first, then every reason, the impact, and estimates that say so.
 #include "copier/report/result/plan_summary.h"
 
 #include <gmock/gmock.h>

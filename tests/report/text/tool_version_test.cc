@@ -1,4 +1,4 @@
-// What --version says: every library that the program is built with, each with a version.
+// The page of --version: every library that the program is built with, each with a version.
 #include "copier/report/text/tool_version.h"
 
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-/// What stands behind "<name>: ".
+/// The text after "<name>: ".
 std::string line_of(const std::string& page, const std::string& name) {
   const std::size_t at = page.find("\n" + name + ": ");
   if (at == std::string::npos) return "(no such line)";
