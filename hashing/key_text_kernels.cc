@@ -1,5 +1,5 @@
-// Kernels that make text. What they write lies in the target register's bytes, which are sized
-// before the first row so that views into them stay valid.
+// Kernels that make text. They write to the target register's bytes, which are sized before the
+// first row so that views into them stay valid.
 #include <charconv>
 #include <cstring>
 

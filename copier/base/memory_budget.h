@@ -5,9 +5,10 @@
 // when it ends. Thread-safe.
 //
 // Waiters are served in the order in which they came, so that a large request is not overtaken for
-// ever by small ones. Hence two rules for callers. What waits must not sit on bytes that only it
-// can give back, unless `starved` gives them back. What grows a buffer that it already holds
-// charges: several such holders that waited would wait for each other.
+// ever by small ones. Hence two rules for callers. A caller that waits must not hold bytes that
+// only it can give back, unless `starved` gives them back. A caller that grows a buffer that it
+// already holds charges without waiting: several such holders that waited would wait for each
+// other.
 #pragma once
 
 #include <atomic>
@@ -68,7 +69,8 @@ class MemoryBudget {
   [[nodiscard]] std::uint64_t total_bytes() const { return total_bytes_; }
   [[nodiscard]] std::uint64_t used_bytes() const;
   [[nodiscard]] std::uint64_t peak_bytes() const;
-  /// How long acquire() has waited in all, summed over threads. A wait counts when it ends.
+  /// How long acquire() has waited in all, summed over threads. A wait is counted at each of its
+  /// steps.
   [[nodiscard]] std::uint64_t waited_nanoseconds() const;
 
  private:

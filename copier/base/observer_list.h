@@ -1,5 +1,5 @@
-// Several observers of one job, told in order. Of one alone it is the base of whoever changes some
-// of what is told; without any it tells nobody.
+// Several observers of one job, told in order. A list of one observer is the base of classes that
+// change some of its callbacks; an empty list tells nobody.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The one way to let time pass: in short steps, so that whoever calls it off is heard.
+// The one way to let time pass: in short steps, so that a cancellation is noticed.
 #pragma once
 
 #include <algorithm>

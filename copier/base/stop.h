@@ -11,7 +11,7 @@ namespace pgfanout {
 
 class Stop {
  public:
-  /// `user` is the user's own wish to stop; it outlives this object.
+  /// `user` is the user's own request to stop; it outlives this object.
   explicit Stop(const Cancellation& user) : user_(user) {}
 
   /// Keeps the first error; later ones are mostly its consequences.
@@ -20,7 +20,7 @@ class Stop {
     if (!error_) error_ = std::move(error);
     stopping_.set();
   }
-  /// True once an error was recorded. Sees the user's wish and records it.
+  /// True once an error was recorded. Sees the user's request and records it.
   [[nodiscard]] bool is_set() {
     if (!stopping_.is_set() && user_.is_set()) {
       record(interrupted("cancelled", "stopped on request"));

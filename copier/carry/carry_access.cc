@@ -1,5 +1,5 @@
-// Owner and grants, last of all: whoever carries the rest over must own the target for it, and what
-// an owner grants before the table changes hands is lost where the new owner is the grantee.
+// Owner and grants, last of all: the role that carries the rest over must own the target for it,
+// and a grant made before the owner changes is lost where the new owner is the grantee.
 #include <fmt/format.h>
 
 #include "copier/carry/carry_context.h"

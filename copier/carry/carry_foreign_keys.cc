@@ -158,7 +158,7 @@ class ForeignKeyCarrier {
            "columns that it refers to";
   }
 
-  /// Over the target's columns. What is referenced elsewhere keeps its names.
+  /// Over the target's columns. Referenced columns of other tables keep their names.
   [[nodiscard]] std::string definition() const {
     if (!key_.definition.starts_with(key_.head)) return key_.definition;
     std::string rest = key_.definition.substr(key_.head.size());

@@ -1,4 +1,4 @@
-// Grants of one relation, said again about another.
+// Grants of one relation, repeated for another.
 #pragma once
 
 #include <cstdint>

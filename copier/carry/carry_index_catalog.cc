@@ -27,7 +27,7 @@ GROUP BY i.indisunique, k.contype, k.condeferrable, k.condeferred, i.indisvalid,
   pg_catalog.substr(def.sql, pg_catalog.length(def.head) + 1)
 ORDER BY 1)sql";
 
-/// $2: OIDs of indexes. A leaf's columns are told as the table numbers them.
+/// $2: OIDs of indexes. A leaf's columns are numbered as the table numbers them.
 constexpr const char* kIndexPartsSql = R"sql(
 SELECT i.indexrelid, c.relname, t.relname,
   pg_catalog.left(def.body, pg_catalog.length(def.body) - pg_catalog.length(def.condition)),

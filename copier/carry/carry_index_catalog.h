@@ -1,4 +1,4 @@
-// The source's indexes as the catalog describes them, ready to be said again about another table.
+// The source's indexes as the catalog describes them, ready to be defined on another table.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 namespace pgfanout {
 namespace {
 
-/// The target with everything that hangs on it and may be of this job's making.
+/// The target with every object that depends on it and may have been made by this job.
 constexpr const char* kOwnSql = R"sql(
 WITH RECURSIVE own(oid) AS (
   SELECT c.oid FROM pg_catalog.pg_class c

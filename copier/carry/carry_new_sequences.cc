@@ -1,5 +1,5 @@
-// Sequences that the job's mappings draw from: the new column keeps counting there, so the sequence
-// comes to belong to it in the swap.
+// Sequences that the job's mappings draw from: the new column keeps counting there, so the swap
+// makes it the sequence's owner.
 #include <fmt/format.h>
 
 #include "copier/carry/carry_context.h"

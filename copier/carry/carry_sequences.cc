@@ -1,5 +1,5 @@
-// Sequences: those that the source's columns own change hands in the swap; those of identity
-// columns are the target's own, and take name, grants and position of the source's.
+// Sequences: those that the source's columns own pass to the new table in the swap; those of
+// identity columns are the target's own, and take name, grants and position of the source's.
 #include <fmt/format.h>
 
 #include "copier/carry/carry_context.h"

@@ -1,5 +1,5 @@
-// Views and materialized views that read the source, or a materialized view that does: what stands
-// between stays, since views keep their OID.
+// Views and materialized views that read the source, or a materialized view that does: views in
+// between stay, since they keep their OID.
 #pragma once
 
 #include <cstdint>

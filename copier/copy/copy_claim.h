@@ -20,8 +20,8 @@ Result<CopyStanding> claim_copy(CopyState& state, Connection& source, const Tabl
 Result<void> journal_copy(CopyState& state, const Connection& source, const Table& table,
                           const std::string& key);
 
-/// Raises the fence around the source, or, for a job that goes on, demands that it has stood all
-/// the time.
+/// Raises the fence around the source; for a job that is resumed, refuses unless the fence has
+/// stood all the time.
 Result<void> fence_source(CopyState& state, Connection& source, const Table& table);
 
 /// Lifts it: the job is over, or given up.

@@ -116,7 +116,7 @@ Result<void> CopyJob::claim() {
   PGFANOUT_TRY_ASSIGN(connection_, connect(job().source_dsn, "source"));
   PGFANOUT_TRY_ASSIGN(state_.target, connect(target_dsn_of(job()), "target"));
   PGFANOUT_TRY_ASSIGN(table_, describe_table(*connection_, job().table));
-  // Before any lock: a role that may not even read shall not be told to ask for more.
+  // Before any lock: a role that may not even read must not get a hint to ask for more.
   PGFANOUT_TRY_ASSIGN(const ServerFacts facts, read_server_facts(*connection_));
   PGFANOUT_TRY(check_source(*connection_, table_, facts));
   PGFANOUT_TRY_ASSIGN(const CopyStanding standing, claim_copy(state_, *connection_, table_));
@@ -161,7 +161,7 @@ Result<bool> CopyJob::is_finished_target_there() {
   return is_target_there(entry, oid);
 }
 
-/// Only lifts the fence. The job cannot go on after that, since the source may change.
+/// Only lifts the fence. The job cannot be resumed after that, since the source may change.
 Result<void> CopyJob::release() {
   if (!state_.entry) {
     return refused("no-job", "no unfinished copy has a fence on this table", "", table_.qualified);
@@ -397,10 +397,10 @@ Result<void> CopyJob::read_back() {
   return {};
 }
 
-/// Leaves that differ are not attached: nobody shall find them under the target's name.
+/// Leaves that differ are not attached: the target must not show them.
 Result<void> CopyJob::attach() {
   Connection& target = *state_.target;
-  // A fence that goes on is worth more than leaves that are attached: first the source is judged.
+  // Judges the source first: its fence matters more than attached leaves.
   if (state_.raises_fence() && verdict_ == Verdict::match) close_source();
   if (verdict_ != Verdict::match) {
     report({Severity::error, "not-attached",
@@ -557,7 +557,7 @@ void CopyJob::tell_fence() {
   }
   const auto standing = fencing_ ? fences_on(*fencing_, table_.oid)
                                  : Result<std::vector<std::string>>(std::vector<std::string>{""});
-  // One that cannot be looked at is told as standing.
+  // A fence that cannot be looked at is reported as standing.
   result_.writes_refused = !standing || !standing->empty();
 }
 

@@ -111,8 +111,8 @@ Result<bool> CopyLoad::recover(const Error& error, int attempt) {
                  fmt::format("{}: trying again, for the {}. time", error.message, attempt + 1),
                  error.where, ""});
   pause_unless(state_.cancellation, *pause);
-  // Without the session that holds lock and snapshot, or the one that holds the target, it is for
-  // another call to go on.
+  // Without the session that holds lock and snapshot, or the one that holds the target, only
+  // another call can resume.
   if (!state_.source->connection().run("SELECT 1") || !state_.target->run("SELECT 1")) return false;
   auto ended = end_orphans(*state_.target, state_.job_id, "writer", {});
   if (!ended) return false;

@@ -1,5 +1,5 @@
 // The copy's rows, epoch by epoch: each is streamed, balanced, noted in the journal, and committed
-// with its markers. What was lost on the way is begun again from what the journal says.
+// with its markers. After a lost connection the copy resumes from the journal.
 #pragma once
 
 #include <memory>
@@ -20,8 +20,8 @@ class CopyLoad {
 
   /// Puts what the journal knows into ledger and rejects: all of it belongs to the books.
   Result<void> restore();
-  /// Runs to the last epoch. Lost connections are opened again, and their epoch is begun again, a
-  /// few times; every other error ends it. What an earlier call committed is not written again.
+  /// Runs to the last epoch. Lost connections are opened again, and their epoch is restarted, a few
+  /// times; every other error ends it. Rows that an earlier call committed are not written again.
   Result<void> run();
 
  private:

@@ -1,6 +1,6 @@
 // The decisions of a copy that need no server: what a call makes of the job that the journal has,
-// whether what was copied can still be relied on, whether something lost is begun again, and what
-// the command's end does with fence and tables. The stages read facts, ask here, and act.
+// whether what was copied can still be relied on, whether a lost epoch is retried, and what the
+// command's end does with fence and tables. The stages read facts, ask here, and act.
 #pragma once
 
 #include <chrono>
@@ -24,8 +24,8 @@ enum class CopyStanding : std::uint8_t {
   finished,     ///< The same job, done and proven; its fence may still stand.
 };
 
-/// `last`: the last job into the target. Refuses if it can neither go on by this call nor be
-/// forgotten by it. `table` is for messages.
+/// `last`: the last job into the target. Refuses if this call can neither resume it nor forget it.
+/// `table` is for messages.
 Result<CopyStanding> standing_of(const std::optional<JournalEntry>& last, const JobDescription& job,
                                  const std::string& table);
 
@@ -80,8 +80,8 @@ struct RowsLeft {
 /// Nothing would stay behind that only the journal knows of.
 Result<void> check_may_forget(const JournalEntry& entry, const RowsLeft& left);
 
-/// How long to wait before what was lost is begun again; absent: it is not. `may_pass`: the error
-/// may be gone in a moment. `attempt` counts from 0.
+/// How long to wait before a retry; absent: no retry. `may_pass`: the error may be gone in a
+/// moment. `attempt` counts from 0.
 [[nodiscard]] std::optional<std::chrono::milliseconds> pause_before_retry(bool may_pass,
                                                                           int attempt,
                                                                           bool is_cancelled);
@@ -93,7 +93,7 @@ struct CopyEnd {
   int exit_code = 0;
   bool has_job = false;       ///< The journal has the job.
   bool raises_fence = false;  ///< The copy puts a fence around its source itself.
-  bool may_undo = false;      ///< Objects of the job may be dropped.
+  bool may_undo = false;      ///< The fence may be lifted, the job's tables dropped.
   bool is_attached = false;   ///< All rows are in, proven, and their leaves attached.
 };
 struct CopySettlement {

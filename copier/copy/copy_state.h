@@ -31,7 +31,7 @@ struct CopyState {
   std::string job_id = {};                 // claim
   std::optional<Connection> target = {};   // claim: journal, DDL, locks on the target
   std::optional<JournalEntry> entry = {};  // claim: of the job that goes on; else prepare
-  /// A refusal ends the job: what belongs to it is taken back. Not so before a job that goes on is
+  /// A refusal ends the job, lifts its fence and drops its tables. Not so before a resumed job is
   /// at work again.
   bool may_undo = false;
   std::optional<SourceSession> source = {};  // preflight

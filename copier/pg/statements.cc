@@ -129,7 +129,8 @@ Result<Rows> Connection::answer_to(bool was_sent) {
   return *std::move(answer.failure);
 }
 
-/// Waits for all results of what was sent. What has come is kept, whatever the wait ends with.
+/// Waits for all results of the statements that were sent. Results that have come are kept,
+/// whatever the wait ends with.
 Result<void> Connection::collect(Answer& answer, const Cancellation* cancellation) {
   while (true) {
     while (PQisBusy(connection_) == 1) PGFANOUT_TRY(wait_for_input(*this, cancellation));
@@ -168,7 +169,7 @@ Result<void> Connection::check_stalled(Clock::time_point& silent_since) {
   return checked;
 }
 
-/// Nothing more is said over a connection that does not answer, not even a farewell.
+/// Sends nothing more over a connection that does not answer, not even the message that ends it.
 void Connection::give_up() {
   is_given_up_ = true;
   shutdown(PQsocket(connection_), SHUT_RDWR);

@@ -1,5 +1,5 @@
 // Sequences behind identity columns and nextval() defaults: what a new target needs so that rows
-// inserted later go on counting where the source stood.
+// inserted later continue counting where the source stood.
 #pragma once
 
 #include <map>

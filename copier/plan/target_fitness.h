@@ -26,7 +26,7 @@ struct ExistingTarget {
   std::vector<Issue> issues;
 };
 
-/// Refuses, by name and with the way out, whatever would keep the copy from being right.
+/// Refuses whatever would keep the copy from being right; names it, with a hint.
 Result<ExistingTarget> examine_target(const JobDescription& job, const Table& source,
                                       Connection& target, std::uint32_t oid);
 

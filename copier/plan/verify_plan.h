@@ -82,8 +82,7 @@ enum class Side : std::uint8_t { source, target };
                                         const SourceRange& range);
 
 /// Plans the comparison. Reads both catalogs, changes nothing. Refuses what cannot be compared,
-/// with the way out: columns without counterpart, types without a binary form, rows hidden by
-/// policies.
+/// with a hint: columns without counterpart, types without a binary form, rows hidden by policies.
 Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
                                     Connection& target);
 

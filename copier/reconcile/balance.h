@@ -1,5 +1,5 @@
-// Do the books balance? Every comparison between two hand-overs, with a sentence for each that
-// fails.
+// Checks that the books balance: every comparison between two hand-overs, with a sentence for each
+// that fails.
 #pragma once
 
 #include <string>

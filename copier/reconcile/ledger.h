@@ -1,4 +1,4 @@
-// Who handed over how many rows, and which: the books of one copy.
+// The books of one copy: how many rows each stage handed over, and which.
 //
 //   read (a source range) = routed (a leaf) + rejected;  routed = committed = read back, leaf by
 //   leaf.

@@ -8,7 +8,7 @@ namespace pgfanout {
 namespace {
 
 // From all parts of the table through functions (BEGIN ATOMIC bodies depend on others) and
-// operators. What the server itself brings is not recorded as a dependency.
+// operators. The server's own objects are not recorded as dependencies.
 constexpr const char* kFunctionsSql = R"sql(
 WITH RECURSIVE part(class, oid) AS (
   SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, $1::pg_catalog.oid

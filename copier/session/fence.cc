@@ -201,7 +201,7 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
                        " AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')"
                        " AND pg_catalog.obj_description(n.oid, 'pg_namespace') = $1",
                        {kOwnSchema}));
-  // Whoever has put something else into it keeps it.
+  // If the schema holds other objects, DROP SCHEMA fails and it stays.
   if (rest.size() > 0 && !connection.run("DROP SCHEMA pgfanout") && !connection.is_open()) {
     return interrupted("connection-lost", "the server went away", "run the same command again");
   }

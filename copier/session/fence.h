@@ -1,8 +1,8 @@
 // The fence: triggers that refuse writes to a table, committed in its database, so that they
 // outlive a crash of this program. A row trigger on the table covers its partitions; TRUNCATE needs
 // a trigger on each of them. All are ENABLE ALWAYS, so that replication and
-// session_replication_role do not pass. What triggers do not stop (rewrites, partitions attached,
-// triggers disabled for a while) shows in the fence's facts, which the journal keeps.
+// session_replication_role do not pass. Changes that triggers do not stop (rewrites, partitions
+// attached, triggers disabled for a while) show in the fence's facts, which the journal keeps.
 #pragma once
 
 #include <cstdint>

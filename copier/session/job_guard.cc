@@ -187,7 +187,7 @@ void JobGuard::Relay::stage_finished(const StageSummary& stage) {
 Result<void> JobGuard::Relay::may_begin(std::string_view stage) {
   PGFANOUT_TRY(ObserverList::may_begin(stage));
   const std::lock_guard lock(guard_.mutex_);
-  // Whoever asked for a stop in the last moment is heard before the swap, not within.
+  // A stop that was requested in the last moment takes effect before the swap, not within it.
   if (stage == "swap" && guard_.stopped_by_) return *guard_.stopped_by_;
   if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, guard_.now());
   return {};

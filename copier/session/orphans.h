@@ -1,4 +1,4 @@
-// Backends that outlive the client that a kill took from them: found by their application_name.
+// Backends that outlive their killed client: found by their application_name.
 #pragma once
 
 #include <string>

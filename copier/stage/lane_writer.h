@@ -5,8 +5,8 @@
 // lane its COPY stays open to the end; with several, a COPY lasts as long as sealed batches wait.
 // Everything a connection writes is one transaction; all commit together once `may_commit` agrees.
 // Where rows may be set aside, each batch is a COPY in a savepoint of its own, and is halved around
-// rows that the server refuses. With the rows goes a marker into the journal, so that whoever looks
-// there later knows whether they were committed, whatever became of the server's answer.
+// rows that the server refuses. A marker in the journal commits with the rows. It tells later
+// whether they were committed, even if the server's answer was lost.
 #pragma once
 
 #include <cstdint>

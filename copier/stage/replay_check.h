@@ -1,5 +1,5 @@
 // Checks that the rows that a range gives again, after its reader was lost, are those that came
-// before. The reader counts on it that rows come in the same order; this does not take it on trust.
+// before. The reader relies on rows coming in the same order; this verifies it.
 #pragma once
 
 #include <cstdint>

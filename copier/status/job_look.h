@@ -28,7 +28,7 @@ struct JobLook {
   std::vector<Leaf> leaves;
   std::uint64_t rows_expected = 0;   ///< In all leaves, an estimate; 0: unknown.
   std::uint64_t rows_committed = 0;  ///< Of all leaves.
-  /// Of the source, by its ranges; 0: unknown. What is done counts whole ranges that were read.
+  /// Of the source, by its ranges; 0: unknown. Done counts whole ranges that were read.
   std::uint64_t bytes_expected = 0;
   std::uint64_t bytes_done = 0;
   /// Rows and bytes that readers were seen reading since the watch began.

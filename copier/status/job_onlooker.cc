@@ -11,7 +11,7 @@
 namespace pgfanout {
 namespace {
 
-/// Nobody shall wait for one who only looks on.
+/// A session that only looks must not make others wait.
 constexpr const char* kBrief = "SET lock_timeout = '1s'; SET statement_timeout = '5s'";
 
 /// Whether a session belongs to the job, is another one, and works in this database.
@@ -27,7 +27,7 @@ std::uint64_t count_at(const Rows& rows, int row, int column) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(row, column)));
 }
 
-/// By the stages that are done. Of the one that runs nobody but the job knows.
+/// By the stages that are done. Only the job knows the progress of the running stage.
 LeafState state_after(const JobResult& status) {
   LeafState state = LeafState::waiting;
   for (const StageSummary& stage : status.stages) {

@@ -7,7 +7,7 @@
 
 namespace pgfanout {
 
-/// Sessions that only look on bear a name of their own, so that nobody takes them for the job's.
+/// Sessions that only look have a name of their own, so that they do not pass for the job's.
 Result<void> look_on(WindowState& state);
 
 /// Fills job, standing, stages and fence. Refuses where the journal knows of no job.

@@ -198,8 +198,8 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
 Result<void> run_repair(const RepairInput& input, const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection target, input.sides.connect(Side::target, "repair"));
   PGFANOUT_TRY(let_triggers_sleep(input.job, target));
-  // One leaf after the other. What goes makes room first, for rows that come from other leaves,
-  // too.
+  // One leaf after the other. Extra rows are deleted first: they make room, also for rows that come
+  // from other leaves.
   std::map<std::pair<int, std::size_t>, std::vector<const FoundDifference*>> by_leaf;
   for (const FoundDifference& difference : input.found.rows) {
     const std::size_t leaf = difference.target ? difference.target->address.leaf : SIZE_MAX;

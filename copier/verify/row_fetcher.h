@@ -1,5 +1,5 @@
-// Rows of one side of a comparison by where they are: finds places, and fetches what stands there.
-// All statements run under the snapshot that was streamed, so a place stays what it was.
+// Rows of one side of a comparison by where they are: finds places, and fetches the rows there. All
+// statements run under the snapshot that was streamed, so a place stays what it was.
 #pragma once
 
 #include <compare>

@@ -135,7 +135,7 @@ Result<void> count_orphans(Connection& target, const Table& table,
   return {};
 }
 
-/// Those whose table is there; the others are told.
+/// Those whose table is there; the others are reported.
 Result<std::vector<Reference>> with_table(Connection& target, const Table& table,
                                           std::vector<Reference> references,
                                           const IssueSink& report) {

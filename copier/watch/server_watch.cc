@@ -14,7 +14,7 @@ namespace pgfanout {
 namespace {
 
 constexpr std::chrono::seconds kBetweenAttempts{2};
-/// A look is worth less than the job: it gives up soon, and waits for no lock.
+/// A look must not disturb the job: it times out soon, and waits for no lock for long.
 constexpr const char* kSetUp =
     "SET statement_timeout = '2s'; SET lock_timeout = '200ms'; SET default_transaction_read_only ="
     " on";

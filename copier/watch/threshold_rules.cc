@@ -86,7 +86,7 @@ std::vector<ThresholdRule> rules_of(const WatchRequest& request) {
       if (setting.limit) rule.limit = *setting.limit;
       if (setting.action) action = setting.action;
     }
-    // Who names a limit wants to hear of it.
+    // A user who sets a limit wants to be warned.
     if (rule.is_asked_for && rule.action == WatchAction::off) rule.action = WatchAction::warn;
     if (action) rule.action = *action;
     rules.push_back(rule);
@@ -146,7 +146,7 @@ bool Hysteresis::look(std::optional<double> value) {
   const bool was_crossed = is_crossed_;
   if (rule_.action == WatchAction::off) return false;
   if (!value) {
-    // Not to know is no reason to begin anything, nor to hold a job for ever.
+    // An unknown value neither begins an action nor keeps one for ever.
     if (++unknown_ >= kLooksUnknown) is_crossed_ = false;
     return is_crossed_ != was_crossed;
   }

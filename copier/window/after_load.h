@@ -1,5 +1,5 @@
-// The stages between copy and verify: what belongs to the source beside its rows comes to belong to
-// the target, and the planner gets its statistics.
+// The stages between copy and verify: they carry over to the target what the source has beside its
+// rows, and give the planner its statistics.
 #pragma once
 
 #include <string>

@@ -29,8 +29,8 @@ enum class Trial : std::uint8_t {
 [[nodiscard]] Trial judge_refusal(std::string_view sqlstate, std::string_view wanted);
 
 /// Delete and insert of a row, reading and updating it by its key, partition pruning, a wrong key
-/// and a dangling reference refused. False if something did not do what it should; each is told.
-/// A table without rows passes.
+/// and a dangling reference refused. False if something did not do what it should; each failure is
+/// reported. A table without rows passes.
 Result<bool> check_after_swap(const JobDescription& job, WindowState& state,
                               const Cancellation& cancellation, const IssueSink& tell);
 

@@ -125,7 +125,7 @@ Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
   PGFANOUT_TRY(state_->take_job(entry.job));
   PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
   for (const BackupRelation& relation : backup) PGFANOUT_TRY(check_dependents(relation));
-  // From the first drop on there is no way back: nobody may take half of it for the old table.
+  // From the first drop on a rollback is refused: half a backup must not pass for the old table.
   PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaning up"));
   const auto drop_all = [&]() -> Result<void> {
     for (const BackupRelation& relation : backup) PGFANOUT_TRY(drop(relation));

@@ -83,7 +83,7 @@ Result<void> RollbackJob::run_stages() {
                    "'pgfanout status' tells where the last one stands", job_.table);
   }
   result_.job = entry->job;
-  // The way back needs no job file: what the job was asked for is known.
+  // A rollback needs no job file: the job's request is in the journal.
   if (entry->command == "run") job_ = with_request(job_, entry->request);
   observer_.job_started(result_.job, counters_);
   if (start == RollbackStart::backup_gone) {
@@ -247,7 +247,7 @@ Result<void> RollbackJob::keep_new_rows(const Table& live, std::uint64_t count,
   return {};
 }
 
-/// Applying was begun by a call that did not end it.
+/// Whether an earlier call began to apply rows and did not finish.
 Result<bool> RollbackJob::began_to_keep() {
   PGFANOUT_TRY_ASSIGN(const auto stages, state_->journal().stages());
   return std::any_of(stages.begin(), stages.end(), [](const StageRecord& stage) {

@@ -1,5 +1,5 @@
 // Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
-// one transaction, so that a stage which was interrupted goes on where it stood.
+// one transaction, so that an interrupted stage resumes where it stopped.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// The swap as SQL: which names change hands, in which order, and what takes all of it back. Renames
-// alone, so that it lasts milliseconds whatever the tables' size.
+// The swap as SQL: the renames in their order, and the statements that undo them. It only renames,
+// so it takes milliseconds whatever the tables' size.
 #pragma once
 
 #include <cstdint>

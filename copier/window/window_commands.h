@@ -11,7 +11,7 @@ namespace pgfanout {
 /// Go (exit 0) or no-go (2), with every reason; changes nothing. With dry_run: all SQL in order.
 [[nodiscard]] JobResult run_plan(const JobDescription& job, Observer& observer,
                                  const Cancellation& cancellation);
-/// All stages up to and including verify, and the swap if asked for. Goes on where an earlier call
+/// All stages up to and including verify, and the swap if asked for. Resumes where an earlier call
 /// stopped at a gate.
 [[nodiscard]] JobResult run_window(const JobDescription& job, Observer& observer,
                                    const Cancellation& cancellation);

@@ -140,7 +140,7 @@ bool WindowJob::is_same_request(const JournalEntry& entry) {
   return request_differences(entry.request, request_of(job_, key)).empty();
 }
 
-/// Only lifts the fence. The job cannot go on after that, since the source may change.
+/// Only lifts the fence. The job cannot be resumed after that, since the source may change.
 Result<void> WindowJob::release() {
   const auto& entry = state_->entry();
   const Release which = release_of(entry);
@@ -167,7 +167,8 @@ Result<void> WindowJob::release() {
   return {};
 }
 
-/// Once raised, the fence stands until the job's end; a job whose fence was lifted cannot go on.
+/// Once raised, the fence stands until the job's end; a job whose fence was lifted cannot be
+/// resumed.
 Result<void> WindowJob::check_still_fenced() {
   if (!is_done(stages_.records(), "prepare")) return {};
   PGFANOUT_TRY_ASSIGN(const bool stands, state_->fence("source").stands(state_->source()));
@@ -271,7 +272,7 @@ Result<void> WindowJob::swap_alone() {
                    job_.table);
   }
   result_.job = entry->job;
-  // Who only names the table means the job as it was begun.
+  // A call that only names the table means the job as it was begun.
   const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");
   if (says_nothing) job_ = with_request(std::move(job_), entry->request);
   observer_.job_started(result_.job, counters_);

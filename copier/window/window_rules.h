@@ -69,7 +69,7 @@ struct LiveTable {
 };
 enum class LiveCheck : std::uint8_t {
   refuse_to_keep,     ///< New rows do not fit into the old columns.
-  refuse_half_kept,   ///< Only --keep-new-rows goes on.
+  refuse_half_kept,   ///< Only --keep-new-rows resumes.
   refuse_alteration,  ///< A rollback loses it.
   lose_alteration,    ///< As --force asks for; rows are not compared.
   compare,
@@ -92,7 +92,7 @@ struct KeptBackup {
 /// The state of a stage that status shows: running, ok, failed, interrupted, waiting or confirmed.
 /// `is_active`: a session of the job is at work.
 [[nodiscard]] std::string shown_status(const StageRecord& record, bool is_active);
-/// The command that goes on from there.
+/// The next command from there.
 [[nodiscard]] std::string next_command(const JournalEntry& entry,
                                        const std::vector<StageRecord>& records, bool is_active);
 

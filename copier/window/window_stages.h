@@ -16,7 +16,7 @@ namespace pgfanout {
 
 class WindowStages {
  public:
-  /// Does a stage's work; what it returns is told to people and journaled.
+  /// Does a stage's work; the text that it returns is shown and journaled.
   using Work = std::function<Result<std::string>()>;
 
   WindowStages(const JobDescription& job, JobResult& result, Observer& observer)

@@ -105,7 +105,7 @@ Result<void> WindowWork::begin_job() {
   return {};
 }
 
-/// Raises the fence. What it is known by is journaled before a row is read.
+/// Raises the fence. The facts that identify it are journaled before a row is read.
 Result<std::string> WindowWork::prepare() {
   PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
   const Fence fence = state_->fence("source");
@@ -162,8 +162,8 @@ Result<std::string> WindowWork::copy() {
   return fmt::format("{}, digest {}", rows_text(result_.target->rows), result_.target->digest);
 }
 
-/// The copy was proven when it was read back; since then both sides were fenced. What remains is
-/// what was built after it, and that nothing passed the fences.
+/// The copy was proven when it was read back; since then both sides were fenced. It remains to
+/// verify the objects that were built after it, and that nothing passed the fences.
 Result<std::string> WindowWork::verify() {
   PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
   PGFANOUT_TRY_ASSIGN(const Table target, state_->target_table());

@@ -31,7 +31,8 @@ class WindowWork {
         observer_(observer),
         cancellation_(cancellation) {}
 
-  /// Go, or refused with the number of reasons not to. What an interrupted copy made is dropped.
+  /// Go, or refused with the number of reasons not to. The tables of an interrupted copy are
+  /// dropped.
   Result<std::string> preflight();
   /// The same job is called with the same settings.
   Result<void> check_request();

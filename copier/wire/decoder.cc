@@ -1,6 +1,6 @@
 // The decoder's two speeds. take_rows() walks whole rows with one load and one comparison a field
 // and stops, without asking why, at the first place that is not a whole row. judge_rest() then
-// looks at that one place word by word: a row that goes on in the next input, the trailer, or an
+// looks at that one place word by word: a row that continues in the next input, the trailer, or an
 // error.
 #include "copier/wire/decoder.h"
 

@@ -1,4 +1,4 @@
-// The wish to stop: set by a signal, a threshold or the first error. Thread-safe, and set() may be
+// A request to stop: set by a signal, a threshold or the first error. Thread-safe, and set() may be
 // called from a signal handler.
 #pragma once
 
@@ -10,7 +10,8 @@ class Cancellation {
  public:
   /// With `at_once`, this one asks for a stop at the next good place (the end of an epoch), the
   /// other for a stop now. `at_once` outlives this object; without it the two are the same.
-  /// `also` is a further wish for the same stop, say of who began the job; it outlives this, too.
+  /// `also` is a further request for the same stop, such as that of the caller who began the job;
+  /// it outlives this, too.
   explicit Cancellation(const Cancellation* at_once = nullptr, const Cancellation* also = nullptr)
       : at_once_(at_once), also_(also) {}
 

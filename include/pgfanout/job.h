@@ -76,7 +76,7 @@ inline constexpr std::array<std::string_view, 8> kWindowStages = {
 
 /// Options of run, swap, rollback and cleanup beside those of the copy itself.
 struct WindowRequest {
-  bool swap = false;                    ///< run: go on to the swap.
+  bool swap = false;                    ///< run: continue to the swap.
   std::vector<std::string> confirm_at;  ///< Stages after which the job waits for a person.
   std::vector<std::string> confirmed;   ///< Stages that a person has confirmed in this call.
   /// Objects that cannot be carried over, which the user accepts: "<kind> <name>" as the plan

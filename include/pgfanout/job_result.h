@@ -112,7 +112,7 @@ struct JobStanding {
   std::string keep_until;  ///< When cleanup may drop it.
   std::string waiting_at;  ///< Stage whose gate waits for a person; else empty.
   std::string active;      ///< The session that works on it now; else empty.
-  std::string next;        ///< The command that goes on.
+  std::string next;        ///< The next command.
 };
 
 struct JobResult {

@@ -51,7 +51,7 @@ struct JobCounters {
   LeafBoard leaves;
 };
 
-/// Takes issues where only these can be told.
+/// Takes issues where only these can be reported.
 using IssueSink = std::function<void(Issue)>;
 
 /// Called by the job's own thread, never concurrently, but for the last group, which comes from the

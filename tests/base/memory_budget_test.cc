@@ -65,7 +65,7 @@ TEST(MemoryBudget, KeepsCountersForWhoLooksOn) {
   all.absorb(budget.charge(50));
   EXPECT_EQ(used, 110U);
   std::thread other([&] { const Lease later = budget.acquire(10, kNothing); });
-  // A wait is told while it lasts.
+  // A wait is counted while it lasts.
   while (waited == 0) std::this_thread::yield();
   all.release();
   other.join();

@@ -1,4 +1,4 @@
-// Letting time pass: for how long, and how soon it ends when it is called off.
+// Pauses: for how long, and how soon they end when they are cancelled.
 #include "copier/base/pause.h"
 
 #include <gtest/gtest.h>

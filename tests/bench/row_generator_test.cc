@@ -1,4 +1,4 @@
-// The rows are the same for ever: their bytes are known answers.
+// The rows never change: their bytes are known answers.
 #include "bench/insert/row_generator.h"
 
 #include <gtest/gtest.h>

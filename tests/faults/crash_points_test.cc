@@ -1,5 +1,5 @@
-// The client ends at each place of a copy that PGFANOUT_CRASH_AT can name, the same command goes
-// on, and the copy ends as if nothing had been.
+// The client ends at each place of a copy that PGFANOUT_CRASH_AT can name, the same command resumes
+// it, and the copy ends as if it had not been interrupted.
 #include "copier/base/crash_point.h"
 
 #include <gtest/gtest.h>

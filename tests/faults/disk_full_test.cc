@@ -1,5 +1,5 @@
 // The disk fills up in the middle of a copy: the one that holds the tables, and the one that holds
-// the WAL, which takes the whole server down. Once there is room again, the copy goes on. The first
+// the WAL, which takes the whole server down. Once there is room again, the copy resumes. The first
 // round is always the same; PGFANOUT_FAULTS_ROUNDS asks for further ones, which are random.
 #include <gtest/gtest.h>
 

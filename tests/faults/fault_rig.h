@@ -1,5 +1,5 @@
-// A copy that faults are done to, and what must hold after every one of them. Everything is checked
-// by the server's own SQL, nothing by what pgfanout says of itself:
+// A copy into which faults are injected, and what must hold after every one of them. Everything is
+// checked by the server's own SQL, nothing by what pgfanout says of itself:
 //
 //   I1  the source's rows are what they were
 //   I2  the live name stands for a complete table (windows only, see window_rig.h)

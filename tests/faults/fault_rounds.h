@@ -1,5 +1,5 @@
-// How often, by which random numbers, and what came of it. Every round has random numbers of its
-// own, so that a round that failed can be repeated alone.
+// The rounds of a test: their number, their random numbers, and their outcome. Every round has
+// random numbers of its own, so that a round that failed can be repeated alone.
 //
 //   PGFANOUT_FAULTS_SEED=<n>      random numbers of all rounds; random if it is not set
 //   PGFANOUT_FAULTS_ROUNDS=<x>    factor for the number of rounds, such as 0.2 or 50
@@ -50,7 +50,8 @@ struct Round {
 };
 
 /// Calls `round` as often as `count` and PGFANOUT_FAULTS_ROUNDS say, but `at_least` times, until a
-/// round fails. What fails is printed with what repeats it; the tally is printed at the end.
+/// round fails. A failure is printed with the settings that repeat it; the tally is printed at the
+/// end.
 void run_rounds(int count, const std::function<void(Round&)>& round, int at_least = 1);
 
 }  // namespace pgfanout::testing

@@ -1,6 +1,6 @@
 // Every command loses its connection at one statement after another, before the statement is sent
 // or once it is: it says so by its exit code, never ends as if it had been done, and the same
-// command goes on. Statements are taken in steps, since a window makes more than a thousand.
+// command resumes. Statements are taken in steps, since a window makes more than a thousand.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>

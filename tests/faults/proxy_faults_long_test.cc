@@ -119,7 +119,7 @@ TEST_F(ProxyFaultsLongTest, LostCommits) {
         fault.connection = victim.connection;
         fault.message = "COMMIT";
         fault.occurrence = 1 + below(random, victim.commits);
-        // The reply in the first rounds, what stands around it in further ones.
+        // The reply in the first rounds, the messages around it in further ones.
         const int place = number < all ? 0 : below(random, 3);
         fault.ready_after = place == 1;
         fault.direction = place == 2 ? Direction::to_server : Direction::to_client;
@@ -129,7 +129,7 @@ TEST_F(ProxyFaultsLongTest, LostCommits) {
       all);
 }
 
-/// As LostCommits, for the end of a COPY: the server has taken the rows, and nobody hears of it.
+/// As LostCommits, for the end of a COPY: the server has taken the rows, and its answer is lost.
 TEST_F(ProxyFaultsLongTest, LostEndsOfCopies) {
   run_rounds(5, [](Round& round) {
     auto& [number, random, tally] = round;

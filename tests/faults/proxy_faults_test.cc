@@ -1,5 +1,5 @@
 // A network that fails between pgfanout and the server: each kind of failure once for each kind of
-// session. What is lost around a COMMIT is in proxy_messages_test.
+// session. Messages lost around a COMMIT are in proxy_messages_test.
 #include "tests/faults/proxy_rig.h"
 
 #include <chrono>
@@ -56,7 +56,7 @@ TEST_F(ProxyFaultsTest, ReadersAndWritersOfWholeLeavesAreCutOff) {
              {{in_the_middle(shape, FaultKind::reset, "writer", Direction::to_server)}, {0}}});
 }
 
-/// Nothing comes any more, and nothing ends. What is to be made of it is decided in
+/// Nothing comes any more, and nothing ends. The verdict about such a silence is tested in
 /// pg/stall_watch_test.
 TEST_F(ProxyFaultsTest, ASessionGoesSilent) {
   const CopyShape shape = epochs();

@@ -1,5 +1,5 @@
 // A network that loses the messages that matter most: the reply to a COMMIT that the server has
-// carried out, what stands around it, and the end of a COPY.
+// carried out, the messages around it, and the end of a COPY.
 #include "tests/faults/proxy_rig.h"
 
 namespace pgfanout::testing {
@@ -36,7 +36,7 @@ TEST_F(ProxyMessagesTest, EveryCommitOfTheSourcesSessionIsLost) {
 }
 
 /// The journal, the tables, the epochs, the attachment. Each call loses its first COMMIT, so that
-/// the next one comes to the next.
+/// the next call reaches the next COMMIT.
 TEST_F(ProxyMessagesTest, EveryCommitOfTheTargetsSessionIsLost) {
   const CopyShape shape = epochs();
   const int commits = commits_of(shape, "target");

@@ -1,5 +1,5 @@
-// The client is killed at any moment, several times in a row, and the copy ends as if nothing had
-// been.
+// The client is killed at any moment, several times in a row, and the copy ends as if it had not
+// been interrupted.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -62,7 +62,7 @@ TEST_F(SigkillLongTest, SignalsStopItInOrderAndItGoesOn) {
     const CommandResult result = command.wait();
     tally.note_exit(std::chrono::duration<double>(std::chrono::steady_clock::now() - sent).count(),
                     "a signal");
-    // Signals meet a program that has not come to handle them yet, now and then.
+    // Now and then a signal meets a program that does not handle it yet.
     const bool has_begun = result.signal != signal || !result.err.empty();
     EXPECT_TRUE(result.exit_code == 3 || result.exit_code == 0 || !has_begun) << result;
     rig.run_ended(result, "signal after " + std::to_string(after) + " s");

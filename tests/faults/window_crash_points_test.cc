@@ -1,6 +1,6 @@
 // The window's commands end at each of their named places (PGFANOUT_CRASH_AT). The live name always
-// stands for a complete table (I2), and from everywhere it goes on to the end and back to the
-// beginning.
+// stands for a complete table (I2), and from every place the job can be resumed to its end and
+// rolled back.
 #include <gtest/gtest.h>
 #include <signal.h>
 

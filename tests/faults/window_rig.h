@@ -1,5 +1,5 @@
-// A window that faults are done to: the live name always stands for a complete table (I2), and
-// every command goes on to its end, or back to the beginning. Checked by the server's own SQL.
+// A window into which faults are injected: the live name always stands for a complete table (I2),
+// and every command can be resumed to its end, or rolled back. Checked by the server's own SQL.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -19,7 +19,7 @@ extern char** environ;
 namespace pgfanout::harness {
 namespace {
 
-/// libpq's variables (PGHOST, PGPASSWORD, ...) of whoever runs the tests must not reach a child.
+/// libpq's variables (PGHOST, PGPASSWORD, ...) of the caller must not reach a child.
 bool is_libpq_variable(const std::string& name) {
   return name.starts_with("PG") && !name.starts_with("PGFANOUT_");
 }

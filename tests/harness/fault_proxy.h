@@ -1,7 +1,7 @@
 // A network that fails, between a client and a server: listens on 127.0.0.1 and on a Unix socket,
-// forwards to the server's Unix socket, and does to a connection what a fault says, once it comes
-// to the fault's place: a number of bytes, or a message of the protocol. It reads the protocol, so
-// it can swallow the reply to a COMMIT that the server has carried out.
+// forwards to the server's Unix socket, and injects a fault into a connection once it reaches the
+// fault's place: a number of bytes, or a message of the protocol. It reads the protocol, so it can
+// swallow the reply to a COMMIT that the server has carried out.
 //
 //   FaultProxy proxy(server);
 //   ProxyFault lost{FaultKind::drop_message};

@@ -105,7 +105,7 @@ bool runs_on(pid_t pid, const fs::path& data) {
                         std::string::npos;
 }
 
-/// The postmaster of a dead test was told to stop by the kernel; this sees to it.
+/// The kernel tells the postmaster of a dead test to stop; this ends it if it is still there.
 void end_orphan(const fs::path& data) {
   const pid_t pid = std::atoi(read_file(data / "postmaster.pid").c_str());
   for (int attempt = 0; attempt < 500 && runs_on(pid, data); ++attempt) {

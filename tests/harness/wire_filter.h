@@ -1,5 +1,5 @@
 // One direction of a PostgreSQL connection as messages, found in a stream of bytes that arrives in
-// pieces. What a message says is looked at before any byte of it goes on.
+// pieces. The contents of a message are examined before any byte of it is passed on.
 #pragma once
 
 #include <cstdint>

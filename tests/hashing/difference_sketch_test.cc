@@ -37,7 +37,7 @@ class NaiveDifference {
   std::map<Element, std::int64_t> counts_;
 };
 
-/// A sketch and its twin, which are told the same.
+/// A sketch and its twin, which get the same elements.
 class Both {
  public:
   Both(std::size_t element_words, std::size_t max_elements)

@@ -1,6 +1,6 @@
 // Shared by the tests of the carry-over: a target made, loaded and attached by the copy plan's own
-// statements, the carry-over's steps, a swap and a rollback as the tool does them, and everything
-// that hangs on a table as text.
+// statements, the carry-over's steps, a swap and a rollback as the tool does them, and all that
+// depends on a table as text.
 #pragma once
 
 #include <algorithm>

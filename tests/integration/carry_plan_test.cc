@@ -1,5 +1,5 @@
-// Everything that hangs on a table hangs on its successor after a swap, object by object, and on
-// the table itself again after a rollback.
+// Every object that depends on a table depends on its successor after a swap, and on the table
+// itself again after a rollback.
 #include "tests/integration/carry_fixture.h"
 
 namespace pgfanout {

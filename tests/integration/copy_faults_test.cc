@@ -1,5 +1,5 @@
-// Things that happen in the middle: signals, a lost session, somebody else at work, and a target
-// that changes between commit and read-back. Nothing is ever called equal that is not.
+// Faults in the middle of a copy: signals, a lost session, other sessions at work, and a target
+// that changes between commit and read-back. Tables that differ are never reported as equal.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>

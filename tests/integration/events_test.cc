@@ -43,7 +43,7 @@ class EventsTest : public WindowFixture {
     for (std::string line; std::getline(lines, line);) events.push_back(Json::parse(line));
     ASSERT_FALSE(events.empty());
   }
-  /// "copy" of every stage_finished, with what it is told to have come to.
+  /// Every stage_finished: the stage and its status.
   [[nodiscard]] std::vector<std::string> stages() const {
     std::vector<std::string> all;
     for (const Json& event : events) {
@@ -121,7 +121,7 @@ TEST_F(EventsTest, ARefusalIsToldEvenThoughNoJobBegan) {
 TEST_F(EventsTest, AnInterruptedJobSaysSo) {
   make_chunks(500);
   const std::string file = folder + "/e.jsonl";
-  // Held up where it waits for the hook, it cannot be done before it is told to stop.
+  // The job waits for the hook, so it cannot end before the signal.
   harness::BackgroundCommand job(harness::pgfanout_argv(
       {"run", "--source", dsn(), "--table", "chunks", "--events", file, "--hook",
        "stage_started=echo at $PGFANOUT_STAGE; [ $PGFANOUT_STAGE != prepare ] || sleep 600"}));

@@ -163,7 +163,7 @@ TEST_F(StatusWatchTest, GoesOnWhenItsSessionIsLost) {
   auto job = held("copy");
   QuickWatch watch(dsn(), false);
   EXPECT_TRUE(watch.wait_for_output("copy: ")) << watch.err();
-  // Between two looks nobody would hear of it.
+  // A termination between two looks would go unnoticed, so it is repeated.
   for (int end = 0; end < 1000 && watch.err().find("cannot look") == std::string::npos; ++end) {
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -1,5 +1,5 @@
 // The schema that the project was asked for: collections, documents, chunking configurations, and
-// their chunks in 16 HASH partitions, with all that hangs on these.
+// their chunks in 16 HASH partitions, with all that depends on these.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Shared by the tests of whole schemas: a table and all that hangs on it as lines, so that a test
-// can say exactly which of them the swap changes.
+// Shared by the tests of whole schemas: a table and all its dependent objects as lines, so that a
+// test can say exactly which of them the swap changes.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// The run command on a real server: stages, gates, what stops it, and how it goes on.
+// The run command on a real server: stages, gates, what stops it, and how it is resumed.
 #include <gmock/gmock.h>
 #include <signal.h>
 

@@ -133,7 +133,7 @@ TEST_F(FanOutTest, TheBoardHasEveryRowThatWasSent) {
   }
   EXPECT_GT(counters.work_ns, 0U);
   EXPECT_EQ(counters.memory_budget, 64ULL << 20U);
-  // Nobody is at work any more, and nothing is held.
+  // No reader or writer is at work any more, and no memory is held.
   EXPECT_EQ(counters.readers + counters.readers_busy, 0U);
   EXPECT_EQ(counters.writers + counters.writers_busy, 0U);
   EXPECT_EQ(counters.memory_used, 0U);

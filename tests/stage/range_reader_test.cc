@@ -169,7 +169,8 @@ struct Seen {
   }
 };
 
-/// Three rows fit into a batch. Nobody waits: how long the reader would have is in `pauses`.
+/// Three rows fit into a batch. The test does not wait: `pauses` has how long the reader would have
+/// waited.
 Seen read_from(BreakingSource& source, bool can_replay = true) {
   Seen seen;
   MemoryBudget& budget = *seen.budget;

@@ -1,5 +1,5 @@
-// A job told as events: each a line of JSON, given to files and hooks. docs/EVENTS.md describes the
-// lines, docs/events.schema.json is their schema.
+// A job reported as events: each a line of JSON, given to files and hooks. docs/EVENTS.md describes
+// the lines, docs/events.schema.json is their schema.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // Commands that are run at events. They run beside the job, one after another; only at the start of
 // a stage does the job wait for those of the events before it. One that fails keeps the next stage
-// from beginning, up to the swap; behind that it is only told.
+// from beginning, up to the swap; after it a failure is only reported.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace pgfanout {
 
 class Hooks : public EventSink {
  public:
-  /// Takes what is to be told while the job runs, from any thread.
+  /// Takes the issues to report while the job runs, from any thread.
   using Tell = std::function<void(const Issue&)>;
 
   /// `may_stop`: false for commands that undo or tidy, which no hook may keep from it.

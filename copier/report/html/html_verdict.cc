@@ -1,4 +1,4 @@
-// The verdict, for whoever reads nothing else.
+// The verdict, for readers who read nothing else.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 

@@ -44,7 +44,8 @@ class TemporaryFile {
       if (bytes < 0) return failed();
       text.remove_prefix(static_cast<std::size_t>(bytes));
     }
-    // mkostemp() makes files for their owner alone; this one is for whoever others are.
+    // mkostemp() makes files that only their owner may read; this one gets the usual mode, 0666
+    // less the umask.
     const mode_t mask = umask(0);
     umask(mask);
     return (fchmod(fd_, 0666 & ~mask) == 0 && fsync(fd_) == 0) || failed();

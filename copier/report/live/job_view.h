@@ -1,5 +1,5 @@
-// All that the live view shows of a job, and the pure function that makes lines of it. What it is
-// filled from (counters, or the journal and the server's views) is no concern of this.
+// All that the live view shows of a job, and the pure function that makes lines of it. Its sources
+// (counters, or the journal and the server's views) are not known here.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,8 @@ struct JobView {
 inline constexpr unsigned kLeastViewWidth = 40;
 inline constexpr unsigned kLeastViewHeight = 8;
 
-/// At most screen.height - 1 lines of at most screen.width - 1 columns. What matters less is left
-/// out first; below the least size there is the live line alone.
+/// At most screen.height - 1 lines of at most screen.width - 1 columns. Less important parts are
+/// left out first; below the least size there is the live line alone.
 [[nodiscard]] std::vector<std::string> job_view_lines(const JobView& view, const Screen& screen);
 
 }  // namespace pgfanout

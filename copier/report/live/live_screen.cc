@@ -40,8 +40,8 @@ std::size_t columns_shown(std::string_view line) {
   return columns_of(plain);
 }
 
-/// A terminal that became narrower has broken the drawn lines into several, or cut them: where they
-/// are now, nobody knows.
+/// A terminal that became narrower has broken the drawn lines into several, or cut them: their
+/// place is unknown.
 bool LiveScreen::is_rewrapped(const Screen& screen) const {
   return std::any_of(drawn_.begin(), drawn_.end(),
                      [&](const std::string& line) { return columns_shown(line) >= screen.width; });

@@ -73,7 +73,7 @@ void Progress::stage_started(std::string_view stage) {
 void Progress::stage_finished(const StageSummary& stage) {
   const std::lock_guard lock(mutex_);
   const ProgressSnapshot last = snapshot();
-  // The figures of a stage that had others within it were told with those.
+  // The figures of a stage that had others within it were shown with those.
   const bool has_figures = !open_.empty() && !open_.back().has_inner;
   StageSummary shown = stage;
   shown.name = open_.empty() ? printable(stage.name) : label();

@@ -1,6 +1,6 @@
 // Shows a running job on standard error: the live view on a terminal, lines in a log, or only what
 // a person must know. A thread of its own draws, so the job never waits for a slow terminal; output
-// that nobody takes is dropped.
+// that is not read is dropped.
 #pragma once
 
 #include <chrono>
@@ -41,9 +41,9 @@ struct ProgressOptions {
   JobLabel label = {};
 };
 
-/// One for each job. A stage that starts within another is told as "copy/read-back". Counters are
-/// read between stage_started() and stage_finished() only; a job
-/// that returns must have finished its stages.
+/// One for each job. A stage that starts within another is shown as "copy/read-back". Counters are
+/// read between stage_started() and stage_finished() only; a job that returns must have finished
+/// its stages.
 class Progress : public Observer {
  public:
   /// `cancellation` outlives it.

@@ -44,8 +44,8 @@ struct Screen {
 /// Seconds to the end of the stage at the present rate; absent where that says nothing.
 [[nodiscard]] std::optional<double> seconds_left(const ProgressSnapshot& snapshot);
 
-/// The live line: less than `screen.width` columns, so that no terminal wraps it. What matters less
-/// is left out first.
+/// The live line: less than `screen.width` columns, so that no terminal wraps it. Less important
+/// parts are left out first.
 [[nodiscard]] std::string live_line(const ProgressSnapshot& snapshot, const Screen& screen);
 /// The same for a log: one line of words, without line feed.
 [[nodiscard]] std::string plain_line(const ProgressSnapshot& snapshot);

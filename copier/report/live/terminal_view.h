@@ -1,5 +1,5 @@
 // The live view on a file descriptor, and lines that stay above it. A terminal that is stopped, or
-// a reader that is asleep, stops nobody: what nobody takes is dropped.
+// a reader that does not read, does not stop the job: output that is not read is dropped.
 #pragma once
 
 #include <chrono>

@@ -30,7 +30,7 @@ double unix_seconds(std::chrono::system_clock::time_point moment) {
   return std::chrono::duration<double>(moment.time_since_epoch()).count();
 }
 
-/// Gathers families; all samples bear the labels of the job.
+/// Gathers families; all samples carry the labels of the job.
 class Families {
  public:
   explicit Families(const MetricsSnapshot& now) {

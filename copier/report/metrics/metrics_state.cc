@@ -30,7 +30,7 @@ void MetricsState::finish_stage(const StageSummary& stage) {
     ended.name = open_.back().label;
     open_.pop_back();
   }
-  // A stage that is done again takes the place of its first time: a series is told once.
+  // A stage that is done again replaces its first run: a series is exported once.
   std::erase_if(known_.finished, [&](const StageSummary& each) { return each.name == ended.name; });
   known_.finished.push_back(std::move(ended));
 }

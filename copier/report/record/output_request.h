@@ -1,4 +1,4 @@
-// Where a job is told to, beside standard output and the terminal.
+// The outputs that a job reports to, beside standard output and the terminal.
 #pragma once
 
 #include <array>

@@ -14,7 +14,7 @@ using Counter = std::uint64_t Figures::*;
 
 /// About one a second, from 8 to 120.
 [[nodiscard]] std::size_t piece_count(double seconds);
-/// Growth a second in each of `pieces`. What grew between two points is spread evenly over the time
+/// Growth a second in each of `pieces`. Growth between two points is spread evenly over the time
 /// between them; a counter that went back was reset.
 [[nodiscard]] std::vector<double> rates_of(const RecordedJob& job, Counter counter,
                                            std::size_t pieces);

@@ -1,5 +1,5 @@
 // The text at the end of a job that moved rows, for a person: the verdict first, then figures.
-// Issues were told when they were found, and are only counted here. A pure function; names from
+// Issues were reported when they were found, and are only counted here. A pure function; names from
 // servers are made safe for a terminal.
 #pragma once
 

@@ -25,7 +25,7 @@ namespace pgfanout {
 [[nodiscard]] std::string stages_text(const JobResult& result);
 /// The digest is known once a side was read to its end.
 [[nodiscard]] std::string side_text(const TableSummary& side);
-/// Issues are told when they are found; what remains to be said is that there were some.
+/// Issues are reported when they are found; this line only counts them.
 [[nodiscard]] std::string issues_line(const JobResult& result);
 
 }  // namespace pgfanout

@@ -1,5 +1,5 @@
 // The text at the end of a verification, for a person: the verdict, figures, rows that differ, and
-// the schema's gaps. A pure function; what comes from servers is made safe for a terminal.
+// the schema's gaps. A pure function; text from servers is made safe for a terminal.
 #pragma once
 
 #include <string>

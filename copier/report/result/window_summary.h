@@ -1,6 +1,6 @@
 // The text at the end of run, swap, rollback and cleanup, and that of status, for a person: the
-// verdict or the standing first, then stages, the backup, and the command that goes on. Pure
-// functions; what comes from servers is made safe for a terminal.
+// verdict or the standing first, then stages, the backup, and the next command. Pure functions;
+// text from servers is made safe for a terminal.
 #pragma once
 
 #include <string>

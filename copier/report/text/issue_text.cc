@@ -102,7 +102,7 @@ std::string fence_line(const JobResult& result, std::string_view release) {
                        result.command == "copy" ? "the copy is done" : "swap or rollback",
                        printable(release));
   }
-  // Who did not come to look, does not know of a fence that another command left.
+  // A command that did not look at the fence does not know of one that another command left.
   const bool looks =
       result.command != "plan" && result.command != "key" && result.command != "verify";
   const bool came_to_look = !result.error || !result.job.empty();

@@ -37,7 +37,7 @@ class Terminal {
       }
     }
   }
-  /// As a terminal does that breaks lines anew, in the worst way: all that was there is garbage.
+  /// Like a terminal that wraps its lines again, in the worst way: all that was there is garbage.
   void resize(std::size_t columns, std::size_t rows) {
     columns_ = columns;
     rows_.assign(rows, std::string(columns, '?'));

@@ -1,5 +1,5 @@
-// The observer on a pipe: what a log contains, and that a reader that is gone or asleep stops
-// nobody.
+// The observer on a pipe: what a log contains, and that a reader that is gone or does not read does
+// not stop the job.
 #include "copier/report/live/progress.h"
 
 #include <fcntl.h>
