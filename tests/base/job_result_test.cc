@@ -27,6 +27,13 @@ TEST(ExitCode, FollowsTheVerdictWithoutAnError) {
   EXPECT_EQ(exit_code_of(result_of(Verdict::unproven, {})), 4);
 }
 
+TEST(ExitCode, WaitingAtAGateIsNoSuccess) {
+  JobResult result = result_of(Verdict::match, {});
+  result.waiting_at = "verify";
+  EXPECT_EQ(exit_code_of(result), 3);
+  EXPECT_EQ(status_of(result), "waiting");
+}
+
 TEST(ExitCode, AnErrorWinsOverEveryVerdict) {
   for (const Verdict verdict : verdicts) {
     EXPECT_EQ(exit_code_of(result_of(verdict, Consequence::refuse)), 2);

@@ -108,6 +108,13 @@ TEST_F(PlanKeyProofTest, DisagreementIsFound) {
   EXPECT_THAT(proof.error().message, HasSubstr("abs(hashtext(t)) % 100"));
   EXPECT_THAT(proof.error().message, HasSubstr("the server says key"));
   EXPECT_THAT(proof.error().hint, HasSubstr("big-endian"));
+
+  // Without abs() no value is out of range on either side: the keys alone differ.
+  const auto plain = KeyExpression::compile("hashtext(t)", key_columns_of(*table));
+  ASSERT_TRUE(succeeded(plain));
+  const auto plain_proof = prove_key(connection, *table, *plain);
+  ASSERT_FALSE(plain_proof);
+  EXPECT_EQ(plain_proof.error().code, "key-disagrees");
 }
 
 TEST_F(PlanKeyProofTest, LooksAtASampleHoweverLargeTheTableIs) {

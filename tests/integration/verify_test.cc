@@ -63,6 +63,20 @@ TEST_F(VerifyTest, CleanCopyIsEqualInEveryScopeThatReadsRows) {
   EXPECT_TRUE(has_issue("sample"));
 }
 
+TEST_F(VerifyTest, RowUnderAWrongKeyAloneIsNamed) {
+  make_copy(100);
+  execute(
+      "DO $$ DECLARE c name; BEGIN FOR c IN SELECT conname FROM pg_constraint"
+      " WHERE conrelid = 'chunks_new'::regclass AND contype = 'c' LOOP"
+      " EXECUTE format('ALTER TABLE chunks_new DROP CONSTRAINT %I', c); END LOOP; END $$;"
+      "UPDATE chunks_new SET partition_key = (partition_key + 1) % 8 WHERE id = 7");
+  EXPECT_EQ(verify({"--table", "chunks", "--data"}).exit_code, 1);
+  EXPECT_EQ(count("misplaced"), 1U);
+  ASSERT_EQ(json["differences"]["rows"].size(), 1U);
+  EXPECT_EQ(json["differences"]["rows"][0]["kind"], "misplaced");
+  EXPECT_EQ(json["differences"]["rows"][0]["identity"]["id"], 7);
+}
+
 TEST_F(VerifyTest, FullNeedsTheSchemaToBeCompleteAsWell) {
   make_copy(100);
   EXPECT_EQ(verify({"--table", "chunks"}).exit_code, 1);

@@ -23,12 +23,23 @@ TEST(DecodeStage, FindsRowsAndTheirFields) {
   EXPECT_EQ(as_text(fields.copied_bytes(batch, 0)), int4(4) + int4(1) + int4(1) + "a");
 }
 
-TEST(DecodeStage, MissingTrailerIsUnproven) {
+TEST(DecodeStage, EarlyTrailerIsUnproven) {
   RowBatch batch = batch_of({copy_row({int4(1), "a"})});
   batch.is_last = false;
   const auto decoded = decode_batch(RowFields(id_name_layout()), batch);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, "malformed-stream");
+  EXPECT_EQ(decoded.error().consequence, Consequence::unproven);
+}
+
+TEST(DecodeStage, MissingTrailerIsUnproven) {
+  RowBatch batch = batch_of({copy_row({int4(1), "a"})});
+  Buffer cut(batch.bytes.size());
+  cut.append(batch.bytes.view().first(batch.bytes.size() - sizeof(std::uint16_t)));
+  batch.bytes = std::move(cut);
+  const auto decoded = decode_batch(RowFields(id_name_layout()), batch);
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().message, "the stream ended without its trailer");
   EXPECT_EQ(decoded.error().consequence, Consequence::unproven);
 }
 
@@ -50,8 +61,10 @@ TEST(DecodeStage, RowCutInTwoIsRefused) {
 
 TEST(DecodeStage, RowsMustBeAsManyAsMessages) {
   RowBatch batch = batch_of({copy_row({int4(1), "a"})});
-  batch.expected_rows = 2;
-  EXPECT_FALSE(decode_batch(RowFields(id_name_layout()), batch));
+  for (const std::size_t messages : {0U, 2U}) {
+    batch.expected_rows = messages;
+    EXPECT_FALSE(decode_batch(RowFields(id_name_layout()), batch)) << messages;
+  }
 }
 
 TEST(DecodeStage, RewritesElementOidsOfArrays) {

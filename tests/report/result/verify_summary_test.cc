@@ -98,6 +98,9 @@ TEST(VerifySummary, IsSafeOnATerminal) {
 TEST(VerifyJson, HasDifferencesAndSchemaAsTheContractSays) {
   JobResult result = verified("data", Verdict::differs);
   result.differences->changed = 1;
+  result.differences->missing = 2;
+  result.differences->extra = 3;
+  result.differences->misplaced = 4;
   result.differences->rows.push_back({"changed",
                                       {{"id", "1", true}, {"collection_id", "c", false}},
                                       "(12,3)",
@@ -108,7 +111,9 @@ TEST(VerifyJson, HasDifferencesAndSchemaAsTheContractSays) {
   EXPECT_EQ(json["exit_code"], 1);
   EXPECT_EQ(json["status"], "differences");
   EXPECT_EQ(json["differences"]["changed"], 1);
-  EXPECT_EQ(json["differences"]["missing"], 0);
+  EXPECT_EQ(json["differences"]["missing"], 2);
+  EXPECT_EQ(json["differences"]["extra"], 3);
+  EXPECT_EQ(json["differences"]["misplaced"], 4);
   const auto& row = json["differences"]["rows"][0];
   EXPECT_EQ(row["kind"], "changed");
   EXPECT_EQ(row["identity"]["id"], 1);
