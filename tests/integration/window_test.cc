@@ -152,7 +152,7 @@ TEST_F(WindowTest, RowsThatAreNotUniqueAreNamedByPlace) {
   EXPECT_EQ(window("run", {"--table", "chunks", "--map", "id=id % 500"}).exit_code, 2);
   EXPECT_TRUE(has_issue("not-unique")) << json.dump(1);
   const std::string all = json.dump();
-  EXPECT_NE(all.find("ctid (0,"), std::string::npos) << all;
+  EXPECT_NE(all.find("ctid ("), std::string::npos) << all;
   EXPECT_EQ(all.find("Key ("), std::string::npos) << "no row's content";
 }
 
