@@ -155,6 +155,12 @@ TEST_F(SwapTest, NamesOfStrangersAreNotTaken) {
 
 TEST_F(SwapTest, SecondWindowOnTheSwappedTable) {
   begin_swapped();
+  // A backup is named by the second in which its swap is.
+  ASSERT_TRUE(eventually([this] {
+    return value(
+               "SELECT to_regclass('chunks_backup_' || to_char(now() AT TIME ZONE 'UTC',"
+               " 'YYYYMMDD_HH24MISS')) IS NULL") == "t";
+  }));
   // From LIST on the key column to other leaves, whose names are those of the old ones.
   const CommandResult again = window(
       "run", {"--table", "chunks", "--partitions", "7", "--key", "abs(hashtext(id::text)) % 7",
