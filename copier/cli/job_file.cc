@@ -284,7 +284,7 @@ class JobFile {
     return read_pair("hooks", hook);
   }
 
-  /// What the option of the table takes as "name=value".
+  /// The option of that table; it takes "name=value".
   Done read_pair(std::string_view table, const TomlMember& member) {
     const OptionSpec& setting = *find_setting(table);
     const std::string text = member.name + "=" + text_of(*member.value);

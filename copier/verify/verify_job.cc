@@ -34,7 +34,6 @@ class VerifyJob : ReportingJob {
         job_(job),
         cancellation_(cancellation),
         counters_(counters),
-        pace_(pace),
         id_(job.within_job.empty() ? new_job_id() : job.within_job),
         sides_(job, "pgfanout/" + id_, cancellation, pace) {
     result_.job = id_;
@@ -67,7 +66,6 @@ class VerifyJob : ReportingJob {
   const JobDescription& job_;
   const Cancellation& cancellation_;
   JobCounters& counters_;
-  Pace& pace_;
   const std::string id_;
   VerifySides sides_;
   bool is_open_ = false;                    // preflight
