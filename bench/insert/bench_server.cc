@@ -117,13 +117,12 @@ Result<Connection> BenchServer::connect() const {
 }
 
 Result<void> BenchServer::make_schema() {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows facts,
-      session_->query("SELECT pg_catalog.to_regnamespace($1) IS NOT NULL, "
-                      "pg_catalog.current_setting('max_connections')::int - "
-                      "pg_catalog.current_setting('superuser_reserved_connections')::int - "
-                      "(SELECT sum(numbackends) FROM pg_catalog.pg_stat_database)",
-                      {std::string(kSchema)}));
+  PGFANOUT_TRY_ASSIGN(const Rows facts,
+                      session_->query("SELECT to_regnamespace($1) IS NOT NULL, "
+                                      "current_setting('max_connections')::int - "
+                                      "current_setting('superuser_reserved_connections')::int - "
+                                      "(SELECT sum(numbackends) FROM pg_stat_database)",
+                                      {std::string(kSchema)}));
   if (facts.boolean(0, 0)) {
     return refused("schema-exists", fmt::format("schema {} is there already", kSchema),
                    fmt::format("another run uses it, or one was killed: if nobody needs it, DROP "

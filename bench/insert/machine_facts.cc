@@ -40,8 +40,8 @@ Result<Facts> server_facts(BenchServer& server) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       server.session().query(
-          "SELECT pg_catalog.string_agg(name || '=' || pg_catalog.current_setting(name), ' ' ORDER "
-          "BY name) FROM pg_catalog.pg_settings WHERE setting IS DISTINCT FROM boot_val AND source "
+          "SELECT string_agg(name || '=' || current_setting(name), ' ' ORDER "
+          "BY name) FROM pg_settings WHERE setting IS DISTINCT FROM boot_val AND source "
           "NOT IN ('default', 'override', 'client', 'session') AND (vartype <> 'string' OR name IN "
           "('shared_preload_libraries', 'wal_sync_method', 'huge_pages'))"));
   return Facts{{"postgresql", server.session().server_version_text()},

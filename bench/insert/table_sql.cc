@@ -97,11 +97,10 @@ std::string wrong_keys_query(const InsertCase& each) {
                                     ? fmt::format("partition_key IS DISTINCT FROM {}", kServerKey)
                                     : "false";
   const std::string wrong_leaf =
-      each.has_leaves() ? fmt::format("pg_catalog.right(c.relname::text, 2)::int <> {}", kServerKey)
-                        : "false";
+      each.has_leaves() ? fmt::format("right(c.relname::text, 2)::int <> {}", kServerKey) : "false";
   return fmt::format(
       "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE {}) FROM {} r "
-      "JOIN pg_catalog.pg_class c ON c.oid = r.tableoid",
+      "JOIN pg_class c ON c.oid = r.tableoid",
       wrong_key, wrong_leaf, kTable);
 }
 

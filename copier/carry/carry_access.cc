@@ -13,9 +13,9 @@ namespace {
 
 /// Grants on leaves: how many differ, how many leaves have some, and one leaf that has.
 constexpr const char* kLeafGrantsSql = R"sql(
-SELECT pg_catalog.count(DISTINCT COALESCE(c.relacl::pg_catalog.text, '')),
-  pg_catalog.count(c.relacl), pg_catalog.count(*), pg_catalog.min(c.oid)
-FROM {0} JOIN pg_catalog.pg_class c ON c.oid = leaf.oid WHERE leaf.oid <> $1::pg_catalog.oid)sql";
+SELECT count(DISTINCT COALESCE(c.relacl::text, '')),
+  count(c.relacl), count(*), min(c.oid)
+FROM {0} JOIN pg_class c ON c.oid = leaf.oid WHERE leaf.oid <> $1::oid)sql";
 
 Result<void> revoke_defaults(CarryContext& context) {
   const CarryRequest& request = context.request;

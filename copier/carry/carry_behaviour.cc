@@ -12,59 +12,57 @@ constexpr const char* kLossIsAccepted = "accept the loss by this name, or change
 
 /// pgfanout's own fence belongs to the job, not to the table. Columns: UPDATE OF and WHEN.
 constexpr const char* kTriggersSql = R"sql(
-SELECT t.oid, t.tgname, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled,
+SELECT t.oid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled,
   (t.tgtype & 1) <> 0 AND (t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL),
-  (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-   FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
-   AND d.objid = t.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
+   FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass
+   AND d.objid = t.oid AND d.refclassid = 'pg_class'::regclass
    AND d.refobjid = t.tgrelid AND d.refobjsubid > 0),
-  t.tgfoid::pg_catalog.regproc::pg_catalog.text || '()'
-FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE t.tgrelid = $1::pg_catalog.oid AND NOT t.tgisinternal AND t.tgparentid = 0
-  AND n.nspname <> 'pgfanout' AND NOT pg_catalog.starts_with(t.tgname, 'pgfanout_')
+  t.tgfoid::regproc::text || '()'
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgparentid = 0
+  AND n.nspname <> 'pgfanout' AND NOT starts_with(t.tgname, 'pgfanout_')
 ORDER BY t.tgname)sql";
 
 constexpr const char* kRulesSql = R"sql(
-SELECT r.oid, r.rulename, pg_catalog.btrim(pg_catalog.pg_get_ruledef(r.oid), E' ;\n'), r.ev_enabled,
-  (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-   FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-   AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+SELECT r.oid, r.rulename, btrim(pg_get_ruledef(r.oid), E' ;\n'), r.ev_enabled,
+  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
+   FROM pg_depend d WHERE d.classid = 'pg_rewrite'::regclass
+   AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
    AND d.refobjid = r.ev_class AND d.refobjsubid > 0)
-FROM pg_catalog.pg_rewrite r
-WHERE r.ev_class = $1::pg_catalog.oid AND r.rulename <> '_RETURN' ORDER BY r.rulename)sql";
+FROM pg_rewrite r
+WHERE r.ev_class = $1::oid AND r.rulename <> '_RETURN' ORDER BY r.rulename)sql";
 
 /// Conditions apart, since only they are rewritten. Roles: comma-separated and as an array of
 /// names.
 constexpr const char* kPoliciesSql = R"sql(
-SELECT p.oid, p.polname, pg_catalog.format('AS %s FOR %s TO ',
+SELECT p.oid, p.polname, format('AS %s FOR %s TO ',
     CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
     CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
       WHEN 'd' THEN 'DELETE' ELSE 'ALL' END)
-  || (SELECT pg_catalog.string_agg(CASE r.oid WHEN 0 THEN 'PUBLIC'
-        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.oid)) END, ', '
-        ORDER BY r.place) FROM pg_catalog.unnest(p.polroles) WITH ORDINALITY r(oid, place)),
-  pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
-  (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-   FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass
-   AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  || (SELECT string_agg(CASE r.oid WHEN 0 THEN 'PUBLIC'
+        ELSE quote_ident(pg_get_userbyid(r.oid)) END, ', '
+        ORDER BY r.place) FROM unnest(p.polroles) WITH ORDINALITY r(oid, place)),
+  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
+  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
+   FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass
+   AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
    AND d.refobjid = p.polrelid AND d.refobjsubid > 0)
-FROM pg_catalog.pg_policy p WHERE p.polrelid = $1::pg_catalog.oid ORDER BY p.polname)sql";
+FROM pg_policy p WHERE p.polrelid = $1::oid ORDER BY p.polname)sql";
 
 constexpr const char* kPolicyRolesSql = R"sql(
-SELECT p.polname, pg_catalog.pg_get_userbyid(r.oid) FROM pg_catalog.pg_policy p
-CROSS JOIN LATERAL pg_catalog.unnest(p.polroles) r(oid)
-WHERE p.polrelid = $1::pg_catalog.oid AND r.oid <> 0)sql";
+SELECT p.polname, pg_get_userbyid(r.oid) FROM pg_policy p
+CROSS JOIN LATERAL unnest(p.polroles) r(oid)
+WHERE p.polrelid = $1::oid AND r.oid <> 0)sql";
 
 constexpr const char* kRowSecuritySql =
-    "SELECT relrowsecurity, relforcerowsecurity FROM pg_catalog.pg_class"
-    " WHERE oid = $1::pg_catalog.oid";
+    "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::oid";
 
 constexpr const char* kSilencedKeysSql =
-    "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(c.conname), ', ')"
-    " FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint"
-    " WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgisinternal AND t.tgenabled <> 'O'"
-    " AND c.contype = 'f'";
+    "SELECT string_agg(DISTINCT quote_ident(c.conname), ', ')"
+    " FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint"
+    " WHERE t.tgrelid = $1::oid AND t.tgisinternal AND t.tgenabled <> 'O' AND c.contype = 'f'";
 
 /// ALTER TABLE's words for pg_trigger.tgenabled and pg_rewrite.ev_enabled; empty for the default.
 std::string_view enabling(std::string_view state) {
@@ -88,9 +86,8 @@ Result<std::string> trigger_obstacle(CarryContext& context, const Rows& rows, in
     return std::string("a row trigger with transition tables cannot stand on a partitioned table");
   }
   if (context.request.same_database) return std::string();
-  PGFANOUT_TRY_ASSIGN(
-      const Rows found,
-      context.target.query("SELECT pg_catalog.to_regprocedure($1) IS NULL", {rows.str(row, 6)}));
+  PGFANOUT_TRY_ASSIGN(const Rows found, context.target.query("SELECT to_regprocedure($1) IS NULL",
+                                                             {rows.str(row, 6)}));
   return found.boolean(0, 0)
              ? fmt::format("the target's database has no function {}", rows.text(row, 6))
              : std::string();

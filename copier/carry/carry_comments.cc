@@ -10,23 +10,23 @@ namespace {
 /// Kind (a CarriedClass, or T and C for table and column), OID, column, text.
 constexpr const char* kCommentsSql = R"sql(
 SELECT o.kind, o.oid, o.part, d.description
-FROM pg_catalog.pg_description d JOIN (
-  SELECT 'T' AS kind, 'pg_catalog.pg_class'::pg_catalog.regclass AS class, $1::pg_catalog.oid AS oid,
+FROM pg_description d JOIN (
+  SELECT 'T' AS kind, 'pg_class'::regclass AS class, $1::oid AS oid,
     0 AS part
-  UNION ALL SELECT 'C', 'pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0
-  UNION ALL SELECT 'c', 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid, 0
-    FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1::pg_catalog.oid
-  UNION ALL SELECT 'i', 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, 0
-    FROM pg_catalog.pg_index i WHERE i.indrelid = $1::pg_catalog.oid
-  UNION ALL SELECT 't', 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, 0
-    FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid AND NOT t.tgisinternal
-  UNION ALL SELECT 'p', 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, 0
-    FROM pg_catalog.pg_policy p WHERE p.polrelid = $1::pg_catalog.oid
-  UNION ALL SELECT 'r', 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, 0
-    FROM pg_catalog.pg_rewrite r WHERE r.ev_class = $1::pg_catalog.oid
-  UNION ALL SELECT 's', 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0
-    FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = $1::pg_catalog.oid
+  UNION ALL SELECT 'C', 'pg_class'::regclass, a.attrelid, a.attnum
+    FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0
+  UNION ALL SELECT 'c', 'pg_constraint'::regclass, c.oid, 0
+    FROM pg_constraint c WHERE c.conrelid = $1::oid
+  UNION ALL SELECT 'i', 'pg_class'::regclass, i.indexrelid, 0
+    FROM pg_index i WHERE i.indrelid = $1::oid
+  UNION ALL SELECT 't', 'pg_trigger'::regclass, t.oid, 0
+    FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal
+  UNION ALL SELECT 'p', 'pg_policy'::regclass, p.oid, 0
+    FROM pg_policy p WHERE p.polrelid = $1::oid
+  UNION ALL SELECT 'r', 'pg_rewrite'::regclass, r.oid, 0
+    FROM pg_rewrite r WHERE r.ev_class = $1::oid
+  UNION ALL SELECT 's', 'pg_statistic_ext'::regclass, s.oid, 0
+    FROM pg_statistic_ext s WHERE s.stxrelid = $1::oid
 ) o ON d.classoid = o.class AND d.objoid = o.oid AND d.objsubid = o.part
 ORDER BY o.kind, o.oid, o.part)sql";
 

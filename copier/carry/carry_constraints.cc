@@ -9,10 +9,10 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kChecksSql = R"sql(
-SELECT c.oid, c.conname, pg_catalog.pg_get_constraintdef(c.oid), c.connoinherit,
-  pg_catalog.array_to_string(c.conkey, ' ')
-FROM pg_catalog.pg_constraint c
-WHERE c.conrelid = $1::pg_catalog.oid AND c.contype = 'c' ORDER BY c.conname)sql";
+SELECT c.oid, c.conname, pg_get_constraintdef(c.oid), c.connoinherit,
+  array_to_string(c.conkey, ' ')
+FROM pg_constraint c
+WHERE c.conrelid = $1::oid AND c.contype = 'c' ORDER BY c.conname)sql";
 
 void carry_check(CarryContext& context, std::uint32_t oid, const std::string& name,
                  const std::string& definition) {

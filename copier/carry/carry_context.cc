@@ -99,7 +99,7 @@ Result<bool> CarryContext::has_role(const std::string& role) {
   const auto known = roles_.find(role);
   if (known != roles_.end()) return known->second;
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      target.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", {role}));
+                      target.query("SELECT 1 FROM pg_roles WHERE rolname = $1", {role}));
   return roles_.emplace(role, rows.size() > 0).first->second;
 }
 

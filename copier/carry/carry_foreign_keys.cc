@@ -17,30 +17,30 @@ namespace {
 
 /// A foreign key to the table itself has a copy for each partition that it refers to.
 constexpr const char* kForeignKeysSql = R"sql(
-SELECT c.oid, c.conname, pg_catalog.pg_get_constraintdef(c.oid), pg_catalog.format('FOREIGN KEY (%s)',
-    (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place)
-     FROM pg_catalog.unnest(c.conkey) WITH ORDINALITY k(number, place)
-     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number)),
-  pg_catalog.array_to_string(c.conkey, ' '), pg_catalog.array_to_string(c.confkey, ' '),
-  c.convalidated, c.confrelid = c.conrelid, pg_catalog.format('%I.%I', rn.nspname, r.relname),
-  COALESCE((pg_catalog.to_jsonb(c) ->> 'conenforced')::pg_catalog.bool, true),
+SELECT c.oid, c.conname, pg_get_constraintdef(c.oid), format('FOREIGN KEY (%s)',
+    (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.place)
+     FROM unnest(c.conkey) WITH ORDINALITY k(number, place)
+     JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number)),
+  array_to_string(c.conkey, ' '), array_to_string(c.confkey, ' '),
+  c.convalidated, c.confrelid = c.conrelid, format('%I.%I', rn.nspname, r.relname),
+  COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true),
   del.numbers, del.columns, types.list,
-  pg_catalog.obj_description(c.oid, 'pg_constraint')
-FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
-JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
-CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(a.attnum::pg_catalog.text, ' ' ORDER BY s.place)
-    AS numbers, pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY s.place)
+  obj_description(c.oid, 'pg_constraint')
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
+JOIN pg_namespace rn ON rn.oid = r.relnamespace
+CROSS JOIN LATERAL (SELECT string_agg(a.attnum::text, ' ' ORDER BY s.place)
+    AS numbers, string_agg(quote_ident(a.attname), ', ' ORDER BY s.place)
     AS columns
-  FROM pg_catalog.jsonb_array_elements_text(COALESCE(NULLIF(
-    pg_catalog.to_jsonb(c) -> 'confdelsetcols', 'null'::pg_catalog.jsonb),
-    '[]'::pg_catalog.jsonb)) WITH ORDINALITY s(number, place)
-  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = s.number::int) del
-CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(
-    pg_catalog.format_type(a.atttypid, a.atttypmod), E'\n' ORDER BY k.place) AS list
-  FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY k(number, place)
-  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) types
-WHERE c.conrelid = $1::pg_catalog.oid AND c.contype = 'f' AND NOT EXISTS (
-  SELECT 1 FROM pg_catalog.pg_constraint up
+  FROM jsonb_array_elements_text(COALESCE(NULLIF(
+    to_jsonb(c) -> 'confdelsetcols', 'null'::jsonb),
+    '[]'::jsonb)) WITH ORDINALITY s(number, place)
+  JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = s.number::int) del
+CROSS JOIN LATERAL (SELECT string_agg(
+    format_type(a.atttypid, a.atttypmod), E'\n' ORDER BY k.place) AS list
+  FROM unnest(c.confkey) WITH ORDINALITY k(number, place)
+  JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) types
+WHERE c.conrelid = $1::oid AND c.contype = 'f' AND NOT EXISTS (
+  SELECT 1 FROM pg_constraint up
   WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
 ORDER BY c.conname)sql";
 
@@ -135,9 +135,8 @@ class ForeignKeyCarrier {
       }
     }
     if (context_.request.same_database) return std::string();
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        context_.target.query("SELECT pg_catalog.to_regclass($1) IS NULL", {key_.referenced}));
+    PGFANOUT_TRY_ASSIGN(const Rows found,
+                        context_.target.query("SELECT to_regclass($1) IS NULL", {key_.referenced}));
     return found.boolean(0, 0)
                ? fmt::format("the target's database has no table {}", key_.referenced)
                : std::string();

@@ -13,39 +13,37 @@ namespace {
 // An owner who took rights from himself is told apart by what acldefault() would give him.
 constexpr const char* kGrantsSql = R"sql(
 WITH rel AS (SELECT c.oid, c.relowner, c.relacl,
-    pg_catalog.acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS usual
-  FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid)
-SELECT g.grantee, CASE g.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(g.grantee) END,
+    acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS usual
+  FROM pg_class c WHERE c.oid = $1::oid)
+SELECT g.grantee, CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
   g.is_grantable, g.privilege, g.number, g.column, g.grantee = rel.relowner,
   rel.relacl IS NOT NULL AND EXISTS (
-    SELECT u.privilege_type FROM pg_catalog.aclexplode(rel.usual) u
+    SELECT u.privilege_type FROM aclexplode(rel.usual) u
     WHERE u.grantee = rel.relowner AND u.privilege_type <> 'MAINTAIN'
-    EXCEPT SELECT a.privilege_type FROM pg_catalog.aclexplode(rel.relacl) a
+    EXCEPT SELECT a.privilege_type FROM aclexplode(rel.relacl) a
     WHERE a.grantee = rel.relowner)
 FROM rel CROSS JOIN LATERAL (
   SELECT x.grantee, x.is_grantable, x.privilege_type AS privilege, 0 AS number, NULL AS column
-  FROM pg_catalog.aclexplode(COALESCE(rel.relacl, rel.usual)) x
+  FROM aclexplode(COALESCE(rel.relacl, rel.usual)) x
   UNION ALL
   SELECT x.grantee, x.is_grantable, x.privilege_type, a.attnum, a.attname
-  FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) x
+  FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
   WHERE a.attrelid = rel.oid AND NOT a.attisdropped) g
 ORDER BY 5, 2, 3, 4)sql";
 
 constexpr const char* kDefaultsSql = R"sql(
-SELECT pg_catalog.string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC'
-  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END, ', ')
-FROM pg_catalog.pg_default_acl d CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) x
-JOIN pg_catalog.pg_roles me ON me.oid = d.defaclrole AND me.rolname = CURRENT_USER
+SELECT string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC'
+  ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', ')
+FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+JOIN pg_roles me ON me.oid = d.defaclrole AND me.rolname = CURRENT_USER
 WHERE d.defaclobjtype = $1 AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
-  (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = $2)))sql";
+  (SELECT n.oid FROM pg_namespace n WHERE n.nspname = $2)))sql";
 
 // A superuser grants as the owner does. Anybody else would grant by rights of his own where he has
 // them, and be the one on whom the grant depends.
 constexpr const char* kOwnerSql =
-    "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c"
-    " WHERE c.oid = $1::pg_catalog.oid";
-constexpr const char* kSuperuserSql =
-    "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER";
+    "SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $1::oid";
+constexpr const char* kSuperuserSql = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER";
 
 constexpr int kFirstWithMaintain = 170000;
 

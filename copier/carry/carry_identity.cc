@@ -13,28 +13,27 @@ namespace {
 
 /// Each way of identifying rows that leaves have, by how many; of an index, its root or itself.
 constexpr const char* kIdentitySql = R"sql(
-SELECT c.relreplident, root.oid, pg_catalog.count(*), (SELECT pg_catalog.count(*) FROM {0}),
-  pg_catalog.min(x.relname::pg_catalog.text)
-FROM {0} JOIN pg_catalog.pg_class c ON c.oid = leaf.oid
-LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisreplident
+SELECT c.relreplident, root.oid, count(*), (SELECT count(*) FROM {0}),
+  min(x.relname::text)
+FROM {0} JOIN pg_class c ON c.oid = leaf.oid
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident
   AND c.relreplident = 'i'
 LEFT JOIN LATERAL (SELECT CASE WHEN up.relispartition
-    THEN pg_catalog.pg_partition_root(i.indexrelid)::pg_catalog.oid ELSE i.indexrelid END AS oid
-  FROM pg_catalog.pg_class up WHERE up.oid = i.indexrelid) root ON true
-LEFT JOIN pg_catalog.pg_class x ON x.oid = root.oid
+    THEN pg_partition_root(i.indexrelid)::oid ELSE i.indexrelid END AS oid
+  FROM pg_class up WHERE up.oid = i.indexrelid) root ON true
+LEFT JOIN pg_class x ON x.oid = root.oid
 GROUP BY c.relreplident, root.oid ORDER BY 3 DESC)sql";
 
 constexpr const char* kOwnIdentitySql =
-    "SELECT c.relreplident, i.indexrelid FROM pg_catalog.pg_class c"
-    " LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisreplident"
-    " WHERE c.oid = $1::pg_catalog.oid";
+    "SELECT c.relreplident, i.indexrelid FROM pg_class c"
+    " LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident WHERE c.oid = $1::oid";
 
 constexpr const char* kClusterSql = R"sql(
-SELECT root.oid, pg_catalog.count(*), (SELECT pg_catalog.count(*) FROM {0})
-FROM {0} JOIN pg_catalog.pg_index i ON i.indrelid = leaf.oid AND i.indisclustered
+SELECT root.oid, count(*), (SELECT count(*) FROM {0})
+FROM {0} JOIN pg_index i ON i.indrelid = leaf.oid AND i.indisclustered
 CROSS JOIN LATERAL (SELECT CASE WHEN up.relispartition
-    THEN pg_catalog.pg_partition_root(i.indexrelid)::pg_catalog.oid ELSE i.indexrelid END AS oid
-  FROM pg_catalog.pg_class up WHERE up.oid = i.indexrelid) root
+    THEN pg_partition_root(i.indexrelid)::oid ELSE i.indexrelid END AS oid
+  FROM pg_class up WHERE up.oid = i.indexrelid) root
 GROUP BY root.oid)sql";
 
 const CarriedIndex* find_index(const CarryContext& context, std::uint32_t oid) {

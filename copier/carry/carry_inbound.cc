@@ -15,15 +15,15 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kInboundSql = R"sql(
-SELECT n.nspname, t.relname, pg_catalog.format('%I.%I', n.nspname, t.relname), c.conname,
-  pg_catalog.pg_get_constraintdef(c.oid), pg_catalog.array_to_string(c.confkey, ' '),
-  c.confrelid <> $1::pg_catalog.oid, c.convalidated, t.relkind = 'p',
-  c.confrelid, pg_catalog.format('%I.%I', rn.nspname, r.relname),
-  pg_catalog.obj_description(c.oid, 'pg_constraint')
-FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-JOIN pg_catalog.pg_class r ON r.oid = c.confrelid
-JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+SELECT n.nspname, t.relname, format('%I.%I', n.nspname, t.relname), c.conname,
+  pg_get_constraintdef(c.oid), array_to_string(c.confkey, ' '),
+  c.confrelid <> $1::oid, c.convalidated, t.relkind = 'p',
+  c.confrelid, format('%I.%I', rn.nspname, r.relname),
+  obj_description(c.oid, 'pg_constraint')
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_class r ON r.oid = c.confrelid
+JOIN pg_namespace rn ON rn.oid = r.relnamespace
 WHERE c.contype = 'f' AND c.conparentid = 0
   AND c.confrelid IN (SELECT tree.oid FROM {0}) AND c.conrelid NOT IN (SELECT tree.oid FROM {0})
 ORDER BY 1, 2, 4)sql";

@@ -10,76 +10,76 @@ namespace {
 
 /// Own indexes of leaves, alike but for their names: how many leaves have them, and one of them.
 constexpr const char* kLeafGroupsSql = R"sql(
-SELECT pg_catalog.min(i.indexrelid), pg_catalog.count(DISTINCT i.indrelid),
-  (SELECT pg_catalog.count(*) FROM {0}), pg_catalog.min(c.relname::pg_catalog.text)
-FROM {0} JOIN pg_catalog.pg_index i ON i.indrelid = leaf.oid
-JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid AND NOT c.relispartition
-JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+SELECT min(i.indexrelid), count(DISTINCT i.indrelid),
+  (SELECT count(*) FROM {0}), min(c.relname::text)
+FROM {0} JOIN pg_index i ON i.indrelid = leaf.oid
+JOIN pg_class c ON c.oid = i.indexrelid AND NOT c.relispartition
+JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
   AND k.contype IN ('p', 'u', 'x')
 CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END AS uniqueness) u
-CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS sql,
-  pg_catalog.format('CREATE %sINDEX %I ON %I.%I', u.uniqueness, c.relname, n.nspname, t.relname)
+CROSS JOIN LATERAL (SELECT pg_get_indexdef(i.indexrelid) AS sql,
+  format('CREATE %sINDEX %I ON %I.%I', u.uniqueness, c.relname, n.nspname, t.relname)
   AS head) def
-WHERE leaf.oid <> $1::pg_catalog.oid
+WHERE leaf.oid <> $1::oid
 GROUP BY i.indisunique, k.contype, k.condeferrable, k.condeferred, i.indisvalid,
-  pg_catalog.substr(def.sql, pg_catalog.length(def.head) + 1)
+  substr(def.sql, length(def.head) + 1)
 ORDER BY 1)sql";
 
 /// $2: OIDs of indexes. A leaf's columns are numbered as the table numbers them.
 constexpr const char* kIndexPartsSql = R"sql(
 SELECT i.indexrelid, c.relname, t.relname,
-  pg_catalog.left(def.body, pg_catalog.length(def.body) - pg_catalog.length(def.condition)),
-  def.condition, pg_catalog.quote_ident(ts.spcname),
-  (SELECT pg_catalog.string_agg(pg_catalog.format('%s=%L', pg_catalog.split_part(o, '=', 1),
-     pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)), ', ')
-   FROM pg_catalog.unnest(c.reloptions) o),
+  left(def.body, length(def.body) - length(def.condition)),
+  def.condition, quote_ident(ts.spcname),
+  (SELECT string_agg(format('%s=%L', split_part(o, '=', 1),
+     substr(o, strpos(o, '=') + 1)), ', ')
+   FROM unnest(c.reloptions) o),
   i.indisunique, i.indisvalid, i.indisexclusion, i.indexprs IS NOT NULL,
-  COALESCE((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false),
-  i.indrelid <> $1::pg_catalog.oid, cols.keys, cols.included, cols.used, cols.equal,
+  COALESCE((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
+  i.indrelid <> $1::oid, cols.keys, cols.included, cols.used, cols.equal,
   k.oid, k.contype, con.suffix, con.sql
-FROM pg_catalog.unnest($2::pg_catalog.oid[]) WITH ORDINALITY wanted(oid, place)
-JOIN pg_catalog.pg_index i ON i.indexrelid = wanted.oid
-JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = c.reltablespace
-LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+FROM unnest($2::oid[]) WITH ORDINALITY wanted(oid, place)
+JOIN pg_index i ON i.indexrelid = wanted.oid
+JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
   AND k.contype IN ('p', 'u', 'x')
-CROSS JOIN LATERAL (SELECT pg_catalog.substr(pg_catalog.pg_get_indexdef(i.indexrelid),
-    1 + pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %s%I.%I',
+CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(i.indexrelid),
+    1 + length(format('CREATE %sINDEX %I ON %s%I.%I',
       CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
       CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname))) AS body,
-  COALESCE(' WHERE ' || pg_catalog.pg_get_expr(i.indpred, i.indrelid), '') AS condition) def
-CROSS JOIN LATERAL (SELECT k.suffix, pg_catalog.left(k.sql, pg_catalog.length(k.sql)
-    - pg_catalog.length(k.suffix) - pg_catalog.length(k.condition)) AS sql
-  FROM (SELECT pg_catalog.pg_get_constraintdef(k.oid) AS sql,
+  COALESCE(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS condition) def
+CROSS JOIN LATERAL (SELECT k.suffix, left(k.sql, length(k.sql)
+    - length(k.suffix) - length(k.condition)) AS sql
+  FROM (SELECT pg_get_constraintdef(k.oid) AS sql,
     CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END
       || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END AS suffix,
-    COALESCE(' WHERE (' || pg_catalog.pg_get_expr(i.indpred, i.indrelid) || ')', '')
+    COALESCE(' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', '')
       AS condition) k) con
 CROSS JOIN LATERAL (
-  SELECT pg_catalog.string_agg(num.number, ' ' ORDER BY num.place)
+  SELECT string_agg(num.number, ' ' ORDER BY num.place)
       FILTER (WHERE num.place <= i.indnkeyatts) AS keys,
-    pg_catalog.string_agg(num.number, ' ' ORDER BY num.place)
+    string_agg(num.number, ' ' ORDER BY num.place)
       FILTER (WHERE num.place > i.indnkeyatts) AS included,
-    pg_catalog.string_agg(DISTINCT num.number, ' ') FILTER (WHERE num.number <> '0') AS used,
-    pg_catalog.string_agg(num.number, ' ') FILTER (WHERE num.operator = '=') AS equal
+    string_agg(DISTINCT num.number, ' ') FILTER (WHERE num.number <> '0') AS used,
+    string_agg(num.number, ' ') FILTER (WHERE num.operator = '=') AS equal
   FROM (
-    SELECT COALESCE(p.attnum, 0)::pg_catalog.text AS number, x.place, (
-      SELECT o.oprname FROM pg_catalog.pg_operator o WHERE o.oid = k.conexclop[x.place]) AS operator
-    FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY x(number, place)
-    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = x.number
-    LEFT JOIN pg_catalog.pg_attribute p ON p.attrelid = $1::pg_catalog.oid
+    SELECT COALESCE(p.attnum, 0)::text AS number, x.place, (
+      SELECT o.oprname FROM pg_operator o WHERE o.oid = k.conexclop[x.place]) AS operator
+    FROM unnest(i.indkey::int2[]) WITH ORDINALITY x(number, place)
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = x.number
+    LEFT JOIN pg_attribute p ON p.attrelid = $1::oid
       AND p.attname = a.attname AND NOT p.attisdropped
     UNION ALL
-    SELECT p.attnum::pg_catalog.text, NULL, NULL FROM pg_catalog.pg_depend d
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
-    JOIN pg_catalog.pg_attribute p ON p.attrelid = $1::pg_catalog.oid
+    SELECT p.attnum::text, NULL, NULL FROM pg_depend d
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
+    JOIN pg_attribute p ON p.attrelid = $1::oid
       AND p.attname = a.attname AND NOT p.attisdropped
-    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
-      AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+      AND d.refclassid = 'pg_class'::regclass
       AND d.refobjid = i.indrelid AND d.refobjsubid > 0) num) cols
 ORDER BY wanted.place)sql";
 
@@ -115,10 +115,9 @@ Result<SourceIndexes> read_source_indexes(Connection& source, const Table& table
   const std::string oid = std::to_string(table.oid);
   SourceIndexes found;
   std::vector<std::uint32_t> wanted;
-  PGFANOUT_TRY_ASSIGN(const Rows own,
-                      source.query("SELECT indexrelid FROM pg_catalog.pg_index"
-                                   " WHERE indrelid = $1::pg_catalog.oid ORDER BY 1",
-                                   {oid}));
+  PGFANOUT_TRY_ASSIGN(const Rows own, source.query("SELECT indexrelid FROM pg_index"
+                                                   " WHERE indrelid = $1::oid ORDER BY 1",
+                                                   {oid}));
   wanted.reserve(static_cast<std::size_t>(own.size()));
   for (int row = 0; row < own.size(); ++row) wanted.push_back(own.oid(row, 0));
   if (table.kind == 'p') {

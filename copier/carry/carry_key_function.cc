@@ -13,9 +13,9 @@ constexpr std::string_view kPurpose = "for statements that insert";
 
 /// The one that stands there now, perhaps from an earlier job.
 constexpr const char* kFunctionSql = R"sql(
-SELECT pg_catalog.pg_get_functiondef(p.oid), COALESCE(pg_catalog.strpos(
-  pg_catalog.obj_description(p.oid, 'pg_proc'), $2::pg_catalog.text) > 0, false)
-FROM pg_catalog.pg_proc p WHERE p.oid = pg_catalog.to_regprocedure($1)::pg_catalog.oid)sql";
+SELECT pg_get_functiondef(p.oid), COALESCE(strpos(
+  obj_description(p.oid, 'pg_proc'), $2::text) > 0, false)
+FROM pg_proc p WHERE p.oid = to_regprocedure($1)::oid)sql";
 
 /// "chunks_partition_key"; a column with a very long name does not give it its own.
 std::string function_name(const CarryRequest& request) {

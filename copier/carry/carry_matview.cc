@@ -10,25 +10,25 @@ namespace {
 
 constexpr const char* kMatviewIndexesSql = R"sql(
 SELECT c.relname, i.indisunique,
-  pg_catalog.left(def.body, pg_catalog.length(def.body) - pg_catalog.length(def.condition)),
-  def.condition, pg_catalog.quote_ident(ts.spcname), i.indisclustered,
-  pg_catalog.obj_description(c.oid, 'pg_class')
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = c.reltablespace
-CROSS JOIN LATERAL (SELECT pg_catalog.substr(pg_catalog.pg_get_indexdef(i.indexrelid),
-    1 + pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %I.%I',
+  left(def.body, length(def.body) - length(def.condition)),
+  def.condition, quote_ident(ts.spcname), i.indisclustered,
+  obj_description(c.oid, 'pg_class')
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(i.indexrelid),
+    1 + length(format('CREATE %sINDEX %I ON %I.%I',
       CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, n.nspname, t.relname)))
     AS body,
-  COALESCE(' WHERE ' || pg_catalog.pg_get_expr(i.indpred, i.indrelid), '') AS condition) def
-WHERE i.indrelid = $1::pg_catalog.oid AND i.indisvalid ORDER BY i.indexrelid)sql";
+  COALESCE(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS condition) def
+WHERE i.indrelid = $1::oid AND i.indisvalid ORDER BY i.indexrelid)sql";
 
 constexpr const char* kColumnsSql = R"sql(
-SELECT a.attname, COALESCE(a.attstattarget, -1), d.description FROM pg_catalog.pg_attribute a
-LEFT JOIN pg_catalog.pg_description d ON d.objoid = a.attrelid AND d.objsubid = a.attnum
-  AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)sql";
+SELECT a.attname, COALESCE(a.attstattarget, -1), d.description FROM pg_attribute a
+LEFT JOIN pg_description d ON d.objoid = a.attrelid AND d.objsubid = a.attnum
+  AND d.classoid = 'pg_class'::regclass
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)sql";
 
 class Matview {
  public:
@@ -82,9 +82,8 @@ class Matview {
     const auto add = [&](std::string statement) {
       sql += (sql.empty() ? "" : ";\n") + std::move(statement);
     };
-    PGFANOUT_TRY_ASSIGN(
-        const Rows comment,
-        context_.source.query("SELECT pg_catalog.obj_description($1, 'pg_class')", {oid_}));
+    PGFANOUT_TRY_ASSIGN(const Rows comment,
+                        context_.source.query("SELECT obj_description($1, 'pg_class')", {oid_}));
     if (!comment.is_null(0, 0)) {
       add(fmt::format("COMMENT ON MATERIALIZED VIEW {} IS {}", made_,
                       context_.target.quote_literal(comment.text(0, 0))));

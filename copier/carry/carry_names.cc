@@ -10,30 +10,30 @@ namespace {
 /// The target with every object that depends on it and may have been made by this job.
 constexpr const char* kOwnSql = R"sql(
 WITH RECURSIVE own(oid) AS (
-  SELECT c.oid FROM pg_catalog.pg_class c
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  SELECT c.oid FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $2 AND c.relname = $3
   UNION
   SELECT below.oid FROM own CROSS JOIN LATERAL (
-    SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = own.oid
-    UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = own.oid
-    UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d
-      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'i'
-      AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = own.oid
-    UNION ALL SELECT r.ev_class FROM pg_catalog.pg_depend d
-      JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-      JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
-      WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-      AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = own.oid
+    SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = own.oid
+    UNION ALL SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = own.oid
+    UNION ALL SELECT d.objid FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = own.oid
+    UNION ALL SELECT r.ev_class FROM pg_depend d
+      JOIN pg_rewrite r ON r.oid = d.objid
+      JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
+      WHERE d.classid = 'pg_rewrite'::regclass
+      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = own.oid
   ) below(oid))
-SELECT 'relation', c.relname FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+SELECT 'relation', c.relname FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.oid NOT IN (SELECT own.oid FROM own)
-UNION ALL SELECT 'relation', t.typname FROM pg_catalog.pg_type t
-JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+UNION ALL SELECT 'relation', t.typname FROM pg_type t
+JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname = $1 AND t.typrelid = 0 AND t.typelem = 0
-UNION ALL SELECT 'statistics', s.stxname FROM pg_catalog.pg_statistic_ext s
-JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+UNION ALL SELECT 'statistics', s.stxname FROM pg_statistic_ext s
+JOIN pg_namespace n ON n.oid = s.stxnamespace
 WHERE n.nspname = $1 AND s.stxrelid NOT IN (SELECT own.oid FROM own))sql";
 
 }  // namespace

@@ -12,24 +12,24 @@ namespace {
 /// $1: the source. Whether a table may own it, whether one does, and which roles may insert into
 /// the source but not draw from the sequence.
 constexpr const char* kSequenceSql = R"sql(
-SELECT s.oid, pg_catalog.format('%I.%I', n.nspname, s.relname),
+SELECT s.oid, format('%I.%I', n.nspname, s.relname),
   s.relowner = t.relowner AND s.relnamespace = t.relnamespace,
-  EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = s.oid
-    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
-    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass),
-  (SELECT pg_catalog.string_agg(DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC'
-      ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END, ', ')
-   FROM (SELECT t.relacl AS acl UNION ALL SELECT a.attacl FROM pg_catalog.pg_attribute a
+  EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = s.oid
+    AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+    AND d.refclassid = 'pg_class'::regclass),
+  (SELECT string_agg(DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC'
+      ELSE quote_ident(pg_get_userbyid(g.grantee)) END, ', ')
+   FROM (SELECT t.relacl AS acl UNION ALL SELECT a.attacl FROM pg_attribute a
      WHERE a.attrelid = t.oid AND a.attnum > 0) acls
-   CROSS JOIN LATERAL pg_catalog.aclexplode(acls.acl) g
+   CROSS JOIN LATERAL aclexplode(acls.acl) g
    WHERE g.privilege_type = 'INSERT' AND g.grantee <> s.relowner
      AND CASE g.grantee WHEN 0
-       THEN NOT pg_catalog.has_sequence_privilege('public', s.oid, 'USAGE, UPDATE')
-       ELSE NOT pg_catalog.has_sequence_privilege(g.grantee, s.oid, 'USAGE, UPDATE') END)
-FROM pg_catalog.pg_class t, pg_catalog.pg_class s
-JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
-WHERE t.oid = $1::pg_catalog.oid AND s.relkind = 'S'
-  AND s.oid = pg_catalog.to_regclass({})::pg_catalog.oid)sql";
+       THEN NOT has_sequence_privilege('public', s.oid, 'USAGE, UPDATE')
+       ELSE NOT has_sequence_privilege(g.grantee, s.oid, 'USAGE, UPDATE') END)
+FROM pg_class t, pg_class s
+JOIN pg_namespace n ON n.oid = s.relnamespace
+WHERE t.oid = $1::oid AND s.relkind = 'S'
+  AND s.oid = to_regclass({})::oid)sql";
 
 void hand_over(CarryContext& context, const Column& column, const Rows& found) {
   const std::string sequence = found.str(0, 1);
@@ -66,9 +66,8 @@ Result<void> carry_new_sequences(CarryContext& context) {
     // A sequence that fills the source's own column already is carried with the other sequences.
     const Column* same = context.request.source.find(column.name);
     if (same != nullptr && same->default_sql == column.default_sql) continue;
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        context.read(fmt::format(kSequenceSql, fmt::format("{}::pg_catalog.text", *literal))));
+    PGFANOUT_TRY_ASSIGN(const Rows found,
+                        context.read(fmt::format(kSequenceSql, fmt::format("{}::text", *literal))));
     if (found.size() == 1) hand_over(context, column, found);
   }
   return {};

@@ -16,16 +16,16 @@ constexpr int kFirstWithParts = 150000;
 constexpr const char* kPublicationsSql = R"sql(
 SELECT p.pubname, p.pubviaroot,
   {1}, {2},
-  (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-   FROM pg_catalog.pg_depend d
-   WHERE d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND d.objid = r.oid
-   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
+   FROM pg_depend d
+   WHERE d.classid = 'pg_publication_rel'::regclass AND d.objid = r.oid
+   AND d.refclassid = 'pg_class'::regclass
    AND d.refobjid = r.prrelid AND d.refobjsubid > 0),
-  p.pubupdate OR p.pubdelete, r.prrelid <> $1::pg_catalog.oid,
-  pg_catalog.format('%I.%I', n.nspname, c.relname)
-FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
-JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  p.pubupdate OR p.pubdelete, r.prrelid <> $1::oid,
+  format('%I.%I', n.nspname, c.relname)
+FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+JOIN pg_class c ON c.oid = r.prrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE r.prrelid IN (SELECT tree.oid FROM {0}) ORDER BY p.pubname, 8)sql";
 
 struct Member {
@@ -120,10 +120,9 @@ Result<void> carry_publications(CarryContext& context) {
   const bool has_parts = context.source.server_version() >= kFirstWithParts;
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      context.read(fmt::format(
-          kPublicationsSql, kSchemaTree,
-          has_parts ? "pg_catalog.array_to_string(r.prattrs::pg_catalog.int2[], ' ')" : "NULL",
-          has_parts ? "pg_catalog.pg_get_expr(r.prqual, r.prrelid)" : "NULL")));
+      context.read(fmt::format(kPublicationsSql, kSchemaTree,
+                               has_parts ? "array_to_string(r.prattrs::int2[], ' ')" : "NULL",
+                               has_parts ? "pg_get_expr(r.prqual, r.prrelid)" : "NULL")));
   for (int row = 0; row < rows.size(); ++row) {
     const Member member{rows.str(row, 0),     rows.boolean(row, 1), rows.str(row, 2),
                         rows.str(row, 3),     rows.str(row, 4),     rows.boolean(row, 5),

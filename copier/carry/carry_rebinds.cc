@@ -15,41 +15,41 @@ namespace {
 /// table of the object, whether it names a leaf.
 constexpr const char* kReferrersSql = R"sql(
 WITH used AS (
-  SELECT d.classid, d.objid, pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
+  SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
       FILTER (WHERE d.refobjsubid > 0) AS columns,
-    pg_catalog.bool_or(d.refobjid <> $1::pg_catalog.oid) AS names_leaf
-  FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    bool_or(d.refobjid <> $1::oid) AS names_leaf
+  FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass
     AND d.refobjid IN (SELECT tree.oid FROM {0}) AND d.deptype = 'n'
   GROUP BY d.classid, d.objid)
-SELECT 'rule', r.rulename, pg_catalog.regexp_replace(pg_catalog.btrim(pg_catalog.pg_get_ruledef(r.oid),
+SELECT 'rule', r.rulename, regexp_replace(btrim(pg_get_ruledef(r.oid),
     E' ;\n'), '^CREATE ', 'CREATE OR REPLACE '), u.columns,
-  pg_catalog.format('%I.%I', n.nspname, c.relname), u.names_leaf
-FROM used u JOIN pg_catalog.pg_rewrite r ON u.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  format('%I.%I', n.nspname, c.relname), u.names_leaf
+FROM used u JOIN pg_rewrite r ON u.classid = 'pg_rewrite'::regclass
   AND r.oid = u.objid AND r.rulename <> '_RETURN'
-JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class c ON c.oid = r.ev_class
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE r.ev_class NOT IN (SELECT tree.oid FROM {0})
 UNION ALL
-SELECT 'policy', p.polname, pg_catalog.format('ALTER POLICY %I ON %I.%I', p.polname, n.nspname,
+SELECT 'policy', p.polname, format('ALTER POLICY %I ON %I.%I', p.polname, n.nspname,
     c.relname)
-  || COALESCE(' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', '')
-  || COALESCE(' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
-  u.columns, pg_catalog.format('%I.%I', n.nspname, c.relname), u.names_leaf
-FROM used u JOIN pg_catalog.pg_policy p ON u.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass
+  || COALESCE(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+  || COALESCE(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
+  u.columns, format('%I.%I', n.nspname, c.relname), u.names_leaf
+FROM used u JOIN pg_policy p ON u.classid = 'pg_policy'::regclass
   AND p.oid = u.objid
-JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class c ON c.oid = p.polrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.polrelid NOT IN (SELECT tree.oid FROM {0})
 UNION ALL
-SELECT 'function', f.oid::pg_catalog.regprocedure::pg_catalog.text,
-  pg_catalog.pg_get_functiondef(f.oid), u.columns, '', u.names_leaf
-FROM used u JOIN pg_catalog.pg_proc f ON u.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+SELECT 'function', f.oid::regprocedure::text,
+  pg_get_functiondef(f.oid), u.columns, '', u.names_leaf
+FROM used u JOIN pg_proc f ON u.classid = 'pg_proc'::regclass
   AND f.oid = u.objid AND f.prokind IN ('f', 'p')
-WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t
-  ON t.oid = d.refobjid LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
-  WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = f.oid
-  AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-  AND ($1::pg_catalog.oid IN (t.typrelid, e.typrelid)))
+WHERE NOT EXISTS (SELECT 1 FROM pg_depend d JOIN pg_type t
+  ON t.oid = d.refobjid LEFT JOIN pg_type e ON e.oid = t.typelem
+  WHERE d.classid = 'pg_proc'::regclass AND d.objid = f.oid
+  AND d.refclassid = 'pg_type'::regclass
+  AND ($1::oid IN (t.typrelid, e.typrelid)))
 ORDER BY 1, 5, 2)sql";
 
 /// Their text has columns of other tables in it: a rename cannot be told apart in there.

@@ -15,107 +15,107 @@ namespace {
 // publications, sequences, indexes, functions that mention the table in a parsed body).
 constexpr const char* kDependentsSql = R"sql(
 WITH types AS (
-  SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typrelid IN (SELECT tree.oid FROM {0})
-  UNION ALL SELECT t.typarray FROM pg_catalog.pg_type t
+  SELECT t.oid FROM pg_type t WHERE t.typrelid IN (SELECT tree.oid FROM {0})
+  UNION ALL SELECT t.typarray FROM pg_type t
     WHERE t.typrelid IN (SELECT tree.oid FROM {0}) AND t.typarray <> 0
 ), dependents AS (
-  SELECT DISTINCT d.classid, d.objid, d.objsubid, false AS of_type FROM pg_catalog.pg_depend d
-  WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('n', 'a')
+  SELECT DISTINCT d.classid, d.objid, d.objsubid, false AS of_type FROM pg_depend d
+  WHERE d.refclassid = 'pg_class'::regclass AND d.deptype IN ('n', 'a')
     AND d.refobjid IN (SELECT tree.oid FROM {0})
-    AND d.classid NOT IN ('pg_catalog.pg_constraint'::pg_catalog.regclass,
-      'pg_catalog.pg_trigger'::pg_catalog.regclass, 'pg_catalog.pg_policy'::pg_catalog.regclass,
-      'pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass,
-      'pg_catalog.pg_statistic_ext'::pg_catalog.regclass,
-      'pg_catalog.pg_publication_rel'::pg_catalog.regclass,
-      'pg_catalog.pg_class'::pg_catalog.regclass)
-  UNION SELECT DISTINCT d.classid, d.objid, d.objsubid, true FROM pg_catalog.pg_depend d
-  WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype IN ('n', 'a')
+    AND d.classid NOT IN ('pg_constraint'::regclass,
+      'pg_trigger'::regclass, 'pg_policy'::regclass,
+      'pg_rewrite'::regclass, 'pg_proc'::regclass,
+      'pg_statistic_ext'::regclass,
+      'pg_publication_rel'::regclass,
+      'pg_class'::regclass)
+  UNION SELECT DISTINCT d.classid, d.objid, d.objsubid, true FROM pg_depend d
+  WHERE d.refclassid = 'pg_type'::regclass AND d.deptype IN ('n', 'a')
     AND d.refobjid IN (SELECT types.oid FROM types)
-    AND d.classid <> 'pg_catalog.pg_rewrite'::pg_catalog.regclass)
+    AND d.classid <> 'pg_rewrite'::regclass)
 SELECT DISTINCT i.type, i.identity, d.of_type FROM dependents d
-CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i
-WHERE NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
-    SELECT 1 FROM pg_catalog.pg_attrdef a
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) i
+WHERE NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (
+    SELECT 1 FROM pg_attrdef a
     WHERE a.oid = d.objid AND a.adrelid IN (SELECT tree.oid FROM {0})))
-  AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = d.objid
+  AND NOT (d.classid = 'pg_class'::regclass
+    AND EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = d.objid
       AND (c.relkind IN ('v', 'm') OR c.oid IN (SELECT tree.oid FROM {0}))))
 ORDER BY 1, 2)sql";
 
 constexpr const char* kAttachedSql = R"sql(
-SELECT 'extension', pg_catalog.quote_ident(e.extname), 'it counts the table among its members',
+SELECT 'extension', quote_ident(e.extname), 'it counts the table among its members',
   'ALTER EXTENSION ... DROP TABLE, and ADD TABLE after the swap, or accept the loss by this name'
-FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'
-  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
+  AND d.refclassid = 'pg_extension'::regclass
   AND d.objid IN (SELECT tree.oid FROM {0})
 UNION
-SELECT 'extension', pg_catalog.format('%I for %s', e.extname,
-    pg_catalog.pg_describe_object(d.classid, d.objid, 0)), 'it depends on the extension by ALTER ... '
+SELECT 'extension', format('%I for %s', e.extname,
+    pg_describe_object(d.classid, d.objid, 0)), 'it depends on the extension by ALTER ... '
   'DEPENDS ON EXTENSION', 'say that again after the swap, or accept the loss by this name'
-FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'x'
-  AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN (
-      SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = $1::pg_catalog.oid)
-    OR d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid IN (
-      SELECT t.oid FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid))
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
+  AND (d.classid = 'pg_class'::regclass AND d.objid IN (
+      SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = $1::oid)
+    OR d.classid = 'pg_trigger'::regclass AND d.objid IN (
+      SELECT t.oid FROM pg_trigger t WHERE t.tgrelid = $1::oid))
 UNION
-SELECT 'security label', pg_catalog.quote_ident(l.provider)
-  || COALESCE(' on ' || pg_catalog.quote_ident(a.attname), ''), 'labels are not carried over',
+SELECT 'security label', quote_ident(l.provider)
+  || COALESCE(' on ' || quote_ident(a.attname), ''), 'labels are not carried over',
   'SECURITY LABEL after the swap, and accept the loss by this name'
-FROM pg_catalog.pg_seclabel l LEFT JOIN pg_catalog.pg_attribute a
+FROM pg_seclabel l LEFT JOIN pg_attribute a
   ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND l.objsubid > 0
-WHERE l.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+WHERE l.classoid = 'pg_class'::regclass
   AND l.objoid IN (SELECT tree.oid FROM {0})
 UNION
-SELECT 'type', pg_catalog.format_type(c.reloftype, NULL), 'the table is made OF this type',
+SELECT 'type', format_type(c.reloftype, NULL), 'the table is made OF this type',
   'ALTER TABLE ... NOT OF, or accept the loss by this name'
-FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid AND c.reloftype <> 0
+FROM pg_class c WHERE c.oid = $1::oid AND c.reloftype <> 0
 UNION
-SELECT 'inheritance', pg_catalog.format('%I.%I', n.nspname, c.relname),
+SELECT 'inheritance', format('%I.%I', n.nspname, c.relname),
   'the table inherits from it', 'ALTER TABLE ... NO INHERIT, or accept the loss by this name'
-FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhparent
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE i.inhrelid = $1::pg_catalog.oid
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhrelid = $1::oid
 UNION
-SELECT 'subscription', pg_catalog.quote_ident(s.subname),
+SELECT 'subscription', quote_ident(s.subname),
   'it writes into the table, and goes on writing into the old one',
   'disable it for the window, and ALTER SUBSCRIPTION ... REFRESH PUBLICATION after the swap; accept '
   'it by this name'
-FROM pg_catalog.pg_subscription_rel r JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid
+FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
 WHERE r.srrelid IN (SELECT tree.oid FROM {0})
 ORDER BY 1, 2)sql";
 
 /// Objects that leaves have of their own: kind, name, leaves that have it.
 constexpr const char* kOnLeavesSql = R"sql(
 WITH own(kind, name, leaf) AS (
-  SELECT 'trigger', t.tgname, leaf.oid FROM {0} JOIN pg_catalog.pg_trigger t ON t.tgrelid = leaf.oid
-    JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  SELECT 'trigger', t.tgname, leaf.oid FROM {0} JOIN pg_trigger t ON t.tgrelid = leaf.oid
+    JOIN pg_proc p ON p.oid = t.tgfoid
+    JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname <> 'pgfanout'
-      AND NOT pg_catalog.starts_with(t.tgname, 'pgfanout_')
+      AND NOT starts_with(t.tgname, 'pgfanout_')
   UNION ALL SELECT CASE c.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END, c.conname, leaf.oid
-    FROM {0} JOIN pg_catalog.pg_constraint c ON c.conrelid = leaf.oid
+    FROM {0} JOIN pg_constraint c ON c.conrelid = leaf.oid
     WHERE c.contype = 'f' AND c.conparentid = 0 OR c.contype = 'c' AND c.coninhcount = 0
   UNION ALL SELECT 'policy', p.polname, leaf.oid FROM {0}
-    JOIN pg_catalog.pg_policy p ON p.polrelid = leaf.oid
+    JOIN pg_policy p ON p.polrelid = leaf.oid
   UNION ALL SELECT 'rule', r.rulename, leaf.oid FROM {0}
-    JOIN pg_catalog.pg_rewrite r ON r.ev_class = leaf.oid
+    JOIN pg_rewrite r ON r.ev_class = leaf.oid
   UNION ALL SELECT 'statistics', s.stxname, leaf.oid FROM {0}
-    JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = leaf.oid
+    JOIN pg_statistic_ext s ON s.stxrelid = leaf.oid
   UNION ALL SELECT 'comment', CASE d.objsubid WHEN 0 THEN 'on the leaf' ELSE 'on a column' END, leaf.oid
-    FROM {0} JOIN pg_catalog.pg_description d ON d.objoid = leaf.oid
-      AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  UNION ALL SELECT 'grant', 'on columns', a.attrelid FROM {0} JOIN pg_catalog.pg_attribute a
+    FROM {0} JOIN pg_description d ON d.objoid = leaf.oid
+      AND d.classoid = 'pg_class'::regclass
+  UNION ALL SELECT 'grant', 'on columns', a.attrelid FROM {0} JOIN pg_attribute a
     ON a.attrelid = leaf.oid AND a.attacl IS NOT NULL)
-SELECT kind, name, pg_catalog.count(DISTINCT leaf), (SELECT pg_catalog.count(*) FROM {0})
-FROM own WHERE leaf <> $1::pg_catalog.oid GROUP BY kind, name ORDER BY kind, name)sql";
+SELECT kind, name, count(DISTINCT leaf), (SELECT count(*) FROM {0})
+FROM own WHERE leaf <> $1::oid GROUP BY kind, name ORDER BY kind, name)sql";
 
 /// The old table is not to block deletes or follow them, wherever its foreign keys stand.
 constexpr const char* kLeafForeignKeysSql = R"sql(
-SELECT c.conrelid, c.conname, pg_catalog.pg_get_constraintdef(c.oid)
-FROM {0} JOIN pg_catalog.pg_constraint c ON c.conrelid = leaf.oid
-WHERE leaf.oid <> $1::pg_catalog.oid AND c.contype = 'f' AND c.conparentid = 0 ORDER BY 1, 2)sql";
+SELECT c.conrelid, c.conname, pg_get_constraintdef(c.oid)
+FROM {0} JOIN pg_constraint c ON c.conrelid = leaf.oid
+WHERE leaf.oid <> $1::oid AND c.contype = 'f' AND c.conparentid = 0 ORDER BY 1, 2)sql";
 
 Result<void> name_dependents(CarryContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(fmt::format(kDependentsSql, kSchemaTree)));

@@ -12,12 +12,12 @@ namespace {
 
 constexpr const char* kSequencesSql = R"sql(
 SELECT c.oid, n.nspname, c.relname, d.refobjsubid, d.deptype = 'i',
-  pg_catalog.obj_description(c.oid, 'pg_class'), pg_catalog.pg_get_userbyid(c.relowner)
-FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S'
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
-  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  AND d.refobjid = $1::pg_catalog.oid AND d.refobjsubid > 0
+  obj_description(c.oid, 'pg_class'), pg_get_userbyid(c.relowner)
+FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+  AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid = $1::oid AND d.refobjsubid > 0
 ORDER BY d.refobjsubid, c.oid)sql";
 
 struct Sequence {
@@ -93,7 +93,7 @@ class SequenceCarrier {
             "  END IF;\nEND",
             target.quote_literal(request.target_qualified),
             target.quote_literal(*sequence_.column->target), target.quote_literal(made),
-            target.quote_literal(until_swap) + "::pg_catalog.text")));
+            target.quote_literal(until_swap) + "::text")));
     if (!sequence_.comment.empty()) {
       context_.add_attribute(fmt::format("comment SEQUENCE {}", made),
                              fmt::format("COMMENT ON SEQUENCE {} IS {}", made,
@@ -118,10 +118,9 @@ class SequenceCarrier {
   /// Read in the swap, when nobody can draw numbers any more. The old sequence may have any name by
   /// then; the new one has its final one.
   void move_position() {
-    const std::string old = fmt::format("{}::pg_catalog.regclass", sequence_.oid);
-    const std::string renamed =
-        fmt::format("{}::pg_catalog.regclass",
-                    context_.target.quote_literal(context_.in_target_schema(sequence_.name)));
+    const std::string old = fmt::format("{}::regclass", sequence_.oid);
+    const std::string renamed = fmt::format(
+        "{}::regclass", context_.target.quote_literal(context_.in_target_schema(sequence_.name)));
     context_.plan.moves.push_back(
         {fmt::format("position of sequence {}", shown(sequence_.schema, sequence_.name)),
          {copy_position(old, renamed)},

@@ -10,30 +10,29 @@ namespace {
 
 /// The definition without "CREATE STATISTICS schema.name".
 constexpr const char* kStatisticsSql = R"sql(
-SELECT s.oid, n.nspname, s.stxname, pg_catalog.substr(pg_catalog.pg_get_statisticsobjdef(s.oid),
-    1 + pg_catalog.length(pg_catalog.format('CREATE STATISTICS %I.%I', n.nspname, s.stxname))),
-  COALESCE((pg_catalog.to_jsonb(s) ->> 'stxstattarget')::pg_catalog.int4, -1),
-  pg_catalog.pg_get_userbyid(s.stxowner),
-  (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-   FROM pg_catalog.pg_depend d
-   WHERE d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND d.objid = s.oid
-   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+SELECT s.oid, n.nspname, s.stxname, substr(pg_get_statisticsobjdef(s.oid),
+    1 + length(format('CREATE STATISTICS %I.%I', n.nspname, s.stxname))),
+  COALESCE((to_jsonb(s) ->> 'stxstattarget')::int4, -1),
+  pg_get_userbyid(s.stxowner),
+  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
+   FROM pg_depend d
+   WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
+   AND d.refclassid = 'pg_class'::regclass
    AND d.refobjid = s.stxrelid AND d.refobjsubid > 0)
-FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
-WHERE s.stxrelid = $1::pg_catalog.oid ORDER BY n.nspname, s.stxname)sql";
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+WHERE s.stxrelid = $1::oid ORDER BY n.nspname, s.stxname)sql";
 
 /// Only what people set: 15.20 keeps a number of its own among the options.
 constexpr const char* kColumnOptionsSql = R"sql(
-SELECT a.attnum, pg_catalog.string_agg(o, ', ' ORDER BY o) FROM pg_catalog.pg_attribute a
-CROSS JOIN LATERAL pg_catalog.unnest(a.attoptions) o
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
-  AND pg_catalog.split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')
+SELECT a.attnum, string_agg(o, ', ' ORDER BY o) FROM pg_attribute a
+CROSS JOIN LATERAL unnest(a.attoptions) o
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')
 GROUP BY a.attnum ORDER BY a.attnum)sql";
 
 constexpr const char* kTablespaceSql =
-    "SELECT pg_catalog.quote_ident(s.spcname), c.relpersistence FROM pg_catalog.pg_class c"
-    " LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace"
-    " WHERE c.oid = $1::pg_catalog.oid";
+    "SELECT quote_ident(s.spcname), c.relpersistence FROM pg_class c"
+    " LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = $1::oid";
 
 Result<void> carry_extended(CarryContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kStatisticsSql));

@@ -15,46 +15,46 @@ WITH RECURSIVE replaced(oid, depth) AS (
   SELECT tree.oid, 0 FROM {0}
   UNION
   SELECT r.ev_class, p.depth + 1 FROM replaced p
-  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refobjid = p.oid AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.ev_class <> p.oid
-  JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind = 'm'
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = p.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> p.oid
+  JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'm'
 ), readers AS (
-  SELECT r.ev_class AS oid, r.oid AS rule, pg_catalog.max(p.depth) AS depth,
-    pg_catalog.bool_or(p.depth = 0) AS reads_table,
-    pg_catalog.bool_or(p.depth = 0 AND p.oid <> $1::pg_catalog.oid) AS reads_leaf,
-    pg_catalog.string_agg(DISTINCT p.oid::pg_catalog.text, ' ') FILTER (WHERE p.depth > 0)
+  SELECT r.ev_class AS oid, r.oid AS rule, max(p.depth) AS depth,
+    bool_or(p.depth = 0) AS reads_table,
+    bool_or(p.depth = 0 AND p.oid <> $1::oid) AS reads_leaf,
+    string_agg(DISTINCT p.oid::text, ' ') FILTER (WHERE p.depth > 0)
       AS matviews,
-    pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ')
-      FILTER (WHERE p.oid = $1::pg_catalog.oid AND d.refobjsubid > 0) AS columns
-  FROM (SELECT x.oid, pg_catalog.max(x.depth) AS depth FROM replaced x GROUP BY x.oid) p
-  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refobjid = p.oid AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.ev_class <> p.oid
+    string_agg(DISTINCT d.refobjsubid::text, ' ')
+      FILTER (WHERE p.oid = $1::oid AND d.refobjsubid > 0) AS columns
+  FROM (SELECT x.oid, max(x.depth) AS depth FROM replaced x GROUP BY x.oid) p
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = p.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> p.oid
     AND r.rulename = '_RETURN'
   GROUP BY r.ev_class, r.oid)
-SELECT c.oid, c.relkind = 'm', n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),
-  pg_catalog.btrim(pg_catalog.pg_get_viewdef(c.oid), E' ;\n'),
-  (SELECT pg_catalog.string_agg(pg_catalog.format('%s=%L', pg_catalog.split_part(o, '=', 1),
-     pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)), ', ')
-   FROM pg_catalog.unnest(c.reloptions) o),
-  pg_catalog.quote_ident(am.amname), pg_catalog.quote_ident(ts.spcname), c.relispopulated,
-  pg_catalog.pg_get_userbyid(c.relowner),
-  (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
-   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+SELECT c.oid, c.relkind = 'm', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),
+  btrim(pg_get_viewdef(c.oid), E' ;\n'),
+  (SELECT string_agg(format('%s=%L', split_part(o, '=', 1),
+     substr(o, strpos(o, '=') + 1)), ', ')
+   FROM unnest(c.reloptions) o),
+  quote_ident(am.amname), quote_ident(ts.spcname), c.relispopulated,
+  pg_get_userbyid(c.relowner),
+  (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+   FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   w.matviews, w.reads_table, w.reads_leaf, w.columns,
-  EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t
+  EXISTS (SELECT 1 FROM pg_attribute a JOIN pg_type t
     ON t.oid = a.atttypid OR t.typarray = a.atttypid
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typrelid = $1::pg_catalog.oid),
-  EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_constraint k ON k.oid = d.refobjid
-    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.rule
-    AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-    AND k.conrelid = $1::pg_catalog.oid),
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typrelid = $1::oid),
+  EXISTS (SELECT 1 FROM pg_depend d JOIN pg_constraint k ON k.oid = d.refobjid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = w.rule
+    AND d.refclassid = 'pg_constraint'::regclass
+    AND k.conrelid = $1::oid),
   c.relpersistence = 't'
-FROM readers w JOIN pg_catalog.pg_class c ON c.oid = w.oid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
-LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = c.reltablespace
+FROM readers w JOIN pg_class c ON c.oid = w.oid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_am am ON am.oid = c.relam
+LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
 WHERE c.relkind IN ('v', 'm')
 ORDER BY c.relkind = 'v', CASE c.relkind WHEN 'm' THEN w.depth END, c.oid)sql";
 
@@ -150,12 +150,11 @@ Result<ViewProbe::Answer> ViewProbe::ask(std::string_view query) {
 }
 
 Result<ViewProbe::Answer> columns_of_view(CarryContext& context, std::uint32_t oid) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      context.source.query("SELECT attname, atttypid, atttypmod FROM pg_catalog.pg_attribute"
-                           " WHERE attrelid = $1::pg_catalog.oid AND attnum > 0"
-                           " AND NOT attisdropped ORDER BY attnum",
-                           {std::to_string(oid)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      context.source.query("SELECT attname, atttypid, atttypmod FROM pg_attribute"
+                                           " WHERE attrelid = $1::oid AND attnum > 0"
+                                           " AND NOT attisdropped ORDER BY attnum",
+                                           {std::to_string(oid)}));
   ViewProbe::Answer answer;
   for (int row = 0; row < rows.size(); ++row) {
     answer.names.push_back(rows.str(row, 0));

@@ -10,24 +10,21 @@ namespace {
 
 /// A superuser's settings are rows that others do not see.
 constexpr const char* kPathsSql =
-    "SELECT COALESCE((SELECT s.setting FROM pg_catalog.pg_settings s"
-    "  WHERE s.name = 'data_directory'), ''),"
-    " COALESCE((SELECT pg_catalog.pg_tablespace_location(t.oid) FROM pg_catalog.pg_tablespace t"
-    "  WHERE t.oid = COALESCE((SELECT n.oid FROM pg_catalog.pg_tablespace n WHERE n.spcname ="
-    "   COALESCE(NULLIF($1, ''), pg_catalog.current_setting('default_tablespace'))),"
-    "   (SELECT d.dattablespace FROM pg_catalog.pg_database d"
-    "    WHERE d.datname = pg_catalog.current_database()))), ''),"
-    " pg_catalog.inet_server_addr() IS NULL,"
-    " COALESCE(pg_catalog.inet_server_addr() <<= '127.0.0.0/8'::pg_catalog.inet"
-    "  OR pg_catalog.inet_server_addr() = '::1'::pg_catalog.inet, false),"
-    " pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(text)', 'EXECUTE')";
+    "SELECT COALESCE((SELECT s.setting FROM pg_settings s WHERE s.name = 'data_directory'), ''),"
+    " COALESCE((SELECT pg_tablespace_location(t.oid) FROM pg_tablespace t"
+    "  WHERE t.oid = COALESCE((SELECT n.oid FROM pg_tablespace n WHERE n.spcname ="
+    "   COALESCE(NULLIF($1, ''), current_setting('default_tablespace'))),"
+    "   (SELECT d.dattablespace FROM pg_database d    WHERE d.datname = current_database()))), ''),"
+    " inet_server_addr() IS NULL, COALESCE(inet_server_addr() <<= '127.0.0.0/8'::inet"
+    "  OR inet_server_addr() = '::1'::inet, false),"
+    " has_function_privilege('pg_stat_file(text)', 'EXECUTE')";
 
 /// Whether the folder of that name here is the server's own: a server in a container has a folder
 /// of the same name elsewhere. The server says when its own was changed.
 Result<bool> is_same_folder(Connection& connection, const std::string& path) {
   PGFANOUT_TRY_ASSIGN(const Rows row,
-                      connection.query("SELECT EXTRACT(epoch FROM f.modification)::pg_catalog.int8"
-                                       " FROM pg_catalog.pg_stat_file('.') f"));
+                      connection.query("SELECT EXTRACT(epoch FROM f.modification)::int8"
+                                       " FROM pg_stat_file('.') f"));
   struct stat here {};
   return stat(path.c_str(), &here) == 0 && here.st_mtim.tv_sec == row.integer(0, 0);
 }

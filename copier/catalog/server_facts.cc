@@ -6,32 +6,28 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kFactsSql =
-    "SELECT (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s),"
-    " pg_catalog.pg_postmaster_start_time(), d.oid, pg_catalog.pg_is_in_recovery(),"
-    " pg_catalog.current_setting('zero_damaged_pages')::pg_catalog.bool,"
-    " pg_catalog.current_setting('ignore_checksum_failure')::pg_catalog.bool,"
-    " pg_catalog.current_setting('wal_level'),"
-    " pg_catalog.current_setting('max_connections'),"
-    " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int8"
-    "  + COALESCE(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int8, 0),"
-    " pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int8"
-    "  * (pg_catalog.current_setting('max_connections')::pg_catalog.int8"
-    "   + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8),"
+    "SELECT (SELECT s.system_identifier FROM pg_control_system() s),"
+    " pg_postmaster_start_time(), d.oid, pg_is_in_recovery(),"
+    " current_setting('zero_damaged_pages')::bool,"
+    " current_setting('ignore_checksum_failure')::bool, current_setting('wal_level'),"
+    " current_setting('max_connections'), current_setting('superuser_reserved_connections')::int8"
+    "  + COALESCE(current_setting('reserved_connections', true)::int8, 0),"
+    " current_setting('max_locks_per_transaction')::int8"
+    "  * (current_setting('max_connections')::int8"
+    "   + current_setting('max_prepared_transactions')::int8),"
     " CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END, r.rolconnlimit,"
-    " pg_catalog.current_setting('max_connections')::pg_catalog.int8"
-    "  + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8"
-    " FROM pg_catalog.pg_database d, pg_catalog.pg_roles r"
-    " WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user";
+    " current_setting('max_connections')::int8"
+    "  + current_setting('max_prepared_transactions')::int8 FROM pg_database d, pg_roles r"
+    " WHERE d.datname = current_database() AND r.rolname = session_user";
 
 // A role without pg_read_all_stats sees of others' sessions only who and where; that is enough
 // here.
 constexpr const char* kSessionsSql =
-    "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE a.usename = session_user),"
-    " pg_catalog.count(*) FILTER (WHERE a.datname = pg_catalog.current_database())"
-    " FROM pg_catalog.pg_stat_activity a"
+    "SELECT count(*), count(*) FILTER (WHERE a.usename = session_user),"
+    " count(*) FILTER (WHERE a.datname = current_database()) FROM pg_stat_activity a"
     " WHERE a.datid IS NOT NULL AND COALESCE(a.backend_type, 'client backend') = 'client backend'"
     " AND NOT (a.usename = session_user AND a.application_name LIKE $1)"
-    " AND a.pid <> pg_catalog.pg_backend_pid()";
+    " AND a.pid <> pg_backend_pid()";
 
 /// "pgfanout/JOB/%" for sessions of the same job; nothing else begins like that.
 std::string own_sessions_pattern(std::string_view application_name) {
@@ -70,7 +66,7 @@ Result<ServerFacts> read_server_facts(Connection& connection) {
   facts.role.limit = row.integer(0, 11);
   facts.lock_holders = row.integer(0, 12);
   PGFANOUT_TRY_ASSIGN(const Rows name,
-                      connection.query("SELECT pg_catalog.current_setting('application_name')"));
+                      connection.query("SELECT current_setting('application_name')"));
   PGFANOUT_TRY_ASSIGN(const Rows sessions,
                       connection.query(kSessionsSql, {own_sessions_pattern(name.text(0, 0))}));
   facts.used_connections = sessions.integer(0, 0);

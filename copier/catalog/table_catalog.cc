@@ -34,85 +34,73 @@ std::vector<std::int16_t> numbers_of(std::string_view text) {
 }
 
 constexpr const char* kTableSql =
-    "SELECT n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind,"
-    " c.relpersistence, pg_catalog.pg_get_userbyid(c.relowner),"
-    " pg_catalog.row_security_active(c.oid), pg_catalog.pg_has_role(c.relowner, 'USAGE'),"
-    " p.partstrat, pg_catalog.pg_get_partkeydef(c.oid)"
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = c.oid"
-    " WHERE c.oid = $1::pg_catalog.oid";
+    "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), c.relkind,"
+    " c.relpersistence, pg_get_userbyid(c.relowner),"
+    " row_security_active(c.oid), pg_has_role(c.relowner, 'USAGE'),"
+    " p.partstrat, pg_get_partkeydef(c.oid)"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid WHERE c.oid = $1::oid";
 
 constexpr const char* kColumnsSql =
-    "SELECT a.attname, pg_catalog.quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod,"
-    " base.oid, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typtype, element.oid,"
-    " element.typtype, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attidentity,"
+    "SELECT a.attname, quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod,"
+    " base.oid, format_type(a.atttypid, a.atttypmod), t.typtype, element.oid,"
+    " element.typtype, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity,"
     " a.attgenerated,"
     " CASE WHEN a.attcollation <> t.typcollation"
-    "  THEN pg_catalog.format('%I.%I', cn.nspname, co.collname) END,"
+    "  THEN format('%I.%I', cn.nspname, co.collname) END,"
     " COALESCE(co.collisdeterministic, true), a.attstorage, t.typstorage, a.attcompression,"
     " COALESCE(a.attstattarget, -1),"
     // The expression depends on its inputs; on 14 the generated column itself does.
-    " (SELECT pg_catalog.string_agg(DISTINCT r.refobjsubid::pg_catalog.text, ' ')"
-    "   FROM pg_catalog.pg_depend r WHERE a.attgenerated <> ''"
-    "   AND (r.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND r.objid = d.oid"
-    "    OR r.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.objid = a.attrelid"
-    "    AND r.objsubid = a.attnum)"
-    "   AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+    " (SELECT string_agg(DISTINCT r.refobjsubid::text, ' ')"
+    "   FROM pg_depend r WHERE a.attgenerated <> ''"
+    "   AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid"
+    "    OR r.classid = 'pg_class'::regclass AND r.objid = a.attrelid    AND r.objsubid = a.attnum)"
+    "   AND r.refclassid = 'pg_class'::regclass"
     "   AND r.refobjid = a.attrelid AND r.refobjsubid NOT IN (0, a.attnum))"
-    " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
-    " CROSS JOIN LATERAL ("
+    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL ("
     "  WITH RECURSIVE under(oid, below, is_domain, depth) AS ("
     "   SELECT t.oid, t.typbasetype, t.typtype = 'd', 0 UNION ALL"
     "   SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
-    "   FROM under u JOIN pg_catalog.pg_type b ON b.oid = u.below WHERE u.is_domain)"
+    "   FROM under u JOIN pg_type b ON b.oid = u.below WHERE u.is_domain)"
     "  SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base"
-    " LEFT JOIN pg_catalog.pg_type element ON element.typarray = base.oid"
-    " LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-    " LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation"
-    " LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace"
-    " WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
-    " ORDER BY a.attnum";
+    " LEFT JOIN pg_type element ON element.typarray = base.oid"
+    " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " LEFT JOIN pg_collation co ON co.oid = a.attcollation"
+    " LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace"
+    " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 // The table itself where it has no partitions. Sizes are NULL for a leaf that was dropped
 // meanwhile.
 constexpr const char* kLeavesSql =
-    "SELECT c.oid, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),"
-    " c.relkind, am.amname, pg_catalog.pg_get_expr(c.relpartbound, c.oid), i.inhparent,"
-    " pg_catalog.pg_relation_size(c.oid, 'main')"
-    "  / pg_catalog.current_setting('block_size')::pg_catalog.int8,"
-    " pg_catalog.pg_table_size(c.oid), pg_catalog.has_table_privilege(c.oid, 'SELECT'),"
-    " pg_catalog.has_table_privilege(c.oid, 'INSERT'), pg_catalog.row_security_active(c.oid),"
-    " GREATEST(c.reltuples, 0)::pg_catalog.int8"
-    " FROM (SELECT $1::pg_catalog.oid AS oid WHERE $2 <> 'p' UNION ALL"
-    "  SELECT t.relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t"
-    "  WHERE $2 = 'p' AND t.isleaf AND t.level > 0) leaf"
-    " JOIN pg_catalog.pg_class c ON c.oid = leaf.oid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam"
-    " LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
+    "SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),"
+    " c.relkind, am.amname, pg_get_expr(c.relpartbound, c.oid), i.inhparent,"
+    " pg_relation_size(c.oid, 'main')  / current_setting('block_size')::int8,"
+    " pg_table_size(c.oid), has_table_privilege(c.oid, 'SELECT'),"
+    " has_table_privilege(c.oid, 'INSERT'), row_security_active(c.oid),"
+    " GREATEST(c.reltuples, 0)::int8 FROM (SELECT $1::oid AS oid WHERE $2 <> 'p' UNION ALL"
+    "  SELECT t.relid FROM pg_partition_tree($1::oid::regclass) t"
+    "  WHERE $2 = 'p' AND t.isleaf AND t.level > 0) leaf JOIN pg_class c ON c.oid = leaf.oid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam"
+    " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
     " WHERE c.relkind <> 'p' ORDER BY n.nspname, c.relname";
 
 constexpr const char* kHeirsSql =
-    "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relispartition, c.relkind"
-    " FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE i.inhparent = $1::pg_catalog.oid AND (NOT c.relispartition OR c.relkind = 'p')"
-    " ORDER BY 1";
+    "SELECT format('%I.%I', n.nspname, c.relname), c.relispartition, c.relkind"
+    " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE i.inhparent = $1::oid AND (NOT c.relispartition OR c.relkind = 'p') ORDER BY 1";
 
 constexpr const char* kPartitionColumnsSql =
-    "SELECT a.attname FROM pg_catalog.pg_partitioned_table p"
-    " CROSS JOIN LATERAL pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) WITH ORDINALITY AS "
-    "k(number, place)"
-    " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.number"
-    "  AND k.number > 0"
-    " WHERE p.partrelid = $1::pg_catalog.oid ORDER BY k.place";
+    "SELECT a.attname FROM pg_partitioned_table p"
+    " CROSS JOIN LATERAL unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(number, place)"
+    " LEFT JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.number"
+    "  AND k.number > 0 WHERE p.partrelid = $1::oid ORDER BY k.place";
 
 constexpr const char* kPrimaryKeySql =
-    "SELECT a.attname FROM pg_catalog.pg_index i"
-    " CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS "
-    "k(number, place)"
-    " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"
-    " WHERE i.indrelid = $1::pg_catalog.oid AND a.attrelid = i.indrelid AND i.indisprimary"
+    "SELECT a.attname FROM pg_index i"
+    " CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)"
+    " JOIN pg_attribute a ON a.attnum = k.number"
+    " WHERE i.indrelid = $1::oid AND a.attrelid = i.indrelid AND i.indisprimary"
     " AND k.place <= i.indnkeyatts ORDER BY k.place";
 
 Column column_of(const Rows& rows, int row) {

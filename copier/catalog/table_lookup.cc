@@ -10,7 +10,7 @@ namespace {
 constexpr const char* kFindSql =
     "SELECT c.oid, c.relkind, c.relpersistence,"
     " n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace";
 
 /// The session's search_path as it was before it was emptied; emptied again when `look` is done.
 template <class Look>
@@ -39,12 +39,12 @@ Result<FoundRelation> found_in(Result<Rows> answer) {
 Result<std::string> hint_for_missing(Connection& connection, const RelationName& name) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection.query("SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
-                       " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+      connection.query("SELECT n.nspname, c.relname FROM pg_class c"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
                        " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
                        " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgfanout')"
                        " AND n.nspname !~ '^pg_(toast|temp)'"
-                       " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') LIMIT 10000"));
+                       " AND has_schema_privilege(n.oid, 'USAGE') LIMIT 10000"));
   std::vector<std::string> names;
   std::string elsewhere;
   for (int row = 0; row < rows.size(); ++row) {
@@ -95,9 +95,7 @@ Result<FoundRelation> find_relation(Connection& connection, const RelationName& 
   }
   return with_own_search_path(connection, [&] {
     return found_in(connection.query(
-        fmt::format("{} WHERE c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident($1))",
-                    kFindSql),
-        {name.name}));
+        fmt::format("{} WHERE c.oid = to_regclass(quote_ident($1))", kFindSql), {name.name}));
   });
 }
 

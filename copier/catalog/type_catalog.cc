@@ -9,37 +9,31 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kTypesSql =
-    "WITH RECURSIVE reached(oid) AS ("
-    " SELECT pg_catalog.unnest($1::pg_catalog.oid[]) UNION"
-    " SELECT part.oid FROM reached r JOIN pg_catalog.pg_type t ON t.oid = r.oid"
-    " CROSS JOIN LATERAL ("
+    "WITH RECURSIVE reached(oid) AS ( SELECT unnest($1::oid[]) UNION"
+    " SELECT part.oid FROM reached r JOIN pg_type t ON t.oid = r.oid CROSS JOIN LATERAL ("
     "  SELECT t.typbasetype AS oid WHERE t.typtype = 'd' UNION ALL"
-    "  SELECT e.oid FROM pg_catalog.pg_type e WHERE e.typarray = t.oid UNION ALL"
-    "  SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c'"
+    "  SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid UNION ALL"
+    "  SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c'"
     "   AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped UNION ALL"
-    "  SELECT g.rngsubtype FROM pg_catalog.pg_range g"
-    "   WHERE t.oid IN (g.rngtypid, g.rngmultitypid)) part)"
-    " SELECT t.oid, pg_catalog.format_type(t.oid, NULL), t.typtype,"
-    " (SELECT e.oid FROM pg_catalog.pg_type e WHERE e.typarray = t.oid), t.typbasetype,"
-    " (SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE t.oid IN (g.rngtypid, "
-    "g.rngmultitypid)),"
-    " (SELECT pg_catalog.string_agg(a.atttypid::pg_catalog.text, ' ' ORDER BY a.attnum)"
-    "  FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid"
+    "  SELECT g.rngsubtype FROM pg_range g   WHERE t.oid IN (g.rngtypid, g.rngmultitypid)) part)"
+    " SELECT t.oid, format_type(t.oid, NULL), t.typtype,"
+    " (SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid), t.typbasetype,"
+    " (SELECT g.rngsubtype FROM pg_range g WHERE t.oid IN (g.rngtypid, g.rngmultitypid)),"
+    " (SELECT string_agg(a.atttypid::text, ' ' ORDER BY a.attnum)"
+    "  FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid"
     "  AND a.attnum > 0 AND NOT a.attisdropped),"
     " t.typsend <> 0 AND t.typreceive <> 0"
-    " FROM pg_catalog.pg_type t WHERE t.oid IN (SELECT r.oid FROM reached r)";
+    " FROM pg_type t WHERE t.oid IN (SELECT r.oid FROM reached r)";
 
 constexpr const char* kTypeSql =
     "WITH RECURSIVE under(oid, below, is_domain, depth) AS ("
-    " SELECT t.oid, t.typbasetype, t.typtype = 'd', 0 FROM pg_catalog.pg_type t"
-    "  WHERE t.oid = $1::pg_catalog.oid UNION ALL"
-    " SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
-    "  FROM under u JOIN pg_catalog.pg_type b ON b.oid = u.below WHERE u.is_domain)"
-    " SELECT pg_catalog.format_type(t.oid, $2::pg_catalog.int4), t.typtype, base.oid, element.oid,"
-    " element.typtype, t.typstorage FROM pg_catalog.pg_type t"
+    " SELECT t.oid, t.typbasetype, t.typtype = 'd', 0 FROM pg_type t"
+    "  WHERE t.oid = $1::oid UNION ALL SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
+    "  FROM under u JOIN pg_type b ON b.oid = u.below WHERE u.is_domain)"
+    " SELECT format_type(t.oid, $2::int4), t.typtype, base.oid, element.oid,"
+    " element.typtype, t.typstorage FROM pg_type t"
     " CROSS JOIN (SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base"
-    " LEFT JOIN pg_catalog.pg_type element ON element.typarray = base.oid"
-    " WHERE t.oid = $1::pg_catalog.oid";
+    " LEFT JOIN pg_type element ON element.typarray = base.oid WHERE t.oid = $1::oid";
 
 char code_of(const Rows& rows, int row, int column) {
   const std::string_view text = rows.text(row, column);
@@ -116,8 +110,7 @@ Result<Column> describe_type(Connection& connection, std::uint32_t oid, std::int
 }
 
 Result<std::uint32_t> find_type(Connection& connection, const std::string& name) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query("SELECT pg_catalog.to_regtype($1)::pg_catalog.oid", {name}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query("SELECT to_regtype($1)::oid", {name}));
   return rows.oid(0, 0);
 }
 

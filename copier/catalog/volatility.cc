@@ -62,8 +62,7 @@ Result<bool> is_volatile(Connection& connection, std::string_view sql) {
   for (const CalledFunction& call : called_functions(sql)) {
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
-        connection.query("SELECT 1 FROM pg_catalog.pg_proc p"
-                         " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+        connection.query("SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
                          " WHERE p.proname = $1 AND n.nspname = $2 AND p.provolatile = 'v' LIMIT 1",
                          {call.name, call.schema.empty() ? "pg_catalog" : call.schema}));
     if (found.size() > 0) return true;

@@ -194,10 +194,9 @@ class Transport {
   }
 
   static Result<std::vector<std::string>> labels(Connection& connection, std::uint32_t type) {
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        connection.query("SELECT e.enumlabel FROM pg_catalog.pg_enum e"
-                                         " WHERE e.enumtypid = $1::pg_catalog.oid",
-                                         {std::to_string(type)}));
+    PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query("SELECT e.enumlabel FROM pg_enum e"
+                                                          " WHERE e.enumtypid = $1::oid",
+                                                          {std::to_string(type)}));
     std::vector<std::string> found;
     for (int row = 0; row < rows.size(); ++row) found.push_back(rows.str(row, 0));
     return found;

@@ -153,7 +153,7 @@ Result<bool> CopyJob::is_finished_target_there() {
   const JournalEntry& entry = *state_.entry;
   PGFANOUT_TRY_ASSIGN(
       const Rows found,
-      state_.target->query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+      state_.target->query("SELECT c.oid FROM pg_class c JOIN pg_namespace n"
                            " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
                            {entry.target_schema, entry.target_name}));
   std::optional<std::uint32_t> oid;
@@ -282,8 +282,7 @@ Result<void> CopyJob::check_leaves() {
     now.push_back({leaf.qualified, {}});
     if (!plan.create_target) continue;
     PGFANOUT_TRY_ASSIGN(const Rows oid,
-                        state_.target->query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
-                                             {leaf.qualified}));
+                        state_.target->query("SELECT to_regclass($1)::oid", {leaf.qualified}));
     if (!oid.is_null(0, 0)) now.back().oid = oid.oid(0, 0);
   }
   return check_same_leaves(state_.progress.leaf_names, now, plan.create_target, *state_.entry,

@@ -24,9 +24,8 @@ Result<void> check_nothing_stays(Connection& journal, const JournalEntry& entry)
   if (made_its_target(entry)) return {};
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      journal.query("SELECT COALESCE(pg_catalog.sum(rows), 0), pg_catalog.to_regclass("
-                    "pg_catalog.format('%I.%I', $2::pg_catalog.text, $3::pg_catalog.text))"
-                    " FROM pgfanout.leaf_load WHERE job = $1",
+      journal.query("SELECT COALESCE(sum(rows), 0), to_regclass("
+                    "format('%I.%I', $2::text, $3::text)) FROM pgfanout.leaf_load WHERE job = $1",
                     {entry.job, entry.target_schema, entry.target_name}));
   RowsLeft left;
   left.committed = static_cast<std::uint64_t>(rows.integer(0, 0));

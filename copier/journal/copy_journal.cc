@@ -150,7 +150,7 @@ Result<void> CopyJournal::note_epoch(std::uint32_t epoch, const EpochBooks& book
       "INSERT INTO pgfanout.epoch (job, epoch, rows, digest, rejected_rows, rejected_digest)"
       " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, epoch) DO UPDATE SET"
       " rows = EXCLUDED.rows, digest = EXCLUDED.digest, rejected_rows = EXCLUDED.rejected_rows,"
-      " rejected_digest = EXCLUDED.rejected_digest, noted_at = pg_catalog.clock_timestamp()",
+      " rejected_digest = EXCLUDED.rejected_digest, noted_at = clock_timestamp()",
       {job_, std::to_string(epoch), signed_text(books.read.rows()), books.read.hex(),
        signed_text(books.rejected.rows()), books.rejected.hex()}));
   return {};
@@ -159,7 +159,7 @@ Result<void> CopyJournal::note_epoch(std::uint32_t epoch, const EpochBooks& book
 LaneStatement CopyJournal::mark_leaf(std::uint32_t leaf, const LeafProgress& now) const {
   return {fmt::format("UPDATE pgfanout.leaf_load SET epoch = {}, rows = {}, digest = '{}',"
                       " bytes = {}, refused_rows = {}, refused_digest = '{}',"
-                      " committed_at = pg_catalog.clock_timestamp()"
+                      " committed_at = clock_timestamp()"
                       " WHERE job = {} AND leaf = {} AND epoch = {}",
                       now.epoch, now.rows.rows(), now.rows.hex(), now.bytes, now.refused.rows(),
                       now.refused.hex(), connection_.quote_literal(job_), leaf, now.epoch - 1),

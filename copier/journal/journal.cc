@@ -80,7 +80,7 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
   // A journal of version 1 knows copies only.
   const std::string window =
       "command, source_schema, source_name, source_oid, " + request_sql(version) +
-      ", key_sql_on_target, key_column, backup_name, pg_catalog.to_char(keep_until AT TIME ZONE"
+      ", key_sql_on_target, key_column, backup_name, to_char(keep_until AT TIME ZONE"
       " 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')";
   const std::string copy = "'copy', '', '', 0, '', '', NULL, '', ''";
   const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS pgfanout.job (
   source text NOT NULL,
   key text NOT NULL,
   state text NOT NULL,
-  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamptz,
   rows bigint,
   digest text);
@@ -48,7 +48,7 @@ CREATE TABLE pgfanout.stage (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
   name text NOT NULL,
   status text NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'interrupted')),
-  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamptz,
   detail text NOT NULL DEFAULT '',
   is_waiting boolean NOT NULL DEFAULT false,
@@ -58,7 +58,7 @@ CREATE TABLE pgfanout.stage (
 CREATE TABLE pgfanout.step (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
   step text NOT NULL,
-  done_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  done_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (job, step));
 CREATE TABLE pgfanout.undo (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
@@ -107,7 +107,7 @@ CREATE TABLE pgfanout.epoch (
   digest text NOT NULL,
   rejected_rows bigint NOT NULL,
   rejected_digest text NOT NULL,
-  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (job, epoch));
 CREATE TABLE pgfanout.leaf_load (
   job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
@@ -128,11 +128,11 @@ CREATE TABLE pgfanout.leaf_load (
 // Up to version 3 a request is lines "name value" and "name key=value"; of line ends, equal signs
 // in a key and backslashes it has \n, \e and \\, which its JSON has with one backslash more.
 constexpr const char* kRequestOfVersion3 = R"sql((
-  SELECT pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
-      pg_catalog.jsonb_agg(pg_catalog.array_remove(setting, NULL) ORDER BY number)::text,
+  SELECT replace(replace(replace(
+      jsonb_agg(array_remove(setting, NULL) ORDER BY number)::text,
       '\\\\', '\u005c'), '\\n', '\n'), '\\e', '=')
-  FROM pg_catalog.string_to_table(request, E'\n') WITH ORDINALITY AS lines (line, number),
-    pg_catalog.regexp_match(line,
+  FROM string_to_table(request, E'\n') WITH ORDINALITY AS lines (line, number),
+    regexp_match(line,
       '^(?:(map|view) ([^=]*)=|(skip|accept|partitions|key [a-z]+) )(.*)$') AS setting
   WHERE setting IS NOT NULL))sql";
 
@@ -157,12 +157,11 @@ Result<void> run(Connection& connection, const std::string& sql) {
 }  // namespace
 
 Result<int> journal_version(Connection& connection) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows exists,
-      connection.query("SELECT pg_catalog.to_regclass('pgfanout.job') IS NOT NULL AND"
-                       " pg_catalog.to_regclass('pgfanout.journal_version') IS NOT NULL"));
+  PGFANOUT_TRY_ASSIGN(const Rows exists,
+                      connection.query("SELECT to_regclass('pgfanout.job') IS NOT NULL AND"
+                                       " to_regclass('pgfanout.journal_version') IS NOT NULL"));
   if (!exists.boolean(0, 0)) return 0;
-  auto version = connection.query("SELECT pg_catalog.max(version) FROM pgfanout.journal_version");
+  auto version = connection.query("SELECT max(version) FROM pgfanout.journal_version");
   if (!version) return journal_error(std::move(version).error());
   const int found = static_cast<int>(version->integer(0, 0));
   if (found <= kJournalVersion) return found;
@@ -182,7 +181,7 @@ Result<void> prepare_journal(Connection& connection) {
   if (version == kJournalVersion) return {};
   if (version == 0) {
     // CREATE SCHEMA IF NOT EXISTS asks for the privilege even if there is nothing to create.
-    PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
+    PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_namespace"
                                                             " WHERE nspname = 'pgfanout'"));
     if (schema.size() == 0) PGFANOUT_TRY(run(connection, "CREATE SCHEMA pgfanout"));
     PGFANOUT_TRY(run(connection, kVersion1));

@@ -42,7 +42,7 @@ Result<void> make_table(Connection& connection, const RejectPlace& place,
       fmt::format("CREATE TABLE {} (job text NOT NULL, epoch integer NOT NULL,"
                   " source_leaf text NOT NULL, source_ctid tid, identity json, target_leaf text,"
                   " code text NOT NULL, reason text NOT NULL, sqlstate text, row_bytes bytea,"
-                  " set_aside_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp())",
+                  " set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp())",
                   qualified)));
   PGFANOUT_TRY_ASSIGN(const Rows made, connection.query("SELECT $1::regclass::oid", {qualified}));
   return Journal(connection)

@@ -34,7 +34,7 @@ Result<RowLocation> locate_row(Connection& connection, const Table& table,
   // Rows of a range come in physical order, so an ordinal names a row.
   const std::string place =
       reject.ctid.empty() ? fmt::format("{} OFFSET {} LIMIT 1", range_condition(range), reject.row)
-                          : fmt::format(" WHERE ctid = '{}'::pg_catalog.tid", reject.ctid);
+                          : fmt::format(" WHERE ctid = '{}'::tid", reject.ctid);
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(fmt::format(
                                            "SELECT ctid, {} FROM ONLY {}{}",
                                            identity_sql(connection, table), location.leaf, place)));

@@ -22,15 +22,14 @@ std::vector<std::string> first_column(const Rows& rows) {
 Result<std::vector<StageRecord>> WindowJournal::stages() {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection_.query(
-          "SELECT name, status,"
-          " pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
-          " pg_catalog.round(EXTRACT(epoch FROM COALESCE(finished_at,"
-          " pg_catalog.clock_timestamp()) - started_at)::pg_catalog.numeric * 1000)"
-          "::pg_catalog.int8, detail, is_waiting, confirmed_by,"
-          " pg_catalog.to_char(confirmed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
-          " FROM pgfanout.stage WHERE job = $1 ORDER BY started_at",
-          {job_}));
+      connection_.query("SELECT name, status,"
+                        " to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'),"
+                        " round(EXTRACT(epoch FROM COALESCE(finished_at,"
+                        " clock_timestamp()) - started_at)::numeric * 1000)"
+                        "::int8, detail, is_waiting, confirmed_by,"
+                        " to_char(confirmed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')"
+                        " FROM pgfanout.stage WHERE job = $1 ORDER BY started_at",
+                        {job_}));
   std::vector<StageRecord> stages;
   for (int row = 0; row < rows.size(); ++row) {
     stages.push_back({rows.str(row, 0), rows.str(row, 1), rows.str(row, 2),
@@ -44,7 +43,7 @@ Result<void> WindowJournal::begin_stage(const std::string& stage) {
   PGFANOUT_TRY(connection_.query(
       "INSERT INTO pgfanout.stage (job, name, status) VALUES ($1, $2, 'running')"
       " ON CONFLICT (job, name) DO UPDATE SET status = 'running', detail = '', finished_at = NULL,"
-      " started_at = pg_catalog.clock_timestamp(), is_waiting = false, confirmed_by = NULL,"
+      " started_at = clock_timestamp(), is_waiting = false, confirmed_by = NULL,"
       " confirmed_at = NULL",
       {job_, stage}));
   return {};
@@ -54,7 +53,7 @@ Result<void> WindowJournal::end_stage(const std::string& stage, const std::strin
                                       const std::string& detail) {
   PGFANOUT_TRY(
       connection_.query("UPDATE pgfanout.stage SET status = $3, detail = $4,"
-                        " finished_at = pg_catalog.clock_timestamp() WHERE job = $1 AND name = $2",
+                        " finished_at = clock_timestamp() WHERE job = $1 AND name = $2",
                         {job_, stage, status, detail}));
   return {};
 }
@@ -63,10 +62,10 @@ Result<void> WindowJournal::record_stage(const std::string& stage, double second
                                          const std::string& detail) {
   PGFANOUT_TRY(begin_stage(stage));
   PGFANOUT_TRY(end_stage(stage, "ok", detail));
-  PGFANOUT_TRY(connection_.query(
-      "UPDATE pgfanout.stage SET started_at = finished_at - pg_catalog.make_interval("
-      "secs => $3::pg_catalog.float8) WHERE job = $1 AND name = $2",
-      {job_, stage, std::to_string(seconds)}));
+  PGFANOUT_TRY(
+      connection_.query("UPDATE pgfanout.stage SET started_at = finished_at - make_interval("
+                        "secs => $3::float8) WHERE job = $1 AND name = $2",
+                        {job_, stage, std::to_string(seconds)}));
   return {};
 }
 
@@ -79,9 +78,8 @@ Result<void> WindowJournal::set_waiting(const std::string& stage) {
 Result<void> WindowJournal::confirm(const std::string& stage) {
   PGFANOUT_TRY(connection_.query(
       "UPDATE pgfanout.stage SET is_waiting = false,"
-      " confirmed_at = pg_catalog.clock_timestamp(), confirmed_by = session_user || ' from '"
-      " || COALESCE(pg_catalog.host(pg_catalog.inet_client_addr()), 'the server''s host')"
-      " WHERE job = $1 AND name = $2",
+      " confirmed_at = clock_timestamp(), confirmed_by = session_user || ' from '"
+      " || COALESCE(host(inet_client_addr()), 'the server''s host') WHERE job = $1 AND name = $2",
       {job_, stage}));
   return {};
 }
@@ -98,7 +96,7 @@ std::string WindowJournal::mark_step_sql(const std::string& step, const std::str
                                 connection_.quote_literal(step));
   if (!undo.empty()) {
     sql += fmt::format(
-        "; INSERT INTO pgfanout.undo SELECT {0}, 'made', COALESCE(pg_catalog.max(number), 0) + 1,"
+        "; INSERT INTO pgfanout.undo SELECT {0}, 'made', COALESCE(max(number), 0) + 1,"
         " {1} FROM pgfanout.undo WHERE job = {0} AND phase = 'made'",
         job, connection_.quote_literal(undo));
   }
@@ -110,9 +108,8 @@ Result<void> WindowJournal::set_fence(const std::string& side,
   PGFANOUT_TRY(
       connection_.query("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
   // All of them or none: a part would look like a table that has changed.
-  PGFANOUT_TRY(connection_.query(
-      "INSERT INTO pgfanout.fence SELECT $1, $2, pg_catalog.unnest($3::pg_catalog.text[])",
-      {job_, side, text_array(facts)}));
+  PGFANOUT_TRY(connection_.query("INSERT INTO pgfanout.fence SELECT $1, $2, unnest($3::text[])",
+                                 {job_, side, text_array(facts)}));
   return {};
 }
 
@@ -128,7 +125,7 @@ Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
 Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::string>& statements) {
   for (const std::string& sql : statements) {
     PGFANOUT_TRY(connection_.query(
-        "INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(pg_catalog.max(number), 0) + 1, $3"
+        "INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
         " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
         {job_, phase_name(phase), sql}));
   }
@@ -162,11 +159,11 @@ Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
 Result<void> WindowJournal::set_swapped(const std::string& backup_name,
                                         std::uint32_t retention_days,
                                         const std::vector<BackupRelation>& backup) {
-  PGFANOUT_TRY(connection_.query(
-      "UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
-      " swapped_at = pg_catalog.clock_timestamp(), keep_until = pg_catalog.clock_timestamp()"
-      " + pg_catalog.make_interval(days => $3::pg_catalog.int4) WHERE job = $1",
-      {job_, backup_name, std::to_string(retention_days)}));
+  PGFANOUT_TRY(
+      connection_.query("UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
+                        " swapped_at = clock_timestamp(), keep_until = clock_timestamp()"
+                        " + make_interval(days => $3::int4) WHERE job = $1",
+                        {job_, backup_name, std::to_string(retention_days)}));
   int number = 0;
   for (const BackupRelation& relation : backup) {
     PGFANOUT_TRY(connection_.query("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",

@@ -86,7 +86,7 @@ std::string KeyOracle::query_for(const std::vector<ProbeRow>& rows) const {
     }
     values += ')';
   }
-  return fmt::format("SELECT {}::pg_catalog.int8 FROM (VALUES {}) AS probe({}{}) ORDER BY {}",
+  return fmt::format("SELECT {}::int8 FROM (VALUES {}) AS probe({}{}) ORDER BY {}",
                      parenthesized(key_->sql()), values, place, names, place);
 }
 

@@ -54,11 +54,10 @@ Result<KeyExpression> compile_key(const JobDescription& job, const Table& source
 
 Result<void> check_key_functions(Connection& connection, const KeyExpression& key) {
   for (const std::string& function : key.functions()) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        connection.query("SELECT 1 FROM pg_catalog.pg_proc p WHERE p.proname = $1 AND"
-                         " p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace LIMIT 1",
-                         {function}));
+    PGFANOUT_TRY_ASSIGN(const Rows found,
+                        connection.query("SELECT 1 FROM pg_proc p WHERE p.proname = $1 AND"
+                                         " p.pronamespace = 'pg_catalog'::regnamespace LIMIT 1",
+                                         {function}));
     if (found.size() == 0) {
       return refused(
           "no-such-function",

@@ -21,7 +21,7 @@ std::string select_list(const Table& table, const KeyExpression& key, bool with_
   for (const std::size_t index : key.used_columns()) {
     list += (list.empty() ? "" : ", ") + table.columns[index].quoted;
   }
-  if (with_key) list += fmt::format(", {}::pg_catalog.int8", parenthesized(key.sql()));
+  if (with_key) list += fmt::format(", {}::int8", parenthesized(key.sql()));
   return list;
 }
 

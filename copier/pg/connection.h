@@ -98,7 +98,7 @@ class Connection {
   /// Gives libpq's input buffer, of 16 kB at first, room for 256 kB, so that one call takes all
   /// that a socket holds. It grows with the longest message that comes, so the server is asked for
   /// one.
-  Result<void> enlarge_input() { return run("SELECT pg_catalog.repeat('x', 200000)"); }
+  Result<void> enlarge_input() { return run("SELECT repeat('x', 200000)"); }
   /// Statements that wait while `cancellation` is set are cancelled on the server and end with code
   /// "cancelled", if the server has not finished them all the same. It outlives this, or nullptr.
   void set_cancellation(const Cancellation* cancellation) { cancellation_ = cancellation; }

@@ -41,7 +41,7 @@ class Look {
     return finding_of(PQgetvalue(found.get(), 0, 0), PQgetvalue(found.get(), 0, 1));
   }
 
-  void end_backend() { query("pg_catalog.pg_terminate_backend(a.pid)" + from_backend()); }
+  void end_backend() { query("pg_terminate_backend(a.pid)" + from_backend()); }
 
  private:
   /// To the very server that the watched connection reached, whatever else its string offers.
@@ -80,8 +80,8 @@ class Look {
 
   [[nodiscard]] std::string from_backend() const {
     return fmt::format(
-        " FROM pg_catalog.pg_stat_get_activity({}) a WHERE coalesce((pg_catalog.date_part('epoch',"
-        " a.backend_start) * 1000000)::pg_catalog.int8, 0) = {}",
+        " FROM pg_stat_get_activity({}) a WHERE coalesce((date_part('epoch',"
+        " a.backend_start) * 1000000)::int8, 0) = {}",
         backend_.pid, backend_.started_at);
   }
 
@@ -115,9 +115,8 @@ class Look {
 }  // namespace
 
 std::string own_backend_sql() {
-  return "SELECT a.pid, coalesce((pg_catalog.date_part('epoch', a.backend_start)"
-         " * 1000000)::pg_catalog.int8, 0)"
-         " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a";
+  return "SELECT a.pid, coalesce((date_part('epoch', a.backend_start) * 1000000)::int8, 0)"
+         " FROM pg_stat_get_activity(pg_backend_pid()) a";
 }
 
 StallFinding finding_of(std::string_view state, std::string_view wait_event_type) {

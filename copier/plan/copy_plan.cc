@@ -121,10 +121,8 @@ Result<void> CopyPlanner::find_target() {
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
   plan_->target_schema = name.schema;
   plan_->target_name = name.name;
-  PGFANOUT_TRY_ASSIGN(
-      const Rows quoted,
-      target_.query("SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text, $2::pg_catalog.text)",
-                    {name.schema, name.name}));
+  PGFANOUT_TRY_ASSIGN(const Rows quoted, target_.query("SELECT format('%I.%I', $1::text, $2::text)",
+                                                       {name.schema, name.name}));
   plan_->target_qualified = quoted.str(0, 0);
   PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
   const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();

@@ -13,12 +13,11 @@ namespace pgfanout {
 namespace {
 
 Result<void> check_schema(Connection& target, const CopyPlan& plan) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      target.query("SELECT pg_catalog.has_schema_privilege(n.oid, 'CREATE'),"
-                   " pg_catalog.quote_ident(CURRENT_USER), pg_catalog.quote_ident(n.nspname)"
-                   " FROM pg_catalog.pg_namespace n WHERE n.nspname = $1",
-                   {plan.target_schema}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      target.query("SELECT has_schema_privilege(n.oid, 'CREATE'),"
+                                   " quote_ident(CURRENT_USER), quote_ident(n.nspname)"
+                                   " FROM pg_namespace n WHERE n.nspname = $1",
+                                   {plan.target_schema}));
   if (rows.size() == 0) {
     return refused(
         "schema-missing",
@@ -43,15 +42,13 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      target.query(
-          "SELECT w.name, pg_catalog.format('%I.%I', $2::pg_catalog.text, w.name), EXISTS ("
-          " SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-          " ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = w.name)"
-          " OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
-          " ON n.oid = t.typnamespace WHERE n.nspname = $2 AND t.typname = w.name)"
-          " FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS w(name, place)"
-          " ORDER BY w.place",
-          {text_array(names), plan.target_schema}));
+      target.query("SELECT w.name, format('%I.%I', $2::text, w.name), EXISTS ("
+                   " SELECT 1 FROM pg_class c JOIN pg_namespace n"
+                   " ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = w.name)"
+                   " OR EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n"
+                   " ON n.oid = t.typnamespace WHERE n.nspname = $2 AND t.typname = w.name)"
+                   " FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) ORDER BY w.place",
+                   {text_array(names), plan.target_schema}));
   std::vector<NewRelation> leaves;
   for (int row = 0; row < rows.size(); ++row) {
     if (rows.boolean(row, 2) && !is_made) {
@@ -66,17 +63,13 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
 }
 
 constexpr const char* kStorageSql =
-    "SELECT DISTINCT pg_catalog.concat_ws(', ',"
-    " (SELECT pg_catalog.string_agg(pg_catalog.format('%s = %L',"
-    "   pg_catalog.split_part(o, '=', 1), pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)),"
-    "   ', ') FROM pg_catalog.unnest(c.reloptions) o),"
-    " (SELECT pg_catalog.string_agg(pg_catalog.format('toast.%s = %L',"
-    "   pg_catalog.split_part(o, '=', 1), pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)),"
-    "   ', ') FROM pg_catalog.unnest(t.reloptions) o)),"
-    " pg_catalog.quote_ident(s.spcname)"
-    " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
-    " LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace"
-    " WHERE c.oid = ANY ($1::pg_catalog.oid[])";
+    "SELECT DISTINCT concat_ws(', ', (SELECT string_agg(format('%s = %L',"
+    "   split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)),"
+    "   ', ') FROM unnest(c.reloptions) o), (SELECT string_agg(format('toast.%s = %L',"
+    "   split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)),"
+    "   ', ') FROM unnest(t.reloptions) o)), quote_ident(s.spcname)"
+    " FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
+    " LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY ($1::oid[])";
 
 Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan, bool is_same_server) {
   std::vector<std::uint32_t> oids;

@@ -20,16 +20,13 @@ void note(CopyPlan& plan, Severity severity, std::string code, std::string messa
 }
 
 Result<void> note_publications(Connection& target, CopyPlan& plan) {
-  std::string sql =
-      "SELECT pg_catalog.quote_ident(p.pubname) FROM pg_catalog.pg_publication p"
-      " WHERE p.puballtables";
+  std::string sql = "SELECT quote_ident(p.pubname) FROM pg_publication p WHERE p.puballtables";
   if (target.server_version() >= kFirstWithSchemaPublications) {
     sql +=
-        " OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_namespace s"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = s.pnnspid"
-        " WHERE s.pnpubid = p.oid AND n.nspname = $1)";
+        " OR EXISTS (SELECT 1 FROM pg_publication_namespace s"
+        " JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid AND n.nspname = $1)";
   } else {
-    sql += " AND $1::pg_catalog.text IS NOT NULL";
+    sql += " AND $1::text IS NOT NULL";
   }
   PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(sql + " ORDER BY 1", {plan.target_schema}));
   for (int row = 0; row < rows.size(); ++row) {
@@ -46,8 +43,7 @@ Result<void> note_locks(Connection& target, const ServerFacts& facts, CopyPlan& 
   // Each leaf and each of its indexes; a new target's leaves will get the source's.
   PGFANOUT_TRY_ASSIGN(
       const Rows indexes,
-      target.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i"
-                   " WHERE i.indrelid = pg_catalog.to_regclass($1)",
+      target.query("SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass($1)",
                    {plan.same_database && plan.create_target ? plan.source.qualified
                                                              : plan.target_qualified}));
   const auto leaves = static_cast<std::int64_t>(plan.leaves.size());

@@ -23,24 +23,23 @@ struct Sequence {
 };
 
 constexpr const char* kSequencesSql =
-    "SELECT used.number, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),"
-    " used.is_identity, pg_catalog.format_type(s.seqtypid, NULL),"
-    " pg_catalog.format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s',"
+    "SELECT used.number, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),"
+    " used.is_identity, format_type(s.seqtypid, NULL),"
+    " format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s',"
     "  s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,"
     "  CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),"
-    " pg_catalog.has_sequence_privilege(c.oid, 'SELECT')"
+    " has_sequence_privilege(c.oid, 'SELECT')"
     " FROM (SELECT d.adnum AS number, r.refobjid AS oid, false AS is_identity"
-    "   FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend r"
-    "   ON r.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND r.objid = d.oid"
-    "   AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    "   WHERE d.adrelid = $1::pg_catalog.oid"
-    "  UNION SELECT r.refobjsubid::pg_catalog.int2, r.objid, true"
-    "   FROM pg_catalog.pg_depend r WHERE r.refobjid = $1::pg_catalog.oid AND r.refobjsubid > 0"
-    "   AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    "   AND r.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.deptype = 'i') used"
-    " JOIN pg_catalog.pg_class c ON c.oid = used.oid AND c.relkind = 'S'"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid ORDER BY 1, 4";
+    "   FROM pg_attrdef d JOIN pg_depend r"
+    "   ON r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid"
+    "   AND r.refclassid = 'pg_class'::regclass   WHERE d.adrelid = $1::oid"
+    "  UNION SELECT r.refobjsubid::int2, r.objid, true"
+    "   FROM pg_depend r WHERE r.refobjid = $1::oid AND r.refobjsubid > 0"
+    "   AND r.refclassid = 'pg_class'::regclass"
+    "   AND r.classid = 'pg_class'::regclass AND r.deptype = 'i') used"
+    " JOIN pg_class c ON c.oid = used.oid AND c.relkind = 'S'"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_sequence s ON s.seqrelid = c.oid ORDER BY 1, 4";
 
 Result<std::vector<Sequence>> read_sequences(Connection& source, const Table& table) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kSequencesSql, {std::to_string(table.oid)}));
@@ -77,7 +76,7 @@ class SequencePlanner {
     if (sequence.is_identity != (column.identity != 0)) return {};
     if (sequence.is_identity) {
       plan_.identity_options.emplace(column.name, sequence.options);
-      set_value(sequence, fmt::format("pg_catalog.pg_get_serial_sequence({}, {})",
+      set_value(sequence, fmt::format("pg_get_serial_sequence({}, {})",
                                       target_.quote_literal(target_qualified_),
                                       target_.quote_literal(column.name)));
       return {};
@@ -108,8 +107,7 @@ class SequencePlanner {
                                               sequence.type, sequence.options));
     plan_.after_tables.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", sequence.qualified,
                                              target_qualified_, column.quoted));
-    set_value(sequence,
-              fmt::format("{}::pg_catalog.regclass", target_.quote_literal(sequence.qualified)));
+    set_value(sequence, fmt::format("{}::regclass", target_.quote_literal(sequence.qualified)));
     return {};
   }
 
@@ -117,10 +115,9 @@ class SequencePlanner {
   Result<bool> is_owned_by_target(std::uint32_t sequence) {
     if (!is_made_ || sequence == 0) return false;
     PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        target_.query("SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = $1"
-                                      " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-                                      " AND d.refobjid = $2::pg_catalog.regclass"
-                                      " AND d.deptype = 'a'",
+                        target_.query("SELECT 1 FROM pg_depend d WHERE d.objid = $1"
+                                      " AND d.classid = 'pg_class'::regclass"
+                                      " AND d.refobjid = $2::regclass AND d.deptype = 'a'",
                                       {std::to_string(sequence), target_qualified_}));
     return rows.size() > 0;
   }
@@ -134,7 +131,7 @@ class SequencePlanner {
            fmt::format("GRANT SELECT ON SEQUENCE {} TO the role that copies", sequence.qualified)});
       return;
     }
-    plan_.at_the_end.push_back(fmt::format("SELECT pg_catalog.setval({}, {}, {})", which,
+    plan_.at_the_end.push_back(fmt::format("SELECT setval({}, {}, {})", which,
                                            sequence.value->first, sequence.value->second));
   }
 

@@ -37,8 +37,7 @@ Result<void> check_source_leaf(const Leaf& leaf) {
 Result<void> check_source_privileges(Connection& source, const Table& table) {
   for (const Leaf& leaf : table.leaves) {
     if (leaf.may_select) continue;
-    PGFANOUT_TRY_ASSIGN(const Rows role,
-                        source.query("SELECT pg_catalog.quote_ident(CURRENT_USER)"));
+    PGFANOUT_TRY_ASSIGN(const Rows role, source.query("SELECT quote_ident(CURRENT_USER)"));
     return refused("no-privilege", fmt::format("no SELECT on {}", leaf.qualified),
                    fmt::format("GRANT SELECT ON {} TO {}{}", leaf.qualified, role.text(0, 0),
                                table.kind == 'p' ? " (partitions are read directly, so each one "
@@ -50,31 +49,21 @@ Result<void> check_source_privileges(Connection& source, const Table& table) {
 }
 
 constexpr const char* kNotCarriedSql =
-    "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = "
-    "$1::pg_catalog.oid),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint c WHERE c.conrelid = "
-    "$1::pg_catalog.oid"
-    "  AND c.contype = 'f'),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint c WHERE c.confrelid = "
-    "$1::pg_catalog.oid"
+    "SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = $1::oid),"
+    " (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'f'),"
+    " (SELECT count(*) FROM pg_constraint c WHERE c.confrelid = $1::oid"
     "  AND c.contype = 'f' AND c.conparentid = 0),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint c WHERE c.conrelid = "
-    "$1::pg_catalog.oid"
-    "  AND c.contype = 'c'),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid"
+    " (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'c'),"
+    " (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = $1::oid"
     // The fence's own are the job's.
-    "  AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f"
-    "   JOIN pg_catalog.pg_namespace s ON s.oid = f.pronamespace AND s.nspname = 'pgfanout'"
-    "   WHERE f.oid = t.tgfoid AND pg_catalog.starts_with(f.proname, 'fence_'))),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_policy p WHERE p.polrelid = "
-    "$1::pg_catalog.oid),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_rel p WHERE p.prrelid = "
-    "$1::pg_catalog.oid),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = "
-    "$1::pg_catalog.oid),"
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_description d WHERE d.objoid = "
-    "$1::pg_catalog.oid"
-    "  AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass)";
+    "  AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_proc f"
+    "   JOIN pg_namespace s ON s.oid = f.pronamespace AND s.nspname = 'pgfanout'"
+    "   WHERE f.oid = t.tgfoid AND starts_with(f.proname, 'fence_'))),"
+    " (SELECT count(*) FROM pg_policy p WHERE p.polrelid = $1::oid),"
+    " (SELECT count(*) FROM pg_publication_rel p WHERE p.prrelid = $1::oid),"
+    " (SELECT count(*) FROM pg_statistic_ext s WHERE s.stxrelid = $1::oid),"
+    " (SELECT count(*) FROM pg_description d WHERE d.objoid = $1::oid"
+    "  AND d.classoid = 'pg_class'::regclass)";
 
 constexpr const char* kNotCarriedNames[] = {"indexes with the primary key",
                                             "foreign keys",

@@ -12,8 +12,7 @@ Result<void> check_target_privileges(Connection& target, const Table& table) {
   for (const Leaf& leaf : table.leaves) {
     if (leaf.may_insert && leaf.may_select) continue;
     const std::string_view privilege = leaf.may_insert ? "SELECT" : "INSERT";
-    PGFANOUT_TRY_ASSIGN(const Rows role,
-                        target.query("SELECT pg_catalog.quote_ident(CURRENT_USER)"));
+    PGFANOUT_TRY_ASSIGN(const Rows role, target.query("SELECT quote_ident(CURRENT_USER)"));
     return refused("no-privilege",
                    fmt::format("no {} on the target's leaf {}", privilege, leaf.qualified),
                    fmt::format("GRANT SELECT, INSERT ON {} TO {} (leaves are written to directly, "
@@ -41,10 +40,9 @@ Result<void> check_empty(const JobDescription& job, Connection& target, const Ta
 /// Triggers of the leaves that COPY fires; internal ones are foreign keys and the like. On 14 the
 /// copy of a parent's trigger counts as internal.
 constexpr const char* kTriggersSql =
-    "SELECT pg_catalog.quote_ident(t.tgname), pg_catalog.count(*),"
-    " pg_catalog.bool_or((t.tgtype & 2) <> 0 AND (t.tgtype & 1) <> 0)"
-    " FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_trigger parent"
-    " ON parent.oid = t.tgparentid WHERE t.tgrelid = ANY ($1::pg_catalog.oid[])"
+    "SELECT quote_ident(t.tgname), count(*), bool_or((t.tgtype & 2) <> 0 AND (t.tgtype & 1) <> 0)"
+    " FROM pg_trigger t LEFT JOIN pg_trigger parent"
+    " ON parent.oid = t.tgparentid WHERE t.tgrelid = ANY ($1::oid[])"
     " AND NOT COALESCE(parent.tgisinternal, t.tgisinternal) AND t.tgenabled IN ('O', 'A')"
     " AND (t.tgtype & 4) <> 0 GROUP BY 1 ORDER BY 1";
 

@@ -26,137 +26,137 @@ Result<std::vector<std::string>> names(Connection& connection, const Table& tabl
 constexpr const char* kBoundSql = R"sql(
 WITH tree AS (SELECT tree.oid FROM {0}),
 bound(class, oid, leaf) AS (
-  SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, tree.oid,
-    NULLIF(tree.oid, $1::pg_catalog.oid) FROM tree
+  SELECT 'pg_class'::regclass::oid, tree.oid,
+    NULLIF(tree.oid, $1::oid) FROM tree
   UNION ALL
-  SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, y.oid, NULLIF(tree.oid, $1::pg_catalog.oid)
-    FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
-    JOIN pg_catalog.pg_type r ON r.oid = c.reltype
-    JOIN pg_catalog.pg_type y ON y.oid IN (r.oid, r.typarray)),
+  SELECT 'pg_type'::regclass, y.oid, NULLIF(tree.oid, $1::oid)
+    FROM tree JOIN pg_class c ON c.oid = tree.oid
+    JOIN pg_type r ON r.oid = c.reltype
+    JOIN pg_type y ON y.oid IN (r.oid, r.typarray)),
 dependent AS (
-  SELECT d.classid, d.objid, d.objsubid, pg_catalog.min(bound.leaf::pg_catalog.int8) AS leaf,
-    pg_catalog.bool_or(bound.class = 'pg_catalog.pg_type'::pg_catalog.regclass) AS by_type
-  FROM bound JOIN pg_catalog.pg_depend d ON d.refclassid = bound.class AND d.refobjid = bound.oid
+  SELECT d.classid, d.objid, d.objsubid, min(bound.leaf::int8) AS leaf,
+    bool_or(bound.class = 'pg_type'::regclass) AS by_type
+  FROM bound JOIN pg_depend d ON d.refclassid = bound.class AND d.refobjid = bound.oid
   WHERE d.deptype IN ('n', 'a') GROUP BY 1, 2, 3)
 SELECT found.name, found.becomes,
-  d.leaf::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text
+  d.leaf::oid::regclass::text
 FROM dependent d CROSS JOIN LATERAL (
   SELECT CASE c.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view '
-      ELSE pg_catalog.format('rule %I on ', r.rulename) END
-      || r.ev_class::pg_catalog.regclass::pg_catalog.text AS name,
+      ELSE format('rule %I on ', r.rulename) END
+      || r.ev_class::regclass::text AS name,
     CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'o' END AS becomes
-    FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+    WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     AND r.ev_class NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT 'function ' || p.oid::pg_catalog.regprocedure::pg_catalog.text || CASE WHEN d.by_type
+  SELECT 'function ' || p.oid::regprocedure::text || CASE WHEN d.by_type
       THEN ' (row type)' ELSE ' (BEGIN ATOMIC)' END, 'f'
-    FROM pg_catalog.pg_proc p
-    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+    FROM pg_proc p
+    WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid
   UNION ALL
-  SELECT pg_catalog.format('column %s.%I (row type)', c.oid::pg_catalog.regclass, a.attname), 'o'
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+  SELECT format('column %s.%I (row type)', c.oid::regclass, a.attname), 'o'
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid
     AND a.attnum = d.objsubid AND d.objsubid > 0 AND d.by_type
     AND c.oid NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT 'type ' || pg_catalog.format_type(y.oid, NULL) || ' (row type)', 'o'
-    FROM pg_catalog.pg_type y
-    WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND y.oid = d.objid AND d.by_type
+  SELECT 'type ' || format_type(y.oid, NULL) || ' (row type)', 'o'
+    FROM pg_type y
+    WHERE d.classid = 'pg_type'::regclass AND y.oid = d.objid AND d.by_type
     AND y.typtype = 'd'
   UNION ALL
-  SELECT pg_catalog.format('policy %I on %s', p.polname, p.polrelid::pg_catalog.regclass), 'o'
-    FROM pg_catalog.pg_policy p
-    WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = d.objid
+  SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), 'o'
+    FROM pg_policy p
+    WHERE d.classid = 'pg_policy'::regclass AND p.oid = d.objid
     AND p.polrelid NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT pg_catalog.format('default of %s.%I', f.adrelid::pg_catalog.regclass, a.attname), 'o'
-    FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_attribute a
+  SELECT format('default of %s.%I', f.adrelid::regclass, a.attname), 'o'
+    FROM pg_attrdef f JOIN pg_attribute a
       ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-    WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND f.oid = d.objid
+    WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
     AND f.adrelid NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT pg_catalog.format('constraint %I on %s', k.conname, k.conrelid::pg_catalog.regclass), 'o'
-    FROM pg_catalog.pg_constraint k
-    WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+  SELECT format('constraint %I on %s', k.conname, k.conrelid::regclass), 'o'
+    FROM pg_constraint k
+    WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
     AND k.contype <> 'f' AND k.conrelid <> 0 AND k.conrelid NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT pg_catalog.format('trigger %I on %s', t.tgname, t.tgrelid::pg_catalog.regclass), 'o'
-    FROM pg_catalog.pg_trigger t
-    WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+  SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass), 'o'
+    FROM pg_trigger t
+    WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
     AND NOT t.tgisinternal AND t.tgrelid NOT IN (SELECT oid FROM tree)
   UNION ALL
-  SELECT pg_catalog.format('cast from %s to %s', pg_catalog.format_type(s.castsource, NULL),
-      pg_catalog.format_type(s.casttarget, NULL)), 'o'
-    FROM pg_catalog.pg_cast s
-    WHERE d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND s.oid = d.objid
+  SELECT format('cast from %s to %s', format_type(s.castsource, NULL),
+      format_type(s.casttarget, NULL)), 'o'
+    FROM pg_cast s
+    WHERE d.classid = 'pg_cast'::regclass AND s.oid = d.objid
   UNION ALL
-  SELECT pg_catalog.format('operator %s', o.oid::pg_catalog.regoperator), 'o'
-    FROM pg_catalog.pg_operator o
-    WHERE d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.objid
+  SELECT format('operator %s', o.oid::regoperator), 'o'
+    FROM pg_operator o
+    WHERE d.classid = 'pg_operator'::regclass AND o.oid = d.objid
 ) found ORDER BY 2, 1)sql";
 
 // The text of a BEGIN ATOMIC function is what the server makes of it.
 constexpr const char* kByTextSql = R"sql(
-SELECT 'function ' || p.oid::pg_catalog.regprocedure::pg_catalog.text
+SELECT 'function ' || p.oid::regprocedure::text
   || CASE WHEN p.prosqlbody IS NULL THEN ' (by text)' ELSE ' (BEGIN ATOMIC)' END,
-  (SELECT pg_catalog.string_agg(pg_catalog.format('trigger %I on %s', t.tgname,
-     t.tgrelid::pg_catalog.regclass), ', ' ORDER BY t.tgname, t.tgrelid)
-   FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid AND NOT t.tgisinternal
+  (SELECT string_agg(format('trigger %I on %s', t.tgname,
+     t.tgrelid::regclass), ', ' ORDER BY t.tgname, t.tgrelid)
+   FROM pg_trigger t WHERE t.tgfoid = p.oid AND NOT t.tgisinternal
    AND t.tgparentid = 0)
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) AS text)
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+CROSS JOIN LATERAL (SELECT COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc) AS text)
   body
 WHERE l.lanname NOT IN ('c', 'internal') AND p.pronamespace NOT IN (
-    SELECT n.oid FROM pg_catalog.pg_namespace n
+    SELECT n.oid FROM pg_namespace n
     WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pgfanout'))
   AND body.text ~* $1 AND ($2 = '' OR body.text ~* $2)
 ORDER BY 1)sql";
 
 constexpr const char* kInsertPathsSql = R"sql(
 SELECT DISTINCT CASE WHEN c.relkind = 'v'
-    THEN 'view ' || c.oid::pg_catalog.regclass::pg_catalog.text
-    ELSE pg_catalog.format('rule %I on %s', r.rulename, c.oid::pg_catalog.regclass) END
-FROM {0} JOIN pg_catalog.pg_depend d ON d.refobjid = tree.oid
-  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    THEN 'view ' || c.oid::regclass::text
+    ELSE format('rule %I on %s', r.rulename, c.oid::regclass) END
+FROM {0} JOIN pg_depend d ON d.refobjid = tree.oid
+  AND d.refclassid = 'pg_class'::regclass
+  AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_rewrite r ON r.oid = d.objid
+JOIN pg_class c ON c.oid = r.ev_class
 WHERE (c.relkind = 'v' AND r.ev_type = '1'
-    AND pg_catalog.pg_relation_is_updatable(c.oid::pg_catalog.regclass, true) & 8 <> 0)
-  OR (r.ev_type <> '1' AND pg_catalog.pg_get_ruledef(r.oid) ~* $2)
+    AND pg_relation_is_updatable(c.oid::regclass, true) & 8 <> 0)
+  OR (r.ev_type <> '1' AND pg_get_ruledef(r.oid) ~* $2)
 ORDER BY 1)sql";
 
 constexpr const char* kUniqueSql = R"sql(
-SELECT COALESCE(pg_catalog.quote_ident(k.conname) || ' ' || pg_catalog.pg_get_constraintdef(k.oid),
-    pg_catalog.format('%I UNIQUE INDEX (%s)', c.relname, (
-      SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, place, false), ', '
+SELECT COALESCE(quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid),
+    format('%I UNIQUE INDEX (%s)', c.relname, (
+      SELECT string_agg(pg_get_indexdef(i.indexrelid, place, false), ', '
         ORDER BY place)
-      FROM pg_catalog.generate_series(1, i.indnkeyatts::pg_catalog.int4) place))),
-  ARRAY(SELECT a.attname FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY
-      AS part(number, place) JOIN pg_catalog.pg_attribute a
+      FROM generate_series(1, i.indnkeyatts::int4) place))),
+  ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY
+      AS part(number, place) JOIN pg_attribute a
       ON a.attrelid = i.indrelid AND a.attnum = part.number
-    WHERE part.place <= i.indnkeyatts ORDER BY part.place)::pg_catalog.text[]
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+    WHERE part.place <= i.indnkeyatts ORDER BY part.place)::text[]
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
   AND k.contype IN ('p', 'u')
-WHERE i.indrelid = $1::pg_catalog.oid AND i.indisunique
+WHERE i.indrelid = $1::oid AND i.indisunique
 ORDER BY NOT i.indisprimary, 1)sql";
 
 constexpr const char* kGroupedSql = R"sql(
 SELECT DISTINCT CASE WHEN c.relkind = 'm' THEN 'materialized view ' ELSE 'view ' END
-    || c.oid::pg_catalog.regclass::pg_catalog.text
-FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d ON d.refobjid = k.oid
-  AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-  AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-WHERE k.conrelid = $1::pg_catalog.oid AND k.contype = 'p'
-UNION SELECT 'function ' || d.objid::pg_catalog.regprocedure::pg_catalog.text || ' (BEGIN ATOMIC)'
-FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d ON d.refobjid = k.oid
-  AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-  AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-WHERE k.conrelid = $1::pg_catalog.oid AND k.contype = 'p'
+    || c.oid::regclass::text
+FROM pg_constraint k JOIN pg_depend d ON d.refobjid = k.oid
+  AND d.refclassid = 'pg_constraint'::regclass
+  AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_rewrite r ON r.oid = d.objid
+JOIN pg_class c ON c.oid = r.ev_class
+WHERE k.conrelid = $1::oid AND k.contype = 'p'
+UNION SELECT 'function ' || d.objid::regprocedure::text || ' (BEGIN ATOMIC)'
+FROM pg_constraint k JOIN pg_depend d ON d.refobjid = k.oid
+  AND d.refclassid = 'pg_constraint'::regclass
+  AND d.classid = 'pg_proc'::regclass
+WHERE k.conrelid = $1::oid AND k.contype = 'p'
 ORDER BY 1)sql";
 
 /// {a,b} of a text[] of names, which the server quotes where it must.
@@ -276,8 +276,8 @@ Result<std::vector<UniqueKey>> find_unique_keys(Connection& connection, const Ta
 
 Result<std::vector<std::string>> find_inbound_keys(Connection& connection, const Table& table) {
   return names(connection, table,
-               "SELECT pg_catalog.format('%I on %s', k.conname, k.conrelid::pg_catalog.regclass)"
-               " FROM pg_catalog.pg_constraint k WHERE k.confrelid = $1::pg_catalog.oid"
+               "SELECT format('%I on %s', k.conname, k.conrelid::regclass)"
+               " FROM pg_constraint k WHERE k.confrelid = $1::oid"
                " AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1");
 }
 

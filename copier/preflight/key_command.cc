@@ -112,10 +112,9 @@ class Question {
 
   Result<ProbeValue> binary(std::size_t column, const std::string& text) {
     const KeyType type = types_[column];
-    auto row =
-        connection_.query(fmt::format("SELECT pg_catalog.encode(pg_catalog.{}($1::{}), 'hex')",
-                                      send_function(type), probe_type_sql(type)),
-                          {text});
+    auto row = connection_.query(
+        fmt::format("SELECT encode({}($1::{}), 'hex')", send_function(type), probe_type_sql(type)),
+        {text});
     if (!row) {
       Error error = std::move(row).error();
       if (error.consequence == Consequence::refuse) {

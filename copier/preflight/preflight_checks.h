@@ -77,8 +77,8 @@ Result<LoadSize> load_size(Connection& source, const Table& table);
 
 /// Condition on pg_stat_activity a: not this session, and none of the same job.
 inline constexpr const char* kOthersSessions =
-    "a.pid <> pg_catalog.pg_backend_pid() AND NOT (a.application_name LIKE 'pgfanout/%'"
-    " AND pg_catalog.split_part(a.application_name, '/', 2)"
-    " = pg_catalog.split_part(pg_catalog.current_setting('application_name'), '/', 2))";
+    "a.pid <> pg_backend_pid() AND NOT (a.application_name LIKE 'pgfanout/%'"
+    " AND split_part(a.application_name, '/', 2)"
+    " = split_part(current_setting('application_name'), '/', 2))";
 
 }  // namespace pgfanout

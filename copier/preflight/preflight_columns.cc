@@ -19,16 +19,15 @@ const Column* plain_column(const Table& source, const std::string& sql) {
 }
 
 Result<std::string> type_name(Connection& connection, const ResultColumn& column) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows row,
-      connection.query("SELECT pg_catalog.format_type($1::pg_catalog.oid, $2::pg_catalog.int4)",
-                       {std::to_string(column.type_oid), std::to_string(column.type_modifier)}));
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT format_type($1::oid, $2::int4)",
+                                                       {std::to_string(column.type_oid),
+                                                        std::to_string(column.type_modifier)}));
   return row.str(0, 0);
 }
 
 struct Travel {
   std::size_t images = 0;             ///< Columns whose bytes are copied.
-  std::vector<std::string> computed;  ///< "meta jsonb from (meta)::pg_catalog.jsonb".
+  std::vector<std::string> computed;  ///< "meta jsonb from (meta)::jsonb".
   std::vector<std::string> unused;    ///< Source columns that no target column is made from alone.
 };
 

@@ -15,34 +15,28 @@ constexpr double kNearWraparound = 0.9;
 
 /// Tables and TOAST tables of the leaves; {0}: leaves. A table's own limit can only be lower.
 constexpr const char* kAgesSql =
-    "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), age.xids, age.multixacts,"
-    " LEAST(pg_catalog.current_setting('autovacuum_freeze_max_age')::pg_catalog.int8,"
-    "  own.xids), "
-    " LEAST(pg_catalog.current_setting('autovacuum_multixact_freeze_max_age')::pg_catalog.int8,"
-    "  own.multixacts)"
-    " FROM {0} JOIN pg_catalog.pg_class c ON c.oid = leaf.oid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
-    " CROSS JOIN LATERAL (SELECT"
-    "  GREATEST(pg_catalog.age(c.relfrozenxid), pg_catalog.age(t.relfrozenxid)) AS xids,"
-    "  GREATEST(pg_catalog.mxid_age(c.relminmxid), pg_catalog.mxid_age(t.relminmxid))"
-    "   AS multixacts) age"
-    " CROSS JOIN LATERAL (SELECT"
-    "  pg_catalog.min(o.option_value::pg_catalog.int8)"
+    "SELECT format('%I.%I', n.nspname, c.relname), age.xids, age.multixacts,"
+    " LEAST(current_setting('autovacuum_freeze_max_age')::int8,  own.xids), "
+    " LEAST(current_setting('autovacuum_multixact_freeze_max_age')::int8,  own.multixacts)"
+    " FROM {0} JOIN pg_class c ON c.oid = leaf.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid CROSS JOIN LATERAL (SELECT"
+    "  GREATEST(age(c.relfrozenxid), age(t.relfrozenxid)) AS xids,"
+    "  GREATEST(mxid_age(c.relminmxid), mxid_age(t.relminmxid))   AS multixacts) age"
+    " CROSS JOIN LATERAL (SELECT  min(o.option_value::int8)"
     "   FILTER (WHERE o.option_name = 'autovacuum_freeze_max_age') AS xids,"
-    "  pg_catalog.min(o.option_value::pg_catalog.int8)"
+    "  min(o.option_value::int8)"
     "   FILTER (WHERE o.option_name = 'autovacuum_multixact_freeze_max_age') AS multixacts"
-    "  FROM pg_catalog.pg_options_to_table(c.reloptions) o"
+    "  FROM pg_options_to_table(c.reloptions) o"
     "  WHERE o.option_name LIKE 'autovacuum%freeze_max_age') own"
-    " ORDER BY GREATEST(age.xids::pg_catalog.float8, age.multixacts::pg_catalog.float8) DESC";
+    " ORDER BY GREATEST(age.xids::float8, age.multixacts::float8) DESC";
 
 constexpr const char* kVacuumsSql =
-    "SELECT a.pid, l.relation::pg_catalog.regclass::pg_catalog.text"
-    " FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid"
+    "SELECT a.pid, l.relation::regclass::text"
+    " FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid"
     " WHERE a.backend_type = 'autovacuum worker' AND a.query LIKE '%to prevent wraparound%'"
     " AND l.locktype = 'relation' AND l.relation IN (SELECT tree.oid FROM {0})"
-    " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-    "  WHERE d.datname = pg_catalog.current_database()) ORDER BY 1, 2";
+    " AND l.database = (SELECT d.oid FROM pg_database d"
+    "  WHERE d.datname = current_database()) ORDER BY 1, 2";
 
 Result<void> check_running_vacuums(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
@@ -65,10 +59,9 @@ Result<void> check_running_vacuums(PreflightContext& context) {
 Result<void> check_swap_locks(PreflightContext& context) {
   const CopyPlan& plan = context.plan;
   if (!plan.same_database) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows indexes,
-                      context.source.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i"
-                                           " WHERE i.indrelid = $1::pg_catalog.oid",
-                                           {std::to_string(plan.source.oid)}));
+  PGFANOUT_TRY_ASSIGN(const Rows indexes, context.source.query("SELECT count(*) FROM pg_index i"
+                                                               " WHERE i.indrelid = $1::oid",
+                                                               {std::to_string(plan.source.oid)}));
   const auto leaves_of = [](std::size_t leaves) { return static_cast<std::int64_t>(leaves); };
   // Both tables with all their parts change names, and each part stays locked to the end.
   const std::int64_t need =

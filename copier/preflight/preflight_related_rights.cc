@@ -24,79 +24,69 @@ struct Need {
 /// A SELECT's columns and condition for an object `name` owned by `owner`.
 std::string owner_of(const std::string& name, const std::string& owner, const std::string& from) {
   return fmt::format(
-      "SELECT DISTINCT {0}, pg_catalog.format('GRANT %I TO %I', pg_catalog.pg_get_userbyid({1}),"
-      " CURRENT_USER) {2} AND NOT pg_catalog.pg_has_role({1}, 'USAGE') ORDER BY 2, 1",
+      "SELECT DISTINCT {0}, format('GRANT %I TO %I', pg_get_userbyid({1}),"
+      " CURRENT_USER) {2} AND NOT pg_has_role({1}, 'USAGE') ORDER BY 2, 1",
       name, owner, from);
 }
 
-constexpr const char* kClassName = "pg_catalog.format('%I.%I', n.nspname, c.relname)";
+constexpr const char* kClassName = "format('%I.%I', n.nspname, c.relname)";
 
 /// Views that read the table; materialized ones are created again, and so are the views that read
 /// those.
 constexpr const char* kReaders =
     "FROM (WITH RECURSIVE reader(oid, kind) AS ("
-    "  SELECT v.oid, v.relkind FROM {}"
-    "   JOIN pg_catalog.pg_depend d ON d.refobjid = tree.oid"
-    "    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    "    AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
-    "   JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid"
-    "   JOIN pg_catalog.pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm')"
+    "  SELECT v.oid, v.relkind FROM {}   JOIN pg_depend d ON d.refobjid = tree.oid"
+    "    AND d.refclassid = 'pg_class'::regclass    AND d.classid = 'pg_rewrite'::regclass"
+    "   JOIN pg_rewrite r ON r.oid = d.objid"
+    "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm')"
     "  UNION SELECT v.oid, v.relkind FROM reader w"
-    "   JOIN pg_catalog.pg_depend d ON d.refobjid = w.oid AND w.kind = 'm'"
-    "    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    "    AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
-    "   JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid"
-    "   JOIN pg_catalog.pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm'))"
-    "  SELECT oid FROM reader) AS reader JOIN pg_catalog.pg_class c ON c.oid = reader.oid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE true";
+    "   JOIN pg_depend d ON d.refobjid = w.oid AND w.kind = 'm'"
+    "    AND d.refclassid = 'pg_class'::regclass    AND d.classid = 'pg_rewrite'::regclass"
+    "   JOIN pg_rewrite r ON r.oid = d.objid"
+    "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm'))"
+    "  SELECT oid FROM reader) AS reader JOIN pg_class c ON c.oid = reader.oid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE true";
 
 std::vector<Need> owned_objects() {
-  return {
-      {"not-owner", "no ownership of", "views that read the table are redefined at the swap",
-       owner_of(kClassName, "c.relowner", fmt::format(kReaders, kSchemaTree))},
-      {"not-owner", "no ownership of", "their foreign keys refer to the table",
-       owner_of(kClassName, "c.relowner",
-                "FROM pg_catalog.pg_constraint k"
-                " JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
-                " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE k.confrelid = $1::pg_catalog.oid AND k.contype = 'f'"
-                " AND k.conparentid = 0")},
-      {"not-owner", "no ownership of publication", "it publishes the table by name",
-       owner_of("pg_catalog.quote_ident(p.pubname)", "p.pubowner",
-                fmt::format("FROM {} JOIN pg_catalog.pg_publication_rel l ON l.prrelid = tree.oid"
-                            " JOIN pg_catalog.pg_publication p ON p.oid = l.prpubid WHERE true",
-                            kSchemaTree))},
-      {"not-owner", "no ownership of statistics", "their names are taken over at the swap",
-       owner_of("pg_catalog.format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
-                fmt::format("FROM {} JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = tree.oid"
-                            " JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace WHERE true",
-                            kSchemaTree))}};
+  return {{"not-owner", "no ownership of", "views that read the table are redefined at the swap",
+           owner_of(kClassName, "c.relowner", fmt::format(kReaders, kSchemaTree))},
+          {"not-owner", "no ownership of", "their foreign keys refer to the table",
+           owner_of(kClassName, "c.relowner",
+                    "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+                    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
+          {"not-owner", "no ownership of publication", "it publishes the table by name",
+           owner_of("quote_ident(p.pubname)", "p.pubowner",
+                    fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
+                                " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
+                                kSchemaTree))},
+          {"not-owner", "no ownership of statistics", "their names are taken over at the swap",
+           owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
+                    fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
+                                " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
+                                kSchemaTree))}};
 }
 
 std::vector<Need> used_objects() {
   return {
       {"no-privilege", "no right to execute", "triggers of the table call it",
-       "SELECT DISTINCT t.tgfoid::pg_catalog.regprocedure::pg_catalog.text,"
-       " pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I',"
-       "  t.tgfoid::pg_catalog.regprocedure, CURRENT_USER)"
-       " FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::pg_catalog.oid AND NOT t.tgisinternal"
-       " AND NOT pg_catalog.has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
+       "SELECT DISTINCT t.tgfoid::regprocedure::text, format('GRANT EXECUTE ON FUNCTION %s TO %I',"
+       "  t.tgfoid::regprocedure, CURRENT_USER)"
+       " FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal"
+       " AND NOT has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
       {"no-privilege", "no right to use type", "a column of the table has it",
-       "SELECT DISTINCT pg_catalog.format_type(a.atttypid, NULL),"
-       " pg_catalog.format('GRANT USAGE ON TYPE %s TO %I', pg_catalog.format_type(a.atttypid,"
-       "  NULL), CURRENT_USER)"
-       " FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0"
-       " AND NOT a.attisdropped AND NOT pg_catalog.has_type_privilege(a.atttypid, 'USAGE')"
-       " ORDER BY 1"},
+       "SELECT DISTINCT format_type(a.atttypid, NULL),"
+       " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid,  NULL), CURRENT_USER)"
+       " FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0"
+       " AND NOT a.attisdropped AND NOT has_type_privilege(a.atttypid, 'USAGE') ORDER BY 1"},
       {"no-privilege", "no right to create in tablespace",
        "leaves or indexes of the table are stored there",
-       fmt::format("SELECT DISTINCT pg_catalog.quote_ident(s.spcname),"
-                   " pg_catalog.format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname,"
-                   "  CURRENT_USER)"
-                   " FROM {} LEFT JOIN pg_catalog.pg_index i ON i.indrelid = tree.oid"
-                   " JOIN pg_catalog.pg_class c ON c.oid IN (tree.oid, i.indexrelid)"
-                   " JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace"
-                   " WHERE NOT pg_catalog.has_tablespace_privilege(s.oid, 'CREATE') ORDER BY 1",
+       fmt::format("SELECT DISTINCT quote_ident(s.spcname),"
+                   " format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname,  CURRENT_USER)"
+                   " FROM {} LEFT JOIN pg_index i ON i.indrelid = tree.oid"
+                   " JOIN pg_class c ON c.oid IN (tree.oid, i.indexrelid)"
+                   " JOIN pg_tablespace s ON s.oid = c.reltablespace"
+                   " WHERE NOT has_tablespace_privilege(s.oid, 'CREATE') ORDER BY 1",
                    kSchemaTree)}};
 }
 
@@ -116,22 +106,20 @@ Result<void> check_need(PreflightContext& context, const Need& need) {
 }
 
 constexpr const char* kForeignKeysSql =
-    "SELECT pg_catalog.quote_ident(k.conname), pg_catalog.format('%I.%I', n.nspname, c.relname),"
-    " (SELECT pg_catalog.array_agg(a.attname::pg_catalog.text) FROM pg_catalog.pg_attribute a"
+    "SELECT quote_ident(k.conname), format('%I.%I', n.nspname, c.relname),"
+    " (SELECT array_agg(a.attname::text) FROM pg_attribute a"
     "  WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey))"
-    " FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.conrelid = $1::pg_catalog.oid AND k.contype = 'f' AND k.confrelid <> k.conrelid"
-    " ORDER BY 1";
+    " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE k.conrelid = $1::oid AND k.contype = 'f' AND k.confrelid <> k.conrelid ORDER BY 1";
 
 constexpr const char* kMayReferSql =
-    "SELECT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')"
-    " AND (pg_catalog.has_table_privilege(c.oid, 'REFERENCES')"
-    "  OR (SELECT pg_catalog.bool_and(pg_catalog.has_column_privilege(a.attrelid, a.attnum,"
-    "   'REFERENCES')) FROM pg_catalog.pg_attribute a"
-    "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::pg_catalog.text[]))),"
-    " pg_catalog.quote_ident(CURRENT_USER)"
-    " FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
+    "SELECT has_schema_privilege(c.relnamespace, 'USAGE')"
+    " AND (has_table_privilege(c.oid, 'REFERENCES')"
+    "  OR (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum,"
+    "   'REFERENCES')) FROM pg_attribute a"
+    "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[]))), quote_ident(CURRENT_USER)"
+    " FROM pg_class c WHERE c.oid = to_regclass($1)";
 
 /// On the target, where the new table's foreign keys will be made. A table that is missing there is
 /// the carry-over's to tell.
@@ -157,8 +145,8 @@ Result<void> check_references(PreflightContext& context) {
 Result<void> check_event_triggers(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      context.target.query("SELECT pg_catalog.quote_ident(e.evtname),"
-                           " e.evtfoid::pg_catalog.regprocedure FROM pg_catalog.pg_event_trigger e"
+      context.target.query("SELECT quote_ident(e.evtname),"
+                           " e.evtfoid::regprocedure FROM pg_event_trigger e"
                            " WHERE e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login'"
                            " ORDER BY 1"));
   for (int row = 0; row < rows.size(); ++row) {

@@ -13,18 +13,18 @@ namespace {
 
 /// Publications of changes to the table or one of its leaves; {1}: those of the schema.
 constexpr const char* kPublishedSql =
-    "SELECT pg_catalog.quote_ident(p.pubname), p.pubupdate OR p.pubdelete, p.pubviaroot"
-    " FROM pg_catalog.pg_publication p WHERE p.puballtables"
-    " OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_rel r JOIN {0} ON tree.oid = r.prrelid"
+    "SELECT quote_ident(p.pubname), p.pubupdate OR p.pubdelete, p.pubviaroot"
+    " FROM pg_publication p WHERE p.puballtables"
+    " OR EXISTS (SELECT 1 FROM pg_publication_rel r JOIN {0} ON tree.oid = r.prrelid"
     "  WHERE r.prpubid = p.oid) {1} ORDER BY 1";
 
 constexpr const char* kOfSchemaSql =
-    "OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_namespace s JOIN pg_catalog.pg_class c"
-    " ON c.relnamespace = s.pnnspid WHERE s.pnpubid = p.oid AND c.oid = $1::pg_catalog.oid)";
+    "OR EXISTS (SELECT 1 FROM pg_publication_namespace s JOIN pg_class c"
+    " ON c.relnamespace = s.pnnspid WHERE s.pnpubid = p.oid AND c.oid = $1::oid)";
 
 /// Replica identities of the leaves, with how many have each.
 constexpr const char* kIdentitySql =
-    "SELECT c.relreplident, pg_catalog.count(*) FROM {} JOIN pg_catalog.pg_class c"
+    "SELECT c.relreplident, count(*) FROM {} JOIN pg_class c"
     " ON c.oid = leaf.oid GROUP BY 1 ORDER BY 2 DESC, 1";
 
 struct Published {
@@ -106,9 +106,8 @@ Result<void> check_row_security(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
       const Rows row,
       context.source.query(
-          "SELECT c.relrowsecurity, c.relforcerowsecurity, (SELECT pg_catalog.count(*)"
-          " FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)"
-          " FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid",
+          "SELECT c.relrowsecurity, c.relforcerowsecurity, (SELECT count(*)"
+          " FROM pg_policy p WHERE p.polrelid = c.oid) FROM pg_class c WHERE c.oid = $1::oid",
           {std::to_string(context.plan.source.oid)}));
   if (row.size() == 0 || !row.boolean(0, 0)) return {};
   context.add(Severity::info, "row-security",

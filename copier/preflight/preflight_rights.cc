@@ -15,12 +15,10 @@ constexpr int kFirstWithSetOption = 160000;
 
 /// Tables of the tree that this role does not own, with the owner: fence, renames and DDL need it.
 constexpr const char* kNotOwnedSql =
-    "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.quote_ident(r.rolname),"
-    " pg_catalog.quote_ident(CURRENT_USER)"
-    " FROM {} JOIN pg_catalog.pg_class c ON c.oid = tree.oid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " JOIN pg_catalog.pg_roles r ON r.oid = c.relowner"
-    " WHERE NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1";
+    "SELECT format('%I.%I', n.nspname, c.relname), quote_ident(r.rolname),"
+    " quote_ident(CURRENT_USER) FROM {} JOIN pg_class c ON c.oid = tree.oid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner"
+    " WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1";
 
 Result<void> check_owner(PreflightContext& context, Connection& connection, const std::string& oid,
                          const std::string& needed_for) {
@@ -45,11 +43,10 @@ Result<void> check_schemas(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       context.source.query(
-          fmt::format("SELECT DISTINCT pg_catalog.quote_ident(n.nspname),"
-                      " pg_catalog.quote_ident(CURRENT_USER)"
-                      " FROM {} JOIN pg_catalog.pg_class c ON c.oid = tree.oid"
-                      " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                      " WHERE NOT pg_catalog.has_schema_privilege(n.oid, 'CREATE') ORDER BY 1",
+          fmt::format("SELECT DISTINCT quote_ident(n.nspname), quote_ident(CURRENT_USER)"
+                      " FROM {} JOIN pg_class c ON c.oid = tree.oid"
+                      " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                      " WHERE NOT has_schema_privilege(n.oid, 'CREATE') ORDER BY 1",
                       kSchemaTree),
           {std::to_string(context.plan.source.oid)}));
   for (int row = 0; row < rows.size(); ++row) {
@@ -71,11 +68,9 @@ Result<void> check_new_owner(PreflightContext& context) {
       const Rows rows,
       target.query(
           fmt::format(
-              "SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.quote_ident(CURRENT_USER),"
-              " pg_catalog.pg_has_role(r.oid, '{}'),"
-              " pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') OR me.rolsuper,"
-              " pg_catalog.quote_ident(n.nspname)"
-              " FROM pg_catalog.pg_roles r, pg_catalog.pg_roles me, pg_catalog.pg_namespace n"
+              "SELECT quote_ident(r.rolname), quote_ident(CURRENT_USER), pg_has_role(r.oid, '{}'),"
+              " has_schema_privilege(r.oid, n.oid, 'CREATE') OR me.rolsuper, quote_ident(n.nspname)"
+              " FROM pg_roles r, pg_roles me, pg_namespace n"
               " WHERE r.rolname = $1 AND me.rolname = CURRENT_USER AND n.nspname = $2",
               target.server_version() >= kFirstWithSetOption ? "SET" : "MEMBER"),
           {context.plan.source.owner, context.plan.target_schema}));
@@ -108,19 +103,16 @@ Result<void> check_new_owner(PreflightContext& context) {
 }
 
 constexpr const char* kJournalSql =
-    "SELECT n.oid IS NOT NULL, pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
-    "  AND pg_catalog.has_schema_privilege(n.oid, 'CREATE'),"
-    " pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),"
-    " pg_catalog.quote_ident(CURRENT_USER),"
-    " pg_catalog.quote_ident(pg_catalog.current_database()),"
-    " (SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', '"
-    "   ORDER BY c.relname) FROM pg_catalog.pg_class c"
+    "SELECT n.oid IS NOT NULL, has_schema_privilege(n.oid, 'USAGE')"
+    "  AND has_schema_privilege(n.oid, 'CREATE'),"
+    " has_database_privilege(current_database(), 'CREATE'), quote_ident(CURRENT_USER),"
+    " quote_ident(current_database()),"
+    " (SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', '"
+    "   ORDER BY c.relname) FROM pg_class c"
     "  WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT ("
-    "   pg_catalog.has_table_privilege(c.oid, 'SELECT')"
-    "   AND pg_catalog.has_table_privilege(c.oid, 'INSERT')"
-    "   AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')"
-    "   AND pg_catalog.has_table_privilege(c.oid, 'DELETE')))"
-    " FROM (VALUES (1)) AS one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'pgfanout'";
+    "   has_table_privilege(c.oid, 'SELECT')   AND has_table_privilege(c.oid, 'INSERT')"
+    "   AND has_table_privilege(c.oid, 'UPDATE')   AND has_table_privilege(c.oid, 'DELETE')))"
+    " FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = 'pgfanout'";
 
 /// Schema pgfanout holds the journal on the target's side and the fence's function on the source's.
 Result<void> check_journal(PreflightContext& context, Connection& connection) {
@@ -160,10 +152,8 @@ Result<void> check_rights(PreflightContext& context) {
                            "the fence (ENABLE ALWAYS) and the swap's renames"));
   if (context.plan.same_database) PGFANOUT_TRY(check_schemas(context));
   if (!context.plan.create_target) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows oid,
-        context.target.query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text",
-                             {context.plan.target_qualified}));
+    PGFANOUT_TRY_ASSIGN(const Rows oid, context.target.query("SELECT to_regclass($1)::oid::text",
+                                                             {context.plan.target_qualified}));
     PGFANOUT_TRY(check_owner(context, context.target, oid.str(0, 0),
                              "keys, indexes and all that is carried over"));
   }

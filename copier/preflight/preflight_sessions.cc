@@ -19,32 +19,27 @@ constexpr std::int64_t kOldSnapshotSeconds = 60;
 /// keys, which are dropped or moved, and the views that are redefined.
 constexpr const char* kLockedRelations =
     "(SELECT tree.oid FROM {0} UNION SELECT i.indexrelid FROM {0}"
-    " JOIN pg_catalog.pg_index i ON i.indrelid = tree.oid"
-    " UNION SELECT k.confrelid FROM {0} JOIN pg_catalog.pg_constraint k"
+    " JOIN pg_index i ON i.indrelid = tree.oid"
+    " UNION SELECT k.confrelid FROM {0} JOIN pg_constraint k"
     "  ON k.conrelid = tree.oid AND k.contype = 'f'"
-    " UNION SELECT k.conrelid FROM {0} JOIN pg_catalog.pg_constraint k"
+    " UNION SELECT k.conrelid FROM {0} JOIN pg_constraint k"
     "  ON k.confrelid = tree.oid AND k.contype = 'f'"
-    " UNION SELECT r.ev_class FROM {0} JOIN pg_catalog.pg_depend d ON d.refobjid = tree.oid"
-    "  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    "  AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
-    "  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid)";
+    " UNION SELECT r.ev_class FROM {0} JOIN pg_depend d ON d.refobjid = tree.oid"
+    "  AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
+    "  JOIN pg_rewrite r ON r.oid = d.objid)";
 
 /// {0}: relations, {1}: others' sessions. An autovacuum that is not for wraparound gives way.
 constexpr const char* kBlockersSql =
     "SELECT a.pid, COALESCE(a.usename, a.backend_type, '?'),"
     " COALESCE(NULLIF(a.application_name, ''), 'without a name'),"
     " COALESCE(a.state, 'state not shown'),"
-    " COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.int8,"
-    "  -1),"
-    " pg_catalog.string_agg(DISTINCT l.mode, ', '),"
-    " pg_catalog.min(l.relation::pg_catalog.regclass::pg_catalog.text),"
-    " pg_catalog.count(DISTINCT l.relation) - 1,"
-    " COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.int8,"
-    "  -1)"
-    " FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.xact_start)::int8,  -1),"
+    " string_agg(DISTINCT l.mode, ', '), min(l.relation::regclass::text),"
+    " count(DISTINCT l.relation) - 1,"
+    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.query_start)::int8,  -1)"
+    " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
     " WHERE l.locktype = 'relation' AND l.granted AND l.relation IN {0}"
-    " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-    "  WHERE d.datname = pg_catalog.current_database())"
+    " AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
     " AND a.backend_type IS DISTINCT FROM 'autovacuum worker' AND {1}"
     " GROUP BY a.pid, a.usename, a.backend_type, a.application_name, a.state, a.xact_start,"
     " a.query_start ORDER BY 5 DESC, 1";
@@ -82,10 +77,8 @@ Result<void> find_blockers(PreflightContext& context, const std::string& table) 
   const std::int64_t patience = std::max<std::int64_t>(
       1, std::chrono::duration_cast<std::chrono::seconds>(context.job.window.swap_lock_timeout)
              .count());
-  PGFANOUT_TRY_ASSIGN(
-      const Rows oid,
-      context.source.query("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text",
-                           {table}));
+  PGFANOUT_TRY_ASSIGN(const Rows oid,
+                      context.source.query("SELECT to_regclass($1)::oid::text", {table}));
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       context.source.query(
@@ -119,10 +112,9 @@ Result<void> find_blockers(PreflightContext& context, const std::string& table) 
 
 /// The server shows the activity of other sessions to some roles only.
 Result<void> note_hidden_sessions(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows row,
-      context.source.query("SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
-                           " pg_catalog.quote_ident(CURRENT_USER)"));
+  PGFANOUT_TRY_ASSIGN(const Rows row,
+                      context.source.query("SELECT pg_has_role('pg_read_all_stats', 'USAGE'),"
+                                           " quote_ident(CURRENT_USER)"));
   if (row.boolean(0, 0)) return {};
   context.add(Severity::info, "sessions-hidden",
               "this role is not shown what sessions of other roles do: ages and states of their "
@@ -133,32 +125,28 @@ Result<void> note_hidden_sessions(PreflightContext& context) {
 
 /// A prepared transaction has no session; its locks are known by the lock on its own number.
 constexpr const char* kPreparedSql =
-    "SELECT pg_catalog.quote_literal(p.gid), pg_catalog.quote_ident(p.owner),"
-    " EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.prepared)::pg_catalog.int8,"
-    " pg_catalog.string_agg(DISTINCT l.mode, ', '),"
-    " pg_catalog.min(l.relation::pg_catalog.regclass::pg_catalog.text)"
-    " FROM pg_catalog.pg_prepared_xacts p JOIN pg_catalog.pg_locks own ON own.pid IS NULL"
+    "SELECT quote_literal(p.gid), quote_ident(p.owner),"
+    " EXTRACT(epoch FROM clock_timestamp() - p.prepared)::int8, string_agg(DISTINCT l.mode, ', '),"
+    " min(l.relation::regclass::text) FROM pg_prepared_xacts p JOIN pg_locks own ON own.pid IS NULL"
     "  AND own.locktype = 'transactionid' AND own.transactionid = p.transaction"
-    " JOIN pg_catalog.pg_locks l ON l.pid IS NULL"
-    "  AND l.virtualtransaction = own.virtualtransaction"
+    " JOIN pg_locks l ON l.pid IS NULL  AND l.virtualtransaction = own.virtualtransaction"
     " WHERE l.locktype = 'relation' AND l.relation IN {0}"
-    " AND p.database = pg_catalog.current_database() GROUP BY 1, 2, 3 ORDER BY 3 DESC";
+    " AND p.database = current_database() GROUP BY 1, 2, 3 ORDER BY 3 DESC";
 
 /// {0}: others' sessions. Standbys with hot_standby_feedback are among the walsenders.
 constexpr const char* kSnapshotsSql =
-    "SELECT pg_catalog.format('%s %s (user %s, application %s, database %s)',"
+    "SELECT format('%s %s (user %s, application %s, database %s)',"
     "  CASE a.backend_type WHEN 'walsender' THEN 'standby of session' ELSE 'session' END, a.pid,"
     "  COALESCE(a.usename, '?'), COALESCE(NULLIF(a.application_name, ''), 'without a name'),"
-    "  COALESCE(a.datname, 'none')),"
-    " EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.int8"
-    " FROM pg_catalog.pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND {0}"
+    "  COALESCE(a.datname, 'none')), EXTRACT(epoch FROM clock_timestamp() - a.xact_start)::int8"
+    " FROM pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND {0}"
     " AND (a.backend_type = 'walsender' OR"
-    "  pg_catalog.clock_timestamp() - a.xact_start >= pg_catalog.make_interval(secs => $1))"
-    " UNION ALL SELECT pg_catalog.format('replication slot %s', s.slot_name), NULL"
-    " FROM pg_catalog.pg_replication_slots s WHERE s.xmin IS NOT NULL"
-    " UNION ALL SELECT pg_catalog.format('prepared transaction %L', p.gid),"
-    "  EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.prepared)::pg_catalog.int8"
-    " FROM pg_catalog.pg_prepared_xacts p ORDER BY 2 DESC NULLS FIRST, 1";
+    "  clock_timestamp() - a.xact_start >= make_interval(secs => $1))"
+    " UNION ALL SELECT format('replication slot %s', s.slot_name), NULL"
+    " FROM pg_replication_slots s WHERE s.xmin IS NOT NULL"
+    " UNION ALL SELECT format('prepared transaction %L', p.gid),"
+    "  EXTRACT(epoch FROM clock_timestamp() - p.prepared)::int8"
+    " FROM pg_prepared_xacts p ORDER BY 2 DESC NULLS FIRST, 1";
 
 }  // namespace
 

@@ -10,10 +10,9 @@ namespace pgfanout {
 namespace {
 
 constexpr const char* kSettingsSql =
-    "SELECT pg_catalog.current_setting('fsync'), pg_catalog.current_setting('full_page_writes'),"
-    " pg_catalog.current_setting('session_replication_role'),"
-    " pg_catalog.current_setting('temp_file_limit'),"
-    " pg_catalog.current_setting('synchronous_standby_names')";
+    "SELECT current_setting('fsync'), current_setting('full_page_writes'),"
+    " current_setting('session_replication_role'), current_setting('temp_file_limit'),"
+    " current_setting('synchronous_standby_names')";
 
 /// Settings of the server that rows are written to.
 Result<void> check_target_settings(PreflightContext& context) {
@@ -79,13 +78,10 @@ void check_source_role(PreflightContext& context) {
 }
 
 constexpr const char* kLinkSql =
-    "SELECT pg_catalog.inet_server_addr() IS NOT NULL,"
-    " COALESCE(pg_catalog.inet_server_addr() <<= '127.0.0.0/8'::pg_catalog.inet"
-    "  OR pg_catalog.inet_server_addr() = '::1'::pg_catalog.inet, false),"
-    " EXISTS (SELECT 1 FROM pg_catalog.pg_stat_ssl s"
-    "  WHERE s.pid = pg_catalog.pg_backend_pid() AND s.ssl)"
-    " OR EXISTS (SELECT 1 FROM pg_catalog.pg_stat_gssapi g"
-    "  WHERE g.pid = pg_catalog.pg_backend_pid() AND g.encrypted)";
+    "SELECT inet_server_addr() IS NOT NULL, COALESCE(inet_server_addr() <<= '127.0.0.0/8'::inet"
+    "  OR inet_server_addr() = '::1'::inet, false), EXISTS (SELECT 1 FROM pg_stat_ssl s"
+    "  WHERE s.pid = pg_backend_pid() AND s.ssl) OR EXISTS (SELECT 1 FROM pg_stat_gssapi g"
+    "  WHERE g.pid = pg_backend_pid() AND g.encrypted)";
 
 Result<void> check_link(PreflightContext& context, Connection& connection, const char* side) {
   PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kLinkSql));

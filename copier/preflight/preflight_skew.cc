@@ -37,10 +37,10 @@ std::string row_bytes_sql(const Table& table) {
   std::string sum;
   for (const Column& column : table.columns) {
     if (column.generated == 'v') continue;
-    sum += fmt::format("{}COALESCE(pg_catalog.pg_column_size({}), 0)", sum.empty() ? "" : " + ",
-                       column.quoted);
+    sum +=
+        fmt::format("{}COALESCE(pg_column_size({}), 0)", sum.empty() ? "" : " + ", column.quoted);
   }
-  return fmt::format("({})::pg_catalog.int8", sum.empty() ? "0" : sum);
+  return fmt::format("({})::int8", sum.empty() ? "0" : sum);
 }
 
 Result<Sample> read_columns(PreflightContext& context, std::vector<std::size_t> columns) {
@@ -81,14 +81,14 @@ SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const LeafM
 /// Those with the most distinct values come first, as far as ANALYZE knows them.
 Result<std::vector<std::size_t>> find_candidates(PreflightContext& context) {
   const Table& table = context.plan.source;
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      context.source.query(
-                          "SELECT s.attname, s.avg_width, CASE WHEN s.n_distinct < 0"
-                          "  THEN -s.n_distinct * $3::pg_catalog.float8 ELSE s.n_distinct END"
-                          " FROM pg_catalog.pg_stats s WHERE s.schemaname = $1 AND s.tablename = $2"
-                          " ORDER BY s.inherited",
-                          {table.schema, table.name,
-                           std::to_string(std::max<std::uint64_t>(table.estimated_rows, 1))}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      context.source.query("SELECT s.attname, s.avg_width, CASE WHEN s.n_distinct < 0"
+                           "  THEN -s.n_distinct * $3::float8 ELSE s.n_distinct END"
+                           " FROM pg_stats s WHERE s.schemaname = $1 AND s.tablename = $2"
+                           " ORDER BY s.inherited",
+                           {table.schema, table.name,
+                            std::to_string(std::max<std::uint64_t>(table.estimated_rows, 1))}));
   std::map<std::string, std::pair<std::int64_t, double>> known;
   for (int row = 0; row < rows.size(); ++row) {
     known[rows.str(row, 0)] = {rows.integer(row, 1),

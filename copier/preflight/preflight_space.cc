@@ -21,16 +21,15 @@ Result<std::string> target_tablespace(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       context.source.query(
-          fmt::format("SELECT DISTINCT COALESCE(s.spcname, '') FROM {} JOIN pg_catalog.pg_class c"
-                      " ON c.oid = leaf.oid LEFT JOIN pg_catalog.pg_tablespace s"
-                      " ON s.oid = c.reltablespace",
+          fmt::format("SELECT DISTINCT COALESCE(s.spcname, '') FROM {} JOIN pg_class c"
+                      " ON c.oid = leaf.oid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace",
                       kSchemaLeaves),
           {std::to_string(context.plan.source.oid)}));
   return rows.size() == 1 ? rows.str(0, 0) : std::string();
 }
 
 constexpr const char* kWalSettingsSql =
-    "SELECT pg_catalog.sum(pg_catalog.pg_size_bytes(pg_catalog.current_setting(s.name)))"
+    "SELECT sum(pg_size_bytes(current_setting(s.name)))"
     " FROM (VALUES ('max_wal_size'), ('wal_keep_size')) AS s(name)";
 
 Result<SpaceNeed> need_of(PreflightContext& context) {
@@ -43,11 +42,9 @@ Result<SpaceNeed> need_of(PreflightContext& context) {
 /// Slots that lost what they need hold nothing back.
 constexpr const char* kSlotsSql =
     "SELECT s.slot_name, s.active, s.slot_type,"
-    " COALESCE(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn),"
-    "  0)::pg_catalog.int8,"
-    " (SELECT g.setting::pg_catalog.int8 * 1048576 FROM pg_catalog.pg_settings g"
-    "  WHERE g.name = 'max_slot_wal_keep_size')"
-    " FROM pg_catalog.pg_replication_slots s"
+    " COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn),  0)::int8,"
+    " (SELECT g.setting::int8 * 1048576 FROM pg_settings g"
+    "  WHERE g.name = 'max_slot_wal_keep_size') FROM pg_replication_slots s"
     " WHERE s.restart_lsn IS NOT NULL AND s.wal_status IS DISTINCT FROM 'lost' ORDER BY 1";
 
 Result<void> check_slots(PreflightContext& context, const SpaceNeed& need) {
@@ -82,21 +79,19 @@ Result<void> check_slots(PreflightContext& context, const SpaceNeed& need) {
 }
 
 constexpr const char* kArchiverSql =
-    "SELECT pg_catalog.current_setting('archive_mode') <> 'off',"
+    "SELECT current_setting('archive_mode') <> 'off',"
     " COALESCE(a.last_failed_time > COALESCE(a.last_archived_time, '-infinity'), false),"
     " a.failed_count, COALESCE(a.last_failed_wal, ''),"
-    " pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE')"
-    " FROM pg_catalog.pg_stat_archiver a";
+    " has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE') FROM pg_stat_archiver a";
 
 Result<void> check_archiving(PreflightContext& context, const SpaceNeed& need) {
   PGFANOUT_TRY_ASSIGN(const Rows row, context.target.query(kArchiverSql));
   if (row.size() == 0 || !row.boolean(0, 0)) return {};
   std::string waiting;
   if (row.boolean(0, 4)) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows ready,
-        context.target.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_ls_archive_statusdir()"
-                             " f WHERE f.name LIKE '%.ready'"));
+    PGFANOUT_TRY_ASSIGN(const Rows ready,
+                        context.target.query("SELECT count(*) FROM pg_ls_archive_statusdir()"
+                                             " f WHERE f.name LIKE '%.ready'"));
     waiting = fmt::format("; {} segments wait to be archived", ready.text(0, 0));
   }
   if (row.boolean(0, 1)) {
@@ -120,12 +115,11 @@ Result<void> check_archiving(PreflightContext& context, const SpaceNeed& need) {
 Result<LoadSize> load_size(Connection& source, const Table& table) {
   LoadSize load;
   for (const Leaf& leaf : table.leaves) load.rows += leaf.total_bytes;
-  PGFANOUT_TRY_ASSIGN(
-      const Rows indexes,
-      source.query(fmt::format("SELECT COALESCE(pg_catalog.sum(pg_catalog.pg_indexes_size("
-                               "leaf.oid::pg_catalog.regclass)), 0) FROM {}",
-                               kSchemaLeaves),
-                   {std::to_string(table.oid)}));
+  PGFANOUT_TRY_ASSIGN(const Rows indexes,
+                      source.query(fmt::format("SELECT COALESCE(sum(pg_indexes_size("
+                                               "leaf.oid::regclass)), 0) FROM {}",
+                                               kSchemaLeaves),
+                                   {std::to_string(table.oid)}));
   load.indexes = bytes_of(indexes, 0, 0);
   return load;
 }

@@ -72,11 +72,9 @@ Result<double> measure_read(PreflightContext& context) {
 
 /// {0}: leaves. Each index of the table, with all its leaves' parts.
 constexpr const char* kIndexSizesSql =
-    "SELECT m.amname, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::pg_catalog.int8"
-    " FROM {0} JOIN pg_catalog.pg_index i ON i.indrelid = leaf.oid"
-    " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-    " JOIN pg_catalog.pg_am m ON m.oid = c.relam"
-    " LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid"
+    "SELECT m.amname, sum(pg_relation_size(c.oid))::int8"
+    " FROM {0} JOIN pg_index i ON i.indrelid = leaf.oid JOIN pg_class c ON c.oid = i.indexrelid"
+    " JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_inherits h ON h.inhrelid = c.oid"
     " GROUP BY m.amname, COALESCE(h.inhparent, c.oid)";
 
 Result<Workload> workload_of(PreflightContext& context) {
@@ -91,11 +89,10 @@ Result<Workload> workload_of(PreflightContext& context) {
     workload.indexes.push_back(
         {indexes.str(row, 0), static_cast<std::uint64_t>(indexes.integer(row, 1))});
   }
-  PGFANOUT_TRY_ASSIGN(
-      const Rows keys,
-      context.source.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint k"
-                           " WHERE k.conrelid = $1::pg_catalog.oid AND k.contype = 'f'",
-                           {oid}));
+  PGFANOUT_TRY_ASSIGN(const Rows keys,
+                      context.source.query("SELECT count(*) FROM pg_constraint k"
+                                           " WHERE k.conrelid = $1::oid AND k.contype = 'f'",
+                                           {oid}));
   workload.foreign_keys = static_cast<std::uint64_t>(keys.integer(0, 0));
   workload.leaves = plan.leaves.size();
   workload.objects = static_cast<std::uint64_t>(locks_of_statement(

@@ -10,66 +10,66 @@ namespace {
 /// domains, attributes of composites.
 constexpr const char* kTypesSql = R"sql(
 WITH RECURSIVE used(oid) AS (
-  SELECT a.atttypid FROM pg_catalog.pg_attribute a
-  WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+  SELECT a.atttypid FROM pg_attribute a
+  WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
   UNION
-  SELECT below.oid FROM used u JOIN pg_catalog.pg_type t ON t.oid = u.oid
+  SELECT below.oid FROM used u JOIN pg_type t ON t.oid = u.oid
   CROSS JOIN LATERAL (
     SELECT t.typelem WHERE t.typelem <> 0
     UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd'
-    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r
+    UNION ALL SELECT r.rngsubtype FROM pg_range r
       WHERE t.typtype IN ('r', 'm') AND t.oid IN (r.rngtypid, r.rngmultitypid)
-    UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
+    UNION ALL SELECT a.atttypid FROM pg_attribute a
       WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
   ) below(oid))
-SELECT pg_catalog.format_type(t.oid, NULL),
+SELECT format_type(t.oid, NULL),
   CASE
-    WHEN e.extname IS NOT NULL THEN 'of extension ' || pg_catalog.quote_ident(e.extname)
-    WHEN t.typtype = 'e' THEN pg_catalog.format('ENUM (%s)',
-      (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(l.enumlabel), ', '
+    WHEN e.extname IS NOT NULL THEN 'of extension ' || quote_ident(e.extname)
+    WHEN t.typtype = 'e' THEN format('ENUM (%s)',
+      (SELECT string_agg(quote_literal(l.enumlabel), ', '
               ORDER BY l.enumsortorder)
-       FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid))
-    WHEN t.typtype = 'd' THEN 'DOMAIN AS ' || pg_catalog.format_type(t.typbasetype, t.typtypmod)
-      || COALESCE(' COLLATE ' || NULLIF(t.typcollation, 0)::pg_catalog.regcollation::pg_catalog.text, '')
+       FROM pg_enum l WHERE l.enumtypid = t.oid))
+    WHEN t.typtype = 'd' THEN 'DOMAIN AS ' || format_type(t.typbasetype, t.typtypmod)
+      || COALESCE(' COLLATE ' || NULLIF(t.typcollation, 0)::regcollation::text, '')
       || COALESCE(' DEFAULT ' || t.typdefault, '')
       || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
-      || COALESCE((SELECT pg_catalog.string_agg(' ' || c.definition, '' ORDER BY c.definition)
-         FROM (SELECT pg_catalog.pg_get_constraintdef(d.oid) AS definition
-               FROM pg_catalog.pg_constraint d
+      || COALESCE((SELECT string_agg(' ' || c.definition, '' ORDER BY c.definition)
+         FROM (SELECT pg_get_constraintdef(d.oid) AS definition
+               FROM pg_constraint d
                WHERE d.contypid = t.oid AND d.contype = 'c') c), '')
-    WHEN t.typtype = 'c' THEN pg_catalog.format('COMPOSITE (%s)',
-      (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname) || ' '
-              || pg_catalog.format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
-       FROM pg_catalog.pg_attribute a
+    WHEN t.typtype = 'c' THEN format('COMPOSITE (%s)',
+      (SELECT string_agg(quote_ident(a.attname) || ' '
+              || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
+       FROM pg_attribute a
        WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
-    WHEN t.typtype = 'r' THEN (SELECT 'RANGE OF ' || pg_catalog.format_type(r.rngsubtype, NULL)
-      FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid)
+    WHEN t.typtype = 'r' THEN (SELECT 'RANGE OF ' || format_type(r.rngsubtype, NULL)
+      FROM pg_range r WHERE r.rngtypid = t.oid)
     ELSE 'BASE TYPE' END,
   NULL, true
-FROM used u JOIN pg_catalog.pg_type t ON t.oid = u.oid
-JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+FROM used u JOIN pg_type t ON t.oid = u.oid
+JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass
   AND d.objid = t.oid AND d.deptype = 'e'
-LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND t.typtype <> 'm'
   AND (t.typelem = 0 OR t.typcategory <> 'A')
 ORDER BY 1)sql";
 
 constexpr const char* kColumnsSql = R"sql(
-SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
   || CASE WHEN a.attcollation <> t.typcollation
-     THEN ' COLLATE ' || a.attcollation::pg_catalog.regcollation::pg_catalog.text ELSE '' END,
+     THEN ' COLLATE ' || a.attcollation::regcollation::text ELSE '' END,
   NULL, true
-FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)sql";
 
 // Servers before 18 have no constraints of type n.
 constexpr const char* kNotNullSql = R"sql(
 SELECT a.attname, 'NOT NULL', NULL, COALESCE(c.convalidated, true)
-FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_constraint c
+FROM pg_attribute a LEFT JOIN pg_constraint c
   ON c.conrelid = a.attrelid AND c.contype = 'n' AND c.conkey = ARRAY[a.attnum]
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull
 ORDER BY a.attnum)sql";
 
 // A sequence's name is no difference between two tables that have one each.
@@ -77,88 +77,88 @@ constexpr const char* kDefaultsSql = R"sql(
 SELECT a.attname,
   CASE WHEN a.attidentity = 'a' THEN 'GENERATED ALWAYS AS IDENTITY'
     WHEN a.attidentity = 'd' THEN 'GENERATED BY DEFAULT AS IDENTITY'
-    WHEN a.attgenerated = 's' THEN pg_catalog.format('GENERATED ALWAYS AS (%s) STORED', e.sql)
-    WHEN a.attgenerated = 'v' THEN pg_catalog.format('GENERATED ALWAYS AS (%s) VIRTUAL', e.sql)
+    WHEN a.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', e.sql)
+    WHEN a.attgenerated = 'v' THEN format('GENERATED ALWAYS AS (%s) VIRTUAL', e.sql)
     ELSE 'DEFAULT ' || e.sql END,
   NULL, true
-FROM pg_catalog.pg_attribute a
-LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN LATERAL (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
-  FROM pg_catalog.pg_depend r JOIN pg_catalog.pg_class c ON c.oid = r.refobjid AND c.relkind = 'S'
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE r.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND r.objid = d.oid
-    AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass LIMIT 1) s ON true
-CROSS JOIN LATERAL (SELECT pg_catalog.replace(pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-  COALESCE('''' || pg_catalog.replace(s.name, '''', '''''') || '''::regclass', ''),
+FROM pg_attribute a
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN LATERAL (SELECT format('%I.%I', n.nspname, c.relname) AS name
+  FROM pg_depend r JOIN pg_class c ON c.oid = r.refobjid AND c.relkind = 'S'
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+    AND r.refclassid = 'pg_class'::regclass LIMIT 1) s ON true
+CROSS JOIN LATERAL (SELECT replace(pg_get_expr(d.adbin, d.adrelid),
+  COALESCE('''' || replace(s.name, '''', '''''') || '''::regclass', ''),
   '<sequence>') AS sql) e
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
   AND (a.attidentity <> '' OR d.oid IS NOT NULL)
 ORDER BY a.attnum)sql";
 
 // Identity columns own theirs with deptype i, serial columns with deptype a.
 constexpr const char* kSequencesSql = R"sql(
-SELECT a.attname, pg_catalog.format(
+SELECT a.attname, format(
     'AS %s START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s %s',
-    pg_catalog.format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
+    format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
     s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END,
     COALESCE('OWNED BY ' || own.name, 'OWNED BY NONE')),
-  pg_catalog.format('%I.%I', n.nspname, c.relname), true
+  format('%I.%I', n.nspname, c.relname), true
 FROM (SELECT d.adnum AS number, r.refobjid AS oid
-    FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend r
-      ON r.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND r.objid = d.oid
-      AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    WHERE d.adrelid = $1::pg_catalog.oid
-  UNION SELECT r.refobjsubid, r.objid FROM pg_catalog.pg_depend r
-    WHERE r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-      AND r.refobjid = $1::pg_catalog.oid AND r.refobjsubid > 0
-      AND r.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.deptype IN ('a', 'i')) used
-JOIN pg_catalog.pg_class c ON c.oid = used.oid AND c.relkind = 'S'
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid
-JOIN pg_catalog.pg_attribute a ON a.attrelid = $1::pg_catalog.oid AND a.attnum = used.number
-LEFT JOIN LATERAL (SELECT pg_catalog.format('%I.%I.%I', tn.nspname, t.relname, ta.attname) AS name
-  FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_class t ON t.oid = o.refobjid
-  JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
-  JOIN pg_catalog.pg_attribute ta ON ta.attrelid = t.oid AND ta.attnum = o.refobjsubid
-  WHERE o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND o.objid = c.oid
-    AND o.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    FROM pg_attrdef d JOIN pg_depend r
+      ON r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+      AND r.refclassid = 'pg_class'::regclass
+    WHERE d.adrelid = $1::oid
+  UNION SELECT r.refobjsubid, r.objid FROM pg_depend r
+    WHERE r.refclassid = 'pg_class'::regclass
+      AND r.refobjid = $1::oid AND r.refobjsubid > 0
+      AND r.classid = 'pg_class'::regclass AND r.deptype IN ('a', 'i')) used
+JOIN pg_class c ON c.oid = used.oid AND c.relkind = 'S'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_sequence s ON s.seqrelid = c.oid
+JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = used.number
+LEFT JOIN LATERAL (SELECT format('%I.%I.%I', tn.nspname, t.relname, ta.attname) AS name
+  FROM pg_depend o JOIN pg_class t ON t.oid = o.refobjid
+  JOIN pg_namespace tn ON tn.oid = t.relnamespace
+  JOIN pg_attribute ta ON ta.attrelid = t.oid AND ta.attnum = o.refobjsubid
+  WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid
+    AND o.refclassid = 'pg_class'::regclass
     AND o.deptype IN ('a', 'i') LIMIT 1) own ON true
 ORDER BY a.attnum, 3)sql";
 
 // Names with a blank cannot be those of a storage parameter. Of a column's options only those that
 // people set: 15.20 keeps a number of its own there (pg_attver), which differs from table to table.
 constexpr const char* kColumnOptionsSql = R"sql(
-SELECT pg_catalog.quote_ident(a.attname) || ' ' || o.name, o.value, NULL, true
-FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+SELECT quote_ident(a.attname) || ' ' || o.name, o.value, NULL, true
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (
   SELECT 'STORAGE' AS name, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
     WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END AS value WHERE a.attstorage <> t.typstorage
   UNION ALL SELECT 'COMPRESSION', CASE a.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END
     WHERE a.attcompression <> ''
-  UNION ALL SELECT 'STATISTICS', a.attstattarget::pg_catalog.text WHERE a.attstattarget >= 0
-  UNION ALL SELECT pg_catalog.split_part(w.item, '=', 1), pg_catalog.split_part(w.item, '=', 2)
-    FROM pg_catalog.unnest(a.attoptions) w(item)
-    WHERE pg_catalog.split_part(w.item, '=', 1) IN ('n_distinct', 'n_distinct_inherited')) o
-WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL SELECT 'STATISTICS', a.attstattarget::text WHERE a.attstattarget >= 0
+  UNION ALL SELECT split_part(w.item, '=', 1), split_part(w.item, '=', 2)
+    FROM unnest(a.attoptions) w(item)
+    WHERE split_part(w.item, '=', 1) IN ('n_distinct', 'n_distinct_inherited')) o
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum, 1)sql";
 
 /// Options in which leaves differ are marked, not counted: two tables rarely have the same number
 /// of leaves.
 constexpr const char* kTableOptionsSql = R"sql(
-SELECT o.name, pg_catalog.string_agg(DISTINCT o.value, ' or ')
-  || CASE WHEN pg_catalog.count(*) < (SELECT pg_catalog.count(*) FROM {0})
+SELECT o.name, string_agg(DISTINCT o.value, ' or ')
+  || CASE WHEN count(*) < (SELECT count(*) FROM {0})
      THEN ' on some leaves' ELSE '' END,
   NULL, true
-FROM {0} JOIN pg_catalog.pg_class c ON c.oid = leaf.oid
-LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
-LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace
-LEFT JOIN pg_catalog.pg_class toast ON toast.oid = c.reltoastrelid
+FROM {0} JOIN pg_class c ON c.oid = leaf.oid
+LEFT JOIN pg_am am ON am.oid = c.relam
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
 CROSS JOIN LATERAL (
-  SELECT pg_catalog.split_part(w.item, '=', 1) AS name, pg_catalog.split_part(w.item, '=', 2) AS value
-    FROM pg_catalog.unnest(c.reloptions) w(item)
-  UNION ALL SELECT 'toast.' || pg_catalog.split_part(w.item, '=', 1),
-    pg_catalog.split_part(w.item, '=', 2) FROM pg_catalog.unnest(toast.reloptions) w(item)
-  UNION ALL SELECT 'TABLESPACE', pg_catalog.quote_ident(s.spcname) WHERE s.spcname IS NOT NULL
+  SELECT split_part(w.item, '=', 1) AS name, split_part(w.item, '=', 2) AS value
+    FROM unnest(c.reloptions) w(item)
+  UNION ALL SELECT 'toast.' || split_part(w.item, '=', 1),
+    split_part(w.item, '=', 2) FROM unnest(toast.reloptions) w(item)
+  UNION ALL SELECT 'TABLESPACE', quote_ident(s.spcname) WHERE s.spcname IS NOT NULL
   UNION ALL SELECT 'ACCESS METHOD', am.amname WHERE am.amname <> 'heap'
   UNION ALL SELECT 'PERSISTENCE', 'UNLOGGED' WHERE c.relpersistence = 'u') o
 GROUP BY o.name ORDER BY 1)sql";

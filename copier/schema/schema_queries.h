@@ -25,17 +25,14 @@ struct SchemaQuery {
 
 /// FROM item: the table itself where it is not partitioned, else its leaves.
 inline constexpr const char* kSchemaLeaves =
-    "(SELECT $1::pg_catalog.oid AS oid WHERE NOT EXISTS"
-    "  (SELECT 1 FROM pg_catalog.pg_partitioned_table WHERE partrelid = $1::pg_catalog.oid)"
-    " UNION ALL SELECT t.relid::pg_catalog.oid"
-    "  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t"
-    "  WHERE t.isleaf AND t.level > 0"
-    "  AND EXISTS (SELECT 1 FROM pg_catalog.pg_partitioned_table"
-    "   WHERE partrelid = $1::pg_catalog.oid)) leaf";
+    "(SELECT $1::oid AS oid WHERE NOT EXISTS"
+    "  (SELECT 1 FROM pg_partitioned_table WHERE partrelid = $1::oid) UNION ALL SELECT t.relid::oid"
+    "  FROM pg_partition_tree($1::oid::regclass) t WHERE t.isleaf AND t.level > 0"
+    "  AND EXISTS (SELECT 1 FROM pg_partitioned_table   WHERE partrelid = $1::oid)) leaf";
 
 /// FROM item: the table with all of its partitions.
 inline constexpr const char* kSchemaTree =
-    "(SELECT $1::pg_catalog.oid AS oid UNION SELECT t.relid::pg_catalog.oid"
-    "  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t) tree";
+    "(SELECT $1::oid AS oid UNION SELECT t.relid::oid"
+    "  FROM pg_partition_tree($1::oid::regclass) t) tree";
 
 }  // namespace pgfanout

@@ -17,44 +17,44 @@ constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
 // xmin tells when it was last made, enabled or disabled.
 constexpr const char* kFactsSql = R"sql(
 WITH tree(oid) AS (
-  SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
-  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t),
+  SELECT $1::oid UNION SELECT t.relid::oid
+  FROM pg_partition_tree($1::oid::regclass) t),
 fence(oid, xmin) AS (
-  SELECT p.oid, p.xmin FROM pg_catalog.pg_proc p
+  SELECT p.oid, p.xmin FROM pg_proc p
   WHERE p.proname = $2 AND p.pronamespace = (
-    SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'pgfanout'))
-SELECT pg_catalog.format('database %s of system %s', d.oid, s.system_identifier)
-  FROM pg_catalog.pg_database d, pg_catalog.pg_control_system() s
-  WHERE d.datname = pg_catalog.current_database()
-UNION ALL SELECT pg_catalog.format('relation %s in file %s', c.oid, c.relfilenode)
-  FROM tree JOIN pg_catalog.pg_class c USING (oid)
-UNION ALL SELECT pg_catalog.format('columns of %s: %s', c.relation,
-    CASE WHEN pg_catalog.length(c.list) > 1000 THEN pg_catalog.md5(c.list) ELSE c.list END)
-  FROM (SELECT a.attrelid AS relation, pg_catalog.string_agg(
-    pg_catalog.concat_ws(':', a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid, a.atttypmod,
-      a.attisdropped, CASE WHEN $3 THEN pg_catalog.concat_ws(':', a.attnotnull, a.attidentity,
-        a.attgenerated, pg_catalog.md5(pg_catalog.pg_get_expr(d.adbin, d.adrelid))) END), ' '
+    SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'pgfanout'))
+SELECT format('database %s of system %s', d.oid, s.system_identifier)
+  FROM pg_database d, pg_control_system() s
+  WHERE d.datname = current_database()
+UNION ALL SELECT format('relation %s in file %s', c.oid, c.relfilenode)
+  FROM tree JOIN pg_class c USING (oid)
+UNION ALL SELECT format('columns of %s: %s', c.relation,
+    CASE WHEN length(c.list) > 1000 THEN md5(c.list) ELSE c.list END)
+  FROM (SELECT a.attrelid AS relation, string_agg(
+    concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod,
+      a.attisdropped, CASE WHEN $3 THEN concat_ws(':', a.attnotnull, a.attidentity,
+        a.attgenerated, md5(pg_get_expr(d.adbin, d.adrelid))) END), ' '
     ORDER BY a.attnum) AS list
-  FROM tree JOIN pg_catalog.pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
-  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   GROUP BY a.attrelid) c
-UNION ALL SELECT pg_catalog.format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
+UNION ALL SELECT format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
     CASE t.tgenabled WHEN 'A' THEN 'enabled always' ELSE 'not enabled always' END)
-  FROM tree JOIN pg_catalog.pg_trigger t ON t.tgrelid = tree.oid
+  FROM tree JOIN pg_trigger t ON t.tgrelid = tree.oid
   WHERE t.tgfoid IN (SELECT fence.oid FROM fence)
-UNION ALL SELECT pg_catalog.format('function %s of %s', fence.oid, fence.xmin) FROM fence)sql";
+UNION ALL SELECT format('function %s of %s', fence.oid, fence.xmin) FROM fence)sql";
 
 constexpr const char* kTriggersSql = R"sql(
-SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname)
-FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname)
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE t.tgparentid = 0 AND t.tgfoid = (
-  SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace
+  SELECT p.oid FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace
   WHERE s.nspname = 'pgfanout' AND p.proname = $1)
 ORDER BY c.relkind = 'p' DESC, 1)sql";
 
 constexpr const char* kFunctionSql = R"sql(
-SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = 'pgfanout' AND p.proname = $1)sql";
 
 constexpr const char* kBodySql = R"sql(CREATE FUNCTION pgfanout.{0}() RETURNS trigger
@@ -118,7 +118,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
   for (const Leaf& leaf : table.leaves) attempts.relations.push_back(leaf.oid);
   attempts.conflict = LockConflict::writes;
   auto raised = with_lock_attempts(connection, attempts, cancellation, [&]() -> Result<void> {
-    PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_catalog.pg_namespace"
+    PGFANOUT_TRY_ASSIGN(const Rows schema, connection.query("SELECT 1 FROM pg_namespace"
                                                             " WHERE nspname = 'pgfanout'"));
     if (schema.size() == 0) {
       PGFANOUT_TRY(
@@ -178,11 +178,10 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
   if (!is_up) return {};
   LockAttempts attempts;
   attempts.patience = patience;
-  PGFANOUT_TRY_ASSIGN(
-      const Rows fenced,
-      connection.query("SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.tgfoid = (" +
-                           std::string(kFunctionSql) + ")",
-                       {function_name()}));
+  PGFANOUT_TRY_ASSIGN(const Rows fenced,
+                      connection.query("SELECT t.tgrelid FROM pg_trigger t WHERE t.tgfoid = (" +
+                                           std::string(kFunctionSql) + ")",
+                                       {function_name()}));
   for (int row = 0; row < fenced.size(); ++row) attempts.relations.push_back(fenced.oid(row, 0));
   const auto lower_all = [&]() -> Result<void> {
     PGFANOUT_TRY_ASSIGN(const auto statements, lower_statements(connection));
@@ -193,13 +192,11 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
   // A schema that was made for fences goes with the last of them.
   PGFANOUT_TRY_ASSIGN(
       const Rows rest,
-      connection.query("SELECT 1 FROM pg_catalog.pg_namespace n WHERE n.nspname = 'pgfanout'"
-                       " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c"
-                       "  WHERE c.relnamespace = n.oid)"
-                       " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p"
-                       "  WHERE p.pronamespace = n.oid)"
-                       " AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')"
-                       " AND pg_catalog.obj_description(n.oid, 'pg_namespace') = $1",
+      connection.query("SELECT 1 FROM pg_namespace n WHERE n.nspname = 'pgfanout'"
+                       " AND NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = n.oid)"
+                       " AND NOT EXISTS (SELECT 1 FROM pg_proc p WHERE p.pronamespace = n.oid)"
+                       " AND pg_has_role(n.nspowner, 'USAGE')"
+                       " AND obj_description(n.oid, 'pg_namespace') = $1",
                        {kOwnSchema}));
   // If the schema holds other objects, DROP SCHEMA fails and it stays.
   if (rest.size() > 0 && !connection.run("DROP SCHEMA pgfanout") && !connection.is_open()) {
@@ -214,23 +211,22 @@ std::string pass_fence_sql(const Connection& connection, const std::string& job)
 
 Result<std::string> fence_place(Connection& connection) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query("SELECT pg_catalog.format('database %s of system %s', d.oid,"
-                                       " s.system_identifier) FROM pg_catalog.pg_database d,"
-                                       " pg_catalog.pg_control_system() s"
-                                       " WHERE d.datname = pg_catalog.current_database()"));
+                      connection.query("SELECT format('database %s of system %s', d.oid,"
+                                       " s.system_identifier) FROM pg_database d,"
+                                       " pg_control_system() s"
+                                       " WHERE d.datname = current_database()"));
   return rows.str(0, 0);
 }
 
 Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection.query("SELECT DISTINCT pg_catalog.split_part(p.proname, '_', 2) || ' '"
-                       " || pg_catalog.split_part(p.proname, '_', 3)"
-                       " FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
-                       " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
-                       " WHERE t.tgrelid = $1 AND n.nspname = 'pgfanout'"
-                       " AND pg_catalog.starts_with(p.proname, 'fence_') ORDER BY 1",
-                       {std::to_string(table_oid)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT DISTINCT split_part(p.proname, '_', 2) || ' '"
+                                       " || split_part(p.proname, '_', 3)"
+                                       " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+                                       " JOIN pg_namespace n ON n.oid = p.pronamespace"
+                                       " WHERE t.tgrelid = $1 AND n.nspname = 'pgfanout'"
+                                       " AND starts_with(p.proname, 'fence_') ORDER BY 1",
+                                       {std::to_string(table_oid)}));
   std::vector<std::string> fences;
   for (int row = 0; row < rows.size(); ++row) fences.push_back(rows.str(row, 0));
   return fences;

@@ -26,7 +26,7 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
     text += (text.empty() ? "held by " : "; ") + blocker.text;
     if (!attempts.end_blockers) continue;
     const auto ended =
-        connection.query(fmt::format("SELECT pg_catalog.pg_terminate_backend({})", blocker.pid));
+        connection.query(fmt::format("SELECT pg_terminate_backend({})", blocker.pid));
     text += ended && ended->boolean(0, 0) ? ", terminated" : ", could not be terminated";
   }
   return text;
@@ -68,16 +68,12 @@ Result<std::vector<Blocker>> find_blockers(Connection& connection,
       const Rows rows,
       connection.query(fmt::format(
           "SELECT DISTINCT l.pid, COALESCE(a.usename, '?'), COALESCE(a.application_name, ''),"
-          " COALESCE(a.state, '?'),"
-          " COALESCE(pg_catalog.date_trunc('second', pg_catalog.clock_timestamp()"
-          " - a.xact_start)::pg_catalog.text, '?'),"
-          " COALESCE(pg_catalog.date_trunc('second', pg_catalog.clock_timestamp()"
-          " - a.query_start)::pg_catalog.text, '?')"
-          " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
+          " COALESCE(a.state, '?'), COALESCE(date_trunc('second', clock_timestamp()"
+          " - a.xact_start)::text, '?'), COALESCE(date_trunc('second', clock_timestamp()"
+          " - a.query_start)::text, '?') FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
           " WHERE l.relation IN (0{}) AND l.granted AND l.pid IS NOT NULL"
-          " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
-          "  WHERE datname = pg_catalog.current_database())"
-          " AND l.pid <> pg_catalog.pg_backend_pid(){} ORDER BY 1 LIMIT 5",
+          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+          " AND l.pid <> pg_backend_pid(){} ORDER BY 1 LIMIT 5",
           relations.empty() ? std::string() : fmt::format(", {}", fmt::join(relations, ", ")),
           conflict == LockConflict::any
               ? ""

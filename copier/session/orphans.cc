@@ -12,9 +12,9 @@ Result<void> end_orphans(Connection& connection, const std::string& job, std::st
   constexpr int kLooks = 104;  // Ten seconds.
   Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
   const std::string sql = fmt::format(
-      "SELECT pg_catalog.pg_terminate_backend(pid), pid FROM pg_catalog.pg_stat_activity"
-      " WHERE pg_catalog.starts_with(application_name, $1) AND pid NOT IN ({}, {})"
-      " AND datname = pg_catalog.current_database()",
+      "SELECT pg_terminate_backend(pid), pid FROM pg_stat_activity"
+      " WHERE starts_with(application_name, $1) AND pid NOT IN ({}, {})"
+      " AND datname = current_database()",
       connection.backend_pid(), own.empty() ? "0" : fmt::format("{}", fmt::join(own, ", ")));
   for (int look = 0;; ++look) {
     PGFANOUT_TRY_ASSIGN(const Rows left,

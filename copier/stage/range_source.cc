@@ -46,7 +46,7 @@ class ServerSource final : public RangeSource {
     if (found.size() != 1) return error;
     UnreadableRow row{found.str(0, 0), error.message, error.sqlstate};
     const auto alone = connection_.query(
-        fmt::format("{} AND ctid = '{}'::pg_catalog.tid", statement(range, after_ctid), row.ctid));
+        fmt::format("{} AND ctid = '{}'::tid", statement(range, after_ctid), row.ctid));
     const bool fails_alone = !alone && alone.error().sqlstate == error.sqlstate;
     PGFANOUT_TRY(start_over());
     if (!fails_alone) return error;
@@ -89,7 +89,7 @@ class ServerSource final : public RangeSource {
   [[nodiscard]] std::string statement(const SourceRange& range,
                                       const std::string& after_ctid) const {
     std::string sql = select_(range);
-    if (!after_ctid.empty()) sql += fmt::format(" AND ctid > '{}'::pg_catalog.tid", after_ctid);
+    if (!after_ctid.empty()) sql += fmt::format(" AND ctid > '{}'::tid", after_ctid);
     return sql;
   }
 

@@ -16,8 +16,8 @@ constexpr const char* kBrief = "SET lock_timeout = '1s'; SET statement_timeout =
 
 /// Whether a session belongs to the job, is another one, and works in this database.
 constexpr const char* kOfTheJob =
-    "pg_catalog.starts_with(a.application_name, $1) AND a.pid <> pg_catalog.pg_backend_pid()"
-    " AND a.datname = pg_catalog.current_database()";
+    "starts_with(a.application_name, $1) AND a.pid <> pg_backend_pid()"
+    " AND a.datname = current_database()";
 
 std::string prefix_of(const std::string& job) {
   return "pgfanout/" + job + "/";
@@ -109,13 +109,12 @@ Result<void> JobOnlooker::read_leaves(JobLook& look) {
       const Rows leaves,
       state_->target().query(
           "SELECT l.leaf_name, l.rows, l.epoch, COALESCE(p.rows, 0), j.commits = 'by leaf',"
-          " (SELECT pg_catalog.max(r.epoch) FROM pgfanout.source_range r WHERE r.job = l.job)"
+          " (SELECT max(r.epoch) FROM pgfanout.source_range r WHERE r.job = l.job)"
           " FROM pgfanout.leaf_load l JOIN pgfanout.job j ON j.job = l.job"
-          " LEFT JOIN (SELECT relid, pg_catalog.sum(tuples_processed) AS rows"
-          " FROM pg_catalog.pg_stat_progress_copy WHERE command = 'COPY FROM'"
-          " AND datname = pg_catalog.current_database() GROUP BY relid) AS p"
-          " ON p.relid = pg_catalog.to_regclass(l.leaf_name)::pg_catalog.oid"
-          " WHERE l.job = $1 ORDER BY l.leaf",
+          " LEFT JOIN (SELECT relid, sum(tuples_processed) AS rows"
+          " FROM pg_stat_progress_copy WHERE command = 'COPY FROM'"
+          " AND datname = current_database() GROUP BY relid) AS p"
+          " ON p.relid = to_regclass(l.leaf_name)::oid WHERE l.job = $1 ORDER BY l.leaf",
           {watched_}));
   const LeafState reached = state_after(look.status);
   std::uint32_t least = UINT32_MAX;
@@ -156,8 +155,8 @@ Result<void> JobOnlooker::read_ranges(JobLook& look) {
   const std::vector<std::uint32_t> oids(leaves.begin(), leaves.end());
   PGFANOUT_TRY_ASSIGN(const Rows estimate,
                       state_->source().query(fmt::format(
-                          "SELECT pg_catalog.sum(GREATEST(reltuples, 0))::pg_catalog.int8"
-                          " FROM pg_catalog.pg_class WHERE oid IN ({})",
+                          "SELECT sum(GREATEST(reltuples, 0))::int8"
+                          " FROM pg_class WHERE oid IN ({})",
                           oids.empty() ? "NULL" : fmt::format("{}", fmt::join(oids, ", ")))));
   estimated_rows_ = count_at(estimate, 0, 0);
   return {};
@@ -181,10 +180,9 @@ Result<void> JobOnlooker::read_progress(JobLook& look) {
   PGFANOUT_TRY_ASSIGN(
       const Rows reading,
       state_->source().query(
-          fmt::format("SELECT pg_catalog.to_regclass(pg_catalog.substring(a.query,"
-                      " 'FROM ONLY (.*) WHERE'))::pg_catalog.oid,"
-                      " pg_catalog.substring(a.query, 'ctid >= ''\\((\\d+),')"
-                      " FROM pg_catalog.pg_stat_activity a WHERE {} AND a.state = 'active'"
+          fmt::format("SELECT to_regclass(substring(a.query, 'FROM ONLY (.*) WHERE'))::oid,"
+                      " substring(a.query, 'ctid >= ''\\((\\d+),')"
+                      " FROM pg_stat_activity a WHERE {} AND a.state = 'active'"
                       " AND a.application_name LIKE '%/reader'",
                       kOfTheJob),
           {prefix_of(watched_)}));
@@ -213,8 +211,8 @@ Result<void> JobOnlooker::read_copies(Connection& connection, JobLook& /*look*/)
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection.query(fmt::format("SELECT p.pid, p.tuples_processed, p.bytes_processed"
-                                   " FROM pg_catalog.pg_stat_progress_copy p"
-                                   " JOIN pg_catalog.pg_stat_activity a USING (pid)"
+                                   " FROM pg_stat_progress_copy p"
+                                   " JOIN pg_stat_activity a USING (pid)"
                                    " WHERE p.command = 'COPY TO' AND {}",
                                    kOfTheJob),
                        {prefix_of(watched_)}));
@@ -233,10 +231,10 @@ Result<void> JobOnlooker::read_copies(Connection& connection, JobLook& /*look*/)
 Result<void> JobOnlooker::read_sessions(Connection& connection, bool is_target, JobLook& look) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection.query(fmt::format("SELECT pg_catalog.split_part(a.application_name, '/', 3),"
+      connection.query(fmt::format("SELECT split_part(a.application_name, '/', 3),"
                                    " COALESCE(a.state = 'active', false),"
                                    " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu')"
-                                   " FROM pg_catalog.pg_stat_activity a WHERE {}",
+                                   " FROM pg_stat_activity a WHERE {}",
                                    kOfTheJob),
                        {prefix_of(watched_)}));
   const auto count = [&](const std::string& side, const std::string& event) {
@@ -266,17 +264,17 @@ Result<void> JobOnlooker::read_sessions(Connection& connection, bool is_target, 
 Result<void> JobOnlooker::read_steps(JobLook& look) {
   PGFANOUT_TRY_ASSIGN(
       const Rows steps,
-      state_->target().query("SELECT pg_catalog.count(*) FROM pgfanout.step s JOIN pgfanout.stage g"
+      state_->target().query("SELECT count(*) FROM pgfanout.step s JOIN pgfanout.stage g"
                              " ON g.job = s.job AND s.done_at >= g.started_at"
                              " WHERE s.job = $1 AND g.status = 'running'",
                              {watched_}));
   look.steps_done = count_at(steps, 0, 0);
   PGFANOUT_TRY_ASSIGN(
       const Rows builds,
-      state_->target().query(fmt::format("SELECT COALESCE(pg_catalog.sum(p.blocks_done), 0),"
-                                         " COALESCE(pg_catalog.sum(p.blocks_total), 0)"
-                                         " FROM pg_catalog.pg_stat_progress_create_index p"
-                                         " JOIN pg_catalog.pg_stat_activity a USING (pid) WHERE {}",
+      state_->target().query(fmt::format("SELECT COALESCE(sum(p.blocks_done), 0),"
+                                         " COALESCE(sum(p.blocks_total), 0)"
+                                         " FROM pg_stat_progress_create_index p"
+                                         " JOIN pg_stat_activity a USING (pid) WHERE {}",
                                          kOfTheJob),
                              {prefix_of(watched_)}));
   look.build_blocks_done = count_at(builds, 0, 0);

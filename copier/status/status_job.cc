@@ -15,15 +15,14 @@ namespace {
 
 /// The session that holds the job's target now, if there is one.
 Result<std::string> active_session(Connection& connection, const std::string& job) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection.query("SELECT pg_catalog.format('%s sessions, the first from %s since %s',"
-                       " pg_catalog.count(*), COALESCE(pg_catalog.min(pg_catalog.host("
-                       "client_addr)), 'the server''s host'), pg_catalog.date_trunc('second',"
-                       " pg_catalog.min(backend_start))) FROM pg_catalog.pg_stat_activity"
-                       " WHERE pg_catalog.starts_with(application_name, $1)"
-                       " AND pid <> pg_catalog.pg_backend_pid() HAVING pg_catalog.count(*) > 0",
-                       {"pgfanout/" + job + "/"}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query("SELECT format('%s sessions, the first from %s since %s',"
+                                       " count(*), COALESCE(min(host("
+                                       "client_addr)), 'the server''s host'), date_trunc('second',"
+                                       " min(backend_start))) FROM pg_stat_activity"
+                                       " WHERE starts_with(application_name, $1)"
+                                       " AND pid <> pg_backend_pid() HAVING count(*) > 0",
+                                       {"pgfanout/" + job + "/"}));
   return rows.size() == 0 ? std::string() : rows.str(0, 0);
 }
 

@@ -32,11 +32,9 @@ Result<Count> count_rows(Connection& connection, const Table& table) {
   for (const Leaf& leaf : table.leaves) {
     const std::string sql =
         count.is_exact
-            ? fmt::format("SELECT pg_catalog.count(*) FROM ONLY {}", leaf.qualified)
-            : fmt::format(
-                  "SELECT greatest(reltuples, 0)::pg_catalog.int8 FROM pg_catalog.pg_class"
-                  " WHERE oid = {}",
-                  leaf.oid);
+            ? fmt::format("SELECT count(*) FROM ONLY {}", leaf.qualified)
+            : fmt::format("SELECT greatest(reltuples, 0)::int8 FROM pg_class WHERE oid = {}",
+                          leaf.oid);
     PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(sql));
     count.leaves.push_back(static_cast<std::uint64_t>(row.integer(0, 0)));
     count.rows += count.leaves.back();
@@ -65,7 +63,7 @@ Result<std::vector<RowAddress>> sample(Connection& connection, const Table& tabl
     PGFANOUT_TRY_ASSIGN(
         const Rows rows,
         connection.query(fmt::format("SELECT ctid FROM ONLY {} WHERE ctid >= '({},0)'::"
-                                     "pg_catalog.tid AND ctid < '({},0)'::pg_catalog.tid LIMIT {}",
+                                     "tid AND ctid < '({},0)'::tid LIMIT {}",
                                      table.leaves[leaf].qualified, page, page + 1, kRowsAPage)));
     for (int row = 0; row < rows.size(); ++row) addresses.push_back({leaf, rows.str(row, 0)});
   }

@@ -52,8 +52,8 @@ std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
 }
 
 std::string place_sql(const VerifyPlan& plan, const RowAddress& address) {
-  return fmt::format("tableoid = {} AND ctid = '{}'::pg_catalog.tid",
-                     plan.target.leaves[address.leaf].oid, address.ctid);
+  return fmt::format("tableoid = {} AND ctid = '{}'::tid", plan.target.leaves[address.leaf].oid,
+                     address.ctid);
 }
 
 std::string insert_sql(const VerifyPlan& plan) {
@@ -139,8 +139,7 @@ class LeafRepair {
     const RowAddress& address = difference.target->address;
     PGFANOUT_TRY_ASSIGN(
         const Rows locked,
-        connection_.query(fmt::format("SELECT 1 FROM ONLY {} WHERE ctid = '{}'::pg_catalog.tid"
-                                      " FOR UPDATE",
+        connection_.query(fmt::format("SELECT 1 FROM ONLY {} WHERE ctid = '{}'::tid FOR UPDATE",
                                       plan_.target.leaves[address.leaf].qualified, address.ctid)));
     if (locked.size() != 1) return changed_meanwhile(difference);
     auto rows = target_.fetch_values({address});

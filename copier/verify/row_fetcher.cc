@@ -69,11 +69,10 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
   for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
     const ComparedColumn& column = plan_.columns[at];
     const std::string separator = at == 0 ? "" : ", ";
-    arrays += fmt::format("{}pg_catalog.unnest(${}::{}[])", separator, at + 1, column.type_sql);
+    arrays += fmt::format("{}unnest(${}::{}[])", separator, at + 1, column.type_sql);
     names += fmt::format("{}wanted_{}", separator, at + 1);
     values += fmt::format(", ({}) AS value_{}", sql_of(column, side_), at + 1);
-    conditions += fmt::format("{0}t.value_{1} OPERATOR(pg_catalog.=) k.wanted_{1}",
-                              at == 0 ? "" : " AND ", at + 1);
+    conditions += fmt::format("{0}t.value_{1} = k.wanted_{1}", at == 0 ? "" : " AND ", at + 1);
   }
   std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
   for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {
@@ -84,7 +83,7 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
       connection_.query_binary(
           // The table's own names stay inside the inner SELECT: none of them can be mistaken.
           fmt::format(
-              "SELECT t.leaf::pg_catalog.text, t.place::pg_catalog.text"
+              "SELECT t.leaf::text, t.place::text"
               " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
               " FROM {}{}) AS t ON {}",
               arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
@@ -119,9 +118,8 @@ Result<std::vector<RowAddress>> RowFetcher::resolve(const std::vector<SourceRang
     PGFANOUT_TRY_ASSIGN(
         const Rows rows,
         connection_.query(
-            fmt::format("SELECT n - 1, ctid FROM (SELECT pg_catalog.row_number() OVER () AS n, ctid"
-                        " FROM ONLY {}{}) AS numbered"
-                        " WHERE n - 1 = ANY ($1::pg_catalog.int8[])",
+            fmt::format("SELECT n - 1, ctid FROM (SELECT row_number() OVER () AS n, ctid"
+                        " FROM ONLY {}{}) AS numbered WHERE n - 1 = ANY ($1::int8[])",
                         table.leaves[range.leaf].qualified, range_condition(range)),
             {ordinals + "}"}));
     for (int row = 0; row < rows.size(); ++row) {
@@ -185,8 +183,7 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
     }
     PGFANOUT_TRY_ASSIGN(const Rows rows,
                         connection_.query_binary(fmt::format(
-                            "SELECT {}ctid::pg_catalog.text{} FROM ONLY {} WHERE ctid = ANY ("
-                            "'{}'::pg_catalog.tid[])",
+                            "SELECT {}ctid::text{} FROM ONLY {} WHERE ctid = ANY ('{}'::tid[])",
                             list, more, table.leaves[leaf].qualified,
                             tid_array(addresses, std::span(order).subspan(begin, end - begin)))));
     if (rows.size() != static_cast<int>(wanted.size())) return vanished(table);
@@ -204,7 +201,7 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
 Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>& addresses) {
   std::string identity;
   for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
-    identity += fmt::format(", ({})::pg_catalog.text", sql_of(plan_.columns[at], side_));
+    identity += fmt::format(", ({})::text", sql_of(plan_.columns[at], side_));
   }
   return fetch_with<FetchedRow>(
       addresses, identity, [&](const Rows& rows, int row, const RowAddress& address) {

@@ -49,13 +49,12 @@ struct Reference {
 };
 
 constexpr const char* kReferencesSql =
-    "SELECT pg_catalog.quote_ident(c.conname), c.confrelid::pg_catalog.regclass::pg_catalog.text,"
-    " pg_catalog.quote_ident(a.attname), pg_catalog.quote_ident(f.attname), a.attname"
-    " FROM pg_catalog.pg_constraint c"
-    " CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey))"
+    "SELECT quote_ident(c.conname), c.confrelid::regclass::text,"
+    " quote_ident(a.attname), quote_ident(f.attname), a.attname FROM pg_constraint c"
+    " CROSS JOIN LATERAL ROWS FROM (unnest(c.conkey), unnest(c.confkey))"
     " WITH ORDINALITY AS k (own, other, n)"
-    " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own"
-    " JOIN pg_catalog.pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other"
+    " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own"
+    " JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other"
     " WHERE c.conrelid = $1 AND c.contype = 'f' ORDER BY c.conname, k.n";
 
 /// Foreign keys of a table, over the columns that `target_column` gives for its own; those with a
@@ -95,8 +94,8 @@ std::string orphans_sql(const Table& table, std::span<const Reference> reference
       equal += fmt::format("{}r{}.{} = t.{}", at == 0 ? "" : " AND ", number,
                            reference.referenced[at], reference.columns[at]);
     }
-    counts += fmt::format("{}pg_catalog.count(*) FILTER (WHERE {}r{}.{} IS NULL)",
-                          number == 0 ? "" : ", ", given, number, reference.referenced.front());
+    counts += fmt::format("{}count(*) FILTER (WHERE {}r{}.{} IS NULL)", number == 0 ? "" : ", ",
+                          given, number, reference.referenced.front());
     joins += fmt::format(" LEFT JOIN {} AS r{} ON {}", reference.table, number, equal);
   }
   return fmt::format("SELECT {} FROM {} AS t{}", counts, table.qualified, joins);
@@ -141,9 +140,8 @@ Result<std::vector<Reference>> with_table(Connection& target, const Table& table
                                           const IssueSink& report) {
   std::vector<Reference> present;
   for (Reference& reference : references) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows exists,
-        target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {reference.table}));
+    PGFANOUT_TRY_ASSIGN(const Rows exists,
+                        target.query("SELECT to_regclass($1) IS NOT NULL", {reference.table}));
     if (exists.boolean(0, 0)) {
       present.push_back(std::move(reference));
       continue;
@@ -163,10 +161,8 @@ Result<std::vector<Reference>> with_table(Connection& target, const Table& table
 Result<void> check_validity(Connection& target, const Table& table, const IssueSink& report) {
   PGFANOUT_TRY_ASSIGN(
       const Rows constraints,
-      target.query("SELECT pg_catalog.quote_ident(conname),"
-                   " conrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_constraint"
-                   " WHERE conrelid = ANY ($1::pg_catalog.oid[]) AND NOT convalidated"
-                   " ORDER BY 2, 1",
+      target.query("SELECT quote_ident(conname), conrelid::regclass::text FROM pg_constraint"
+                   " WHERE conrelid = ANY ($1::oid[]) AND NOT convalidated ORDER BY 2, 1",
                    {oid_array(table)}));
   for (int row = 0; row < constraints.size(); ++row) {
     report({Severity::error, "not-valid",
@@ -175,9 +171,8 @@ Result<void> check_validity(Connection& target, const Table& table, const IssueS
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows indexes,
-      target.query("SELECT indexrelid::pg_catalog.regclass::pg_catalog.text,"
-                   " indrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_index"
-                   " WHERE indrelid = ANY ($1::pg_catalog.oid[])"
+      target.query("SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index"
+                   " WHERE indrelid = ANY ($1::oid[])"
                    " AND NOT (indisvalid AND indisready) ORDER BY 1",
                    {oid_array(table)}));
   for (int row = 0; row < indexes.size(); ++row) {
@@ -206,19 +201,17 @@ Result<void> check_sequences(Connection& target, const Table& table,
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       target.query(
-          "SELECT pg_catalog.quote_ident(a.attname), s.oid::pg_catalog.regclass::pg_catalog.text,"
-          " q.seqincrement FROM pg_catalog.pg_depend d"
-          " JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-          " JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid"
-          " JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
-          " WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1"
-          " UNION SELECT pg_catalog.quote_ident(a.attname),"
-          " s.oid::pg_catalog.regclass::pg_catalog.text, q.seqincrement"
-          " FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d ON d.objid = f.oid"
-          " AND d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass"
-          " JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'"
-          " JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid"
-          " JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum"
+          "SELECT quote_ident(a.attname), s.oid::regclass::text, q.seqincrement FROM pg_depend d"
+          " JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+          " JOIN pg_sequence q ON q.seqrelid = s.oid"
+          " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+          " WHERE d.classid = 'pg_class'::regclass AND d.refobjid = $1"
+          " UNION SELECT quote_ident(a.attname), s.oid::regclass::text, q.seqincrement"
+          " FROM pg_attrdef f JOIN pg_depend d ON d.objid = f.oid"
+          " AND d.classid = 'pg_attrdef'::regclass"
+          " JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'"
+          " JOIN pg_sequence q ON q.seqrelid = s.oid"
+          " JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum"
           " WHERE f.adrelid = $1 ORDER BY 1",
           {std::to_string(table.oid)}));
   for (int row = 0; row < rows.size(); ++row) {
@@ -230,7 +223,7 @@ Result<void> check_sequences(Connection& target, const Table& table,
         try_query(target,
                   fmt::format("SELECT coalesce((CASE WHEN s.is_called THEN s.last_value + {} ELSE"
                               " s.last_value END) {} t.edge, true), t.edge FROM {} AS s,"
-                              " (SELECT pg_catalog.{}({}) AS edge FROM {}) AS t",
+                              " (SELECT {}({}) AS edge FROM {}) AS t",
                               rows.text(row, 2), is_rising ? ">" : "<", sequence,
                               is_rising ? "max" : "min", column, table.qualified),
                   patience));
@@ -260,8 +253,8 @@ Result<void> check_required(Connection& target, const VerifyPlan& plan, const Is
   if (open.empty()) return {};
   std::string counts;
   for (const Column* column : open) {
-    counts += fmt::format("{}pg_catalog.count(*) FILTER (WHERE {} IS NULL)",
-                          counts.empty() ? "" : ", ", column->quoted);
+    counts += fmt::format("{}count(*) FILTER (WHERE {} IS NULL)", counts.empty() ? "" : ", ",
+                          column->quoted);
   }
   PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(fmt::format("SELECT {} FROM {}", counts,
                                                                 plan.target.qualified)));

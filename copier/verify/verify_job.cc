@@ -197,12 +197,11 @@ Result<std::vector<std::string>> VerifyJob::rows_set_aside() {
   const std::string table =
       quoted_name(plan_->target.schema, reject_table_name(plan_->target.name));
   PGFANOUT_TRY_ASSIGN(const Rows exists,
-                      target.query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {table}));
+                      target.query("SELECT to_regclass($1) IS NOT NULL", {table}));
   std::vector<std::string> places;
   if (!exists.boolean(0, 0)) return places;
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      target.query("SELECT source_leaf, source_ctid::pg_catalog.text FROM " +
-                                   table + " WHERE source_ctid IS NOT NULL"));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query("SELECT source_leaf, source_ctid::text FROM " +
+                                                    table + " WHERE source_ctid IS NOT NULL"));
   // A table without partitions may be named otherwise since.
   const auto& leaves = plan_->source.leaves;
   for (int row = 0; row < rows.size(); ++row) {

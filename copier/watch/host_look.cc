@@ -9,14 +9,12 @@ namespace {
 
 /// Two rights are needed: one to the function, one to files outside the server's folder.
 constexpr const char* kRightsSql =
-    "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_read_file(text,bigint,bigint)',"
-    "  'EXECUTE') AND pg_catalog.pg_has_role('pg_read_server_files', 'USAGE'),"
-    " current_user, pg_catalog.current_database(),"
-    " COALESCE(pg_catalog.inet_client_port()::pg_catalog.text, '')";
+    "SELECT has_function_privilege('pg_read_file(text,bigint,bigint)',"
+    "  'EXECUTE') AND pg_has_role('pg_read_server_files', 'USAGE'),"
+    " current_user, current_database(), COALESCE(inet_client_port()::text, '')";
 
 constexpr const char* kReadSql =
-    "SELECT pg_catalog.pg_read_file('/proc/stat', 0, 512),"
-    " pg_catalog.pg_read_file('/proc/meminfo', 0, 1024)";
+    "SELECT pg_read_file('/proc/stat', 0, 512), pg_read_file('/proc/meminfo', 0, 1024)";
 
 /// A process of this host with the number and the title of the connection's own backend.
 bool is_backend_here(const Connection& connection, const Rows& session) {

@@ -22,11 +22,11 @@ constexpr int kFirstWithCheckpointerView = 170000;
 
 /// A base backup is no standby. A role without the right sees that there are rows, and no more.
 constexpr const char* kReplicasSql =
-    "SELECT COALESCE(NULLIF(r.application_name, ''), r.pid::pg_catalog.text), r.state,"
-    " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::pg_catalog.int8,"
-    " pg_catalog.pg_wal_lsn_diff(r.replay_lsn, '0/0')::pg_catalog.int8,"
-    " EXTRACT(epoch FROM COALESCE(r.replay_lag, '0'))::pg_catalog.float8"
-    " FROM pg_catalog.pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup'";
+    "SELECT COALESCE(NULLIF(r.application_name, ''), r.pid::text), r.state,"
+    " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8,"
+    " pg_wal_lsn_diff(r.replay_lsn, '0/0')::int8,"
+    " EXTRACT(epoch FROM COALESCE(r.replay_lag, '0'))::float8"
+    " FROM pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup'";
 
 }  // namespace
 
@@ -130,8 +130,8 @@ Result<Reading> ServerWatch::replica_lag(Moment now) {
 
 Result<Reading> ServerWatch::checkpoints(Moment now) {
   const char* sql = connection_->server_version() >= kFirstWithCheckpointerView
-                        ? "SELECT c.num_requested FROM pg_catalog.pg_stat_checkpointer c"
-                        : "SELECT b.checkpoints_req FROM pg_catalog.pg_stat_bgwriter b";
+                        ? "SELECT c.num_requested FROM pg_stat_checkpointer c"
+                        : "SELECT b.checkpoints_req FROM pg_stat_bgwriter b";
   PGFANOUT_TRY_ASSIGN(const Rows row, connection_->query(sql));
   return Reading{static_cast<double>(requested_.note(now, row.integer(0, 0))),
                  "requested within the last minute"};

@@ -11,31 +11,27 @@ namespace {
 /// Readers and those that hold the source stand on the source's side. Sessions without a statement
 /// are left out: they wait for nobody.
 constexpr const char* kWaitsSql =
-    "SELECT pg_catalog.substr(a.application_name, pg_catalog.length($1) + 1)"
-    "  IN ('reader', 'source'),"
-    " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu'), pg_catalog.count(*),"
-    " COALESCE(pg_catalog.bool_or(a.wait_event_type = 'Lock'), false)"
-    " FROM pg_catalog.pg_stat_activity a"
-    " WHERE pg_catalog.starts_with(a.application_name, $1)"
+    "SELECT substr(a.application_name, length($1) + 1) IN ('reader', 'source'),"
+    " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu'), count(*),"
+    " COALESCE(bool_or(a.wait_event_type = 'Lock'), false) FROM pg_stat_activity a"
+    " WHERE starts_with(a.application_name, $1)"
     " AND a.application_name <> $1 || 'watch' AND a.state = 'active'"
-    " AND a.pid <> pg_catalog.pg_backend_pid() GROUP BY 1, 2 ORDER BY 3 DESC, 2";
+    " AND a.pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 3 DESC, 2";
 
 /// Only asked when somebody waits: pg_locks and pg_blocking_pids() stop the lock manager for a
 /// moment. Of a blocker, roles without pg_read_all_stats see less.
 constexpr const char* kLockSql =
-    "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
-    "  - COALESCE(w.since, a.query_start))::pg_catalog.float8, a.pid,"
+    "SELECT EXTRACT(epoch FROM clock_timestamp()"
+    "  - COALESCE(w.since, a.query_start))::float8, a.pid,"
     " COALESCE(w.what, ''), b.pid, COALESCE(b.usename, ''), COALESCE(b.application_name, ''),"
     " COALESCE(b.state, b.backend_type, ''),"
-    " EXTRACT(epoch FROM pg_catalog.clock_timestamp() - b.state_change)::pg_catalog.float8"
-    " FROM pg_catalog.pg_stat_activity a"
+    " EXTRACT(epoch FROM clock_timestamp() - b.state_change)::float8 FROM pg_stat_activity a"
     " LEFT JOIN LATERAL (SELECT l.waitstart AS since, CASE WHEN l.relation IS NULL THEN l.locktype"
-    "  ELSE pg_catalog.format('%s of %s', l.mode, l.relation::pg_catalog.regclass) END AS what"
-    "  FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true"
-    " LEFT JOIN LATERAL (SELECT s.* FROM pg_catalog.pg_stat_activity s"
-    "  WHERE s.pid = ANY (pg_catalog.pg_blocking_pids(a.pid)) ORDER BY s.state_change LIMIT 1) b"
-    " ON true"
-    " WHERE pg_catalog.starts_with(a.application_name, $1) AND a.wait_event_type = 'Lock'"
+    "  ELSE format('%s of %s', l.mode, l.relation::regclass) END AS what"
+    "  FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true"
+    " LEFT JOIN LATERAL (SELECT s.* FROM pg_stat_activity s"
+    "  WHERE s.pid = ANY (pg_blocking_pids(a.pid)) ORDER BY s.state_change LIMIT 1) b ON true"
+    " WHERE starts_with(a.application_name, $1) AND a.wait_event_type = 'Lock'"
     " ORDER BY 1 DESC NULLS LAST LIMIT 1";
 
 double number_in(const Rows& rows, int column) {

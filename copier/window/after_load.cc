@@ -29,8 +29,7 @@ Result<std::uint64_t> maintenance_memory(const AfterLoad& input) {
   if (input.job.window.maintenance_work_bytes) return *input.job.window.maintenance_work_bytes;
   PGFANOUT_TRY_ASSIGN(
       const Rows address,
-      input.state.target().query("SELECT pg_catalog.inet_client_addr() IS NULL,"
-                                 " pg_catalog.pg_size_bytes(pg_catalog.current_setting("
+      input.state.target().query("SELECT inet_client_addr() IS NULL, pg_size_bytes(current_setting("
                                  "'maintenance_work_mem'))"));
   const auto own = static_cast<std::uint64_t>(address.integer(0, 1));
   const long pages = sysconf(_SC_AVPHYS_PAGES);

@@ -85,10 +85,8 @@ class AfterSwapCheck {
     if (!table_.primary_key.empty()) return table_.primary_key;
     PGFANOUT_TRY_ASSIGN(
         const Rows rows,
-        connection_.query("SELECT a.attname FROM pg_catalog.pg_index i"
-                          " CROSS JOIN LATERAL pg_catalog.unnest("
-                          "  i.indkey::pg_catalog.int2[]) WITH ORDINALITY k(number, place)"
-                          " JOIN pg_catalog.pg_attribute a"
+        connection_.query("SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest("
+                          "  i.indkey::int2[]) WITH ORDINALITY k(number, place) JOIN pg_attribute a"
                           "  ON a.attrelid = i.indrelid AND a.attnum = k.number"
                           " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
                           " ORDER BY k.place",
@@ -132,12 +130,11 @@ class AfterSwapCheck {
   Result<void> look_at_behaviour() {
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
-        connection_.query("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t"
+        connection_.query("SELECT EXISTS (SELECT 1 FROM pg_trigger t"
                           "  WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
-                          "  AND t.tgtype & 3 = 3)"
-                          " OR EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r"
+                          "  AND t.tgtype & 3 = 3) OR EXISTS (SELECT 1 FROM pg_rewrite r"
                           "  WHERE r.ev_class = $1 AND r.is_instead AND r.ev_enabled <> 'D'),"
-                          " EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k"
+                          " EXISTS (SELECT 1 FROM pg_constraint k"
                           "  WHERE k.contype = 'f' AND k.confrelid = $1)",
                           {std::to_string(table_.oid)}));
     may_be_turned_ = found.boolean(0, 0);
@@ -223,16 +220,13 @@ class AfterSwapCheck {
   Result<void> try_dangling_reference() {
     PGFANOUT_TRY_ASSIGN(
         const Rows keys,
-        connection_.query("SELECT a.attname, CASE a.atttypid"
-                          " WHEN 'pg_catalog.uuid'::pg_catalog.regtype"
-                          "  THEN 'pg_catalog.gen_random_uuid()'"
-                          " WHEN 'pg_catalog.int4'::pg_catalog.regtype THEN '-2147483648'"
-                          " WHEN 'pg_catalog.int8'::pg_catalog.regtype"
-                          "  THEN '-9223372036854775808' END"
-                          " FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a"
+        connection_.query("SELECT a.attname, CASE a.atttypid WHEN 'uuid'::regtype"
+                          "  THEN 'gen_random_uuid()' WHEN 'int4'::regtype THEN '-2147483648'"
+                          " WHEN 'int8'::regtype  THEN '-9223372036854775808' END"
+                          " FROM pg_constraint k JOIN pg_attribute a"
                           " ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
                           " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conparentid = 0"
-                          " AND pg_catalog.cardinality(k.conkey) = 1 ORDER BY 1",
+                          " AND cardinality(k.conkey) = 1 ORDER BY 1",
                           {std::to_string(table_.oid)}));
     if (!can_delete_) return {};
     for (int row = 0; row < keys.size(); ++row) {

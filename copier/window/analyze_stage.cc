@@ -113,9 +113,8 @@ class Analysis {
 Result<std::vector<const Leaf*>> unfrozen_leaves(const AfterLoad& input, const Table& target) {
   PGFANOUT_TRY_ASSIGN(const Rows pages,
                       input.state.target().query(
-                          "SELECT c.oid, c.relpages, c.relallvisible FROM pg_catalog.pg_inherits i"
-                          " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid"
-                          " WHERE i.inhparent = $1::pg_catalog.oid",
+                          "SELECT c.oid, c.relpages, c.relallvisible FROM pg_inherits i"
+                          " JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::oid",
                           {std::to_string(target.oid)}));
   std::vector<const Leaf*> unfrozen;
   for (int row = 0; row < pages.size(); ++row) {

@@ -17,38 +17,38 @@ namespace {
 /// Objects that would keep relation $1 from being dropped, or be dropped with it.
 constexpr const char* kDependentsSql = R"sql(
 WITH tree(oid) AS (
-  SELECT $1::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
-  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) t),
+  SELECT $1::oid UNION SELECT t.relid::oid
+  FROM pg_partition_tree($1::oid::regclass) t),
 part(class, oid) AS (
-  SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, tree.oid FROM tree
-  UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_type t
-    JOIN pg_catalog.pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
-  UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.typarray FROM pg_catalog.pg_type t
-    JOIN pg_catalog.pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
+  SELECT 'pg_class'::regclass::oid, tree.oid FROM tree
+  UNION SELECT 'pg_type'::regclass, t.oid FROM pg_type t
+    JOIN pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
+  UNION SELECT 'pg_type'::regclass, t.typarray FROM pg_type t
+    JOIN pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
     WHERE t.typarray <> 0
-  UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, s.oid
-    FROM pg_catalog.pg_class s JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid
+  UNION SELECT 'pg_class'::regclass, s.oid
+    FROM pg_class s JOIN pg_depend d
+    ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
     JOIN tree ON d.refobjid = tree.oid WHERE s.relkind = 'S' AND d.deptype IN ('a', 'i')
-  UNION SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid
-    FROM pg_catalog.pg_constraint k JOIN tree ON tree.oid = k.conrelid
-  UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid
-    FROM pg_catalog.pg_index i JOIN tree ON tree.oid = i.indrelid)
-SELECT DISTINCT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-    THEN pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, (
-      SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid), 0)
-    ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END
-FROM pg_catalog.pg_depend d JOIN part p ON d.refclassid = p.class AND d.refobjid = p.oid
+  UNION SELECT 'pg_constraint'::regclass, k.oid
+    FROM pg_constraint k JOIN tree ON tree.oid = k.conrelid
+  UNION SELECT 'pg_class'::regclass, i.indexrelid
+    FROM pg_index i JOIN tree ON tree.oid = i.indrelid)
+SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass
+    THEN pg_describe_object('pg_class'::regclass, (
+      SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid), 0)
+    ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+FROM pg_depend d JOIN part p ON d.refclassid = p.class AND d.refobjid = p.oid
 WHERE d.deptype = 'n' AND NOT EXISTS (
   SELECT 1 FROM part o WHERE o.class = d.classid AND o.oid = d.objid)
-AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
-  SELECT 1 FROM pg_catalog.pg_attrdef a JOIN tree ON tree.oid = a.adrelid WHERE a.oid = d.objid))
-AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (
-  SELECT 1 FROM pg_catalog.pg_trigger t JOIN tree ON tree.oid = t.tgrelid WHERE t.oid = d.objid))
-AND NOT (d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND EXISTS (
-  SELECT 1 FROM pg_catalog.pg_policy y JOIN tree ON tree.oid = y.polrelid WHERE y.oid = d.objid))
-AND NOT (d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND EXISTS (
-  SELECT 1 FROM pg_catalog.pg_rewrite r JOIN tree ON tree.oid = r.ev_class WHERE r.oid = d.objid))
+AND NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (
+  SELECT 1 FROM pg_attrdef a JOIN tree ON tree.oid = a.adrelid WHERE a.oid = d.objid))
+AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (
+  SELECT 1 FROM pg_trigger t JOIN tree ON tree.oid = t.tgrelid WHERE t.oid = d.objid))
+AND NOT (d.classid = 'pg_policy'::regclass AND EXISTS (
+  SELECT 1 FROM pg_policy y JOIN tree ON tree.oid = y.polrelid WHERE y.oid = d.objid))
+AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (
+  SELECT 1 FROM pg_rewrite r JOIN tree ON tree.oid = r.ev_class WHERE r.oid = d.objid))
 ORDER BY 1)sql";
 
 class CleanupJob : ReportingJob {
@@ -115,7 +115,7 @@ Result<void> CleanupJob::run_stages() {
 
 Result<bool> CleanupJob::is_retention_over(const JournalEntry& entry) {
   PGFANOUT_TRY_ASSIGN(const Rows over,
-                      state_->target().query("SELECT keep_until <= pg_catalog.clock_timestamp()"
+                      state_->target().query("SELECT keep_until <= clock_timestamp()"
                                              " FROM pgfanout.job WHERE job = $1",
                                              {entry.job}));
   return over.boolean(0, 0);
@@ -145,7 +145,7 @@ Result<void> CleanupJob::drop_backup_of(const JournalEntry& entry) {
 Result<bool> CleanupJob::is_there(const BackupRelation& relation) {
   PGFANOUT_TRY_ASSIGN(
       const Rows found,
-      state_->target().query("SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+      state_->target().query("SELECT 1 FROM pg_class c JOIN pg_namespace n"
                              " ON n.oid = c.relnamespace"
                              " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
                              {std::to_string(relation.oid), relation.schema, relation.name}));
@@ -165,10 +165,8 @@ Result<void> CleanupJob::check_dependents(const BackupRelation& relation) {
     for (const BackupRelation& other : backup) {
       PGFANOUT_TRY_ASSIGN(
           const Rows same,
-          state_->target().query(
-              "SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass,"
-              " $1, 0) = $2",
-              {std::to_string(other.oid), dependents.str(row, 0)}));
+          state_->target().query("SELECT pg_describe_object('pg_class'::regclass, $1, 0) = $2",
+                                 {std::to_string(other.oid), dependents.str(row, 0)}));
       is_backup = is_backup || same.boolean(0, 0);
     }
     if (!is_backup) names.push_back(dependents.str(row, 0));

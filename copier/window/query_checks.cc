@@ -96,11 +96,11 @@ class QueryRun {
  private:
   /// Order does not count, copies of rows do.
   static Result<std::string> digest(Connection& connection, const std::string& sql) {
-    PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(fmt::format(
-                                             "SELECT pg_catalog.count(*) || ', ' || COALESCE("
-                                             "pg_catalog.sum(pg_catalog.hashtextextended("
-                                             "q::pg_catalog.text, 0)), 0) FROM (\n{}\n) AS q",
-                                             sql)));
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        connection.query(fmt::format("SELECT count(*) || ', ' || COALESCE("
+                                                     "sum(hashtextextended("
+                                                     "q::text, 0)), 0) FROM (\n{}\n) AS q",
+                                                     sql)));
     return rows.str(0, 0);
   }
 

@@ -29,10 +29,10 @@ Error at_step(Error error, const CarryStep& step) {
 /// Rows that are not unique, by place: "(0,1), (4,2)" for each of the first few keys.
 std::string duplicates_in(Connection& connection, const CarryStep& step, const std::string& key) {
   constexpr int kShown = 3;
-  const auto rows = connection.query(
-      fmt::format("SELECT pg_catalog.string_agg(ctid::pg_catalog.text, ', '), pg_catalog.count(*)"
-                  " OVER () FROM ONLY {} GROUP BY {} HAVING pg_catalog.count(*) > 1 LIMIT {}",
-                  step.leaf, key, kShown));
+  const auto rows =
+      connection.query(fmt::format("SELECT string_agg(ctid::text, ', '), count(*)"
+                                   " OVER () FROM ONLY {} GROUP BY {} HAVING count(*) > 1 LIMIT {}",
+                                   step.leaf, key, kShown));
   if (!rows || rows->size() == 0) return {};
   std::string places;
   for (int row = 0; row < rows->size(); ++row) {
@@ -83,10 +83,9 @@ Result<void> StepRunner::run_group(Connection& connection, const std::vector<Car
 /// How far the builds are that run now. Not to know is no failure.
 void StepRunner::look_at_builds(Connection& connection) {
   const auto rows = connection.query(
-      "SELECT COALESCE(pg_catalog.sum(p.blocks_done), 0), COALESCE(pg_catalog.sum(p.blocks_total), "
-      "0)"
-      " FROM pg_catalog.pg_stat_progress_create_index p JOIN pg_catalog.pg_stat_activity a"
-      " USING (pid) WHERE pg_catalog.starts_with(a.application_name, $1)",
+      "SELECT COALESCE(sum(p.blocks_done), 0), COALESCE(sum(p.blocks_total), 0)"
+      " FROM pg_stat_progress_create_index p JOIN pg_stat_activity a"
+      " USING (pid) WHERE starts_with(a.application_name, $1)",
       {settings_.session_prefix});
   if (!rows) return;
   counters_.build_blocks_done = static_cast<std::uint64_t>(rows->integer(0, 0));

@@ -49,30 +49,30 @@ std::string filled(std::string sql, const std::string& old_name, const std::stri
 
 constexpr const char* kHoldersSql = R"sql(
 WITH wanted(kind, schema, name) AS (
-  SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]),
-    pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) AS w),
+  SELECT * FROM ROWS FROM (unnest($1::text[]),
+    unnest($2::text[]), unnest($3::text[])) AS w),
 tree(oid) AS (
-  SELECT $4::pg_catalog.oid UNION SELECT t.relid::pg_catalog.oid
-  FROM pg_catalog.pg_partition_tree($4::pg_catalog.oid::pg_catalog.regclass) t)
+  SELECT $4::oid UNION SELECT t.relid::oid
+  FROM pg_partition_tree($4::oid::regclass) t)
 SELECT CASE c.relkind WHEN 'i' THEN 'INDEX' WHEN 'I' THEN 'INDEX' WHEN 'S' THEN 'SEQUENCE'
     WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
   c.oid, n.nspname, c.relname,
   c.oid IN (SELECT tree.oid FROM tree)
-  OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN tree ON tree.oid = i.indrelid
+  OR EXISTS (SELECT 1 FROM pg_index i JOIN tree ON tree.oid = i.indrelid
     WHERE i.indexrelid = c.oid)
-  OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class m ON m.oid = i.indrelid
-    JOIN pg_catalog.pg_namespace s ON s.oid = m.relnamespace
+  OR EXISTS (SELECT 1 FROM pg_index i JOIN pg_class m ON m.oid = i.indrelid
+    JOIN pg_namespace s ON s.oid = m.relnamespace
     JOIN wanted v ON v.kind = 'MATERIALIZED VIEW' AND v.schema = s.nspname AND v.name = m.relname
     WHERE i.indexrelid = c.oid AND m.relkind = 'm')
-  OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN tree ON tree.oid = d.refobjid
-    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
-    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i'))
-FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
-JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+  OR EXISTS (SELECT 1 FROM pg_depend d JOIN tree ON tree.oid = d.refobjid
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
+FROM wanted w JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 WHERE w.kind <> 'STATISTICS'
 UNION ALL SELECT 'STATISTICS', s.oid, n.nspname, s.stxname, s.stxrelid IN (SELECT oid FROM tree)
-FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
-JOIN pg_catalog.pg_statistic_ext s ON s.stxnamespace = n.oid AND s.stxname = w.name
+FROM wanted w JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_statistic_ext s ON s.stxnamespace = n.oid AND s.stxname = w.name
 WHERE w.kind = 'STATISTICS'
 ORDER BY 1, 3, 4)sql";
 

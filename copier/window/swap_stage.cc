@@ -24,13 +24,11 @@ constexpr milliseconds kNextLocks{150};
 Result<std::vector<std::string>> referenced_tables(Connection& connection, std::uint32_t oid) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection.query("SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.relname)"
-                       " FROM pg_catalog.pg_constraint k"
-                       " JOIN pg_catalog.pg_class c ON c.oid = k.confrelid"
-                       " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+      connection.query("SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM pg_constraint k"
+                       " JOIN pg_class c ON c.oid = k.confrelid"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
                        " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.confrelid <> $1"
-                       " AND pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')"
-                       " ORDER BY 1",
+                       " AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY 1",
                        {std::to_string(oid)}));
   std::vector<std::string> tables;
   for (int row = 0; row < rows.size(); ++row) tables.push_back(rows.str(row, 0));
@@ -102,8 +100,8 @@ std::vector<BackupRelation> backup_of(const Table& source, const std::string& ba
 Result<void> check_names(Connection& connection, const JournalEntry& entry) {
   PGFANOUT_TRY_ASSIGN(
       const Rows names,
-      connection.query("SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c"
-                       " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+      connection.query("SELECT count(*) FROM pg_class c"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
                        " WHERE (c.oid = $1 AND n.nspname = $2 AND c.relname = $3)"
                        " OR (n.nspname = $4 AND c.relname = $5 AND EXISTS (SELECT 1"
                        "  FROM pgfanout.made_relation m WHERE m.job = $6 AND m.relation = c.oid))",

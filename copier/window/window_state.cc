@@ -45,10 +45,9 @@ Result<WindowState> WindowState::open(const JobDescription& job, bool claims) {
 
 Result<std::string> qualified_name(Connection& connection, const std::string& schema,
                                    const std::string& name) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query("SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text,"
-                                       " $2::pg_catalog.text)",
-                                       {schema, name}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT format('%I.%I', $1::text, $2::text)", {schema, name}));
   return rows.str(0, 0);
 }
 
@@ -93,8 +92,7 @@ Result<Table> WindowState::source_table() {
 Result<Table> WindowState::target_table() {
   for (const MadeRelation& made : entry_ ? entry_->made : std::vector<MadeRelation>()) {
     PGFANOUT_TRY_ASSIGN(const Rows kind,
-                        target_->query("SELECT c.relkind FROM pg_catalog.pg_class c"
-                                       " WHERE c.oid = $1",
+                        target_->query("SELECT c.relkind FROM pg_class c WHERE c.oid = $1",
                                        {std::to_string(made.oid)}));
     if (kind.size() == 1 && kind.text(0, 0) == "p") return describe_table(*target_, made.oid);
   }

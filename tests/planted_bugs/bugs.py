@@ -122,8 +122,8 @@ STAGES = [
         "const std::lock_guard lock(lanes_[lane]->mutex); } closed_",
         "FanOutTest.EveryRowIsCommittedOnceWithAConnectionForEachLeaf"),
     bug("range-ends-a-page-early",
-        "condition += fmt::format(\" AND ctid < '({},0)'::pg_catalog.tid\", *range.end_block);",
-        "condition += fmt::format(\" AND ctid < '({},0)'::pg_catalog.tid\", *range.end_block - 1);",
+        "condition += fmt::format(\" AND ctid < '({},0)'::tid\", *range.end_block);",
+        "condition += fmt::format(\" AND ctid < '({},0)'::tid\", *range.end_block - 1);",
         "RangeConditionTest.NamesPagesByTheirFirstLine"),
     bug("last-range-of-a-leaf-is-bounded",
         "if (at + 1 == count) range.end_block.reset();",
@@ -287,9 +287,9 @@ VERIFY = [
         "if (!books_->is_equal()) {",
         "VerifyTest.RowUnderAWrongKeyAloneIsNamed"),
     bug("repair-touches-rows-of-other-leaves",
-        "return fmt::format(\"tableoid = {} AND ctid = '{}'::pg_catalog.tid\","
+        "return fmt::format(\"tableoid = {} AND ctid = '{}'::tid\","
         " plan.target.leaves[address.leaf].oid, address.ctid);",
-        "return fmt::format(\"ctid = '{}'::pg_catalog.tid\", address.ctid);",
+        "return fmt::format(\"ctid = '{}'::tid\", address.ctid);",
         "Repair.EachKindHasItsStatementAndTouchesTheNamedRowAlone"),
     bug("verification-that-was-stopped-proves-something",
         "if (error.consequence == Consequence::interrupt) error.consequence = Consequence::unproven;",
