@@ -66,6 +66,12 @@ std::string_view Rows::text(int row, int column) const {
           static_cast<std::size_t>(PQgetlength(result_, row, column))};
 }
 
+std::vector<std::string> Rows::column(int column) const {
+  std::vector<std::string> values;
+  for (int row = 0; row < size(); ++row) values.push_back(str(row, column));
+  return values;
+}
+
 std::int64_t Rows::integer(int row, int column) const {
   const std::string_view value = text(row, column);
   std::int64_t number = 0;

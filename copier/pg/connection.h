@@ -42,6 +42,8 @@ class Rows {
   /// 0 for NULL or text that is no integer.
   [[nodiscard]] std::int64_t integer(int row, int column) const;
   [[nodiscard]] bool boolean(int row, int column) const { return text(row, column) == "t"; }
+  /// One column of all rows.
+  [[nodiscard]] std::vector<std::string> column(int column) const;
   [[nodiscard]] std::uint32_t oid(int row, int column) const {
     return static_cast<std::uint32_t>(integer(row, column));
   }
@@ -95,6 +97,8 @@ class Connection {
   Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
   /// One or more statements, results thrown away; the first error ends them.
   Result<void> run(std::string_view sql);
+  /// One statement with parameters, its rows thrown away.
+  Result<void> run(std::string_view sql, const std::vector<Parameter>& parameters);
   /// Gives libpq's input buffer, of 16 kB at first, room for 256 kB, so that one call takes all
   /// that a socket holds. It grows with the longest message that comes, so the server is asked for
   /// one.

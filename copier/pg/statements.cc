@@ -100,6 +100,11 @@ Result<void> Connection::run(std::string_view sql) {
   return {};
 }
 
+Result<void> Connection::run(std::string_view sql, const std::vector<Parameter>& parameters) {
+  PGFANOUT_TRY(query(sql, parameters));
+  return {};
+}
+
 /// The outcome of a statement: the first error counts, otherwise the last result.
 struct Connection::Answer {
   Rows last{nullptr};
