@@ -114,6 +114,7 @@ Result<void> CopyPlanner::look_at_source() {
   plan_.emplace(std::move(key));
   plan_->source = std::move(table);
   plan_->same_database = is_same_database(source_facts_, target_facts_);
+  plan_->servers = {{target_.description(), target_dsn_of(job_)}};
   return {};
 }
 

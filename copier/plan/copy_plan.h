@@ -32,13 +32,20 @@ struct StreamColumn {
   bool is_volatile = false;  ///< Taken once while copying; left out of later comparisons.
 };
 
+/// A server that holds leaves of the target.
+struct LeafServer {
+  std::string name;  ///< For messages: "host:port/database".
+  std::string dsn;   ///< As in ConnectOptions.
+};
+
 /// A leaf of the target: what a lane writes to.
 struct TargetLeaf {
   std::string schema;
   std::string name;
   std::string qualified;  ///< Quoted, for SQL.
   ListBound bound;
-  std::uint32_t oid = 0;  ///< 0 until it exists.
+  std::uint32_t oid = 0;   ///< 0 until it exists.
+  std::size_t server = 0;  ///< Index into CopyPlan::servers.
 };
 
 struct CopyPlan {
@@ -50,6 +57,8 @@ struct CopyPlan {
   std::string target_qualified;
   bool same_database = false;
   bool create_target = false;  ///< Leaves are made standalone and attached at the end.
+  /// Where the leaves are. The first one is the coordinator: it has the parent and the journal.
+  std::vector<LeafServer> servers;
   std::vector<TargetLeaf> leaves;
   LeafMap leaf_map;
 
