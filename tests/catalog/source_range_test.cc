@@ -43,7 +43,7 @@ TEST(CutRangesTest, SmallLeavesStayWhole) {
   expect_cover(leaves, ranges);
   EXPECT_EQ(ranges.size(), 3U);
   for (const SourceRange& range : ranges)
-    EXPECT_EQ(range_condition(range), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
+    EXPECT_EQ(range_condition(range), " WHERE ctid >= '(0,0)'::tid");
 }
 
 TEST(CutRangesTest, OneHugeLeafIsSplit) {
@@ -97,11 +97,11 @@ TEST(CutRangesTest, CoversWhateverTheSizes) {
 
 TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
   EXPECT_EQ(range_condition({0, 0, 16, 0}),
-            " WHERE ctid >= '(0,0)'::pg_catalog.tid AND ctid < '(16,0)'::pg_catalog.tid");
+            " WHERE ctid >= '(0,0)'::tid AND ctid < '(16,0)'::tid");
   EXPECT_EQ(range_condition({0, 16, 32, 0}),
-            " WHERE ctid >= '(16,0)'::pg_catalog.tid AND ctid < '(32,0)'::pg_catalog.tid");
-  EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}), " WHERE ctid >= '(32,0)'::pg_catalog.tid");
-  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::pg_catalog.tid");
+            " WHERE ctid >= '(16,0)'::tid AND ctid < '(32,0)'::tid");
+  EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}), " WHERE ctid >= '(32,0)'::tid");
+  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::tid");
 }
 
 TEST(CutRangesTest, FollowTheNumberOfReaders) {

@@ -53,7 +53,7 @@ class Repair : public ::testing::Test {
   FoundDifferences found;
   static constexpr const char* kNew =
       "(SELECT $1::integer AS id, $2::text AS note, $3::integer AS twice) AS pgfanout_new";
-  static constexpr const char* kPlace = " WHERE tableoid = 71 AND ctid = '(0,7)'::pg_catalog.tid";
+  static constexpr const char* kPlace = " WHERE tableoid = 71 AND ctid = '(0,7)'::tid";
 };
 
 TEST_F(Repair, EachKindHasItsStatementAndTouchesTheNamedRowAlone) {
