@@ -200,9 +200,9 @@ Result<void> CopyJob::preflight() {
 /// A copy that would be refused anyway shall not keep anybody from writing.
 Result<void> CopyJob::plan_before_fence() {
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job(), *connection_, *state_.target));
-  PGFANOUT_TRY(prove_key(*connection_, plan.source, plan.key));
+  PGFANOUT_TRY(prove_key(*connection_, plan.source, plan.key.expression));
   PGFANOUT_TRY(stop_if_cancelled(state_));
-  return journal_copy(state_, *connection_, table_, plan.key.sql());
+  return journal_copy(state_, *connection_, table_, plan.key.expression.sql());
 }
 
 Result<void> CopyJob::open_source() {
@@ -237,12 +237,12 @@ Result<void> CopyJob::plan_copy() {
   PGFANOUT_TRY_ASSIGN(state_.plan, make_copy_plan(as_asked, source, *state_.target, made));
   if (progress) state_.progress = *std::move(progress);
   const bool is_proven = state_.raises_fence() && !state_.is_resumed;
-  if (!is_proven) PGFANOUT_TRY(prove_key(source, state_.plan->source, state_.plan->key));
+  if (!is_proven) PGFANOUT_TRY(prove_key(source, state_.plan->source, state_.plan->key.expression));
   const CopyPlan& plan = *state_.plan;
   result_.source = {plan.source.qualified, 0, {}, source.server_version_text()};
-  result_.target = {plan.target_qualified, 0, {}, state_.target->server_version_text()};
-  result_.readers = plan.readers;
-  result_.writers = plan.writers;
+  result_.target = {plan.target.qualified, 0, {}, state_.target->server_version_text()};
+  result_.readers = plan.connections.readers;
+  result_.writers = plan.connections.writers;
   return {};
 }
 
@@ -261,13 +261,13 @@ Result<void> CopyJob::plan_progress() {
          fmt::format("job {} goes on with epoch {} of {}: {} committed already", state_.job_id,
                      std::min(progress.next_epoch(), progress.last_epoch()), progress.last_epoch(),
                      rows_text(progress.rows_committed())),
-         plan.target_qualified,
+         plan.target.qualified,
          {}});
   }
   std::uint64_t& expected_rows = plan.source.estimated_rows;
   state_.counters.rows_expected =
       expected_rows > result_.rows_resumed ? expected_rows - result_.rows_resumed : 0;
-  state_.counters.leaves_total = plan.leaves.size();
+  state_.counters.leaves_total = plan.target.leaves.size();
   if (!job().dry_run) state_.counters.leaves.open(state_.leaf_names());
   std::uint64_t bytes = 0;
   for (const SourceRange& range : progress.ranges) bytes += range.estimated_bytes;
@@ -278,15 +278,15 @@ Result<void> CopyJob::plan_progress() {
 Result<void> CopyJob::check_leaves() {
   const CopyPlan& plan = *state_.plan;
   std::vector<LeafNow> now;
-  for (const TargetLeaf& leaf : plan.leaves) {
+  for (const TargetLeaf& leaf : plan.target.leaves) {
     now.push_back({leaf.qualified, {}});
-    if (!plan.create_target) continue;
+    if (!plan.target.is_new) continue;
     PGFANOUT_TRY_ASSIGN(const Rows oid,
                         state_.target->query("SELECT to_regclass($1)::oid", {leaf.qualified}));
     if (!oid.is_null(0, 0)) now.back().oid = oid.oid(0, 0);
   }
-  return check_same_leaves(state_.progress.leaf_names, now, plan.create_target, *state_.entry,
-                           plan.target_qualified);
+  return check_same_leaves(state_.progress.leaf_names, now, plan.target.is_new, *state_.entry,
+                           plan.target.qualified);
 }
 
 Result<void> CopyJob::prepare() {
@@ -308,15 +308,15 @@ Result<void> CopyJob::create_tables() {
   } else {
     entry.source =
         fmt::format("{} {}", state_.source->connection().description(), plan.source.qualified);
-    entry.key = plan.key.sql();
+    entry.key = plan.key.expression.sql();
     entry.is_fenced = false;
     entry.source_oid = plan.source.oid;
     entry.source_schema = plan.source.schema;
     entry.source_name = plan.source.name;
   }
   entry.job = state_.job_id;
-  entry.target_schema = plan.target_schema;
-  entry.target_name = plan.target_name;
+  entry.target_schema = plan.target.schema;
+  entry.target_name = plan.target.name;
   entry.state = "loading";
   PGFANOUT_TRY(create_target(*state_.target, plan, entry, state_.progress));
   state_.entry = std::move(entry);
@@ -326,8 +326,8 @@ Result<void> CopyJob::create_tables() {
 /// Digests the rows that an accepted target holds already, so that they can be told apart
 /// afterwards.
 Result<void> CopyJob::take_baseline() {
-  if (!job().append || state_.plan->create_target) return {};
-  Ledger before(0, state_.plan->leaves.size());
+  if (!job().append || state_.plan->target.is_new) return {};
+  Ledger before(0, state_.plan->target.leaves.size());
   PGFANOUT_TRY(read_target(before));
   const auto leaves = before.leaves();
   for (std::uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
@@ -346,8 +346,8 @@ Result<void> CopyJob::copy() {
   if (rejected == 0) return {};
   report({Severity::warning, "rows-rejected",
           counted(rejected, "row was", "rows were") + " set aside",
-          fmt::format("{}.{}", state_.plan->target_schema,
-                      reject_table_name(state_.plan->target_name)),
+          fmt::format("{}.{}", state_.plan->target.schema,
+                      reject_table_name(state_.plan->target.name)),
           "look into that table for the reasons"});
   return {};
 }
@@ -355,22 +355,23 @@ Result<void> CopyJob::copy() {
 /// Reads all leaves of the target into the read-back columns of `ledger`.
 Result<void> CopyJob::read_target(Ledger& ledger) {
   const CopyPlan& plan = *state_.plan;
-  PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes, leaf_sizes(*state_.target, plan));
-  const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan.readers);
+  PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes, leaf_sizes(*state_.target, plan.target));
+  const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan.connections.readers);
   std::vector<std::unique_ptr<RangeSource>> sources;
   const auto connect = [options = state_.connect_options(target_dsn_of(job()), "reader")] {
     return connect_again(options);
   };
-  for (std::size_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(
-        auto source, make_server_source(
-                         connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                         [&plan](const SourceRange& range) { return target_select(plan, range); },
-                         state_.cancellation));
+  for (std::size_t at = 0; at < plan.connections.readers; ++at) {
+    PGFANOUT_TRY_ASSIGN(auto source, make_server_source(
+                                         connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                                         [&plan](const SourceRange& range) {
+                                           return target_select(plan.stream, plan.target, range);
+                                         },
+                                         state_.cancellation));
     sources.push_back(std::move(source));
   }
-  return run_read_back({ranges, plan.read_back_layout, plan.key, plan.leaf_map, std::move(sources),
-                        job().memory_bytes, &state_.pace,
+  return run_read_back({ranges, plan.stream.read_back_layout, plan.key.expression,
+                        plan.target.leaf_map, std::move(sources), job().memory_bytes, &state_.pace,
                         [&](std::uint32_t leaf) {
                           if (is_as_written(ledger.leaf(leaf))) {
                             state_.counters.leaves.set_state(leaf, LeafState::proven);
@@ -380,7 +381,7 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
 }
 
 Result<void> CopyJob::read_back() {
-  PGFANOUT_TRY(lock_leaves(*state_.target, *state_.plan));
+  PGFANOUT_TRY(lock_leaves(*state_.target, state_.plan->target));
   crash_point("leaves-locked");
   PGFANOUT_TRY(read_target(*state_.ledger));
   const Balance balance = balance_after_read_back(*state_.ledger, state_.leaf_names());
@@ -403,11 +404,11 @@ Result<void> CopyJob::attach() {
   if (state_.raises_fence() && verdict_ == Verdict::match) close_source();
   if (verdict_ != Verdict::match) {
     report({Severity::error, "not-attached",
-            "the leaves were left unattached, for you to look into", state_.plan->target_qualified,
+            "the leaves were left unattached, for you to look into", state_.plan->target.qualified,
             "run again with --restart"});
     return target.run("ROLLBACK");
   }
-  PGFANOUT_TRY(attach_leaves(target, *state_.plan, state_.cancellation));
+  PGFANOUT_TRY(attach_leaves(target, state_.plan->ddl, state_.cancellation));
   crash_point("leaves-attached");
   PGFANOUT_TRY(Journal(target).finish_job(state_.job_id,
                                           state_.is_part_of_window() ? "open" : "done",
@@ -449,7 +450,7 @@ void CopyJob::fill_result() {
   std::uint64_t total = 0;
   const auto leaves = state_.ledger->leaves();
   for (std::size_t at = 0; at < leaves.size(); ++at) {
-    const TargetLeaf& leaf = state_.plan->leaves[at];
+    const TargetLeaf& leaf = state_.plan->target.leaves[at];
     const MultisetDigest taken = leaves[at].taken();
     PartitionSummary partition{std::nullopt, leaf.qualified, taken.rows(), taken.hex(),
                                leaves[at].earlier_bytes + leaves[at].routed_bytes};

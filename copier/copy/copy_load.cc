@@ -29,14 +29,14 @@ std::uint64_t reject_limit_of(const CopyState& state) {
 }
 
 RejectPlace reject_place(const CopyState& state, std::uint32_t epoch) {
-  return {state.job_id, state.plan->target_schema, state.plan->target_name, epoch};
+  return {state.job_id, state.plan->target.schema, state.plan->target.name, epoch};
 }
 
 }  // namespace
 
 Result<void> CopyLoad::restore() {
   CopyProgress& progress = state_.progress;
-  state_.ledger.emplace(progress.ranges.size(), state_.plan->leaves.size());
+  state_.ledger.emplace(progress.ranges.size(), state_.plan->target.leaves.size());
   Ledger& ledger = *state_.ledger;
   // Values from an epoch's first reading may stand beside values from a later one.
   if (state_.is_resumed && has_volatile_values()) ledger.compare_counts_only();
@@ -80,7 +80,7 @@ std::vector<std::string> CopyLoad::kept_leaves(std::uint32_t epoch) const {
   std::vector<std::string> kept;
   const std::vector<bool> done = leaves_done(epoch);
   for (std::size_t leaf = 0; leaf < done.size(); ++leaf) {
-    if (done[leaf]) kept.push_back(state_.plan->leaves[leaf].qualified);
+    if (done[leaf]) kept.push_back(state_.plan->target.leaves[leaf].qualified);
   }
   return kept;
 }
@@ -133,17 +133,18 @@ Result<void> CopyLoad::open() {
   const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
     return connect_again(options);
   };
-  for (std::size_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(
-        auto source,
-        make_server_source(
-            connect, begin,
-            [&plan](const SourceRange& range) { return source_select(plan, range); }, stop));
+  for (std::size_t at = 0; at < plan.connections.readers; ++at) {
+    PGFANOUT_TRY_ASSIGN(auto source, make_server_source(
+                                         connect, begin,
+                                         [&plan](const SourceRange& range) {
+                                           return source_select(plan.stream, plan.source, range);
+                                         },
+                                         stop));
     sources_.push_back(std::move(source));
   }
-  PGFANOUT_TRY_ASSIGN(
-      channels_, open_writers(state.job, state.connect_options("", "writer").application_name, plan,
-                              state.cancellation));
+  PGFANOUT_TRY_ASSIGN(channels_,
+                      open_writers(state.job, state.connect_options("", "writer").application_name,
+                                   plan.connections.writers, state.cancellation));
   targets_ = lane_targets(plan, state.progress);
   return {};
 }
@@ -182,9 +183,10 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
                       state.counters.leaves.set_state(leaf, LeafState::committed);
                     }};
   PGFANOUT_TRY(run_fan_out(
-      {state.progress.ranges, epoch, plan.read_layout, plan.key, plan.leaf_map, sources_, channels_,
-       targets_, done, state.job.memory_bytes, std::move(ask),
-       !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values(), &state.pace},
+      {state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
+       plan.target.leaf_map, sources_, channels_, targets_, done, state.job.memory_bytes,
+       std::move(ask), !state.progress.by_leaf && reject_limit_of(state) > 0,
+       !has_volatile_values(), &state.pace},
       *state.ledger, *state.rejects, state.counters, stop));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
@@ -209,9 +211,9 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   std::vector<LaneStatement> statements;
   if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
   const CopyPlan& plan = *state_.plan;
-  const bool adds_checks = plan.create_target && !state_.progress.checks_first;
+  const bool adds_checks = plan.target.is_new && !state_.progress.checks_first;
   if (adds_checks && epoch == state_.progress.last_epoch()) {
-    for (const std::string& check : plan.check_statements[leaf]) statements.push_back({check});
+    for (const std::string& check : plan.ddl.checks[leaf]) statements.push_back({check});
   }
   statements.push_back(
       CopyJournal(*state_.target, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
@@ -219,7 +221,7 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
 }
 
 bool CopyLoad::has_volatile_values() const {
-  const auto& columns = state_.plan->columns;
+  const auto& columns = state_.plan->stream.columns;
   return std::any_of(columns.begin(), columns.end(),
                      [](const StreamColumn& column) { return column.is_volatile; });
 }

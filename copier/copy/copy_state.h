@@ -55,7 +55,7 @@ struct CopyState {
   }
   [[nodiscard]] std::vector<std::string> leaf_names() const {
     std::vector<std::string> names;
-    for (const TargetLeaf& leaf : plan->leaves) names.push_back(leaf.qualified);
+    for (const TargetLeaf& leaf : plan->target.leaves) names.push_back(leaf.qualified);
     return names;
   }
 };

@@ -21,18 +21,18 @@ std::vector<std::string> statements_of(const CopyPlan& plan, const CopyProgress&
   if (locks_source) {
     statements.push_back(fmt::format("LOCK TABLE {} IN SHARE MODE", plan.source.qualified));
   }
-  if (plan.create_target) {
+  if (plan.target.is_new) {
     statements.push_back("-- target: tables");
-    append(statements, plan.create_statements);
+    append(statements, plan.ddl.create);
   }
   statements.push_back(
-      fmt::format("-- source: {} ranges by {} readers", ranges.size(), plan.readers));
+      fmt::format("-- source: {} ranges by {} readers", ranges.size(), plan.connections.readers));
   for (const SourceRange& range : ranges) {
-    statements.push_back(
-        fmt::format("COPY ({}) TO STDOUT (FORMAT binary)", source_select(plan, range)));
+    statements.push_back(fmt::format("COPY ({}) TO STDOUT (FORMAT binary)",
+                                     source_select(plan.stream, plan.source, range)));
   }
-  statements.push_back(
-      fmt::format("-- target: {} leaves over {} connections", plan.leaves.size(), plan.writers));
+  statements.push_back(fmt::format("-- target: {} leaves over {} connections",
+                                   plan.target.leaves.size(), plan.connections.writers));
   if (!progress.by_leaf) {
     statements.push_back(
         fmt::format("-- target: each leaf commits {} times, with its row in pgfanout.leaf_load",
@@ -42,13 +42,13 @@ std::vector<std::string> statements_of(const CopyPlan& plan, const CopyProgress&
   for (std::size_t leaf = 0; leaf < lanes.size(); ++leaf) {
     if (!lanes[leaf].truncate.empty()) statements.push_back("TRUNCATE " + lanes[leaf].truncate);
     statements.push_back(lanes[leaf].copy_sql);
-    if (plan.create_target) append(statements, plan.check_statements[leaf]);
+    if (plan.target.is_new) append(statements, plan.ddl.checks[leaf]);
   }
-  if (plan.create_target) {
+  if (plan.target.is_new) {
     statements.push_back("-- target: after the read-back, in one transaction");
-    for (const auto& attach : plan.attach_statements) append(statements, attach);
+    for (const auto& attach : plan.ddl.attach) append(statements, attach);
   }
-  append(statements, plan.finish_statements);
+  append(statements, plan.ddl.finish);
   return statements;
 }
 

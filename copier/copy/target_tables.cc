@@ -23,18 +23,18 @@ Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalE
                                 const CopyProgress& progress) {
   Journal journal(connection);
   PGFANOUT_TRY(journal.prepare());
-  if (plan.create_target) {
-    for (const std::string& statement : plan.create_statements) {
+  if (plan.target.is_new) {
+    for (const std::string& statement : plan.ddl.create) {
       PGFANOUT_TRY(connection.run(statement));
     }
-    PGFANOUT_TRY_ASSIGN(const std::uint32_t parent, oid_of(connection, plan.target_qualified));
-    entry.made.push_back({parent, plan.target_schema, plan.target_name});
-    for (TargetLeaf& leaf : plan.leaves) {
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t parent, oid_of(connection, plan.target.qualified));
+    entry.made.push_back({parent, plan.target.schema, plan.target.name});
+    for (TargetLeaf& leaf : plan.target.leaves) {
       PGFANOUT_TRY_ASSIGN(leaf.oid, oid_of(connection, leaf.qualified));
       entry.made.push_back({leaf.oid, leaf.schema, leaf.name});
     }
     if (progress.checks_first) {
-      for (const auto& checks : plan.check_statements) {
+      for (const auto& checks : plan.ddl.checks) {
         for (const std::string& check : checks) PGFANOUT_TRY(connection.run(check));
       }
     }
@@ -60,10 +60,10 @@ Result<void> create_target(Connection& connection, CopyPlan& plan, const Journal
 
 Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescription& job,
                                                                 const std::string& application_name,
-                                                                const CopyPlan& plan,
+                                                                std::uint32_t writers,
                                                                 const Cancellation& cancellation) {
   constexpr std::size_t kSideBySide = 8;
-  std::vector<std::unique_ptr<WriteChannel>> channels(plan.writers);
+  std::vector<std::unique_ptr<WriteChannel>> channels(writers);
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<Error> failure;  // guarded by mutex
@@ -92,33 +92,33 @@ Result<std::vector<std::unique_ptr<WriteChannel>>> open_writers(const JobDescrip
 
 std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& progress) {
   std::vector<LaneTarget> targets;
-  targets.reserve(plan.leaves.size());
-  for (std::size_t at = 0; at < plan.leaves.size(); ++at) {
-    const TargetLeaf& leaf = plan.leaves[at];
-    const bool is_whole = plan.create_target && progress.by_leaf && progress.leaves[at].epoch == 0;
+  targets.reserve(plan.target.leaves.size());
+  for (std::size_t at = 0; at < plan.target.leaves.size(); ++at) {
+    const TargetLeaf& leaf = plan.target.leaves[at];
+    const bool is_whole = plan.target.is_new && progress.by_leaf && progress.leaves[at].epoch == 0;
     targets.push_back({leaf.qualified,
                        fmt::format("COPY {} {} FROM STDIN (FORMAT binary{})", leaf.qualified,
-                                   plan.copy_columns, is_whole ? ", FREEZE" : ""),
+                                   plan.stream.written_columns, is_whole ? ", FREEZE" : ""),
                        is_whole ? "ONLY " + leaf.qualified : std::string()});
   }
   return targets;
 }
 
-Result<void> lock_leaves(Connection& connection, const CopyPlan& plan) {
+Result<void> lock_leaves(Connection& connection, const CopyTarget& target) {
   std::string names;
-  for (const TargetLeaf& leaf : plan.leaves) {
+  for (const TargetLeaf& leaf : target.leaves) {
     names += (names.empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
   }
   auto locked = in_transaction(
       connection, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
       [&] { return connection.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
-  if (locked || locked.error().sqlstate != "42501" || plan.create_target) return locked;
+  if (locked || locked.error().sqlstate != "42501" || target.is_new) return locked;
   return connection.run("BEGIN");
 }
 
-Result<std::vector<LeafSize>> leaf_sizes(Connection& connection, const CopyPlan& plan) {
+Result<std::vector<LeafSize>> leaf_sizes(Connection& connection, const CopyTarget& target) {
   std::vector<LeafSize> sizes;
-  for (const TargetLeaf& leaf : plan.leaves) {
+  for (const TargetLeaf& leaf : target.leaves) {
     PGFANOUT_TRY_ASSIGN(
         const Rows row,
         connection.query("SELECT pg_relation_size(c) / current_setting('block_size')::int,"
@@ -130,16 +130,13 @@ Result<std::vector<LeafSize>> leaf_sizes(Connection& connection, const CopyPlan&
   return sizes;
 }
 
-Result<void> attach_leaves(Connection& connection, const CopyPlan& plan,
+Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl,
                            const Cancellation& cancellation) {
-  if (plan.create_target) {
-    for (const auto& statements : plan.attach_statements) {
-      if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-      for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
-    }
+  for (const auto& statements : ddl.attach) {
+    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+    for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
   }
-  for (const std::string& statement : plan.finish_statements)
-    PGFANOUT_TRY(connection.run(statement));
+  for (const std::string& statement : ddl.finish) PGFANOUT_TRY(connection.run(statement));
   return {};
 }
 

@@ -46,7 +46,7 @@ CopyProgress progress_of(const CopyPlan& plan) {
   progress.by_leaf = plan.commits.by_leaf;
   progress.checks_first = plan.commits.sets_aside;
   progress.ranges = ranges_of(plan);
-  progress.leaves.resize(plan.leaves.size());
+  progress.leaves.resize(plan.target.leaves.size());
   return progress;
 }
 
@@ -66,11 +66,11 @@ Result<void> CopyJournal::begin(const CopyProgress& progress, const CopyPlan& pl
         " epoch) VALUES " +
         std::exchange(values, {})));
   }
-  for (std::size_t leaf = 0; leaf < plan.leaves.size(); ++leaf) {
+  for (std::size_t leaf = 0; leaf < plan.target.leaves.size(); ++leaf) {
     const MultisetDigest& before = progress.leaves[leaf].before;
     values += fmt::format("{}({}, {}, {}, {}, '{}')", values.empty() ? "" : ", ", job, leaf,
-                          connection_.quote_literal(plan.leaves[leaf].qualified), before.rows(),
-                          before.hex());
+                          connection_.quote_literal(plan.target.leaves[leaf].qualified),
+                          before.rows(), before.hex());
   }
   return connection_.run(
       fmt::format("INSERT INTO pgfanout.leaf_load (job, leaf, leaf_name, before_rows,"

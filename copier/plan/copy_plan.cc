@@ -114,30 +114,30 @@ Result<void> CopyPlanner::look_at_source() {
   plan_.emplace(std::move(key));
   plan_->source = std::move(table);
   plan_->same_database = is_same_database(source_facts_, target_facts_);
-  plan_->servers = {{target_.description(), target_dsn_of(job_)}};
+  plan_->target.servers = {{target_.description(), target_dsn_of(job_)}};
   return {};
 }
 
 Result<void> CopyPlanner::find_target() {
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
-  plan_->target_schema = name.schema;
-  plan_->target_name = name.name;
+  plan_->target.schema = name.schema;
+  plan_->target.name = name.name;
   PGFANOUT_TRY_ASSIGN(const Rows quoted, target_.query("SELECT format('%I.%I', $1::text, $2::text)",
                                                        {name.schema, name.name}));
-  plan_->target_qualified = quoted.str(0, 0);
+  plan_->target.qualified = quoted.str(0, 0);
   PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
   const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();
-  plan_->create_target = found.oid == 0 || is_made;
-  if (plan_->create_target) return {};
+  plan_->target.is_new = found.oid == 0 || is_made;
+  if (plan_->target.is_new) return {};
   if (plan_->same_database && found.oid == plan_->source.oid) {
     return refused("same-table", "source and target are the same table",
-                   "name another target with --into", plan_->target_qualified);
+                   "name another target with --into", plan_->target.qualified);
   }
   if (found.kind != 'r' && found.kind != 'p') {
     return refused(
         "name-taken",
-        fmt::format("{} exists and is {}", plan_->target_qualified, kind_name(found.kind)),
-        "drop or rename it, or choose another target with --into", plan_->target_qualified);
+        fmt::format("{} exists and is {}", plan_->target.qualified, kind_name(found.kind)),
+        "drop or rename it, or choose another target with --into", plan_->target.qualified);
   }
   PGFANOUT_TRY_ASSIGN(existing_, examine_target(job_, plan_->source, target_, found.oid));
   for (const TargetLeaf& leaf : existing_->leaves) {
@@ -183,37 +183,39 @@ Result<void> CopyPlanner::plan_columns() {
 }
 
 Result<void> CopyPlanner::plan_key() {
-  PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, plan_->source, plan_->key));
-  plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
-  if (columns_.key_column) plan_->key_column = columns_.key_column->name;
+  PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, plan_->source, plan_->key.expression));
+  plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
+  if (columns_.key_column) plan_->key.column = columns_.key_column->name;
   if (existing_) {
-    plan_->key_is_generated = existing_->key_is_generated;
-    return check_list_expression(target_, *existing_, plan_->key_sql_on_target);
+    plan_->key.is_generated = existing_->key_is_generated;
+    return check_list_expression(target_, *existing_, plan_->key.sql_on_target);
   }
-  if (job_.key_mode != KeyMode::none) PGFANOUT_TRY(check_key_functions(target_, plan_->key));
+  if (job_.key_mode != KeyMode::none)
+    PGFANOUT_TRY(check_key_functions(target_, plan_->key.expression));
   const bool lists_by_expression =
       job_.key_mode == KeyMode::generated || job_.key_mode == KeyMode::expression;
   if (lists_by_expression && (carriers_.uses_generated || carriers_.uses_stored_key)) {
     return refused("key-mode",
                    "a table cannot be partitioned by an expression over a generated column or over "
                    "the key column itself",
-                   "use --key-mode check, or make the key from other columns", plan_->key.sql());
+                   "use --key-mode check, or make the key from other columns",
+                   plan_->key.expression.sql());
   }
   if (columns_.key_column) {
-    complete_key_column(*columns_.key_column, plan_->key.result_type(),
-                        job_.key_mode == KeyMode::generated ? plan_->key_sql_on_target : "");
+    complete_key_column(*columns_.key_column, plan_->key.expression.result_type(),
+                        job_.key_mode == KeyMode::generated ? plan_->key.sql_on_target : "");
   }
-  plan_->key_is_generated = job_.key_mode == KeyMode::generated;
+  plan_->key.is_generated = job_.key_mode == KeyMode::generated;
   return {};
 }
 
 Result<void> CopyPlanner::plan_target() {
   if (existing_) {
-    plan_->leaves = std::move(existing_->leaves);
+    plan_->target.leaves = std::move(existing_->leaves);
     for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
   } else {
     bool inputs_are_not_null = true;
-    for (const std::size_t index : plan_->key.used_columns()) {
+    for (const std::size_t index : plan_->key.expression.used_columns()) {
       inputs_are_not_null =
           inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
     }
@@ -224,14 +226,14 @@ Result<void> CopyPlanner::plan_target() {
     for (Issue& issue : issues) plan_->issues.push_back(std::move(issue));
   }
   std::vector<ListBound> bounds;
-  for (const TargetLeaf& leaf : plan_->leaves) bounds.push_back(leaf.bound);
-  plan_->leaf_map = LeafMap(bounds);
+  for (const TargetLeaf& leaf : plan_->target.leaves) bounds.push_back(leaf.bound);
+  plan_->target.leaf_map = LeafMap(bounds);
   return {};
 }
 
 Result<void> CopyPlanner::plan_stream() {
-  fill_stream(columns_, carriers_, *plan_);
-  PGFANOUT_TRY_ASSIGN(plan_->read_layout.oid_patches,
+  plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key.is_generated);
+  PGFANOUT_TRY_ASSIGN(plan_->stream.read_layout.oid_patches,
                       plan_transport(source_, target_, columns_, plan_->same_database));
   for (Issue& issue : columns_.issues) plan_->issues.push_back(std::move(issue));
   return {};
@@ -241,12 +243,9 @@ Result<void> CopyPlanner::plan_connections() {
   ConnectionWish wish;
   wish.readers = job_.readers;
   wish.writers = job_.writers;
-  wish.leaves = static_cast<std::uint32_t>(plan_->leaves.size());
+  wish.leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
   wish.cores = std::thread::hardware_concurrency();
-  PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
-                      share_connections(source_facts_, target_facts_, wish));
-  plan_->readers = budget.readers;
-  plan_->writers = budget.writers;
+  PGFANOUT_TRY_ASSIGN(plan_->connections, share_connections(source_facts_, target_facts_, wish));
   return {};
 }
 
@@ -265,7 +264,7 @@ Result<void> CopyPlanner::plan_when_to_commit() {
            : fmt::format("each {} or so of the source are committed together, {}; an interruption "
                          "repeats that much at most",
                          amount_of_bytes(commits.epoch_bytes), commits.reason),
-       plan_->target_qualified,
+       plan_->target.qualified,
        {}});
   return {};
 }
@@ -275,7 +274,7 @@ Result<void> CopyPlanner::plan_when_to_commit() {
 std::vector<SourceRange> ranges_of(const CopyPlan& plan) {
   std::vector<LeafSize> sizes;
   for (const Leaf& leaf : plan.source.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
-  return cut_epochs(sizes, plan.readers, plan.commits);
+  return cut_epochs(sizes, plan.connections.readers, plan.commits);
 }
 
 Result<RelationName> target_name_of(const JobDescription& job, const Table& source) {

@@ -1,5 +1,6 @@
-// Everything that a copy needs to know before the first row moves: what is read, what is written,
-// how a row looks, and which leaf takes which key. Plain data, made by make_copy_plan().
+// Everything that a copy needs to know before the first row moves, in parts: the source, the
+// target, the key, the stream of rows, the DDL, commits and connections. Plain data, made by
+// make_copy_plan(). Functions take the part that they need.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "copier/columns/row_layout.h"
 #include "copier/layout/leaf_map.h"
 #include "copier/plan/commit_plan.h"
+#include "copier/plan/connection_budget.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -45,50 +47,70 @@ struct TargetLeaf {
   std::string qualified;  ///< Quoted, for SQL.
   ListBound bound;
   std::uint32_t oid = 0;   ///< 0 until it exists.
-  std::size_t server = 0;  ///< Index into CopyPlan::servers.
+  std::size_t server = 0;  ///< Index into CopyTarget::servers.
+};
+
+/// The target, as it is or as it will be made.
+struct CopyTarget {
+  std::string schema;
+  std::string name;
+  std::string qualified;
+  bool is_new = false;  ///< Leaves are made standalone and attached at the end.
+  /// Where the leaves are. The first one is the coordinator: it has the parent and the journal.
+  std::vector<LeafServer> servers;
+  std::vector<TargetLeaf> leaves;
+  LeafMap leaf_map;
+};
+
+/// The key of the rows, and how the target stores it.
+struct CopyKey {
+  explicit CopyKey(KeyExpression compiled) : expression(std::move(compiled)) {}
+
+  KeyExpression expression;           ///< Over the source's columns.
+  std::string sql_on_target;          ///< Qualified, over the target's column names.
+  std::optional<std::string> column;  ///< Target column that stores the key; absent: none.
+  bool is_generated = false;          ///< The target's server fills the key column.
+};
+
+/// The rows between source and target.
+struct CopyStream {
+  std::vector<StreamColumn> columns;
+  RowLayout read_layout;        ///< Of rows read from the source.
+  RowLayout read_back_layout;   ///< Of rows read back from the target.
+  std::string written_columns;  ///< "(a, b, partition_key)" of COPY ... FROM STDIN.
+};
+
+/// The SQL that makes a new target, by the moment at which it runs; empty for one that exists.
+struct TargetDdl {
+  std::vector<std::string> create;  ///< Parent and standalone leaves, in order.
+  /// For each leaf: ALTER TABLE ... ADD CONSTRAINT (bound, key): one scan, run by the leaf's writer
+  /// in the transaction that loaded it.
+  std::vector<std::vector<std::string>> checks;
+  /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
+  std::vector<std::vector<std::string>> attach;
+  std::vector<std::string> finish;  ///< After all leaves are attached.
 };
 
 struct CopyPlan {
   explicit CopyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
 
   Table source;
-  std::string target_schema;
-  std::string target_name;
-  std::string target_qualified;
+  CopyTarget target;
   bool same_database = false;
-  bool create_target = false;  ///< Leaves are made standalone and attached at the end.
-  /// Where the leaves are. The first one is the coordinator: it has the parent and the journal.
-  std::vector<LeafServer> servers;
-  std::vector<TargetLeaf> leaves;
-  LeafMap leaf_map;
-
-  KeyExpression key;
-  std::string key_sql_on_target;          ///< Qualified, over the target's column names.
-  std::optional<std::string> key_column;  ///< Target column that stores the key; absent: none.
-  bool key_is_generated = false;          ///< The target's server fills the key column.
-
-  std::vector<StreamColumn> columns;
-  RowLayout read_layout;       ///< Of rows read from the source.
-  RowLayout read_back_layout;  ///< Of rows read back from the target.
-  std::string copy_columns;    ///< "(a, b, partition_key)" of COPY ... FROM STDIN.
-
-  std::vector<std::string> create_statements;  ///< Parent and standalone leaves, in order.
-  /// For each leaf: ALTER TABLE ... ADD CONSTRAINT (bound, key): one scan, run by the leaf's writer
-  /// in the transaction that loaded it.
-  std::vector<std::vector<std::string>> check_statements;
-  /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
-  std::vector<std::vector<std::string>> attach_statements;
-  std::vector<std::string> finish_statements;  ///< After all leaves are attached.
+  CopyKey key;
+  CopyStream stream;
+  TargetDdl ddl;
   CommitPlan commits;
-  std::uint32_t readers = 1;
-  std::uint32_t writers = 1;
+  ConnectionBudget connections;
   std::vector<Issue> issues;  ///< Warnings and notes for the person who runs it.
 };
 
 /// The statement that reads one range of the source: SELECT list FROM ONLY leaf WHERE ...
-[[nodiscard]] std::string source_select(const CopyPlan& plan, const SourceRange& range);
+[[nodiscard]] std::string source_select(const CopyStream& stream, const Table& source,
+                                        const SourceRange& range);
 /// The statement that reads one range of a target leaf back.
-[[nodiscard]] std::string target_select(const CopyPlan& plan, const SourceRange& range);
+[[nodiscard]] std::string target_select(const CopyStream& stream, const CopyTarget& target,
+                                        const SourceRange& range);
 
 /// The source's ranges, by epochs.
 [[nodiscard]] std::vector<SourceRange> ranges_of(const CopyPlan& plan);

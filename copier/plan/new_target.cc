@@ -17,18 +17,18 @@ Result<void> check_schema(Connection& target, const CopyPlan& plan) {
                       target.query("SELECT has_schema_privilege(n.oid, 'CREATE'),"
                                    " quote_ident(CURRENT_USER), quote_ident(n.nspname)"
                                    " FROM pg_namespace n WHERE n.nspname = $1",
-                                   {plan.target_schema}));
+                                   {plan.target.schema}));
   if (rows.size() == 0) {
     return refused(
         "schema-missing",
-        fmt::format("the target's database has no schema {}", display_name(plan.target_schema)),
-        "create it, or name another one: --into SCHEMA.TABLE", plan.target_qualified);
+        fmt::format("the target's database has no schema {}", display_name(plan.target.schema)),
+        "create it, or name another one: --into SCHEMA.TABLE", plan.target.qualified);
   }
   if (!rows.boolean(0, 0)) {
     return refused("no-privilege",
                    fmt::format("no right to create tables in schema {}", rows.text(0, 2)),
                    fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 2), rows.text(0, 1)),
-                   plan.target_qualified);
+                   plan.target.qualified);
   }
   return {};
 }
@@ -38,7 +38,7 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
                                              const CopyPlan& plan, bool is_made) {
   std::vector<std::string> names;
   for (std::uint32_t key = 0; key < job.partitions; ++key) {
-    names.push_back(leaf_name(plan.target_name, key, job.partitions));
+    names.push_back(leaf_name(plan.target.name, key, job.partitions));
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -48,7 +48,7 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
                    " OR EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n"
                    " ON n.oid = t.typnamespace WHERE n.nspname = $2 AND t.typname = w.name)"
                    " FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) ORDER BY w.place",
-                   {text_array(names), plan.target_schema}));
+                   {text_array(names), plan.target.schema}));
   std::vector<NewRelation> leaves;
   for (int row = 0; row < rows.size(); ++row) {
     if (rows.boolean(row, 2) && !is_made) {
@@ -95,29 +95,25 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
   PGFANOUT_TRY(check_schema(target, plan));
   NewTarget wanted;
   wanted.mode = job.key_mode;
-  wanted.parent = {plan.target_name, plan.target_qualified};
+  wanted.parent = {plan.target.name, plan.target.qualified};
   PGFANOUT_TRY_ASSIGN(wanted.leaves, name_leaves(job, target, plan, request.is_made));
   PGFANOUT_TRY_ASSIGN(wanted.storage, read_storage(source, plan, request.is_same_server));
   PGFANOUT_TRY_ASSIGN(SequencePlan sequences,
                       plan_sequences(source, target, plan.source, request.columns,
-                                     plan.target_qualified, plan.same_database, request.is_made));
+                                     plan.target.qualified, plan.same_database, request.is_made));
   wanted.columns = &request.columns;
   wanted.sequences = &sequences;
-  wanted.key_type = plan.key.result_type();
-  wanted.key_sql = plan.key_sql_on_target;
+  wanted.key_type = plan.key.expression.result_type();
+  wanted.key_sql = plan.key.sql_on_target;
   wanted.key_inputs_are_not_null = request.key_inputs_are_not_null;
   wanted.server_version = target.server_version();
-  TargetStatements statements = target_statements(wanted);
-  plan.create_statements = std::move(statements.create);
-  plan.check_statements = std::move(statements.checks);
-  plan.attach_statements = std::move(statements.attach);
-  plan.finish_statements = std::move(sequences.at_the_end);
+  plan.ddl = target_ddl(wanted);
   for (Issue& issue : sequences.issues) plan.issues.push_back(std::move(issue));
   for (std::size_t key = 0; key < wanted.leaves.size(); ++key) {
     ListBound bound;
     bound.keys = {static_cast<std::int64_t>(key)};
-    plan.leaves.push_back({plan.target_schema, wanted.leaves[key].name,
-                           wanted.leaves[key].qualified, std::move(bound), 0});
+    plan.target.leaves.push_back({plan.target.schema, wanted.leaves[key].name,
+                                  wanted.leaves[key].qualified, std::move(bound), 0});
   }
   return {};
 }

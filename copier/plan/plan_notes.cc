@@ -16,7 +16,7 @@ constexpr std::int64_t kComfortableStatements = 20;
 void note(CopyPlan& plan, Severity severity, std::string code, std::string message,
           std::string hint = {}) {
   plan.issues.push_back(
-      {severity, std::move(code), std::move(message), plan.target_qualified, std::move(hint)});
+      {severity, std::move(code), std::move(message), plan.target.qualified, std::move(hint)});
 }
 
 Result<void> note_publications(Connection& target, CopyPlan& plan) {
@@ -28,7 +28,7 @@ Result<void> note_publications(Connection& target, CopyPlan& plan) {
   } else {
     sql += " AND $1::text IS NOT NULL";
   }
-  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(sql + " ORDER BY 1", {plan.target_schema}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(sql + " ORDER BY 1", {plan.target.schema}));
   for (int row = 0; row < rows.size(); ++row) {
     note(plan, Severity::warning, "published",
          fmt::format("publication {} publishes the new leaves at once: a subscriber without them "
@@ -44,9 +44,9 @@ Result<void> note_locks(Connection& target, const ServerFacts& facts, CopyPlan& 
   PGFANOUT_TRY_ASSIGN(
       const Rows indexes,
       target.query("SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass($1)",
-                   {plan.same_database && plan.create_target ? plan.source.qualified
-                                                             : plan.target_qualified}));
-  const auto leaves = static_cast<std::int64_t>(plan.leaves.size());
+                   {plan.same_database && plan.target.is_new ? plan.source.qualified
+                                                             : plan.target.qualified}));
+  const auto leaves = static_cast<std::int64_t>(plan.target.leaves.size());
   const std::int64_t locks = locks_of_statement(leaves, indexes.integer(0, 0));
   const std::int64_t fitting = facts.lock_slots / locks;
   const std::int64_t clients = facts.database.used;
@@ -77,19 +77,19 @@ void note_wal(const ServerFacts& facts, CopyPlan& plan) {
 }
 
 void note_persistence(CopyPlan& plan) {
-  if (plan.create_target && plan.source.persistence == 'u') {
+  if (plan.target.is_new && plan.source.persistence == 'u') {
     note(plan, Severity::info, "made-logged",
          "the source is an unlogged table; the target is made as an ordinary one");
   }
 }
 
 void note_key_mode(const JobDescription& job, CopyPlan& plan) {
-  if (!plan.create_target) return;
+  if (!plan.target.is_new) return;
   switch (job.key_mode) {
     case KeyMode::check:
       note(plan, Severity::info, "key-mode",
            fmt::format("inserts must supply {}, and a CHECK refuses a wrong one",
-                       display_name(*plan.key_column)));
+                       display_name(*plan.key.column)));
       return;
     case KeyMode::generated:
       note(plan, Severity::info, "key-mode",
@@ -104,13 +104,13 @@ void note_key_mode(const JobDescription& job, CopyPlan& plan) {
     case KeyMode::none:
       note(plan, Severity::info, "key-mode",
            fmt::format("inserts must supply {}, and nothing checks that it is right",
-                       display_name(*plan.key_column)));
+                       display_name(*plan.key.column)));
       return;
   }
 }
 
 void note_volatile_columns(CopyPlan& plan) {
-  for (const StreamColumn& column : plan.columns) {
+  for (const StreamColumn& column : plan.stream.columns) {
     if (!column.is_volatile) continue;
     const auto& keys = plan.source.primary_key;
     const bool is_identity =

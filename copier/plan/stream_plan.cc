@@ -26,20 +26,20 @@ KeyField key_field_of(KeyType type) {
 }
 
 /// Adds the planned columns of one role, and says how many there are.
-std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyPlan& plan) {
+std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyStream& stream) {
   std::uint16_t count = 0;
   for (const PlannedColumn& planned : columns.columns) {
     if (planned.role != role) continue;
-    plan.columns.push_back(
+    stream.columns.push_back(
         {planned.column.name, planned.source_sql, planned.column.quoted, planned.is_volatile});
     ++count;
   }
   return count;
 }
 
-std::string select_list(const CopyPlan& plan, std::string StreamColumn::*side) {
+std::string select_list(const CopyStream& stream, std::string StreamColumn::*side) {
   std::string list;
-  for (const StreamColumn& column : plan.columns) {
+  for (const StreamColumn& column : stream.columns) {
     if ((column.*side).empty()) continue;
     list += (list.empty() ? "" : ", ") + column.*side;
   }
@@ -48,37 +48,41 @@ std::string select_list(const CopyPlan& plan, std::string StreamColumn::*side) {
 
 }  // namespace
 
-void fill_stream(const ColumnPlan& columns, const KeyCarriers& carriers, CopyPlan& plan) {
+CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, const Table& source,
+                       bool key_is_generated) {
+  CopyStream stream;
   RowLayout layout;
-  layout.copied = add_columns(columns, ColumnRole::copied, plan);
-  layout.digested =
-      static_cast<std::uint16_t>(layout.copied + add_columns(columns, ColumnRole::compared, plan));
+  layout.copied = add_columns(columns, ColumnRole::copied, stream);
+  layout.digested = static_cast<std::uint16_t>(layout.copied +
+                                               add_columns(columns, ColumnRole::compared, stream));
   layout.key_fields = carriers.stream_fields;
   layout.written_key = KeyField::none;
-  if (columns.key_column && !plan.key_is_generated) {
+  if (columns.key_column && !key_is_generated) {
     layout.written_key = key_field_of(key_type_of_oid(columns.key_column->type_oid));
   }
-  plan.read_layout = plan.read_back_layout = layout;
+  stream.read_layout = stream.read_back_layout = layout;
 
-  const Column* stored = columns.stored_key ? &plan.source.columns[*columns.stored_key] : nullptr;
+  const Column* stored = columns.stored_key ? &source.columns[*columns.stored_key] : nullptr;
   const auto add_key = [&](RowLayout& side, const Column* column) {
     side.fields = side.digested;
     if (column == nullptr) return;
     side.stored_key = side.fields++;
     side.stored_key_type = key_type_of_oid(column->type_oid);
   };
-  add_key(plan.read_layout, stored);
-  add_key(plan.read_back_layout, columns.key_column ? &*columns.key_column : nullptr);
+  add_key(stream.read_layout, stored);
+  add_key(stream.read_back_layout, columns.key_column ? &*columns.key_column : nullptr);
   if (stored != nullptr || columns.key_column) {
-    plan.columns.push_back({columns.key_column ? columns.key_column->name : stored->name,
-                            stored != nullptr ? stored->quoted : "",
-                            columns.key_column ? columns.key_column->quoted : "", false});
+    stream.columns.push_back({columns.key_column ? columns.key_column->name : stored->name,
+                              stored != nullptr ? stored->quoted : "",
+                              columns.key_column ? columns.key_column->quoted : "", false});
   }
 
   std::vector<std::string> written;
-  for (std::size_t at = 0; at < layout.copied; ++at) written.push_back(plan.columns[at].target_sql);
+  for (std::size_t at = 0; at < layout.copied; ++at)
+    written.push_back(stream.columns[at].target_sql);
   if (layout.written_key != KeyField::none) written.push_back(columns.key_column->quoted);
-  plan.copy_columns = fmt::format("({})", fmt::join(written, ", "));
+  stream.written_columns = fmt::format("({})", fmt::join(written, ", "));
+  return stream;
 }
 
 void complete_key_column(Column& column, KeyType type, const std::string& generated_as) {
@@ -99,14 +103,15 @@ bool is_not_null(const ColumnPlan& columns, std::string_view name) {
   });
 }
 
-std::string source_select(const CopyPlan& plan, const SourceRange& range) {
-  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, &StreamColumn::source_sql),
-                     plan.source.leaves[range.leaf].qualified, range_condition(range));
+std::string source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
+  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(stream, &StreamColumn::source_sql),
+                     source.leaves[range.leaf].qualified, range_condition(range));
 }
 
-std::string target_select(const CopyPlan& plan, const SourceRange& range) {
-  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, &StreamColumn::target_sql),
-                     plan.leaves[range.leaf].qualified, range_condition(range));
+std::string target_select(const CopyStream& stream, const CopyTarget& target,
+                          const SourceRange& range) {
+  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(stream, &StreamColumn::target_sql),
+                     target.leaves[range.leaf].qualified, range_condition(range));
 }
 
 }  // namespace pgfanout

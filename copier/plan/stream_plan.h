@@ -11,8 +11,9 @@
 
 namespace pgfanout {
 
-/// Fills columns, both layouts and the column list of COPY. Key and target are in the plan already.
-void fill_stream(const ColumnPlan& columns, const KeyCarriers& carriers, CopyPlan& plan);
+/// Columns, both layouts (without patches of OIDs) and the column list of COPY.
+[[nodiscard]] CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers,
+                                     const Table& source, bool key_is_generated);
 
 /// Type, expression (empty: not generated) and NOT NULL of a key column that is to be created.
 void complete_key_column(Column& column, KeyType type, const std::string& generated_as);

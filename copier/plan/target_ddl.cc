@@ -23,8 +23,8 @@ class Statements {
     }
   }
 
-  TargetStatements make() {
-    TargetStatements made;
+  TargetDdl make() {
+    TargetDdl made;
     made.create = target_.sequences->before_tables;
     made.create.push_back(create_parent());
     add_settings(made.create, target_.parent.qualified);
@@ -39,6 +39,7 @@ class Statements {
     }
     made.create.insert(made.create.end(), target_.sequences->after_tables.begin(),
                        target_.sequences->after_tables.end());
+    made.finish = target_.sequences->at_the_end;
     return made;
   }
 
@@ -121,7 +122,7 @@ class Statements {
 
 }  // namespace
 
-TargetStatements target_statements(const NewTarget& target) {
+TargetDdl target_ddl(const NewTarget& target) {
   return Statements(target).make();
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "copier/columns/column_plan.h"
-#include "copier/layout/leaf_map.h"
+#include "copier/plan/copy_plan.h"
 #include "copier/plan/sequence_plan.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
@@ -38,13 +38,7 @@ struct NewTarget {
   int server_version = 0;
 };
 
-struct TargetStatements {
-  std::vector<std::string> create;
-  std::vector<std::vector<std::string>> checks;  ///< For each leaf, once it is loaded.
-  std::vector<std::vector<std::string>> attach;  ///< For each leaf, after that.
-};
-
-[[nodiscard]] TargetStatements target_statements(const NewTarget& target);
+[[nodiscard]] TargetDdl target_ddl(const NewTarget& target);
 
 /// The leaf's name for a key of `partitions`: "chunks_new_p07".
 [[nodiscard]] std::string leaf_name(std::string_view target, std::uint32_t key,

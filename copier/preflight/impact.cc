@@ -32,10 +32,10 @@ class ImpactFinder {
                Connection& source)
       : plan_(plan), carry_(carry), source_(source) {
     is_checked_ = job.key_mode == KeyMode::check;
-    stores_key_ = plan.key_column.has_value();
-    supplies_key_ = stores_key_ && !plan.key_is_generated;
-    key_name_ = stores_key_ ? display_name(*plan.key_column) : "";
-    for (const std::size_t used : plan.key.used_columns()) {
+    stores_key_ = plan.key.column.has_value();
+    supplies_key_ = stores_key_ && !plan.key.is_generated;
+    key_name_ = stores_key_ ? display_name(*plan.key.column) : "";
+    for (const std::size_t used : plan.key.expression.used_columns()) {
       key_inputs_.push_back(plan.source.columns[used].name);
     }
   }
@@ -78,7 +78,7 @@ class ImpactFinder {
   }
   /// Whether the new layout takes the key away from the parent, or adds a column to it.
   [[nodiscard]] bool changes(const UniqueKey& key) const {
-    return !supplies_key_ || !holds(key.columns, *plan_.key_column);
+    return !supplies_key_ || !holds(key.columns, *plan_.key.column);
   }
 
   const CopyPlan& plan_;
@@ -101,7 +101,7 @@ Result<void> ImpactFinder::look_at_inserts() {
       find_by_text(source_, plan_.source, {R"((insert\s+into|merge\s+into|copy)\s+TABLE)", ""}));
   PGFANOUT_TRY_ASSIGN(Names paths, find_insert_paths(source_, plan_.source));
   append(objects, std::move(paths));
-  const char* wrong_value = !plan_.create_target ? "the target decides about a wrong value"
+  const char* wrong_value = !plan_.target.is_new ? "the target decides about a wrong value"
                             : is_checked_        ? "a wrong value is refused"
                                                  : "nothing refuses a wrong value";
   add(fmt::format("inserts must supply {}; {}", key_name_, wrong_value), std::move(objects),
@@ -109,7 +109,7 @@ Result<void> ImpactFinder::look_at_inserts() {
                   "without a column list, fails with \"no partition of relation found for row\"; a "
                   "view that takes inserts needs the column as well. --key-mode generated lets "
                   "inserts go on unchanged",
-                  key_name_, plan_.key_sql_on_target));
+                  key_name_, plan_.key.sql_on_target));
   return {};
 }
 
@@ -124,10 +124,10 @@ Result<void> ImpactFinder::look_at_updates() {
   add(fmt::format("updates of {} must set {} too", inputs_text(), key_name_), std::move(objects),
       is_checked_ ? fmt::format("set {} = {} in the same statement; without it the CHECK refuses "
                                 "the row",
-                                key_name_, plan_.key_sql_on_target)
+                                key_name_, plan_.key.sql_on_target)
                   : fmt::format("set {} = {} in the same statement; without it the row stays in "
                                 "the wrong leaf and is not found by its key",
-                                key_name_, plan_.key_sql_on_target));
+                                key_name_, plan_.key.sql_on_target));
   return {};
 }
 
@@ -182,7 +182,7 @@ Result<void> ImpactFinder::look_at_inbound_keys() {
 
 Result<void> ImpactFinder::look_at_groups() {
   const auto& key = plan_.source.primary_key;
-  if (key.empty() || (supplies_key_ && holds(key, *plan_.key_column))) return {};
+  if (key.empty() || (supplies_key_ && holds(key, *plan_.key.column))) return {};
   PGFANOUT_TRY_ASSIGN(Names objects, find_grouped_by_key(source_, plan_.source));
   add(fmt::format("GROUP BY {} no longer covers the other columns", fmt::join(key, ", ")),
       std::move(objects),
@@ -203,16 +203,17 @@ void ImpactFinder::look_at_pruning() {
       fmt::format(
           "a query that names {} alone looks into all {} leaves: add the condition {} = ... "
           "with the value computed from the same parameters",
-          inputs_text(), plan_.leaves.size(), supplies_key_ ? key_name_ : plan_.key_sql_on_target));
+          inputs_text(), plan_.target.leaves.size(),
+          supplies_key_ ? key_name_ : plan_.key.sql_on_target));
 }
 
 Result<void> ImpactFinder::look_at_prepared() {
-  const bool is_same =
-      !stores_key_ && plan_.columns.size() == plan_.source.columns.size() &&
-      std::all_of(plan_.columns.begin(), plan_.columns.end(), [&](const StreamColumn& column) {
-        const Column* same = plan_.source.find(column.target_column);
-        return same != nullptr && same->quoted == column.source_sql;
-      });
+  const bool is_same = !stores_key_ && plan_.stream.columns.size() == plan_.source.columns.size() &&
+                       std::all_of(plan_.stream.columns.begin(), plan_.stream.columns.end(),
+                                   [&](const StreamColumn& column) {
+                                     const Column* same = plan_.source.find(column.target_column);
+                                     return same != nullptr && same->quoted == column.source_sql;
+                                   });
   if (is_same) return {};
   PGFANOUT_TRY_ASSIGN(
       Names objects,
@@ -229,12 +230,12 @@ Result<void> ImpactFinder::look_at_prepared() {
 
 void ImpactFinder::look_at_columns() {
   Names changed;
-  for (const StreamColumn& column : plan_.columns) {
-    const bool is_key = stores_key_ && column.target_column == *plan_.key_column;
+  for (const StreamColumn& column : plan_.stream.columns) {
+    const bool is_key = stores_key_ && column.target_column == *plan_.key.column;
     const Column* same = plan_.source.find(column.target_column);
     if (is_key && same == nullptr) {
       changed.push_back(fmt::format("{} is new{}", key_name_,
-                                    plan_.key_is_generated ? " and cannot be written" : ""));
+                                    plan_.key.is_generated ? " and cannot be written" : ""));
     } else if (!is_key && (same == nullptr || same->quoted != column.source_sql)) {
       changed.push_back(fmt::format("{} is {}{}", display_name(column.target_column),
                                     same == nullptr ? "new, from " : "made from ",
@@ -243,7 +244,7 @@ void ImpactFinder::look_at_columns() {
   }
   for (const Column& column : plan_.source.columns) {
     const bool stays = std::any_of(
-        plan_.columns.begin(), plan_.columns.end(),
+        plan_.stream.columns.begin(), plan_.stream.columns.end(),
         [&](const StreamColumn& target) { return target.target_column == column.name; });
     if (!stays) changed.push_back(column.quoted + " does not reach the target");
   }

@@ -35,7 +35,7 @@ Result<Travel> look_at_columns(PreflightContext& context) {
   const CopyPlan& plan = context.plan;
   Travel travel;
   std::vector<const Column*> taken;
-  for (const StreamColumn& column : plan.columns) {
+  for (const StreamColumn& column : plan.stream.columns) {
     if (column.source_sql.empty()) continue;
     if (const Column* origin = plain_column(plan.source, column.source_sql)) {
       ++travel.images;
@@ -66,7 +66,7 @@ Result<void> check_columns(PreflightContext& context) {
   context.add(Severity::info, "columns",
               fmt::format("{} columns have the same type on both sides and travel as they are{}",
                           travel.images,
-                          context.plan.read_layout.oid_patches.empty()
+                          context.plan.stream.read_layout.oid_patches.empty()
                               ? ""
                               : "; arrays of local types get the target's OIDs on the way"),
               where);

@@ -66,7 +66,7 @@ Result<void> check_swap_locks(PreflightContext& context) {
   // Both tables with all their parts change names, and each part stays locked to the end.
   const std::int64_t need =
       locks_of_statement(leaves_of(plan.source.leaves.size()), indexes.integer(0, 0)) +
-      locks_of_statement(leaves_of(plan.leaves.size()), indexes.integer(0, 0));
+      locks_of_statement(leaves_of(plan.target.leaves.size()), indexes.integer(0, 0));
   const std::int64_t slots = context.source_facts.lock_slots;
   if (need * 2 <= slots) return {};
   const bool fits = need <= slots;

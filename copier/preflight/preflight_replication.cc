@@ -66,12 +66,12 @@ std::string identity_text(const Rows& rows) {
 /// How a subscriber finds the row of a change, once the target has the source's name.
 void note_new_identity(PreflightContext& context, const Published& published, bool is_default) {
   const CopyPlan& plan = context.plan;
-  const bool has_parent_key = plan.key_column && !plan.key_is_generated;
+  const bool has_parent_key = plan.key.column && !plan.key.is_generated;
   if (!published.as_root) {
     context.add(Severity::warning, "publishes-leaves",
                 fmt::format("{} publishes changes under the names of leaves: a subscriber needs "
                             "the {} new ones before the swap",
-                            some_of(published.by), plan.leaves.size()),
+                            some_of(published.by), plan.target.leaves.size()),
                 plan.source.qualified,
                 "make the same tables at the subscribers first, or set "
                 "publish_via_partition_root");
@@ -81,7 +81,7 @@ void note_new_identity(PreflightContext& context, const Published& published, bo
     context.add(Severity::warning, "replica-identity",
                 fmt::format("the replica identity gains {}: subscribers to {} find rows by the "
                             "primary key, and need the column in theirs",
-                            display_name(*plan.key_column), some_of(published.by)),
+                            display_name(*plan.key.column), some_of(published.by)),
                 plan.source.qualified,
                 "add the column and the key at the subscribers before the swap");
   } else if (plan.source.primary_key.empty()) {

@@ -73,8 +73,8 @@ Result<void> check_new_owner(PreflightContext& context) {
               " FROM pg_roles r, pg_roles me, pg_namespace n"
               " WHERE r.rolname = $1 AND me.rolname = CURRENT_USER AND n.nspname = $2",
               target.server_version() >= kFirstWithSetOption ? "SET" : "MEMBER"),
-          {context.plan.source.owner, context.plan.target_schema}));
-  const std::string& where = context.plan.target_qualified;
+          {context.plan.source.owner, context.plan.target.schema}));
+  const std::string& where = context.plan.target.qualified;
   if (rows.size() == 0) {
     context.add(Severity::error, "owner-missing",
                 fmt::format("the source's owner {} is no role of the target's server",
@@ -151,9 +151,9 @@ Result<void> check_rights(PreflightContext& context) {
   PGFANOUT_TRY(check_owner(context, context.source, std::to_string(context.plan.source.oid),
                            "the fence (ENABLE ALWAYS) and the swap's renames"));
   if (context.plan.same_database) PGFANOUT_TRY(check_schemas(context));
-  if (!context.plan.create_target) {
+  if (!context.plan.target.is_new) {
     PGFANOUT_TRY_ASSIGN(const Rows oid, context.target.query("SELECT to_regclass($1)::oid::text",
-                                                             {context.plan.target_qualified}));
+                                                             {context.plan.target.qualified}));
     PGFANOUT_TRY(check_owner(context, context.target, oid.str(0, 0),
                              "keys, indexes and all that is carried over"));
   }

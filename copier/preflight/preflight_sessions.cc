@@ -152,8 +152,8 @@ constexpr const char* kSnapshotsSql =
 
 Result<void> check_blockers(PreflightContext& context) {
   PGFANOUT_TRY(find_blockers(context, context.plan.source.qualified));
-  if (context.plan.same_database && !context.plan.create_target) {
-    PGFANOUT_TRY(find_blockers(context, context.plan.target_qualified));
+  if (context.plan.same_database && !context.plan.target.is_new) {
+    PGFANOUT_TRY(find_blockers(context, context.plan.target.qualified));
   }
   return note_hidden_sessions(context);
 }

@@ -72,7 +72,7 @@ void check_source_role(PreflightContext& context) {
     context.add(context.job.window.swap ? Severity::error : Severity::info, "two-databases",
                 "source and target are in different databases: swap and its rollback need them in "
                 "one",
-                context.plan.target_qualified,
+                context.plan.target.qualified,
                 "run without the swap, and point the application at the target by other means");
   }
 }
@@ -112,8 +112,8 @@ Result<void> check_links(PreflightContext& context) {
 
 Result<void> check_connections(PreflightContext& context) {
   const CopyPlan& plan = context.plan;
-  const auto leaves = static_cast<std::uint32_t>(plan.leaves.size());
-  const std::uint32_t writers = std::max(plan.writers, 1U);
+  const auto leaves = static_cast<std::uint32_t>(plan.target.leaves.size());
+  const std::uint32_t writers = std::max(plan.connections.writers, 1U);
   const std::uint32_t lanes_each = (leaves + writers - 1) / writers;
   std::string room =
       fmt::format("{} of {} connections are free for the job",
@@ -123,13 +123,14 @@ Result<void> check_connections(PreflightContext& context) {
         fmt::format(" on the target's server, {} of {} on the source's",
                     free_connections(context.source_facts), context.source_facts.max_connections);
   }
-  context.add(Severity::info, "connections",
-              fmt::format("{}: {} readers, {} writers and {} more; the {} lanes {}", room,
-                          plan.readers, plan.writers, kControlSessions, leaves,
-                          lanes_each <= 1
-                              ? std::string("have a connection each")
-                              : fmt::format("share the writers, up to {} lanes each", lanes_each)),
-              context.target.description());
+  context.add(
+      Severity::info, "connections",
+      fmt::format("{}: {} readers, {} writers and {} more; the {} lanes {}", room,
+                  plan.connections.readers, plan.connections.writers, kControlSessions, leaves,
+                  lanes_each <= 1
+                      ? std::string("have a connection each")
+                      : fmt::format("share the writers, up to {} lanes each", lanes_each)),
+      context.target.description());
   return {};
 }
 

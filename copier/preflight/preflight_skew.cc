@@ -94,7 +94,7 @@ Result<std::vector<std::size_t>> find_candidates(PreflightContext& context) {
     known[rows.str(row, 0)] = {rows.integer(row, 1),
                                std::strtod(rows.str(row, 2).c_str(), nullptr)};
   }
-  const auto& used = context.plan.key.used_columns();
+  const auto& used = context.plan.key.expression.used_columns();
   std::vector<std::pair<double, std::size_t>> found;
   for (std::size_t at = 0; at < table.columns.size(); ++at) {
     const Column& column = table.columns[at];
@@ -105,7 +105,7 @@ Result<std::vector<std::size_t>> find_candidates(PreflightContext& context) {
     const bool is_short =
         !is_text || (facts != known.end() && facts->second.first <= kWidestCandidate);
     const bool is_taken =
-        std::any_of(context.plan.columns.begin(), context.plan.columns.end(),
+        std::any_of(context.plan.stream.columns.begin(), context.plan.stream.columns.end(),
                     [&](const StreamColumn& taken) { return taken.source_sql == column.quoted; });
     if (type == KeyType::other || type == KeyType::boolean || type == KeyType::bytea) continue;
     if (!column.is_not_null || !column.is_deterministic || column.generated == 'v') continue;
@@ -131,14 +131,14 @@ std::optional<Better> find_better(const CopyPlan& plan, const Sample& sample,
                                   const std::vector<std::size_t>& candidates, double than) {
   const Table& table = plan.source;
   const std::vector<KeyColumn> columns = key_columns_of(table);
-  const std::string& first = table.columns[plan.key.used_columns().front()].quoted;
+  const std::string& first = table.columns[plan.key.expression.used_columns().front()].quoted;
   std::optional<Better> best;
   for (const std::size_t candidate : candidates) {
     const std::string sql = fmt::format("abs(hashtext({}::text || {}::text)) % {}", first,
-                                        table.columns[candidate].quoted, plan.leaves.size());
+                                        table.columns[candidate].quoted, plan.target.leaves.size());
     const auto key = KeyExpression::compile(sql, columns);
     if (!key) continue;
-    const SkewEstimate skew = skew_of(*key, sample, plan.leaf_map);
+    const SkewEstimate skew = skew_of(*key, sample, plan.target.leaf_map);
     if (skew.without_leaf > 0 || skew.by_rows >= (best ? best->skew.by_rows : than)) continue;
     best = Better{sql, skew};
   }
@@ -156,7 +156,7 @@ Result<void> warn_of_skew(PreflightContext& context, const SkewEstimate& skew, c
                           const std::vector<std::size_t>& candidates) {
   const CopyPlan& plan = context.plan;
   std::string hint = "choose a key with more distinct values, or accept it";
-  if (plan.create_target) {
+  if (plan.target.is_new) {
     const auto better = find_better(plan, sample, candidates, skew.by_rows);
     hint = better ? fmt::format(
                         "--key '{}' gives {:.2f} by rows and {:.2f} by bytes on the same "
@@ -164,11 +164,11 @@ Result<void> warn_of_skew(PreflightContext& context, const SkewEstimate& skew, c
                         better->sql, better->skew.by_rows, better->skew.by_bytes)
                   : "no pair of the key's first column and another one does better";
   }
-  context.add(
-      Severity::warning, "key-skew",
-      fmt::format("the key spreads rows unevenly, {}; {} would hold {:.1f} % of all rows",
-                  sample_text(skew), plan.leaves[skew.largest].qualified, 100 * skew.largest_share),
-      plan.key.sql(), hint);
+  context.add(Severity::warning, "key-skew",
+              fmt::format("the key spreads rows unevenly, {}; {} would hold {:.1f} % of all rows",
+                          sample_text(skew), plan.target.leaves[skew.largest].qualified,
+                          100 * skew.largest_share),
+              plan.key.expression.sql(), hint);
   return {};
 }
 
@@ -179,7 +179,7 @@ void note_missing_keys(PreflightContext& context, const SkewEstimate& skew) {
               fmt::format("{} of {} sampled rows have no leaf: their key is NULL, an error, or one "
                           "that no leaf takes",
                           skew.without_leaf, skew.without_leaf + skew.rows),
-              context.plan.key.sql(),
+              context.plan.key.expression.sql(),
               "mend those rows, choose another key, or set them aside with --reject-limit");
 }
 
@@ -187,18 +187,18 @@ void note_missing_keys(PreflightContext& context, const SkewEstimate& skew) {
 
 Result<void> check_skew(PreflightContext& context) {
   const CopyPlan& plan = context.plan;
-  if (plan.key.used_columns().empty() || plan.leaves.size() < 2) return {};
+  if (plan.key.expression.used_columns().empty() || plan.target.leaves.size() < 2) return {};
   PGFANOUT_TRY_ASSIGN(const std::vector<std::size_t> candidates, find_candidates(context));
-  std::vector<std::size_t> columns = plan.key.used_columns();
+  std::vector<std::size_t> columns = plan.key.expression.used_columns();
   columns.insert(columns.end(), candidates.begin(), candidates.end());
   PGFANOUT_TRY_ASSIGN(const Sample sample, read_columns(context, std::move(columns)));
-  const SkewEstimate skew = skew_of(plan.key, sample, plan.leaf_map);
+  const SkewEstimate skew = skew_of(plan.key.expression, sample, plan.target.leaf_map);
   if (skew.without_leaf > 0) note_missing_keys(context, skew);
   if (skew.rows == 0) return {};
   if (skew.by_rows >= kBadSkew && skew.by_rows > skew.by_chance) {
     return warn_of_skew(context, skew, sample, candidates);
   }
-  context.add(Severity::info, "key-skew", sample_text(skew), plan.key.sql());
+  context.add(Severity::info, "key-skew", sample_text(skew), plan.key.expression.sql());
   return {};
 }
 

@@ -31,7 +31,7 @@ constexpr std::uint32_t kUsualIndexJobs = 2;
 /// (nextval).
 std::string select_sql(const CopyPlan& plan, const SourceRange& range) {
   std::string list;
-  for (const StreamColumn& column : plan.columns) {
+  for (const StreamColumn& column : plan.stream.columns) {
     if (column.source_sql.empty()) continue;
     list += list.empty() ? "" : ", ";
     list += column.is_volatile ? "NULL" : column.source_sql;
@@ -94,10 +94,11 @@ Result<Workload> workload_of(PreflightContext& context) {
                                            " WHERE k.conrelid = $1::oid AND k.contype = 'f'",
                                            {oid}));
   workload.foreign_keys = static_cast<std::uint64_t>(keys.integer(0, 0));
-  workload.leaves = plan.leaves.size();
+  workload.leaves = plan.target.leaves.size();
   workload.objects = static_cast<std::uint64_t>(locks_of_statement(
-      static_cast<std::int64_t>(plan.leaves.size() + plan.source.leaves.size()), indexes.size()));
-  workload.readers = plan.readers;
+      static_cast<std::int64_t>(plan.target.leaves.size() + plan.source.leaves.size()),
+      indexes.size()));
+  workload.readers = plan.connections.readers;
   workload.index_jobs = context.job.window.index_jobs.value_or(kUsualIndexJobs);
   return workload;
 }

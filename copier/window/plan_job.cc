@@ -68,7 +68,7 @@ Result<void> PlanJob::plan(bool prints_sql) {
     // The window carries over the objects that copy alone does not.
     if (issue.code != "not-carried") report(issue);
   }
-  PGFANOUT_TRY(prove_key(state.source(), plan.source, plan.key));
+  PGFANOUT_TRY(prove_key(state.source(), plan.source, plan.key.expression));
   PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
                                                              state.source(), state.target()));
   for (const Issue& issue : carry.issues) report(issue);
@@ -76,20 +76,20 @@ Result<void> PlanJob::plan(bool prints_sql) {
                                                                  state.target(), cancellation_));
   result_.source = {
       plan.source.qualified, plan.source.estimated_rows, {}, state.source().server_version_text()};
-  result_.target = {plan.target_qualified, 0, {}, state.target().server_version_text()};
-  result_.readers = plan.readers;
-  result_.writers = plan.writers;
+  result_.target = {plan.target.qualified, 0, {}, state.target().server_version_text()};
+  result_.readers = plan.connections.readers;
+  result_.writers = plan.connections.writers;
   result_.impact = found.impact;
   result_.estimates = found.estimates;
   if (job_.watch.finish_by) {
     report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), found.estimates));
   }
   std::vector<Issue> issues = found.issues;
-  if (!plan.create_target) {
+  if (!plan.target.is_new) {
     issues.push_back(
         {Severity::error, "target-exists",
-         fmt::format("{} exists already; run makes its target itself", plan.target_qualified),
-         plan.target_qualified, "drop or rename it, or use copy for a target of your own"});
+         fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
+         plan.target.qualified, "drop or rename it, or use copy for a target of your own"});
   }
   for (const Issue& issue : issues) report(issue);
   if (prints_sql) PGFANOUT_TRY(add_statements(state, plan, carry));
@@ -121,15 +121,15 @@ Result<void> PlanJob::add_statements(WindowState& state, const CopyPlan& plan,
   add_steps("constraints: on leaves, side by side", carry.leaf_constraints);
   add_steps("constraints: on the parent", carry.parent_constraints);
   add_steps("constraints: triggers, grants and the like", carry.attributes);
-  add("analyze", {"ANALYZE " + plan.target_qualified});
-  if (!plan.same_database || plan.source.schema != plan.target_schema) {
+  add("analyze", {"ANALYZE " + plan.target.qualified});
+  if (!plan.same_database || plan.source.schema != plan.target.schema) {
     statements.push_back("-- swap: not possible, source and target are in different places");
     return {};
   }
-  SwapNames names{plan.source.schema, plan.source.name, plan.target_name, "YYYYMMDD_HHMMSS", {}};
+  SwapNames names{plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}};
   std::vector<std::string> leaves;
-  for (const TargetLeaf& leaf : plan.leaves) leaves.push_back(leaf.name);
-  names.leaves = leaf_renames(leaves, plan.target_name, plan.source.name);
+  for (const TargetLeaf& leaf : plan.target.leaves) leaves.push_back(leaf.name);
+  names.leaves = leaf_renames(leaves, plan.target.name, plan.source.name);
   PGFANOUT_TRY_ASSIGN(const auto holders,
                       find_name_holders(state.source(), names, carry, plan.source.oid));
   PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));

@@ -116,15 +116,24 @@ std::vector<std::pair<std::string, std::string>> leaf_renames(
 }
 
 CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
-  CarryRequest request{
-      job, plan.source, plan.target_schema,     plan.target_name, plan.target_qualified, {}, {},
-      {},  plan.key,    plan.key_sql_on_target, plan.key_column,  plan.same_database};
-  for (const TargetLeaf& leaf : plan.leaves) {
+  CarryRequest request{job,
+                       plan.source,
+                       plan.target.schema,
+                       plan.target.name,
+                       plan.target.qualified,
+                       {},
+                       {},
+                       {},
+                       plan.key.expression,
+                       plan.key.sql_on_target,
+                       plan.key.column,
+                       plan.same_database};
+  for (const TargetLeaf& leaf : plan.target.leaves) {
     request.target_leaves.push_back(leaf.qualified);
     request.leaf_names.push_back(leaf.name);
   }
   for (const auto& [now, then] :
-       leaf_renames(request.leaf_names, plan.target_name, plan.source.name)) {
+       leaf_renames(request.leaf_names, plan.target.name, plan.source.name)) {
     request.leaf_names_afterwards.push_back(then);
   }
   return request;

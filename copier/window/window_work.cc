@@ -33,25 +33,25 @@ Result<std::string> WindowWork::preflight() {
   }
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan,
                       make_copy_plan(again, state_->source(), state_->target()));
-  if (!plan.create_target) {
+  if (!plan.target.is_new) {
     return refused(
         "target-exists",
-        fmt::format("{} exists already; run makes its target itself", plan.target_qualified),
+        fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
         "drop or rename it, or use copy and verify for a target of your own",
-        plan.target_qualified);
+        plan.target.qualified);
   }
-  PGFANOUT_TRY(prove_key(state_->source(), plan.source, plan.key));
+  PGFANOUT_TRY(prove_key(state_->source(), plan.source, plan.key.expression));
   PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
                                                              state_->source(), state_->target()));
   PGFANOUT_TRY_ASSIGN(
       const Preflight found,
       check_before_window(again, plan, carry, state_->source(), state_->target(), cancellation_));
   if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
-  key_sql_ = plan.key.sql();
-  key_sql_on_target_ = plan.key_sql_on_target;
-  key_column_ = plan.key_column;
+  key_sql_ = plan.key.expression.sql();
+  key_sql_on_target_ = plan.key.sql_on_target;
+  key_column_ = plan.key.column;
   result_.source = {plan.source.qualified, 0, {}, state_->source().server_version_text()};
-  result_.target = {plan.target_qualified, 0, {}, state_->target().server_version_text()};
+  result_.target = {plan.target.qualified, 0, {}, state_->target().server_version_text()};
   result_.impact = found.impact;
   estimates_ = found.estimates;
   for (const Issue& issue : plan.issues) {

@@ -41,15 +41,24 @@ class CarryFixture : public PlanFixture {
     return Carried{std::move(copy), std::move(carry)};
   }
   static CarryRequest request(const JobDescription& job, const CopyPlan& copy) {
-    CarryRequest wanted{
-        job, copy.source, copy.target_schema,     copy.target_name, copy.target_qualified, {}, {},
-        {},  copy.key,    copy.key_sql_on_target, copy.key_column,  copy.same_database};
-    for (std::size_t at = 0; at < copy.leaves.size(); ++at) {
-      wanted.target_leaves.push_back(copy.leaves[at].qualified);
-      wanted.leaf_names.push_back(copy.leaves[at].name);
+    CarryRequest wanted{job,
+                        copy.source,
+                        copy.target.schema,
+                        copy.target.name,
+                        copy.target.qualified,
+                        {},
+                        {},
+                        {},
+                        copy.key.expression,
+                        copy.key.sql_on_target,
+                        copy.key.column,
+                        copy.same_database};
+    for (std::size_t at = 0; at < copy.target.leaves.size(); ++at) {
+      wanted.target_leaves.push_back(copy.target.leaves[at].qualified);
+      wanted.leaf_names.push_back(copy.target.leaves[at].name);
       wanted.leaf_names_afterwards.push_back(
           leaf_name(copy.source.name, static_cast<std::uint32_t>(at),
-                    static_cast<std::uint32_t>(copy.leaves.size())));
+                    static_cast<std::uint32_t>(copy.target.leaves.size())));
     }
     return wanted;
   }
@@ -69,28 +78,29 @@ class CarryFixture : public PlanFixture {
                    const std::string& user = "postgres") const {
     auto session = server().connect(where, user);
     session.execute("SET search_path = ''");
-    for (const std::string& statement : made.copy.create_statements) session.execute(statement);
+    for (const std::string& statement : made.copy.ddl.create) session.execute(statement);
     if (made.copy.same_database) load(session, made.copy);
-    for (const auto* all : {&made.copy.check_statements, &made.copy.attach_statements}) {
+    for (const auto* all : {&made.copy.ddl.checks, &made.copy.ddl.attach}) {
       for (const auto& statements : *all) {
         for (const std::string& statement : statements) session.execute(statement);
       }
     }
-    for (const std::string& statement : made.copy.finish_statements) session.rows(statement);
+    for (const std::string& statement : made.copy.ddl.finish) session.rows(statement);
   }
 
   static void load(harness::Session& session, const CopyPlan& copy) {
-    for (const TargetLeaf& leaf : copy.leaves) {
+    for (const TargetLeaf& leaf : copy.target.leaves) {
       std::string list;
-      for (std::size_t at = 0; at < copy.read_layout.copied; ++at) {
-        list += (at == 0 ? "" : ", ") + copy.columns[at].source_sql;
+      for (std::size_t at = 0; at < copy.stream.read_layout.copied; ++at) {
+        list += (at == 0 ? "" : ", ") + copy.stream.columns[at].source_sql;
       }
-      if (copy.read_layout.written_key != KeyField::none) list += ", " + copy.key.sql();
+      if (copy.stream.read_layout.written_key != KeyField::none)
+        list += ", " + copy.key.expression.sql();
       for (const Leaf& from : copy.source.leaves) {
         session.execute("SET search_path = pg_catalog; INSERT INTO " + leaf.qualified + " " +
-                        copy.copy_columns + " OVERRIDING SYSTEM VALUE SELECT " + list +
-                        " FROM ONLY " + from.qualified + " WHERE " + copy.key.sql() + " = " +
-                        std::to_string(leaf.bound.keys[0]) + "; SET search_path = ''");
+                        copy.stream.written_columns + " OVERRIDING SYSTEM VALUE SELECT " + list +
+                        " FROM ONLY " + from.qualified + " WHERE " + copy.key.expression.sql() +
+                        " = " + std::to_string(leaf.bound.keys[0]) + "; SET search_path = ''");
       }
     }
   }
@@ -162,9 +172,10 @@ class CarryFixture : public PlanFixture {
     for (const CarriedName& name : made.carry.names) {
       rename(session, table_words(name), name.schema, name.afterwards, backup_of(name.afterwards));
     }
-    rename(session, "ALTER TABLE ", schema, made.copy.target_name, source.name);
-    for (std::size_t at = 0; at < made.copy.leaves.size(); ++at) {
-      rename(session, "ALTER TABLE ", schema, made.copy.leaves[at].name, leaf_afterwards(made, at));
+    rename(session, "ALTER TABLE ", schema, made.copy.target.name, source.name);
+    for (std::size_t at = 0; at < made.copy.target.leaves.size(); ++at) {
+      rename(session, "ALTER TABLE ", schema, made.copy.target.leaves[at].name,
+             leaf_afterwards(made, at));
     }
     for (const CarriedName& name : made.carry.names) {
       rename(session, table_words(name), name.schema, name.until_swap, name.afterwards);
@@ -181,7 +192,7 @@ class CarryFixture : public PlanFixture {
   }
   static std::string leaf_afterwards(const Carried& made, std::size_t at) {
     return leaf_name(made.copy.source.name, static_cast<std::uint32_t>(at),
-                     static_cast<std::uint32_t>(made.copy.leaves.size()));
+                     static_cast<std::uint32_t>(made.copy.target.leaves.size()));
   }
 
   /// The way back, and the target is gone.
@@ -198,9 +209,10 @@ class CarryFixture : public PlanFixture {
       rename(session, table_words(name), name.schema, name.afterwards, name.until_swap);
       rename(session, table_words(name), name.schema, backup_of(name.afterwards), name.afterwards);
     }
-    rename(session, "ALTER TABLE ", schema, source.name, made.copy.target_name);
-    for (std::size_t at = 0; at < made.copy.leaves.size(); ++at) {
-      rename(session, "ALTER TABLE ", schema, leaf_afterwards(made, at), made.copy.leaves[at].name);
+    rename(session, "ALTER TABLE ", schema, source.name, made.copy.target.name);
+    for (std::size_t at = 0; at < made.copy.target.leaves.size(); ++at) {
+      rename(session, "ALTER TABLE ", schema, leaf_afterwards(made, at),
+             made.copy.target.leaves[at].name);
     }
     if (source.kind == 'p') {
       for (const Leaf& leaf : source.leaves) {
@@ -213,7 +225,7 @@ class CarryFixture : public PlanFixture {
       if (name->kind != "MATERIALIZED VIEW") continue;
       session.execute("DROP MATERIALIZED VIEW " + named(name->schema, name->until_swap));
     }
-    session.execute("DROP TABLE " + made.copy.target_qualified + "; COMMIT");
+    session.execute("DROP TABLE " + made.copy.target.qualified + "; COMMIT");
   }
 
   /// All that hangs on the table, under the names that the application knows.

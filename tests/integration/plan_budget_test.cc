@@ -28,9 +28,9 @@ TEST_F(PlanBudgetTest, TenConnectionsAndFewLocks) {
   const JobDescription job = job_for("t", "id % 100", 100);
   const auto made = plan_on(small, job);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_GE(made->readers, 1U);
-  EXPECT_GE(made->writers, 1U);
-  EXPECT_LE(made->readers + made->writers, 4U);
+  EXPECT_GE(made->connections.readers, 1U);
+  EXPECT_GE(made->connections.writers, 1U);
+  EXPECT_LE(made->connections.readers + made->connections.writers, 4U);
   ASSERT_NE(find_issue(*made, "few-locks"), nullptr);
   EXPECT_THAT(find_issue(*made, "few-locks")->message, HasSubstr("303 locks"));
   EXPECT_THAT(find_issue(*made, "few-locks")->message,
@@ -53,8 +53,8 @@ TEST_F(PlanBudgetTest, ExplicitNumbersAreTakenOrRefused) {
   job.writers = 7;
   const auto made = plan(job);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_EQ(made->readers, 3U);
-  EXPECT_EQ(made->writers, 7U);
+  EXPECT_EQ(made->connections.readers, 3U);
+  EXPECT_EQ(made->connections.writers, 7U);
   job.writers = 5000;
   expect_refused(plan(job), "no-connections", {"--writers", "would"});
 }
@@ -67,7 +67,7 @@ TEST_F(PlanBudgetTest, LimitsOfRoleAndDatabase) {
   const std::string dsn = server().dsn(database, role);
   const auto made = plan_between(job_for("t", "id % 100", 100), dsn, dsn);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_LE(made->readers + made->writers, 5U);
+  EXPECT_LE(made->connections.readers + made->connections.writers, 5U);
   execute("ALTER DATABASE " + database + " CONNECTION LIMIT 4");
   expect_refused(plan_between(job_for("t", "id % 100", 100), dsn, dsn), "no-connections", {});
   execute("ALTER DATABASE " + database + " CONNECTION LIMIT -1");

@@ -99,15 +99,15 @@ class PlanFixture : public ::testing::Test {
              const std::string& load = "") const {
     auto session = server().connect(target_database);
     session.execute("SET search_path = ''");
-    for (const std::string& statement : made.create_statements) session.execute(statement);
+    for (const std::string& statement : made.ddl.create) session.execute(statement);
     if (!load.empty()) session.execute(load);
-    for (const auto& statements : made.check_statements) {
+    for (const auto& statements : made.ddl.checks) {
       for (const std::string& statement : statements) session.execute(statement);
     }
-    for (const auto& statements : made.attach_statements) {
+    for (const auto& statements : made.ddl.attach) {
       for (const std::string& statement : statements) session.execute(statement);
     }
-    for (const std::string& statement : made.finish_statements) session.execute(statement);
+    for (const std::string& statement : made.ddl.finish) session.execute(statement);
   }
 
   std::string database;

@@ -25,17 +25,18 @@ class PlanModesTest : public testing::PlanFixture {
 
   /// Loads every leaf by an INSERT of the rows that belong there, as a lane's COPY would.
   static void load(harness::Session& session, const CopyPlan& made) {
-    for (const TargetLeaf& leaf : made.leaves) {
+    for (const TargetLeaf& leaf : made.target.leaves) {
       std::string list;
-      for (std::size_t at = 0; at < made.read_layout.copied; ++at) {
-        list += (at == 0 ? "" : ", ") + made.columns[at].source_sql;
+      for (std::size_t at = 0; at < made.stream.read_layout.copied; ++at) {
+        list += (at == 0 ? "" : ", ") + made.stream.columns[at].source_sql;
       }
       std::string key;
-      if (made.read_layout.written_key != KeyField::none) key = ", " + made.key.sql();
+      if (made.stream.read_layout.written_key != KeyField::none)
+        key = ", " + made.key.expression.sql();
       for (const Leaf& from : made.source.leaves) {
-        session.execute("INSERT INTO " + leaf.qualified + " " + made.copy_columns + " SELECT " +
-                        list + key + " FROM ONLY " + from.qualified + " WHERE " + made.key.sql() +
-                        " = " + std::to_string(leaf.bound.keys[0]));
+        session.execute("INSERT INTO " + leaf.qualified + " " + made.stream.written_columns +
+                        " SELECT " + list + key + " FROM ONLY " + from.qualified + " WHERE " +
+                        made.key.expression.sql() + " = " + std::to_string(leaf.bound.keys[0]));
       }
     }
   }
@@ -55,16 +56,16 @@ class PlanModesTest : public testing::PlanFixture {
           }
         },
         &implied);
-    for (const std::string& statement : made.create_statements) session.execute(statement);
+    for (const std::string& statement : made.ddl.create) session.execute(statement);
     load(session, made);
-    for (const auto& statements : made.check_statements) {
+    for (const auto& statements : made.ddl.checks) {
       for (const std::string& statement : statements) session.execute(statement);
     }
     implied = 0;
-    for (const auto& statements : made.attach_statements) {
+    for (const auto& statements : made.ddl.attach) {
       for (const std::string& statement : statements) session.execute(statement);
     }
-    for (const std::string& statement : made.finish_statements) session.rows(statement);
+    for (const std::string& statement : made.ddl.finish) session.rows(statement);
     return implied;
   }
 
@@ -215,8 +216,8 @@ TEST_F(PlanModesTest, SequencesAreMadeInAnotherDatabase) {
   // In the same database the default goes on using the source's own.
   const auto near = plan(job_for("t", "abs(hashtext(c)) % 4"));
   ASSERT_TRUE(succeeded(near));
-  EXPECT_THAT(near->create_statements[0], HasSubstr("nextval('public.t_id_seq'::regclass)"));
-  EXPECT_EQ(near->finish_statements.size(), 1U);
+  EXPECT_THAT(near->ddl.create[0], HasSubstr("nextval('public.t_id_seq'::regclass)"));
+  EXPECT_EQ(near->ddl.finish.size(), 1U);
   server().execute(other, "CREATE SEQUENCE t_id_seq");
   const auto again = plan_to(job_for("t", "abs(hashtext(c)) % 4"), other);
   ASSERT_TRUE(succeeded(again));
@@ -235,7 +236,8 @@ TEST_F(PlanModesTest, GeneratedColumnsWhoseInputsGoAreFrozen) {
   ASSERT_TRUE(succeeded(made));
   EXPECT_NE(find_issue(*made, "generated-column-frozen"), nullptr);
   EXPECT_NE(find_issue(*made, "generated-column-recomputed"), nullptr);
-  EXPECT_THAT(source_select(*made, SourceRange{}), HasSubstr("SELECT id, (n + 1), len, low FROM"));
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+              HasSubstr("SELECT id, (n + 1), len, low FROM"));
   build(*made, database);
   EXPECT_EQ(value("SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attgenerated <> '' AND "
                   "attrelid = 't_new'::regclass"),
@@ -268,11 +270,11 @@ TEST_F(PlanModesTest, VirtualColumnsStayVirtualWhereTheTargetKnowsThem) {
   ASSERT_TRUE(succeeded(older));
   EXPECT_FALSE(older->same_database);
   const std::string expected = server().major() >= 18 ? "VIRTUAL" : "STORED";
-  EXPECT_THAT(older->create_statements[0], HasSubstr(expected));
+  EXPECT_THAT(older->ddl.create[0], HasSubstr(expected));
   const auto near = plan_on(newest, "postgres", job);
   ASSERT_TRUE(succeeded(near));
-  EXPECT_THAT(near->create_statements[0], HasSubstr("VIRTUAL"));
-  EXPECT_EQ(near->read_layout.digested, 2);
+  EXPECT_THAT(near->ddl.create[0], HasSubstr("VIRTUAL"));
+  EXPECT_EQ(near->stream.read_layout.digested, 2);
   EXPECT_EQ(build_and_load(newest, "postgres", *near), 4);
 }
 
@@ -280,7 +282,7 @@ TEST_F(PlanModesTest, KeysOverGeneratedColumns) {
   execute("CREATE TABLE t (c text, h int GENERATED ALWAYS AS (length(c)) STORED)");
   const auto made = plan(job_for("t", "h % 4"));
   ASSERT_TRUE(succeeded(made));
-  EXPECT_THAT(made->read_layout.key_fields, ElementsAre(1));
+  EXPECT_THAT(made->stream.read_layout.key_fields, ElementsAre(1));
   build(*made, database);
   JobDescription listed = job_for("t", "h % 4");
   listed.key_mode = KeyMode::expression;

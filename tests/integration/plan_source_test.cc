@@ -83,9 +83,9 @@ TEST_F(PlanSourceTest, DefaultKeyComesFromTheFirstPartitionColumn) {
       "CREATE TABLE plain (id int); CREATE TABLE e (a text) PARTITION BY HASH (lower(a))");
   const auto made = plan(job_for("t", "", 100));
   ASSERT_TRUE(succeeded(made));
-  EXPECT_EQ(made->key.sql(), "abs(hashtext(\"Coll Id\"::text)) % 100");
-  EXPECT_EQ(made->leaves.size(), 100U);
-  EXPECT_THAT(made->read_layout.key_fields, ElementsAre(1));
+  EXPECT_EQ(made->key.expression.sql(), "abs(hashtext(\"Coll Id\"::text)) % 100");
+  EXPECT_EQ(made->target.leaves.size(), 100U);
+  EXPECT_THAT(made->stream.read_layout.key_fields, ElementsAre(1));
   expect_refused(plan(job_for("plain")), "no-key", {"--key"});
   expect_refused(plan(job_for("e")), "no-key", {"--key"});
 }
@@ -135,7 +135,7 @@ TEST_F(PlanSourceTest, MappingsAreUnderstoodByTheServer) {
   ASSERT_TRUE(succeeded(made));
   std::vector<std::string> names;
   std::vector<std::string> taken_once;
-  for (const StreamColumn& column : made->columns) {
+  for (const StreamColumn& column : made->stream.columns) {
     names.push_back(column.target_column);
     if (column.is_volatile) taken_once.push_back(column.target_column);
   }
@@ -150,7 +150,8 @@ TEST_F(PlanSourceTest, MappingsAreUnderstoodByTheServer) {
             "BY attnum) FROM pg_attribute WHERE attrelid = 't_new'::regclass AND attnum > 0"),
       "id bigint, a integer, b text, n integer, legacy_id uuid, at timestamp with time zone, "
       "partition_key integer");
-  const auto session = server().rows(database, source_select(*made, SourceRange{}));
+  const auto session =
+      server().rows(database, source_select(made->stream, made->source, SourceRange{}));
   EXPECT_TRUE(session.empty());
 }
 
@@ -168,12 +169,13 @@ TEST_F(PlanSourceTest, KeyColumnsMustArriveUnchanged) {
   expect_refused(with({}, {"nothing"}), "no-such-column", {"nothing"});
   const auto renamed = with({{"other", "c"}}, {"c"});
   ASSERT_TRUE(succeeded(renamed));
-  EXPECT_THAT(renamed->key_sql_on_target, HasSubstr("\"other\""));
-  EXPECT_EQ(renamed->columns[1].target_column, "other") << "renamed columns keep their place";
+  EXPECT_THAT(renamed->key.sql_on_target, HasSubstr("\"other\""));
+  EXPECT_EQ(renamed->stream.columns[1].target_column, "other")
+      << "renamed columns keep their place";
   const auto both = with({{"c", "upper(c)"}, {"kept", "c"}}, {});
   ASSERT_TRUE(succeeded(both));
-  EXPECT_THAT(both->key_sql_on_target, HasSubstr("\"kept\""));
-  EXPECT_THAT(both->read_layout.key_fields, ElementsAre(3));
+  EXPECT_THAT(both->key.sql_on_target, HasSubstr("\"kept\""));
+  EXPECT_THAT(both->stream.read_layout.key_fields, ElementsAre(3));
 }
 
 TEST_F(PlanSourceTest, StoredKeysAreCheckedAndNotCopied) {
@@ -182,23 +184,25 @@ TEST_F(PlanSourceTest, StoredKeysAreCheckedAndNotCopied) {
       "text, c text)");
   const auto made = plan(job_for("t", "abs(hashtext(c)) % 4"));
   ASSERT_TRUE(succeeded(made));
-  EXPECT_EQ(made->read_layout.fields, 3);
-  EXPECT_EQ(made->read_layout.copied, 2);
-  EXPECT_EQ(made->read_layout.stored_key, 2);
-  EXPECT_EQ(made->read_layout.stored_key_type, KeyType::int2);
-  EXPECT_EQ(made->read_back_layout.stored_key_type, KeyType::int4);
-  EXPECT_THAT(source_select(*made, SourceRange{}), HasSubstr("SELECT id, c, partition_key FROM"));
+  EXPECT_EQ(made->stream.read_layout.fields, 3);
+  EXPECT_EQ(made->stream.read_layout.copied, 2);
+  EXPECT_EQ(made->stream.read_layout.stored_key, 2);
+  EXPECT_EQ(made->stream.read_layout.stored_key_type, KeyType::int2);
+  EXPECT_EQ(made->stream.read_back_layout.stored_key_type, KeyType::int4);
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+              HasSubstr("SELECT id, c, partition_key FROM"));
   expect_refused(plan(job_for("bad", "abs(hashtext(c)) % 4")), "key-column-taken",
                  {"--key-column"});
   JobDescription expression = job_for("t", "abs(hashtext(c)) % 4");
   expression.key_mode = KeyMode::expression;
   const auto listed = plan(expression);
   ASSERT_TRUE(succeeded(listed));
-  EXPECT_EQ(listed->read_layout.stored_key, 2);
-  EXPECT_EQ(listed->read_back_layout.stored_key, std::nullopt);
-  EXPECT_EQ(listed->read_back_layout.fields, 2);
-  EXPECT_EQ(listed->read_layout.written_key, KeyField::none);
-  EXPECT_THAT(target_select(*listed, SourceRange{}), HasSubstr("SELECT id, c FROM"));
+  EXPECT_EQ(listed->stream.read_layout.stored_key, 2);
+  EXPECT_EQ(listed->stream.read_back_layout.stored_key, std::nullopt);
+  EXPECT_EQ(listed->stream.read_back_layout.fields, 2);
+  EXPECT_EQ(listed->stream.read_layout.written_key, KeyField::none);
+  EXPECT_THAT(target_select(listed->stream, listed->target, SourceRange{}),
+              HasSubstr("SELECT id, c FROM"));
 }
 
 TEST_F(PlanSourceTest, EncodingsMustBeEqual) {
@@ -225,7 +229,7 @@ TEST_F(PlanSourceTest, WideTables) {
   job.key_mode = KeyMode::expression;
   const auto made = plan(job);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_EQ(made->read_layout.fields, 1600);
+  EXPECT_EQ(made->stream.read_layout.fields, 1600);
 }
 
 TEST_F(PlanSourceTest, StandbysAndClonesAreOtherServers) {

@@ -41,17 +41,17 @@ TEST_F(PlanTargetTest, BoundsCountNotNames) {
       "CREATE TABLE beyond PARTITION OF x FOR VALUES IN (-5)");
   const auto made = plan(job());
   ASSERT_TRUE(succeeded(made));
-  EXPECT_FALSE(made->create_target);
-  ASSERT_EQ(made->leaves.size(), 4U);
-  EXPECT_EQ(made->leaves[made->leaf_map.leaf_of(0)].qualified, "s.\"Odd One\"");
-  EXPECT_EQ(made->leaves[made->leaf_map.leaf_of(3)].qualified, "s.\"Odd One\"");
-  EXPECT_EQ(made->leaves[made->leaf_map.leaf_of(1)].qualified, "public.a");
-  EXPECT_EQ(made->leaves[made->leaf_map.leaf_of(2)].qualified, "public.x_p00");
-  EXPECT_EQ(made->leaf_map.leaf_of(4), LeafMap::kNoLeaf) << "never the default partition";
-  EXPECT_EQ(made->read_layout.written_key, KeyField::int8);
-  EXPECT_EQ(made->copy_columns, "(n, c, id, partition_key)");
-  EXPECT_TRUE(made->create_statements.empty());
-  EXPECT_NE(made->leaves[0].oid, 0U);
+  EXPECT_FALSE(made->target.is_new);
+  ASSERT_EQ(made->target.leaves.size(), 4U);
+  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(0)].qualified, "s.\"Odd One\"");
+  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(3)].qualified, "s.\"Odd One\"");
+  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(1)].qualified, "public.a");
+  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(2)].qualified, "public.x_p00");
+  EXPECT_EQ(made->target.leaf_map.leaf_of(4), LeafMap::kNoLeaf) << "never the default partition";
+  EXPECT_EQ(made->stream.read_layout.written_key, KeyField::int8);
+  EXPECT_EQ(made->stream.written_columns, "(n, c, id, partition_key)");
+  EXPECT_TRUE(made->ddl.create.empty());
+  EXPECT_NE(made->target.leaves[0].oid, 0U);
 }
 
 TEST_F(PlanTargetTest, MissingLeavesAreNamed) {
@@ -125,7 +125,7 @@ TEST_F(PlanTargetTest, EveryColumnIsAccountedFor) {
   ASSERT_TRUE(succeeded(made));
   ASSERT_NE(find_issue(*made, "column-left-out"), nullptr);
   EXPECT_THAT(find_issue(*made, "column-left-out")->message, HasSubstr("extra"));
-  EXPECT_EQ(made->copy_columns, "(id, c, partition_key)");
+  EXPECT_EQ(made->stream.written_columns, "(id, c, partition_key)");
   execute("ALTER TABLE x ALTER extra SET DEFAULT (random() * 10)::int");
   made = plan(skipping);
   ASSERT_TRUE(succeeded(made));
@@ -134,7 +134,8 @@ TEST_F(PlanTargetTest, EveryColumnIsAccountedFor) {
   renaming.map = {{"extra", "n"}};
   made = plan(renaming);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_THAT(source_select(*made, SourceRange{}), HasSubstr("SELECT id, c, n FROM"));
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+              HasSubstr("SELECT id, c, n FROM"));
   renaming.map = {{"nothing", "n"}};
   expect_refused(plan(renaming), "no-such-column", {"nothing", "its columns are id"});
   renaming.map = {{"partition_key", "n"}};
@@ -152,11 +153,11 @@ TEST_F(PlanTargetTest, ExpressionsMustBeTheJobs) {
     listed.key = key;
     const auto made = plan(listed);
     ASSERT_TRUE(succeeded(made)) << key;
-    EXPECT_TRUE(made->key_is_generated);
-    EXPECT_EQ(made->key_column, "partition_key");
-    EXPECT_EQ(made->read_layout.written_key, KeyField::none);
-    EXPECT_EQ(made->copy_columns, "(id, c, n)");
-    EXPECT_EQ(made->read_back_layout.stored_key, 3);
+    EXPECT_TRUE(made->key.is_generated);
+    EXPECT_EQ(made->key.column, "partition_key");
+    EXPECT_EQ(made->stream.read_layout.written_key, KeyField::none);
+    EXPECT_EQ(made->stream.written_columns, "(id, c, n)");
+    EXPECT_EQ(made->stream.read_back_layout.stored_key, 3);
   }
   JobDescription other = job();
   other.key = "abs(hashtext(c)) % 3";
@@ -171,8 +172,8 @@ TEST_F(PlanTargetTest, ExpressionsFollowRenamedColumns) {
   renaming.map = {{"C 2", "c"}};
   const auto made = plan(renaming);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_FALSE(made->key_column);
-  EXPECT_EQ(made->read_back_layout.stored_key, std::nullopt);
+  EXPECT_FALSE(made->key.column);
+  EXPECT_EQ(made->stream.read_back_layout.stored_key, std::nullopt);
 }
 
 TEST_F(PlanTargetTest, GeneratedColumnsAreComparedOrLeftOut) {
@@ -184,15 +185,16 @@ TEST_F(PlanTargetTest, GeneratedColumnsAreComparedOrLeftOut) {
   make_leaves();
   const auto made = plan(job());
   ASSERT_TRUE(succeeded(made));
-  EXPECT_EQ(made->read_layout.copied, 3);
-  EXPECT_EQ(made->read_layout.digested, 5);
-  EXPECT_THAT(source_select(*made, SourceRange{}), HasSubstr("SELECT id, c, n, twice, plain FROM"));
-  EXPECT_EQ(made->copy_columns, "(id, c, n, partition_key)");
+  EXPECT_EQ(made->stream.read_layout.copied, 3);
+  EXPECT_EQ(made->stream.read_layout.digested, 5);
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+              HasSubstr("SELECT id, c, n, twice, plain FROM"));
+  EXPECT_EQ(made->stream.written_columns, "(id, c, n, partition_key)");
   JobDescription changing = job();
   changing.map = {{"n", "n + 1"}};
   const auto changed = plan(changing);
   ASSERT_TRUE(succeeded(changed));
-  EXPECT_THAT(source_select(*changed, SourceRange{}),
+  EXPECT_THAT(source_select(changed->stream, changed->source, SourceRange{}),
               HasSubstr("SELECT id, c, (n + 1), plain FROM"));
 }
 

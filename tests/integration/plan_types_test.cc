@@ -34,7 +34,7 @@ TEST_F(PlanTypesTest, TypesThatNeedNothing) {
   const auto made = plan_to(job_for("t", "id % 4"), other);
   ASSERT_TRUE(succeeded(made));
   EXPECT_FALSE(made->same_database);
-  EXPECT_THAT(made->read_layout.oid_patches, IsEmpty());
+  EXPECT_THAT(made->stream.read_layout.oid_patches, IsEmpty());
 }
 
 TEST_F(PlanTypesTest, ArraysOfLocalTypesArePatched) {
@@ -46,9 +46,9 @@ TEST_F(PlanTypesTest, ArraysOfLocalTypesArePatched) {
       "plain text[])");
   const auto made = plan_to(job_for("t", "id % 4"), other);
   ASSERT_TRUE(succeeded(made));
-  ASSERT_THAT(made->read_layout.oid_patches, SizeIs(5));
-  EXPECT_THAT(made->read_back_layout.oid_patches, IsEmpty());
-  const OidPatch& first = made->read_layout.oid_patches.front();
+  ASSERT_THAT(made->stream.read_layout.oid_patches, SizeIs(5));
+  EXPECT_THAT(made->stream.read_back_layout.oid_patches, IsEmpty());
+  const OidPatch& first = made->stream.read_layout.oid_patches.front();
   EXPECT_EQ(first.field, 1);
   EXPECT_EQ(std::to_string(first.from_oid), value("SELECT 'mood'::regtype::oid"));
   EXPECT_EQ(std::to_string(first.to_oid), server().value(other, "SELECT 'mood'::regtype::oid"));
@@ -56,7 +56,7 @@ TEST_F(PlanTypesTest, ArraysOfLocalTypesArePatched) {
   const auto near = plan(job_for("t", "id % 4"));
   ASSERT_TRUE(succeeded(near));
   EXPECT_TRUE(near->same_database);
-  EXPECT_THAT(near->read_layout.oid_patches, IsEmpty());
+  EXPECT_THAT(near->stream.read_layout.oid_patches, IsEmpty());
 }
 
 TEST_F(PlanTypesTest, CompositesWithLocalTypesAndRegTypesAreRefused) {
@@ -99,12 +99,12 @@ TEST_F(PlanTypesTest, ExistingTargetsGetTheirOwnTypes) {
   job.key_column = "k";
   const auto made = plan(job);
   ASSERT_TRUE(succeeded(made));
-  const std::string select = source_select(*made, SourceRange{});
+  const std::string select = source_select(made->stream, made->source, SourceRange{});
   EXPECT_THAT(select, StartsWith("SELECT e::bigint, d::jsonb, "
                                  "pg_catalog.\"bpchar\"(c::pg_catalog.\"bpchar\", 12, false), "
                                  "pg_catalog.\"varchar\"(b::pg_catalog.\"varchar\", 14, false), a, "
                                  "id FROM ONLY public.t"));
-  EXPECT_EQ(made->copy_columns, "(e, d, c, b, a, id, k)");
+  EXPECT_EQ(made->stream.written_columns, "(e, d, c, b, a, id, k)");
   EXPECT_NE(find_issue(*made, "type-converted"), nullptr);
   // Too long is an error, never cut.
   execute("INSERT INTO t VALUES (1, 'x', 'longer than ten', 'abcde')");
