@@ -7,13 +7,13 @@
 #include "copier/base/crash_point.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/copy/give_up.h"
-#include "copier/journal/job_id.h"
+#include "copier/journal/job_request.h"
+#include "copier/journal/journal.h"
 #include "copier/journal/window_journal.h"
-#include "copier/journal/window_request.h"
 #include "copier/key/key_plan.h"
 #include "copier/pg/transaction.h"
 #include "copier/session/fence.h"
-#include "copier/session/orphans.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {

@@ -27,7 +27,6 @@
 #include "copier/session/fence.h"
 #include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
-#include "copier/session/stopped_by.h"
 
 namespace pgfanout {
 namespace {

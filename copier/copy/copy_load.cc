@@ -11,12 +11,11 @@
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/target_tables.h"
 #include "copier/journal/reject_table.h"
-#include "copier/journal/row_locator.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/transaction.h"
 #include "copier/pipeline/fan_out.h"
 #include "copier/reconcile/balance.h"
-#include "copier/session/orphans.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "copier/base/counted.h"
-#include "copier/journal/window_request.h"
+#include "copier/journal/job_request.h"
 #include "copier/session/fence.h"
 
 namespace pgfanout {

@@ -11,7 +11,7 @@
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
 #include "copier/reconcile/ledger.h"
-#include "copier/session/connect_options.h"
+#include "copier/session/job_connections.h"
 #include "copier/session/source_session.h"
 #include "copier/stage/rejects.h"
 #include "pgfanout/cancellation.h"

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "copier/copy/copy_rules.h"
-#include "copier/journal/journal_tables.h"
+#include "copier/journal/journal.h"
 #include "copier/journal/window_journal.h"
 #include "copier/session/fence.h"
 

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "copier/pg/transaction.h"
-#include "copier/session/connect_options.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {

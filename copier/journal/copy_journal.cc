@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgfanout {
 namespace {
 
 Error damaged() {
   return refused("journal-damaged", "the journal's record of this copy cannot be read",
-                 "begin anew with --restart", "schema pgfanout");
+                 "start over with --restart", "schema pgfanout");
 }
 
 Result<MultisetDigest> digest_at(const Rows& rows, int row, int column) {
@@ -113,8 +114,8 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
     const auto leaf = std::find_if(source.leaves.begin(), source.leaves.end(),
                                    [&](const Leaf& each) { return each.oid == oid; });
     if (leaf == source.leaves.end()) {
-      return refused("source-changed", "a partition of the source is gone since the copy began",
-                     "begin anew with --restart", source.qualified);
+      return refused("source-changed", "the source has lost a partition since the copy began",
+                     "start over with --restart", source.qualified);
     }
     SourceRange range;
     range.leaf = static_cast<std::uint32_t>(leaf - source.leaves.begin());
@@ -146,14 +147,13 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
 }
 
 Result<void> CopyJournal::note_epoch(std::uint32_t epoch, const EpochBooks& books) {
-  PGFANOUT_TRY(connection_.query(
+  return connection_.run(
       "INSERT INTO pgfanout.epoch (job, epoch, rows, digest, rejected_rows, rejected_digest)"
       " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, epoch) DO UPDATE SET"
       " rows = EXCLUDED.rows, digest = EXCLUDED.digest, rejected_rows = EXCLUDED.rejected_rows,"
       " rejected_digest = EXCLUDED.rejected_digest, noted_at = clock_timestamp()",
       {job_, std::to_string(epoch), signed_text(books.read.rows()), books.read.hex(),
-       signed_text(books.rejected.rows()), books.rejected.hex()}));
-  return {};
+       signed_text(books.rejected.rows()), books.rejected.hex()});
 }
 
 LaneStatement CopyJournal::mark_leaf(std::uint32_t leaf, const LeafProgress& now) const {
@@ -164,6 +164,19 @@ LaneStatement CopyJournal::mark_leaf(std::uint32_t leaf, const LeafProgress& now
                       now.epoch, now.rows.rows(), now.rows.hex(), now.bytes, now.refused.rows(),
                       now.refused.hex(), connection_.quote_literal(job_), leaf, now.epoch - 1),
           "UPDATE 1"};
+}
+
+void show_copied_leaves(Connection& target, const std::string& job, LeafState state,
+                        LeafBoard& board) {
+  const auto leaves = target.query(
+      "SELECT leaf_name, rows FROM pgfanout.leaf_load WHERE job = $1 ORDER BY leaf", {job});
+  if (!leaves) return;
+  board.open(leaves->column(0));
+  for (int row = 0; row < leaves->size(); ++row) {
+    const auto leaf = static_cast<std::size_t>(row);
+    board.set_rows(leaf, static_cast<std::uint64_t>(leaves->integer(row, 1)));
+    board.set_state(leaf, state);
+  }
 }
 
 }  // namespace pgfanout

@@ -1,31 +1,245 @@
 #include "copier/journal/journal.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <ctime>
+#include <random>
 
 #include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/journal/journal_tables.h"
 #include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
 
-Error claim_error(Error error) {
-  if (error.sqlstate == "42501") {
-    error.code = "no-privilege";
-    error.hint =
-        "the journal lives in schema pgfanout of the target database: grant CREATE on the "
-        "database, or let an administrator run CREATE SCHEMA pgfanout AUTHORIZATION <role>";
-  }
+// The tables, version by version.
+
+constexpr const char* kVersion1 = R"sql(
+CREATE TABLE IF NOT EXISTS pgfanout.journal_version (version integer PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS pgfanout.job (
+  job text PRIMARY KEY,
+  target_schema text NOT NULL,
+  target_name text NOT NULL,
+  source text NOT NULL,
+  key text NOT NULL,
+  state text NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamptz,
+  rows bigint,
+  digest text);
+CREATE TABLE IF NOT EXISTS pgfanout.made_relation (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  relation oid NOT NULL,
+  schema_name text NOT NULL,
+  relation_name text NOT NULL,
+  PRIMARY KEY (job, relation));
+)sql";
+
+// Stages and steps of a window, the fence, and the records of swap and rollback.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE pgfanout.job
+  DROP CONSTRAINT IF EXISTS job_state_check,
+  ADD COLUMN command text NOT NULL DEFAULT 'copy',
+  ADD COLUMN source_schema text,
+  ADD COLUMN source_name text,
+  ADD COLUMN source_oid oid,
+  ADD COLUMN request text,
+  ADD COLUMN key_sql_on_target text,
+  ADD COLUMN key_column text,
+  ADD COLUMN backup_name text,
+  ADD COLUMN swapped_at timestamptz,
+  ADD COLUMN keep_until timestamptz,
+  ADD CONSTRAINT job_state_check CHECK (state IN
+    ('open', 'loading', 'done', 'swapped', 'rolled back', 'cleaning up', 'cleaned up'));
+CREATE TABLE pgfanout.stage (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  name text NOT NULL,
+  status text NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'interrupted')),
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamptz,
+  detail text NOT NULL DEFAULT '',
+  is_waiting boolean NOT NULL DEFAULT false,
+  confirmed_by text,
+  confirmed_at timestamptz,
+  PRIMARY KEY (job, name));
+CREATE TABLE pgfanout.step (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  step text NOT NULL,
+  done_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (job, step));
+CREATE TABLE pgfanout.undo (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  phase text NOT NULL CHECK (phase IN ('swap', 'made')),
+  number integer NOT NULL,
+  sql text NOT NULL,
+  PRIMARY KEY (job, phase, number));
+CREATE TABLE pgfanout.fence (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  side text NOT NULL CHECK (side IN ('source', 'target', 'carry')),
+  fact text NOT NULL,
+  PRIMARY KEY (job, side, fact));
+CREATE TABLE pgfanout.backup (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  number integer NOT NULL,
+  kind text NOT NULL,
+  relation oid NOT NULL,
+  schema_name text NOT NULL,
+  relation_name text NOT NULL,
+  PRIMARY KEY (job, number));
+)sql";
+
+// The progress of a copy, from which it is resumed.
+constexpr const char* kVersion3 = R"sql(
+ALTER TABLE pgfanout.job
+  ADD COLUMN commits text CHECK (commits IN
+    ('by leaf', 'by epoch', 'by epoch, checked first')),
+  ADD COLUMN is_fenced boolean NOT NULL DEFAULT true;
+UPDATE pgfanout.job SET is_fenced = command = 'run';
+ALTER TABLE pgfanout.undo
+  DROP CONSTRAINT undo_phase_check,
+  ADD CONSTRAINT undo_phase_check CHECK (phase IN ('swap', 'made', 'after'));
+CREATE TABLE pgfanout.source_range (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  number integer NOT NULL,
+  leaf oid NOT NULL,
+  first_block bigint NOT NULL,
+  end_block bigint,
+  bytes bigint NOT NULL,
+  epoch integer NOT NULL,
+  PRIMARY KEY (job, number));
+CREATE TABLE pgfanout.epoch (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  epoch integer NOT NULL,
+  rows bigint NOT NULL,
+  digest text NOT NULL,
+  rejected_rows bigint NOT NULL,
+  rejected_digest text NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (job, epoch));
+CREATE TABLE pgfanout.leaf_load (
+  job text NOT NULL REFERENCES pgfanout.job ON DELETE CASCADE,
+  leaf integer NOT NULL,
+  leaf_name text NOT NULL,
+  epoch integer NOT NULL DEFAULT 0,
+  rows bigint NOT NULL DEFAULT 0,
+  digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  bytes bigint NOT NULL DEFAULT 0,
+  refused_rows bigint NOT NULL DEFAULT 0,
+  refused_digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  before_rows bigint NOT NULL DEFAULT 0,
+  before_digest text NOT NULL DEFAULT '00000000000000000000000000000000',
+  committed_at timestamptz,
+  PRIMARY KEY (job, leaf));
+)sql";
+
+// Up to version 3 a request is lines "name value" and "name key=value". It writes line ends, equal
+// signs in a key and backslashes as \n, \e and \\; JSON doubles the backslashes.
+constexpr const char* kRequestOfVersion3 = R"sql((
+  SELECT replace(replace(replace(
+      jsonb_agg(array_remove(setting, NULL) ORDER BY number)::text,
+      '\\\\', '\u005c'), '\\n', '\n'), '\\e', '=')
+  FROM string_to_table(request, E'\n') WITH ORDINALITY AS lines (line, number),
+    regexp_match(line,
+      '^(?:(map|view) ([^=]*)=|(skip|accept|partitions|key [a-z]+) )(.*)$') AS setting
+  WHERE setting IS NOT NULL))sql";
+
+Error journal_error(Error error) {
+  if (error.sqlstate != "42501") return error;
+  error.code = "no-privilege";
+  error.hint =
+      "the journal lives in schema pgfanout of the target database: grant CREATE on the "
+      "database, or let an administrator run CREATE SCHEMA pgfanout AUTHORIZATION <role>; if it "
+      "is there already: GRANT USAGE, CREATE ON SCHEMA pgfanout, and SELECT, INSERT, UPDATE, "
+      "DELETE on its tables";
   return error;
+}
+
+/// Runs the journaled statements that undo what the job made beside tables, last made first.
+Result<void> run_undo(Connection& connection, const std::string& job) {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
+  if (version < 2) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows undo,
+                      connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
+                                       " AND phase = 'made' ORDER BY number DESC",
+                                       {job}));
+  for (const std::string& sql : undo.column(0)) PGFANOUT_TRY(connection.run(sql));
+  return {};
+}
+
+/// Dropping the parent drops all its partitions: all must be the job's own.
+Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
+                              const MadeRelation& parent) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows strangers,
+      connection.query("SELECT t.relid::text FROM pg_partition_tree($2::oid::regclass) t"
+                       " WHERE t.level > 0 AND NOT EXISTS (SELECT 1 FROM pgfanout.made_relation m"
+                       " WHERE m.job = $1 AND m.relation = t.relid) LIMIT 1",
+                       {entry.job, std::to_string(parent.oid)}));
+  if (strangers.size() == 0) return {};
+  return refused("foreign-partition",
+                 fmt::format("{}.{} has a partition that pgfanout did not make",
+                             display_name(parent.schema), display_name(parent.name)),
+                 "detach it first", strangers.str(0, 0));
+}
+
+Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
+                            JournalRemains remains) {
+  PGFANOUT_TRY(run_undo(connection, entry.job));
+  // The parent first: its partitions go with it, foreign keys among them included.
+  for (const bool parents : {true, false}) {
+    for (const MadeRelation& relation : entry.made) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows found,
+          connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
+                           " ON n.oid = c.relnamespace"
+                           " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
+                           {std::to_string(relation.oid), relation.schema, relation.name}));
+      if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
+      if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
+      PGFANOUT_TRY(connection.run("DROP TABLE " + quoted_name(relation.schema, relation.name)));
+    }
+  }
+  if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
+  PGFANOUT_TRY(connection.run(
+      "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
+      {entry.job}));
+  for (const char* table :
+       {"made_relation", "step", "undo", "source_range", "epoch", "leaf_load"}) {
+    PGFANOUT_TRY(
+        connection.run(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table), {entry.job}));
+  }
+  return {};
 }
 
 }  // namespace
 
+Result<int> journal_version(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows exists,
+                      connection.query("SELECT to_regclass('pgfanout.job') IS NOT NULL AND"
+                                       " to_regclass('pgfanout.journal_version') IS NOT NULL"));
+  if (!exists.boolean(0, 0)) return 0;
+  auto version = connection.query("SELECT max(version) FROM pgfanout.journal_version");
+  if (!version) return journal_error(std::move(version).error());
+  const int found = static_cast<int>(version->integer(0, 0));
+  if (found <= kJournalVersion) return found;
+  return refused("journal-newer",
+                 fmt::format("the journal in the target database has version {}, this program "
+                             "knows {}",
+                             found, kJournalVersion),
+                 "use the version of pgfanout that began the job");
+}
+
+std::string new_job_id() {
+  std::random_device device;
+  return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(std::time(nullptr)),
+                     device() & 0xFFFFU);
+}
+
 Result<void> Journal::claim(const std::string& target_schema, const std::string& target_name) {
   const std::string target = fmt::format("pgfanout {} {}", target_schema, target_name);
-  // The session of a call that was killed a moment ago may take that moment to end.
+  // The session of a call that was killed a moment ago may need that moment to end.
   constexpr int kTries = 14;  // About a second.
   Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
   for (int attempt = 0; attempt < kTries; ++attempt) {
@@ -50,7 +264,7 @@ Result<void> Journal::claim(const std::string& target_schema, const std::string&
     who = fmt::format("{} (backend {}, from {}, since {})", holder.text(0, 1), holder.text(0, 0),
                       holder.text(0, 2), holder.text(0, 3));
   }
-  return refused("target-in-use", fmt::format("{} is at work on this target", who),
+  return refused("target-in-use", "this target is in use by " + who,
                  "wait for it to end, or stop it",
                  fmt::format("{}.{}", target_schema, target_name));
 }
@@ -78,11 +292,12 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
   std::vector<JournalEntry> entries;
   if (version == 0) return entries;
   // A journal of version 1 knows copies only.
-  const std::string window =
-      "command, source_schema, source_name, source_oid, " + request_sql(version) +
-      ", key_sql_on_target, key_column, backup_name, to_char(keep_until AT TIME ZONE"
-      " 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')";
   const std::string copy = "'copy', '', '', 0, '', '', NULL, '', ''";
+  const std::string window = fmt::format(
+      "command, source_schema, source_name, source_oid, {}, key_sql_on_target,"
+      " key_column, backup_name, to_char(keep_until AT TIME ZONE 'UTC',"
+      " 'YYYY-MM-DD HH24:MI \"UTC\"')",
+      version < 4 ? kRequestOfVersion3 : "request");
   const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -133,11 +348,29 @@ Result<void> Journal::bring_up_to_date() {
 }
 
 Result<void> Journal::prepare() {
-  return prepare_journal(connection_);
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection_));
+  if (version == kJournalVersion) return {};
+  std::string sql;
+  if (version == 0) {
+    // CREATE SCHEMA IF NOT EXISTS needs the privilege even if there is nothing to create.
+    PGFANOUT_TRY_ASSIGN(const Rows schema,
+                        connection_.query("SELECT 1 FROM pg_namespace WHERE nspname = 'pgfanout'"));
+    if (schema.size() == 0) sql = "CREATE SCHEMA pgfanout;";
+    sql += kVersion1;
+  }
+  if (version < 2) sql += kVersion2;
+  if (version < 3) sql += kVersion3;
+  sql += fmt::format(
+      "UPDATE pgfanout.job SET request = {};"
+      " DELETE FROM pgfanout.journal_version;"
+      " INSERT INTO pgfanout.journal_version VALUES ({})",
+      kRequestOfVersion3, kJournalVersion);
+  auto done = connection_.run(sql);
+  return done ? Result<void>() : journal_error(std::move(done).error());
 }
 
 Result<void> Journal::begin_job(const JournalEntry& entry) {
-  auto inserted = connection_.query(
+  auto inserted = connection_.run(
       "INSERT INTO pgfanout.job (job, target_schema, target_name, source, key, state, command,"
       " source_schema, source_name, source_oid, request, key_sql_on_target, key_column, is_fenced)"
       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
@@ -147,112 +380,46 @@ Result<void> Journal::begin_job(const JournalEntry& entry) {
        entry.command, entry.source_schema, entry.source_name, std::to_string(entry.source_oid),
        entry.request, entry.key_sql_on_target, entry.key_column,
        entry.is_fenced ? "true" : "false"});
-  if (!inserted) return claim_error(std::move(inserted).error());
+  if (!inserted) return journal_error(std::move(inserted).error());
   for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
   return {};
 }
 
 Result<void> Journal::add_made(const std::string& job, const MadeRelation& relation) {
-  PGFANOUT_TRY(
-      connection_.query("INSERT INTO pgfanout.made_relation VALUES ($1, $2, $3, $4)",
-                        {job, std::to_string(relation.oid), relation.schema, relation.name}));
-  return {};
+  return connection_.run("INSERT INTO pgfanout.made_relation VALUES ($1, $2, $3, $4)",
+                         {job, std::to_string(relation.oid), relation.schema, relation.name});
+}
+
+/// `parameters`: the job, then those of `assignments`, $2 and so on.
+Result<void> Journal::update_job(std::string_view assignments,
+                                 const std::vector<Parameter>& parameters) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows updated,
+      connection_.query(fmt::format("UPDATE pgfanout.job SET {} WHERE job = $1", assignments),
+                        parameters));
+  if (updated.affected() == 1) return {};
+  return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
+                     "restore schema pgfanout of the target's database, or start over with"
+                     " --restart");
 }
 
 Result<void> Journal::finish_job(const std::string& job, const std::string& state,
                                  std::uint64_t rows, const std::string& digest) {
-  PGFANOUT_TRY_ASSIGN(const Rows updated,
-                      connection_.query("UPDATE pgfanout.job SET state = $2, rows = $3,"
-                                        " digest = $4, finished_at = clock_timestamp()"
-                                        " WHERE job = $1",
-                                        {job, state, std::to_string(rows), digest}));
-  if (updated.affected() != 1) {
-    return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
-                       "run again with --restart");
-  }
-  return {};
+  return update_job("state = $2, rows = $3, digest = $4, finished_at = clock_timestamp()",
+                    {job, state, std::to_string(rows), digest});
 }
 
 Result<void> Journal::set_state(const std::string& job, const std::string& state) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows updated,
-      connection_.query("UPDATE pgfanout.job SET state = $2 WHERE job = $1", {job, state}));
-  if (updated.affected() == 1) return {};
-  return interrupted("journal-lost", "the job's row in pgfanout.job is gone",
-                     "look into schema pgfanout of the target's database");
+  return update_job("state = $2", {job, state});
 }
 
 Result<void> Journal::set_unfenced(const std::string& job) {
-  PGFANOUT_TRY(
-      connection_.query("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job}));
-  return {};
+  return connection_.run("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job});
 }
 
 Result<void> Journal::forget(const std::string& job) {
-  PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.job WHERE job = $1", {job}));
-  return {};
+  return connection_.run("DELETE FROM pgfanout.job WHERE job = $1", {job});
 }
-
-namespace {
-
-/// What was made beside tables goes first, last made first.
-Result<void> run_undo(Connection& connection, const std::string& job) {
-  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
-  if (version < 2) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows undo,
-                      connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
-                                       " AND phase = 'made' ORDER BY number DESC",
-                                       {job}));
-  for (int row = 0; row < undo.size(); ++row) PGFANOUT_TRY(connection.run(undo.str(row, 0)));
-  return {};
-}
-
-/// Dropping the parent drops all partitions that it has: none may be a stranger's.
-Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
-                              const MadeRelation& parent) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows strangers,
-      connection.query("SELECT t.relid::text FROM pg_partition_tree($2::oid::regclass) t"
-                       " WHERE t.level > 0 AND NOT EXISTS (SELECT 1 FROM pgfanout.made_relation m"
-                       " WHERE m.job = $1 AND m.relation = t.relid) LIMIT 1",
-                       {entry.job, std::to_string(parent.oid)}));
-  if (strangers.size() == 0) return {};
-  return refused("foreign-partition",
-                 fmt::format("{}.{} has a partition that pgfanout did not make",
-                             display_name(parent.schema), display_name(parent.name)),
-                 "detach it first", strangers.str(0, 0));
-}
-
-Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
-                            JournalRemains remains) {
-  PGFANOUT_TRY(run_undo(connection, entry.job));
-  // The parent first: its partitions go with it, foreign keys among them included.
-  for (const bool parents : {true, false}) {
-    for (const MadeRelation& relation : entry.made) {
-      PGFANOUT_TRY_ASSIGN(
-          const Rows found,
-          connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
-                           " ON n.oid = c.relnamespace"
-                           " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
-                           {std::to_string(relation.oid), relation.schema, relation.name}));
-      if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
-      if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
-      PGFANOUT_TRY(connection.run("DROP TABLE " + quoted_name(relation.schema, relation.name)));
-    }
-  }
-  if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
-  PGFANOUT_TRY(connection.query(
-      "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
-      {entry.job}));
-  for (const char* table :
-       {"made_relation", "step", "undo", "source_range", "epoch", "leaf_load"}) {
-    PGFANOUT_TRY(connection.query(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table),
-                                  {entry.job}));
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
   PGFANOUT_TRY(Journal(connection).bring_up_to_date());

@@ -1,10 +1,11 @@
-// The journal: schema `pgfanout` in the target database, the truth about what jobs did there. Its
+// The journal: schema `pgfanout` in the target's database, the truth about what jobs did there. Its
 // rows commit in the transaction of what they describe.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copier/pg/connection.h"
@@ -12,7 +13,17 @@
 
 namespace pgfanout {
 
-/// A relation that a job made: what `--restart` may drop, if it still has that name.
+/// Version of the journal's tables that this program writes.
+inline constexpr int kJournalVersion = 4;
+
+/// The version of the journal in this database: 0 if there is none. Refuses one that is newer than
+/// this program, and one that the role may not read.
+Result<int> journal_version(Connection& connection);
+
+/// "20261121T061522-3fa9": the time (UTC) for people who read the journal, and 16 random bits.
+[[nodiscard]] std::string new_job_id();
+
+/// A relation that a job made: `--restart` may drop it if OID and name still agree.
 struct MadeRelation {
   std::uint32_t oid = 0;
   std::string schema;
@@ -30,11 +41,11 @@ struct JournalEntry {
   std::string started_at;
   std::vector<MadeRelation> made;
   std::string command = "copy";  ///< "copy" or "run".
-  // Of a window alone:
+  // Of a window only:
   std::string source_schema;
   std::string source_name;
   std::uint32_t source_oid = 0;
-  std::string request;  ///< What must be the same when the job is called again.
+  std::string request;  ///< Must be the same when the job is called again: job_request.h.
   std::string key_sql_on_target;
   std::optional<std::string> key_column;
   std::string backup_name;    ///< Once swapped.
@@ -42,9 +53,9 @@ struct JournalEntry {
   std::uint64_t rows = 0;     ///< Once copied.
   std::string digest;         ///< The same.
   bool is_fenced = true;      ///< A fence around the source outlives the session.
-  bool has_progress = false;  ///< A copy has begun that can be gone on with.
+  bool has_progress = false;  ///< A copy has begun and can be resumed.
 
-  /// Nothing of the job is under way: another one may begin.
+  /// The job has ended: another one may begin.
   [[nodiscard]] bool is_over() const { return state != "open" && state != "loading"; }
 };
 
@@ -54,33 +65,33 @@ class Journal {
 
   /// Takes the target for this session: one live job per target. The refusal says who has it.
   Result<void> claim(const std::string& target_schema, const std::string& target_name);
-  /// The last job into that target, if its schema exists here. Refuses a newer version's journal.
+  /// The last job into that target, if there is one. Refuses a newer version's journal.
   Result<std::optional<JournalEntry>> find(const std::string& target_schema,
                                            const std::string& target_name);
-
-  /// Jobs into that target whose backups are still there, oldest first.
+  /// Jobs into that target whose backups still exist, oldest first.
   Result<std::vector<JournalEntry>> find_swapped(const std::string& target_schema,
                                                  const std::string& target_name);
 
-  /// Gives a journal of an earlier version the tables of this one, in a transaction of its own.
+  /// Upgrades a journal of an earlier version, in a transaction of its own.
   Result<void> bring_up_to_date();
-  /// Creates schema and tables if need be. Part of the caller's transaction, as are all that
-  /// follow.
+  /// Creates the schema and the tables, or upgrades those of an earlier version. Part of the
+  /// caller's transaction, as are all functions below.
   Result<void> prepare();
-  /// Writes the entry down; one of the same job is brought up to date.
+  /// Inserts the entry, or updates source, key and state of the same job's.
   Result<void> begin_job(const JournalEntry& entry);
   Result<void> add_made(const std::string& job, const MadeRelation& relation);
-  /// The copy is done: its rows and digest, and the state that the job has then.
+  /// Records the end of the copy: its rows and digest, and the job's new state.
   Result<void> finish_job(const std::string& job, const std::string& state, std::uint64_t rows,
                           const std::string& digest);
   Result<void> set_state(const std::string& job, const std::string& state);
-  /// Its fence around the source does not stand any more.
+  /// Records that the fence around the source is gone.
   Result<void> set_unfenced(const std::string& job);
   Result<void> forget(const std::string& job);
 
  private:
   Result<std::vector<JournalEntry>> find_where(const std::string& condition,
                                                const std::vector<Parameter>& parameters);
+  Result<void> update_job(std::string_view assignments, const std::vector<Parameter>& parameters);
 
   Connection& connection_;
 };
@@ -88,8 +99,8 @@ class Journal {
 /// What remains of a job in the journal when what it made is dropped.
 enum class JournalRemains : std::uint8_t { nothing, job };
 
-/// Drops what a job made, in one transaction, never CASCADE: a relation that was renamed is left
-/// alone, and a parent that has got other partitions is refused.
+/// Drops what a job made, in one transaction, never CASCADE. A relation that was renamed is kept,
+/// and a parent that has got other partitions is refused.
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains);
 
 }  // namespace pgfanout

@@ -1,31 +1,27 @@
 #include "copier/journal/reject_table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/journal/journal.h"
 
 namespace pgfanout {
 namespace {
 
-std::string hex(const std::vector<std::uint8_t>& bytes) {
-  std::string text = "\\x";
-  text.reserve(2 + bytes.size() * 2);
-  for (const std::uint8_t byte : bytes) fmt::format_to(std::back_inserter(text), "{:02x}", byte);
-  return text;
+/// json_build_object('id', id::text, ...), or NULL without a primary key.
+std::string identity_sql(const Connection& connection, const Table& table) {
+  if (table.primary_key.empty()) return "NULL::text";
+  std::string arguments;
+  for (const std::string& column : table.primary_key) {
+    arguments += fmt::format("{}{}, {}::text", arguments.empty() ? "" : ", ",
+                             connection.quote_literal(column), quoted_name(column));
+  }
+  return fmt::format("json_build_object({})::text", arguments);
 }
 
-Parameter optional_text(const std::string& text) {
-  return text.empty() ? Parameter() : Parameter(text);
-}
-
-Result<bool> is_there(Connection& connection, const std::string& qualified) {
-  PGFANOUT_TRY_ASSIGN(const Rows before,
-                      connection.query("SELECT to_regclass($1) IS NOT NULL", {qualified}));
-  return before.boolean(0, 0);
-}
-
-/// Not just a table of that name: one that a copy has made.
+/// Whether a copy made it: a table of that name may be another's.
 Result<bool> is_reject_table(Connection& connection, const std::string& qualified) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -49,28 +45,32 @@ Result<void> make_table(Connection& connection, const RejectPlace& place,
       .add_made(place.job, {made.oid(0, 0), place.schema, reject_table_name(place.target)});
 }
 
-std::string qualified_of(const RejectPlace& place) {
-  return quoted_name(place.schema, reject_table_name(place.target));
-}
-
-Result<void> insert_all(Connection& connection, const RejectPlace& place,
-                        const std::string& qualified, const std::vector<LocatedReject>& rejects) {
-  const std::string insert = fmt::format(
-      "INSERT INTO {} (job, source_leaf, source_ctid, identity, code, reason, sqlstate, row_bytes,"
-      " epoch, target_leaf) VALUES ($1, $2, $3::tid, $4::json, $5, $6, $7, $8::bytea, $9, $10)",
-      qualified);
-  for (const LocatedReject& row : rejects) {
-    PGFANOUT_TRY(connection.query(
-        insert, {place.job, row.location.leaf, optional_text(row.location.ctid),
-                 optional_text(row.location.identity), row.reject.code, row.reject.reason,
-                 optional_text(row.reject.sqlstate),
-                 row.reject.bytes.empty() ? Parameter() : Parameter(hex(row.reject.bytes)),
-                 std::to_string(place.epoch), optional_text(row.reject.target_leaf)}));
-  }
-  return {};
-}
-
 }  // namespace
+
+std::string RowLocation::text() const {
+  std::string where = leaf;
+  if (!ctid.empty()) where += " ctid " + ctid;
+  if (!identity.empty()) where += " " + identity;
+  return where;
+}
+
+Result<RowLocation> locate_row(Connection& connection, const Table& table,
+                               const std::vector<SourceRange>& ranges, const Reject& reject) {
+  const SourceRange& range = ranges[reject.range];
+  RowLocation location{table.leaves[range.leaf].qualified, reject.ctid, {}};
+  // Rows of a range come in physical order, so an ordinal names a row.
+  const std::string place =
+      reject.ctid.empty() ? fmt::format("{} OFFSET {} LIMIT 1", range_condition(range), reject.row)
+                          : fmt::format(" WHERE ctid = '{}'::tid", reject.ctid);
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(fmt::format(
+                                           "SELECT ctid, {} FROM ONLY {}{}",
+                                           identity_sql(connection, table), location.leaf, place)));
+  if (rows.size() == 1) {
+    location.ctid = rows.str(0, 0);
+    location.identity = rows.str(0, 1);
+  }
+  return location;
+}
 
 std::string reject_table_name(const std::string& target) {
   return suffixed_name(target, "_rejects");
@@ -79,27 +79,42 @@ std::string reject_table_name(const std::string& target) {
 Result<void> store_rejects(Connection& connection, const RejectPlace& place,
                            const std::vector<LocatedReject>& rejects,
                            const std::vector<std::string>& kept) {
-  const std::string qualified = qualified_of(place);
-  PGFANOUT_TRY_ASSIGN(const bool exists, is_there(connection, qualified));
+  const std::string qualified = quoted_name(place.schema, reject_table_name(place.target));
+  PGFANOUT_TRY_ASSIGN(const Rows table,
+                      connection.query("SELECT to_regclass($1) IS NOT NULL", {qualified}));
   if (rejects.empty()) {
     PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
     if (!is_ours) return {};
   }
-  if (!exists) {
+  if (!table.boolean(0, 0)) {
     PGFANOUT_TRY(make_table(connection, place, qualified));
   } else {
-    PGFANOUT_TRY(connection.query(
+    PGFANOUT_TRY(connection.run(
         fmt::format("DELETE FROM {} WHERE job = $1 AND epoch >= $2 AND NOT (epoch = $2"
                     " AND target_leaf IS NOT NULL AND target_leaf = ANY ($3::text[]))",
                     qualified),
         {place.job, std::to_string(place.epoch), text_array(kept)}));
   }
-  return insert_all(connection, place, qualified, rejects);
+  const std::string insert = fmt::format(
+      "INSERT INTO {} (job, source_leaf, source_ctid, identity, code, reason, sqlstate, row_bytes,"
+      " epoch, target_leaf) VALUES ($1, $2, NULLIF($3, '')::tid, NULLIF($4, '')::json, $5, $6, "
+      "NULLIF($7, ''),"
+      " NULLIF($8, '')::bytea, $9, NULLIF($10, ''))",
+      qualified);
+  for (const LocatedReject& row : rejects) {
+    const std::string bytes =
+        row.reject.bytes.empty() ? "" : fmt::format("\\x{:02x}", fmt::join(row.reject.bytes, ""));
+    PGFANOUT_TRY(connection.run(
+        insert, {place.job, row.location.leaf, row.location.ctid, row.location.identity,
+                 row.reject.code, row.reject.reason, row.reject.sqlstate, bytes,
+                 std::to_string(place.epoch), row.reject.target_leaf}));
+  }
+  return {};
 }
 
 Result<std::uint64_t> count_rejects(Connection& connection, const RejectPlace& place,
                                     const std::vector<std::string>& kept) {
-  const std::string qualified = qualified_of(place);
+  const std::string qualified = quoted_name(place.schema, reject_table_name(place.target));
   PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(connection, qualified));
   if (!is_ours) return std::uint64_t{0};
   PGFANOUT_TRY_ASSIGN(

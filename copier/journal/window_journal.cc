@@ -11,12 +11,6 @@ const char* phase_name(UndoPhase phase) {
   return phase == UndoPhase::swap ? "swap" : phase == UndoPhase::made ? "made" : "after";
 }
 
-std::vector<std::string> first_column(const Rows& rows) {
-  std::vector<std::string> values;
-  for (int row = 0; row < rows.size(); ++row) values.push_back(rows.str(row, 0));
-  return values;
-}
-
 }  // namespace
 
 Result<std::vector<StageRecord>> WindowJournal::stages() {
@@ -40,54 +34,49 @@ Result<std::vector<StageRecord>> WindowJournal::stages() {
 }
 
 Result<void> WindowJournal::begin_stage(const std::string& stage) {
-  PGFANOUT_TRY(connection_.query(
+  return connection_.run(
       "INSERT INTO pgfanout.stage (job, name, status) VALUES ($1, $2, 'running')"
       " ON CONFLICT (job, name) DO UPDATE SET status = 'running', detail = '', finished_at = NULL,"
       " started_at = clock_timestamp(), is_waiting = false, confirmed_by = NULL,"
       " confirmed_at = NULL",
-      {job_, stage}));
-  return {};
+      {job_, stage});
 }
 
 Result<void> WindowJournal::end_stage(const std::string& stage, const std::string& status,
                                       const std::string& detail) {
-  PGFANOUT_TRY(
-      connection_.query("UPDATE pgfanout.stage SET status = $3, detail = $4,"
-                        " finished_at = clock_timestamp() WHERE job = $1 AND name = $2",
-                        {job_, stage, status, detail}));
-  return {};
+  return connection_.run(
+      "UPDATE pgfanout.stage SET status = $3, detail = $4,"
+      " finished_at = clock_timestamp() WHERE job = $1 AND name = $2",
+      {job_, stage, status, detail});
 }
 
 Result<void> WindowJournal::record_stage(const std::string& stage, double seconds,
                                          const std::string& detail) {
   PGFANOUT_TRY(begin_stage(stage));
   PGFANOUT_TRY(end_stage(stage, "ok", detail));
-  PGFANOUT_TRY(
-      connection_.query("UPDATE pgfanout.stage SET started_at = finished_at - make_interval("
-                        "secs => $3::float8) WHERE job = $1 AND name = $2",
-                        {job_, stage, std::to_string(seconds)}));
-  return {};
+  return connection_.run(
+      "UPDATE pgfanout.stage SET started_at = finished_at - make_interval("
+      "secs => $3::float8) WHERE job = $1 AND name = $2",
+      {job_, stage, std::to_string(seconds)});
 }
 
 Result<void> WindowJournal::set_waiting(const std::string& stage) {
-  PGFANOUT_TRY(connection_.query(
-      "UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2", {job_, stage}));
-  return {};
+  return connection_.run("UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2",
+                         {job_, stage});
 }
 
 Result<void> WindowJournal::confirm(const std::string& stage) {
-  PGFANOUT_TRY(connection_.query(
+  return connection_.run(
       "UPDATE pgfanout.stage SET is_waiting = false,"
       " confirmed_at = clock_timestamp(), confirmed_by = session_user || ' from '"
       " || COALESCE(host(inet_client_addr()), 'the server''s host') WHERE job = $1 AND name = $2",
-      {job_, stage}));
-  return {};
+      {job_, stage});
 }
 
 Result<std::vector<std::string>> WindowJournal::steps_done() {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection_.query("SELECT step FROM pgfanout.step WHERE job = $1", {job_}));
-  return first_column(rows);
+  return rows.column(0);
 }
 
 std::string WindowJournal::mark_step_sql(const std::string& step, const std::string& undo) const {
@@ -106,11 +95,10 @@ std::string WindowJournal::mark_step_sql(const std::string& step, const std::str
 Result<void> WindowJournal::set_fence(const std::string& side,
                                       const std::vector<std::string>& facts) {
   PGFANOUT_TRY(
-      connection_.query("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
+      connection_.run("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
   // All of them or none: a part would look like a table that has changed.
-  PGFANOUT_TRY(connection_.query("INSERT INTO pgfanout.fence SELECT $1, $2, unnest($3::text[])",
-                                 {job_, side, text_array(facts)}));
-  return {};
+  return connection_.run("INSERT INTO pgfanout.fence SELECT $1, $2, unnest($3::text[])",
+                         {job_, side, text_array(facts)});
 }
 
 Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
@@ -119,15 +107,15 @@ Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
       connection_.query("SELECT fact FROM pgfanout.fence WHERE job = $1 AND side = $2"
                         " ORDER BY fact COLLATE \"C\"",
                         {job_, side}));
-  return first_column(rows);
+  return rows.column(0);
 }
 
 Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::string>& statements) {
   for (const std::string& sql : statements) {
-    PGFANOUT_TRY(connection_.query(
-        "INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
-        " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
-        {job_, phase_name(phase), sql}));
+    PGFANOUT_TRY(
+        connection_.run("INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
+                        " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
+                        {job_, phase_name(phase), sql}));
   }
   return {};
 }
@@ -137,14 +125,9 @@ Result<void> WindowJournal::set_after(const std::vector<std::string>& statements
   return add_undo(UndoPhase::after, last_first);
 }
 
-Result<std::vector<std::string>> WindowJournal::after() {
-  return undo(UndoPhase::after);
-}
-
 Result<void> WindowJournal::strike_after(const std::string& sql) {
-  PGFANOUT_TRY(connection_.query(
-      "DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {job_, sql}));
-  return {};
+  return connection_.run(
+      "DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {job_, sql});
 }
 
 Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
@@ -153,22 +136,22 @@ Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
       connection_.query("SELECT sql FROM pgfanout.undo WHERE job = $1 AND phase = $2"
                         " ORDER BY number DESC",
                         {job_, phase_name(phase)}));
-  return first_column(rows);
+  return rows.column(0);
 }
 
 Result<void> WindowJournal::set_swapped(const std::string& backup_name,
                                         std::uint32_t retention_days,
                                         const std::vector<BackupRelation>& backup) {
   PGFANOUT_TRY(
-      connection_.query("UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
-                        " swapped_at = clock_timestamp(), keep_until = clock_timestamp()"
-                        " + make_interval(days => $3::int4) WHERE job = $1",
-                        {job_, backup_name, std::to_string(retention_days)}));
+      connection_.run("UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
+                      " swapped_at = clock_timestamp(), keep_until = clock_timestamp()"
+                      " + make_interval(days => $3::int4) WHERE job = $1",
+                      {job_, backup_name, std::to_string(retention_days)}));
   int number = 0;
   for (const BackupRelation& relation : backup) {
-    PGFANOUT_TRY(connection_.query("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",
-                                   {job_, std::to_string(++number), relation.kind,
-                                    std::to_string(relation.oid), relation.schema, relation.name}));
+    PGFANOUT_TRY(connection_.run("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",
+                                 {job_, std::to_string(++number), relation.kind,
+                                  std::to_string(relation.oid), relation.schema, relation.name}));
   }
   return {};
 }
@@ -188,15 +171,14 @@ Result<std::vector<BackupRelation>> WindowJournal::backup() {
 
 Result<void> WindowJournal::clear_swap() {
   PGFANOUT_TRY(
-      connection_.query("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN"
-                        " ('swap', 'after')",
-                        {job_}));
-  PGFANOUT_TRY(connection_.query("DELETE FROM pgfanout.backup WHERE job = $1", {job_}));
-  PGFANOUT_TRY(connection_.query(
+      connection_.run("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN"
+                      " ('swap', 'after')",
+                      {job_}));
+  PGFANOUT_TRY(connection_.run("DELETE FROM pgfanout.backup WHERE job = $1", {job_}));
+  return connection_.run(
       "UPDATE pgfanout.job SET backup_name = NULL, swapped_at = NULL, keep_until = NULL"
       " WHERE job = $1",
-      {job_}));
-  return {};
+      {job_});
 }
 
 }  // namespace pgfanout

@@ -1,6 +1,5 @@
-// What the journal says about one maintenance window: its stages and their gates, the steps that
-// are done, the facts by which its fence is known, what undoes the swap, and what the backup
-// consists of.
+// The journal of one maintenance window: its stages and their gates, the steps that are done, the
+// facts of its fence, the statements that undo the swap, and the relations of the backup.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +19,7 @@ struct StageRecord {
   double seconds = 0;  ///< So far, if it runs.
   std::string detail;
   bool is_waiting = false;   ///< Its gate waits for a person.
-  std::string confirmed_by;  ///< Empty: nobody has.
+  std::string confirmed_by;  ///< Empty: not confirmed.
   std::string confirmed_at;  ///< The same.
 };
 
@@ -35,7 +34,7 @@ struct BackupRelation {
 enum class UndoPhase : std::uint8_t {
   swap,   ///< Takes the swap back.
   made,   ///< Drops what was made beside tables.
-  after,  ///< Undoes nothing: what is left to do after the swap.
+  after,  ///< Undoes nothing: statements still to be run after the swap.
 };
 
 class WindowJournal {
@@ -47,28 +46,28 @@ class WindowJournal {
   Result<void> begin_stage(const std::string& stage);
   Result<void> end_stage(const std::string& stage, const std::string& status,
                          const std::string& detail);
-  /// A stage that was done before there was a job to record it for, `seconds` long.
+  /// Records a stage that took `seconds` and was done before the job had a row.
   Result<void> record_stage(const std::string& stage, double seconds, const std::string& detail);
   Result<void> set_waiting(const std::string& stage);
-  /// Who confirms is the session's user and where it comes from.
+  /// Records the session's user and its host as those who confirmed.
   Result<void> confirm(const std::string& stage);
 
   Result<std::vector<std::string>> steps_done();
-  /// SQL that marks a step as done, and keeps what undoes it (if anything), for the transaction of
-  /// the step itself.
+  /// SQL that marks a step as done and keeps the statement that undoes it, if there is one. For the
+  /// transaction of the step itself.
   [[nodiscard]] std::string mark_step_sql(const std::string& step, const std::string& undo) const;
 
   Result<void> set_fence(const std::string& side, const std::vector<std::string>& facts);
   Result<std::vector<std::string>> fence(const std::string& side);
 
-  /// Appends to what a rollback runs, last first.
+  /// Appends statements; they are run last first.
   Result<void> add_undo(UndoPhase phase, const std::vector<std::string>& statements);
-  /// Keeps in mind what is left to do after the swap, and strikes out what is done.
-  Result<void> set_after(const std::vector<std::string>& statements);
-  Result<std::vector<std::string>> after();
-  Result<void> strike_after(const std::string& sql);
-  /// In the order in which a rollback runs them.
+  /// The statements of a phase, in the order in which they are run.
   Result<std::vector<std::string>> undo(UndoPhase phase);
+  /// Adds the statements to be run after the swap, in this order.
+  Result<void> set_after(const std::vector<std::string>& statements);
+  /// Deletes one of them, which is done.
+  Result<void> strike_after(const std::string& sql);
 
   Result<void> set_swapped(const std::string& backup_name, std::uint32_t retention_days,
                            const std::vector<BackupRelation>& backup);

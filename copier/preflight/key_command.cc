@@ -13,7 +13,8 @@
 #include "copier/key/key_proof.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/session/connect_options.h"
+#include "copier/session/job_connections.h"
+#include "copier/session/reporting_job.h"
 
 namespace pgfanout {
 namespace {
@@ -223,8 +224,7 @@ JobResult run_key(const JobDescription& job, const KeyQuestion& question, KeyRep
       judge(report, job, result);
     }
   } catch (const std::exception& exception) {
-    result.error = interrupted("internal", fmt::format("stopped by {}", exception.what()));
-    result.error->consequence = Consequence::unproven;
+    result = stopped_by(exception, result.command);
   }
   return result;
 }

@@ -1,14 +1,57 @@
-// The common base of jobs: an observer that is told at once, and a result that keeps everything.
+// The common base of commands: an observer that is told at once, a result that keeps everything,
+// and a clock for the stages.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <chrono>
+#include <exception>
+#include <string>
 #include <string_view>
 #include <utility>
 
-#include "copier/session/stage_clock.h"
+#include "copier/base/cpu_usage.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"
 
 namespace pgfanout {
+
+/// Times the stages of a job, tells the observer, and adds up CPU time.
+class StageClock {
+ public:
+  StageClock(JobResult& result, Observer& observer) : result_(result), observer_(observer) {}
+
+  /// Runs one stage; its error becomes the stage's status.
+  template <class Stage>
+  Result<void> run(const std::string& name, Stage&& stage) {
+    observer_.stage_started(name);
+    const auto began = std::chrono::steady_clock::now();
+    const CpuUsage before = cpu_usage_now();
+    Result<void> ended = observer_.may_begin(name);
+    if (ended) ended = std::forward<Stage>(stage)();
+    StageSummary summary;
+    summary.name = name;
+    summary.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    if (!ended) {
+      summary.status =
+          ended.error().consequence == Consequence::interrupt ? "interrupted" : "failed";
+    }
+    const CpuUsage after = cpu_usage_now();
+    summary.client_cpu_seconds = after.client_seconds - before.client_seconds;
+    if (before.machine_busy_seconds && after.machine_busy_seconds) {
+      summary.machine_cpu_seconds = *after.machine_busy_seconds - *before.machine_busy_seconds;
+      summary.machine_idle_seconds = *after.machine_idle_seconds - *before.machine_idle_seconds;
+    }
+    result_.stages.push_back(summary);
+    observer_.stage_finished(summary);
+    return ended;
+  }
+
+ private:
+  JobResult& result_;
+  Observer& observer_;
+};
 
 class ReportingJob {
  protected:
@@ -26,5 +69,15 @@ class ReportingJob {
   JobResult result_;
   StageClock clock_;
 };
+
+/// The result of a command that an exception ended: a defect, so nothing is proven.
+inline JobResult stopped_by(const std::exception& exception, std::string command) {
+  JobResult result;
+  result.command = std::move(command);
+  result.error =
+      interrupted("internal", fmt::format("an internal error stopped it: {}", exception.what()));
+  result.error->consequence = Consequence::unproven;
+  return result;
+}
 
 }  // namespace pgfanout

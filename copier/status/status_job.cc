@@ -4,8 +4,8 @@
 
 #include <exception>
 
-#include "copier/journal/journal_tables.h"
-#include "copier/session/stopped_by.h"
+#include "copier/journal/journal.h"
+#include "copier/session/reporting_job.h"
 #include "copier/status/job_standing.h"
 #include "copier/window/window_rules.h"
 #include "copier/window/window_state.h"

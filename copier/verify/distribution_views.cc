@@ -1,7 +1,7 @@
 #include "copier/verify/distribution_views.h"
 
 #include "copier/pg/transaction.h"
-#include "copier/session/connect_options.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {

@@ -6,14 +6,13 @@
 #include <exception>
 
 #include "copier/catalog/relation_name.h"
-#include "copier/journal/job_id.h"
+#include "copier/journal/journal.h"
 #include "copier/journal/reject_table.h"
 #include "copier/key/key_proof.h"
 #include "copier/schema/schema_comparison.h"
 #include "copier/schema/schema_inventory.h"
 #include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
-#include "copier/session/stopped_by.h"
 #include "copier/verify/difference_finder.h"
 #include "copier/verify/distribution_views.h"
 #include "copier/verify/quick_look.h"

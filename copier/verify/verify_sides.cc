@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "copier/session/connect_options.h"
 #include "copier/session/fence.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {

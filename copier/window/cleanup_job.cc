@@ -6,7 +6,6 @@
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/session/reporting_job.h"
-#include "copier/session/stopped_by.h"
 #include "copier/window/window_commands.h"
 #include "copier/window/window_rules.h"
 #include "copier/window/window_state.h"

@@ -9,7 +9,6 @@
 #include "copier/plan/copy_plan.h"
 #include "copier/preflight/preflight.h"
 #include "copier/session/reporting_job.h"
-#include "copier/session/stopped_by.h"
 #include "copier/watch/deadline.h"
 #include "copier/window/swap_script.h"
 #include "copier/window/window_commands.h"

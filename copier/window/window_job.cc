@@ -5,12 +5,12 @@
 #include <map>
 
 #include "copier/copy/give_up.h"
-#include "copier/journal/job_id.h"
-#include "copier/journal/leaf_states.h"
-#include "copier/journal/window_request.h"
+#include "copier/journal/copy_journal.h"
+#include "copier/journal/job_request.h"
+#include "copier/journal/journal.h"
 #include "copier/key/key_plan.h"
 #include "copier/session/job_guard.h"
-#include "copier/session/stopped_by.h"
+#include "copier/session/reporting_job.h"
 #include "copier/window/after_load.h"
 #include "copier/window/analyze_stage.h"
 #include "copier/window/undo_window.h"
@@ -258,7 +258,7 @@ Result<void> WindowJob::swap_alone() {
   const auto& entry = state_->entry();
   bool has_left = false;
   if (entry && entry->state == "swapped") {
-    PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().after());
+    PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().undo(UndoPhase::after));
     has_left = !left.empty();
   }
   const SwapStart start = start_of_swap(entry, has_left);

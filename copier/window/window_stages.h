@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "copier/journal/window_journal.h"
-#include "copier/session/stage_clock.h"
+#include "copier/session/reporting_job.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"

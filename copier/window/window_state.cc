@@ -12,8 +12,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/layout/leaf_map.h"
 #include "copier/plan/target_ddl.h"
-#include "copier/session/connect_options.h"
-#include "copier/session/orphans.h"
+#include "copier/session/job_connections.h"
 #include "hashing/row_digest.h"
 #include "pgfanout/bytes.h"
 

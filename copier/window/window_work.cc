@@ -8,7 +8,7 @@
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
 #include "copier/copy/copy_job.h"
-#include "copier/journal/window_request.h"
+#include "copier/journal/job_request.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
 #include "copier/pg/transaction.h"
@@ -210,7 +210,7 @@ Result<std::string> WindowWork::verify() {
 /// Runs the statements that the swap left for later: those that look at every row.
 Result<void> WindowWork::finish_swap() {
   WindowJournal journal = state_->journal();
-  PGFANOUT_TRY_ASSIGN(const auto statements, journal.after());
+  PGFANOUT_TRY_ASSIGN(const auto statements, journal.undo(UndoPhase::after));
   for (const std::string& sql : statements) {
     auto done = state_->target().run(sql);
     if (done) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "copier/journal/window_request.h"
+#include "copier/journal/job_request.h"
 #include "hashing/row_digest.h"
 #include "pgfanout/bytes.h"
 

@@ -230,7 +230,7 @@ RESUME = [
     bug("settings-that-are-new-are-no-other-request",
         "note(\"now\", after, before);",
         "",
-        "WindowRequestTest.DifferencesAreNamed"),
+        "JobRequestTest.DifferencesAreNamed"),
     bug("epoch-is-journaled-with-those-before-it",
         "if (state_.progress.ranges[at].epoch == epoch) books.read.merge(ranges[at].read);",
         "if (state_.progress.ranges[at].epoch <= epoch) books.read.merge(ranges[at].read);",

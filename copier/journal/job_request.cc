@@ -1,4 +1,4 @@
-#include "copier/journal/window_request.h"
+#include "copier/journal/job_request.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,7 +16,7 @@ using Setting = std::vector<std::string>;  // Its name, then its value or values
 
 constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
 
-/// None if `request` is not what request_of() writes.
+/// None if request_of() did not write `request`.
 std::vector<Setting> settings_in(const std::string& request) {
   try {
     return nlohmann::json::parse(request).get<std::vector<Setting>>();

@@ -1,4 +1,4 @@
-#include "copier/journal/window_request.h"
+#include "copier/journal/job_request.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ JobDescription hostile_job() {
   return job;
 }
 
-TEST(WindowRequestTest, SurvivesWhateverStandsInIt) {
+TEST(JobRequestTest, SurvivesWhateverStandsInIt) {
   const JobDescription job = hostile_job();
   const std::string request = request_of(job, "abs(\n\"a=b\") % 40");
   JobDescription other;
@@ -39,7 +39,7 @@ TEST(WindowRequestTest, SurvivesWhateverStandsInIt) {
   EXPECT_EQ(request_of(read, read.key), request);
 }
 
-TEST(WindowRequestTest, DifferencesAreNamed) {
+TEST(JobRequestTest, DifferencesAreNamed) {
   JobDescription job = hostile_job();
   const std::string then = request_of(job, "k");
   EXPECT_EQ(request_differences(then, request_of(job, "k")), "");

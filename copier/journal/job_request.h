@@ -1,0 +1,21 @@
+// The settings that decide a job's result, as the journal keeps them. A later call of the job must
+// give the same ones; a rollback takes them from the journal.
+#pragma once
+
+#include <string>
+
+#include "pgfanout/job.h"
+
+namespace pgfanout {
+
+/// Key, partitions, mode, mappings, accepted objects and views as JSON: a list of settings, each a
+/// list of its name and its value or values.
+[[nodiscard]] std::string request_of(const JobDescription& job, const std::string& key_sql);
+
+/// The settings that differ, in words; empty if none does.
+[[nodiscard]] std::string request_differences(const std::string& then, const std::string& now);
+
+/// `job` with the settings of `request` in place of its own.
+[[nodiscard]] JobDescription with_request(JobDescription job, const std::string& request);
+
+}  // namespace pgfanout
