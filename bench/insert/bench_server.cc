@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "bench/insert/table_sql.h"
 #include "tests/harness/test_server.h"
 
 extern char** environ;
@@ -18,7 +17,7 @@ extern char** environ;
 namespace pgfanout::bench {
 namespace {
 
-/// Of a throw-away server: what a person would set for a load, and durable as by default.
+/// Settings of a throw-away server for loading, durable as by default.
 std::vector<std::string> own_settings() {
   const auto memory_mb = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                              static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) >>
@@ -28,7 +27,7 @@ std::vector<std::string> own_settings() {
           "max_connections = 150", "max_locks_per_transaction = 256"};
 }
 
-/// libpq's variables (PGSERVICE, PGOPTIONS, ...) are about the user's servers, not about ours.
+/// Removes libpq's variables (PGSERVICE, PGOPTIONS, ...): they name the user's servers.
 void forget_libpq_environment() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -40,7 +39,7 @@ void forget_libpq_environment() {
   for (const std::string& name : names) unsetenv(name.c_str());
 }
 
-/// The major whose tests are run, if that is installed, else any.
+/// The major that tests use if it is installed, otherwise any.
 int installed_major() {
   const int wanted = harness::default_major();
   for (const int major : {wanted, 15, 16, 17, 18, 14}) {
@@ -75,12 +74,11 @@ Result<std::unique_ptr<BenchServer>> BenchServer::open(const BenchRequest& reque
 BenchServer::~BenchServer() {
   if (own_ != nullptr || !has_schema_) return;
   if (const auto dropped = drop_schema(); !dropped) {
-    fmt::print(stderr, "warning: schema {} could not be dropped: {}\n", kSchema,
-               dropped.error().message);
+    fmt::print(stderr, "warning: could not drop schema {}: {}\n", kSchema, dropped.error().message);
   }
 }
 
-/// The harness throws; nothing of that passes from here.
+/// Turns the exceptions of the harness into errors.
 Result<void> BenchServer::start(const std::string& bindir) {
   for (const char* program : {"initdb", "postgres"}) {
     if (bindir.empty() || access((bindir + "/" + program).c_str(), X_OK) == 0) continue;
@@ -99,10 +97,10 @@ Result<void> BenchServer::start(const std::string& bindir) {
     own_ = std::make_unique<Own>(std::move(options));
     dsn_ = own_->server.dsn();
   } catch (const std::exception& failure) {
-    return refused("no-server",
-                   fmt::format("a throw-away server cannot be started: {}", failure.what()),
-                   "install one (scripts/install-deps demo), name another with --server-bindir, or "
-                   "give a server of yours with --source");
+    return refused(
+        "no-server", fmt::format("could not start a throw-away server: {}", failure.what()),
+        "install one (scripts/install-deps demo), name its directory with --server-bindir, "
+        "or name your server with --source");
   }
   return {};
 }
@@ -124,11 +122,10 @@ Result<void> BenchServer::make_schema() {
                                       "(SELECT sum(numbackends) FROM pg_stat_database)",
                                       {std::string(kSchema)}));
   if (facts.boolean(0, 0)) {
-    return refused("schema-exists", fmt::format("schema {} is there already", kSchema),
-                   fmt::format("another run uses it, or one was killed: if nobody needs it, DROP "
-                               "SCHEMA {} CASCADE",
-                               kSchema),
-                   session_->description());
+    return refused(
+        "schema-exists", fmt::format("schema {} exists", kSchema),
+        fmt::format("wait for the other run; if there is none: DROP SCHEMA {} CASCADE", kSchema),
+        session_->description());
   }
   free_connections_ = static_cast<std::uint32_t>(std::max<std::int64_t>(0, facts.integer(0, 1)));
   PGFANOUT_TRY(session_->run(fmt::format("CREATE SCHEMA {}", kSchema)));
@@ -137,7 +134,7 @@ Result<void> BenchServer::make_schema() {
   return {};
 }
 
-/// Over a new connection, since the old one may have ended in the middle of anything.
+/// Uses a new connection, since the old one may have failed in the middle of a statement.
 Result<void> BenchServer::drop_schema() {
   session_.reset();
   PGFANOUT_TRY_ASSIGN(Connection connection, connect());

@@ -1,5 +1,5 @@
-// Where the suite works: a throw-away server of its own, or a schema of its own on the user's.
-// Whichever it is, nothing is left of it when the object goes.
+// The server of the suite: a throw-away server, or a schema of its own on the user's server. The
+// destructor removes either.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace pgfanout::bench {
 
 class BenchServer {
  public:
-  /// Starts or reaches it, and makes the schema. Refuses if the schema is there already. To be
-  /// called by the thread that lives longest: the server ends with it. `cancellation` outlives
-  /// this.
+  /// Starts a server or connects to one, and makes the schema. Refuses if the schema exists. Call
+  /// it in the thread that lives longest, since the server ends with that thread. `cancellation`
+  /// outlives this.
   static Result<std::unique_ptr<BenchServer>> open(const BenchRequest& request,
                                                    const Cancellation& cancellation);
   /// Drops the schema, or stops the server and removes its files.
@@ -29,22 +29,21 @@ class BenchServer {
 
   /// A connection whose statements end when the suite is to stop.
   Result<Connection> connect() const;
-  /// The connection for what is not measured.
+  /// The connection for all that is not measured.
   [[nodiscard]] Connection& session() { return *session_; }
 
-  /// Drops the table that is there, makes the case's, and takes a checkpoint.
+  /// Drops the table of the last case, makes that of this case, and takes a checkpoint.
   Result<void> make_table(const InsertCase& each);
-  /// The statements that build the indexes.
   Result<void> build_indexes(const InsertCase& each);
 
-  /// Connections that the server can still give, beside session().
+  /// Connections that the server has left, without session().
   [[nodiscard]] std::uint32_t free_connections() const { return free_connections_; }
-  /// Absent rights leave checkpoints to the server's own schedule.
+  /// False if the role may not take checkpoints.
   [[nodiscard]] bool takes_checkpoints() const { return takes_checkpoints_; }
   [[nodiscard]] bool is_throw_away() const { return own_ != nullptr; }
 
  private:
-  struct Own;  // The throw-away server.
+  struct Own;  ///< The throw-away server.
 
   explicit BenchServer(const Cancellation& cancellation);
   Result<void> start(const std::string& bindir);

@@ -1,12 +1,10 @@
-// Binary COPY into each leaf, as pgfanout does it: the same hasher, router, lanes and writer. All
-// leaves commit together.
+// Binary COPY into each leaf by the hasher, router, lanes and writer of pgfanout itself. All leaves
+// commit together.
 #include <chrono>
 #include <string>
 #include <thread>
 
 #include "bench/insert/insertion.h"
-#include "bench/insert/table_sql.h"
-#include "copier/pg/write_channel.h"
 #include "copier/stage/hash.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/route.h"
@@ -14,7 +12,7 @@
 namespace pgfanout::bench {
 namespace {
 
-/// A lane's batch holds no more, however wide the rows are.
+/// Upper bound of a lane's batch, for wide rows.
 constexpr std::uint64_t kMostBatchBytes = 256 << 10U;
 
 LeafMap leaf_map() {
@@ -37,7 +35,7 @@ std::size_t batch_bytes(const Insertion& insertion) {
   return std::min(kMostBatchBytes, batch_rows_of(insertion.what) * (row_bytes + 10));
 }
 
-/// All that a fan-out shares between its two threads.
+/// The state that the routing and the writing thread share.
 struct FanOut {
   explicit FanOut(const Insertion& insertion)
       : fields(row_layout(insertion.what.sends_key())),
@@ -75,11 +73,7 @@ void route_all(Insertion& insertion, FanOut& shared) {
 }  // namespace
 
 Result<double> insert_by_fan_out(Insertion& insertion) {
-  std::vector<std::unique_ptr<WriteChannel>> channels;
-  for (Connection& connection : insertion.connections) {
-    PGFANOUT_TRY_ASSIGN(auto channel, make_write_channel(std::move(connection)));
-    channels.push_back(std::move(channel));
-  }
+  PGFANOUT_TRY_ASSIGN(auto channels, open_channels(insertion));
   FanOut shared(insertion);
   LaneQuestions ask;
   ask.may_commit = [] { return Result<void>(); };

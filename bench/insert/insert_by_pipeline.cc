@@ -1,5 +1,5 @@
-// A prepared INSERT a row in libpq's pipeline mode: the rows up to a sync travel together, and are
-// one transaction. The program itself has no use for that mode, so libpq is used directly here.
+// A prepared INSERT for each row in libpq's pipeline mode: the rows up to a sync travel together,
+// and are one transaction. Only this file uses that mode, so it calls libpq directly.
 #include <libpq-fe.h>
 #include <poll.h>
 
@@ -9,7 +9,6 @@
 #include <string>
 
 #include "bench/insert/insertion.h"
-#include "bench/insert/table_sql.h"
 #include "copier/base/byte_order.h"
 #include "copier/pg/server_error.h"
 
@@ -32,7 +31,7 @@ class Pipeline {
     return {};
   }
 
-  /// `key`: absent where the client sends none.
+  /// `key`: absent if the client sends none.
   Result<void> send(ByteView fields, std::optional<std::int64_t> key) {
     std::array<const char*, kMostValues> values{};
     std::array<int, kMostValues> lengths{};
@@ -88,8 +87,8 @@ class Pipeline {
     return error_of_connection(raw_, doing);
   }
 
-  /// Until there is input, or room for output; answers are taken in, so that the server is never
-  /// kept from reading.
+  /// Waits until there is input, or room for output. It reads answers in both cases, since a server
+  /// that cannot send stops reading.
   Result<void> wait(bool for_input) {
     while (true) {
       if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
@@ -114,17 +113,12 @@ class Pipeline {
 Result<void> write(const Insertion& insertion, std::uint32_t number, Pipeline& pipeline) {
   const Share share = share_of(insertion.rows.rows(), insertion.what.writers, number);
   const std::uint64_t batch = batch_rows_of(insertion.what);
-  KeyScratch scratch;
-  std::vector<std::int64_t> keys;
+  Keys keys(insertion);
   for (std::uint64_t from = share.from; from < share.to; from += batch) {
     const std::uint64_t to = std::min(share.to, from + batch);
-    keys.clear();
-    if (insertion.what.sends_key()) {
-      PGFANOUT_TRY(insertion.rows.append_keys(insertion.key, from, to, scratch, keys));
-    }
+    PGFANOUT_TRY(keys.compute(from, to));
     for (std::uint64_t row = from; row < to; ++row) {
-      const auto key = keys.empty() ? std::nullopt : std::optional(keys[row - from]);
-      PGFANOUT_TRY(pipeline.send(insertion.rows.fields(row), key));
+      PGFANOUT_TRY(pipeline.send(insertion.rows.fields(row), keys.of(row)));
     }
     PGFANOUT_TRY(pipeline.sync(to - from));
   }

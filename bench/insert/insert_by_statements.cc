@@ -1,104 +1,82 @@
-// INSERT with parameters, parsed and planned each time, as most applications send it: a statement a
-// row, or one for many rows. Parameters are in binary form.
+// INSERT with binary parameters, parsed and planned each time, as most applications send it: a
+// statement for each row, or one for many rows.
 #include <algorithm>
 #include <array>
 #include <string>
 
 #include "bench/insert/insertion.h"
-#include "bench/insert/table_sql.h"
 #include "copier/base/byte_order.h"
 
 namespace pgfanout::bench {
 namespace {
 
-using Parameters = std::vector<Parameter>;
-
-/// The statements of one writer: the parameters of each, all but the keys.
-struct Statements {
-  std::uint32_t rows_each = 1;
-  std::vector<Parameters> parameters;
-};
-
-Statements prepare(const Insertion& insertion, Share share) {
-  const bool is_multirow = insertion.what.method == Method::multirow;
-  Statements prepared;
-  prepared.rows_each = is_multirow ? batch_rows_of(insertion.what) : 1;
-  for (std::uint64_t row = share.from; row < share.to; ++row) {
-    if ((row - share.from) % prepared.rows_each == 0) prepared.parameters.emplace_back();
-    Parameters& parameters = prepared.parameters.back();
-    for (const ByteView value : values_of(insertion.rows.fields(row))) {
-      parameters.emplace_back(as_text(value));
-    }
-    if (insertion.what.sends_key()) parameters.emplace_back(std::string(4, '\0'));
-  }
-  return prepared;
-}
-
-void set_keys(std::span<const std::int64_t> keys, Parameters& parameters) {
-  constexpr std::size_t kValues = kColumns.size() + 1;
-  for (std::size_t row = 0; row < keys.size(); ++row) {
-    std::array<std::uint8_t, 4> image{};
-    store_be32(image.data(), static_cast<std::uint32_t>(keys[row]));
-    parameters[row * kValues + kColumns.size()]->assign(as_text(image));
-  }
-}
-
-/// One writer: in transactions of `batch` rows, or statements of so many.
-class Writer {
+/// One writer: transactions of `batch` rows, or statements of so many.
+class StatementWriter {
  public:
-  Writer(const Insertion& insertion, std::uint32_t number)
+  StatementWriter(const Insertion& insertion, std::uint32_t number)
       : insertion_(insertion),
         connection_(insertion.connections[number]),
         share_(share_of(insertion.rows.rows(), insertion.what.writers, number)),
-        statements_(prepare(insertion, share_)),
-        sql_(insert_statement(insertion.what, statements_.rows_each)) {}
+        is_multirow_(insertion.what.method == Method::multirow),
+        batch_rows_(batch_rows_of(insertion.what)),
+        statement_rows_(is_multirow_ ? batch_rows_ : 1),
+        sql_(insert_statement(insertion.what, statement_rows_)),
+        keys_(insertion) {
+    for (std::uint64_t row = share_.from; row < share_.to; ++row) {
+      if ((row - share_.from) % statement_rows_ == 0) statements_.emplace_back();
+      for (const ByteView value : values_of(insertion.rows.fields(row))) {
+        statements_.back().emplace_back(as_text(value));
+      }
+      if (insertion.what.sends_key()) statements_.back().emplace_back(std::string(4, '\0'));
+    }
+  }
 
   Result<void> run() {
-    const bool has_transactions = insertion_.what.method == Method::row;
-    const std::uint32_t each = statements_.rows_each;
-    const std::uint64_t batch = batch_rows_of(insertion_.what);
     std::uint64_t row = share_.from;
-    for (Parameters& parameters : statements_.parameters) {
-      const std::uint64_t end = std::min<std::uint64_t>(row + each, share_.to);
-      const bool is_first = (row - share_.from) % batch == 0;
-      if (has_transactions && is_first) PGFANOUT_TRY(connection_.run("BEGIN"));
+    for (std::vector<Parameter>& parameters : statements_) {
+      const std::uint64_t end = std::min<std::uint64_t>(row + statement_rows_, share_.to);
+      const bool is_first = (row - share_.from) % batch_rows_ == 0;
+      if (!is_multirow_ && is_first) PGFANOUT_TRY(connection_.run("BEGIN"));
       PGFANOUT_TRY(send(row, end, parameters));
-      const bool is_last = end == share_.to || (end - share_.from) % batch == 0;
-      if (has_transactions && is_last) PGFANOUT_TRY(connection_.run("COMMIT"));
+      const bool is_last = end == share_.to || (end - share_.from) % batch_rows_ == 0;
+      if (!is_multirow_ && is_last) PGFANOUT_TRY(connection_.run("COMMIT"));
       row = end;
     }
     return {};
   }
 
  private:
-  Result<void> send(std::uint64_t from, std::uint64_t to, Parameters& parameters) {
-    if (insertion_.what.sends_key()) {
-      keys_.clear();
-      PGFANOUT_TRY(insertion_.rows.append_keys(insertion_.key, from, to, scratch_, keys_));
-      set_keys(keys_, parameters);
+  Result<void> send(std::uint64_t from, std::uint64_t to, std::vector<Parameter>& parameters) {
+    PGFANOUT_TRY(keys_.compute(from, to));
+    const std::size_t row_values = parameters.size() / (to - from);
+    for (std::uint64_t row = from; row < to; ++row) {
+      const auto key = keys_.of(row);
+      if (!key) break;
+      std::array<std::uint8_t, 4> image{};
+      store_be32(image.data(), static_cast<std::uint32_t>(*key));
+      parameters[(row - from) * row_values + kColumns.size()]->assign(as_text(image));
     }
-    if (to - from == statements_.rows_each) {
-      PGFANOUT_TRY(connection_.query_binary(sql_, parameters));
-    } else {
-      const auto rows = static_cast<std::uint32_t>(to - from);
-      PGFANOUT_TRY(connection_.query_binary(insert_statement(insertion_.what, rows), parameters));
-    }
+    const auto rows = static_cast<std::uint32_t>(to - from);
+    PGFANOUT_TRY(connection_.query_binary(
+        rows == statement_rows_ ? sql_ : insert_statement(insertion_.what, rows), parameters));
     return {};
   }
 
   const Insertion& insertion_;
   Connection& connection_;
   Share share_;
-  Statements statements_;
+  bool is_multirow_;
+  std::uint32_t batch_rows_;
+  std::uint32_t statement_rows_;
   std::string sql_;
-  KeyScratch scratch_;
-  std::vector<std::int64_t> keys_;
+  std::vector<std::vector<Parameter>> statements_;  ///< Their parameters; zero in place of keys.
+  Keys keys_;
 };
 
 }  // namespace
 
 Result<double> insert_by_statements(Insertion& insertion) {
-  std::vector<Writer> writers;
+  std::vector<StatementWriter> writers;
   writers.reserve(insertion.what.writers);
   for (std::uint32_t number = 0; number < insertion.what.writers; ++number) {
     writers.emplace_back(insertion, number);

@@ -2,34 +2,35 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
+
+#include "copier/cli/bench_request.h"
 
 namespace pgfanout::bench {
 namespace {
 
-template <std::size_t N, class Enum>
-std::string_view name_in(const std::array<std::string_view, N>& names, Enum value) {
-  return names.at(static_cast<std::size_t>(value));
-}
-
-constexpr std::array<std::string_view, 6> kMethods = {"row",       "multirow",    "pipeline",
-                                                      "copy_text", "copy_binary", "fan_out"};
+// In the order of the enumerators.
 constexpr std::array<std::string_view, 3> kLayouts = {"plain", "list", "expression"};
 constexpr std::array<std::string_view, 5> kKeys = {"client", "trigger", "generated", "expression",
                                                    "nobody"};
 constexpr std::array<std::string_view, 3> kWidths = {"narrow", "demo", "wide"};
 constexpr std::array<std::string_view, 3> kIndexes = {"none", "present", "deferred"};
+constexpr std::array<std::uint32_t, 6> kBatchRows = {1000, 100, 1000, 10'000, 10'000, 500};
 
-/// On LIST (partition_key) only the client can know the key.
+template <class Names, class Enum>
+auto at(const Names& names, Enum value) {
+  return names.at(static_cast<std::size_t>(value));
+}
+
+/// On LIST (partition_key) only the client can compute the key.
 std::optional<std::string> why_not_by_list(KeyBy key) {
   switch (key) {
     case KeyBy::client:
       return std::nullopt;
     case KeyBy::trigger:
       return "a row is routed before its BEFORE trigger runs, and such a trigger may not move it "
-             "to "
-             "another partition";
+             "to another partition";
     case KeyBy::generated:
       return "a generated column cannot be the partition key";
     case KeyBy::expression:
@@ -40,57 +41,56 @@ std::optional<std::string> why_not_by_list(KeyBy key) {
   return std::nullopt;
 }
 
+std::string key_column(const InsertCase& each) {
+  if (!each.has_key_column()) return "";
+  if (each.key == KeyBy::generated) {
+    return fmt::format(", partition_key int GENERATED ALWAYS AS ({}) STORED", kKeySql);
+  }
+  return ", partition_key int NOT NULL";
+}
+
+/// "(id, collection_id, ...)": the columns that the client sends.
+std::string column_list(const InsertCase& each) {
+  return fmt::format("({}{})", fmt::join(kColumns, ", "),
+                     each.sends_key() ? ", partition_key" : "");
+}
+
+std::string partition_by(const InsertCase& each) {
+  if (each.layout == Layout::list) return " PARTITION BY LIST (partition_key)";
+  if (each.layout == Layout::expression) {
+    return fmt::format(" PARTITION BY LIST (({}))", kKeySql);
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string_view to_string(Method method) {
-  return name_in(kMethods, method);
+  return at(kBenchMethods, method);
 }
 std::string_view to_string(Layout layout) {
-  return name_in(kLayouts, layout);
+  return at(kLayouts, layout);
 }
 std::string_view to_string(KeyBy key) {
-  return name_in(kKeys, key);
-}
-std::string_view to_string(Width width) {
-  return name_in(kWidths, width);
-}
-std::string_view to_string(Indexes indexes) {
-  return name_in(kIndexes, indexes);
+  return at(kKeys, key);
 }
 
 std::optional<Method> method_of(std::string_view name) {
-  for (std::size_t at = 0; at < kMethods.size(); ++at) {
-    if (kMethods.at(at) == name) return static_cast<Method>(at);
-  }
-  return std::nullopt;
-}
-
-std::uint32_t default_batch_rows(Method method) {
-  switch (method) {
-    case Method::row:
-    case Method::pipeline:
-      return 1000;
-    case Method::multirow:
-      return 100;
-    case Method::copy_text:
-    case Method::copy_binary:
-      return 10'000;
-    case Method::fan_out:
-      return 500;
-  }
-  return 1000;
+  const auto found = std::find(kBenchMethods.begin(), kBenchMethods.end(), name);
+  if (found == kBenchMethods.end()) return std::nullopt;
+  return static_cast<Method>(found - kBenchMethods.begin());
 }
 
 std::uint32_t batch_rows_of(const InsertCase& each) {
-  return each.batch_rows == 0 ? default_batch_rows(each.method) : each.batch_rows;
+  return each.batch_rows == 0 ? at(kBatchRows, each.method) : each.batch_rows;
 }
 
 std::string name_of(const InsertCase& each) {
   std::string name =
       fmt::format("insert/{}/layout:{}/key:{}/writers:{}/batch:{}", to_string(each.method),
                   to_string(each.layout), to_string(each.key), each.writers, batch_rows_of(each));
-  if (each.width != Width::demo) name += fmt::format("/width:{}", to_string(each.width));
-  if (each.indexes != Indexes::none) name += fmt::format("/indexes:{}", to_string(each.indexes));
+  if (each.width != Width::demo) name += fmt::format("/width:{}", at(kWidths, each.width));
+  if (each.indexes != Indexes::none) name += fmt::format("/indexes:{}", at(kIndexes, each.indexes));
   return name;
 }
 
@@ -107,6 +107,78 @@ std::optional<std::string> why_impossible(const InsertCase& each) {
     return "a table partitioned by an expression can have no primary key";
   }
   return std::nullopt;
+}
+
+std::string leaf_name(std::uint32_t key) {
+  return fmt::format("{}_p{:02}", kTable, key);
+}
+
+std::vector<std::string> create_statements(const InsertCase& each) {
+  std::vector<std::string> sql;
+  sql.push_back(fmt::format(
+      "CREATE TABLE {} (id uuid NOT NULL, collection_id uuid NOT NULL, document_id uuid "
+      "NOT NULL, chunk_index int NOT NULL, content text NOT NULL, created_at timestamptz "
+      "NOT NULL{}){}",
+      kTable, key_column(each), partition_by(each)));
+  for (std::uint32_t key = 0; each.has_leaves() && key < kLeaves; ++key) {
+    sql.push_back(fmt::format("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ({})", leaf_name(key),
+                              kTable, key));
+  }
+  if (each.key == KeyBy::trigger) {
+    std::string value = kKeySql;
+    value.replace(value.find("collection_id"), 0, "NEW.");
+    sql.push_back(
+        fmt::format("CREATE FUNCTION {}.set_key() RETURNS trigger LANGUAGE plpgsql AS "
+                    "$$ BEGIN NEW.partition_key := {}; RETURN NEW; END $$",
+                    kSchema, value));
+    sql.push_back(
+        fmt::format("CREATE TRIGGER set_key BEFORE INSERT ON {} FOR EACH ROW EXECUTE "
+                    "FUNCTION {}.set_key()",
+                    kTable, kSchema));
+  }
+  return sql;
+}
+
+std::vector<std::string> index_statements(const InsertCase& each) {
+  const char* key = each.layout == Layout::list ? ", partition_key" : "";
+  return {fmt::format("ALTER TABLE {} ADD PRIMARY KEY (id, collection_id{})", kTable, key),
+          fmt::format("CREATE INDEX ON {} (collection_id, created_at)", kTable),
+          fmt::format("CREATE INDEX ON {} (document_id, chunk_index)", kTable)};
+}
+
+std::vector<std::string> drop_statements() {
+  return {fmt::format("DROP TABLE IF EXISTS {}", kTable),
+          fmt::format("DROP FUNCTION IF EXISTS {}.set_key()", kSchema)};
+}
+
+std::string insert_statement(const InsertCase& each, std::uint32_t rows) {
+  const std::size_t columns = kColumns.size() + (each.sends_key() ? 1 : 0);
+  std::string sql = fmt::format("INSERT INTO {} {} VALUES ", kTable, column_list(each));
+  std::size_t parameter = 0;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    sql += row == 0 ? "(" : ", (";
+    for (std::size_t column = 0; column < columns; ++column) {
+      sql += fmt::format("{}${}", column == 0 ? "" : ", ", ++parameter);
+    }
+    sql += ')';
+  }
+  return sql;
+}
+
+std::string copy_statement(const InsertCase& each, const std::string& table) {
+  return fmt::format("COPY {} {} FROM STDIN (FORMAT {})", table, column_list(each),
+                     each.method == Method::copy_text ? "text" : "binary");
+}
+
+std::string wrong_keys_query(const InsertCase& each) {
+  const std::string wrong_key =
+      each.has_key_column() ? fmt::format("partition_key IS DISTINCT FROM {}", kKeySql) : "false";
+  const std::string wrong_leaf =
+      each.has_leaves() ? fmt::format("right(c.relname::text, 2)::int <> {}", kKeySql) : "false";
+  return fmt::format(
+      "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE {}) FROM {} r "
+      "JOIN pg_class c ON c.oid = r.tableoid",
+      wrong_key, wrong_leaf, kTable);
 }
 
 }  // namespace pgfanout::bench

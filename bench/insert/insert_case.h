@@ -1,6 +1,8 @@
-// One way to insert rows: what the suite varies, how that is called, and what PostgreSQL cannot do.
+// One way to insert rows: the factors that the suite varies, their names, the SQL of the table, and
+// the combinations that PostgreSQL cannot do. Pure functions.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,7 +49,7 @@ struct InsertCase {
   Layout layout = Layout::list;
   KeyBy key = KeyBy::client;
   std::uint32_t writers = 1;
-  std::uint32_t batch_rows = 0;  ///< 0: default_batch_rows().
+  std::uint32_t batch_rows = 0;  ///< 0: the method's default.
   Width width = Width::demo;
   Indexes indexes = Indexes::none;
 
@@ -61,18 +63,45 @@ struct InsertCase {
 [[nodiscard]] std::string_view to_string(Method method);
 [[nodiscard]] std::string_view to_string(Layout layout);
 [[nodiscard]] std::string_view to_string(KeyBy key);
-[[nodiscard]] std::string_view to_string(Width width);
-[[nodiscard]] std::string_view to_string(Indexes indexes);
 [[nodiscard]] std::optional<Method> method_of(std::string_view name);
 
-[[nodiscard]] std::uint32_t default_batch_rows(Method method);
 [[nodiscard]] std::uint32_t batch_rows_of(const InsertCase& each);
 
 /// "insert/copy_binary/layout:list/key:client/writers:1/batch:10000", and "/width:wide" or
 /// "/indexes:present" where these are not demo and none.
 [[nodiscard]] std::string name_of(const InsertCase& each);
 
-/// Why PostgreSQL cannot do it, or why there is nothing to do; absent: it can be measured.
+/// Why there is no such case, such as that PostgreSQL cannot do it. Absent: it can be measured.
 [[nodiscard]] std::optional<std::string> why_impossible(const InsertCase& each);
+
+/// Holds all that the suite makes.
+inline constexpr const char* kSchema = "pgfanout_bench";
+inline constexpr const char* kTable = "pgfanout_bench.rows";
+
+/// The key, as the client and the server compute it.
+inline constexpr const char* kKeySql = "abs(hashtext(collection_id::text)) % 100";
+inline constexpr std::uint32_t kLeaves = 100;
+/// Columns of a row without the key, in the order of the table.
+inline constexpr std::array<const char*, 6> kColumns = {
+    "id", "collection_id", "document_id", "chunk_index", "content", "created_at"};
+
+/// "pgfanout_bench.rows_p07".
+[[nodiscard]] std::string leaf_name(std::uint32_t key);
+
+/// Table, leaves and trigger, without what each.indexes asks for.
+[[nodiscard]] std::vector<std::string> create_statements(const InsertCase& each);
+/// Primary key and two indexes.
+[[nodiscard]] std::vector<std::string> index_statements(const InsertCase& each);
+/// Drops the table and the trigger's function, if they exist.
+[[nodiscard]] std::vector<std::string> drop_statements();
+
+/// INSERT of so many rows, with parameters $1, $2, ...
+[[nodiscard]] std::string insert_statement(const InsertCase& each, std::uint32_t rows);
+/// COPY ... FROM STDIN into `table`.
+[[nodiscard]] std::string copy_statement(const InsertCase& each, const std::string& table);
+
+/// Counts the rows whose partition_key is not the value of the key expression, and those in another
+/// leaf than that value's. 0 if the case has no such column, or no leaves.
+[[nodiscard]] std::string wrong_keys_query(const InsertCase& each);
 
 }  // namespace pgfanout::bench

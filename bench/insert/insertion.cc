@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <latch>
-#include <optional>
 #include <thread>
 
 namespace pgfanout::bench {
@@ -21,6 +20,22 @@ Result<double> insert(Insertion& insertion) {
       return insert_by_fan_out(insertion);
   }
   return refused("internal", "there is no such method");
+}
+
+Result<void> Keys::compute(std::uint64_t from, std::uint64_t to) {
+  from_ = from;
+  keys_.clear();
+  if (!insertion_.what.sends_key()) return {};
+  return insertion_.rows.append_keys(insertion_.key, from, to, scratch_, keys_);
+}
+
+Result<std::vector<std::unique_ptr<WriteChannel>>> open_channels(Insertion& insertion) {
+  std::vector<std::unique_ptr<WriteChannel>> channels;
+  for (Connection& connection : insertion.connections) {
+    PGFANOUT_TRY_ASSIGN(auto channel, make_write_channel(std::move(connection)));
+    channels.push_back(std::move(channel));
+  }
+  return channels;
 }
 
 Share share_of(std::uint64_t rows, std::uint32_t writers, std::uint32_t writer) {

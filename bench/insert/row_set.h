@@ -1,13 +1,14 @@
-// All rows of one insertion, in memory before the clock starts: as binary COPY carries them, in
-// batches that pgfanout's own stages take, and what must be found in the table afterwards.
+// The rows that are inserted. They follow from their number alone, so they are the same on every
+// machine. All are in memory before the clock starts.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "bench/insert/row_generator.h"
+#include "bench/insert/insert_case.h"
 #include "copier/stage/row_batch.h"
 #include "copier/stage/row_fields.h"
 #include "hashing/key_expression.h"
@@ -15,11 +16,31 @@
 
 namespace pgfanout::bench {
 
-/// The key, as every layout computes it.
-inline constexpr const char* kKeySql = "abs(hashtext(collection_id::text)) % 100";
-inline constexpr std::uint32_t kLeaves = 100;
+/// The one of kColumns whose value decides the key.
+inline constexpr std::uint16_t kKeyField = 1;
 
-/// A row's shape; the key follows if it is sent.
+struct Row {
+  using Uuid = std::array<std::uint8_t, 16>;
+  Uuid id{};
+  Uuid collection_id{};  ///< One of 5,000.
+  Uuid document_id{};
+  std::int32_t chunk_index = 0;
+  std::string content;
+  std::int64_t created_at = 0;  ///< Whole seconds since 2000-01-01 00:00 UTC.
+};
+
+/// Characters of the content: 16, 360 or 8000. The widest does not compress and goes to TOAST.
+[[nodiscard]] std::uint32_t content_bytes(Width width);
+
+[[nodiscard]] Row make_row(std::uint64_t number, Width width);
+
+/// Appends the fields as binary COPY carries them, each with its length word.
+void append_fields(const Row& row, std::string& to);
+
+/// Appends the fields in COPY's text format, without the end of the line. No value needs an escape.
+void append_text(const Row& row, std::string& to);
+
+/// The fields of a row in the stream; the key follows if it is sent.
 [[nodiscard]] RowLayout row_layout(bool sends_key);
 
 class RowSet {
@@ -28,11 +49,11 @@ class RowSet {
 
   [[nodiscard]] std::uint64_t rows() const { return digest_.rows(); }
   [[nodiscard]] Width width() const { return width_; }
-  /// Of the fields as binary COPY carries them, without the key: the same for every method.
+  /// Of the fields as binary COPY carries them, without the key. It is the same for every method.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  /// Of all rows, from what was generated.
+  /// Of all rows as generated.
   [[nodiscard]] const MultisetDigest& digest() const { return digest_; }
-  /// Decoded, not hashed; hashing them again changes nothing else.
+  /// Decoded, not hashed. They may be hashed again and again.
   [[nodiscard]] std::vector<RowBatch>& batches() { return batches_; }
 
   /// A row's fields with their length words. The view lives as long as this.

@@ -9,9 +9,9 @@
 namespace pgfanout::bench {
 namespace {
 
-/// How many values may be left out at each end of `count` sorted ones, so that the rest spans the
-/// median with 95 %: the largest k with P(fewer than k + 1 heads in `count` tosses) <= 2.5 %.
-/// Absent: even all of them do not.
+/// How many of `count` sorted values may be left out at each end, so that the rest spans the median
+/// with 95 %: the largest k with P(fewer than k + 1 heads in `count` tosses) <= 2.5 %. Absent: even
+/// all values do not span it.
 std::optional<std::size_t> values_to_leave_out(std::size_t count) {
   constexpr double kTail = 0.025;
   double term = 1;
@@ -49,7 +49,9 @@ Speedup speedup_of(std::span<const TimePair> pairs) {
   const auto left_out = values_to_leave_out(ratios.size());
   const std::size_t end = left_out.value_or(0);
   Speedup speedup;
-  speedup.ratio = median_of(slow) / median_of(fast);
+  speedup.slow_seconds = median_of(slow);
+  speedup.fast_seconds = median_of(fast);
+  speedup.ratio = speedup.slow_seconds / speedup.fast_seconds;
   speedup.low = std::min(speedup.ratio, ratios[end]);
   speedup.high = std::max(speedup.ratio, ratios[ratios.size() - 1 - end]);
   speedup.pairs = ratios.size();
@@ -65,15 +67,8 @@ Decision decide(const Speedup& speedup) {
 }
 
 std::string_view to_string(Decision decision) {
-  switch (decision) {
-    case Decision::yes:
-      return "yes";
-    case Decision::no:
-      return "no";
-    case Decision::not_decided:
-      return "not decided";
-  }
-  return "not decided";
+  if (decision == Decision::not_decided) return "not decided";
+  return decision == Decision::yes ? "yes" : "no";
 }
 
 std::string sentence_of(const Speedup& speedup) {

@@ -1,4 +1,5 @@
-// Whether one way is faster than another by more than a tenth, from times taken in pairs. Pure.
+// Decides whether one way is faster than another by more than a tenth, from times taken in pairs.
+// Pure.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ inline constexpr double kWantedSpeedup = 1.10;
 
 /// Times of both ways, in seconds, taken one right after the other.
 struct TimePair {
-  double slow_seconds = 0;  ///< Of what is to be replaced.
+  double slow_seconds = 0;  ///< Of the way that is to be replaced.
   double fast_seconds = 0;
 };
 
@@ -32,6 +33,8 @@ struct Speedup {
   double high = 0;
   std::size_t pairs = 0;
   bool has_confidence = false;
+  double slow_seconds = 0;  ///< Median.
+  double fast_seconds = 0;
 };
 
 /// Of at least one pair; all times are above 0.

@@ -3,36 +3,45 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 namespace pgfanout::bench {
 namespace {
 
-constexpr std::array kLayouts = {Layout::plain, Layout::list, Layout::expression};
-constexpr std::array kKeys = {KeyBy::client, KeyBy::trigger, KeyBy::generated, KeyBy::expression,
-                              KeyBy::nobody};
+template <class Names>
+bool contains(const Names& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// Puts a suite together, each case once.
 class Builder {
  public:
   explicit Builder(const BenchRequest& request) : is_quick_(request.quick) {
     for (const std::string_view name : kBenchMethods) {
-      const bool is_wanted =
-          request.methods.empty() ||
-          std::find(request.methods.begin(), request.methods.end(), name) != request.methods.end();
       const auto method = method_of(name);
+      const bool is_wanted = request.methods.empty() || contains(request.methods, name);
       if (is_wanted && method) methods_.push_back(*method);
     }
   }
 
   void add_sweep(std::string_view sweep) {
-    if (sweep == "method") add_methods({1, 4});
+    if (sweep == "method") add_writers({1, 4});
     if (sweep == "key") add_keys();
-    if (sweep == "writers") add_methods(writers());
+    if (sweep == "writers" && is_quick_) add_writers({1, 4, 100});
+    if (sweep == "writers" && !is_quick_) add_writers({1, 2, 4, 8, 16, 32, 64, 100});
     if (sweep == "batch") add_batches();
-    if (sweep == "width") add_widths();
-    if (sweep == "indexes") add_indexes();
+    if (sweep == "width") {
+      for (const Width width : {Width::narrow, Width::demo, Width::wide}) {
+        for (const Method method : methods_) add({.method = method, .width = width});
+      }
+    }
+    if (sweep == "indexes") {
+      for (const Method method : methods_) {
+        for (const Indexes indexes : {Indexes::none, Indexes::present, Indexes::deferred}) {
+          add({.method = method, .indexes = indexes});
+        }
+      }
+    }
   }
 
   [[nodiscard]] Suite take() { return std::move(suite_); }
@@ -47,31 +56,18 @@ class Builder {
     }
   }
 
-  [[nodiscard]] std::vector<std::uint32_t> writers() const {
-    if (is_quick_) return {1, 4, 100};
-    return {1, 2, 4, 8, 16, 32, 64, 100};
-  }
-
-  void add_methods(const std::vector<std::uint32_t>& writer_counts) {
+  void add_writers(const std::vector<std::uint32_t>& counts) {
     for (const Method method : methods_) {
-      for (const std::uint32_t writer_count : writer_counts) {
-        InsertCase each;
-        each.method = method;
-        each.writers = writer_count;
-        add(each);
-      }
+      for (const std::uint32_t count : counts) add({.method = method, .writers = count});
     }
   }
 
   void add_keys() {
-    for (const Layout layout : kLayouts) {
+    for (const Layout layout : {Layout::plain, Layout::list, Layout::expression}) {
       for (const Method method : methods_) {
-        for (const KeyBy key : kKeys) {
-          InsertCase each;
-          each.method = method;
-          each.layout = layout;
-          each.key = key;
-          add(each);
+        for (const KeyBy key :
+             {KeyBy::client, KeyBy::trigger, KeyBy::generated, KeyBy::expression, KeyBy::nobody}) {
+          add({.method = method, .layout = layout, .key = key});
         }
       }
     }
@@ -84,38 +80,10 @@ class Builder {
 
   void add_batches() {
     for (const Method method : methods_) {
-      const bool is_copy = method == Method::copy_text || method == Method::copy_binary;
-      const std::array<std::uint32_t, 3> small = {10, 100,
-                                                  method == Method::fan_out ? 500U : 1000U};
-      const std::array<std::uint32_t, 3> large = {100, 1000, 10'000};
-      for (const std::uint32_t batch_rows : is_copy ? large : small) {
-        InsertCase each;
-        each.method = method;
-        each.batch_rows = batch_rows;
-        add(each);
-      }
-    }
-  }
-
-  void add_widths() {
-    for (const Width width : {Width::narrow, Width::demo, Width::wide}) {
-      for (const Method method : methods_) {
-        InsertCase each;
-        each.method = method;
-        each.width = width;
-        add(each);
-      }
-    }
-  }
-
-  void add_indexes() {
-    for (const Method method : methods_) {
-      for (const Indexes indexes : {Indexes::none, Indexes::present, Indexes::deferred}) {
-        InsertCase each;
-        each.method = method;
-        each.indexes = indexes;
-        add(each);
-      }
+      std::vector<std::uint32_t> sizes = {10, 100, 1000};
+      if (method == Method::fan_out) sizes.back() = 500;
+      if (method == Method::copy_text || method == Method::copy_binary) sizes = {100, 1000, 10'000};
+      for (const std::uint32_t size : sizes) add({.method = method, .batch_rows = size});
     }
   }
 
@@ -128,21 +96,16 @@ class Builder {
 }  // namespace
 
 InsertCase Question::with(KeyBy key) const {
-  InsertCase each;
-  each.method = method;
-  each.layout = layout;
-  each.key = key;
-  return each;
+  return {.method = method, .layout = layout, .key = key};
 }
 
 Suite suite_of(const BenchRequest& request) {
   Builder builder(request);
   for (const std::string_view sweep : kBenchSweeps) {
-    const auto& asked = request.sweeps;
-    const bool is_wanted = asked.empty()
-                               ? sweep == "method" || sweep == "key"
-                               : std::find(asked.begin(), asked.end(), sweep) != asked.end();
-    if (is_wanted) builder.add_sweep(sweep);
+    const bool is_default = sweep == "method" || sweep == "key";
+    if (request.sweeps.empty() ? is_default : contains(request.sweeps, sweep)) {
+      builder.add_sweep(sweep);
+    }
   }
   return builder.take();
 }

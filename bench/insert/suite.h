@@ -1,4 +1,4 @@
-// Which cases a request asks for. Pure.
+// The cases that a request asks for. Pure.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace pgfanout::bench {
 
-/// A case that cannot be, and why.
+/// A case that is not measured, and why.
 struct Impossible {
   InsertCase what;
   std::string reason;

@@ -1,4 +1,4 @@
-// How rows are dealt to writers, what they are sent with, and what counts as having arrived.
+// Rows are split among writers, statements carry them, and the rows that arrived are compared.
 #include "bench/insert/insertion.h"
 
 #include <gmock/gmock.h>
@@ -6,8 +6,7 @@
 
 #include <atomic>
 
-#include "bench/insert/table_sql.h"
-#include "bench/insert/verify.h"
+#include "bench/insert/insert_runner.h"
 
 namespace pgfanout::bench {
 namespace {
@@ -62,7 +61,7 @@ TEST(Insertion, StatementsNameTheKeyOnlyWhereItIsSent) {
   EXPECT_THAT(create_statements(each).at(1), HasSubstr("hashtext(NEW.collection_id::"));
 }
 
-TEST(Insertion, WhatArrivedMustBeWhatWasSent) {
+TEST(Insertion, ArrivedRowsMustBeThoseSent) {
   MultisetDigest sent;
   sent.add({1, 2});
   sent.add({3, 4});

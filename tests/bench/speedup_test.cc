@@ -1,4 +1,4 @@
-// The decision about "more than 10 % faster", from times that are given.
+// The decision about "more than 10 % faster", from given times.
 #include "bench/insert/speedup.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The measurements of a request, and those that are named as impossible.
+// The cases of a request, and the impossible ones with their reason.
 #include "bench/insert/suite.h"
 
 #include <gmock/gmock.h>
@@ -66,7 +66,7 @@ TEST(Suite, WritersGoFromOneToAHundred) {
                           "insert/copy_binary/layout:list/key:client/writers:100/batch:10000"));
 }
 
-TEST(Suite, NamesTellWhatIsNotTheDefault) {
+TEST(Suite, NamesShowOtherValuesThanTheDefault) {
   EXPECT_THAT(
       names_of(suite_of(request_for({"width", "indexes"}, {"fan_out"}))),
       ElementsAre("insert/fan_out/layout:list/key:client/writers:1/batch:500/width:narrow",
@@ -88,7 +88,7 @@ TEST(Suite, AllFourWaysToComputeTheKeyMeetOnOneLayout) {
   EXPECT_THAT(names, Not(Contains(HasSubstr("layout:list/key:trigger"))));
 }
 
-TEST(Suite, WhatCannotBeIsNamedWithItsReason) {
+TEST(Suite, ImpossibleCasesAreNamedWithTheirReason) {
   const auto lines =
       impossible_lines(suite_of(request_for({"key"}, {"row", "fan_out"})).impossible);
   EXPECT_THAT(lines,
@@ -99,7 +99,7 @@ TEST(Suite, WhatCannotBeIsNamedWithItsReason) {
   EXPECT_THAT(impossible_lines(suite_of(request_for({"method"})).impossible), IsEmpty());
 }
 
-TEST(Suite, AQuestionIsAboutTwoCasesThatCanBe) {
+TEST(Suite, AQuestionIsAboutTwoPossibleCases) {
   for (const Question& question : suite_of({}).questions) {
     EXPECT_FALSE(why_impossible(question.with(KeyBy::trigger)));
     EXPECT_FALSE(why_impossible(question.with(KeyBy::generated)));

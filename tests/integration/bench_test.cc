@@ -190,7 +190,7 @@ TEST_F(BenchTest, ASchemaThatIsThereIsRefusedAndKept) {
   server_.execute(database_, "CREATE SCHEMA pgfanout_bench; CREATE TABLE pgfanout_bench.t ()");
   const CommandResult result = bench({"--quick"});
   EXPECT_EQ(result.exit_code, 2) << result;
-  EXPECT_THAT(result.err, HasSubstr("schema pgfanout_bench is there already"));
+  EXPECT_THAT(result.err, HasSubstr("schema pgfanout_bench exists"));
   EXPECT_EQ(schemas(), "1");
 }
 
