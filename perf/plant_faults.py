@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Plants faults in copies of tables and counts what pgfanout verify says about them.
+"""Plants faults in copies of tables and counts those that pgfanout verify names.
 
     plant_faults.py --dsn DSN --binary PATH [--faults N] [--each N] [--clean N] [--seed S]
 
-Called by perf/verify_faults, which starts the server. What is expected is worked out from the plants
-alone: a finding is the kind, the row's id, the columns that changed and the leaf of the target (of a
-missing row: of the source) that the row stands in. Rows are looked up by the addresses that the
-verification gives.
+perf/verify_faults starts the server and calls it. The expected findings follow from the plants alone: a
+finding is the kind, the row's id, the changed columns and the row's leaf on the target (of a missing row: on
+the source). Rows are looked up by the addresses that the verification prints.
 """
 
 import argparse
@@ -51,7 +50,7 @@ class Shape:
     name: str
     source: str  # CREATE TABLE t
     target: str  # CREATE TABLE t_new; columns only, if it is laid out by a key
-    identity: list  # columns; none: rows are told apart by all that they hold
+    identity: list  # columns; empty: all columns distinguish rows
     keys: int = 0
     doubles: int = 0  # rows that the source has twice
     nullable: bool = True  # the target's identity columns
@@ -118,7 +117,7 @@ class Fault:
 
 
 def unchecked(statements):
-    """For each of the rows, while the server lets leaves take any key."""
+    """For each of the rows, while the server accepts any key in a leaf."""
     leaves = "(SELECT relid FROM pg_partition_tree('t_new') WHERE isleaf)"
     return (f"DO $$ DECLARE r record; BEGIN UPDATE pg_class SET relispartition = false WHERE oid IN {leaves};"
             " FOR r IN SELECT id, tableoid::regclass AS leaf, partition_key AS key FROM t_new WHERE id IN ({ids})"
@@ -182,7 +181,7 @@ def next_leaf(leaf, keys):
 
 
 def findings_of(fault, shape, row, leaves):
-    """What has to be said of one row; `leaves`: where it was on either side."""
+    """The expected findings for one row; `leaves`: its leaf on either side."""
     source, target = leaves
     if fault.next_leaf:
         target = next_leaf(target, shape.keys)
@@ -405,7 +404,7 @@ def report(tally, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Plants faults and counts what pgfanout verify says about them.")
+    parser = argparse.ArgumentParser(description="Plants faults and counts those that pgfanout verify names.")
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--faults", type=int, default=10000)

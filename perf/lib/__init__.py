@@ -1,1 +1,1 @@
-"""What perf/run, perf/report and perf/compare are made of."""
+"""Modules of perf/run, perf/report and perf/compare."""

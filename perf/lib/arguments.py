@@ -1,4 +1,4 @@
-"""What the commands share of their command lines."""
+"""Arguments that the commands share."""
 
 import argparse
 import datetime
@@ -33,7 +33,7 @@ def results_path(kind=""):
 
 
 def stop_on_sigterm():
-    """SIGTERM ends a run as Ctrl-C does: servers stopped, results kept."""
+    """SIGTERM ends a run as Ctrl-C does: it stops servers and keeps results."""
     def interrupt(*_):
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)

@@ -1,4 +1,4 @@
-"""What good looks like: each measure with its bar, found in the results of perf/run."""
+"""The bars: each measure with its limit, and its value in the results of perf/run."""
 
 import dataclasses
 import statistics
@@ -16,7 +16,7 @@ class Bar:
     text: str
     limit: float
     unit: str  # ratio, small ratio (shown with three digits), share or bytes
-    full_rows: int  # The bar is meant for so many rows.
+    full_rows: int  # The bar holds for so many rows.
     find: Callable  # document -> Measured or None
 
 
@@ -81,7 +81,7 @@ def memory_above(document):
 
 
 def growth(document):
-    """Time per row at the largest size over that at a million rows. Below, what every call costs weighs too much."""
+    """Time per row at the largest size over that at a million rows. In smaller tables the fixed cost of a call counts too much."""
     cases = [case for case in largest_first(document, "size") if results.runs(case, "pgfanout")]
     small = next((case for case in cases[1:] if case["rows"] == MILLION), None)
     if not small:
@@ -96,7 +96,7 @@ def growth(document):
 
 
 def by_other_means(_):
-    """Cannot be seen from outside the process; the micro-benchmarks in bench/ have it."""
+    """Not measurable from outside the process; the micro-benchmarks in bench/ measure it."""
     return None
 
 
@@ -109,7 +109,7 @@ def size_in_bytes(text):
 
 BARS = [
     Bar("window", "window on one server / the expert's SQL", 0.90, "ratio", MILLION, against("window", "expert")),
-    Bar("tickets", "window / LIMIT-OFFSET batches of the tickets", 0.125, "small ratio", MILLION, against("tickets", "tickets")),
+    Bar("batches", "window / batches by LIMIT and OFFSET", 0.125, "small ratio", MILLION, against("batches", "batches")),
     Bar("psql_pipes", "copy between servers / psql | psql and SQL sums", 0.70, "ratio", MILLION,
         against("two_servers", "psql_pipes")),
     Bar("pgcopydb", "copy between servers / pgcopydb and SQL sums", 0.70, "ratio", MILLION,

@@ -1,8 +1,8 @@
-"""Is this tree slower than the one that the baseline was made with?
+"""Compares this tree with the one of the baseline.
 
-Ratios against the peers are compared, since machines differ. Where the machine is the same one, so is
-the client's processor time per row: unlike wall time it hardly feels its neighbours. A candidate is
-only called a regression when further runs of its scenario say so as well.
+Machines differ, so it compares ratios against the peers. On the same machine it also compares the client's
+processor time per row, which other processes affect less than wall time. A candidate is a regression only if
+further runs of its scenario confirm it.
 """
 
 import dataclasses
@@ -79,7 +79,7 @@ def judge(baseline, document, confirm):
         return findings, [], []
     again = compare(baseline, confirm(list(dict.fromkeys(finding.scenario for finding in candidates))))
     suspects = {(finding.scenario, finding.what) for finding in candidates}
-    # What the further runs could not measure stays a suspicion that nobody took away.
+    # A candidate that the further runs could not measure stays a regression.
     measured = {(finding.scenario, finding.what): finding for finding in again}
     confirmed = [measured.get((finding.scenario, finding.what), finding) for finding in candidates
                  if (finding.scenario, finding.what) in suspects]
@@ -93,7 +93,7 @@ def missing(baseline, document):
 
 
 def bars_lost(baseline, document):
-    """Bars that the baseline reached and these results miss: told, not judged."""
+    """Bars that the baseline reached and these results miss. They are reported only."""
     before = {line["key"]: line for line in bars.table(baseline)}
     return [line["text"] for line in bars.table(document)
             if line["reached"] is False and before[line["key"]]["reached"]]

@@ -1,4 +1,4 @@
-"""A database, spoken to through psql. Nothing here is timed."""
+"""A database, accessed through psql. Nothing here is timed."""
 
 import os
 import subprocess
@@ -53,13 +53,13 @@ class Database:
         return self.value("SHOW server_version").split()[0]
 
     def settle(self):
-        """What one run wrote must not be what the next one waits for."""
+        """Writes everything to disk, so that the next run does not wait for the writes of this one."""
         self.query("CHECKPOINT")
         os.sync()
 
 
 def load_chunks(dsn, rows, collections=None):
-    """The demo's tables; a few thousand rows need a collection a page to reach most leaves."""
+    """The demo's tables. A few thousand rows need a collection for each page to reach most leaves."""
     which = ["--collections", collections] if collections else []
     done = subprocess.run([paths.SCRIPTS / "demo_load", "--quiet", "--rows", str(rows), *which, dsn],
                           capture_output=True, text=True)

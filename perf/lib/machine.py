@@ -1,4 +1,4 @@
-"""What the numbers were measured on, and what the whole machine did meanwhile."""
+"""Facts about the machine, and its processor times."""
 
 import os
 import platform

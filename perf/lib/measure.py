@@ -1,7 +1,7 @@
-"""Runs one command and says what it took.
+"""Runs one command and measures it.
 
-Processor time of the client is what wait4 reports for the command and all it waited for; that of the
-machine is the change of /proc/stat, so it holds the servers, the client and whoever else is there.
+Processor time of the client is that of wait4: the command and all processes that it waited for. That of the
+machine is the change of /proc/stat: the servers, the client and all other processes.
 """
 
 import json
@@ -43,7 +43,7 @@ class MemorySampler:
 
 
 def thin(points, most):
-    """At most that many points: of each stretch its highest, so that no peak gets lost."""
+    """At most that many points: the highest of each interval, so that every peak is kept."""
     if len(points) <= most:
         return points
     size = -(-len(points) // most)
@@ -51,10 +51,10 @@ def thin(points, most):
 
 
 def measure(command, expected_code=0, sample_memory=False):
-    """Runs the command; returns what it took and what it printed, or raises Failure."""
+    """Runs the command. Returns its measurements and its output, or raises Failure."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         before, started = machine.cpu_times(), time.monotonic()
-        # A process group of its own, so that all of it can be ended.
+        # Its own process group, so that end() reaches all of it.
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                    start_new_session=True)
         sampler = MemorySampler(process.pid) if sample_memory else None
@@ -84,7 +84,7 @@ def measure(command, expected_code=0, sample_memory=False):
 
 
 def end(process):
-    """SIGTERM to all of it, twice: pgfanout then stops at once instead of in order."""
+    """SIGTERM to the process group, twice: after the second one pgfanout stops at once."""
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -25,7 +25,7 @@ polyline { fill: none; stroke-width: 2; }
 
 
 def page(document, found_benchmarks=None):
-    """`found_benchmarks`: what benchmark.read returned, or None."""
+    """`found_benchmarks`: the result of benchmark.read, or None."""
     sections = [("machine", "The machine", machine_section(document)), ("bars", "The bars", bars_section(document))]
     sections += [("window", "The window by stage", window_plot(document)),
                  ("methods", "Throughput by method", methods_plot(found_benchmarks)),
@@ -34,7 +34,7 @@ def page(document, found_benchmarks=None):
                  ("memory", "Memory over time", memory_plot(document)),
                  ("leaves", "Size of the leaves", leaves_plot(document)),
                  ("runs", "Every run", runs_section(document)),
-                 ("cannot", "What a tool could not do", cannot_section(document))]
+                 ("cannot", "Tools that failed", cannot_section(document))]
     body = "".join(f'<section id="{key}"><h2>{html.escape(title)}</h2>{content or NOT_MEASURED}</section>\n'
                    for key, title, content in sections)
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -51,7 +51,7 @@ def introduction(document):
             f" plan {document.get('mode', '')}.")
     if not document.get("complete"):
         text += " Some scenarios did not run to their end."
-    return (f"<p>{html.escape(text)} Methods took turns within a run, and only ratios within one run mean anything:"
+    return (f"<p>{html.escape(text)} Methods alternated within a run. Compare only ratios within one run:"
             " times of the same work differ from hour to hour and from machine to machine.</p>")
 
 
@@ -88,7 +88,7 @@ def median_run(runs):
     return sorted(runs, key=lambda run: run["wall"])[(len(runs) - 1) // 2]
 
 
-# What the stages of pgfanout and the phases of the peer have in common.
+# The kind of work of each stage of pgfanout and of each phase of the peer.
 KINDS = {"preflight": "prepare", "prepare": "prepare", "create": "prepare", "copy": "load", "insert": "load",
          "index": "primary key", "key": "primary key", "constraints": "constraints", "foreign_keys": "constraints",
          "vacuum": "vacuum, statistics", "analyze": "vacuum, statistics", "analyze_parent": "vacuum, statistics",

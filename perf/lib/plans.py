@@ -9,7 +9,7 @@ MEMORY = [{"memory": MIB64}, {"memory": "1GiB"}]
 
 QUICK = {
     "window": {"rows": 150000, "rounds": 3, "with_check": False},
-    "tickets": {"rows": 40000, "rounds": 1},
+    "batches": {"rows": 40000, "rounds": 1},
     "two_servers": {"rows": 100000, "rounds": 3, "tools": []},
     "verify": {"rows": 100000, "rounds": 3, "planted": []},
     "memory": {"rows_list": [150000], "budgets": [MIB64], "rounds": 1},
@@ -20,7 +20,7 @@ QUICK = {
 
 FULL = {
     "window": {"rows": 1000000, "rounds": 5, "with_check": True},
-    "tickets": {"rows": 1000000, "rounds": 1},
+    "batches": {"rows": 1000000, "rounds": 1},
     "two_servers": {"rows": 1000000, "rounds": 5, "tools": ["pgcopydb", "pgloader"]},
     "verify": {"rows": 1000000, "rounds": 5, "planted": [100, 10000]},
     "memory": {"rows_list": [1000000, 4000000, 20000000], "budgets": [MIB64, MIB256], "rounds": 1},

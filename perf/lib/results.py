@@ -1,4 +1,4 @@
-"""The results of a call of perf/run: one JSON document, written anew after every run.
+"""The results of a call of perf/run: one JSON document, written again after every run.
 
     {"format": 1, "created", "mode", "complete", "machine": {}, "pgfanout": {}, "scenarios": {NAME: scenario}}
     scenario: {"title", "complete", "failed"?, "cases": [case]}
@@ -37,7 +37,7 @@ class Recorder:
         return entry
 
     def save(self):
-        """In one step: whoever reads it, or interrupts us, has a whole document."""
+        """Replaces the file in one step, so that a reader always finds a whole document."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".fresh")
         fresh.write_text(json.dumps(self.document, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Methods that take turns, so that whatever changes on the machine meets all of them."""
+"""Runs methods alternately, so that changes of the machine affect all of them."""
 
 import sys
 
@@ -6,7 +6,7 @@ from lib.failure import Failure
 
 
 class Method:
-    """`run(round)` is timed and returns a run, `check(run)` follows it, `clean()` makes room for the next."""
+    """`run(round)` is timed and returns a run, `check(run)` follows it, `clean()` removes its results."""
 
     def __init__(self, title, run, check=None, clean=None, less_work=None, rounds=None):
         self.title = title
@@ -23,7 +23,7 @@ def turns(names, rounds):
 
 
 def alternate(context, case, methods, rounds, may_fail=()):
-    """Runs all methods. One of may_fail that fails is noted as unable to, and left out from then on."""
+    """Runs all methods. If one of may_fail fails, its reason is recorded and it is not run again."""
     for name, method in methods.items():
         entry = case["methods"].setdefault(name, {"title": method.title, "runs": []})
         if method.less_work:

@@ -6,8 +6,8 @@ import subprocess
 from lib import paths
 from lib.failure import Failure
 
-# One set for all: what somebody would set for a bulk load on a machine of a few gigabytes. Autovacuum
-# would come and go within the runs that it happens to hit.
+# All servers have the same settings: those for a bulk load on a machine of a few gigabytes. Autovacuum is off,
+# since it would run in some measurements only.
 SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "16GB", "min_wal_size": "4GB", "max_connections": "150",
             "checkpoint_timeout": "30min", "autovacuum": "off"}
 
@@ -25,7 +25,7 @@ class Server:
         environment = dict(os.environ)
         if self.major:
             environment["PGFANOUT_PG_BINDIR"] = fetch(self.major)
-        # In a session of its own: Ctrl-C is for us, and we end it by closing its standard input.
+        # In its own session, so that Ctrl-C does not reach it. Closing its standard input ends it.
         self.process = subprocess.Popen(
             [paths.PERF / "lib" / "server.sh", *(f"{name}={value}" for name, value in self.settings.items())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
@@ -49,7 +49,7 @@ class Server:
                 self.process.wait()
                 break
             except KeyboardInterrupt:
-                continue  # It is stopping already.
+                continue  # The server is stopping.
         self.process.stdout.close()
 
     def dsn(self, database="demo"):

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Starts a throw-away server with the settings given, prints its connection string, and stops it at the
-# end of standard input: whatever becomes of the caller, the server goes with it.
+# Starts a throw-away server with the given settings, prints its connection string, and stops it at the end
+# of standard input: the server ends when the caller does, however that ends.
 set -euo pipefail
 # shellcheck source=scripts/throwaway_server.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/throwaway_server.sh"

@@ -24,7 +24,7 @@ def median(runs, field="wall"):
 
 
 def ratio(own, other, field="wall"):
-    """None unless both sides have runs. Rounds that only one side has count for its median alone."""
+    """None unless both sides have runs. Rounds of one side alone count only for its median."""
     above, below = median(own, field), median(other, field)
     if above is None or not below:
         return None

@@ -1,4 +1,4 @@
-"""The table that is moved: what it is called, what its key is, and whether a copy of it is one."""
+"""The table that is moved: its name, its key, and the check of a copy."""
 
 from lib.failure import Failure
 
@@ -6,7 +6,7 @@ PARTITIONS = 100
 
 
 class Table:
-    """A loaded source table, its target `<name>_new`, and the facts that every copy is held against."""
+    """A loaded source table, its target `<name>_new`, and the facts that every copy is compared with."""
 
     def __init__(self, database, name="public.chunks", key_of="collection_id::text"):
         self.database = database
@@ -49,7 +49,7 @@ class Table:
         database.settle()
 
     def check_finished(self):
-        """Raises unless the target is as a window leaves it: keys, foreign keys, frozen, with statistics."""
+        """Raises unless the target is finished as after a window: keys, foreign keys, frozen pages, statistics."""
         lacks = self.database.query(FINISHED.format(source=self.name, target=self.target))
         if lacks:
             raise Failure(f"{self.target} is not finished: {'; '.join(lacks)}")
@@ -63,8 +63,8 @@ class Table:
         return {"table_bytes": table, "total_bytes": total, "heap_bytes": heap}
 
 
-# What a finished target lacks, in words. Pages that two inserting sessions added at once and did not fill are
-# never all-visible, and in small leaves they are many.
+# Lists in words what an unfinished target lacks. Pages that two inserting sessions added at the same time and
+# did not fill are never all-visible; in small leaves they are many.
 FINISHED = """
 WITH leaf AS (SELECT c.* FROM pg_partition_tree('{target}') AS t JOIN pg_class AS c ON c.oid = t.relid WHERE t.isleaf)
 SELECT 'no primary key' WHERE NOT EXISTS (SELECT FROM pg_constraint AS k JOIN pg_index AS i ON i.indexrelid = k.conindid

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the peers share. Sourced, never run: it expects `set -euo pipefail`, and the connection string
+# Functions of the peers. Sourced, never run: it expects `set -euo pipefail`, and the connection string
 # in $dsn. A peer prints one line `phase NAME SECONDS` for each of its phases and exits non-zero if
 # its sums differ.
 
 partitions=100
 
-# use_table TABLE KEY: what is copied, and the key of a row.
+# use_table TABLE KEY: the table to copy, and the key of a row.
 use_table() {
     table=$1
     key=$2
@@ -13,8 +13,8 @@ use_table() {
 }
 use_table public.chunks "abs(hashtext(collection_id::text)) % $partitions"
 
-# What an expert sets for a bulk load: no wait for the disk at each of many small commits (the last
-# commit waits for all of them), no workers beside the two sessions, no compiler for short plans.
+# Settings of an expert for a bulk load: small commits do not wait for the disk (the last commit waits for
+# all of them), no parallel workers next to the two sessions, no JIT for short plans.
 session_settings="SET synchronous_commit = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 SET max_parallel_maintenance_workers = 0; SET maintenance_work_mem = '512MB'; SET work_mem = '128MB';"
 
@@ -31,7 +31,7 @@ phase() {
 }
 
 # in_two_sessions [SETTINGS]: runs the statements of standard input, one a line and the largest first.
-# They are dealt there and back (1 2 2 1 1 2 2 1 ...), so that both sessions get about as much.
+# The sessions get them in the order 1 2 2 1 1 2 2 1 ..., so that both have about the same work.
 # shellcheck disable=SC2120  # Some of the scripts pass settings.
 in_two_sessions() {
     local statements hand i status=0 pids=()
@@ -67,7 +67,7 @@ columns_of() {
             WHERE attrelid = '$1'::regclass AND attnum > 0 AND NOT attisdropped"
 }
 
-# create_target TABLE [LIKE]: the layout that is wanted, with the key as a stored column, without indexes.
+# create_target TABLE [LIKE]: the new layout, with the key as a stored column, without indexes.
 create_target() {
     sql <<SQL
 BEGIN;
@@ -92,7 +92,7 @@ side_sums() {
     sql -c "SELECT sum(a), sum(b), sum(c) FROM (VALUES $parts) AS v (a, b, c)"
 }
 
-# must_be_equal SOURCE TARGET: what side_sums said of either side.
+# must_be_equal SOURCE TARGET: the results of side_sums for both sides.
 must_be_equal() {
     echo "rows|sum|wrong keys: source $1, target $2"
     if [[ $1 != "$2" ]]; then
@@ -101,7 +101,7 @@ must_be_equal() {
     fi
 }
 
-# What follows is for two servers: $source_dsn and $target_dsn.
+# The functions below are for two servers: $source_dsn and $target_dsn.
 
 # create_target_there TABLE: as create_target, on the server of the target.
 create_target_there() {

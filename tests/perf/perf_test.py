@@ -55,7 +55,7 @@ def full_document():
     leaves = [case(parameters={"writers": 4}, pgfanout=runs(1.0, sizes=sizes)),
               case(postgresql="18.4", insert_select=runs(2.0, sizes=sizes))]
     return document(window=[case(pgfanout=runs(9, 10, 8), expert=runs(10, 10, 10))],
-                    tickets=[case(pgfanout=runs(1), tickets=runs(20))],
+                    batches=[case(pgfanout=runs(1), batches=runs(20))],
                     two_servers=[case(pgfanout=runs(6, report=copy), psql_pipes=runs(10), pgloader=[])],
                     verify=[case(pgfanout=runs(2), record=runs(1), text=runs(5), **{"except": runs(40)})],
                     memory=[case(parameters={"memory": "64MiB"}, pgfanout=runs(1.0, **sampled))],
