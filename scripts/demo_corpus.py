@@ -14,7 +14,7 @@ book's own order and writes one file a table, in COPY's text format, one row a l
 A page is a document and a part of the book is a collection. `volume` cuts each chapter into runs of
 pages of about VOLUME_CHUNKS chunks; scripts/demo_load makes the collections of further copies from
 it. Ordinals count from 1 in reading order. The same manual always gives the same bytes: every id is
-a uuid5 of a name, and neither clock nor chance takes part.
+a uuid5 of a name, and nothing depends on the clock or on random numbers.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def squeeze(text):
 
 
 class Page(HTMLParser):
-    """One page: its title, the page above it, the page after it, its text and where headings start."""
+    """One page: its title, the page above it, the page after it, its text and the offsets of its headings."""
 
     def __init__(self):
         super().__init__(convert_charrefs=True)

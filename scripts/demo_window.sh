@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# The maintenance window of the demo: plan, run with the swap, a look around, rollback. Sourced by
-# scripts/demo, which has the server, run_sql, step and pgfanout; each function fails the demo if
-# something is not as it should be.
+# The maintenance window of the demo: plan, run with the swap, checks, rollback. Sourced by scripts/demo,
+# which provides the server, run_sql, step and pgfanout. Each function ends the demo if a check fails.
 # shellcheck disable=SC2154  # Set by scripts/demo.
 
 # expect_exit CODE COMMAND...: shows pgfanout's command, runs it, and fails at any other exit code.
@@ -14,7 +13,7 @@ expect_exit() {
     ((code == wanted)) || fail "pgfanout $1 exited $code instead of $wanted"
 }
 
-# expect WHAT WANTED SQL: asks the server, and fails if the answer is another one.
+# expect WHAT WANTED SQL: queries the server, and fails if the answer is not WANTED.
 expect() {
     local answer
     answer=$(run_sql -c "$3")
@@ -22,7 +21,7 @@ expect() {
     [[ $answer == "$2" ]] || fail "$1: '$answer' instead of '$2'"
 }
 
-# expect_refusal WHAT SQL: the server must say no, and mention pgfanout.
+# expect_refusal WHAT SQL: the server must refuse SQL with an error that mentions pgfanout.
 expect_refusal() {
     local said
     if said=$(run_sql -c "$2" 2>&1); then

@@ -3,7 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# All that is built goes below this folder.
+# Every build is in this folder.
 build=$root/build
 
 if [[ -z ${JOBS-} ]]; then
@@ -11,10 +11,10 @@ if [[ -z ${JOBS-} ]]; then
 fi
 export JOBS
 
-# A second build of the same file costs nothing where ccache is installed.
+# With ccache, a second build of the same file costs nothing.
 if [[ -z ${CMAKE_CXX_COMPILER_LAUNCHER-} ]] && command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
-    # Without these it does not take part in precompiled headers.
+    # ccache needs these to cache precompiled headers.
     export CCACHE_SLOPPINESS=pch_defines,time_macros
 fi
 
@@ -46,7 +46,7 @@ configure() {
         { cat "$build/configure-$preset.log" >&2; return 1; }
 }
 
-# build_preset PRESET [TARGET...]: configures and builds; prints little unless something fails.
+# build_preset PRESET [TARGET...]: configures and builds. It prints little unless a step fails.
 build_preset() {
     local preset=$1
     shift
@@ -54,7 +54,7 @@ build_preset() {
     cmake --build "$build/$preset" --parallel "$JOBS" ${1:+--target "$@"} -- --quiet
 }
 
-# The project's C++ files that git knows or would add, one a line, relative to the root.
+# The C++ files that git tracks or would add, one a line, relative to the root.
 cxx_files() {
     git -C "$root" ls-files --cached --others --exclude-standard -- '*.h' '*.cc' |
         while IFS= read -r file; do
@@ -64,7 +64,7 @@ cxx_files() {
         done
 }
 
-# Of those, the ones that differ from the last commit.
+# Those that differ from the last commit.
 changed_cxx_files() {
     if git -C "$root" rev-parse --quiet --verify HEAD >/dev/null; then
         { git -C "$root" diff --name-only --diff-filter=d HEAD -- '*.h' '*.cc'

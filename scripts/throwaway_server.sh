@@ -1,17 +1,16 @@
-# A PostgreSQL server of one's own in a temporary directory, for the length of a script. Sourced by
-# bash scripts, which run with set -euo pipefail:
+# A PostgreSQL server in a temporary directory, for the duration of a script. Sourced by bash scripts
+# with set -euo pipefail:
 #
 #   source scripts/throwaway_server.sh
 #   trap throwaway_stop EXIT
 #   throwaway_start shared_buffers=512MB max_connections=150
 #   psql -d "$(throwaway_dsn)"
 #
-# The server listens on a unix socket only, in a directory that only its own user (and root) may
-# enter, and trusts whoever gets there. It never runs as root: root's servers run as `postgres`, else
-# `nobody`. Arguments are settings for postgresql.conf. The database is UTF8 with locale C.UTF-8.
+# The server listens on a unix socket only, in a directory that only its own user (and root) may enter,
+# and trusts every user there. It never runs as root: for root it runs as `postgres`, or as `nobody`. Arguments are settings for postgresql.conf. The database is UTF8 with locale C.UTF-8.
 #
-# PGFANOUT_PG_BINDIR names the directory of initdb and pg_ctl, else the newest PostgreSQL 15 or later
-# of the Debian packages is taken, 15 first. TMPDIR says where the directory goes.
+# PGFANOUT_PG_BINDIR names the directory of initdb and pg_ctl; without it, PostgreSQL 15 of the Debian
+# packages is used, or the next later one. The directory is made in TMPDIR.
 
 throwaway_directory=
 throwaway_user=
@@ -51,7 +50,7 @@ throwaway_make_directory() {
     for base in "${TMPDIR-/tmp}" /tmp; do
         throwaway_directory=$(mktemp -d "$base/pgfanout.XXXXXX") || continue
         chmod 711 "$throwaway_directory"
-        # A path that the other user cannot enter or that is too long for a socket will not do.
+        # The other user must be able to enter the path, and it must be short enough for a socket.
         if ((${#throwaway_directory} <= 70)) && throwaway_run test -x "$throwaway_directory"; then
             install -d -m 700 ${throwaway_user:+-o "$throwaway_user"} \
                 "$throwaway_directory/data" "$throwaway_directory/socket"
@@ -92,7 +91,7 @@ throwaway_start() {
     psql -X -q -d "$(throwaway_dsn postgres)" -c "CREATE DATABASE demo"
 }
 
-# The command that stops the server and removes its directory, for a person to paste.
+# Prints the command that stops the server and removes its directory.
 throwaway_stop_command() {
     local as=
     if [[ -n $throwaway_user ]]; then

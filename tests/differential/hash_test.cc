@@ -1,5 +1,4 @@
-// The hash functions against a server, over random values that a stored list of known answers does
-// not have.
+// Compares the hash functions with a server's, over random values.
 #include "hashing/pg_hash.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Key expressions against a server: what is accepted, of which type it is, and what it is worth,
-// value or error, row by row.
+// Compares key expressions with a server: whether they are accepted, their type, and their value or
+// error for each row.
 #include "hashing/key_expression.h"
 
 #include <fmt/format.h>
@@ -26,8 +26,8 @@ std::string copy_text(const KeyValue& value) {
   return escaped;
 }
 
-/// A server with a table `k` of the columns that the random rows have, and two functions: one that
-/// answers an expression for every row, one that says its type.
+/// A server with a table `k` of the columns of the random rows, and two functions: one computes an
+/// expression for every row, one returns its type.
 class Oracle {
  public:
   explicit Oracle(const std::vector<std::vector<KeyValue>>& rows) : session_(connect()) {
@@ -85,7 +85,7 @@ class Oracle {
     return result;
   }
 
-  /// Its type, "fails" if the server's planner already runs into an error of arithmetic, "refused".
+  /// Its type; "fails" if the server's planner has an arithmetic error; "refused".
   std::string type_of(const std::string& sql) {
     return session_.value("SELECT type_of(" + quoted(sql) + ")");
   }
@@ -219,7 +219,7 @@ TEST(KeyExpressionTest, ChosenExpressionsHaveTheServersValuesAndErrors) {
   }
 }
 
-/// Forms in which values of any two types can meet.
+/// Expressions that combine values of any two types.
 std::vector<std::string> all_forms() {
   const std::vector<std::string> values = {"i2", "i4", "i8",  "t",    "v", "c",         "u",
                                            "b",  "bo", "'5'", "NULL", "5", "5000000000"};
@@ -246,7 +246,7 @@ std::vector<std::string> all_forms() {
   return forms;
 }
 
-/// Accepted by servers, refused here, as KEY_EXPRESSION.md says.
+/// Servers accept these; pgfanout refuses them, as KEY_EXPRESSION.md says.
 bool is_deliberate(const Error& error) {
   static const char* reasons[] = {
       "a literal of type",      "bytea cannot be joined", "nullif of",
@@ -261,8 +261,8 @@ bool is_integer_name(const std::string& type) {
   return type == "smallint" || type == "integer" || type == "bigint";
 }
 
-/// The form itself, or, if its value is no integer, ways to make one of it that tell text types
-/// apart.
+/// The expression itself; or, if its value is not an integer, ways to make it one that distinguish
+/// text types.
 std::vector<std::string> keys_from(const std::string& form, const std::string& type) {
   if (is_integer_name(type) || type == "refused" || type == "fails") return {form};
   return {form, "hashtext(" + form + ")", "hashbpchar(" + form + ")",

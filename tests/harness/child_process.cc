@@ -62,7 +62,7 @@ UnprivilegedUser find_unprivileged_user() {
   throw std::runtime_error("tests that run as root need a user 'postgres' or 'nobody'");
 }
 
-/// Runs between fork and exec: only calls that are safe there.
+/// Runs between fork and exec, so it makes only async-signal-safe calls.
 [[noreturn]] void become(char* const* argv, char* const* environment, const SpawnOptions& options,
                          const UnprivilegedUser& user, pid_t parent) {
   constexpr int kCannotRun = 127;
@@ -71,7 +71,7 @@ UnprivilegedUser find_unprivileged_user() {
       (setgroups(0, nullptr) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)) {
     _exit(kCannotRun);
   }
-  // After setuid, which clears it; and the parent may have died before.
+  // After setuid, which clears the signal. The parent may have died before this call.
   prctl(PR_SET_PDEATHSIG, options.death_signal);
   if (getppid() != parent) _exit(kCannotRun);
 

@@ -1,5 +1,5 @@
-// One child process: started, signalled, waited for. The child dies with the thread that started
-// it (PR_SET_PDEATHSIG), so that a killed test leaves nothing behind.
+// Starts, signals and waits for a child process. The child ends with the thread that started it
+// (PR_SET_PDEATHSIG), so that a killed test leaves no process.
 #pragma once
 
 #include <sys/types.h>
@@ -12,15 +12,15 @@
 
 namespace pgfanout::harness {
 
-/// Changes to the environment that the test itself has; nullopt removes a variable.
+/// Changes to the test's own environment; nullopt removes a variable.
 using Environment = std::map<std::string, std::optional<std::string>>;
 
-/// The user that servers run as: the test's own, or, since PostgreSQL refuses to run as root,
-/// `postgres` or `nobody` when the test runs as root.
+/// The user of the servers: that of the test, or `postgres` or `nobody` if the test runs as root,
+/// since PostgreSQL refuses to run as root.
 struct UnprivilegedUser {
   uid_t uid = 0;
   gid_t gid = 0;
-  bool must_switch = false;  ///< The test is root and the child has to become this user.
+  bool must_switch = false;  ///< The test is root; the child becomes this user.
 };
 const UnprivilegedUser& unprivileged_user();
 
@@ -38,7 +38,7 @@ struct ExitStatus {
   int exit_code = -1;  ///< -1 if a signal ended it.
   int signal = 0;
   double cpu_seconds = 0;   ///< User and system time.
-  long peak_rss_bytes = 0;  ///< Not below what the test process had when it started the child.
+  long peak_rss_bytes = 0;  ///< At least that of the test process when it started the child.
 };
 
 class ChildProcess {
@@ -53,9 +53,9 @@ class ChildProcess {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] bool running();
-  /// Whether a signal has stopped it, and none has continued it since.
+  /// True if a signal has stopped it and none has continued it.
   [[nodiscard]] bool stopped() const;
-  /// To the child alone. Does nothing once it has ended.
+  /// Signals the child alone. Does nothing after its end.
   void send_signal(int signal);
   void kill_group();
   /// nullopt if it still runs after that time.
@@ -66,7 +66,7 @@ class ChildProcess {
   std::optional<ExitStatus> status_;
 };
 
-/// TMPDIR, or /tmp where TMPDIR is not set or too long for a socket's name.
+/// TMPDIR, or /tmp if TMPDIR is not set or too long for a socket's name.
 std::string temp_directory();
 
 }  // namespace pgfanout::harness

@@ -52,7 +52,7 @@ class Capture {
   int fd_;
 };
 
-/// Whether these arguments are a job whose number of leaves neither they nor a job file name.
+/// True if these arguments are a job and neither they nor a job file name the number of leaves.
 bool lets_leaves_default(const std::vector<std::string>& arguments) {
   constexpr std::array kJobs = {"plan",     "run",     "copy",   "verify", "swap",
                                 "rollback", "cleanup", "status", "key"};
@@ -108,7 +108,7 @@ bool BackgroundCommand::wait_for_output(const std::string& text,
                                         std::chrono::milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   for (;;) {
-    const bool ended = !running();  // Asked before looking, so that its last words are seen.
+    const bool ended = !running();  // Before the outputs are read, so that none is missed.
     if (out().find(text) != std::string::npos || err().find(text) != std::string::npos) {
       return true;
     }

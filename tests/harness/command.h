@@ -1,4 +1,4 @@
-// Commands under test: run to their end, or in the background so that they can be interrupted.
+// Runs commands under test: to their end, or in the background so that they can be interrupted.
 #pragma once
 
 #include <chrono>
@@ -25,14 +25,14 @@ struct CommandResult {
 std::ostream& operator<<(std::ostream& stream, const CommandResult& result);
 
 struct CommandOptions {
-  Environment environment;  ///< On top of the test's own, less libpq's variables.
+  Environment environment;  ///< Added to the test's own without libpq's variables.
   std::string input;        ///< Standard input.
   std::chrono::milliseconds timeout = std::chrono::seconds(120);
   bool unprivileged = false;  ///< Run as unprivileged_user().
 };
 
-/// A command that runs while the test goes on. It is killed if the test ends before it, and also
-/// when the thread that started it ends.
+/// A command that runs in the background. It is killed when the test or the thread that started it
+/// ends.
 class BackgroundCommand {
  public:
   explicit BackgroundCommand(const std::vector<std::string>& argv, CommandOptions options = {});
@@ -46,12 +46,12 @@ class BackgroundCommand {
   /// Its output so far.
   [[nodiscard]] std::string out() const;
   [[nodiscard]] std::string err() const;
-  /// Waits until out() or err() contains `text`; false if it ended or the time was over before.
+  /// Waits until out() or err() contains `text`; false if the command ended or the time is over.
   bool wait_for_output(const std::string& text,
                        std::chrono::milliseconds timeout = std::chrono::seconds(30));
-  /// Waits until a signal has stopped it; false if it ended or the time was over before.
+  /// Waits until a signal has stopped it; false if it ended or the time is over.
   bool wait_until_stopped(std::chrono::milliseconds timeout = std::chrono::seconds(60));
-  /// Waits for its end; kills its process group when the options' timeout, counted from the start,
+  /// Waits for its end. Kills its process group when the options' timeout, counted from the start,
   /// is over.
   CommandResult wait();
 
@@ -63,8 +63,8 @@ class BackgroundCommand {
 /// Runs argv[0], searched in PATH, to its end.
 CommandResult run_command(const std::vector<std::string>& argv, CommandOptions options = {});
 
-/// Leaves of a target that a test lets the command create. The product's own default of 100 would
-/// make most tests pay for catalog entries that their question does not need.
+/// Leaves of a target that the command creates in a test. The default of 100 would slow most tests
+/// down.
 inline constexpr int kLeaves = 8;
 
 /// The pgfanout that this build made.

@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kPieceBytes = 65536;
 constexpr std::size_t kMostPendingBytes = 4 * kPieceBytes;
 constexpr std::size_t kDelayedPieceBytes = 8192;
-constexpr int kLookMs = 50;  // How often a connection looks whether it is to be cut.
+constexpr int kLookMs = 50;  // How often a connection checks whether it is to be cut.
 
 [[noreturn]] void throw_errno(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -150,7 +150,7 @@ std::ostream& operator<<(std::ostream& stream, const ProxyFault& fault) {
   return stream << (fault.both_directions ? ", both directions" : "");
 }
 
-/// Shared by the threads. A fault moves from `waiting` to the connection that it meets.
+/// Shared by the threads. A fault moves from `waiting` to the connection that it affects.
 struct FaultProxy::Shared {
   std::string server_path;
   std::string unix_directory;
@@ -166,7 +166,7 @@ struct FaultProxy::Shared {
   int met = 0;
   Clock::time_point last_met;
 
-  /// Takes the first waiting fault that `fits`, if there is one.
+  /// Removes the first waiting fault that `fits`, if there is one.
   template <typename Fits>
   std::optional<ProxyFault> take(Fits fits) {
     const std::lock_guard lock(mutex);
@@ -180,7 +180,7 @@ struct FaultProxy::Shared {
   }
 
   class Link;
-  std::list<std::thread> links;  ///< Touched by the accepting thread, and when that is over.
+  std::list<std::thread> links;  ///< Of the accepting thread; of the destructor after its end.
   std::thread acceptor;
   void accept_all(Descriptor tcp, Descriptor local);
   void accept_one(int listener);
@@ -216,10 +216,10 @@ class FaultProxy::Shared::Link {
     std::int64_t& forwarded;
     std::string pending{};
     std::size_t pending_at = 0;
-    bool is_last = false;  ///< The filter dropped a message: cut when `pending` is gone.
+    bool is_last = false;  ///< The filter dropped a message: cut once `pending` is sent.
     bool source_ended = false;
     bool has_ended = false;
-    std::optional<ProxyFault> slow{};  ///< A stall, dribble or delay at work.
+    std::optional<ProxyFault> slow{};  ///< The present stall, dribble or delay.
     Clock::time_point slow_until{};
     Clock::time_point next_piece{};
   };
@@ -250,14 +250,14 @@ class FaultProxy::Shared::Link {
         polled[is_up ? 2 : 1].events |= POLLOUT;
       }
     }
-    // A socket that is not asked about would still report its end, again and again.
+    // poll() reports the end of a socket even with no events requested, so it is left out.
     for (pollfd& each : polled) {
       if (each.events == 0) each.fd = -1;
     }
     poll(polled.data(), polled.size(), timeout);
   }
 
-  /// When this direction may forward again.
+  /// The time from which this direction forwards again.
   static Clock::time_point not_before(Way& way) {
     if (!way.slow) return {};
     const bool is_forever = way.slow->length.count() == 0;
@@ -310,7 +310,7 @@ class FaultProxy::Shared::Link {
     way.pending_at = 0;
   }
 
-  /// As much as may go now: up to the place of the next fault.
+  /// Forwards what it may: up to the place of the next fault.
   std::size_t next_size(const Way& way) {
     std::size_t most = way.pending.size() - way.pending_at;
     if (way.slow) {
@@ -355,7 +355,7 @@ class FaultProxy::Shared::Link {
     }
   }
 
-  /// Looks at what the client is about to say.
+  /// Examines a message of the client.
   WireFilter::Answer look_up(char type, std::string_view body) {
     if (type == '\0') {
       const std::uint32_t code = code_of(body);
@@ -373,7 +373,7 @@ class FaultProxy::Shared::Link {
     return look(Direction::to_server, body, false);
   }
 
-  /// Looks at what the server has answered.
+  /// Examines a message of the server.
   WireFilter::Answer look_down(char type, std::string_view body) {
     if (type == 'C') {
       tag_ = body.substr(0, body.find('\0'));
@@ -404,7 +404,7 @@ class FaultProxy::Shared::Link {
     });
     if (!met) return WireFilter::Answer::forward;
     if (met->kind == FaultKind::drop_message) return WireFilter::Answer::drop_and_end;
-    // Bytes before the message in the same piece wait with it, which is as good a place.
+    // Bytes before the message in the same piece wait with it.
     apply(*met, direction == Direction::to_client ? down_ : up_);
     return WireFilter::Answer::forward;
   }

@@ -1,7 +1,7 @@
-// A network that fails, between a client and a server: listens on 127.0.0.1 and on a Unix socket,
-// forwards to the server's Unix socket, and injects a fault into a connection once it reaches the
+// A network with faults between a client and a server. It listens on 127.0.0.1 and on a Unix
+// socket, forwards to the server's Unix socket, and injects a fault into a connection at the
 // fault's place: a number of bytes, or a message of the protocol. It reads the protocol, so it can
-// swallow the reply to a COMMIT that the server has carried out.
+// drop the reply to a COMMIT that the server has executed.
 //
 //   FaultProxy proxy(server);
 //   ProxyFault lost{FaultKind::drop_message};
@@ -10,7 +10,7 @@
 //   ... connect to proxy.dsn("database") ...
 //   EXPECT_EQ(proxy.faults_met(), 1);
 //
-// Thread-safe. A thread a connection, which ends with the object at the latest.
+// Thread-safe. Each connection has a thread, which ends with the object at the latest.
 #pragma once
 
 #include <chrono>
@@ -25,34 +25,34 @@
 namespace pgfanout::harness {
 
 enum class FaultKind {
-  stall,         ///< Nothing is forwarded any more; the sockets stay open.
+  stall,         ///< Forwards nothing more; the sockets stay open.
   dribble,       ///< A few bytes at a time, with pauses.
   delay,         ///< Each piece waits.
-  reset,         ///< Both sides lose the connection; a client on TCP gets RST.
-  half_close,    ///< This direction ends, the other goes on.
-  drop_message,  ///< The message is swallowed and the connection reset.
+  reset,         ///< Closes both sides; a client on TCP gets RST.
+  half_close,    ///< Ends this direction only.
+  drop_message,  ///< Drops the message and resets the connection.
 };
 inline constexpr int kFaultKinds = 6;
 std::string name_of(FaultKind kind);
 
 enum class Direction { to_server, to_client };
 
-/// Meets one connection, once.
+/// A fault. It affects one connection, once.
 struct ProxyFault {
   FaultKind kind = FaultKind::reset;
-  int connection = -1;  ///< By order of arrival, from 0; -1: whichever comes to its place first.
+  int connection = -1;  ///< By order of arrival, from 0; -1: the first one that reaches the place.
   std::string application{};  ///< Only connections whose application_name ends so.
   Direction direction = Direction::to_client;
-  std::int64_t after_bytes = 0;  ///< So many are forwarded in this direction first.
+  std::int64_t after_bytes = 0;  ///< Forwards so many in this direction before.
 
-  /// Where it is not empty, the place is a message instead. To the client: the CommandComplete
-  /// whose tag begins so. To the server: the statement that begins so.
+  /// If not empty, the place is a message. To the client: the CommandComplete whose tag begins with
+  /// it. To the server: the statement that begins with it.
   std::string message{};
-  bool ready_after = false;  ///< Not that CommandComplete but the ReadyForQuery behind it.
+  bool ready_after = false;  ///< The ReadyForQuery after that CommandComplete instead.
   int occurrence = 1;        ///< The n-th such message of a connection.
 
   bool both_directions = false;         ///< stall, dribble and delay only.
-  std::chrono::milliseconds length{0};  ///< How long these last; 0: for good.
+  std::chrono::milliseconds length{0};  ///< Duration of these; 0: no end.
   std::chrono::milliseconds pause{5};   ///< Of dribble and delay, before each piece.
   std::size_t longest_piece = 3;        ///< Of dribble.
 };
@@ -70,7 +70,7 @@ struct ProxiedConnection {
 class FaultProxy {
  public:
   explicit FaultProxy(const TestServer& server);
-  /// Cuts what is still connected.
+  /// Cuts all connections.
   ~FaultProxy();
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
@@ -81,11 +81,10 @@ class FaultProxy {
   [[nodiscard]] std::string unix_dsn(const std::string& database) const;
 
   void add(const ProxyFault& fault);
-  /// As when a network comes back and has forgotten everything: present connections are cut,
-  /// waiting faults are gone, and order of arrival starts at 0 again.
+  /// Cuts all connections, removes waiting faults, and starts the order of arrival at 0 again.
   void clear();
   [[nodiscard]] int faults_met() const;
-  /// When the last fault met its connection.
+  /// Time of the last fault.
   [[nodiscard]] std::chrono::steady_clock::time_point last_met() const;
   [[nodiscard]] std::vector<ProxiedConnection> connections() const;
 

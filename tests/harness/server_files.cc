@@ -47,7 +47,7 @@ fs::path kept_folder(const fs::path& base) {
   fs::path path = base / ("pgfanout-test-" + std::to_string(geteuid()));
   mkdir(path.c_str(), 0755);
   struct stat status {};
-  // Somebody else may have made it: the name is easy to guess.
+  // Another user may have made it, since the name is easy to guess.
   if (lstat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
     throw std::runtime_error(path.string() + " is not a folder of this user");
   }
@@ -73,14 +73,14 @@ const fs::path& cache_directory() {
   return directory;
 }
 
-/// A folder that belongs to the user that servers run as, and to nobody else.
+/// A folder that only the user of the servers can access.
 void make_private(const fs::path& path) {
   const UnprivilegedUser& user = unprivileged_user();
   if (mkdir(path.c_str(), 0700) != 0) throw_errno(path.string());
   if (user.must_switch && chown(path.c_str(), user.uid, user.gid) != 0) throw_errno(path.string());
 }
 
-/// A new folder under the temp directory, for the user that servers run as.
+/// A new folder under the temp directory, for the user of the servers.
 fs::path make_temporary() {
   std::string name = temp_directory() + "/pgfanout.XXXXXX";
   if (mkdtemp(name.data()) == nullptr) throw_errno(name);
@@ -89,7 +89,7 @@ fs::path make_temporary() {
   return name;
 }
 
-/// Removes a tree in which processes that are just ending may still write.
+/// Removes a tree, also if ending processes still write in it.
 void remove_tree(const fs::path& path) {
   std::error_code error;
   for (int attempt = 0; attempt < 500; ++attempt) {
@@ -105,7 +105,7 @@ bool runs_on(pid_t pid, const fs::path& data) {
                         std::string::npos;
 }
 
-/// The kernel tells the postmaster of a dead test to stop; this ends it if it is still there.
+/// Kills the postmaster of a dead test if it still runs. (The kernel has told it to stop.)
 void end_orphan(const fs::path& data) {
   const pid_t pid = std::atoi(read_file(data / "postmaster.pid").c_str());
   for (int attempt = 0; attempt < 500 && runs_on(pid, data); ++attempt) {
@@ -142,7 +142,7 @@ bool executable_by_others(const fs::path& program) {
   return !error && has(path);
 }
 
-/// Copies the server to where every user can execute it, once.
+/// Copies the binaries, once, to a folder in which every user can execute them.
 fs::path copy_within_reach(const fs::path& binaries) {
   const fs::path copy = kept_folder(temp_directory()) / ("server-" + version_of(binaries));
   const FileLock lock(copy.string() + ".lock");

@@ -1,15 +1,15 @@
-// The files of the test servers: the binaries of each major version, freshly initialised data
-// directories to copy, and one folder for each running server. These lie in a cache folder in
-// memory (/dev/shm) if there is room and TMPDIR is not set, else under the temp directory, which is
-// shared by all test processes of a user:
+// The files of the test servers: the binaries of each major version, initialised data directories
+// to copy, and one folder for each running server. They are in a cache folder in memory (/dev/shm)
+// if it has room and TMPDIR is not set, otherwise under the temp directory. All test processes of a
+// user share it:
 //
 //   pgfanout-test-<uid>/lock               guards the folder `run`
 //                       templates/<key>/   data directories; <key>.lock guards one of them
 //                       run/<pid>-<n>/     a running server; `owner` is locked while its test
-//                                          process lives, and tells the others to keep off
+//                                          process lives; others then leave the folder alone
 //
-// Servers that the unprivileged user cannot reach are copied to a folder of the same name under the
-// temp directory.
+// Binaries that the unprivileged user cannot execute are copied to a folder of the same name under
+// the temp directory.
 #pragma once
 
 #include <filesystem>
@@ -21,14 +21,14 @@ namespace pgfanout::harness {
 /// PGFANOUT_TEST_MAJOR of the environment, or 15.
 int default_major();
 
-/// The folder with `initdb` and `postgres`; empty if that major is not on this machine.
+/// The folder with `initdb` and `postgres`; empty if that major is not installed.
 std::filesystem::path find_server(int major);
 
 /// A lock between processes, held as long as the object lives.
 class FileLock {
  public:
   enum class Wait { yes, no };
-  /// Makes the file if it is not there. With Wait::no, held() tells whether it was free.
+  /// Makes the file if it does not exist. With Wait::no, held() says whether it was free.
   explicit FileLock(const std::filesystem::path& path, Wait wait = Wait::yes);
   ~FileLock();
   FileLock(const FileLock&) = delete;
@@ -40,14 +40,14 @@ class FileLock {
   bool held_;
 };
 
-/// Where a server's folder lies.
+/// The place of a server's folder.
 enum class Place {
-  cache,      ///< In the cache folder, with what other servers share.
-  temporary,  ///< Under the temp directory, by itself: nothing stays behind.
+  cache,      ///< In the cache folder.
+  temporary,  ///< Under the temp directory; no file remains.
 };
 
-/// A folder of its own for one server, removed by the destructor. If this process dies before, the
-/// next test that starts a server removes the one in the cache.
+/// The folder of one server, which the destructor removes. If this process dies before, the next
+/// test that starts a server removes the folder in the cache.
 class RunDirectory {
  public:
   explicit RunDirectory(Place place = Place::cache);
@@ -61,8 +61,8 @@ class RunDirectory {
   std::unique_ptr<FileLock> owner_;
 };
 
-/// The binaries of that major where the unprivileged user can execute them. Throws with a hint at
-/// scripts/fetch-server if that major is not here.
+/// The folder with binaries of that major that the unprivileged user can execute. If the major is
+/// not installed, throws with a hint at scripts/fetch-server.
 std::filesystem::path usable_server(int major);
 
 /// Initialises the data directory `data`.

@@ -1,5 +1,5 @@
-// One connection of a test to a server, on plain libpq: the harness does not depend on the code
-// under test. For tests that hold a transaction, a lock or a setting across statements.
+// One connection of a test to a server, on plain libpq, since the harness does not depend on the
+// code under test. It is for tests that hold a transaction, a lock or a setting across statements.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ struct pg_result;
 
 namespace pgfanout::harness {
 
-/// A statement or a connection failed. Thrown out of a test it fails that test with the message.
+/// A statement or a connection failed. If a test throws it, that test fails with the message.
 class ServerError : public std::runtime_error {
  public:
   ServerError(const std::string& message, std::string sqlstate)
@@ -33,16 +33,16 @@ class Session {
  public:
   explicit Session(const std::string& dsn);
 
-  /// One or more statements. Results are thrown away, notices not printed.
+  /// Runs one or more statements and ignores results and notices.
   void execute(const std::string& sql);
-  /// The one value of the one row that the statement returns. NULL is refused: ask rows() for it.
+  /// The only value of the only row that the statement returns. Throws if it is NULL: use rows().
   std::string value(const std::string& sql);
   TextRows rows(const std::string& sql);
-  /// `data` in COPY's text format into what `sql` (COPY ... FROM STDIN) names.
+  /// Sends `data` in COPY's text format; `sql` is a COPY ... FROM STDIN.
   void copy_in(const std::string& sql, const std::string& data);
 
   [[nodiscard]] int backend_pid() const;
-  /// For what the calls above do not cover.
+  /// For libpq calls that this class does not have.
   [[nodiscard]] pg_conn* raw() const { return connection_.get(); }
 
  private:

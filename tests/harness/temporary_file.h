@@ -1,4 +1,4 @@
-// A file for a command to read, gone with the object.
+// A file for a command to read. The destructor removes it.
 #pragma once
 
 #include <unistd.h>

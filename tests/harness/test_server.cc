@@ -23,7 +23,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kStartLimit = std::chrono::seconds(60);
 constexpr auto kStopLimit = std::chrono::seconds(30);
 
-/// Settings that make a server quick and its log useful; a test's own come after and win.
+/// Settings that make a server quick and its log useful. The test's settings come after and
+/// override them.
 std::vector<std::string> base_settings(bool durable) {
   std::vector<std::string> settings = {"log_line_prefix = '%m [%p] %q%a '", "autovacuum = off",
                                        "jit = off", "checkpoint_timeout = 1h", "lc_messages = 'C'"};
@@ -34,7 +35,7 @@ std::vector<std::string> base_settings(bool durable) {
   return settings;
 }
 
-/// A port that was free a moment ago.
+/// A port that was free at the time of the call.
 int free_port() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -64,7 +65,7 @@ std::string connection_string(const std::string& host, int port, const std::stri
          " user=" + quoted(user);
 }
 
-/// Its own reasons pass by themselves: the shared memory of killed backends, a port just taken.
+/// True if the failure is transient: shared memory of killed backends, a port just taken.
 bool may_try_again(const std::string& log) {
   return log.find("is still in use") != std::string::npos ||
          log.find("could not create any TCP/IP sockets") != std::string::npos;
@@ -172,8 +173,8 @@ void TestServer::launch() {
   close(fd);
 }
 
-/// False if it ended instead. The state is where pg_ctl looks for it: the eighth line of
-/// postmaster.pid, whose first line tells this server from a predecessor.
+/// False if the server ended instead. The state is the eighth line of postmaster.pid, as for
+/// pg_ctl; its first line distinguishes this server from a predecessor.
 bool TestServer::wait_until_ready() {
   const auto deadline = Clock::now() + kStartLimit;
   while (running() && Clock::now() < deadline) {

@@ -1,14 +1,14 @@
-// A throw-away PostgreSQL server for tests. It listens on a Unix socket in its own folder, lets
-// everybody in, forgoes durability for speed, and is gone with everything it wrote when the object
-// goes, also when the test process is killed.
+// A throw-away PostgreSQL server for tests. It listens on a Unix socket in its own folder, accepts
+// every user, and is not durable, for speed. The destructor stops it and removes its files; the
+// same happens when the test process is killed.
 //
 //   TestServer& server = TestServer::shared();
 //   const std::string database = server.create_database("copy");
 //   server.execute(database, "CREATE TABLE t (id int)");
 //   EXPECT_EQ(server.value(database, "SELECT count(*) FROM t"), "0");
 //
-// Not thread-safe but for the SQL calls. The server stops when the thread that started it ends:
-// start it in a thread that lives as long as the test.
+// Only the SQL calls are thread-safe. The server stops when the thread that started it ends: start
+// it in a thread that lives as long as the test.
 #pragma once
 
 #include <memory>
@@ -26,17 +26,17 @@ struct ServerOptions {
   std::vector<std::string> settings;  ///< Lines for postgresql.conf: "wal_level = logical".
   std::string encoding = "UTF8";
   std::string locale = "C.UTF-8";
-  bool tcp = false;              ///< Listen on 127.0.0.1, on a free port, as well.
+  bool tcp = false;              ///< Also listen on 127.0.0.1, on a free port.
   std::vector<std::string> hba;  ///< Lines for pg_hba.conf in place of "trust everybody".
-  std::string binaries;          ///< Where initdb and postgres are; empty: as found for the major.
-  Place place = Place::cache;    ///< Where it lives.
+  std::string binaries;          ///< Folder of initdb and postgres; empty: that of the major.
+  Place place = Place::cache;    ///< Of its files.
   bool durable = false;          ///< Keep fsync, synchronous_commit and full_page_writes on.
 };
 
 class TestServer {
  public:
-  /// Starts it. Throws with the server's log if it does not come up, and with a hint at
-  /// scripts/fetch-server if that major is not on this machine.
+  /// Starts it. Throws with the server's log if it does not start, and with a hint at
+  /// scripts/fetch-server if that major is not installed.
   explicit TestServer(ServerOptions options = {});
   /// Stops it at once and removes its folder.
   ~TestServer();
@@ -57,7 +57,8 @@ class TestServer {
   [[nodiscard]] const std::string& socket_directory() const { return socket_directory_; }
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] int major() const { return options_.major; }
-  /// Where `pg_ctl`, `initdb` and `postgres` are; `psql` and others only with Debian's server.
+  /// The folder of `pg_ctl`, `initdb` and `postgres`; it has `psql` and others only with Debian's
+  /// server.
   [[nodiscard]] const std::string& binaries() const { return binaries_; }
   [[nodiscard]] std::string data_directory() const { return run_.path() / "data"; }
 
@@ -72,20 +73,21 @@ class TestServer {
   [[nodiscard]] Session connect(const std::string& database = "postgres",
                                 const std::string& user = "postgres") const;
 
-  /// Starts a server that was stopped or killed.
+  /// Starts the server after it was stopped or killed.
   void start();
-  /// As an administrator would: transactions are aborted, data is kept.
+  /// Stops it in fast mode: transactions are aborted, data is kept.
   void stop();
-  /// Without a shutdown checkpoint; the next start recovers from WAL.
+  /// Stops it without a shutdown checkpoint; the next start recovers from WAL.
   void stop_immediately();
-  /// Stops it if it runs, and starts it with these further lines for postgresql.conf.
+  /// Stops it if it runs, and starts it with these additional lines of postgresql.conf.
   void restart(const std::vector<std::string>& settings = {});
-  /// SIGKILL leaves the backends to notice by themselves, as after the OOM killer.
+  /// Sends SIGKILL to the postmaster. Its backends end when they notice it, as after the OOM
+  /// killer.
   void kill_postmaster(int signal);
   [[nodiscard]] pid_t postmaster_pid() const;
   [[nodiscard]] bool running();
 
-  /// All that the server has logged.
+  /// The server's whole log.
   [[nodiscard]] std::string log() const;
 
  private:

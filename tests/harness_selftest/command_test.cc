@@ -1,4 +1,4 @@
-// Commands under test: outputs, exit codes, signals, time limits.
+// Commands under test have the right outputs, exit codes, signals and time limits.
 #include "tests/harness/command.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Each fault as a client on plain libpq meets it, and what the server has then done.
+// Tests each fault as a client on plain libpq sees it, and the effect on the server.
 #include "tests/harness/fault_proxy.h"
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ class FaultProxyTest : public ::testing::Test {
   [[nodiscard]] std::string count() const {
     return server().value(database_, "SELECT count(*) FROM t");
   }
-  /// Whether an answer comes within that time.
+  /// True if an answer comes within that time.
   static bool answers(Session& session, milliseconds within) {
     PQsendQuery(session.raw(), "SELECT 1");
     pollfd polled{PQsocket(session.raw()), POLLIN, 0};

@@ -1,5 +1,5 @@
-// The properties of servers that other tests rely on: they start, stand beside each other, survive
-// a crash when asked to, and leave neither a process nor a file behind, however their test ends.
+// Servers start, run at the same time, recover from a crash, and leave no process and no file when
+// their test ends in any way. Other tests rely on this.
 #include "tests/harness/test_server.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-/// One that has ended and is not waited for yet does not count.
+/// Does not count a process that has ended and was not waited for.
 bool process_exists(pid_t pid) {
   const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
   return !status.empty() && status.find("\nState:\tZ") == std::string::npos;
@@ -100,7 +100,8 @@ TEST(TestServerTest, KilledTestProcessLeavesNothingBehind) {
   kill(test, SIGKILL);
   waitpid(test, nullptr, 0);
   EXPECT_TRUE(eventually([&] { return !process_exists(postmaster); }));
-  // The next server clears away what the dead one could not; so may that of another test program.
+  // The next server removes the folder of the dead one; that of another test program may do so,
+  // too.
   const TestServer next;
   EXPECT_FALSE(fs::exists(folder));
 }
