@@ -1,8 +1,10 @@
 // The first error of a pipeline, which stops all of it. Thread-safe.
 #pragma once
 
+#include <exception>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -19,6 +21,15 @@ class Stop {
     const std::lock_guard lock(mutex_);
     if (!error_) error_ = std::move(error);
     stopping_.set();
+  }
+  /// Runs all of a thread's work: an exception becomes the error that stops the pipeline.
+  template <class Work>
+  void guard(Work&& work) noexcept {
+    try {
+      std::forward<Work>(work)();
+    } catch (const std::exception& failure) {
+      record(interrupted("internal", failure.what()));
+    }
   }
   /// True once an error was recorded. Sees the user's request and records it.
   [[nodiscard]] bool is_set() {

@@ -5,8 +5,6 @@
 #include <functional>
 #include <thread>
 
-#include "copier/pipeline/stream_counters.h"
-
 namespace pgfanout {
 namespace {
 
@@ -29,11 +27,14 @@ void stream_side(const Run& run, Side side, SideStream stream, const Visit& visi
   const RowFields fields(layout_of(run.plan, side));
   const Comparer comparer(run.plan, side, fields, run.books);
   const bool is_source = side == Side::source;
-  RangeReader reader(
-      read_batch_bytes(run.memory_bytes, 2 * stream.sources.size()), run.budget, no_rejects,
-      run.stop, is_source ? run.counters.reading() : run.counters.reading_back(), [] {}, false,
-      run.pace);
-  run_row_stream({stream.ranges, stream.sources, fields, run.plan.key, reader,
+  const ReaderOptions reading{
+      .batch_bytes = read_batch_bytes(run.memory_bytes, 2 * stream.sources.size()),
+      .budget = run.budget,
+      .rejects = no_rejects,
+      .stop = run.stop,
+      .counters = is_source ? run.counters.reading() : run.counters.reading_back(),
+      .pace = run.pace};
+  run_row_stream({stream.ranges, stream.sources, fields, run.plan.key, reading,
                   [&](const RowBatch& batch) -> Result<void> {
                     const std::uint32_t leaf = stream.ranges[batch.range].leaf;
                     visit(comparer, side, batch, leaf);
@@ -58,8 +59,9 @@ Result<void> run_both(BothSides sides, Comparison& books, JobCounters& counters,
                 streams,    sides.leaves,       stop};
   const std::uint64_t source_ranges = sides.source.ranges.size();
   const std::uint64_t target_ranges = sides.target.ranges.size();
-  std::thread source([&] { stream_side(run, Side::source, std::move(sides.source), visit); });
-  stream_side(run, Side::target, std::move(sides.target), visit);
+  std::jthread source(
+      [&] { stop.guard([&] { stream_side(run, Side::source, std::move(sides.source), visit); }); });
+  stop.guard([&] { stream_side(run, Side::target, std::move(sides.target), visit); });
   source.join();
   if (auto error = stop.error()) return *std::move(error);
   if (books.complete_ranges(Side::source) == source_ranges &&

@@ -4,9 +4,7 @@
 #include <thread>
 
 #include "copier/base/crash_point.h"
-#include "copier/pipeline/stream_counters.h"
 #include "copier/stage/hash.h"
-#include "copier/stage/replay_check.h"
 #include "copier/stage/route.h"
 
 namespace pgfanout {
@@ -35,32 +33,35 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
                 lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget,
                 copy.sets_aside);
   Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
-  RangeReader reader(
-      read_batch_bytes(copy.memory_bytes, copy.sources.size()), budget, rejects, stop,
-      streams.reading(true), [&lanes] { lanes.seal_largest_if_idle(); }, copy.can_replay,
-      copy.pace);
+  const ReaderOptions reading{read_batch_bytes(copy.memory_bytes, copy.sources.size()),
+                              budget,
+                              rejects,
+                              stop,
+                              streams.reading(true),
+                              [&lanes] { lanes.seal_largest_if_idle(); },
+                              copy.can_replay,
+                              copy.pace};
   ReplayCheck replays(copy.ranges.size());
+  const auto take = [&](const RowBatch& batch) -> Result<void> {
+    const MultisetDigest digest = digest_of(batch);
+    PGFANOUT_TRY_ASSIGN(const bool is_new, replays.take(batch, digest));
+    if (!is_new) return {};
+    ledger.add_read(batch.range, digest);
+    return router.route(batch);
+  };
+  const auto range_done = [&](std::uint32_t range, std::uint64_t rows) {
+    crash_point("reader-ended");
+    ledger.complete_range(range, rows);
+  };
   LaneWriter writer(copy.channels, copy.targets, lanes, ledger, rejects, counters, stop,
                     std::move(copy.ask), copy.sets_aside);
-  std::thread writing([&] {
-    writer.run();
+  std::jthread writing([&] {
+    stop.guard([&] { writer.run(); });
     // Readers that wait for memory would wait for ever once nobody writes.
     if (stop.is_set()) budget.cancel();
   });
-  run_row_stream({copy.ranges, copy.sources, fields, copy.key, reader,
-                  [&](const RowBatch& batch) -> Result<void> {
-                    const MultisetDigest digest = digest_of(batch);
-                    PGFANOUT_TRY_ASSIGN(const bool is_new, replays.take(batch, digest));
-                    if (!is_new) return {};
-                    ledger.add_read(batch.range, digest);
-                    return router.route(batch);
-                  },
-                  [&](std::uint32_t range, std::uint64_t rows) {
-                    crash_point("reader-ended");
-                    ledger.complete_range(range, rows);
-                  },
-                  copy.epoch},
-                 stop);
+  run_row_stream(
+      {copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}, stop);
   lanes.close();
   writing.join();
   if (auto error = stop.error()) return *std::move(error);

@@ -1,6 +1,5 @@
 #include "copier/pipeline/read_back.h"
 
-#include "copier/pipeline/stream_counters.h"
 #include "copier/stage/check.h"
 
 namespace pgfanout {
@@ -12,12 +11,16 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
   MemoryBudget budget(read.memory_bytes, streams.memory());
   Rejects no_rejects(0);
   const RowFields fields(read.layout);
-  RangeReader reader(
-      read_batch_bytes(read.memory_bytes, read.sources.size()), budget, no_rejects, stop,
-      streams.reading_back(), [] {}, false, read.pace);
+  const ReaderOptions reading{
+      .batch_bytes = read_batch_bytes(read.memory_bytes, read.sources.size()),
+      .budget = budget,
+      .rejects = no_rejects,
+      .stop = stop,
+      .counters = streams.reading_back(),
+      .pace = read.pace};
   std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
-  run_row_stream({read.ranges, read.sources, fields, read.key, reader,
+  run_row_stream({read.ranges, read.sources, fields, read.key, reading,
                   [&](const RowBatch& batch) -> Result<void> {
                     check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf,
                                 ledger);

@@ -1,90 +1,97 @@
 #include "copier/pipeline/row_stream.h"
 
-#include <tbb/enumerable_thread_specific.h>
-#include <tbb/flow_graph.h>
+#include <tbb/parallel_pipeline.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <exception>
+#include <atomic>
+#include <thread>
 
-#include "copier/pipeline/reader_threads.h"
 #include "copier/stage/decode.h"
 #include "copier/stage/hash.h"
 
 namespace pgfanout {
 namespace {
 
-namespace flow = tbb::flow;
+/// What travels from filter to filter: a batch, or the error of the filter that failed.
+using Message = Result<RowBatch>;
 
-/// Runs one stage on a batch. After a stop batches are dropped, so that the graph empties at once.
-/// Nodes pass on an owning pointer that oneTBB can copy; null stands for a dropped batch. Only what
-/// cannot throw runs at once, in the thread that brings the batch.
-template <class Stage>
-auto stage(Stop& stop, Stage body) {
-  return [&stop, body](RowBatch* message) noexcept -> RowBatch* {
-    RowBatchPointer batch(message);
-    if (batch == nullptr || stop.flag().is_set()) return nullptr;
-    try {
-      Result<void> done = body(*batch);
-      if (done) return batch.release();
-      stop.record(std::move(done).error());
-    } catch (const std::exception& failure) {
-      stop.record(interrupted("internal", failure.what()));
+/// A filter that works on a batch, and passes on an error of those before it.
+template <class Work>
+tbb::filter<Message, Message> stage(Work work) {
+  return tbb::make_filter<Message, Message>(tbb::filter_mode::parallel,
+                                            [work](Message message) -> Message {
+                                              if (message) PGFANOUT_TRY(work(*message));
+                                              return message;
+                                            });
+}
+
+/// The ranges of a stream, taken by whichever reader is free. Thread-safe.
+class RangeQueue {
+ public:
+  explicit RangeQueue(const RowStream& stream) : stream_(stream) {}
+
+  std::optional<std::uint32_t> take() {
+    while (true) {
+      const std::uint32_t range = next_.fetch_add(1, std::memory_order_relaxed);
+      if (range >= stream_.ranges.size()) return std::nullopt;
+      if (!stream_.epoch || stream_.ranges[range].epoch == *stream_.epoch) return range;
     }
-    return nullptr;
-  };
+  }
+
+ private:
+  const RowStream& stream_;
+  std::atomic<std::uint32_t> next_{0};
+};
+
+/// The pipeline of one reader, on its thread: it waits for the source's socket, which a worker of
+/// oneTBB must not. The stages behind it are light beside what the server does for a batch, so they
+/// run on the same thread, in an arena whose only place is the reader's: waking a worker costs more
+/// than they do, and an idle one spins for a millisecond on processors that the servers need.
+void run_reader(const RowStream& stream, RangeSource& source, RangeQueue& ranges, Stop& stop) {
+  std::optional<RangeReader> reader;
+  KeyScratch scratch;
+  const auto read = tbb::make_filter<void, Message>(
+      tbb::filter_mode::serial_in_order, [&](tbb::flow_control& control) -> Message {
+        while (!stop.is_set()) {
+          if (!reader) {
+            const auto range = ranges.take();
+            if (!range) break;
+            reader.emplace(stream.options, source, stream.ranges[*range], *range);
+          }
+          PGFANOUT_TRY_ASSIGN(std::optional<RowBatch> batch, reader->next());
+          if (batch) return *std::move(batch);
+          stream.range_done(reader->number(), reader->rows());
+          reader.reset();
+        }
+        control.stop();
+        return RowBatch();
+      });
+  const auto decode = stage([&](RowBatch& batch) { return decode_batch(stream.fields, batch); });
+  const auto hash = stage([&](RowBatch& batch) -> Result<void> {
+    hash_batch(stream.fields, stream.key, scratch, batch);
+    return {};
+  });
+  const auto hand_over = stage([&](RowBatch& batch) { return stream.hand_over(batch); });
+  const auto end =
+      tbb::make_filter<Message, void>(tbb::filter_mode::parallel, [&](Message message) {
+        if (!message) stop.record(std::move(message).error());
+      });
+  constexpr int kPlaces = 1;
+  tbb::task_arena own(kPlaces, kPlaces);  // Of which none is a worker's.
+  own.execute([&] { tbb::parallel_pipeline(1, read & decode & hash & hand_over & end); });
 }
 
 }  // namespace
 
-void run_row_stream(RowStream stream, Stop& stop) {
-  using ReadNode = flow::async_node<std::uint32_t, RowBatch*>;
-  using StageNode = flow::function_node<RowBatch*, RowBatch*, flow::lightweight>;
-  using SinkNode = flow::function_node<RowBatch*, flow::continue_msg, flow::lightweight>;
-
-  tbb::enumerable_thread_specific<KeyScratch> scratch;
-  flow::graph graph;
-  ReadNode::gateway_type* gateway = nullptr;
-  ReaderThreads readers(stream.sources, [&](RangeSource& source, std::uint32_t range) {
-    if (!stop.is_set()) {
-      const auto rows =
-          stream.reader.read(source, stream.ranges[range], range,
-                             [&](RowBatchPointer batch) { gateway->try_put(batch.release()); });
-      if (rows) stream.range_done(range, *rows);
-      if (!rows) stop.record(rows.error());
+void run_row_stream(const RowStream& stream, Stop& stop) {
+  RangeQueue ranges(stream);
+  std::vector<std::jthread> readers;
+  stop.guard([&] {
+    for (const auto& source : stream.sources) {
+      readers.emplace_back([&] { stop.guard([&] { run_reader(stream, *source, ranges, stop); }); });
     }
-    gateway->release_wait();
   });
-
-  // Reading waits for sockets on the readers' own threads; the gateway brings their batches in. The
-  // stages behind it are light beside what the server does for a batch, so each batch runs through
-  // them on the thread that read it: waking a worker costs more, and an idle one spins for a
-  // millisecond on processors that the servers need.
-  ReadNode read(graph, flow::unlimited, [&](std::uint32_t range, ReadNode::gateway_type&) {
-    gateway->reserve_wait();
-    readers.submit(range);
-  });
-  StageNode decode(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) {
-                     return decode_batch(stream.fields, batch);
-                   }));
-  StageNode hash(graph, flow::unlimited, stage(stop, [&](RowBatch& batch) -> Result<void> {
-                   hash_batch(stream.fields, stream.key, scratch.local(), batch);
-                   return {};
-                 }));
-  const auto last = stage(stop, [&](RowBatch& batch) { return stream.hand_over(batch); });
-  SinkNode hand_over(graph, flow::unlimited, [last](RowBatch* batch) noexcept {
-    const RowBatchPointer done(last(batch));
-    return flow::continue_msg();
-  });
-  flow::make_edge(read, decode);
-  flow::make_edge(decode, hash);
-  flow::make_edge(hash, hand_over);
-
-  gateway = &read.gateway();
-  for (std::uint32_t range = 0; range < stream.ranges.size(); ++range) {
-    if (!stream.epoch || stream.ranges[range].epoch == *stream.epoch) read.try_put(range);
-  }
-  graph.wait_for_all();
-  readers.finish();  // Before the nodes go that they have used.
 }
 
 std::size_t read_batch_bytes(std::uint64_t budget_bytes, std::size_t readers) {
@@ -92,6 +99,37 @@ std::size_t read_batch_bytes(std::uint64_t budget_bytes, std::size_t readers) {
   constexpr std::uint64_t kLargest = 256ULL << 10U;
   return std::clamp<std::uint64_t>(budget_bytes / (32 * std::max<std::size_t>(1, readers)),
                                    kSmallest, kLargest);
+}
+
+StreamCounters::StreamCounters(JobCounters& counters, std::size_t readers,
+                               std::uint64_t memory_bytes)
+    : counters_(counters) {
+  counters_.readers = readers;
+  counters_.memory_budget = memory_bytes;
+}
+
+StreamCounters::~StreamCounters() {
+  counters_.readers = 0;
+  counters_.memory_used = 0;
+}
+
+ReaderCounters StreamCounters::reading(bool counts_rejects) const {
+  ReaderCounters counters = reading_back();
+  counters.bytes = &counters_.bytes_read;
+  counters.rows = &counters_.rows_read;
+  if (counts_rejects) counters.rejected = &counters_.rows_rejected;
+  return counters;
+}
+
+ReaderCounters StreamCounters::reading_back() const {
+  ReaderCounters counters;
+  counters.bytes = &counters_.bytes_read_back;
+  counters.rows = &counters_.rows_read_back;
+  counters.pace_wait_ns = &counters_.pace_wait_ns;
+  counters.source_wait_ns = &counters_.source_wait_ns;
+  counters.work_ns = &counters_.work_ns;
+  counters.busy = &counters_.readers_busy;
+  return counters;
 }
 
 }  // namespace pgfanout

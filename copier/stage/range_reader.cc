@@ -1,7 +1,5 @@
 #include "copier/stage/range_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -9,7 +7,6 @@
 #include "copier/pg/server_error.h"
 
 namespace pgfanout {
-
 namespace {
 
 /// Five reopenings a range, and as many attempts to make each of them.
@@ -18,252 +15,231 @@ constexpr int kAttempts = 5;
 constexpr std::chrono::milliseconds kFirstPause{250};
 constexpr std::chrono::milliseconds kLongestPause{4000};
 
-void add(std::atomic<std::uint64_t>* counter, std::chrono::nanoseconds time) {
-  if (counter == nullptr) return;
-  counter->fetch_add(static_cast<std::uint64_t>(time.count()), std::memory_order_relaxed);
+void add(std::atomic<std::uint64_t>* counter, std::uint64_t number) {
+  if (counter != nullptr) counter->fetch_add(number, std::memory_order_relaxed);
 }
 
-/// Counts one as busy while it lives.
-class BusyMark {
- public:
-  explicit BusyMark(std::atomic<std::uint64_t>* busy) : busy_(busy) {
-    if (busy_ != nullptr) ++*busy_;
-  }
-  ~BusyMark() {
-    if (busy_ != nullptr) --*busy_;
-  }
-  BusyMark(const BusyMark&) = delete;
-  BusyMark& operator=(const BusyMark&) = delete;
-
- private:
-  std::atomic<std::uint64_t>* const busy_;
-};
+void add(std::atomic<std::uint64_t>* counter, std::chrono::nanoseconds time) {
+  add(counter, static_cast<std::uint64_t>(time.count()));
+}
 
 }  // namespace
 
-/// Where the reading of one range stands.
-struct RangeReader::Progress {
-  const SourceRange& range;
-  const std::uint32_t number;
-  const std::function<void(RowBatchPointer)>& emit;
-  RowBatchPointer batch = nullptr;
-  std::uint64_t messages_in_batch = 0;
-  bool is_stream_start = true;        ///< The next batch begins with the header.
-  std::uint64_t rows_before = 0;      ///< Rows of the range in earlier batches, set aside or not.
-  std::uint64_t stream_began_at = 0;  ///< rows_before when the current stream was opened.
-  std::uint64_t replay_until = 0;     ///< Rows before this one have been emitted before.
-  std::uint64_t rows_emitted = 0;
-  std::string after_ctid = {};
-  int reopenings = 0;
-  std::chrono::steady_clock::time_point batch_began = std::chrono::steady_clock::now();
-  const CopyOutStream* stream = nullptr;  ///< That is open.
-  std::chrono::steady_clock::time_point counted_until = batch_began;
-  std::chrono::nanoseconds waited{0};          ///< Since then, but for the stream's waiting.
-  std::chrono::nanoseconds stream_counted{0};  ///< Of the stream's waiting.
-
-  /// Takes over how long the open stream has waited since the last call.
-  void take_waiting() {
-    if (stream == nullptr) return;
-    const std::chrono::nanoseconds now = stream->waited();
-    waited += now - std::exchange(stream_counted, now);
-  }
-  /// Batches that are emitted after it have no stream.
-  void leave_stream() {
-    take_waiting();
-    stream = nullptr;
-  }
-
-  [[nodiscard]] bool is_replaying() const { return rows_before < replay_until; }
-
-  /// Emitted batches stay emitted; the next stream starts where this one did.
-  void rewind() {
-    batch = nullptr;
-    messages_in_batch = 0;
-    replay_until = std::max(replay_until, rows_before);
-    rows_before = stream_began_at;
-  }
-};
-
-RangeReader::RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects,
-                         Stop& stop, ReaderCounters counters, std::function<void()> starved,
-                         bool can_replay, const Pace* pace, Pause pause)
-    : batch_bytes_(batch_bytes),
-      budget_(budget),
-      rejects_(rejects),
-      stop_(stop),
-      counters_(counters),
-      starved_(std::move(starved)),
-      can_replay_(can_replay),
-      pace_(pace),
-      pause_(std::move(pause)) {}
-
-Result<std::uint64_t> RangeReader::read(RangeSource& source, const SourceRange& range,
-                                        std::uint32_t number,
-                                        const std::function<void(RowBatchPointer)>& emit) {
+RangeReader::RangeReader(const ReaderOptions& options, RangeSource& source,
+                         const SourceRange& range, std::uint32_t number)
+    : options_(options), source_(source), range_(range), number_(number) {
   crash_point("reader-began");
-  const BusyMark busy(counters_.busy);
-  Progress progress{range, number, emit};
-  Opened opened = open(source, progress);
-  while (true) {
-    auto ended = opened ? read_stream(**opened, progress) : Result<void>(opened.error());
-    if (ended) return progress.rows_emitted;
-    progress.leave_stream();
-    if (opened) opened->reset();
-    if (stop_.is_set()) return std::move(ended).error();
-    const bool is_about_data = ended.error().consequence == Consequence::refuse &&
-                               !ended.error().sqlstate.empty() && !progress.is_replaying();
-    if (is_about_data) ended = set_aside(source, progress, ended.error());
-    if (ended) {
-      opened = open(source, progress);
-      continue;
-    }
-    const bool reopens = can_replay_ && is_transient(ended.error()) &&
-                         ++progress.reopenings <= kReopenings && !stop_.is_set();
-    if (!reopens) return std::move(ended).error();
-    progress.rewind();
-    opened = reopen(source, progress);
-    if (!opened) return std::move(opened).error();
+  if (options_.counters.busy != nullptr) ++*options_.counters.busy;
+}
+
+RangeReader::~RangeReader() {
+  if (options_.counters.busy != nullptr) --*options_.counters.busy;
+}
+
+Result<std::optional<RowBatch>> RangeReader::next() {
+  if (std::exchange(has_handed_on_, false)) {
+    count_work();
+    crash_point("reader-batch");
   }
+  while (!is_ended_) {
+    auto read = bad_row_ ? set_aside() : fill_batch();
+    if (!read) PGFANOUT_TRY(recover(std::move(read).error()));
+    if (is_whole_) return take_batch();
+  }
+  return std::nullopt;
 }
 
 /// Waits for the server from the statement to its first row.
-RangeReader::Opened RangeReader::open(RangeSource& source, Progress& progress) {
-  const auto began = std::chrono::steady_clock::now();
-  Opened opened = source.open(progress.range, progress.after_ctid);
-  const auto time = std::chrono::steady_clock::now() - began;
-  progress.waited += time;
-  add(counters_.source_wait_ns, time);
-  return opened;
+Result<void> RangeReader::open() {
+  const auto began = Clock::now();
+  auto opened = source_.open(range_, after_ctid_);
+  const auto time = Clock::now() - began;
+  waited_ += time;
+  add(options_.counters.source_wait_ns, time);
+  PGFANOUT_TRY_ASSIGN(stream_, std::move(opened));
+  has_message_ = false;
+  is_stream_start_ = true;
+  stream_began_at_ = rows_before_;
+  stream_counted_ = {};
+  if (options_.counters.source_wait_ns != nullptr) {
+    stream_->count_waiting(*options_.counters.source_wait_ns);
+  }
+  return {};
 }
 
-/// Returns what the last attempt did.
-RangeReader::Opened RangeReader::reopen(RangeSource& source, Progress& progress) {
-  Opened opened = interrupted("connection-lost", "the connection was lost");
+/// Returns the outcome of the last attempt.
+Result<void> RangeReader::reopen() {
+  Result<void> opened = interrupted("connection-lost", "the connection was lost");
   Backoff pauses(kFirstPause, kLongestPause);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    pause_(pauses.next(), [this] { return stop_.is_set(); });
-    if (stop_.is_set()) return interrupted("cancelled", "stopped");
-    opened = open(source, progress);
+    options_.pause(pauses.next(), [this] { return options_.stop.is_set(); });
+    if (options_.stop.is_set()) return interrupted("cancelled", "stopped");
+    opened = open();
     if (opened || !is_transient(opened.error())) break;
   }
   return opened;
 }
 
-Result<void> RangeReader::read_stream(CopyOutStream& stream, Progress& progress) {
-  progress.is_stream_start = true;
-  progress.stream_began_at = progress.rows_before;
-  progress.stream = &stream;
-  progress.stream_counted = {};
-  if (counters_.source_wait_ns != nullptr) stream.count_waiting(*counters_.source_wait_ns);
-  while (true) {
-    PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream.next());
-    if (event == CopyOutEvent::end) return finish_stream(progress);
-    const ByteView message = stream.message();
-    if (progress.batch != nullptr && progress.batch->bytes.room() < message.size()) {
-      emit_batch(progress, progress.messages_in_batch, false);
-    }
-    if (progress.batch == nullptr) PGFANOUT_TRY(start_batch(progress, message.size()));
-    progress.batch->bytes.append(message);
-    ++progress.messages_in_batch;
-    if (progress.rows_before + progress.messages_in_batch == progress.replay_until) {
-      emit_batch(progress, progress.messages_in_batch, false);
-    }
-  }
+void RangeReader::close_stream() {
+  if (stream_ == nullptr) return;
+  waited_ += stream_->waited() - stream_counted_;
+  stream_.reset();
 }
 
-Result<void> RangeReader::finish_stream(Progress& progress) {
-  if (progress.is_replaying()) {
+/// Takes messages until the batch in hand is whole: the next one does not fit, rows that were seen
+/// before end here, or the range does.
+Result<void> RangeReader::fill_batch() {
+  if (stream_ == nullptr) PGFANOUT_TRY(open());
+  while (!is_whole_) {
+    if (!has_message_) {
+      PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream_->next());
+      if (event == CopyOutEvent::end) return finish_stream();
+      has_message_ = true;
+    }
+    const ByteView message = stream_->message();
+    if (!batch_) PGFANOUT_TRY(start_batch(message.size()));
+    is_whole_ = batch_->bytes.room() < message.size();
+    if (is_whole_) break;
+    batch_->bytes.append(message);
+    has_message_ = false;
+    is_whole_ = rows_before_ + ++batch_->expected_rows == replay_until_;
+  }
+  return {};
+}
+
+Result<void> RangeReader::start_batch(std::size_t bytes) {
+  obey_pace();
+  const std::size_t capacity = std::max(options_.batch_bytes, bytes);
+  const auto asked = Clock::now();
+  Lease lease = options_.budget.acquire(capacity, [this] {
+    options_.starved();
+    if (options_.stop.is_set()) options_.budget.cancel();
+  });
+  if (options_.stop.is_set() || lease.bytes() == 0) return interrupted("cancelled", "stopped");
+  waited_ += Clock::now() - asked;
+  batch_.emplace();
+  batch_->range = number_;
+  batch_->first_row = rows_before_;
+  batch_->is_first = std::exchange(is_stream_start_, false);
+  batch_->is_replay = is_replaying();
+  batch_->bytes = Buffer(capacity);
+  batch_->lease = std::move(lease);
+  return {};
+}
+
+/// Before memory is taken, so that a reader that pauses holds none.
+void RangeReader::obey_pace() {
+  if (options_.pace == nullptr) return;
+  const auto waited = options_.pace->hold(Clock::now() - batch_began_, options_.stop);
+  add(options_.counters.pace_wait_ns, waited);
+  waited_ += waited;
+  batch_began_ = Clock::now();
+}
+
+Result<void> RangeReader::finish_stream() {
+  if (is_replaying()) {
     Error error = interrupted("replay-differs",
                               "a range that was read again ended before rows that it had before",
                               "the snapshot must show the same rows each time: please report it");
     error.consequence = Consequence::unproven;
     return error;
   }
-  if (progress.batch == nullptr) {
+  if (!batch_) {
     return interrupted("malformed-stream", "the server ended a COPY without a trailer");
   }
   // The last message is the trailer: alone, or behind the header when there are no rows.
-  emit_batch(progress, progress.messages_in_batch - 1, true);
+  --batch_->expected_rows;
+  batch_->is_last = true;
+  is_whole_ = true;
+  is_ended_ = true;
   return {};
 }
 
-/// Before memory is taken, so that a reader at rest holds none.
-void RangeReader::obey_pace(Progress& progress) {
-  if (pace_ == nullptr) return;
-  const auto waited = pace_->hold(std::chrono::steady_clock::now() - progress.batch_began, stop_);
-  add(counters_.pace_wait_ns, waited);
-  progress.waited += waited;
-  progress.batch_began = std::chrono::steady_clock::now();
-}
-
-Result<void> RangeReader::start_batch(Progress& progress, std::size_t bytes) {
-  obey_pace(progress);
-  const std::size_t capacity = std::max(batch_bytes_, bytes);
-  const auto asked = std::chrono::steady_clock::now();
-  Lease lease = budget_.acquire(capacity, [this] {
-    starved_();
-    if (stop_.is_set()) budget_.cancel();
-  });
-  if (stop_.is_set() || lease.bytes() == 0) return interrupted("cancelled", "stopped");
-  progress.waited += std::chrono::steady_clock::now() - asked;
-  progress.batch = std::make_unique<RowBatch>();
-  progress.batch->range = progress.number;
-  progress.batch->first_row = progress.rows_before;
-  progress.batch->is_first = std::exchange(progress.is_stream_start, false);
-  progress.batch->is_replay = progress.is_replaying();
-  progress.batch->bytes = Buffer(capacity);
-  progress.batch->lease = std::move(lease);
-  progress.messages_in_batch = 0;
-  return {};
-}
-
-/// Counts the time since the last batch, less the time spent waiting. Once a batch.
-void RangeReader::count_work(Progress& progress) {
-  const auto now = std::chrono::steady_clock::now();
-  progress.take_waiting();
-  const auto worked =
-      now - std::exchange(progress.counted_until, now) - std::exchange(progress.waited, {});
-  if (worked.count() > 0) add(counters_.work_ns, worked);
-}
-
-void RangeReader::emit_batch(Progress& progress, std::uint64_t rows, bool is_last) {
+RowBatch RangeReader::take_batch() {
   // Notes of the later stages about each row: its place, its fields, key, state and digest.
   constexpr std::uint64_t kNotesBytesPerRow = 80;
-  RowBatchPointer batch = std::exchange(progress.batch, nullptr);
-  batch->expected_rows = rows;
-  batch->is_last = is_last;
-  batch->lease.absorb(budget_.charge(rows * kNotesBytesPerRow));
-  progress.rows_before += rows;
-  if (!batch->is_replay) {
-    progress.rows_emitted += rows;
-    if (counters_.bytes != nullptr) counters_.bytes->fetch_add(batch->bytes.size());
-    if (counters_.rows != nullptr) counters_.rows->fetch_add(rows);
+  RowBatch batch = *std::exchange(batch_, std::nullopt);
+  const std::uint64_t rows = batch.expected_rows;
+  batch.lease.absorb(options_.budget.charge(rows * kNotesBytesPerRow));
+  rows_before_ += rows;
+  if (!batch.is_replay) {
+    rows_handed_on_ += rows;
+    add(options_.counters.bytes, batch.bytes.size());
+    add(options_.counters.rows, rows);
   }
-  progress.emit(std::move(batch));
-  count_work(progress);
-  crash_point("reader-batch");
+  is_whole_ = false;
+  has_handed_on_ = true;
+  return batch;
 }
 
-/// A stream broke off because of the data. Rows before the bad one were delivered and go on.
-Result<void> RangeReader::set_aside(RangeSource& source, Progress& progress, const Error& error) {
-  if (progress.batch != nullptr) emit_batch(progress, progress.messages_in_batch, false);
+/// Decides how to continue after a failure: rows before one that the server cannot produce are
+/// handed on before that is set aside; a lost stream starts again. Any other error is returned.
+Result<void> RangeReader::recover(Error error) {
+  close_stream();
+  if (options_.stop.is_set()) return error;
+  const bool is_about_data = !bad_row_ && error.consequence == Consequence::refuse &&
+                             !error.sqlstate.empty() && !is_replaying();
+  if (is_about_data) {
+    bad_row_ = std::move(error);
+    is_whole_ = batch_.has_value();
+    return {};
+  }
+  if (!options_.can_replay || !is_transient(error) || ++reopenings_ > kReopenings) return error;
+  // Batches that were handed on stay so; the next stream starts where this one did.
+  bad_row_.reset();
+  batch_.reset();
+  replay_until_ = std::max(replay_until_, rows_before_);
+  rows_before_ = stream_began_at_;
+  return reopen();
+}
+
+Result<void> RangeReader::set_aside() {
   PGFANOUT_TRY_ASSIGN(
       const UnreadableRow row,
-      source.find_unreadable(progress.range, progress.after_ctid,
-                             progress.rows_before - progress.stream_began_at, error));
+      source_.find_unreadable(range_, after_ctid_, rows_before_ - stream_began_at_, *bad_row_));
   Reject reject;
-  reject.range = progress.number;
-  reject.row = progress.rows_before;
+  reject.range = number_;
+  reject.row = rows_before_;
   reject.code = "source-expression";
   reject.reason = row.reason;
   reject.sqlstate = row.sqlstate;
   reject.ctid = row.ctid;
-  PGFANOUT_TRY(rejects_.add(std::move(reject)));
-  if (counters_.rejected != nullptr) counters_.rejected->fetch_add(1);
-  progress.after_ctid = row.ctid;
-  ++progress.rows_before;
-  progress.stream_began_at = progress.rows_before;
+  PGFANOUT_TRY(options_.rejects.add(std::move(reject)));
+  add(options_.counters.rejected, 1);
+  bad_row_.reset();
+  after_ctid_ = row.ctid;
+  ++rows_before_;
+  stream_began_at_ = rows_before_;
   return {};
+}
+
+/// Counts the time since the last batch, less the time spent waiting. Once a batch.
+void RangeReader::count_work() {
+  const auto now = Clock::now();
+  if (stream_ != nullptr) {
+    const std::chrono::nanoseconds waited = stream_->waited();
+    waited_ += waited - std::exchange(stream_counted_, waited);
+  }
+  const auto worked = now - std::exchange(counted_until_, now) - std::exchange(waited_, {});
+  if (worked.count() > 0) add(options_.counters.work_ns, worked);
+}
+
+Result<bool> ReplayCheck::take(const RowBatch& batch, const MultisetDigest& digest) {
+  Stream& stream = streams_[batch.range];
+  if (batch.is_replay) {
+    if (batch.is_first) stream.replayed = {};
+    stream.is_replaying = true;
+    stream.replayed.merge(digest);
+    return false;
+  }
+  if (std::exchange(stream.is_replaying, false) && !(stream.replayed == stream.read)) {
+    return interrupted("replay-differs",
+                       "a range that was read again after its reader was lost gave other rows",
+                       "run the same command again: it begins this epoch anew");
+  }
+  if (batch.is_first) stream.read = {};
+  stream.read.merge(digest);
+  return true;
 }
 
 }  // namespace pgfanout

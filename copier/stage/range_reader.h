@@ -1,11 +1,15 @@
-// Stage: reads one range into batches. Runs on an I/O thread of its own, never inside a worker of
-// the pipeline, since it waits for sockets and for the memory budget.
+// Stage: reads one range into batches, and checks what is read twice. Waits for sockets and for the
+// memory budget, so it runs on a reader's thread and never on one of oneTBB's workers.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "copier/base/memory_budget.h"
 #include "copier/base/pace.h"
@@ -15,11 +19,12 @@
 #include "copier/stage/range_source.h"
 #include "copier/stage/rejects.h"
 #include "copier/stage/row_batch.h"
-#include "pgfanout/observer.h"
+#include "hashing/row_digest.h"
+#include "pgfanout/result.h"
 
 namespace pgfanout {
 
-/// Counters of a reader; null members are not counted.
+/// Counters of all readers of a stream; null members are not counted.
 struct ReaderCounters {
   std::atomic<std::uint64_t>* bytes = nullptr;
   std::atomic<std::uint64_t>* rows = nullptr;
@@ -27,54 +32,105 @@ struct ReaderCounters {
   std::atomic<std::uint64_t>* pace_wait_ns = nullptr;
   std::atomic<std::uint64_t>* source_wait_ns = nullptr;
   std::atomic<std::uint64_t>* work_ns = nullptr;  ///< All else but for waiting for memory.
-  std::atomic<std::uint64_t>* busy = nullptr;     ///< Readers that have a range in hand.
+  std::atomic<std::uint64_t>* busy = nullptr;     ///< Readers that are reading a range.
+};
+
+/// What all readers of a stream share. The objects that it refers to outlive the readers.
+struct ReaderOptions {
+  std::size_t batch_bytes;
+  MemoryBudget& budget;
+  Rejects& rejects;
+  Stop& stop;
+  ReaderCounters counters = {};
+  std::function<void()> starved = [] {};  ///< Called before each wait for memory.
+  bool can_replay = false;                ///< A row is the same each time that it is read.
+  const Pace* pace = nullptr;             ///< Obeyed between batches; absent: full speed.
+  Pause pause = pause_for;                ///< Between attempts to connect.
 };
 
 class RangeReader {
  public:
-  /// All references outlive the reader. `starved` is called before waiting for memory. `can_replay`
-  /// says that a row is the same each time that it is read. Between batches it obeys `pace`, if
-  /// there is one. `pause` is how it waits between attempts to connect.
-  RangeReader(std::size_t batch_bytes, MemoryBudget& budget, Rejects& rejects, Stop& stop,
-              ReaderCounters counters, std::function<void()> starved, bool can_replay = false,
-              const Pace* pace = nullptr, Pause pause = pause_for);
+  /// `number` is the range's number in the ledger. All references outlive the reader.
+  RangeReader(const ReaderOptions& options, RangeSource& source, const SourceRange& range,
+              std::uint32_t number);
+  ~RangeReader();
+  RangeReader(const RangeReader&) = delete;
+  RangeReader& operator=(const RangeReader&) = delete;
 
-  /// Streams the range to its end, handing each batch to `emit`. A row that the server cannot
-  /// produce (a failing expression) is set aside, or ends the job, as `rejects` says; reading goes
-  /// on behind it. `number` is the range's number in the ledger.
+  /// The next batch; absent once the server has confirmed the range's end. An error ends the range.
+  /// A row that the server cannot produce (a failing expression) is set aside, or ends the job, as
+  /// the rejects say; reading continues behind it.
   ///
   /// With `can_replay`, a lost connection is opened again, a few times a range. The stream then
   /// starts again where it started: behind the last row set aside, or with the range. It begins
   /// with as many rows as had been handed on from there, in batches with is_replay, the first of
   /// which has is_first. The last of them ends where the lost stream's last batch ended, and what
   /// follows was never seen. A replay that is itself lost is restarted, again with is_first.
-  ///
-  /// Returns the number of rows handed on, without those of replays.
-  Result<std::uint64_t> read(RangeSource& source, const SourceRange& range, std::uint32_t number,
-                             const std::function<void(RowBatchPointer)>& emit);
+  Result<std::optional<RowBatch>> next();
+
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  /// Rows handed on so far, without those of replays.
+  [[nodiscard]] std::uint64_t rows() const { return rows_handed_on_; }
 
  private:
-  struct Progress;
-  using Opened = Result<std::unique_ptr<CopyOutStream>>;
-  Opened open(RangeSource& source, Progress& progress);
-  Opened reopen(RangeSource& source, Progress& progress);
-  Result<void> finish_stream(Progress& progress);
-  Result<void> read_stream(CopyOutStream& stream, Progress& progress);
-  Result<void> set_aside(RangeSource& source, Progress& progress, const Error& error);
-  void obey_pace(Progress& progress);
-  void count_work(Progress& progress);
-  Result<void> start_batch(Progress& progress, std::size_t bytes);
-  void emit_batch(Progress& progress, std::uint64_t rows, bool is_last);
+  using Clock = std::chrono::steady_clock;
+  [[nodiscard]] bool is_replaying() const { return rows_before_ < replay_until_; }
+  Result<void> open();
+  Result<void> reopen();
+  void close_stream();
+  Result<void> fill_batch();
+  Result<void> start_batch(std::size_t bytes);
+  Result<void> finish_stream();
+  RowBatch take_batch();
+  Result<void> recover(Error error);
+  Result<void> set_aside();
+  void obey_pace();
+  void count_work();
 
-  const std::size_t batch_bytes_;
-  MemoryBudget& budget_;
-  Rejects& rejects_;
-  Stop& stop_;
-  const ReaderCounters counters_;
-  const std::function<void()> starved_;
-  const bool can_replay_;
-  const Pace* const pace_;
-  const Pause pause_;
+  const ReaderOptions& options_;
+  RangeSource& source_;
+  const SourceRange& range_;
+  const std::uint32_t number_;
+
+  std::unique_ptr<CopyOutStream> stream_;
+  bool has_message_ = false;       ///< The stream's message is in no batch yet.
+  bool is_stream_start_ = true;    ///< The next batch begins with the header.
+  std::optional<RowBatch> batch_;  ///< In hand; expected_rows counts its messages.
+  bool is_whole_ = false;          ///< The batch in hand can be handed on.
+  bool is_ended_ = false;
+  bool has_handed_on_ = false;         ///< The batch before is not counted yet.
+  std::optional<Error> bad_row_;       ///< The stream ended with this; its row is to be set aside.
+  std::uint64_t rows_before_ = 0;      ///< Rows of the range in earlier batches, set aside or not.
+  std::uint64_t stream_began_at_ = 0;  ///< rows_before_ when the stream was opened.
+  std::uint64_t replay_until_ = 0;     ///< Rows before this one were handed on before.
+  std::uint64_t rows_handed_on_ = 0;
+  std::string after_ctid_;  ///< The last row set aside.
+  int reopenings_ = 0;
+
+  Clock::time_point batch_began_ = Clock::now();
+  Clock::time_point counted_until_ = batch_began_;
+  std::chrono::nanoseconds waited_{0};          ///< Since then, but for the stream's waiting.
+  std::chrono::nanoseconds stream_counted_{0};  ///< Of the stream's waiting.
+};
+
+/// Checks that the rows that a range gives again, after its reader was lost, are those that came
+/// before. The reader relies on rows coming in the same order; this verifies it.
+class ReplayCheck {
+ public:
+  explicit ReplayCheck(std::size_t ranges) : streams_(ranges) {}
+
+  /// Takes the batches of a range in their order, hashed; `digest` is their rows'. Returns whether
+  /// the batch is new, and has to be booked. Called concurrently for different ranges only.
+  Result<bool> take(const RowBatch& batch, const MultisetDigest& digest);
+
+ private:
+  /// Since the stream began that was lost, if one was.
+  struct Stream {
+    MultisetDigest read;
+    MultisetDigest replayed;
+    bool is_replaying = false;
+  };
+  std::vector<Stream> streams_;
 };
 
 }  // namespace pgfanout

@@ -1,9 +1,8 @@
-// The unit of work: a piece of one range's stream with whole rows in it. One object travels from
-// the reader through decode and hash to the router; each stage fills its part.
+// The unit of work: a piece of one range's stream with whole rows in it. It owns its bytes, and is
+// moved from the reader through decode and hash to the last stage; each fills its part.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "copier/base/buffer.h"
@@ -34,7 +33,5 @@ struct RowBatch {
   std::vector<KeyState> states;
   std::vector<RowDigest> digests;
 };
-
-using RowBatchPointer = std::unique_ptr<RowBatch>;
 
 }  // namespace pgfanout

@@ -14,6 +14,7 @@
 
 #include "copier/stage/range_reader.h"
 #include "tests/harness/test_server.h"
+#include "tests/stage/copy_bytes.h"
 
 namespace pgfanout {
 namespace {
@@ -54,13 +55,15 @@ class RangeSourceTest : public ::testing::Test {
   Result<std::uint64_t> read(RangeSource& source, std::vector<int> ends_at) {
     Stop stop(cancellation);
     Rejects rejects(0);
-    RangeReader reader(
-        64 << 10, budget, rejects, stop, {}, [] {}, true);
+    ReaderOptions options{64 << 10, budget, rejects, stop};
+    options.can_replay = true;
+    const SourceRange range;
+    RangeReader reader(options, source, range, 0);
     int batches = 0;
-    return reader.read(source, SourceRange{}, 0, [&](const RowBatchPointer& batch) {
-      const std::string bytes(as_text(batch->bytes.view()));
-      if (batch->is_replay) {
-        if (batch->is_first) replayed.clear();
+    return testing::read_all(reader, [&](const RowBatch& batch) {
+      const std::string bytes(as_text(batch.bytes.view()));
+      if (batch.is_replay) {
+        if (batch.is_first) replayed.clear();
         replayed += bytes;
       } else {
         EXPECT_TRUE(kept.starts_with(replayed)) << "what was read again is what there was";

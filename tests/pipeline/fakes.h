@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,6 +56,7 @@ class FakeSource final : public RangeSource {
 
   Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
                                               const std::string& after_ctid) override {
+    if (throws) throw std::runtime_error("a source throws");
     const auto& all = table_[range.leaf];
     const std::size_t from = after_ctid.empty() ? 0 : std::stoul(after_ctid) + 1;
     std::vector<std::string> rows;
@@ -78,6 +80,7 @@ class FakeSource final : public RangeSource {
   }
 
   std::optional<Error> stream_error;
+  bool throws = false;
 
  private:
   const Table& table_;
@@ -113,6 +116,7 @@ class FakeChannel final : public WriteChannel {
     return {};
   }
   Result<void> put(ByteView piece) override {
+    if (throws) throw std::runtime_error("a channel throws");
     if (piece.size() > kPieceBytes) return refused("test", "piece too large");
     bytes_ += as_text(piece);
     if (fail_after_bytes && bytes_.size() > *fail_after_bytes) {
@@ -158,6 +162,7 @@ class FakeChannel final : public WriteChannel {
   }
 
   bool never_answers = false;
+  bool throws = false;
   bool rolls_back = false;  ///< As a server does whose transaction has failed.
   std::optional<std::size_t> fail_after_bytes;
   std::uint64_t extra_rows = 0;

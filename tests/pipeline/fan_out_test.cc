@@ -51,6 +51,7 @@ class FanOutTest : public ::testing::Test {
     for (int at = 0; at < 2; ++at) {
       auto source = std::make_unique<FakeSource>(table);
       source->stream_error = stream_error;
+      source->throws = source_throws;
       sources.push_back(std::move(source));
     }
     channels.clear();
@@ -110,6 +111,7 @@ class FanOutTest : public ::testing::Test {
   std::string refused_text;
   bool sets_aside = false;
   std::optional<Error> stream_error;
+  bool source_throws = false;
   std::unique_ptr<Rejects> rejects;
   std::unique_ptr<Ledger> ledger;
   JobCounters counters;
@@ -291,6 +293,22 @@ TEST_F(FanOutTest, LostReaderStopsEverythingAndCommitsNothing) {
   const auto copied = run(kLeaves);
   ASSERT_FALSE(copied);
   EXPECT_EQ(copied.error().code, "connection-lost");
+  EXPECT_EQ(committed_rows(), 0U);
+}
+
+TEST_F(FanOutTest, ExceptionOnAThreadEndsTheJobAndNotTheProgram) {
+  fill(4, 1000);
+  source_throws = true;
+  const auto unread = run(kLeaves);
+  ASSERT_FALSE(unread);
+  EXPECT_EQ(unread.error().code, "internal");
+  EXPECT_EQ(unread.error().message, "a source throws");
+  source_throws = false;
+  spoil = [](FakeChannel& channel) { channel.throws = true; };
+  const auto unwritten = run(kLeaves);
+  ASSERT_FALSE(unwritten);
+  EXPECT_EQ(unwritten.error().code, "internal");
+  EXPECT_EQ(unwritten.error().message, "a channel throws");
   EXPECT_EQ(committed_rows(), 0U);
 }
 

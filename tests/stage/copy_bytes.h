@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "copier/base/byte_order.h"
 #include "copier/columns/row_layout.h"
+#include "copier/stage/range_reader.h"
 #include "copier/stage/row_batch.h"
 #include "copier/wire/encoder.h"
 
@@ -52,6 +54,16 @@ inline RowBatch batch_of(const std::vector<std::string>& rows, std::uint32_t ran
   batch.bytes = Buffer(stream.size());
   batch.bytes.append(as_bytes(stream));
   return batch;
+}
+
+/// Reads a range to its end, as the pipeline does. Returns the reader's count of rows.
+inline Result<std::uint64_t> read_all(RangeReader& reader,
+                                      const std::function<void(RowBatch)>& take) {
+  while (true) {
+    PGFANOUT_TRY_ASSIGN(std::optional<RowBatch> batch, reader.next());
+    if (!batch) return std::uint64_t{reader.rows()};
+    take(*std::move(batch));
+  }
 }
 
 /// Rows of (int4 id, text name); the key is over the name.

@@ -1,5 +1,5 @@
-// Reading a range again after its connection was lost: which rows come, in which batches, and what
-// is counted.
+// Reading a range again after its connection was lost: which rows come, in which batches, what is
+// counted, and that they are checked to be the same.
 #include "copier/stage/range_reader.h"
 
 #include <gtest/gtest.h>
@@ -22,6 +22,7 @@ namespace {
 using testing::copy_row;
 using testing::header_text;
 using testing::int4;
+using testing::read_all;
 using testing::trailer_text;
 
 constexpr std::size_t kNever = SIZE_MAX;
@@ -117,7 +118,7 @@ class BreakingSource final : public RangeSource {
 /// The outcome of a reading.
 struct Seen {
   std::unique_ptr<MemoryBudget> budget = std::make_unique<MemoryBudget>(1 << 20);
-  std::vector<RowBatchPointer> batches;
+  std::vector<RowBatch> batches;
   Result<std::uint64_t> rows = 0;
   std::uint64_t rows_counted = 0;
   std::uint64_t bytes_counted = 0;
@@ -127,19 +128,19 @@ struct Seen {
   /// "0-2 3-5" of what is kept; "r0-2" of a replay, "h" before a header, "t" behind the last row.
   [[nodiscard]] std::string text() const {
     std::string all;
-    for (const RowBatchPointer& batch : batches) {
+    for (const RowBatch& batch : batches) {
       all += all.empty() ? "" : " ";
-      all += std::string(batch->is_replay ? "r" : "") + (batch->is_first ? "h" : "");
-      all += numbers_of(*batch) + (batch->is_last ? "t" : "");
+      all += std::string(batch.is_replay ? "r" : "") + (batch.is_first ? "h" : "");
+      all += numbers_of(batch) + (batch.is_last ? "t" : "");
     }
     return all;
   }
   /// The rows that are kept.
   [[nodiscard]] std::vector<int> kept() const {
     std::vector<int> all;
-    for (const RowBatchPointer& batch : batches) {
-      if (batch->is_replay) continue;
-      const std::vector<int> rows_of = decoded(*batch);
+    for (const RowBatch& batch : batches) {
+      if (batch.is_replay) continue;
+      const std::vector<int> rows_of = decoded(batch);
       all.insert(all.end(), rows_of.begin(), rows_of.end());
     }
     return all;
@@ -180,17 +181,19 @@ Seen read_from(BreakingSource& source, bool can_replay = true) {
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<std::uint64_t> rows{0};
   const std::size_t three_rows = header_text().size() + 3 * copy_row({int4(0)}).size();
-  RangeReader reader(
-      three_rows, budget, rejects, stop, {&bytes, &rows, nullptr}, [] {}, can_replay, nullptr,
-      [&](std::chrono::nanoseconds time, const std::function<bool()>&) {
-        seen.pauses.push_back(std::chrono::floor<std::chrono::milliseconds>(time).count());
-      });
+  ReaderOptions options{three_rows, budget, rejects, stop, {&bytes, &rows, nullptr}};
+  options.can_replay = can_replay;
+  options.pause = [&](std::chrono::nanoseconds time, const std::function<bool()>&) {
+    seen.pauses.push_back(std::chrono::floor<std::chrono::milliseconds>(time).count());
+  };
+  const SourceRange range;
+  RangeReader reader(options, source, range, 7);
   std::uint64_t next_row = 0;
-  seen.rows = reader.read(source, SourceRange{}, 7, [&](RowBatchPointer batch) {
-    EXPECT_EQ(batch->range, 7U);
-    if (batch->is_first && batch->is_replay) next_row = batch->first_row;
-    EXPECT_GE(batch->first_row, next_row);
-    next_row = batch->first_row + batch->expected_rows;
+  seen.rows = read_all(reader, [&](RowBatch batch) {
+    EXPECT_EQ(batch.range, 7U);
+    if (batch.is_first && batch.is_replay) next_row = batch.first_row;
+    EXPECT_GE(batch.first_row, next_row);
+    next_row = batch.first_row + batch.expected_rows;
     seen.batches.push_back(std::move(batch));
   });
   seen.rows_counted = rows;
@@ -281,7 +284,7 @@ TEST(RangeReader, RowSetAsideStaysSo) {
   EXPECT_EQ(seen.text(), "h0-2 3-3 h5-7 rh5-7 8-9t");
   ASSERT_EQ(seen.rejects.size(), 1U);
   EXPECT_EQ(seen.rejects[0].row, 4U);
-  EXPECT_EQ(seen.batches.back()->first_row, 8U);
+  EXPECT_EQ(seen.batches.back().first_row, 8U);
 }
 
 TEST(RangeReader, ReplayRunsUpToARowThatIsThenSetAside) {
@@ -355,17 +358,20 @@ TEST(RangeReader, CountsWhoIsBusyAndWhereTheTimeGoes) {
   std::atomic<std::uint64_t> busy{0};
   std::atomic<std::uint64_t> waited{0};
   std::atomic<std::uint64_t> worked{0};
-  ReaderCounters counters;
-  counters.busy = &busy;
-  counters.source_wait_ns = &waited;
-  counters.work_ns = &worked;
-  RangeReader reader(1000, budget, rejects, stop, counters, [] {});
+  ReaderOptions options{1000, budget, rejects, stop};
+  options.counters.busy = &busy;
+  options.counters.source_wait_ns = &waited;
+  options.counters.work_ns = &worked;
+  const SourceRange range;
   std::uint64_t busy_within = 0;
   constexpr std::chrono::milliseconds kWork{20};
-  ASSERT_TRUE(reader.read(source, SourceRange{}, 0, [&](const RowBatchPointer&) {
-    busy_within = busy;
-    std::this_thread::sleep_for(kWork);  // Stands for decoding and hashing.
-  }));
+  {
+    RangeReader reader(options, source, range, 0);
+    ASSERT_TRUE(read_all(reader, [&](const RowBatch&) {
+      busy_within = busy;
+      std::this_thread::sleep_for(kWork);  // Stands for decoding and hashing.
+    }));
+  }
   EXPECT_EQ(busy_within, 1U);
   EXPECT_EQ(busy, 0U);
   EXPECT_GT(waited, 0U) << "until the server began";
@@ -380,14 +386,16 @@ TEST(RangeReader, StopEndsTheWaiting) {
   Cancellation user;
   Stop stop(user);
   int pauses = 0;
-  RangeReader reader(
-      1000, budget, rejects, stop, {}, [] {}, true, nullptr,
-      [&](std::chrono::nanoseconds, const std::function<bool()>& is_over) {
-        EXPECT_FALSE(is_over());
-        if (++pauses == 2) user.set();
-        EXPECT_EQ(is_over(), pauses == 2);
-      });
-  const auto rows = reader.read(source, SourceRange{}, 0, [](const RowBatchPointer&) {});
+  ReaderOptions options{1000, budget, rejects, stop};
+  options.can_replay = true;
+  options.pause = [&](std::chrono::nanoseconds, const std::function<bool()>& is_over) {
+    EXPECT_FALSE(is_over());
+    if (++pauses == 2) user.set();
+    EXPECT_EQ(is_over(), pauses == 2);
+  };
+  const SourceRange range;
+  RangeReader reader(options, source, range, 0);
+  const auto rows = reader.next();
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().code, "cancelled");
   EXPECT_EQ(pauses, 2);
@@ -402,14 +410,65 @@ TEST(RangeReader, ShorterRangeThanBeforeIsNoProof) {
   Cancellation user;
   Stop stop(user);
   const std::size_t three_rows = header_text().size() + 3 * copy_row({int4(0)}).size();
-  RangeReader reader(
-      three_rows, budget, rejects, stop, {}, [] {}, true);
-  seen.rows = reader.read(source, SourceRange{}, 0, [&](const RowBatchPointer& batch) {
-    if (!batch->is_replay) source.rows = 5;
+  ReaderOptions options{three_rows, budget, rejects, stop};
+  options.can_replay = true;
+  const SourceRange range;
+  RangeReader reader(options, source, range, 0);
+  seen.rows = read_all(reader, [&](const RowBatch& batch) {
+    if (!batch.is_replay) source.rows = 5;
   });
   ASSERT_FALSE(seen.rows);
   EXPECT_EQ(seen.rows.error().code, "replay-differs");
   EXPECT_EQ(seen.rows.error().consequence, Consequence::unproven);
+}
+
+RowBatch batch_with(bool is_first, bool is_replay) {
+  RowBatch batch;
+  batch.is_first = is_first;
+  batch.is_replay = is_replay;
+  return batch;
+}
+
+MultisetDigest read_rows(std::initializer_list<std::uint64_t> numbers) {
+  MultisetDigest digest;
+  for (const std::uint64_t number : numbers) digest.add({number, ~number});
+  return digest;
+}
+
+TEST(ReplayCheck, SameRowsAreDroppedInWhateverBatches) {
+  ReplayCheck check(1);
+  EXPECT_TRUE(*check.take(batch_with(true, false), read_rows({1, 2})));
+  EXPECT_TRUE(*check.take(batch_with(false, false), read_rows({3})));
+  EXPECT_FALSE(*check.take(batch_with(true, true), read_rows({1})));
+  EXPECT_FALSE(*check.take(batch_with(false, true), read_rows({3, 2})));
+  EXPECT_TRUE(*check.take(batch_with(false, false), read_rows({4})));
+  // Lost again, twice in the middle of the replay.
+  EXPECT_FALSE(*check.take(batch_with(true, true), read_rows({1})));
+  EXPECT_FALSE(*check.take(batch_with(true, true), read_rows({1, 2})));
+  EXPECT_FALSE(*check.take(batch_with(true, true), read_rows({1, 2, 3, 4})));
+  EXPECT_TRUE(*check.take(batch_with(false, false), read_rows({})));
+}
+
+TEST(ReplayCheck, OtherRowsEndTheJob) {
+  for (const auto& again :
+       {read_rows({1}), read_rows({1, 3}), read_rows({1, 2, 2}), read_rows({})}) {
+    ReplayCheck check(1);
+    EXPECT_TRUE(*check.take(batch_with(true, false), read_rows({1, 2})));
+    EXPECT_FALSE(*check.take(batch_with(true, true), again));
+    const auto next = check.take(batch_with(false, false), read_rows({5}));
+    ASSERT_FALSE(next);
+    EXPECT_EQ(next.error().code, "replay-differs");
+    EXPECT_EQ(next.error().consequence, Consequence::interrupt);
+  }
+}
+
+TEST(ReplayCheck, AStreamThatBeginsBehindARowSetAsideIsItsOwn) {
+  ReplayCheck check(1);
+  EXPECT_TRUE(*check.take(batch_with(true, false), read_rows({1, 2})));
+  EXPECT_TRUE(*check.take(batch_with(true, false), read_rows({4})));
+  EXPECT_FALSE(*check.take(batch_with(true, true), read_rows({4})));
+  // Another row is set aside right behind the replay.
+  EXPECT_TRUE(*check.take(batch_with(true, false), read_rows({6})));
 }
 
 }  // namespace
