@@ -33,6 +33,17 @@ struct LeafSize {
 [[nodiscard]] std::vector<SourceRange> cut_ranges_for(const std::vector<LeafSize>& leaves,
                                                       std::size_t readers);
 
+/// The SELECT of a range's rows, in the pieces from which a reader makes its statements.
+struct RangeSelect {
+  std::string columns;    ///< The select list.
+  std::string relation;   ///< The leaf, quoted.
+  std::string condition;  ///< That of range_condition().
+
+  [[nodiscard]] std::string sql() const {
+    return "SELECT " + columns + " FROM ONLY " + relation + condition;
+  }
+};
+
 /// " WHERE ctid >= '(a,0)'::tid AND ...": always a WHERE, to which " AND ..." may be added.
 [[nodiscard]] std::string range_condition(const SourceRange& range);
 

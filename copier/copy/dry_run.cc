@@ -29,7 +29,7 @@ std::vector<std::string> statements_of(const CopyPlan& plan, const CopyProgress&
       fmt::format("-- source: {} ranges by {} readers", ranges.size(), plan.connections.readers));
   for (const SourceRange& range : ranges) {
     statements.push_back(fmt::format("COPY ({}) TO STDOUT (FORMAT binary)",
-                                     source_select(plan.stream, plan.source, range)));
+                                     source_select(plan.stream, plan.source, range).sql()));
   }
   statements.push_back(fmt::format("-- target: {} leaves over {} connections",
                                    plan.target.leaves.size(), plan.connections.writers));

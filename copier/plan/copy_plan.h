@@ -105,11 +105,11 @@ struct CopyPlan {
   std::vector<Issue> issues;  ///< Warnings and notes for the person who runs it.
 };
 
-/// The statement that reads one range of the source: SELECT list FROM ONLY leaf WHERE ...
-[[nodiscard]] std::string source_select(const CopyStream& stream, const Table& source,
+/// The rows of one range of the source.
+[[nodiscard]] RangeSelect source_select(const CopyStream& stream, const Table& source,
                                         const SourceRange& range);
-/// The statement that reads one range of a target leaf back.
-[[nodiscard]] std::string target_select(const CopyStream& stream, const CopyTarget& target,
+/// The rows of one range of a target leaf.
+[[nodiscard]] RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                                         const SourceRange& range);
 
 /// The source's ranges, by epochs.

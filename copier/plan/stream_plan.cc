@@ -103,15 +103,15 @@ bool is_not_null(const ColumnPlan& columns, std::string_view name) {
   });
 }
 
-std::string source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
-  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(stream, &StreamColumn::source_sql),
-                     source.leaves[range.leaf].qualified, range_condition(range));
+RangeSelect source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
+  return {select_list(stream, &StreamColumn::source_sql), source.leaves[range.leaf].qualified,
+          range_condition(range)};
 }
 
-std::string target_select(const CopyStream& stream, const CopyTarget& target,
+RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                           const SourceRange& range) {
-  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(stream, &StreamColumn::target_sql),
-                     target.leaves[range.leaf].qualified, range_condition(range));
+  return {select_list(stream, &StreamColumn::target_sql), target.leaves[range.leaf].qualified,
+          range_condition(range)};
 }
 
 }  // namespace pgfanout

@@ -325,9 +325,9 @@ std::string select_list(const VerifyPlan& plan, Side side) {
   return key ? list + ", " + *key : list;
 }
 
-std::string verify_select(const VerifyPlan& plan, Side side, const SourceRange& range) {
-  return fmt::format("SELECT {} FROM ONLY {}{}", select_list(plan, side),
-                     table_of(plan, side).leaves[range.leaf].qualified, range_condition(range));
+RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& range) {
+  return {select_list(plan, side), table_of(plan, side).leaves[range.leaf].qualified,
+          range_condition(range)};
 }
 
 Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,

@@ -77,8 +77,8 @@ enum class Side : std::uint8_t { source, target };
 }
 /// The select list of a side: compared columns, then the stored key if it has one.
 [[nodiscard]] std::string select_list(const VerifyPlan& plan, Side side);
-/// The statement that reads one range of a side.
-[[nodiscard]] std::string verify_select(const VerifyPlan& plan, Side side,
+/// The rows of one range of a side.
+[[nodiscard]] RangeSelect verify_select(const VerifyPlan& plan, Side side,
                                         const SourceRange& range);
 
 /// Plans the comparison. Reads both catalogs, changes nothing. Refuses what cannot be compared,

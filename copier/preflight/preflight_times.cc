@@ -36,8 +36,7 @@ std::string select_sql(const CopyPlan& plan, const SourceRange& range) {
     list += list.empty() ? "" : ", ";
     list += column.is_volatile ? "NULL" : column.source_sql;
   }
-  return fmt::format("SELECT {} FROM ONLY {}{}", list, plan.source.leaves[range.leaf].qualified,
-                     range_condition(range));
+  return RangeSelect{list, plan.source.leaves[range.leaf].qualified, range_condition(range)}.sql();
 }
 
 Result<void> read_piece(PreflightContext& context, const SourceRange& range) {

@@ -14,7 +14,7 @@ bool is_snapshot_lost(const Error& error) {
 class ServerSource final : public RangeSource {
  public:
   ServerSource(Connection connection, std::function<Result<Connection>()> connect,
-               std::string begin, std::function<std::string(const SourceRange&)> select,
+               std::string begin, std::function<RangeSelect(const SourceRange&)> select,
                const Cancellation& cancellation)
       : connection_(std::move(connection)),
         connect_(std::move(connect)),
@@ -29,7 +29,7 @@ class ServerSource final : public RangeSource {
     PGFANOUT_TRY_ASSIGN(auto stream,
                         CopyOut::start(connection_,
                                        fmt::format("COPY ({}) TO STDOUT (FORMAT binary)",
-                                                   statement(range, after_ctid)),
+                                                   select_behind(range, after_ctid).sql()),
                                        cancellation_));
     return std::unique_ptr<CopyOutStream>(std::move(stream));
   }
@@ -39,14 +39,15 @@ class ServerSource final : public RangeSource {
   Result<UnreadableRow> find_unreadable(const SourceRange& range, const std::string& after_ctid,
                                         std::uint64_t rows_delivered, const Error& error) override {
     PGFANOUT_TRY(start_over());
-    const std::string from = from_clause(range, after_ctid);
+    const RangeSelect select = select_behind(range, after_ctid);
+    const RangeSelect ctids{"ctid", select.relation, select.condition};
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
-        connection_.query(fmt::format("SELECT ctid {} OFFSET {} LIMIT 1", from, rows_delivered)));
+        connection_.query(fmt::format("{} OFFSET {} LIMIT 1", ctids.sql(), rows_delivered)));
     if (found.size() != 1) return error;
     UnreadableRow row{found.str(0, 0), error.message, error.sqlstate};
-    const auto alone = connection_.query(
-        fmt::format("{} AND ctid = '{}'::tid", statement(range, after_ctid), row.ctid));
+    const auto alone =
+        connection_.query(fmt::format("{} AND ctid = '{}'::tid", select.sql(), row.ctid));
     const bool fails_alone = !alone && alone.error().sqlstate == error.sqlstate;
     PGFANOUT_TRY(start_over());
     if (!fails_alone) return error;
@@ -86,25 +87,18 @@ class ServerSource final : public RangeSource {
     return begin();
   }
 
-  [[nodiscard]] std::string statement(const SourceRange& range,
-                                      const std::string& after_ctid) const {
-    std::string sql = select_(range);
-    if (!after_ctid.empty()) sql += fmt::format(" AND ctid > '{}'::tid", after_ctid);
-    return sql;
-  }
-
-  /// " FROM ONLY leaf WHERE ...": the select list is the only part that can hold a FROM of its own,
-  /// so the last one at the top is the table's.
-  [[nodiscard]] std::string from_clause(const SourceRange& range,
-                                        const std::string& after_ctid) const {
-    const std::string sql = statement(range, after_ctid);
-    return sql.substr(sql.rfind(" FROM ONLY "));
+  /// The rows of a range behind `after_ctid`.
+  [[nodiscard]] RangeSelect select_behind(const SourceRange& range,
+                                          const std::string& after_ctid) const {
+    RangeSelect select = select_(range);
+    if (!after_ctid.empty()) select.condition += fmt::format(" AND ctid > '{}'::tid", after_ctid);
+    return select;
   }
 
   Connection connection_;
   const std::function<Result<Connection>()> connect_;
   const std::string begin_;
-  const std::function<std::string(const SourceRange&)> select_;
+  const std::function<RangeSelect(const SourceRange&)> select_;
   const Cancellation& cancellation_;
   bool in_transaction_ = false;
 };
@@ -113,7 +107,7 @@ class ServerSource final : public RangeSource {
 
 Result<std::unique_ptr<RangeSource>> make_server_source(
     std::function<Result<Connection>()> connect, std::string begin,
-    std::function<std::string(const SourceRange&)> select, const Cancellation& cancellation) {
+    std::function<RangeSelect(const SourceRange&)> select, const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection connection, connect());
   return std::unique_ptr<RangeSource>(
       std::make_unique<ServerSource>(std::move(connection), std::move(connect), std::move(begin),

@@ -38,12 +38,11 @@ class RangeSource {
 };
 
 /// Reads under a snapshot. Connects at once, and again when a range is opened after the connection
-/// was lost; if that fails, the error is again of code "connection-lost". `select` makes the SELECT
-/// for a range, ending in a WHERE clause to which " AND ..." may be added; `begin` is the
-/// transaction's start, repeated after an error, and an error of code "snapshot-lost" if it imports
-/// a snapshot that is there no more.
+/// was lost; if that fails, the error is again of code "connection-lost". `select` gives the rows
+/// of a range; `begin` is the transaction's start, repeated after an error, and an error of code
+/// "snapshot-lost" if it imports a snapshot that has ended.
 Result<std::unique_ptr<RangeSource>> make_server_source(
     std::function<Result<Connection>()> connect, std::string begin,
-    std::function<std::string(const SourceRange&)> select, const Cancellation& cancellation);
+    std::function<RangeSelect(const SourceRange&)> select, const Cancellation& cancellation);
 
 }  // namespace pgfanout

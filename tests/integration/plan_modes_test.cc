@@ -236,7 +236,7 @@ TEST_F(PlanModesTest, GeneratedColumnsWhoseInputsGoAreFrozen) {
   ASSERT_TRUE(succeeded(made));
   EXPECT_NE(find_issue(*made, "generated-column-frozen"), nullptr);
   EXPECT_NE(find_issue(*made, "generated-column-recomputed"), nullptr);
-  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}).sql(),
               HasSubstr("SELECT id, (n + 1), len, low FROM"));
   build(*made, database);
   EXPECT_EQ(value("SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attgenerated <> '' AND "

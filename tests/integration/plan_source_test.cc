@@ -151,7 +151,7 @@ TEST_F(PlanSourceTest, MappingsAreUnderstoodByTheServer) {
       "id bigint, a integer, b text, n integer, legacy_id uuid, at timestamp with time zone, "
       "partition_key integer");
   const auto session =
-      server().rows(database, source_select(made->stream, made->source, SourceRange{}));
+      server().rows(database, source_select(made->stream, made->source, SourceRange{}).sql());
   EXPECT_TRUE(session.empty());
 }
 
@@ -189,7 +189,7 @@ TEST_F(PlanSourceTest, StoredKeysAreCheckedAndNotCopied) {
   EXPECT_EQ(made->stream.read_layout.stored_key, 2);
   EXPECT_EQ(made->stream.read_layout.stored_key_type, KeyType::int2);
   EXPECT_EQ(made->stream.read_back_layout.stored_key_type, KeyType::int4);
-  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}).sql(),
               HasSubstr("SELECT id, c, partition_key FROM"));
   expect_refused(plan(job_for("bad", "abs(hashtext(c)) % 4")), "key-column-taken",
                  {"--key-column"});
@@ -201,7 +201,7 @@ TEST_F(PlanSourceTest, StoredKeysAreCheckedAndNotCopied) {
   EXPECT_EQ(listed->stream.read_back_layout.stored_key, std::nullopt);
   EXPECT_EQ(listed->stream.read_back_layout.fields, 2);
   EXPECT_EQ(listed->stream.read_layout.written_key, KeyField::none);
-  EXPECT_THAT(target_select(listed->stream, listed->target, SourceRange{}),
+  EXPECT_THAT(target_select(listed->stream, listed->target, SourceRange{}).sql(),
               HasSubstr("SELECT id, c FROM"));
 }
 

@@ -134,7 +134,7 @@ TEST_F(PlanTargetTest, EveryColumnIsAccountedFor) {
   renaming.map = {{"extra", "n"}};
   made = plan(renaming);
   ASSERT_TRUE(succeeded(made));
-  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}).sql(),
               HasSubstr("SELECT id, c, n FROM"));
   renaming.map = {{"nothing", "n"}};
   expect_refused(plan(renaming), "no-such-column", {"nothing", "its columns are id"});
@@ -187,14 +187,14 @@ TEST_F(PlanTargetTest, GeneratedColumnsAreComparedOrLeftOut) {
   ASSERT_TRUE(succeeded(made));
   EXPECT_EQ(made->stream.read_layout.copied, 3);
   EXPECT_EQ(made->stream.read_layout.digested, 5);
-  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}),
+  EXPECT_THAT(source_select(made->stream, made->source, SourceRange{}).sql(),
               HasSubstr("SELECT id, c, n, twice, plain FROM"));
   EXPECT_EQ(made->stream.written_columns, "(id, c, n, partition_key)");
   JobDescription changing = job();
   changing.map = {{"n", "n + 1"}};
   const auto changed = plan(changing);
   ASSERT_TRUE(succeeded(changed));
-  EXPECT_THAT(source_select(changed->stream, changed->source, SourceRange{}),
+  EXPECT_THAT(source_select(changed->stream, changed->source, SourceRange{}).sql(),
               HasSubstr("SELECT id, c, (n + 1), plain FROM"));
 }
 

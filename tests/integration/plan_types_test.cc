@@ -99,7 +99,7 @@ TEST_F(PlanTypesTest, ExistingTargetsGetTheirOwnTypes) {
   job.key_column = "k";
   const auto made = plan(job);
   ASSERT_TRUE(succeeded(made));
-  const std::string select = source_select(made->stream, made->source, SourceRange{});
+  const std::string select = source_select(made->stream, made->source, SourceRange{}).sql();
   EXPECT_THAT(select, StartsWith("SELECT e::bigint, d::jsonb, "
                                  "pg_catalog.\"bpchar\"(c::pg_catalog.\"bpchar\", 12, false), "
                                  "pg_catalog.\"varchar\"(b::pg_catalog.\"varchar\", 14, false), a, "

@@ -45,7 +45,10 @@ class RangeSourceTest : public ::testing::Test {
           if (connection) backend = connection->backend_pid();
           return connection;
         },
-        begin, [](const SourceRange&) { return "SELECT n, filler FROM ONLY public.t WHERE true"; },
+        begin,
+        [](const SourceRange&) {
+          return RangeSelect{"n, filler", "public.t", " WHERE true"};
+        },
         cancellation);
     if (!made) throw std::runtime_error(made.error().message);
     return *std::move(made);
