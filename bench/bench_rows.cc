@@ -9,9 +9,8 @@
 #include <vector>
 
 #include "bench/require.h"
-#include "copier/stage/decode.h"
-#include "copier/stage/hash.h"
 #include "copier/stage/route.h"
+#include "copier/stage/row_batch.h"
 #include "copier/wire/decoder.h"
 #include "tests/wire/decode_in_pieces.h"
 #include "tests/wire/stream_builder.h"

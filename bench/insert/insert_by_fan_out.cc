@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "bench/insert/insertion.h"
-#include "copier/stage/hash.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/route.h"
+#include "copier/stage/row_batch.h"
 
 namespace pgfanout::bench {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "copier/base/byte_order.h"
-#include "copier/stage/decode.h"
+#include "copier/stage/row_batch.h"
 #include "copier/wire/encoder.h"
 
 namespace pgfanout::bench {

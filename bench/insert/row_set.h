@@ -10,7 +10,6 @@
 
 #include "bench/insert/insert_case.h"
 #include "copier/stage/row_batch.h"
-#include "copier/stage/row_fields.h"
 #include "hashing/key_expression.h"
 #include "hashing/row_digest.h"
 

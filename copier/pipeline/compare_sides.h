@@ -10,7 +10,7 @@
 #include "copier/pipeline/row_stream.h"
 #include "copier/plan/verify_plan.h"
 #include "copier/reconcile/comparison.h"
-#include "copier/stage/collect.h"
+#include "copier/stage/compare.h"
 #include "hashing/difference_sketch.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/observer.h"

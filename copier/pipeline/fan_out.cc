@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "copier/base/crash_point.h"
-#include "copier/stage/hash.h"
 #include "copier/stage/route.h"
+#include "copier/stage/row_batch.h"
 
 namespace pgfanout {
 namespace {

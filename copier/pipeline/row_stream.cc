@@ -7,8 +7,7 @@
 #include <atomic>
 #include <thread>
 
-#include "copier/stage/decode.h"
-#include "copier/stage/hash.h"
+#include "copier/stage/row_batch.h"
 
 namespace pgfanout {
 namespace {

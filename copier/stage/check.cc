@@ -1,6 +1,6 @@
 #include "copier/stage/check.h"
 
-#include "copier/stage/hash.h"
+#include "copier/stage/row_batch.h"
 
 namespace pgfanout {
 

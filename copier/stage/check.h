@@ -4,7 +4,6 @@
 #include "copier/layout/leaf_map.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/row_batch.h"
-#include "copier/stage/row_fields.h"
 
 namespace pgfanout {
 

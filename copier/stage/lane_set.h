@@ -15,7 +15,6 @@
 #include "copier/base/memory_budget.h"
 #include "copier/base/wakeup.h"
 #include "copier/stage/row_batch.h"
-#include "copier/stage/row_fields.h"
 #include "hashing/row_digest.h"
 
 namespace pgfanout {

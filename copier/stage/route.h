@@ -9,7 +9,6 @@
 #include "copier/stage/lane_set.h"
 #include "copier/stage/rejects.h"
 #include "copier/stage/row_batch.h"
-#include "copier/stage/row_fields.h"
 #include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 

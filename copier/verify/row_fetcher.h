@@ -9,7 +9,7 @@
 
 #include "copier/pg/connection.h"
 #include "copier/plan/verify_plan.h"
-#include "copier/stage/collect.h"
+#include "copier/stage/compare.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 

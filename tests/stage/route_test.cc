@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "copier/stage/decode.h"
-#include "copier/stage/hash.h"
+#include "copier/stage/row_batch.h"
 #include "tests/stage/copy_bytes.h"
 
 namespace pgfanout {

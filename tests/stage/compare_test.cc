@@ -1,5 +1,5 @@
 // Crossing out equal rows of two sides, copy by copy, against a naive twin.
-#include "copier/stage/collect.h"
+#include "copier/stage/compare.h"
 
 #include <gtest/gtest.h>
 
