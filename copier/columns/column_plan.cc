@@ -1,16 +1,13 @@
-// The columns of a target that is to be created, and what both kinds of target share: the stored
-// key and the columns that the key is made from.
 #include "copier/columns/column_plan.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "copier/catalog/nextval_call.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
-#include "copier/columns/cast.h"
-#include "copier/columns/stored_key.h"
 
 namespace pgfanout {
 namespace {
@@ -20,6 +17,7 @@ constexpr std::size_t kMaxTableColumns = 1600;
 /// Whether the columns that a generated column is computed from reach the target unchanged.
 enum class Inputs : std::uint8_t { unchanged, changed, missing };
 
+/// The columns of a target that is to be created.
 class NewColumns {
  public:
   NewColumns(const JobDescription& job, const Table& source, const Mappings& mappings)
@@ -192,11 +190,287 @@ class NewColumns {
   ColumnPlan plan_;
 };
 
+/// The columns of a target that exists: every one gets a value or can do without, and every column
+/// of the source goes somewhere or is left out on purpose.
+class ExistingColumns {
+ public:
+  ExistingColumns(const Table& source, const Mappings& mappings, const Table& target,
+                  const Column* key_column)
+      : source_(source), mappings_(mappings), target_(target), key_column_(key_column) {}
+
+  Result<ColumnPlan> plan(const std::string& key_column_name) {
+    PGFANOUT_TRY(check_mappings());
+    PGFANOUT_TRY_ASSIGN(plan_.stored_key, find_stored_key(source_, mappings_, key_column_name));
+    for (const Column& column : target_.columns) {
+      if (&column != key_column_) PGFANOUT_TRY(add(column));
+    }
+    if (key_column_ != nullptr) plan_.key_column = *key_column_;
+    PGFANOUT_TRY(check_nothing_is_lost());
+    return std::move(plan_);
+  }
+
+ private:
+  Result<void> check_mappings() const {
+    for (const Mapping& mapping : mappings_.entries) {
+      const Column* column = target_.find(mapping.column);
+      if (column == nullptr) {
+        return refused("no-such-column",
+                       fmt::format("the target has no column {} for --map", mapping.column),
+                       missing_column_hint(mapping.column, target_), target_.qualified);
+      }
+      if (column == key_column_) {
+        return refused(
+            "bad-mapping",
+            fmt::format("column {} holds the key, which is computed and cannot be mapped",
+                        column->quoted),
+            "leave the --map out", target_.qualified);
+      }
+    }
+    return {};
+  }
+
+  Result<void> add(const Column& column) {
+    if (const Mapping* mapping = mappings_.find(column.name); mapping != nullptr) {
+      if (mapping->renames) {
+        add_value(column, source_.columns[*mapping->renames], {}, *mapping->renames, false);
+      } else {
+        add_value(column, mapping->value, parenthesized(mapping->sql), std::nullopt,
+                  mapping->is_volatile);
+      }
+      return {};
+    }
+    const Column* same = source_.find(column.name);
+    if (same != nullptr && !mappings_.skipped.contains(same->name)) {
+      add_value(column, *same, {}, index_of(*same), false);
+      return {};
+    }
+    return leave_out(column);
+  }
+
+  void add_value(const Column& column, const Column& value, std::string sql,
+                 std::optional<std::size_t> source_column, bool is_volatile) {
+    if (sql.empty()) sql = value.quoted;
+    PlannedColumn planned;
+    planned.column = column;
+    planned.source_sql = cast_sql(sql, value, column);
+    planned.stream_type_oid = value.type_sql == column.type_sql ? value.type_oid : 0;
+    planned.source_column = source_column;
+    planned.is_volatile = is_volatile;
+    if (column.generated != 0) {
+      planned.role =
+          is_comparable(column, source_column) ? ColumnRole::compared : ColumnRole::left_out;
+    } else if (value.type_sql != column.type_sql) {
+      note(Severity::info, "type-converted",
+           fmt::format("column {} is converted from {} to {} by a cast", column.quoted,
+                       value.type_sql, column.type_sql));
+    }
+    plan_.columns.push_back(std::move(planned));
+  }
+
+  /// A generated column can be proven if the source says what must come out: by an ordinary column,
+  /// by a mapping, or by the same expression over columns that are copied as they are.
+  [[nodiscard]] bool is_comparable(const Column& column,
+                                   std::optional<std::size_t> source_column) const {
+    if (!source_column) return true;
+    const Column& origin = source_.columns[*source_column];
+    if (origin.generated == 0) return true;
+    if (origin.default_sql != column.default_sql) return false;
+    return std::all_of(
+        column.generated_from.begin(), column.generated_from.end(), [&](std::int16_t number) {
+          const auto input = std::find_if(target_.columns.begin(), target_.columns.end(),
+                                          [&](const Column& at) { return at.number == number; });
+          return input != target_.columns.end() && mappings_.find(input->name) == nullptr &&
+                 source_.find(input->name) != nullptr &&
+                 source_.find(input->name)->type_sql == input->type_sql;
+        });
+  }
+
+  Result<void> leave_out(const Column& column) {
+    const bool has_value =
+        column.generated != 0 || column.identity != 0 || !column.default_sql.empty();
+    if (!has_value && column.is_not_null) {
+      return refused("column-unmapped",
+                     fmt::format("the target's column {} is NOT NULL, has no default, and nothing "
+                                 "of the source goes into it",
+                                 column.quoted),
+                     fmt::format("say what it gets: --map '{}=EXPRESSION'", column.name),
+                     target_.qualified);
+    }
+    if (column.generated == 0) {
+      note(Severity::warning, "column-left-out",
+           fmt::format("nothing of the source goes into the target's column {}: it stays at {}",
+                       column.quoted, has_value ? "its default" : "NULL"));
+    }
+    plan_.columns.push_back({column, ColumnRole::left_out, {}, 0, std::nullopt, false});
+    return {};
+  }
+
+  [[nodiscard]] Result<void> check_nothing_is_lost() const {
+    for (std::size_t at = 0; at < source_.columns.size(); ++at) {
+      const Column& column = source_.columns[at];
+      if (plan_.stored_key == at || mappings_.skipped.contains(column.name)) continue;
+      const bool goes_somewhere = std::any_of(
+          plan_.columns.begin(), plan_.columns.end(), [&](const PlannedColumn& planned) {
+            return planned.column.name == column.name || planned.source_column == at;
+          });
+      if (!goes_somewhere) {
+        return refused(
+            "column-lost",
+            fmt::format("the source's column {} has no counterpart in the target", column.quoted),
+            fmt::format("leave it out on purpose with --skip '{0}', or rename it with "
+                        "--map 'NAME={0}'",
+                        column.quoted),
+            source_.qualified);
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::size_t index_of(const Column& column) const {
+    return static_cast<std::size_t>(&column - source_.columns.data());
+  }
+
+  void note(Severity severity, std::string code, std::string message) {
+    plan_.issues.push_back({severity, std::move(code), std::move(message), target_.qualified, {}});
+  }
+
+  const Table& source_;
+  const Mappings& mappings_;
+  const Table& target_;
+  const Column* key_column_;
+  ColumnPlan plan_;
+};
+
+/// The planned column that carries source column `index` with its bytes, preferring its own name.
+const PlannedColumn* carrier_of(const ColumnPlan& plan, const Table& source, std::size_t index) {
+  const PlannedColumn* carrier = nullptr;
+  for (const PlannedColumn& planned : plan.columns) {
+    if (planned.source_column != index || planned.role == ColumnRole::left_out) continue;
+    const bool is_better = carrier == nullptr || planned.column.name == source.columns[index].name;
+    if (is_better && keeps_bytes(source.columns[index], planned.column)) carrier = &planned;
+  }
+  return carrier;
+}
+
+constexpr std::uint32_t kText = 25;
+constexpr std::uint32_t kBpchar = 1042;
+constexpr std::uint32_t kVarchar = 1043;
+constexpr std::uint32_t kBit = 1560;
+constexpr std::uint32_t kVarbit = 1562;
+
+struct LengthCast {
+  std::uint32_t type;
+  std::string_view name;  ///< Of the type, and of its function (value, modifier, is explicit).
+};
+
+// An explicit cast to these cuts silently; their functions with `is explicit` false do not.
+constexpr std::array kLengthCasts = {LengthCast{kBpchar, "bpchar"}, LengthCast{kVarchar, "varchar"},
+                                     LengthCast{kBit, "bit"}, LengthCast{kVarbit, "varbit"}};
+
 }  // namespace
 
 Result<ColumnPlan> plan_new_columns(const JobDescription& job, const Table& source,
                                     const Mappings& mappings) {
   return NewColumns(job, source, mappings).plan();
+}
+
+std::string key_column_name(const JobDescription& job, const Table& source) {
+  return column_name_of(job.key_column, source.columns);
+}
+
+Result<ColumnPlan> plan_existing_columns(const JobDescription& job, const Table& source,
+                                         const Mappings& mappings, const Table& target,
+                                         const Column* key_column) {
+  return ExistingColumns(source, mappings, target, key_column)
+      .plan(key_column != nullptr ? key_column->name : key_column_name(job, source));
+}
+
+std::vector<const PlannedColumn*> ColumnPlan::streamed() const {
+  std::vector<const PlannedColumn*> all;
+  for (const ColumnRole role : {ColumnRole::copied, ColumnRole::compared}) {
+    for (const PlannedColumn& planned : columns) {
+      if (planned.role == role) all.push_back(&planned);
+    }
+  }
+  return all;
+}
+
+Result<std::optional<std::size_t>> find_stored_key(const Table& source, const Mappings& mappings,
+                                                   std::string_view key_column) {
+  const Column* column = source.find(key_column);
+  if (column == nullptr || mappings.skipped.contains(column->name)) return std::nullopt;
+  const KeyType type = key_type_of_oid(column->type_oid);
+  if (type != KeyType::int2 && type != KeyType::int4 && type != KeyType::int8) {
+    return refused("key-column-taken",
+                   fmt::format("the source has a column {} of type {}, which cannot hold the key",
+                               column->quoted, column->type_sql),
+                   "name another column for the key: --key-column NAME", source.qualified);
+  }
+  return static_cast<std::size_t>(column - source.columns.data());
+}
+
+Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& source,
+                                      const KeyExpression& key) {
+  KeyCarriers carriers;
+  for (const Column& column : source.columns) carriers.target_names.push_back(column.name);
+  const std::vector<const PlannedColumn*> streamed = plan.streamed();
+  for (const std::size_t index : key.used_columns()) {
+    const Column& column = source.columns[index];
+    if (plan.stored_key == index && plan.key_column) {
+      carriers.uses_stored_key = true;
+      carriers.target_names[index] = plan.key_column->name;
+      carriers.stream_fields.push_back(static_cast<std::uint16_t>(streamed.size()));
+      continue;
+    }
+    const PlannedColumn* carrier = carrier_of(plan, source, index);
+    if (carrier == nullptr) {
+      return refused(
+          "key-column-changed",
+          fmt::format("column {} is part of the key and does not reach the target unchanged: "
+                      "nobody could check the key afterwards",
+                      column.quoted),
+          fmt::format("copy it as it is, also under another name: --map NAME={}", column.quoted),
+          source.qualified);
+    }
+    if (!carrier->column.is_deterministic) {
+      return refused("nondeterministic-collation",
+                     fmt::format("the target's column {} has a nondeterministic collation: its "
+                                 "server hashes a sort key of it, not its bytes",
+                                 carrier->column.quoted),
+                     "give the target's column a deterministic collation", source.qualified);
+    }
+    carriers.target_names[index] = carrier->column.name;
+    const auto field = std::find(streamed.begin(), streamed.end(), carrier);
+    carriers.stream_fields.push_back(static_cast<std::uint16_t>(field - streamed.begin()));
+    carriers.uses_generated = carriers.uses_generated || carrier->role == ColumnRole::compared;
+  }
+  return carriers;
+}
+
+std::string cast_sql(std::string_view sql, const Column& from, const Column& to) {
+  if (from.type_sql == to.type_sql) return std::string(sql);
+  if (to.type_modifier >= 0) {
+    for (const LengthCast& cast : kLengthCasts) {
+      if (cast.type == to.type_oid) {
+        return fmt::format("pg_catalog.\"{0}\"({1}::pg_catalog.\"{0}\", {2}, false)", cast.name,
+                           sql, to.type_modifier);
+      }
+    }
+  }
+  // "character" without a length would mean one character.
+  if (to.type_oid == kBpchar) return fmt::format("{}::pg_catalog.bpchar", sql);
+  return fmt::format("{}::{}", sql, to.type_sql);
+}
+
+bool keeps_bytes(const Column& from, const Column& to) {
+  if (from.type_sql == to.type_sql) return true;
+  const auto is_text = [](const Column& column) {
+    return column.type_oid == kText || column.type_oid == kVarchar;
+  };
+  if (!is_text(from) || !is_text(to)) return false;
+  if (to.type_modifier < 0) return true;
+  return from.type_oid == kVarchar && from.type_modifier >= 0 &&
+         from.type_modifier <= to.type_modifier;
 }
 
 }  // namespace pgfanout

@@ -1,14 +1,16 @@
-// Which column of the target gets which value: the user's mappings, the columns left out, the key
-// column, and the types in between.
+// Which column of the target gets which value: the user's mappings, the columns left out, the types
+// in between, the key column, and the way of the key's own columns into the target.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copier/catalog/table.h"
 #include "copier/columns/mapping.h"
+#include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
@@ -37,6 +39,9 @@ struct ColumnPlan {
   std::optional<std::size_t> stored_key;  ///< Source column with a key to check.
   std::optional<Column> key_column;       ///< Of the target. Of a new one the type is still open.
   std::vector<Issue> issues;
+
+  /// The columns that travel, in the stream's order: copied ones, then compared ones.
+  [[nodiscard]] std::vector<const PlannedColumn*> streamed() const;
 };
 
 /// For a target that is to be created: the source's columns with their properties.
@@ -50,5 +55,31 @@ Result<ColumnPlan> plan_existing_columns(const JobDescription& job, const Table&
 
 /// The job's key column as the catalog spells it.
 [[nodiscard]] std::string key_column_name(const JobDescription& job, const Table& source);
+
+/// The source's column of that name, to be checked against the recomputed key; absent if there is
+/// none or it is skipped. Refuses one that holds no integers.
+Result<std::optional<std::size_t>> find_stored_key(const Table& source, const Mappings& mappings,
+                                                   std::string_view key_column);
+
+/// Where the columns of the key expression arrive.
+struct KeyCarriers {
+  std::vector<std::string> target_names;     ///< Parallel to the source's columns.
+  std::vector<std::uint16_t> stream_fields;  ///< Parallel to KeyExpression::used_columns().
+  bool uses_generated = false;               ///< A carrier is a generated column of the target.
+  bool uses_stored_key = false;
+};
+
+/// Refuses with "key-column-changed" if one does not reach the target, or not unchanged, and with
+/// "nondeterministic-collation" where the target would hash it otherwise.
+Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& source,
+                                      const KeyExpression& key);
+
+/// `sql`, a value of `from`'s type, in `to`'s type; unchanged where they are the same. Lengths are
+/// enforced as by an INSERT: text that is too long is an error, never cut.
+[[nodiscard]] std::string cast_sql(std::string_view sql, const Column& from, const Column& to);
+
+/// Whether every value of `from` arrives in `to` with the same bytes: the same type, or text and
+/// varchar of at least the same length.
+[[nodiscard]] bool keeps_bytes(const Column& from, const Column& to);
 
 }  // namespace pgfanout

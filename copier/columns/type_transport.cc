@@ -87,16 +87,13 @@ class Transport {
  private:
   /// The stream's columns and, for each, the source's OID of the type that it has there.
   Result<void> collect(const ColumnPlan& columns) {
-    for (const ColumnRole role : {ColumnRole::copied, ColumnRole::compared}) {
-      for (const PlannedColumn& planned : columns.columns) {
-        if (planned.role != role) continue;
-        std::uint32_t oid = planned.stream_type_oid;
-        if (oid == 0) {
-          PGFANOUT_TRY_ASSIGN(oid, source_type_of(planned.column));
-        }
-        columns_.push_back(&planned.column);
-        oids_.push_back(oid);
+    for (const PlannedColumn* planned : columns.streamed()) {
+      std::uint32_t oid = planned->stream_type_oid;
+      if (oid == 0) {
+        PGFANOUT_TRY_ASSIGN(oid, source_type_of(planned->column));
       }
+      columns_.push_back(&planned->column);
+      oids_.push_back(oid);
     }
     return {};
   }

@@ -11,7 +11,6 @@
 #include "copier/catalog/table_lookup.h"
 #include "copier/columns/column_plan.h"
 #include "copier/columns/mapping.h"
-#include "copier/columns/stored_key.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
 #include "copier/plan/connection_budget.h"

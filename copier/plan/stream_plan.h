@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "copier/columns/column_plan.h"
-#include "copier/columns/stored_key.h"
 #include "copier/plan/copy_plan.h"
 
 namespace pgfanout {

@@ -1,4 +1,4 @@
-#include "copier/columns/cast.h"
+#include "copier/columns/column_plan.h"
 
 #include <gtest/gtest.h>
 
