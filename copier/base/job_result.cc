@@ -4,42 +4,19 @@
 namespace pgfanout {
 
 int exit_code_of(const JobResult& result) {
+  // A value outside of its enumeration proves nothing: 4.
   if (result.error) {
-    switch (result.error->consequence) {
-      case Consequence::refuse:
-        return 2;
-      case Consequence::interrupt:
-        return 3;
-      case Consequence::unproven:
-        return 4;
-    }
-    return 4;  // No such consequence: nothing is proven.
+    const Consequence consequence = result.error->consequence;
+    return consequence == Consequence::refuse ? 2 : consequence == Consequence::interrupt ? 3 : 4;
   }
   if (!result.waiting_at.empty()) return 3;
-  switch (result.verdict) {
-    case Verdict::match:
-      return 0;
-    case Verdict::differs:
-      return 1;
-    case Verdict::unproven:
-      return 4;
-  }
-  return 4;  // No such verdict: nothing is proven.
+  return result.verdict == Verdict::match ? 0 : result.verdict == Verdict::differs ? 1 : 4;
 }
 
 std::string status_of(const JobResult& result) {
-  switch (exit_code_of(result)) {
-    case 0:
-      return "ok";
-    case 1:
-      return "differences";
-    case 2:
-      return "refused";
-    case 3:
-      return result.error ? "interrupted" : "waiting";
-    default:
-      return "unproven";
-  }
+  constexpr const char* kStatuses[] = {"ok", "differences", "refused", "waiting", "unproven"};
+  const int code = exit_code_of(result);
+  return code == 3 && result.error ? "interrupted" : kStatuses[code];
 }
 
 }  // namespace pgfanout

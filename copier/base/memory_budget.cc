@@ -9,11 +9,6 @@
 #include <utility>
 
 namespace pgfanout {
-namespace {
-
-constexpr std::chrono::milliseconds kLongestWait{100};
-
-}  // namespace
 
 Lease::Lease(Lease&& other) noexcept
     : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
@@ -76,13 +71,14 @@ Lease MemoryBudget::acquire_in_turn(Lock& lock, std::uint64_t bytes,
 }
 
 void MemoryBudget::wait(Lock& lock) {
+  constexpr std::chrono::milliseconds kLongestWait{100};
   const auto start = std::chrono::steady_clock::now();
   changed_.wait_for(lock, kLongestWait);
   const auto waited = std::chrono::steady_clock::now() - start;
-  const auto nanoseconds = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());
-  waited_nanoseconds_ += nanoseconds;
-  if (counters_.waited_nanoseconds != nullptr) *counters_.waited_nanoseconds += nanoseconds;
+  if (counters_.waited_nanoseconds != nullptr) {
+    *counters_.waited_nanoseconds +=
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(waited).count());
+  }
 }
 
 void MemoryBudget::leave_queue(std::uint64_t ticket) {
@@ -97,7 +93,6 @@ bool MemoryBudget::fits(std::uint64_t bytes) const {
 
 Lease MemoryBudget::grant(std::uint64_t bytes) {
   used_bytes_ += bytes;
-  peak_bytes_ = std::max(peak_bytes_, used_bytes_);
   tell_used();
   return {this, bytes};
 }
@@ -130,16 +125,6 @@ void MemoryBudget::cancel() {
 std::uint64_t MemoryBudget::used_bytes() const {
   const std::lock_guard lock(mutex_);
   return used_bytes_;
-}
-
-std::uint64_t MemoryBudget::peak_bytes() const {
-  const std::lock_guard lock(mutex_);
-  return peak_bytes_;
-}
-
-std::uint64_t MemoryBudget::waited_nanoseconds() const {
-  const std::lock_guard lock(mutex_);
-  return waited_nanoseconds_;
 }
 
 }  // namespace pgfanout

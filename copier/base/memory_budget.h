@@ -44,10 +44,11 @@ class Lease {
   std::uint64_t bytes_ = 0;
 };
 
-/// Where a budget's figures are kept for whoever looks on; null members are not kept.
+/// Figures of a budget for other threads; null members are not kept.
 struct MemoryCounters {
   std::atomic<std::uint64_t>* used_bytes = nullptr;
-  std::atomic<std::uint64_t>* waited_nanoseconds = nullptr;  ///< Added to, at each step of a wait.
+  /// How long acquire() has waited in all, summed over threads; added to at each step of a wait.
+  std::atomic<std::uint64_t>* waited_nanoseconds = nullptr;
 };
 
 class MemoryBudget {
@@ -66,12 +67,7 @@ class MemoryBudget {
   /// Wakes all waiters for good.
   void cancel();
 
-  [[nodiscard]] std::uint64_t total_bytes() const { return total_bytes_; }
   [[nodiscard]] std::uint64_t used_bytes() const;
-  [[nodiscard]] std::uint64_t peak_bytes() const;
-  /// How long acquire() has waited in all, summed over threads. A wait is counted at each of its
-  /// steps.
-  [[nodiscard]] std::uint64_t waited_nanoseconds() const;
 
  private:
   friend class Lease;
@@ -92,12 +88,10 @@ class MemoryBudget {
   const MemoryCounters counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t used_bytes_ = 0;          // guarded by mutex_
-  std::uint64_t peak_bytes_ = 0;          // guarded by mutex_
-  std::uint64_t waited_nanoseconds_ = 0;  // guarded by mutex_
-  std::uint64_t next_ticket_ = 0;         // guarded by mutex_
-  std::vector<std::uint64_t> queue_;      // guarded by mutex_: tickets of waiters, oldest first
-  bool cancelled_ = false;                // guarded by mutex_
+  std::uint64_t used_bytes_ = 0;      // guarded by mutex_
+  std::uint64_t next_ticket_ = 0;     // guarded by mutex_
+  std::vector<std::uint64_t> queue_;  // guarded by mutex_: tickets of waiters, oldest first
+  bool cancelled_ = false;            // guarded by mutex_
 };
 
 }  // namespace pgfanout

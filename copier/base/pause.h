@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <thread>
 #include <utility>
 
 #include "pgfanout/cancellation.h"
@@ -11,8 +12,17 @@
 namespace pgfanout {
 
 /// Waits for `time`, or until shortly after `is_over` says so.
-void pause_for(
-    std::chrono::nanoseconds time, const std::function<bool()>& is_over = [] { return false; });
+inline void pause_for(
+    std::chrono::nanoseconds time, const std::function<bool()>& is_over = [] { return false; }) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(10);
+  const auto until = Clock::now() + time;
+  while (!is_over()) {
+    const std::chrono::nanoseconds left = until - Clock::now();
+    if (left.count() <= 0) return;
+    std::this_thread::sleep_for(std::min(left, kStep));
+  }
+}
 
 /// The same, until shortly after the cancellation is set.
 inline void pause_unless(const Cancellation& cancellation, std::chrono::nanoseconds time) {

@@ -11,32 +11,13 @@
 namespace pgfanout {
 namespace {
 
-/// Bytes of a key's value, without its length word; 0 for none.
 std::size_t key_bytes(KeyField key_field) {
-  switch (key_field) {
-    case KeyField::none:
-      return 0;
-    case KeyField::int2:
-      return 2;
-    case KeyField::int4:
-      return 4;
-    case KeyField::int8:
-      return 8;
-  }
-  return 0;
+  return static_cast<std::size_t>(key_field);
 }
 
 [[maybe_unused]] bool key_fits(KeyField key_field, std::int64_t key) {
-  switch (key_field) {
-    case KeyField::int2:
-      return key == static_cast<std::int16_t>(key);
-    case KeyField::int4:
-      return key == static_cast<std::int32_t>(key);
-    case KeyField::none:
-    case KeyField::int8:
-      return true;
-  }
-  return false;
+  const std::size_t spare_bits = 64 - 8 * key_bytes(key_field);
+  return spare_bits == 64 || (key << spare_bits) >> spare_bits == key;
 }
 
 std::uint8_t* encode_key(std::uint8_t* at, KeyField key_field, std::int64_t key) {

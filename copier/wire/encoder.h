@@ -14,8 +14,9 @@ namespace pgfanout {
 /// The field count -1: 2 bytes.
 [[nodiscard]] ByteView copy_trailer();
 
-/// How the key is appended behind the copied fields of a row.
-enum class KeyField : std::uint8_t { none, int2, int4, int8 };
+/// How the key is appended behind the copied fields of a row; the value is its bytes, without the
+/// length word.
+enum class KeyField : std::uint8_t { none = 0, int2 = 2, int4 = 4, int8 = 8 };
 
 /// Bytes that encode_row() writes for `fields_bytes` bytes of fields.
 [[nodiscard]] std::size_t encoded_row_bytes(std::size_t fields_bytes, KeyField key_field);

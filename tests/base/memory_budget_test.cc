@@ -46,7 +46,8 @@ class Waiter {
 };
 
 TEST(MemoryBudget, GrantsWhatFitsWithoutAskingForMore) {
-  MemoryBudget budget(100);
+  std::atomic<std::uint64_t> waited{0};
+  MemoryBudget budget(100, {nullptr, &waited});
   int starved = 0;
   const Lease a = budget.acquire(60, [&] { ++starved; });
   const Lease b = budget.acquire(40, [&] { ++starved; });
@@ -54,7 +55,7 @@ TEST(MemoryBudget, GrantsWhatFitsWithoutAskingForMore) {
   EXPECT_EQ(b.bytes(), 40U);
   EXPECT_EQ(budget.used_bytes(), 100U);
   EXPECT_EQ(starved, 0);
-  EXPECT_EQ(budget.waited_nanoseconds(), 0U);
+  EXPECT_EQ(waited, 0U);
 }
 
 TEST(MemoryBudget, KeepsCountersForWhoLooksOn) {
@@ -70,7 +71,6 @@ TEST(MemoryBudget, KeepsCountersForWhoLooksOn) {
   all.release();
   other.join();
   EXPECT_EQ(used, 0U);
-  EXPECT_EQ(waited, budget.waited_nanoseconds());
 }
 
 TEST(MemoryBudget, ALeaseGivesItsBytesBackOnce) {
@@ -85,7 +85,6 @@ TEST(MemoryBudget, ALeaseGivesItsBytesBackOnce) {
     EXPECT_EQ(budget.used_bytes(), 30U);
   }
   EXPECT_EQ(budget.used_bytes(), 0U);
-  EXPECT_EQ(budget.peak_bytes(), 70U);
 }
 
 TEST(MemoryBudget, LeasesMove) {
@@ -121,7 +120,6 @@ TEST(MemoryBudget, ChargeNeverWaits) {
   const Lease b = budget.charge(1000);
   EXPECT_EQ(b.bytes(), 1000U);
   EXPECT_EQ(budget.used_bytes(), 1100U);
-  EXPECT_EQ(budget.peak_bytes(), 1100U);
 }
 
 TEST(MemoryBudget, AnOversizedRequestIsGrantedWhenNothingIsHeld) {
@@ -192,7 +190,8 @@ TEST(MemoryBudget, SmallRequestsDoNotOvertakeALargeOne) {
 }
 
 TEST(MemoryBudget, CancelWakesEveryone) {
-  MemoryBudget budget(100);
+  std::atomic<std::uint64_t> waited{0};
+  MemoryBudget budget(100, {nullptr, &waited});
   const Lease held = budget.acquire(100, kNothing);
   Waiter a(budget, 10);
   Waiter b(budget, 1000);
@@ -203,7 +202,7 @@ TEST(MemoryBudget, CancelWakesEveryone) {
   EXPECT_EQ(a.lease().bytes(), 0U);
   EXPECT_EQ(b.lease().bytes(), 0U);
   EXPECT_EQ(budget.used_bytes(), 100U);
-  EXPECT_GT(budget.waited_nanoseconds(), 0U);
+  EXPECT_GT(waited, 0U);
 }
 
 TEST(MemoryBudget, AfterCancelNothingIsGrantedButChargesGoOn) {
@@ -236,6 +235,7 @@ TEST(MemoryBudget, ManyThreadsAllFinish) {
   MemoryBudget budget(kTotal);
   std::atomic<std::uint64_t> acquired{0};
   std::atomic<bool> too_much{false};
+  std::atomic<bool> above_total{false};
   std::vector<std::thread> threads;
   for (unsigned seed = 0; seed < 6; ++seed) {
     threads.emplace_back([&, seed] {
@@ -245,6 +245,7 @@ TEST(MemoryBudget, ManyThreadsAllFinish) {
         Lease lease = budget.acquire(bytes, kNothing);
         const std::uint64_t now = acquired.fetch_add(bytes) + bytes;
         if (now > kTotal && now != bytes) too_much.store(true);
+        if (now > kTotal) above_total.store(true);
         if (random() % 4 == 0) lease.absorb(budget.charge(random() % 100));
         if (random() % 16 == 0) std::this_thread::yield();
         acquired.fetch_sub(bytes);
@@ -254,7 +255,7 @@ TEST(MemoryBudget, ManyThreadsAllFinish) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_FALSE(too_much.load());
   EXPECT_EQ(budget.used_bytes(), 0U);
-  EXPECT_GE(budget.peak_bytes(), 1500U);
+  EXPECT_TRUE(above_total.load());
 }
 
 /// A large request among threads that ask for small ones without pause gets its turn.

@@ -435,8 +435,8 @@ WATCH = [
 
 REPORT = [
     bug("differences-exit-with-4",
-        "case Verdict::differs: return 1;",
-        "case Verdict::differs: return 4;",
+        "result.verdict == Verdict::differs ? 1 : 4;",
+        "result.verdict == Verdict::differs ? 4 : 4;",
         "ExitCode.FollowsTheVerdictWithoutAnError"),
     bug("waiting-gate-exits-with-0",
         "if (!result.waiting_at.empty()) return 3;",
