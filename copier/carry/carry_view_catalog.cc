@@ -4,7 +4,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
-#include "copier/pg/describe.h"
+#include "copier/pg/connection.h"
 #include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
@@ -87,7 +87,7 @@ SourceView view_of(const Rows& rows, int row) {
 /// A failed question ends a transaction: one that is open is kept by a savepoint.
 Result<std::vector<ResultColumn>> describe_safely(Connection& connection, const std::string& sql) {
   const bool is_in_transaction = connection.run("SAVEPOINT pgfanout_describe").has_value();
-  auto described = describe_select(connection, sql);
+  auto described = connection.describe(sql);
   if (is_in_transaction) {
     PGFANOUT_TRY(connection.run(
         "ROLLBACK TO SAVEPOINT pgfanout_describe; RELEASE SAVEPOINT pgfanout_describe"));

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "copier/pg/version.h"
+#include "copier/pg/connection.h"
 #include "copier/report/text/tool_version.h"
 
 namespace pgfanout {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "copier/cli/commands.h"
-#include "copier/pg/server_of_dsn.h"
+#include "copier/pg/connection.h"
 #include "copier/report/events/hooks.h"
 
 namespace pgfanout {

@@ -8,7 +8,7 @@
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/catalog/volatility.h"
-#include "copier/pg/describe.h"
+#include "copier/pg/connection.h"
 
 namespace pgfanout {
 namespace {
@@ -40,8 +40,8 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
   // The condition is there because it takes no aggregates, window functions and sets, which would
   // change the number of rows.
   const std::string value = parenthesized(mapping.sql);
-  auto described = describe_select(
-      source, fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
+  auto described =
+      source.describe(fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
   if (!described) return bad_expression(std::move(described).error(), mapping);
   if (described->size() != 1) {
     return bad_mapping(fmt::format("the expression for column {} gives {} values",

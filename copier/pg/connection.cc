@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -106,9 +108,30 @@ Result<void> check_dsn(std::string_view dsn, std::string_view option) {
   return {};
 }
 
+std::string server_of_dsn(const std::string& dsn) {
+  // Only these parts are shown: others may be secrets or names of files.
+  constexpr std::array<std::string_view, 6> shown = {"service", "host",   "hostaddr",
+                                                     "port",    "dbname", "user"};
+  const OptionList options(PQconninfoParse(dsn.c_str(), nullptr), &PQconninfoFree);
+  std::string text;
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr; ++option) {
+    const bool is_shown = std::find(shown.begin(), shown.end(), option->keyword) != shown.end();
+    if (!is_shown || option->val == nullptr) continue;
+    text += (text.empty() ? "" : " ") + std::string(option->keyword) + "=" + option->val;
+  }
+  return text;
+}
+
 std::string description_of(const pg_conn* connection) {
   if (connection == nullptr) return "(not connected)";
   return fmt::format("{}:{}/{}", PQhost(connection), PQport(connection), PQdb(connection));
+}
+
+std::string libpq_version() {
+  const int number = PQlibVersion();
+  if (number >= 100000) return fmt::format("{}.{}", number / 10000, number % 10000);
+  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
 }
 
 Result<Connection> Connection::open(const ConnectOptions& options) {

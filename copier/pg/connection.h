@@ -57,6 +57,12 @@ class Rows {
 /// A parameter of a statement; nullopt is NULL. Its type is inferred by the server.
 using Parameter = std::optional<std::string>;
 
+struct ResultColumn {
+  std::string name;
+  std::uint32_t type_oid = 0;
+  std::int32_t type_modifier = -1;
+};
+
 /// How to open a connection.
 struct ConnectOptions {
   std::string dsn;               ///< libpq connection string or URI; empty: libpq's environment.
@@ -72,8 +78,15 @@ struct ConnectOptions {
 /// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.
 Result<void> check_dsn(std::string_view dsn, std::string_view option);
 
+/// The parts of a DSN that name its server and may be shown to anybody: "host=db1 port=5432
+/// dbname=app user=mover" or "service=main". Empty: it has none, and libpq's environment decides.
+[[nodiscard]] std::string server_of_dsn(const std::string& dsn);
+
 /// Server and database, for messages: "host:port/database".
 [[nodiscard]] std::string description_of(const pg_conn* connection);
+
+/// The libpq that is loaded, not that of the header: "15.18", or "9.6.24" before version 10.
+[[nodiscard]] std::string libpq_version();
 
 class Connection {
  public:
@@ -99,6 +112,9 @@ class Connection {
   Result<void> run(std::string_view sql);
   /// One statement with parameters, its rows thrown away.
   Result<void> run(std::string_view sql, const std::vector<Parameter>& parameters);
+  /// The columns that a SELECT would return: the server parses and analyses it without running it.
+  /// An error is the server's own; inside a transaction it ends that transaction.
+  Result<std::vector<ResultColumn>> describe(std::string_view sql);
   /// Gives libpq's input buffer, of 16 kB at first, room for 256 kB, so that one call takes all
   /// that a socket holds. It grows with the longest message that comes, so the server is asked for
   /// one.

@@ -168,6 +168,25 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
   return {};
 }
 
+Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
+  constexpr std::string_view kAnalysing = "analyse a query";
+  PGresult* result = PQprepare(connection_, "", std::string(sql).c_str(), 0, nullptr);
+  Rows owner(result);
+  if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+    result = PQdescribePrepared(connection_, "");
+    owner = Rows(result);
+  }
+  if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+    return is_open() ? error_of_result(result, kAnalysing)
+                     : error_of_connection(connection_, kAnalysing);
+  }
+  std::vector<ResultColumn> columns;
+  for (int at = 0; at < PQnfields(result); ++at) {
+    columns.push_back({PQfname(result, at), PQftype(result, at), PQfmod(result, at)});
+  }
+  return columns;
+}
+
 Result<void> Connection::check_stalled(Clock::time_point& silent_since) {
   auto checked = watch_->check(connection_, silent_since);
   if (!checked) give_up();

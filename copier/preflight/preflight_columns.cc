@@ -5,7 +5,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/pg/describe.h"
+#include "copier/pg/connection.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {
@@ -42,10 +42,9 @@ Result<Travel> look_at_columns(PreflightContext& context) {
       taken.push_back(origin);
       continue;
     }
-    PGFANOUT_TRY_ASSIGN(
-        const std::vector<ResultColumn> described,
-        describe_select(context.source, fmt::format("SELECT {} FROM ONLY {}", column.source_sql,
-                                                    plan.source.qualified)));
+    PGFANOUT_TRY_ASSIGN(const std::vector<ResultColumn> described,
+                        context.source.describe(fmt::format(
+                            "SELECT {} FROM ONLY {}", column.source_sql, plan.source.qualified)));
     PGFANOUT_TRY_ASSIGN(const std::string type, type_name(context.source, described.front()));
     travel.computed.push_back(
         fmt::format("{} {} from {}", display_name(column.target_column), type, column.source_sql));
