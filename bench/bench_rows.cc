@@ -12,6 +12,7 @@
 #include "copier/stage/route.h"
 #include "copier/stage/row_batch.h"
 #include "copier/wire/decoder.h"
+#include "tests/layout/list_layout.h"
 #include "tests/wire/decode_in_pieces.h"
 #include "tests/wire/stream_builder.h"
 
@@ -110,13 +111,6 @@ RowBatch hashed_batch(std::size_t rows, std::size_t payload_bytes, const RowFiel
   return batch;
 }
 
-LeafMap leaf_map() {
-  std::vector<ListBound> bounds(kLeaves);
-  for (std::size_t key = 0; key < kLeaves; ++key)
-    bounds[key].keys = {static_cast<std::int64_t>(key)};
-  return LeafMap(bounds);
-}
-
 void verify_routing(const RowBatch& batch, LaneSet& lanes) {
   lanes.close();
   std::vector<std::uint64_t> expected(kLeaves);
@@ -135,7 +129,7 @@ void route_rows(benchmark::State& state) {
   shape.key_fields = {0};
   const RowFields fields(shape);
   const RowBatch batch = hashed_batch((256 << 10U) / (payload + 40), payload, fields);
-  const LeafMap map = leaf_map();
+  const LayoutPointer leaves = testing::list_layout(kLeaves);
   const std::vector<bool> none_done;
   MemoryBudget budget(1ULL << 30U);
   Rejects rejects(0);
@@ -143,12 +137,12 @@ void route_rows(benchmark::State& state) {
   JobCounters counters;
   {
     LaneSet lanes(kLeaves, 256 << 10U, budget);
-    Router router(fields, map, lanes, ledger, rejects, counters, none_done);
+    Router router(fields, *leaves, lanes, ledger, rejects, counters, none_done);
     require(router.route(batch).has_value(), "the rows cannot be routed");
     verify_routing(batch, lanes);
   }
   LaneSet lanes(kLeaves, 256 << 10U, budget);
-  Router router(fields, map, lanes, ledger, rejects, counters, none_done);
+  Router router(fields, *leaves, lanes, ledger, rejects, counters, none_done);
   for (auto _ : state) {
     benchmark::DoNotOptimize(router.route(batch).has_value());
     for (const std::uint32_t lane : lanes.take_ready()) {

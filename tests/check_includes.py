@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks that includes point one way: a file may include its own folder and lower ranks only.
-The documented table of folders must say the same.
+The documented table of folders must say the same. Nothing outside of copier/layout writes the SQL or
+names the types of one kind of partitioning.
 
 Usage: check_includes.py [ROOT]        check a tree; ROOT is this project by default
        check_includes.py --self-test   plant violations in a temporary tree and find each
@@ -22,8 +23,9 @@ ORDER = """
     copier/base
     hashing copier/wire copier/pg
     copier/catalog
+    copier/key
     copier/layout
-    copier/key copier/columns copier/schema copier/watch
+    copier/columns copier/schema copier/watch
     copier/plan copier/carry copier/session
     copier/preflight copier/reconcile
     copier/stage
@@ -69,6 +71,10 @@ LIBRARIES = [
     (re.compile(r"prometheus/"), "prometheus-cpp", {"copier/report/metrics"}),
     (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]
+
+# What only copier/layout may say, and those who read what a person writes.
+ONE_KIND = re.compile(r"PARTITION BY LIST|FOR VALUES IN|\bList(Bound|ByKey)\b|\bLeafMap\b")
+MAY_SAY_IT = {"copier/layout", "copier/cli"}
 
 SCANNED = ["include", "hashing", "copier", "bench"]
 FEWEST_FILES = 12
@@ -141,6 +147,14 @@ def complaint(root, source, line):
     return None
 
 
+def complaint_about_kind(source, line):
+    """What is wrong with a line that knows one kind of partitioning, or None."""
+    said = ONE_KIND.search(line)
+    if said is None or not source.startswith("copier/") or source in MAY_SAY_IT:
+        return None
+    return f'"{said.group()}" belongs to copier/layout, which the rest asks'
+
+
 def without_block_comments(text):
     """The text with the contents of /* */ blanked, lines kept."""
     return re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), text, flags=re.DOTALL)
@@ -160,7 +174,7 @@ def check(root):
             continue
         text = without_block_comments(path.read_text(encoding="utf-8"))
         for number, line in enumerate(text.split("\n"), start=1):
-            wrong = complaint(root, source, line)
+            wrong = complaint(root, source, line) or complaint_about_kind(source, line)
             if wrong is not None:
                 violations.append(f"{relative}:{number}: {wrong}")
     return violations, len(files)
@@ -204,7 +218,10 @@ GOOD = [
     ("copier/catalog/a.h", '#include "copier/pg/a.h"'),
     ("copier/catalog/b.h", '#include "hashing/a.h"'),
     ("copier/key/a.h", '#include "copier/catalog/a.h"'),
+    ("copier/layout/a.h", '#include "copier/key/a.h"'),
+    ("copier/layout/b.cc", "ListByKey layout;  // PARTITION BY LIST"),
     ("copier/plan/a.h", '#include "copier/key/a.h"'),
+    ("copier/plan/b.cc", "ListByKeys none;  // PARTITION BY RANGE, VALUES IN"),
     ("copier/reconcile/a.h", '#include "copier/plan/a.h"'),
     ("copier/stage/a.h", '#include "copier/reconcile/a.h"'),
     ("copier/pipeline/a.cc", "#include <tbb/flow_graph.h>"),
@@ -220,6 +237,7 @@ GOOD = [
     ("copier/cli/main.cc", "#include <mimalloc.h>"),
     ("bench/a.cc", '#include "tests/wire/a.h"'),
     ("bench/insert/a.h", "#include <libpq-fe.h>"),
+    ("bench/insert/c.cc", '"FOR VALUES IN ({})"'),
     ("bench/insert/b.cc", '#include "copier/cli/a.cc"'),
     ("tests/wire/a.h", '#include "anything.h"'),
     ("copier/wire/comment.h", '/* \n#include "copier/cli/a.h"\n*/ // #include "nothing.h"'),
@@ -240,6 +258,11 @@ BAD = [
     ("copier/stage/x.cc", '#include "copier/pipeline/a.h"', "may not include copier/pipeline"),
     ("copier/pipeline/x.cc", '#include "copier/copy/a.h"', "may not include copier/copy"),
     ("copier/key/x.cc", '#include "copier/columns/a.h"', "may not include copier/columns"),
+    ("copier/key/layout.cc", '#include "copier/layout/a.h"', "may not include copier/layout"),
+    ("copier/plan/list.cc", 'sql += "PARTITION BY LIST (k)";', "belongs to copier/layout"),
+    ("copier/plan/bound.cc", 'sql += "FOR VALUES IN (1)";', "belongs to copier/layout"),
+    ("copier/stage/type.h", "const ListBound& bound;", "belongs to copier/layout"),
+    ("copier/stage/map.h", "const LeafMap& leaf_map;", "belongs to copier/layout"),
     ("copier/verify/x.cc", '#include "copier/copy/a.h"', "may not include copier/copy"),
     ("copier/copy/x.cc", '#include "copier/cli/a.h"', "may not include copier/cli"),
     ("copier/status/x.cc", '#include "copier/report/text/a.h"', "may not include copier/report/t"),

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "bench/insert/insertion.h"
+#include "copier/layout/list_by_key.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/route.h"
 #include "copier/stage/row_batch.h"
@@ -15,10 +16,10 @@ namespace {
 /// Upper bound of a lane's batch, for wide rows.
 constexpr std::uint64_t kMostBatchBytes = 256 << 10U;
 
-LeafMap leaf_map() {
-  std::vector<ListBound> bounds(kLeaves);
-  for (std::uint32_t key = 0; key < kLeaves; ++key) bounds[key].keys = {key};
-  return LeafMap(bounds);
+ListByKey leaves_by(const KeyExpression& expression) {
+  std::vector<std::vector<std::int64_t>> keys;
+  for (std::int64_t key = 0; key < std::int64_t{kLeaves}; ++key) keys.push_back({key});
+  return {std::move(keys), expression};
 }
 
 std::vector<LaneTarget> lane_targets(const InsertCase& each) {
@@ -39,14 +40,14 @@ std::size_t batch_bytes(const Insertion& insertion) {
 struct FanOut {
   explicit FanOut(const Insertion& insertion)
       : fields(row_layout(insertion.what.sends_key())),
-        map(leaf_map()),
+        leaves(leaves_by(insertion.key)),
         targets(lane_targets(insertion.what)),
         budget(4 * insertion.rows.bytes()),
         lanes(kLeaves, batch_bytes(insertion), budget),
         stop(insertion.cancellation) {}
 
   RowFields fields;
-  LeafMap map;
+  ListByKey leaves;
   std::vector<LaneTarget> targets;
   MemoryBudget budget;
   LaneSet lanes;
@@ -59,7 +60,7 @@ struct FanOut {
 
 /// Hashes and routes all rows; an error stops the writer.
 void route_all(Insertion& insertion, FanOut& shared) {
-  Router router(shared.fields, shared.map, shared.lanes, shared.ledger, shared.rejects,
+  Router router(shared.fields, shared.leaves, shared.lanes, shared.ledger, shared.rejects,
                 shared.counters, shared.none_done);
   KeyScratch scratch;
   for (RowBatch& batch : insertion.rows.batches()) {

@@ -34,7 +34,7 @@ void carry_check(CarryContext& context, std::uint32_t oid, const std::string& na
 /// An earlier job's check of the key: the target has its own, over the new key.
 bool is_key_check(const CarryContext& context, const std::string& name) {
   const CarryRequest& request = context.request;
-  return request.job.key_mode == KeyMode::check && request.key_column &&
+  return context.rules.checks_key && request.key_column &&
          name == suffixed_name(*request.key_column, "_check");
 }
 

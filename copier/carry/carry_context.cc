@@ -48,10 +48,6 @@ std::string CarryContext::column_list(std::string_view numbers) const {
   return list;
 }
 
-bool CarryContext::lists_by_column() const {
-  return request.job.key_mode == KeyMode::check || request.job.key_mode == KeyMode::none;
-}
-
 bool CarryContext::covers_key(const std::vector<std::string>& target_columns) const {
   const auto has = [&](const std::string& name) {
     return std::find(target_columns.begin(), target_columns.end(), name) != target_columns.end();

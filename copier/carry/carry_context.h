@@ -13,6 +13,7 @@
 #include "copier/carry/carry_columns.h"
 #include "copier/carry/carry_names.h"
 #include "copier/carry/carry_plan.h"
+#include "copier/layout/layout.h"
 
 namespace pgfanout {
 
@@ -44,7 +45,8 @@ class CarryContext {
         target(target_connection),
         columns(std::move(fates)),
         names(std::move(free_names)),
-        oid(std::to_string(wanted.source.oid)) {}
+        oid(std::to_string(wanted.source.oid)),
+        rules(layout_kind_of(wanted.job).rules(wanted.job)) {}
 
   /// A catalog query with the source's OID as $1.
   Result<Rows> read(std::string_view sql) { return source.query(sql, {oid}); }
@@ -59,7 +61,6 @@ class CarryContext {
   /// Target columns, quoted, by numbers of the source's; "" if one is missing.
   [[nodiscard]] std::string column_list(std::string_view numbers) const;
   [[nodiscard]] std::vector<std::string> column_names(std::string_view numbers) const;
-  [[nodiscard]] bool lists_by_column() const;
   /// Whether the key's inputs are among these target columns.
   [[nodiscard]] bool covers_key(const std::vector<std::string>& target_columns) const;
 
@@ -87,6 +88,7 @@ class CarryContext {
   CarryColumns columns;
   CarryNames names;
   std::string oid;
+  LayoutRules rules;  ///< Of the target.
   CarryPlan plan;
   std::vector<CarriedIndex> indexes;
   /// "INDEX public.x", "CONSTRAINT y ON public.z": what COMMENT takes.

@@ -54,7 +54,7 @@ class IndexCarrier {
 
   [[nodiscard]] bool needs_key() const {
     const auto names = key_names();
-    return index_.is_unique && context_.lists_by_column() && context_.request.key_column &&
+    return index_.is_unique && context_.rules.by_columns && context_.request.key_column &&
            std::find(names.begin(), names.end(), *context_.request.key_column) == names.end();
   }
 
@@ -80,7 +80,7 @@ class IndexCarrier {
   }
 
   [[nodiscard]] bool has_parent() const {
-    return !index_.on_leaves_only && (!index_.is_unique || context_.lists_by_column());
+    return !index_.on_leaves_only && (!index_.is_unique || context_.rules.by_columns);
   }
 
   [[nodiscard]] std::string_view create() const {

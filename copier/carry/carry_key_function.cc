@@ -29,7 +29,7 @@ std::string function_name(const CarryRequest& request) {
 
 Result<void> carry_key_function(CarryContext& context) {
   const CarryRequest& request = context.request;
-  if (request.job.key_mode != KeyMode::check || !request.key_column) return {};
+  if (!context.rules.checks_key || !request.key_column) return {};
   const std::string name = quoted_name(request.source.schema, function_name(request));
   std::string parameters;
   std::string types;

@@ -52,7 +52,7 @@ std::string membership(const CarryContext& context, const Member& member) {
   std::string sql = "\001new\001";
   if (!member.list.empty()) {
     std::string columns = context.column_list(member.list);
-    if (member.sends_updates && context.lists_by_column() && context.primary_key_changed) {
+    if (member.sends_updates && context.rules.by_columns && context.primary_key_changed) {
       columns += ", " + quoted_name(*context.request.key_column);
     }
     sql += fmt::format(" ({})", columns);

@@ -8,6 +8,8 @@
 #include "copier/catalog/nextval_call.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/layout.h"
 
 namespace pgfanout {
 namespace {
@@ -21,10 +23,10 @@ enum class Inputs : std::uint8_t { unchanged, changed, missing };
 class NewColumns {
  public:
   NewColumns(const JobDescription& job, const Table& source, const Mappings& mappings)
-      : job_(job),
-        source_(source),
+      : source_(source),
         mappings_(mappings),
-        key_column_(key_column_name(job, source)) {}
+        key_column_(key_column_name(job, source)),
+        rules_(layout_kind_of(job).rules(job)) {}
 
   Result<ColumnPlan> plan() {
     PGFANOUT_TRY_ASSIGN(plan_.stored_key, find_stored_key(source_, mappings_, key_column_));
@@ -32,7 +34,7 @@ class NewColumns {
     for (const Mapping& mapping : mappings_.entries) {
       if (!has(mapping.column)) add_mapped(mapping);
     }
-    if (job_.key_mode != KeyMode::expression) PGFANOUT_TRY(add_key_column());
+    if (rules_.stores_key) PGFANOUT_TRY(add_key_column());
     const std::size_t count = plan_.columns.size() + (plan_.key_column ? 1 : 0);
     if (count > kMaxTableColumns) {
       return refused("too-many-columns",
@@ -85,7 +87,7 @@ class NewColumns {
   }
 
   void add_mapped(const Mapping& mapping) {
-    if (mapping.column == key_column_ && job_.key_mode != KeyMode::expression) return;
+    if (mapping.column == key_column_ && rules_.stores_key) return;
     if (mapping.renames) {
       const Column& origin = source_.columns[*mapping.renames];
       PlannedColumn planned{origin,          ColumnRole::copied, origin.quoted,
@@ -148,8 +150,7 @@ class NewColumns {
       const auto at = static_cast<std::size_t>(input - source_.columns.begin());
       const Mapping* mapping = mappings_.find(input->name);
       if (input->name == key_column_) {
-        const bool is_plain = job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none;
-        if (!is_plain) return Inputs::missing;
+        if (!rules_.supplies_key) return Inputs::missing;
       } else if (mapping == nullptr) {
         if (mappings_.skipped.contains(input->name)) return Inputs::missing;
       } else if (mapping->renames != at) {
@@ -183,10 +184,10 @@ class NewColumns {
                             {}});
   }
 
-  const JobDescription& job_;
   const Table& source_;
   const Mappings& mappings_;
   const std::string key_column_;
+  const LayoutRules rules_;
   ColumnPlan plan_;
 };
 
@@ -399,8 +400,7 @@ Result<std::optional<std::size_t>> find_stored_key(const Table& source, const Ma
                                                    std::string_view key_column) {
   const Column* column = source.find(key_column);
   if (column == nullptr || mappings.skipped.contains(column->name)) return std::nullopt;
-  const KeyType type = key_type_of_oid(column->type_oid);
-  if (type != KeyType::int2 && type != KeyType::int4 && type != KeyType::int8) {
+  if (!is_key_integer(key_type_of_oid(column->type_oid))) {
     return refused("key-column-taken",
                    fmt::format("the source has a column {} of type {}, which cannot hold the key",
                                column->quoted, column->type_sql),

@@ -199,7 +199,7 @@ Result<void> CopyJob::preflight() {
 /// A copy that would be refused anyway shall not keep anybody from writing.
 Result<void> CopyJob::plan_before_fence() {
   PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job(), *connection_, *state_.target));
-  PGFANOUT_TRY(prove_key(*connection_, plan.source, plan.key.expression));
+  PGFANOUT_TRY(plan.target.layout->prove(*connection_, plan.source));
   PGFANOUT_TRY(stop_if_cancelled(state_));
   return journal_copy(state_, *connection_, table_, plan.key.expression.sql());
 }
@@ -236,7 +236,7 @@ Result<void> CopyJob::plan_copy() {
   PGFANOUT_TRY_ASSIGN(state_.plan, make_copy_plan(as_asked, source, *state_.target, made));
   if (progress) state_.progress = *std::move(progress);
   const bool is_proven = state_.raises_fence() && !state_.is_resumed;
-  if (!is_proven) PGFANOUT_TRY(prove_key(source, state_.plan->source, state_.plan->key.expression));
+  if (!is_proven) PGFANOUT_TRY(state_.plan->target.layout->prove(source, state_.plan->source));
   const CopyPlan& plan = *state_.plan;
   result_.source = {plan.source.qualified, 0, {}, source.server_version_text()};
   result_.target = {plan.target.qualified, 0, {}, state_.target->server_version_text()};
@@ -370,7 +370,7 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
     sources.push_back(std::move(source));
   }
   return run_read_back({ranges, plan.stream.read_back_layout, plan.key.expression,
-                        plan.target.leaf_map, std::move(sources), job().memory_bytes, &state_.pace,
+                        *plan.target.layout, std::move(sources), job().memory_bytes, &state_.pace,
                         [&](std::uint32_t leaf) {
                           if (is_as_written(ledger.leaf(leaf))) {
                             state_.counters.leaves.set_state(leaf, LeafState::proven);
@@ -453,7 +453,7 @@ void CopyJob::fill_result() {
     const MultisetDigest taken = leaves[at].taken();
     PartitionSummary partition{std::nullopt, leaf.qualified, taken.rows(), taken.hex(),
                                leaves[at].earlier_bytes + leaves[at].routed_bytes};
-    if (!leaf.bound.keys.empty()) partition.key = leaf.bound.keys.front();
+    partition.key = state_.plan->target.layout->leaf_key(static_cast<std::uint32_t>(at));
     result_.partitions.push_back(std::move(partition));
     largest = std::max(largest, taken.rows());
     total += taken.rows();

@@ -181,12 +181,12 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
                       if (epoch < state.progress.last_epoch()) return;
                       state.counters.leaves.set_state(leaf, LeafState::committed);
                     }};
-  PGFANOUT_TRY(run_fan_out(
-      {state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
-       plan.target.leaf_map, sources_, channels_, targets_, done, state.job.memory_bytes,
-       std::move(ask), !state.progress.by_leaf && reject_limit_of(state) > 0,
-       !has_volatile_values(), &state.pace},
-      *state.ledger, *state.rejects, state.counters, stop));
+  PGFANOUT_TRY(
+      run_fan_out({state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
+                   *plan.target.layout, sources_, channels_, targets_, done, state.job.memory_bytes,
+                   std::move(ask), !state.progress.by_leaf && reject_limit_of(state) > 0,
+                   !has_volatile_values(), &state.pace},
+                  *state.ledger, *state.rejects, state.counters, stop));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
   }

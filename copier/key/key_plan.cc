@@ -4,15 +4,9 @@
 
 #include <algorithm>
 
+#include "copier/catalog/type_catalog.h"
+
 namespace pgfanout {
-namespace {
-
-bool is_collated(KeyType type) {
-  return type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
-}
-
-}  // namespace
-
 std::vector<KeyColumn> key_columns_of(const Table& table) {
   std::vector<KeyColumn> columns;
   columns.reserve(table.columns.size());
@@ -41,7 +35,10 @@ Result<KeyExpression> compile_key(const JobDescription& job, const Table& source
   PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile(sql, key_columns_of(source)));
   for (const std::size_t index : key.used_columns()) {
     const Column& column = source.columns[index];
-    if (is_collated(key_type_of_oid(column.base_type_oid)) && !column.is_deterministic) {
+    const KeyType type = key_type_of_oid(column.base_type_oid);
+    const bool is_collated =
+        type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
+    if (is_collated && !column.is_deterministic) {
       return refused("nondeterministic-collation",
                      fmt::format("column {} has a nondeterministic collation: the server hashes a "
                                  "sort key of it, not its bytes",
@@ -53,31 +50,26 @@ Result<KeyExpression> compile_key(const JobDescription& job, const Table& source
 }
 
 Result<void> check_key_functions(Connection& connection, const KeyExpression& key) {
-  for (const std::string& function : key.functions()) {
-    PGFANOUT_TRY_ASSIGN(const Rows found,
-                        connection.query("SELECT 1 FROM pg_proc p WHERE p.proname = $1 AND"
-                                         " p.pronamespace = 'pg_catalog'::regnamespace LIMIT 1",
-                                         {function}));
-    if (found.size() == 0) {
-      return refused(
-          "no-such-function",
-          fmt::format("PostgreSQL {} at {} has no function {}", connection.server_version_text(),
-                      connection.description(), function),
-          "it came with a newer version: use another one, for example hashtext()", key.sql());
-    }
-  }
-  return {};
+  PGFANOUT_TRY_ASSIGN(
+      const Rows missing,
+      connection.query(
+          "SELECT f FROM unnest($1::text[]) f WHERE NOT EXISTS (SELECT 1 FROM pg_proc p"
+          " WHERE p.proname = f AND p.pronamespace = 'pg_catalog'::regnamespace)",
+          {text_array(key.functions())}));
+  if (missing.size() == 0) return {};
+  return refused(
+      "no-such-function",
+      fmt::format("PostgreSQL {} at {} has no function {}", connection.server_version_text(),
+                  connection.description(), missing.text(0, 0)),
+      "it came with a newer version: use another one, for example hashtext()", key.sql());
+}
+
+bool is_key_integer(KeyType type) {
+  return type == KeyType::int2 || type == KeyType::int4 || type == KeyType::int8;
 }
 
 std::string_view key_type_sql(KeyType type) {
-  switch (type) {
-    case KeyType::int2:
-      return "smallint";
-    case KeyType::int8:
-      return "bigint";
-    default:
-      return "integer";
-  }
+  return type == KeyType::int2 ? "smallint" : type == KeyType::int8 ? "bigint" : "integer";
 }
 
 }  // namespace pgfanout

@@ -25,6 +25,9 @@ Result<KeyExpression> compile_key(const JobDescription& job, const Table& source
 /// Refuses hash functions that the server at `connection` does not have.
 Result<void> check_key_functions(Connection& connection, const KeyExpression& key);
 
+/// int2, int4 or int8: a column of such a type can store a key.
+[[nodiscard]] bool is_key_integer(KeyType type);
+
 /// "integer" and the like, for DDL.
 [[nodiscard]] std::string_view key_type_sql(KeyType type);
 

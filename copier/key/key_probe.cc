@@ -53,7 +53,7 @@ void add_integers(std::vector<ProbeValue>& values) {
   }
 }
 
-/// Every length, with bytes that differ, so that each of a hash's words is seen partly filled.
+/// Every length, with bytes that differ, so that each of a hash's words is partly filled once.
 void add_lengths(std::vector<ProbeValue>& values) {
   for (std::size_t length = 0; length <= kLongestText; ++length) {
     std::string text;
@@ -66,7 +66,7 @@ void add_lengths(std::vector<ProbeValue>& values) {
 
 template <class List>
 void add_texts(std::vector<ProbeValue>& values, const List& list) {
-  for (const std::string_view text : list) values.emplace_back(std::string(text));
+  for (const auto& text : list) values.emplace_back(std::string(text));
 }
 
 void add_texts_of(std::string_view encoding, std::vector<ProbeValue>& values) {
@@ -76,21 +76,6 @@ void add_texts_of(std::string_view encoding, std::vector<ProbeValue>& values) {
   const bool takes_any_byte = encoding == "SQL_ASCII" || encoding.starts_with("LATIN1");
   if (encoding == "UTF8" || encoding == "SQL_ASCII") add_texts(values, kUtf8Texts);
   if (takes_any_byte) add_texts(values, kSingleByteTexts);
-}
-
-void add_bytes(std::vector<ProbeValue>& values) {
-  add_lengths(values);
-  add_texts(values, kSmallestHashes);
-  values.emplace_back(std::string(12, '\0'));
-  values.emplace_back(std::string(13, '\xff'));
-}
-
-void add_uuids(std::vector<ProbeValue>& values) {
-  values.emplace_back(std::string(16, '\0'));
-  values.emplace_back(std::string(16, '\xff'));
-  std::string ascending;
-  for (int byte = 0; byte < 16; ++byte) ascending += static_cast<char>(byte * 17);
-  values.emplace_back(std::move(ascending));
 }
 
 std::string random_bytes(std::size_t length, std::mt19937_64& random) {
@@ -127,10 +112,15 @@ std::vector<ProbeValue> adversarial_values(KeyType type, std::string_view encodi
       add_texts_of(encoding, values);
       break;
     case KeyType::uuid:
-      add_uuids(values);
+      add_texts(values, std::vector{std::string(16, '\0'), std::string(16, '\xff'),
+                                    std::string("\x00\x11\x22\x33\x44\x55\x66\x77"
+                                                "\x88\x99\xaa\xbb\xcc\xdd\xee\xff",
+                                                16)});
       break;
     case KeyType::bytea:
-      add_bytes(values);
+      add_lengths(values);
+      add_texts(values, kSmallestHashes);
+      add_texts(values, std::vector{std::string(12, '\0'), std::string(13, '\xff')});
       break;
     case KeyType::boolean:
       values.emplace_back(std::string(1, '\0'));
@@ -151,10 +141,6 @@ ProbeValue random_value(KeyType type, std::mt19937_64& random) {
       return random_bytes(4, random);
     case KeyType::int8:
       return random_bytes(8, random);
-    case KeyType::text:
-    case KeyType::varchar:
-    case KeyType::bpchar:
-      return random_text(random);
     case KeyType::uuid:
       return random_bytes(16, random);
     case KeyType::bytea:
@@ -162,9 +148,10 @@ ProbeValue random_value(KeyType type, std::mt19937_64& random) {
     case KeyType::boolean:
       return std::string(1, static_cast<char>(random() & 1U));
     case KeyType::other:
-      break;
+      return std::nullopt;
+    default:
+      return random_text(random);
   }
-  return std::nullopt;
 }
 
 std::vector<ProbeRow> adversarial_rows(const std::vector<KeyType>& types, std::string_view encoding,
@@ -185,28 +172,9 @@ std::vector<ProbeRow> adversarial_rows(const std::vector<KeyType>& types, std::s
 }
 
 std::string_view probe_type_sql(KeyType type) {
-  switch (type) {
-    case KeyType::int2:
-      return "pg_catalog.int2";
-    case KeyType::int4:
-      return "pg_catalog.int4";
-    case KeyType::int8:
-      return "pg_catalog.int8";
-    case KeyType::varchar:
-      return "pg_catalog.varchar";
-    case KeyType::bpchar:
-      return "pg_catalog.bpchar";
-    case KeyType::uuid:
-      return "pg_catalog.uuid";
-    case KeyType::bytea:
-      return "pg_catalog.bytea";
-    case KeyType::boolean:
-      return "pg_catalog.bool";
-    case KeyType::text:
-    case KeyType::other:
-      break;
-  }
-  return "pg_catalog.text";
+  constexpr std::array<std::string_view, 10> kNames = {"int2",   "int4", "int8",  "text", "varchar",
+                                                       "bpchar", "uuid", "bytea", "bool", "text"};
+  return kNames[static_cast<std::size_t>(type)];
 }
 
 std::string probe_text(KeyType type, const std::string& value) {

@@ -29,17 +29,14 @@ using ProbeRow = std::vector<ProbeValue>;
                                                      std::string_view encoding,
                                                      std::mt19937_64& random);
 
-/// The value as an SQL literal of its type. `quote` quotes text for the server.
-template <class Quote>
-[[nodiscard]] std::string probe_literal(KeyType type, const ProbeValue& value, Quote quote);
-
-/// "pg_catalog.uuid": the type without length, so that a literal is never cut.
+/// "uuid": the type without length, so that a literal is never cut.
 [[nodiscard]] std::string_view probe_type_sql(KeyType type);
 /// The value as its type's input function reads it.
 [[nodiscard]] std::string probe_text(KeyType type, const std::string& value);
 
+/// The value as an SQL literal of its type. `quote` quotes text for the server.
 template <class Quote>
-std::string probe_literal(KeyType type, const ProbeValue& value, Quote quote) {
+[[nodiscard]] std::string probe_literal(KeyType type, const ProbeValue& value, Quote quote) {
   std::string literal = value ? quote(probe_text(type, *value)) : std::string("NULL");
   literal += "::";
   literal += probe_type_sql(type);

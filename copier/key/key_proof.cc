@@ -1,108 +1,248 @@
 #include "copier/key/key_proof.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <random>
 
-#include "copier/key/key_oracle.h"
-#include "copier/key/key_sample.h"
+#include "copier/base/byte_order.h"
+#include "copier/catalog/sql_text.h"
+#include "copier/key/key_plan.h"
+#include "copier/key/page_sample.h"
 
 namespace pgfanout {
 namespace {
 
+constexpr std::uint64_t kFewestPages = 16;
+constexpr std::uint64_t kMostPages = 200;
+constexpr std::uint64_t kRowsAPage = 20;
+constexpr std::size_t kRowsAQuery = 500;
+constexpr std::uint64_t kRandomRows = 1000;
 constexpr std::size_t kExamples = 5;
 constexpr std::size_t kShownBytes = 60;
-constexpr std::uint64_t kRandomBatch = 1000;
 
-class Comparison {
- public:
-  Comparison(const Table& table, const KeyExpression& key, KeyProof& proof)
-      : table_(table), key_(key), types_(used_types(table, key)), proof_(proof) {}
+/// The state that a server's error about a row stands for; anything else is the error itself.
+Result<KeyState> key_state_of(const Error& error) {
+  if (error.sqlstate == "22003") return KeyState::out_of_range;
+  if (error.sqlstate == "22012") return KeyState::division_by_zero;
+  return Error(error);
+}
 
-  void add(const std::vector<ProbeRow>& rows, const std::vector<KeyOutcome>& client,
-           const std::vector<KeyOutcome>& server) {
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-      ++proof_.compared;
-      if (client[row] == server[row]) continue;
-      ++proof_.disagreements;
-      if (proof_.examples.size() < kExamples) {
-        proof_.examples.push_back(fmt::format("{}: pgfanout says {}, the server says {}",
-                                              text_of(rows[row]), describe(client[row]),
-                                              describe(server[row])));
-      }
-    }
+std::string text_of(const KeyOutcome& outcome) {
+  if (outcome.state == KeyState::ok) return fmt::format("key {}", outcome.key);
+  return fmt::format("no key: {}", to_string(outcome.state));
+}
+
+/// "'abc'", printable whatever the value.
+std::string printable(const std::string& value) {
+  std::string text = "'";
+  for (const char byte : value.substr(0, kShownBytes)) {
+    const auto code = static_cast<unsigned char>(byte);
+    text += code < 0x20 || code >= 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, byte);
   }
+  return text + (value.size() > kShownBytes ? "...'" : "'");
+}
 
- private:
-  /// "collection_id='abc', n=7", printable whatever the values.
-  [[nodiscard]] std::string text_of(const ProbeRow& row) const {
-    std::string text;
-    for (std::size_t column = 0; column < row.size(); ++column) {
-      text += fmt::format("{}{}=", column == 0 ? "" : ", ",
-                          table_.columns[key_.used_columns()[column]].quoted);
-      text += row[column] ? printable(probe_text(types_[column], *row[column])) : "NULL";
-    }
-    return text;
+/// "collection_id='abc', n='7'".
+std::string text_of(const RowFunction& function, const ProbeRow& row) {
+  std::string text;
+  for (std::size_t at = 0; at < row.size(); ++at) {
+    text += fmt::format("{}{}={}", at == 0 ? "" : ", ", function.names[at],
+                        row[at] ? printable(probe_text(function.types[at], *row[at])) : "NULL");
   }
+  return text;
+}
 
-  static std::string printable(const std::string& value) {
-    std::string text = "'";
-    for (const char byte : value.substr(0, kShownBytes)) {
-      const auto code = static_cast<unsigned char>(byte);
-      if (code < 0x20 || code >= 0x7f) {
-        text += fmt::format("\\x{:02x}", code);
-      } else {
-        text += byte;
-      }
-    }
-    return text + (value.size() > kShownBytes ? "...'" : "'");
+void book(const RowFunction& function, const std::vector<ProbeRow>& rows,
+          const std::vector<KeyOutcome>& server, KeyProof& proof) {
+  const std::vector<KeyOutcome> client = function.compute(rows);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    ++proof.compared;
+    if (client[row] == server[row]) continue;
+    ++proof.disagreements;
+    if (proof.examples.size() == kExamples) continue;
+    proof.examples.push_back(fmt::format("{}: pgfanout says {}, the server says {}",
+                                         text_of(function, rows[row]), text_of(client[row]),
+                                         text_of(server[row])));
   }
-
-  const Table& table_;
-  const KeyExpression& key_;
-  const std::vector<KeyType> types_;
-  KeyProof& proof_;
-};
+}
 
 }  // namespace
 
-Result<KeyProof> compare_keys(Connection& source, const Table& table, const KeyExpression& key,
+std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key, const std::vector<ProbeRow>& rows) {
+  std::vector<std::uint8_t> bytes;
+  std::vector<FieldRef> fields;
+  for (const ProbeRow& row : rows) {
+    for (const ProbeValue& value : row) {
+      if (!value) {
+        fields.push_back({});
+        continue;
+      }
+      fields.push_back(
+          {static_cast<std::uint32_t>(bytes.size()), static_cast<std::int32_t>(value->size())});
+      bytes.insert(bytes.end(), value->begin(), value->end());
+    }
+  }
+  bytes.push_back(0);
+  std::vector<std::int64_t> keys(rows.size());
+  std::vector<KeyState> states(rows.size());
+  KeyScratch scratch;
+  key.evaluate(bytes.data(), fields, rows.size(), scratch, keys, states);
+  std::vector<KeyOutcome> outcomes;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    outcomes.push_back({states[row], states[row] == KeyState::ok ? keys[row] : 0});
+  }
+  return outcomes;
+}
+
+RowFunction row_function(const Table& table, const KeyExpression& key) {
+  const std::vector<KeyColumn> columns = key_columns_of(table);
+  RowFunction function;
+  function.sql = key.sql();
+  function.columns = key.used_columns();
+  for (const std::size_t column : function.columns) {
+    function.names.push_back(table.columns[column].quoted);
+    function.types.push_back(columns[column].type);
+  }
+  function.compute = [key](const std::vector<ProbeRow>& rows) { return evaluate_rows(key, rows); };
+  return function;
+}
+
+Result<KeyOracle> KeyOracle::make(Connection& connection, const RowFunction& function) {
+  PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&connection}));
+  return KeyOracle(connection, function, std::move(savepoints));
+}
+
+/// Reads in a savepoint, if a transaction is open.
+template <class Read>
+auto KeyOracle::guarded(Read read) -> decltype(read()) {
+  PGFANOUT_TRY(savepoints_.set());
+  auto result = read();
+  if (connection_.is_open()) PGFANOUT_TRY(savepoints_.undo());
+  return result;
+}
+
+std::string KeyOracle::query_for(const std::vector<ProbeRow>& rows) const {
+  const auto& names = function_.names;
+  const char* place = std::find(names.begin(), names.end(), "place") == names.end()
+                          ? "place"
+                          : "row_number_of_probe";
+  std::string values;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    values += fmt::format("{}({}", row == 0 ? "" : ",", row);
+    for (std::size_t column = 0; column < names.size(); ++column) {
+      values += ',' + probe_literal(
+                          function_.types[column], rows[row][column],
+                          [&](const std::string& text) { return connection_.quote_literal(text); });
+    }
+    values += ')';
+  }
+  return fmt::format("SELECT {}::int8 FROM (VALUES {}) AS probe({}{}{}) ORDER BY {}",
+                     parenthesized(function_.sql), values, place, names.empty() ? "" : ", ",
+                     fmt::join(names, ", "), place);
+}
+
+/// An error ends a statement: a batch with one is halved until the row that has it stands alone.
+Result<std::vector<KeyOutcome>> KeyOracle::ask_or_split(const std::vector<ProbeRow>& rows) {
+  const std::string query = query_for(rows);
+  const auto answer = guarded([&]() -> Result<Rows> { return connection_.query(query); });
+  std::vector<KeyOutcome> outcomes;
+  if (answer) {
+    for (int row = 0; row < answer->size(); ++row) {
+      outcomes.push_back(answer->is_null(row, 0)
+                             ? KeyOutcome{KeyState::null, 0}
+                             : KeyOutcome{KeyState::ok, answer->integer(row, 0)});
+    }
+    return outcomes;
+  }
+  PGFANOUT_TRY_ASSIGN(const KeyState state, key_state_of(answer.error()));
+  if (rows.size() == 1) return std::vector<KeyOutcome>{{state, 0}};
+  const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+  PGFANOUT_TRY_ASSIGN(outcomes, ask_or_split({rows.begin(), middle}));
+  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> rest, ask_or_split({middle, rows.end()}));
+  outcomes.insert(outcomes.end(), rest.begin(), rest.end());
+  return outcomes;
+}
+
+Result<std::vector<KeyOutcome>> KeyOracle::ask(const std::vector<ProbeRow>& rows) {
+  std::vector<KeyOutcome> outcomes;
+  for (std::size_t first = 0; first < rows.size(); first += kRowsAQuery) {
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::size_t count = std::min(kRowsAQuery, rows.size() - first);
+    PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> answers,
+                        ask_or_split({begin, begin + static_cast<std::ptrdiff_t>(count)}));
+    outcomes.insert(outcomes.end(), answers.begin(), answers.end());
+  }
+  return outcomes;
+}
+
+Result<std::vector<KeyOutcome>> KeyOracle::ask_sample(const Table& table, std::uint64_t count,
+                                                      std::mt19937_64& random,
+                                                      std::vector<ProbeRow>& rows) {
+  const std::vector<SampledPage> pages =
+      draw_pages(table, std::clamp(count / kRowsAPage, kFewestPages, kMostPages), random);
+  const std::size_t columns = function_.names.size();
+  std::vector<KeyOutcome> outcomes;
+  if (pages.empty() || count == 0 || columns == 0) return outcomes;
+  const std::string list = fmt::format("{}", fmt::join(function_.names, ", "));
+  const auto read = [&](const std::string& select_list, std::size_t fields) {
+    const std::string sql = sample_sql(table, select_list, pages, count);
+    return guarded([&] { return read_sample(connection_, sql, fields); });
+  };
+  auto with_keys =
+      read(fmt::format("{}, {}::int8", list, parenthesized(function_.sql)), columns + 1);
+  if (!with_keys) {
+    // One of the rows has no key for the server: ask about each by its value.
+    PGFANOUT_TRY(key_state_of(with_keys.error()));
+    PGFANOUT_TRY_ASSIGN(rows, read(list, columns));
+    return ask(rows);
+  }
+  rows = *std::move(with_keys);
+  for (ProbeRow& row : rows) {
+    const ProbeValue key = std::move(row.back());
+    row.pop_back();
+    if (!key) {
+      outcomes.push_back({KeyState::null, 0});
+      continue;
+    }
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(key->data());
+    outcomes.push_back({KeyState::ok, static_cast<std::int64_t>(load_be64(bytes))});
+  }
+  return outcomes;
+}
+
+Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowFunction& function,
                               std::uint64_t count, std::uint64_t seed,
                               const Cancellation* cancellation) {
-  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, table, key));
-  const std::vector<KeyType> types = used_types(table, key);
+  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, function));
   std::mt19937_64 random(seed);
   KeyProof proof;
-  Comparison comparison(table, key, proof);
-  const auto ask = [&](const std::vector<ProbeRow>& rows) -> Result<void> {
-    const std::vector<KeyOutcome> client = evaluate_rows(key, rows);
-    PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, oracle.ask(rows, client));
-    comparison.add(rows, client, server);
-    return {};
-  };
-
-  PGFANOUT_TRY_ASSIGN(const KeySample sample, sample_table(oracle, table, key, count, random));
-  comparison.add(sample.rows, evaluate_rows(key, sample.rows), sample.server);
-  PGFANOUT_TRY(ask(adversarial_rows(types, source.encoding(), random)));
-  for (std::uint64_t done = 0; done < count; done += kRandomBatch) {
+  std::vector<ProbeRow> rows;
+  PGFANOUT_TRY_ASSIGN(std::vector<KeyOutcome> server,
+                      oracle.ask_sample(table, count, random, rows));
+  book(function, rows, server, proof);
+  rows = adversarial_rows(function.types, source.encoding(), random);
+  PGFANOUT_TRY_ASSIGN(server, oracle.ask(rows));
+  book(function, rows, server, proof);
+  for (std::uint64_t done = 0; done < count; done += rows.size()) {
     if (cancellation != nullptr && cancellation->is_set()) {
       return interrupted("cancelled", "stopped on request");
     }
-    std::vector<ProbeRow> rows;
-    for (std::uint64_t row = done; row < std::min(done + kRandomBatch, count); ++row) {
-      ProbeRow values;
-      for (const KeyType type : types) values.push_back(random_value(type, random));
-      rows.push_back(std::move(values));
+    rows.assign(std::min(kRandomRows, count - done), {});
+    for (ProbeRow& row : rows) {
+      for (const KeyType type : function.types) row.push_back(random_value(type, random));
     }
-    PGFANOUT_TRY(ask(rows));
+    PGFANOUT_TRY_ASSIGN(server, oracle.ask(rows));
+    book(function, rows, server, proof);
   }
   return proof;
 }
 
 Result<KeyProof> prove_key(Connection& source, const Table& table, const KeyExpression& key,
                            std::uint64_t count, std::uint64_t seed) {
-  PGFANOUT_TRY_ASSIGN(KeyProof proof, compare_keys(source, table, key, count, seed));
+  PGFANOUT_TRY_ASSIGN(KeyProof proof,
+                      compare_keys(source, table, row_function(table, key), count, seed));
   if (proof.disagreements == 0) return proof;
   return refused(
       "key-disagrees",

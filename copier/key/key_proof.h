@@ -1,18 +1,71 @@
-// Whether the compiled key expression and the server agree: on rows of the table, and on values
+// Whether client and server compute the same integer of a row: on rows of the table, and on values
 // chosen to make them disagree.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "copier/catalog/table.h"
+#include "copier/key/key_probe.h"
 #include "copier/pg/connection.h"
+#include "copier/pg/savepoint.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
+
+/// A key, or why there is none.
+struct KeyOutcome {
+  KeyState state = KeyState::ok;
+  std::int64_t key = 0;  ///< 0 unless the state is ok.
+  friend bool operator==(const KeyOutcome&, const KeyOutcome&) = default;
+};
+
+/// The compiled expression's outcomes, row by row.
+[[nodiscard]] std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key,
+                                                    const std::vector<ProbeRow>& rows);
+
+/// An integer of some columns of a table, as the server and as the client compute it.
+struct RowFunction {
+  std::string sql;                   ///< Over the columns by their names; an integer.
+  std::vector<std::size_t> columns;  ///< Of the table.
+  std::vector<std::string> names;    ///< Of the columns, quoted.
+  std::vector<KeyType> types;        ///< Of the columns.
+  std::function<std::vector<KeyOutcome>(const std::vector<ProbeRow>&)> compute;
+};
+
+[[nodiscard]] RowFunction row_function(const Table& table, const KeyExpression& key);
+
+/// Asks the server for a function's outcomes. Works inside of a transaction and leaves it usable.
+/// The connection and the function outlive it. Not thread-safe.
+class KeyOracle {
+ public:
+  /// Finds out whether a transaction is open.
+  static Result<KeyOracle> make(Connection& connection, const RowFunction& function);
+
+  /// Row by row.
+  Result<std::vector<KeyOutcome>> ask(const std::vector<ProbeRow>& rows);
+  /// About up to `count` rows of the table, from pages drawn at random over all leaves; all rows of
+  /// a small table, none if the function has no columns.
+  Result<std::vector<KeyOutcome>> ask_sample(const Table& table, std::uint64_t count,
+                                             std::mt19937_64& random, std::vector<ProbeRow>& rows);
+
+ private:
+  KeyOracle(Connection& connection, const RowFunction& function, Savepoints savepoints)
+      : connection_(connection), function_(function), savepoints_(std::move(savepoints)) {}
+
+  template <class Read>
+  auto guarded(Read read) -> decltype(read());
+  Result<std::vector<KeyOutcome>> ask_or_split(const std::vector<ProbeRow>& rows);
+  [[nodiscard]] std::string query_for(const std::vector<ProbeRow>& rows) const;
+
+  Connection& connection_;
+  const RowFunction& function_;
+  Savepoints savepoints_;
+};
 
 struct KeyProof {
   std::uint64_t compared = 0;
@@ -23,14 +76,13 @@ struct KeyProof {
 inline constexpr std::uint64_t kDefaultProofRows = 1000;
 
 /// Compares on up to `count` rows of the table, on adversarial values, and on random ones made from
-/// `seed`. The server evaluates the expression as the user wrote it. Errors ("integer out of
-/// range") must agree as well. Works inside a transaction and leaves it usable. Ends early, with
-/// error "cancelled", when `cancellation` is set.
-Result<KeyProof> compare_keys(Connection& source, const Table& table, const KeyExpression& key,
+/// `seed`. The server evaluates the SQL as the user wrote it. Errors ("integer out of range") must
+/// agree as well. Ends early, with error "cancelled", when `cancellation` is set.
+Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowFunction& function,
                               std::uint64_t count, std::uint64_t seed,
                               const Cancellation* cancellation = nullptr);
 
-/// The same; any disagreement is refused with "key-disagrees".
+/// The same of the table's key; any disagreement is refused with "key-disagrees".
 Result<KeyProof> prove_key(Connection& source, const Table& table, const KeyExpression& key,
                            std::uint64_t count = kDefaultProofRows, std::uint64_t seed = 1);
 

@@ -27,12 +27,12 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   Stop stop(cancellation);
   const StreamCounters streams(counters, copy.sources.size(), copy.memory_bytes);
   MemoryBudget budget(copy.memory_bytes, streams.memory());
-  const RowFields fields(copy.layout);
+  const RowFields fields(copy.row_layout);
   const bool is_shared = copy.channels.size() < copy.targets.size();
   LaneSet lanes(copy.targets.size(),
                 lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget,
                 copy.sets_aside);
-  Router router(fields, copy.leaf_map, lanes, ledger, rejects, counters, copy.done);
+  Router router(fields, copy.layout, lanes, ledger, rejects, counters, copy.done);
   const ReaderOptions reading{read_batch_bytes(copy.memory_bytes, copy.sources.size()),
                               budget,
                               rejects,

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "copier/base/pace.h"
-#include "copier/layout/leaf_map.h"
+#include "copier/layout/layout.h"
 #include "copier/pipeline/row_stream.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/stage/lane_writer.h"
@@ -22,9 +22,9 @@ namespace pgfanout {
 struct FanOut {
   const std::vector<SourceRange>& ranges;
   std::uint32_t epoch = 1;
-  const RowLayout& layout;
+  const RowLayout& row_layout;
   const KeyExpression& key;
-  const LeafMap& leaf_map;
+  const Layout& layout;
   std::span<const std::unique_ptr<RangeSource>> sources;
   std::vector<std::unique_ptr<WriteChannel>>& channels;  ///< None is in a transaction.
   const std::vector<LaneTarget>& targets;                ///< One a leaf.

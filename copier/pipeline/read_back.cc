@@ -10,7 +10,7 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
   const StreamCounters streams(counters, read.sources.size(), read.memory_bytes);
   MemoryBudget budget(read.memory_bytes, streams.memory());
   Rejects no_rejects(0);
-  const RowFields fields(read.layout);
+  const RowFields fields(read.row_layout);
   const ReaderOptions reading{
       .batch_bytes = read_batch_bytes(read.memory_bytes, read.sources.size()),
       .budget = budget,
@@ -22,8 +22,7 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
   run_row_stream({read.ranges, read.sources, fields, read.key, reading,
                   [&](const RowBatch& batch) -> Result<void> {
-                    check_batch(fields, read.leaf_map, batch, read.ranges[batch.range].leaf,
-                                ledger);
+                    check_batch(fields, read.layout, batch, read.ranges[batch.range].leaf, ledger);
                     return {};
                   },
                   [&](std::uint32_t range, std::uint64_t) {

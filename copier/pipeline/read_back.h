@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "copier/base/pace.h"
-#include "copier/layout/leaf_map.h"
+#include "copier/layout/layout.h"
 #include "copier/pipeline/row_stream.h"
 #include "copier/reconcile/ledger.h"
 #include "pgfanout/cancellation.h"
@@ -17,9 +17,9 @@ namespace pgfanout {
 
 struct ReadBack {
   const std::vector<SourceRange>& ranges;  ///< Of the target's leaves; `leaf` is the lane's number.
-  const RowLayout& layout;
+  const RowLayout& row_layout;
   const KeyExpression& key;
-  const LeafMap& leaf_map;
+  const Layout& layout;
   std::vector<std::unique_ptr<RangeSource>> sources;
   std::uint64_t memory_bytes = 0;
   const Pace* pace = nullptr;  ///< Obeyed by the readers; absent: full speed.

@@ -1,6 +1,7 @@
 #include "copier/plan/copy_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <thread>
@@ -8,68 +9,236 @@
 #include "copier/base/amount.h"
 #include "copier/catalog/nextval_call.h"
 #include "copier/catalog/server_facts.h"
+#include "copier/catalog/server_versions.h"
 #include "copier/catalog/table_lookup.h"
+#include "copier/catalog/type_catalog.h"
+#include "copier/catalog/volatility.h"
 #include "copier/columns/column_plan.h"
 #include "copier/columns/mapping.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
-#include "copier/plan/connection_budget.h"
 #include "copier/plan/new_target.h"
-#include "copier/plan/plan_notes.h"
 #include "copier/plan/source_fitness.h"
-#include "copier/plan/stream_plan.h"
-#include "copier/plan/target_fitness.h"
-#include "copier/plan/target_obstacles.h"
 
 namespace pgfanout {
 namespace {
 
 constexpr int kOldestServer = 140000;
-constexpr std::uint32_t kMaxPartitions = 10000;
 
-/// Makes one plan; a member is set by the step named in its comment.
-class CopyPlanner {
- public:
-  CopyPlanner(const JobDescription& job, Connection& source, Connection& target,
-              const std::vector<std::uint32_t>& made)
-      : job_(job), source_(source), target_(target), made_(made) {}
+// --- the stream ---
 
-  Result<CopyPlan> make() {
-    PGFANOUT_TRY(look_at_servers());
-    PGFANOUT_TRY(look_at_source());
-    PGFANOUT_TRY(find_target());
-    PGFANOUT_TRY(plan_columns());
-    PGFANOUT_TRY(plan_key());
-    PGFANOUT_TRY(plan_target());
-    PGFANOUT_TRY(plan_stream());
-    PGFANOUT_TRY(plan_connections());
-    PGFANOUT_TRY(plan_when_to_commit());
-    PGFANOUT_TRY(add_notes(job_, target_, target_facts_, *plan_));
-    return std::move(*plan_);
+/// Adds the planned columns of one role, and says how many there are.
+std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyStream& stream) {
+  std::uint16_t count = 0;
+  for (const PlannedColumn& planned : columns.columns) {
+    if (planned.role != role) continue;
+    stream.columns.push_back(
+        {planned.column.name, planned.source_sql, planned.column.quoted, planned.is_volatile});
+    ++count;
+  }
+  return count;
+}
+
+/// Reads the columns that a side has from a range of one of its leaves.
+RangeSelect select_of(const CopyStream& stream, std::string StreamColumn::*side,
+                      const std::string& leaf, const SourceRange& range) {
+  std::string list;
+  for (const StreamColumn& column : stream.columns) {
+    if (!(column.*side).empty()) list += (list.empty() ? "" : ", ") + column.*side;
+  }
+  return {list, leaf, range_condition(range)};
+}
+
+/// Columns, both layouts (without patches of OIDs) and the column list of COPY.
+CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, const Table& source,
+                       bool key_is_generated) {
+  CopyStream stream;
+  RowLayout layout;
+  layout.copied = add_columns(columns, ColumnRole::copied, stream);
+  layout.digested = static_cast<std::uint16_t>(layout.copied +
+                                               add_columns(columns, ColumnRole::compared, stream));
+  layout.key_fields = carriers.stream_fields;
+  layout.written_key = KeyField::none;
+  if (columns.key_column && !key_is_generated) {
+    const KeyType type = key_type_of_oid(columns.key_column->type_oid);
+    layout.written_key = type == KeyType::int2   ? KeyField::int2
+                         : type == KeyType::int8 ? KeyField::int8
+                                                 : KeyField::int4;
+  }
+  stream.read_layout = stream.read_back_layout = layout;
+
+  const Column* stored = columns.stored_key ? &source.columns[*columns.stored_key] : nullptr;
+  const auto add_key = [&](RowLayout& side, const Column* column) {
+    side.fields = side.digested;
+    if (column == nullptr) return;
+    side.stored_key = side.fields++;
+    side.stored_key_type = key_type_of_oid(column->type_oid);
+  };
+  add_key(stream.read_layout, stored);
+  add_key(stream.read_back_layout, columns.key_column ? &*columns.key_column : nullptr);
+  if (stored != nullptr || columns.key_column) {
+    stream.columns.push_back({columns.key_column ? columns.key_column->name : stored->name,
+                              stored != nullptr ? stored->quoted : "",
+                              columns.key_column ? columns.key_column->quoted : "", false});
   }
 
- private:
-  Result<void> look_at_servers();
-  Result<void> look_at_source();
-  Result<void> find_target();
-  Result<void> plan_columns();
-  Result<void> plan_key();
-  Result<void> plan_target();
-  Result<void> plan_stream();
-  Result<void> plan_connections();
-  Result<void> plan_when_to_commit();
+  std::vector<std::string> written;
+  for (std::size_t at = 0; at < layout.copied; ++at)
+    written.push_back(stream.columns[at].target_sql);
+  if (layout.written_key != KeyField::none) written.push_back(columns.key_column->quoted);
+  stream.written_columns = fmt::format("({})", fmt::join(written, ", "));
+  return stream;
+}
 
-  const JobDescription& job_;
-  Connection& source_;
-  Connection& target_;
-  const std::vector<std::uint32_t>& made_;
-  ServerFacts source_facts_;                // look_at_servers
-  ServerFacts target_facts_;                // look_at_servers
-  std::optional<CopyPlan> plan_;            // look_at_source
-  std::optional<ExistingTarget> existing_;  // find_target
-  ColumnPlan columns_;                      // plan_columns
-  KeyCarriers carriers_;                    // plan_key
+/// Type, expression (empty: not generated) and NOT NULL of a key column that is to be created.
+void complete_key_column(Column& column, KeyType type, const std::string& generated_as) {
+  column.type_oid = type == KeyType::int2 ? 21 : type == KeyType::int8 ? 20 : 23;
+  column.base_type_oid = column.type_oid;
+  column.type_sql = key_type_sql(type);
+  column.default_sql = generated_as;
+  column.generated = generated_as.empty() ? '\0' : 's';
+  column.is_not_null = true;
+}
+
+/// Whether the target's column of that name, the key column included, is NOT NULL.
+bool is_not_null(const ColumnPlan& columns, std::string_view name) {
+  if (columns.key_column && columns.key_column->name == name) {
+    return columns.key_column->is_not_null;
+  }
+  return std::any_of(columns.columns.begin(), columns.columns.end(), [&](const PlannedColumn& at) {
+    return at.column.name == name && at.column.is_not_null;
+  });
+}
+
+// --- a target that exists ---
+
+struct ExistingTarget {
+  Table table;
+  ExistingLayout layout;
+  std::vector<Issue> issues;  ///< What makes the copy slower or surprising.
 };
+
+Result<void> check_target_leaf(const Leaf& leaf) {
+  if (leaf.kind != 'r') {
+    return refused("foreign-leaf",
+                   fmt::format("the target's leaf {} is a foreign table", leaf.qualified),
+                   "every leaf must be an ordinary table of the target's database", leaf.qualified);
+  }
+  if (leaf.access_method != "heap") {
+    return refused("not-heap",
+                   fmt::format("the target's leaf {} uses the access method {}", leaf.qualified,
+                               leaf.access_method),
+                   "every leaf must be a heap: pages are read back by their number",
+                   leaf.qualified);
+  }
+  return {};
+}
+
+Result<void> check_target_privileges(Connection& target, const Table& table) {
+  for (const Leaf& leaf : table.leaves) {
+    if (leaf.may_insert && leaf.may_select) continue;
+    const std::string_view privilege = leaf.may_insert ? "SELECT" : "INSERT";
+    PGFANOUT_TRY_ASSIGN(const Rows role, target.query("SELECT quote_ident(CURRENT_USER)"));
+    return refused("no-privilege",
+                   fmt::format("no {} on the target's leaf {}", privilege, leaf.qualified),
+                   fmt::format("GRANT SELECT, INSERT ON {} TO {} (leaves are written to directly, "
+                               "so each one needs it)",
+                               leaf.qualified, role.text(0, 0)),
+                   leaf.qualified);
+  }
+  return {};
+}
+
+Result<void> check_empty(const JobDescription& job, Connection& target, const Table& table) {
+  if (job.append) return {};
+  for (const Leaf& leaf : table.leaves) {
+    PGFANOUT_TRY_ASSIGN(const Rows row,
+                        target.query(fmt::format("SELECT 1 FROM ONLY {} LIMIT 1", leaf.qualified)));
+    if (row.size() > 0) {
+      return refused(
+          "target-not-empty", fmt::format("the target's leaf {} holds rows", leaf.qualified),
+          "empty the target first, or use --append to leave those rows alone", leaf.qualified);
+    }
+  }
+  return {};
+}
+
+/// Triggers of the leaves that COPY fires; internal ones are foreign keys and the like. On 14 the
+/// copy of a parent's trigger counts as internal.
+constexpr const char* kTriggersSql =
+    "SELECT quote_ident(t.tgname), count(*), bool_or((t.tgtype & 2) <> 0 AND (t.tgtype & 1) <> 0)"
+    " FROM pg_trigger t LEFT JOIN pg_trigger parent"
+    " ON parent.oid = t.tgparentid WHERE t.tgrelid = ANY ($1::oid[])"
+    " AND NOT COALESCE(parent.tgisinternal, t.tgisinternal) AND t.tgenabled IN ('O', 'A')"
+    " AND (t.tgtype & 4) <> 0 GROUP BY 1 ORDER BY 1";
+
+Result<void> note_triggers(Connection& target, const Table& table, std::vector<Issue>& issues) {
+  std::vector<std::uint32_t> oids;
+  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
+  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(kTriggersSql, {oid_array(oids)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    const bool is_before = rows.boolean(row, 2);
+    issues.push_back(
+        {Severity::warning, "trigger-fires",
+         fmt::format("trigger {} fires for every row that is copied, on {} leaves{}",
+                     rows.text(row, 0), rows.text(row, 1),
+                     is_before ? ", and a BEFORE trigger may change rows and keeps COPY "
+                                 "from inserting many at once"
+                               : ""),
+         table.qualified,
+         "disable it while the copy runs if its work is done already in the source"});
+  }
+  return {};
+}
+
+/// Refuses what keeps the copy from being right: another layout, leaves that cannot be written to
+/// or read back, rows, missing privileges, row-level security.
+Result<ExistingTarget> examine_target(const JobDescription& job, const Table& source,
+                                      const KeyExpression& key, Connection& target,
+                                      std::uint32_t oid) {
+  ExistingTarget existing;
+  Table& table = existing.table;
+  PGFANOUT_TRY_ASSIGN(table, describe_table(target, oid));
+  PGFANOUT_TRY_ASSIGN(existing.layout,
+                      layout_kind_of(table).examine(
+                          job, source, table, column_name_of(job.key_column, table.columns), key));
+  for (const Leaf& leaf : table.leaves) PGFANOUT_TRY(check_target_leaf(leaf));
+  if (table.hides_rows) {
+    return refused(
+        "row-security",
+        fmt::format("row-level security of the target {} applies to this role", table.qualified),
+        "run as its owner or as a role with BYPASSRLS", table.qualified);
+  }
+  PGFANOUT_TRY(check_target_privileges(target, table));
+  PGFANOUT_TRY(check_empty(job, target, table));
+  PGFANOUT_TRY(note_triggers(target, table, existing.issues));
+  return existing;
+}
+
+/// Adds an issue for each column left to a default that keeps COPY from inserting many rows at
+/// once.
+Result<void> note_slow_defaults(Connection& target, ColumnPlan& columns) {
+  for (const PlannedColumn& planned : columns.columns) {
+    const Column& column = planned.column;
+    const bool is_filled_by_default = planned.role == ColumnRole::left_out &&
+                                      column.generated == 0 && !column.default_sql.empty();
+    // COPY knows nextval() and still inserts many rows at once.
+    if (!is_filled_by_default || column.default_sql.starts_with("nextval(")) continue;
+    PGFANOUT_TRY_ASSIGN(const bool is_slow, is_volatile(target, column.default_sql));
+    if (!is_slow) continue;
+    columns.issues.push_back({Severity::warning, "volatile-default",
+                              fmt::format("column {} gets a volatile default in every row: COPY "
+                                          "inserts row by row then",
+                                          column.quoted),
+                              column.name, "give it a value with --map"});
+  }
+  return {};
+}
+
+// --- the plan ---
+
+/// A statement that touches all leaves should fit this many times at once.
+constexpr std::int64_t kComfortableStatements = 20;
 
 Result<void> check_version(const Connection& connection) {
   if (connection.server_version() >= kOldestServer) return {};
@@ -77,78 +246,6 @@ Result<void> check_version(const Connection& connection) {
                  fmt::format("{} runs PostgreSQL {}; 14 is the oldest that is supported",
                              connection.description(), connection.server_version_text()),
                  "upgrade the server first");
-}
-
-Result<void> CopyPlanner::look_at_servers() {
-  PGFANOUT_TRY(check_version(source_));
-  PGFANOUT_TRY(check_version(target_));
-  if (job_.partitions == 0 || job_.partitions > kMaxPartitions) {
-    return refused("bad-partitions", fmt::format("{} partitions are not possible", job_.partitions),
-                   fmt::format("use 1 to {}", kMaxPartitions), "--partitions");
-  }
-  PGFANOUT_TRY_ASSIGN(source_facts_, read_server_facts(source_));
-  PGFANOUT_TRY_ASSIGN(target_facts_, read_server_facts(target_));
-  if (target_facts_.is_in_recovery) {
-    return refused("target-read-only",
-                   fmt::format("the target's server {} is a standby", target_.description()),
-                   "name its primary as the target", target_.description());
-  }
-  if (source_facts_.encoding != target_facts_.encoding) {
-    return refused(
-        "encoding-differs",
-        fmt::format("the source's encoding is {}, the target's {}: the same text has "
-                    "other bytes there, hence other keys",
-                    source_facts_.encoding, target_facts_.encoding),
-        fmt::format("create the target's database with ENCODING '{}'", source_facts_.encoding),
-        target_.description());
-  }
-  return {};
-}
-
-Result<void> CopyPlanner::look_at_source() {
-  PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
-  PGFANOUT_TRY(check_source(source_, table, source_facts_));
-  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
-  PGFANOUT_TRY(check_key_functions(source_, key));
-  plan_.emplace(std::move(key));
-  plan_->source = std::move(table);
-  plan_->same_database = is_same_database(source_facts_, target_facts_);
-  plan_->target.servers = {{target_.description(), target_dsn_of(job_)}};
-  return {};
-}
-
-Result<void> CopyPlanner::find_target() {
-  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
-  plan_->target.schema = name.schema;
-  plan_->target.name = name.name;
-  PGFANOUT_TRY_ASSIGN(const Rows quoted, target_.query("SELECT format('%I.%I', $1::text, $2::text)",
-                                                       {name.schema, name.name}));
-  plan_->target.qualified = quoted.str(0, 0);
-  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
-  const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();
-  plan_->target.is_new = found.oid == 0 || is_made;
-  if (plan_->target.is_new) return {};
-  if (plan_->same_database && found.oid == plan_->source.oid) {
-    return refused("same-table", "source and target are the same table",
-                   "name another target with --into", plan_->target.qualified);
-  }
-  if (found.kind != 'r' && found.kind != 'p') {
-    return refused(
-        "name-taken",
-        fmt::format("{} exists and is {}", plan_->target.qualified, kind_name(found.kind)),
-        "drop or rename it, or choose another target with --into", plan_->target.qualified);
-  }
-  PGFANOUT_TRY_ASSIGN(existing_, examine_target(job_, plan_->source, target_, found.oid));
-  for (const TargetLeaf& leaf : existing_->leaves) {
-    for (const Leaf& origin : plan_->source.leaves) {
-      if (plan_->same_database && origin.oid == leaf.oid) {
-        return refused("same-table",
-                       fmt::format("{} belongs to both source and target", leaf.qualified),
-                       "name another target with --into", leaf.qualified);
-      }
-    }
-  }
-  return {};
 }
 
 /// The sequence that a mapping draws from is of the source's database.
@@ -167,108 +264,306 @@ void drop_mapped_defaults(const Mappings& mappings, ColumnPlan& columns) {
   }
 }
 
-Result<void> CopyPlanner::plan_columns() {
-  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
-  if (!existing_) {
-    PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
-    if (!plan_->same_database) drop_mapped_defaults(mappings, columns_);
+/// Makes one plan; a member is set by the step named in its comment.
+class CopyPlanner {
+ public:
+  CopyPlanner(const JobDescription& job, Connection& source, Connection& target,
+              const std::vector<std::uint32_t>& made)
+      : job_(job), source_(source), target_(target), made_(made) {}
+
+  Result<CopyPlan> make() {
+    PGFANOUT_TRY(look_at_servers());
+    PGFANOUT_TRY(look_at_source());
+    PGFANOUT_TRY(find_target());
+    PGFANOUT_TRY(plan_columns());
+    PGFANOUT_TRY(plan_key());
+    PGFANOUT_TRY(plan_target());
+    PGFANOUT_TRY(plan_stream());
+    PGFANOUT_TRY(plan_connections());
+    PGFANOUT_TRY(plan_when_to_commit());
+    PGFANOUT_TRY(add_notes());
+    return std::move(*plan_);
+  }
+
+ private:
+  Result<void> look_at_servers() {
+    PGFANOUT_TRY(check_version(source_));
+    PGFANOUT_TRY(check_version(target_));
+    PGFANOUT_TRY(layout_kind_of(job_).check_request(job_));
+    PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_, target_));
+    if (!servers_.target.is_in_recovery) return {};
+    return refused("target-read-only",
+                   fmt::format("the target's server {} is a standby", target_.description()),
+                   "name its primary as the target", target_.description());
+  }
+
+  Result<void> look_at_source() {
+    PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
+    PGFANOUT_TRY(check_source(source_, table, servers_.source));
+    PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
+    PGFANOUT_TRY(check_key_functions(source_, key));
+    plan_.emplace(std::move(key));
+    plan_->source = std::move(table);
+    plan_->source_server = servers_.source;
+    plan_->target_server = servers_.target;
+    plan_->same_database = is_same_database(servers_.source, servers_.target);
+    plan_->target.servers = {{target_.description(), target_dsn_of(job_)}};
     return {};
   }
-  const Column* key_column =
-      existing_->key_column ? &existing_->table.columns[*existing_->key_column] : nullptr;
-  PGFANOUT_TRY_ASSIGN(
-      columns_, plan_existing_columns(job_, plan_->source, mappings, existing_->table, key_column));
-  return note_slow_defaults(target_, columns_);
-}
 
-Result<void> CopyPlanner::plan_key() {
-  PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, plan_->source, plan_->key.expression));
-  plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
-  if (columns_.key_column) plan_->key.column = columns_.key_column->name;
-  if (existing_) {
-    plan_->key.is_generated = existing_->key_is_generated;
-    return check_list_expression(target_, *existing_, plan_->key.sql_on_target);
-  }
-  if (job_.key_mode != KeyMode::none)
-    PGFANOUT_TRY(check_key_functions(target_, plan_->key.expression));
-  const bool lists_by_expression =
-      job_.key_mode == KeyMode::generated || job_.key_mode == KeyMode::expression;
-  if (lists_by_expression && (carriers_.uses_generated || carriers_.uses_stored_key)) {
-    return refused("key-mode",
-                   "a table cannot be partitioned by an expression over a generated column or over "
-                   "the key column itself",
-                   "use --key-mode check, or make the key from other columns",
-                   plan_->key.expression.sql());
-  }
-  if (columns_.key_column) {
-    complete_key_column(*columns_.key_column, plan_->key.expression.result_type(),
-                        job_.key_mode == KeyMode::generated ? plan_->key.sql_on_target : "");
-  }
-  plan_->key.is_generated = job_.key_mode == KeyMode::generated;
-  return {};
-}
-
-Result<void> CopyPlanner::plan_target() {
-  if (existing_) {
-    plan_->target.leaves = std::move(existing_->leaves);
-    for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
-  } else {
-    bool inputs_are_not_null = true;
-    for (const std::size_t index : plan_->key.expression.used_columns()) {
-      inputs_are_not_null =
-          inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
+  Result<void> find_target() {
+    PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, plan_->source));
+    plan_->target.schema = name.schema;
+    plan_->target.name = name.name;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows quoted,
+        target_.query("SELECT format('%I.%I', $1::text, $2::text)", {name.schema, name.name}));
+    plan_->target.qualified = quoted.str(0, 0);
+    PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
+    const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();
+    plan_->target.is_new = found.oid == 0 || is_made;
+    if (plan_->target.is_new) return {};
+    if (plan_->same_database && found.oid == plan_->source.oid) {
+      return refused("same-table", "source and target are the same table",
+                     "name another target with --into", plan_->target.qualified);
     }
-    PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null,
-                                  is_same_server(source_facts_, target_facts_), !made_.empty()},
-                                 source_, target_, *plan_));
-    PGFANOUT_TRY_ASSIGN(std::vector<Issue> issues, note_not_carried(source_, plan_->source));
-    for (Issue& issue : issues) plan_->issues.push_back(std::move(issue));
+    if (found.kind != 'r' && found.kind != 'p') {
+      return refused(
+          "name-taken",
+          fmt::format("{} exists and is {}", plan_->target.qualified, kind_name(found.kind)),
+          "drop or rename it, or choose another target with --into", plan_->target.qualified);
+    }
+    PGFANOUT_TRY_ASSIGN(
+        existing_, examine_target(job_, plan_->source, plan_->key.expression, target_, found.oid));
+    for (const Leaf& leaf : existing_->layout.leaves) {
+      for (const Leaf& origin : plan_->source.leaves) {
+        if (plan_->same_database && origin.oid == leaf.oid) {
+          return refused("same-table",
+                         fmt::format("{} belongs to both source and target", leaf.qualified),
+                         "name another target with --into", leaf.qualified);
+        }
+      }
+    }
+    return {};
   }
-  std::vector<ListBound> bounds;
-  for (const TargetLeaf& leaf : plan_->target.leaves) bounds.push_back(leaf.bound);
-  plan_->target.leaf_map = LeafMap(bounds);
-  return {};
-}
 
-Result<void> CopyPlanner::plan_stream() {
-  plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key.is_generated);
-  PGFANOUT_TRY_ASSIGN(plan_->stream.read_layout.oid_patches,
-                      plan_transport(source_, target_, columns_, plan_->same_database));
-  for (Issue& issue : columns_.issues) plan_->issues.push_back(std::move(issue));
-  return {};
-}
+  Result<void> plan_columns() {
+    PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
+    if (!existing_) {
+      PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
+      if (!plan_->same_database) drop_mapped_defaults(mappings, columns_);
+      return {};
+    }
+    const std::optional<std::size_t> at = existing_->layout.key_column;
+    const Column* key_column = at ? &existing_->table.columns[*at] : nullptr;
+    PGFANOUT_TRY_ASSIGN(columns_, plan_existing_columns(job_, plan_->source, mappings,
+                                                        existing_->table, key_column));
+    return note_slow_defaults(target_, columns_);
+  }
 
-Result<void> CopyPlanner::plan_connections() {
-  ConnectionWish wish;
-  wish.readers = job_.readers;
-  wish.writers = job_.writers;
-  wish.leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
-  wish.cores = std::thread::hardware_concurrency();
-  PGFANOUT_TRY_ASSIGN(plan_->connections, share_connections(source_facts_, target_facts_, wish));
-  return {};
-}
+  Result<void> plan_key() {
+    PGFANOUT_TRY_ASSIGN(carriers_,
+                        find_key_carriers(columns_, plan_->source, plan_->key.expression));
+    plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
+    if (columns_.key_column) plan_->key.column = columns_.key_column->name;
+    if (existing_) {
+      plan_->key.is_generated = existing_->layout.key_is_generated;
+      return layout_kind_of(existing_->table)
+          .check_expression(target_, existing_->table, existing_->layout, plan_->key.sql_on_target);
+    }
+    const LayoutRules rules = layout_kind_of(job_).rules(job_);
+    if (rules.checks_key || !rules.by_columns)
+      PGFANOUT_TRY(check_key_functions(target_, plan_->key.expression));
+    if (!rules.by_columns && (carriers_.uses_generated || carriers_.uses_stored_key)) {
+      return refused(
+          "key-mode",
+          "a table cannot be partitioned by an expression over a generated column or over "
+          "the key column itself",
+          "use --key-mode check, or make the key from other columns", plan_->key.expression.sql());
+    }
+    plan_->key.is_generated = rules.stores_key && !rules.supplies_key;
+    if (columns_.key_column) {
+      complete_key_column(*columns_.key_column, plan_->key.expression.result_type(),
+                          plan_->key.is_generated ? plan_->key.sql_on_target : "");
+    }
+    return {};
+  }
 
-Result<void> CopyPlanner::plan_when_to_commit() {
-  std::uint64_t bytes = 0;
-  for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
-  PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
-  if (!made_.empty()) return {};  // The journal's epochs count.
-  const CommitPlan& commits = plan_->commits;
-  plan_->issues.push_back(
-      {Severity::info,
-       "commits",
-       commits.by_leaf
-           ? "each leaf is committed as a whole, frozen, " + commits.reason +
-                 "; an interrupted copy begins anew"
-           : fmt::format("each {} or so of the source are committed together, {}; an interruption "
-                         "repeats that much at most",
-                         amount_of_bytes(commits.epoch_bytes), commits.reason),
-       plan_->target.qualified,
-       {}});
-  return {};
-}
+  Result<void> plan_target() {
+    if (existing_) {
+      ExistingLayout& existing = existing_->layout;
+      plan_->target.layout = std::move(existing.layout);
+      for (const Leaf& leaf : existing.leaves) {
+        plan_->target.leaves.push_back({leaf.schema, leaf.name, leaf.qualified, leaf.oid});
+      }
+      plan_->target.partition_columns = std::move(existing.partition_columns);
+      for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
+    } else {
+      bool inputs_are_not_null = true;
+      for (const std::size_t index : plan_->key.expression.used_columns()) {
+        inputs_are_not_null =
+            inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
+      }
+      PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null, !made_.empty()}, source_,
+                                   target_, *plan_));
+      PGFANOUT_TRY_ASSIGN(plan_->issues.emplace_back(), note_not_carried(source_, plan_->source));
+    }
+    return {};
+  }
+
+  Result<void> plan_stream() {
+    plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key.is_generated);
+    PGFANOUT_TRY_ASSIGN(plan_->stream.read_layout.oid_patches,
+                        plan_transport(source_, target_, columns_, plan_->same_database));
+    for (Issue& issue : columns_.issues) plan_->issues.push_back(std::move(issue));
+    return {};
+  }
+
+  Result<void> plan_connections() {
+    const auto leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
+    PGFANOUT_TRY_ASSIGN(plan_->connections,
+                        share_connections(servers_.source, servers_.target,
+                                          {job_.readers, job_.writers, leaves,
+                                           std::thread::hardware_concurrency()}));
+    return {};
+  }
+
+  Result<void> plan_when_to_commit() {
+    std::uint64_t bytes = 0;
+    for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
+    PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
+    if (!made_.empty()) return {};  // The journal's epochs count.
+    const CommitPlan& commits = plan_->commits;
+    note(
+        Severity::info, "commits",
+        commits.by_leaf
+            ? fmt::format(
+                  "each leaf is committed as a whole, frozen, {}; an interrupted copy starts "
+                  "over",
+                  commits.reason)
+            : fmt::format("each {} or so of the source are committed together, {}; an interruption "
+                          "repeats that much at most",
+                          amount_of_bytes(commits.epoch_bytes), commits.reason));
+    return {};
+  }
+
+  Result<void> add_notes() {
+    PGFANOUT_TRY(note_publications());
+    PGFANOUT_TRY(note_locks());
+    if (plan_->target_server.wal_level == "minimal") {
+      note(Severity::info, "wal-minimal",
+           "wal_level is minimal: rows loaded into a table that the same transaction emptied write "
+           "no WAL, so the load cannot be replayed from an archive",
+           "take a base backup afterwards");
+    }
+    if (plan_->target.is_new && plan_->source.persistence == 'u') {
+      note(Severity::info, "made-logged",
+           "the source is an unlogged table; the target is made as an ordinary one");
+    }
+    if (plan_->target.is_new) {
+      note(Severity::info, "key-mode", layout_kind_of(job_).note(job_, plan_->key.column));
+    }
+    note_volatile_columns();
+    return {};
+  }
+
+  Result<void> note_publications() {
+    std::string sql = "SELECT quote_ident(p.pubname) FROM pg_publication p WHERE p.puballtables";
+    if (target_.server_version() >= kFirstWithSchemaPublications) {
+      sql +=
+          " OR EXISTS (SELECT 1 FROM pg_publication_namespace s"
+          " JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid AND n.nspname = $1)";
+    } else {
+      sql += " AND $1::text IS NOT NULL";
+    }
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        target_.query(sql + " ORDER BY 1", {plan_->target.schema}));
+    for (int row = 0; row < rows.size(); ++row) {
+      note(Severity::warning, "published",
+           fmt::format("publication {} publishes the new leaves at once: a subscriber without them "
+                       "stops at the first row",
+                       rows.text(row, 0)),
+           "create the same tables at the subscribers first, or publish tables by name");
+    }
+    return {};
+  }
+
+  Result<void> note_locks() {
+    const ServerFacts& facts = plan_->target_server;
+    const CopyPlan& plan = *plan_;
+    // Each leaf and each of its indexes; a new target's leaves will get the source's.
+    PGFANOUT_TRY_ASSIGN(
+        const Rows indexes,
+        target_.query("SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass($1)",
+                      {plan.same_database && plan.target.is_new ? plan.source.qualified
+                                                                : plan.target.qualified}));
+    const auto leaves = static_cast<std::int64_t>(plan.target.leaves.size());
+    const std::int64_t locks = locks_of_statement(leaves, indexes.integer(0, 0));
+    const std::int64_t fitting = facts.lock_slots / locks;
+    const std::int64_t clients = facts.database.used;
+    if (fitting >= std::max(kComfortableStatements, clients)) return {};
+    const auto setting_for = [&](std::int64_t at_once) {
+      return locks_setting(std::clamp<std::int64_t>(at_once, 1, facts.max_connections), locks,
+                           facts.lock_holders);
+    };
+    note(Severity::warning, "few-locks",
+         fmt::format(
+             "a statement that touches all {} leaves and their indexes takes about {} locks: "
+             "today's max_locks_per_transaction ({}) has room for {} of them at once; {} "
+             "sessions are in this database now, and the server allows {}",
+             leaves, locks, facts.lock_slots / std::max<std::int64_t>(facts.lock_holders, 1),
+             fitting, clients, facts.max_connections),
+         fmt::format("set max_locks_per_transaction = {} ({} would do for as many clients as there "
+                     "are now; either needs a restart), and name the key in queries so that they "
+                     "touch one leaf",
+                     setting_for(facts.max_connections), setting_for(clients)));
+    return {};
+  }
+
+  void note_volatile_columns() {
+    for (const StreamColumn& column : plan_->stream.columns) {
+      if (!column.is_volatile) continue;
+      const auto& keys = plan_->source.primary_key;
+      const bool is_identity =
+          std::find(keys.begin(), keys.end(), column.target_column) != keys.end();
+      note(
+          is_identity ? Severity::warning : Severity::info, "volatile-mapping",
+          fmt::format("column {} gets a value that is taken once, while copying: later comparisons "
+                      "leave it out{}",
+                      display_name(column.target_column),
+                      is_identity ? ", and it is part of the rows' identity" : ""),
+          is_identity ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
+                                    column.target_column)
+                      : "");
+    }
+  }
+
+  void note(Severity severity, std::string code, std::string message, std::string hint = {}) {
+    plan_->issues.push_back(
+        {severity, std::move(code), std::move(message), plan_->target.qualified, std::move(hint)});
+  }
+
+  const JobDescription& job_;
+  Connection& source_;
+  Connection& target_;
+  const std::vector<std::uint32_t>& made_;
+  BothServers servers_;                     // look_at_servers
+  std::optional<CopyPlan> plan_;            // look_at_source
+  std::optional<ExistingTarget> existing_;  // find_target
+  ColumnPlan columns_;                      // plan_columns
+  KeyCarriers carriers_;                    // plan_key
+};
 
 }  // namespace
+
+RangeSelect source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
+  return select_of(stream, &StreamColumn::source_sql, source.leaves[range.leaf].qualified, range);
+}
+
+RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
+                          const SourceRange& range) {
+  return select_of(stream, &StreamColumn::target_sql, target.leaves[range.leaf].qualified, range);
+}
 
 std::vector<SourceRange> ranges_of(const CopyPlan& plan) {
   std::vector<LeafSize> sizes;

@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/source_range.h"
 #include "copier/catalog/table.h"
 #include "copier/columns/row_layout.h"
-#include "copier/layout/leaf_map.h"
+#include "copier/layout/layout.h"
 #include "copier/plan/commit_plan.h"
-#include "copier/plan/connection_budget.h"
+#include "copier/plan/server_limits.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -44,8 +45,7 @@ struct LeafServer {
 struct TargetLeaf {
   std::string schema;
   std::string name;
-  std::string qualified;  ///< Quoted, for SQL.
-  ListBound bound;
+  std::string qualified;   ///< Quoted, for SQL.
   std::uint32_t oid = 0;   ///< 0 until it exists.
   std::size_t server = 0;  ///< Index into CopyTarget::servers.
 };
@@ -58,8 +58,9 @@ struct CopyTarget {
   bool is_new = false;  ///< Leaves are made standalone and attached at the end.
   /// Where the leaves are. The first one is the coordinator: it has the parent and the journal.
   std::vector<LeafServer> servers;
-  std::vector<TargetLeaf> leaves;
-  LeafMap leaf_map;
+  std::vector<TargetLeaf> leaves;              ///< Those that take rows.
+  LayoutPointer layout;                        ///< Over those leaves.
+  std::vector<std::string> partition_columns;  ///< As in NewLayout.
 };
 
 /// The key of the rows, and how the target stores it.
@@ -94,6 +95,8 @@ struct TargetDdl {
 struct CopyPlan {
   explicit CopyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
 
+  ServerFacts source_server;  ///< When the plan was made.
+  ServerFacts target_server;
   Table source;
   CopyTarget target;
   bool same_database = false;

@@ -1,44 +1,46 @@
 #include "copier/plan/new_target.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <map>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/table_lookup.h"
 #include "copier/catalog/type_catalog.h"
-#include "copier/plan/sequence_plan.h"
-#include "copier/plan/target_ddl.h"
 
 namespace pgfanout {
 namespace {
 
-Result<void> check_schema(Connection& target, const CopyPlan& plan) {
+Result<void> check_schema(Connection& target, const CopyTarget& plan) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       target.query("SELECT has_schema_privilege(n.oid, 'CREATE'),"
                                    " quote_ident(CURRENT_USER), quote_ident(n.nspname)"
                                    " FROM pg_namespace n WHERE n.nspname = $1",
-                                   {plan.target.schema}));
+                                   {plan.schema}));
   if (rows.size() == 0) {
-    return refused(
-        "schema-missing",
-        fmt::format("the target's database has no schema {}", display_name(plan.target.schema)),
-        "create it, or name another one: --into SCHEMA.TABLE", plan.target.qualified);
+    return refused("schema-missing",
+                   fmt::format("the target's database has no schema {}", display_name(plan.schema)),
+                   "create it, or name another one: --into SCHEMA.TABLE", plan.qualified);
   }
   if (!rows.boolean(0, 0)) {
     return refused("no-privilege",
                    fmt::format("no right to create tables in schema {}", rows.text(0, 2)),
                    fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 2), rows.text(0, 1)),
-                   plan.target.qualified);
+                   plan.qualified);
   }
   return {};
 }
 
-/// Names of the leaves, quoted, after a look at whether each is free.
-Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connection& target,
-                                             const CopyPlan& plan, bool is_made) {
+/// Names the plan's leaves, each of which must be free.
+Result<void> name_leaves(Connection& target, const Layout& layout, bool is_made, CopyTarget& plan) {
   std::vector<std::string> names;
-  for (std::uint32_t key = 0; key < job.partitions; ++key) {
-    names.push_back(leaf_name(plan.target.name, key, job.partitions));
+  for (std::uint32_t leaf = 0; leaf < layout.leaf_count(); ++leaf) {
+    names.push_back(layout.leaf_name(plan.name, leaf));
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -48,8 +50,7 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
                    " OR EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n"
                    " ON n.oid = t.typnamespace WHERE n.nspname = $2 AND t.typname = w.name)"
                    " FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) ORDER BY w.place",
-                   {text_array(names), plan.target.schema}));
-  std::vector<NewRelation> leaves;
+                   {text_array(names), plan.schema}));
   for (int row = 0; row < rows.size(); ++row) {
     if (rows.boolean(row, 2) && !is_made) {
       return refused("name-taken",
@@ -57,10 +58,16 @@ Result<std::vector<NewRelation>> name_leaves(const JobDescription& job, Connecti
                                  rows.text(row, 1)),
                      "drop or rename it, or choose another target with --into", rows.str(row, 1));
     }
-    leaves.push_back({rows.str(row, 0), rows.str(row, 1)});
+    plan.leaves.push_back({plan.schema, rows.str(row, 0), rows.str(row, 1)});
   }
-  return leaves;
+  return {};
 }
+
+/// How the leaves are stored, where all leaves of the source agree on it.
+struct LeafStorage {
+  std::string options;     ///< "fillfactor = '70'", or empty.
+  std::string tablespace;  ///< Quoted; empty: the default.
+};
 
 constexpr const char* kStorageSql =
     "SELECT DISTINCT concat_ws(', ', (SELECT string_agg(format('%s = %L',"
@@ -71,7 +78,7 @@ constexpr const char* kStorageSql =
     " FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
     " LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY ($1::oid[])";
 
-Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan, bool is_same_server) {
+Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan) {
   std::vector<std::uint32_t> oids;
   for (const Leaf& leaf : plan.source.leaves) oids.push_back(leaf.oid);
   PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kStorageSql, {oid_array(oids)}));
@@ -84,37 +91,307 @@ Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan, bool is_sam
                            {}});
   }
   if (rows.size() != 1) return LeafStorage{};
-  return LeafStorage{rows.str(0, 0), is_same_server ? rows.str(0, 1) : std::string()};
+  const bool has_same_tablespaces = is_same_server(plan.source_server, plan.target_server);
+  return LeafStorage{rows.str(0, 0), has_same_tablespaces ? rows.str(0, 1) : std::string()};
 }
+
+// --- columns ---
+
+constexpr int kFirstWithVirtualColumns = 180000;
+
+/// "name type COLLATE ... DEFAULT ... NOT NULL". `identity_options` are those of its sequence.
+/// Identity belongs to the parent alone: from version 17 on a table with an identity column cannot
+/// be attached, and before that a leaf's own is never used. Servers before 18 know no virtual
+/// columns: there they are stored.
+std::string column_definition(const Column& column, bool is_parent,
+                              const std::string& identity_options, int server_version) {
+  std::string sql = fmt::format("{} {}", column.quoted, column.type_sql);
+  if (!column.collation.empty()) sql += " COLLATE " + column.collation;
+  if (column.generated != 0) {
+    const bool is_virtual = column.generated == 'v' && server_version >= kFirstWithVirtualColumns;
+    sql += fmt::format(" GENERATED ALWAYS AS ({}) {}", column.default_sql,
+                       is_virtual ? "VIRTUAL" : "STORED");
+  } else if (column.identity != 0 && is_parent) {
+    sql += fmt::format(" GENERATED {} AS IDENTITY ({})",
+                       column.identity == 'a' ? "ALWAYS" : "BY DEFAULT", identity_options);
+  } else if (column.identity == 0 && !column.default_sql.empty()) {
+    sql += fmt::format(" DEFAULT {}", column.default_sql);
+  }
+  if (column.is_not_null) sql += " NOT NULL";
+  return sql;
+}
+
+/// Column settings that CREATE TABLE cannot express on every version: "ALTER COLUMN a SET STORAGE
+/// EXTERNAL, ...". Empty if there is nothing.
+std::string column_settings(const Column& column) {
+  std::string sql;
+  const auto add = [&](const std::string& setting) {
+    sql += fmt::format("{}ALTER COLUMN {} SET {}", sql.empty() ? "" : ", ", column.quoted, setting);
+  };
+  if (column.storage != column.type_storage) {
+    add(column.storage == 'p'   ? "STORAGE PLAIN"
+        : column.storage == 'e' ? "STORAGE EXTERNAL"
+        : column.storage == 'm' ? "STORAGE MAIN"
+                                : "STORAGE EXTENDED");
+  }
+  if (column.compression != 0) {
+    add(fmt::format("COMPRESSION {}", column.compression == 'l' ? "lz4" : "pglz"));
+  }
+  if (column.statistics >= 0) add(fmt::format("STATISTICS {}", column.statistics));
+  return sql;
+}
+
+// --- sequences ---
+
+/// What sequences behind identity columns and nextval() defaults need, so that rows inserted later
+/// continue counting where the source stood.
+struct SequencePlan {
+  /// "START WITH 1 INCREMENT BY 1 ..." by the target's identity column.
+  std::map<std::string, std::string> identity_options;
+  std::vector<std::string> before_tables;
+  std::vector<std::string> after_tables;
+  std::vector<std::string> at_the_end;  ///< Values, as the source's sequences have them now.
+};
+
+constexpr const char* kSequencesSql =
+    "SELECT used.number, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),"
+    " used.is_identity, format_type(s.seqtypid, NULL),"
+    " format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s',"
+    "  s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,"
+    "  CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),"
+    " has_sequence_privilege(c.oid, 'SELECT')"
+    " FROM (SELECT d.adnum AS number, r.refobjid AS oid, false AS is_identity"
+    "   FROM pg_attrdef d JOIN pg_depend r"
+    "   ON r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid"
+    "   AND r.refclassid = 'pg_class'::regclass   WHERE d.adrelid = $1::oid"
+    "  UNION SELECT r.refobjsubid::int2, r.objid, true"
+    "   FROM pg_depend r WHERE r.refobjid = $1::oid AND r.refobjsubid > 0"
+    "   AND r.refclassid = 'pg_class'::regclass"
+    "   AND r.classid = 'pg_class'::regclass AND r.deptype = 'i') used"
+    " JOIN pg_class c ON c.oid = used.oid AND c.relkind = 'S'"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_sequence s ON s.seqrelid = c.oid ORDER BY 1, 4";
+
+class SequencePlanner {
+ public:
+  /// `is_made`: an earlier call of the job has made the target, and sequences that belong to it.
+  SequencePlanner(Connection& source, Connection& target, CopyPlan& copy, bool is_made)
+      : source_(source), target_(target), copy_(copy), is_made_(is_made) {}
+
+  /// In the same database a default keeps using the source's own sequence; in another one it is
+  /// made unless it is there.
+  Result<SequencePlan> plan(const ColumnPlan& columns) {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        source_.query(kSequencesSql, {std::to_string(copy_.source.oid)}));
+    for (int row = 0; row < rows.size(); ++row) {
+      const Sequence sequence{{rows.str(row, 1), rows.str(row, 2)},
+                              rows.str(row, 3),
+                              rows.boolean(row, 4),
+                              rows.str(row, 5),
+                              rows.str(row, 6),
+                              rows.boolean(row, 7)};
+      for (const PlannedColumn& planned : columns.columns) {
+        // Columns made from a source column keep its number.
+        const Column& column = planned.column;
+        if (column.number == rows.integer(row, 0) && column.generated == 0) {
+          PGFANOUT_TRY(add(sequence, column));
+        }
+      }
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  struct Sequence {
+    RelationName name;
+    std::string qualified;
+    bool is_identity = false;
+    std::string type;
+    std::string options;
+    bool is_readable = false;
+  };
+
+  Result<void> add(const Sequence& sequence, const Column& column) {
+    if (sequence.is_identity != (column.identity != 0)) return {};
+    if (sequence.is_identity) {
+      plan_.identity_options.emplace(column.name, sequence.options);
+      return set_value(sequence, fmt::format("pg_get_serial_sequence({}, {})",
+                                             target_.quote_literal(copy_.target.qualified),
+                                             target_.quote_literal(column.name)));
+    }
+    if (copy_.same_database || column.default_sql.empty()) return {};
+    if (!made_.insert(sequence.qualified).second) return {};
+    PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, sequence.name));
+    PGFANOUT_TRY_ASSIGN(const bool is_ours, is_owned_by_target(found.oid));
+    if (found.oid != 0 && !is_ours) {
+      copy_.issues.push_back({Severity::warning, "sequence-exists",
+                              fmt::format("the target's database has {} already: it is used as it "
+                                          "is, and its value is not changed",
+                                          sequence.qualified),
+                              sequence.qualified,
+                              "make sure that its next value is above those that are copied"});
+      return {};
+    }
+    plan_.before_tables.push_back(fmt::format("CREATE SEQUENCE {} AS {} {}", sequence.qualified,
+                                              sequence.type, sequence.options));
+    plan_.after_tables.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", sequence.qualified,
+                                             copy_.target.qualified, column.quoted));
+    return set_value(sequence,
+                     fmt::format("{}::regclass", target_.quote_literal(sequence.qualified)));
+  }
+
+  Result<bool> is_owned_by_target(std::uint32_t sequence) {
+    if (!is_made_ || sequence == 0) return false;
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        target_.query("SELECT 1 FROM pg_depend d WHERE d.objid = $1"
+                                      " AND d.classid = 'pg_class'::regclass"
+                                      " AND d.refobjid = $2::regclass AND d.deptype = 'a'",
+                                      {std::to_string(sequence), copy_.target.qualified}));
+    return rows.size() > 0;
+  }
+
+  Result<void> set_value(const Sequence& sequence, const std::string& of_target) {
+    if (!sequence.is_readable) {
+      copy_.issues.push_back(
+          {Severity::warning, "sequence-unreadable",
+           fmt::format("no SELECT on {}: the target's counter starts over", sequence.qualified),
+           sequence.qualified,
+           fmt::format("GRANT SELECT ON SEQUENCE {} TO the role that copies", sequence.qualified)});
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(
+        const Rows value,
+        source_.query(fmt::format("SELECT last_value, is_called FROM {}", sequence.qualified)));
+    plan_.at_the_end.push_back(fmt::format("SELECT setval({}, {}, {})", of_target,
+                                           value.integer(0, 0), value.boolean(0, 1)));
+    return {};
+  }
+
+  Connection& source_;
+  Connection& target_;
+  CopyPlan& copy_;
+  const bool is_made_;
+  std::set<std::string> made_;
+  SequencePlan plan_;
+};
+
+// --- tables ---
+
+/// Implies the leaf's bound, so that ATTACH need not look at the rows; dropped right after it.
+constexpr const char* kBoundCheck = "pgfanout_bound";
+
+class TargetTables {
+ public:
+  TargetTables(const CopyTarget& target, const LayoutDdl& layout, const ColumnPlan& columns,
+               const SequencePlan& sequences, const LeafStorage& storage, int server_version)
+      : target_(target),
+        layout_(layout),
+        sequences_(sequences),
+        storage_(storage),
+        server_version_(server_version) {
+    for (const PlannedColumn& planned : columns.columns) columns_.push_back(&planned.column);
+    if (columns.key_column) columns_.push_back(&*columns.key_column);
+  }
+
+  [[nodiscard]] TargetDdl ddl() const {
+    TargetDdl made;
+    made.create = sequences_.before_tables;
+    made.create.push_back(create_parent());
+    add_settings(made.create, target_.qualified);
+    for (std::size_t at = 0; at < target_.leaves.size(); ++at) {
+      const std::string& leaf = target_.leaves[at].qualified;
+      const LayoutDdl::OfLeaf& of_leaf = layout_.leaves[at];
+      made.create.push_back(create_leaf(leaf));
+      add_settings(made.create, leaf);
+      made.checks.push_back(checks(leaf, of_leaf.bound_check));
+      made.attach.push_back({fmt::format("ALTER TABLE {} ATTACH PARTITION {} {}", target_.qualified,
+                                         leaf, of_leaf.bound)});
+      if (of_leaf.bound_check.empty()) continue;
+      made.attach.back().push_back(
+          fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", leaf, kBoundCheck));
+    }
+    made.create.insert(made.create.end(), sequences_.after_tables.begin(),
+                       sequences_.after_tables.end());
+    made.finish = sequences_.at_the_end;
+    return made;
+  }
+
+ private:
+  /// One ALTER TABLE, hence one scan of the loaded leaf.
+  [[nodiscard]] std::vector<std::string> checks(const std::string& leaf,
+                                                const std::string& bound_check) const {
+    std::vector<std::string> clauses;
+    if (!bound_check.empty()) {
+      clauses.push_back(fmt::format("ADD CONSTRAINT {} CHECK ({})", kBoundCheck, bound_check));
+    }
+    if (!layout_.row_check.empty()) clauses.push_back("ADD " + layout_.row_check);
+    if (clauses.empty()) return {};
+    return {fmt::format("ALTER TABLE {} {}", leaf, fmt::join(clauses, ", "))};
+  }
+
+  [[nodiscard]] std::string definitions(bool is_parent) const {
+    std::string sql;
+    for (const Column* column : columns_) {
+      const auto options = sequences_.identity_options.find(column->name);
+      const bool has_options = options != sequences_.identity_options.end();
+      sql += fmt::format("{}\n  {}", sql.empty() ? "" : ",",
+                         column_definition(*column, is_parent, has_options ? options->second : "",
+                                           server_version_));
+    }
+    return sql;
+  }
+
+  [[nodiscard]] std::string create_parent() const {
+    const std::string& check = layout_.row_check;
+    return fmt::format("CREATE TABLE {} ({}{}{}\n) PARTITION BY {}", target_.qualified,
+                       definitions(true), check.empty() ? "" : ",\n  ", check,
+                       layout_.partition_by);
+  }
+
+  [[nodiscard]] std::string create_leaf(const std::string& leaf) const {
+    return fmt::format("CREATE TABLE {} ({}\n){}{}", leaf, definitions(false),
+                       storage_.options.empty() ? "" : fmt::format(" WITH ({})", storage_.options),
+                       storage_.tablespace.empty() ? "" : " TABLESPACE " + storage_.tablespace);
+  }
+
+  void add_settings(std::vector<std::string>& statements, const std::string& table) const {
+    std::string settings;
+    for (const Column* column : columns_) {
+      const std::string more = column_settings(*column);
+      if (!more.empty()) settings += (settings.empty() ? "" : ", ") + more;
+    }
+    if (!settings.empty()) {
+      statements.push_back(fmt::format("ALTER TABLE {} {}", table, settings));
+    }
+  }
+
+  const CopyTarget& target_;
+  const LayoutDdl& layout_;
+  const SequencePlan& sequences_;
+  const LeafStorage& storage_;
+  const int server_version_;
+  std::vector<const Column*> columns_;
+};
 
 }  // namespace
 
 Result<void> plan_new_target(const NewTargetRequest& request, Connection& source,
                              Connection& target, CopyPlan& plan) {
-  const JobDescription& job = request.job;
-  PGFANOUT_TRY(check_schema(target, plan));
-  NewTarget wanted;
-  wanted.mode = job.key_mode;
-  wanted.parent = {plan.target.name, plan.target.qualified};
-  PGFANOUT_TRY_ASSIGN(wanted.leaves, name_leaves(job, target, plan, request.is_made));
-  PGFANOUT_TRY_ASSIGN(wanted.storage, read_storage(source, plan, request.is_same_server));
-  PGFANOUT_TRY_ASSIGN(SequencePlan sequences,
-                      plan_sequences(source, target, plan.source, request.columns,
-                                     plan.target.qualified, plan.same_database, request.is_made));
-  wanted.columns = &request.columns;
-  wanted.sequences = &sequences;
-  wanted.key_type = plan.key.expression.result_type();
-  wanted.key_sql = plan.key.sql_on_target;
-  wanted.key_inputs_are_not_null = request.key_inputs_are_not_null;
-  wanted.server_version = target.server_version();
-  plan.ddl = target_ddl(wanted);
-  for (Issue& issue : sequences.issues) plan.issues.push_back(std::move(issue));
-  for (std::size_t key = 0; key < wanted.leaves.size(); ++key) {
-    ListBound bound;
-    bound.keys = {static_cast<std::int64_t>(key)};
-    plan.target.leaves.push_back({plan.target.schema, wanted.leaves[key].name,
-                                  wanted.leaves[key].qualified, std::move(bound), 0});
-  }
+  PGFANOUT_TRY(check_schema(target, plan.target));
+  const ColumnPlan& columns = request.columns;
+  NewLayout layout = layout_kind_of(request.job)
+                         .make({request.job, plan.key.expression,
+                                columns.key_column ? &*columns.key_column : nullptr,
+                                plan.key.sql_on_target, request.key_inputs_are_not_null});
+  PGFANOUT_TRY(name_leaves(target, *layout.layout, request.is_made, plan.target));
+  PGFANOUT_TRY_ASSIGN(const LeafStorage storage, read_storage(source, plan));
+  PGFANOUT_TRY_ASSIGN(const SequencePlan sequences,
+                      SequencePlanner(source, target, plan, request.is_made).plan(columns));
+  plan.ddl =
+      TargetTables(plan.target, layout.ddl, columns, sequences, storage, target.server_version())
+          .ddl();
+  plan.target.layout = std::move(layout.layout);
+  plan.target.partition_columns = std::move(layout.partition_columns);
   return {};
 }
 

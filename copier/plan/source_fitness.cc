@@ -49,33 +49,43 @@ Result<void> check_source_privileges(Connection& source, const Table& table) {
 }
 
 constexpr const char* kNotCarriedSql =
-    "SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = $1::oid),"
-    " (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'f'),"
-    " (SELECT count(*) FROM pg_constraint c WHERE c.confrelid = $1::oid"
-    "  AND c.contype = 'f' AND c.conparentid = 0),"
-    " (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'c'),"
-    " (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = $1::oid"
-    // The fence's own are the job's.
-    "  AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_proc f"
-    "   JOIN pg_namespace s ON s.oid = f.pronamespace AND s.nspname = 'pgfanout'"
-    "   WHERE f.oid = t.tgfoid AND starts_with(f.proname, 'fence_'))),"
-    " (SELECT count(*) FROM pg_policy p WHERE p.polrelid = $1::oid),"
-    " (SELECT count(*) FROM pg_publication_rel p WHERE p.prrelid = $1::oid),"
-    " (SELECT count(*) FROM pg_statistic_ext s WHERE s.stxrelid = $1::oid),"
-    " (SELECT count(*) FROM pg_description d WHERE d.objoid = $1::oid"
-    "  AND d.classoid = 'pg_class'::regclass)";
-
-constexpr const char* kNotCarriedNames[] = {"indexes with the primary key",
-                                            "foreign keys",
-                                            "foreign keys of other tables",
-                                            "checks",
-                                            "triggers",
-                                            "policies",
-                                            "publications",
-                                            "extended statistics",
-                                            "comments"};
+    "SELECT string_agg(format(', %s (%s)', name, n), '' ORDER BY place) FROM (VALUES"
+    " (1, 'indexes with the primary key',"
+    "  (SELECT count(*) FROM pg_index i WHERE i.indrelid = $1::oid)),"
+    " (2, 'foreign keys',"
+    "  (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'f')),"
+    " (3, 'foreign keys of other tables',"
+    "  (SELECT count(*) FROM pg_constraint c WHERE c.confrelid = $1::oid"
+    "   AND c.contype = 'f' AND c.conparentid = 0)),"
+    " (4, 'checks',"
+    "  (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'c')),"
+    // The fence's own triggers are the job's.
+    " (5, 'triggers', (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = $1::oid"
+    "   AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_proc f"
+    "    JOIN pg_namespace s ON s.oid = f.pronamespace AND s.nspname = 'pgfanout'"
+    "    WHERE f.oid = t.tgfoid AND starts_with(f.proname, 'fence_')))),"
+    " (6, 'policies', (SELECT count(*) FROM pg_policy p WHERE p.polrelid = $1::oid)),"
+    " (7, 'publications', (SELECT count(*) FROM pg_publication_rel p WHERE p.prrelid = $1::oid)),"
+    " (8, 'extended statistics',"
+    "  (SELECT count(*) FROM pg_statistic_ext s WHERE s.stxrelid = $1::oid)),"
+    " (9, 'comments', (SELECT count(*) FROM pg_description d WHERE d.objoid = $1::oid"
+    "   AND d.classoid = 'pg_class'::regclass))) AS v (place, name, n) WHERE n > 0";
 
 }  // namespace
+
+Result<BothServers> read_both_servers(Connection& source, Connection& target) {
+  BothServers servers;
+  PGFANOUT_TRY_ASSIGN(servers.source, read_server_facts(source));
+  PGFANOUT_TRY_ASSIGN(servers.target, read_server_facts(target));
+  if (servers.source.encoding == servers.target.encoding) return servers;
+  return refused(
+      "encoding-differs",
+      fmt::format("the source's encoding is {}, the target's {}: the same text has other bytes "
+                  "there, hence other keys",
+                  servers.source.encoding, servers.target.encoding),
+      fmt::format("create the target's database with ENCODING '{}'", servers.source.encoding),
+      target.description());
+}
 
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts) {
   PGFANOUT_TRY(check_settings(source, facts));
@@ -97,21 +107,13 @@ Result<void> check_source(Connection& source, const Table& table, const ServerFa
   return check_source_privileges(source, table);
 }
 
-Result<std::vector<Issue>> note_not_carried(Connection& source, const Table& table) {
+Result<Issue> note_not_carried(Connection& source, const Table& table) {
   PGFANOUT_TRY_ASSIGN(const Rows counts, source.query(kNotCarriedSql, {std::to_string(table.oid)}));
-  std::string list;
-  for (int at = 0; at < counts.columns(); ++at) {
-    if (counts.integer(0, at) == 0) continue;
-    list += fmt::format(", {} ({})", kNotCarriedNames[static_cast<std::size_t>(at)],
-                        counts.integer(0, at));
-  }
-  std::vector<Issue> issues;
-  issues.push_back({Severity::info, "not-carried",
-                    fmt::format("copy makes columns, defaults and leaves only: owner, grants{} of "
-                                "the source are not carried over",
-                                list),
-                    table.qualified, "pgfanout run carries them over"});
-  return issues;
+  return Issue{Severity::info, "not-carried",
+               fmt::format("copy makes columns, defaults and leaves only: owner, grants{} of the "
+                           "source are not carried over",
+                           counts.text(0, 0)),
+               table.qualified, "pgfanout run carries them over"};
 }
 
 }  // namespace pgfanout

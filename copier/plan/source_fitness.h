@@ -1,8 +1,6 @@
-// Whether the source can be read whole: every leaf an ordinary table that this role may read, no
-// rows hidden, no setting that drops damaged ones.
+// Whether a table can be read whole: every leaf an ordinary table that this role may read, no rows
+// hidden, no setting that drops damaged ones; and whether two servers can be compared byte by byte.
 #pragma once
-
-#include <vector>
 
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/table.h"
@@ -12,10 +10,18 @@
 
 namespace pgfanout {
 
+struct BothServers {
+  ServerFacts source;
+  ServerFacts target;
+};
+
+/// Refuses servers whose encodings differ.
+Result<BothServers> read_both_servers(Connection& source, Connection& target);
+
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts);
 
-/// Counts, in one issue, the objects that a new target does not get from the source while it is
-/// copied: keys, indexes, triggers, ... No issue if there are none.
-Result<std::vector<Issue>> note_not_carried(Connection& source, const Table& table);
+/// Counts the objects that a new target does not get from the source while it is copied: keys,
+/// indexes, triggers, ...
+Result<Issue> note_not_carried(Connection& source, const Table& table);
 
 }  // namespace pgfanout

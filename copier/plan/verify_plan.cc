@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <thread>
 
 #include "copier/catalog/relation_name.h"
@@ -13,10 +12,9 @@
 #include "copier/columns/mapping.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
-#include "copier/plan/connection_budget.h"
 #include "copier/plan/copy_plan.h"
+#include "copier/plan/server_limits.h"
 #include "copier/plan/source_fitness.h"
-#include "copier/plan/target_fitness.h"
 
 namespace pgfanout {
 namespace {
@@ -26,28 +24,14 @@ constexpr std::size_t kLengthWord = 4;
 
 /// Bytes of a value of a built-in type whose binary form always has the same length; 0: others.
 std::size_t fixed_width(std::uint32_t type_oid) {
-  struct Width {
-    std::uint32_t oid;
-    std::size_t bytes;
-  };
-  constexpr std::array<Width, 15> widths = {{{16, 1},       // bool
-                                             {20, 8},       // int8
-                                             {21, 2},       // int2
-                                             {23, 4},       // int4
-                                             {26, 4},       // oid
-                                             {700, 4},      // float4
-                                             {701, 8},      // float8
-                                             {774, 8},      // macaddr8
-                                             {829, 6},      // macaddr
-                                             {1082, 4},     // date
-                                             {1083, 8},     // time
-                                             {1114, 8},     // timestamp
-                                             {1184, 8},     // timestamptz
-                                             {1186, 16},    // interval
-                                             {2950, 16}}};  // uuid
-  const auto found = std::find_if(widths.begin(), widths.end(),
-                                  [&](const Width& width) { return width.oid == type_oid; });
-  return found == widths.end() ? 0 : found->bytes;
+  // bool, int8, int2, int4, oid, float4, float8, macaddr8, macaddr, date, time, timestamp,
+  // timestamptz, interval, uuid
+  constexpr std::pair<std::uint32_t, std::size_t> widths[] = {
+      {16, 1},  {20, 8},   {21, 2},   {23, 4},   {26, 4},   {700, 4},   {701, 8},  {774, 8},
+      {829, 6}, {1082, 4}, {1083, 8}, {1114, 8}, {1184, 8}, {1186, 16}, {2950, 16}};
+  const auto* found = std::find_if(std::begin(widths), std::end(widths),
+                                   [&](const auto& width) { return width.first == type_oid; });
+  return found == std::end(widths) ? 0 : found->second;
 }
 
 /// Makes one plan; a member is set by the step named in its comment.
@@ -68,17 +52,200 @@ class VerifyPlanner {
   }
 
  private:
-  Result<void> look_at_tables();
-  Result<void> find_key_column();
-  Result<void> plan_columns();
-  Result<void> plan_key();
-  Result<void> plan_leaves();
-  Result<void> plan_stream();
-  Result<void> plan_connections();
-  void order_by_identity(const std::vector<std::string>& key);
-  [[nodiscard]] std::vector<std::string> identity_of_source() const;
-  [[nodiscard]] std::vector<std::string> identity_of_target() const;
-  void choose_identity();
+  Result<void> look_at_tables() {
+    PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_connection_, target_connection_));
+    PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
+    PGFANOUT_TRY(check_source(source_connection_, source_, servers_.source));
+    PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, source_));
+    PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_connection_, name));
+    if (found.oid == 0) {
+      return refused("no-such-table",
+                     fmt::format("there is no table {}.{}", name.schema, name.name),
+                     "name the table to compare with by --into", target_connection_.description());
+    }
+    PGFANOUT_TRY_ASSIGN(target_, describe_table(target_connection_, found.oid));
+    PGFANOUT_TRY(check_source(target_connection_, target_, servers_.target));
+    same_database_ = is_same_database(servers_.source, servers_.target);
+    if (same_database_ && source_.oid == target_.oid) {
+      return refused("same-table", "source and target are the same table",
+                     "name another one with --into", target_.qualified);
+    }
+    return {};
+  }
+
+  /// The target's key column: an integer column of that name.
+  Result<void> find_key_column() {
+    const std::string name = column_name_of(job_.key_column, target_.columns);
+    const Column* column = target_.find(name);
+    if (column == nullptr) return {};
+    if (is_key_integer(key_type_of_oid(column->type_oid))) key_column_ = column;
+    return {};
+  }
+
+  Result<void> plan_columns() {
+    PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_connection_, source_));
+    PGFANOUT_TRY_ASSIGN(columns_,
+                        plan_existing_columns(job_, source_, mappings, target_, key_column_));
+    issues_ = std::move(columns_.issues);
+    columns_.issues.clear();
+    for (const PlannedColumn& planned : columns_.columns) {
+      if (planned.is_volatile) {
+        note(Severity::info, "volatile-mapping",
+             fmt::format("column {} got a value of its own while copying and is not compared",
+                         planned.column.quoted));
+      }
+    }
+    std::erase_if(columns_.columns, [](const PlannedColumn& planned) {
+      return planned.role == ColumnRole::left_out || planned.is_volatile;
+    });
+    for (PlannedColumn& planned : columns_.columns) planned.role = ColumnRole::copied;
+    if (columns_.columns.empty()) {
+      return refused("nothing-to-compare", "the tables have no column in common",
+                     "say what the target's columns hold: --map 'COLUMN=EXPRESSION'",
+                     target_.qualified);
+    }
+    order_by_identity();
+    return {};
+  }
+
+  /// Target columns that a key arrives in; empty if not all of it does. `is_carrier(planned, name)`
+  /// says whether a column carries the key's column `name`.
+  template <class IsCarrier>
+  [[nodiscard]] std::vector<std::string> carriers_of(const std::vector<std::string>& key,
+                                                     IsCarrier is_carrier) const {
+    std::vector<std::string> carriers;
+    for (const std::string& name : key) {
+      const auto found =
+          std::find_if(columns_.columns.begin(), columns_.columns.end(),
+                       [&](const PlannedColumn& planned) { return is_carrier(planned, name); });
+      if (found == columns_.columns.end()) return {};
+      carriers.push_back(found->column.name);
+    }
+    return carriers;
+  }
+
+  /// Puts the columns of the identity first: of the source's primary key, else of the target's.
+  void order_by_identity() {
+    auto key =
+        carriers_of(source_.primary_key, [&](const PlannedColumn& planned, const auto& name) {
+          return planned.source_column && source_.columns[*planned.source_column].name == name;
+        });
+    if (key.empty()) {
+      std::vector<std::string> of_target = target_.primary_key;
+      if (key_column_ != nullptr) std::erase(of_target, key_column_->name);
+      key = carriers_of(of_target, [](const PlannedColumn& planned, const auto& name) {
+        return planned.column.name == name;
+      });
+    }
+    identity_columns_ = key.size();
+    const auto rank = [&](const PlannedColumn& planned) {
+      return std::find(key.begin(), key.end(), planned.column.name) - key.begin();
+    };
+    std::stable_sort(
+        columns_.columns.begin(), columns_.columns.end(),
+        [&](const PlannedColumn& a, const PlannedColumn& b) { return rank(a) < rank(b); });
+  }
+
+  /// Without a key that can be computed, every row has the same one.
+  Result<void> plan_key() {
+    const bool is_wanted = key_column_ != nullptr || !job_.key.empty() || target_.strategy == 'l';
+    const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
+    if (is_wanted && !is_known && key_column_ != nullptr) {
+      note(Severity::warning, "no-key",
+           fmt::format("the key in column {} is not recomputed: nobody said how",
+                       key_column_->quoted),
+           "--key 'EXPRESSION'");
+    }
+    if (is_wanted && is_known) {
+      PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, source_));
+      PGFANOUT_TRY(check_key_functions(source_connection_, key));
+      plan_.emplace(std::move(key));
+      PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, source_, plan_->key));
+      plan_->has_key = true;
+      plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
+    } else {
+      PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile("0", key_columns_of(source_)));
+      plan_.emplace(std::move(key));
+    }
+    return {};
+  }
+
+  /// Without a layout by the key, the server alone says which leaf a row of the target belongs to.
+  Result<void> plan_leaves() {
+    const LayoutKind& kind = layout_kind_of(target_);
+    if (!plan_->has_key || !kind.is_by_key(target_, key_column_)) return {};
+    PGFANOUT_TRY_ASSIGN(plan_->layout, kind.layout_of(target_.leaves, plan_->key));
+    return {};
+  }
+
+  void choose_identity() {
+    plan_->identity_columns = identity_columns_;
+    if (identity_columns_ == 0) {
+      note(Severity::info, "no-identity",
+           "neither table has a primary key that the other has, too: rows are told apart by all of "
+           "their columns, and a changed row counts as one missing and one extra");
+      return;
+    }
+    std::size_t bytes = 0;
+    bool is_fixed = true;
+    for (std::size_t at = 0; at < identity_columns_; ++at) {
+      const std::size_t width = fixed_width(plan_->columns[at].type_oid);
+      is_fixed = is_fixed && width > 0;
+      bytes += kLengthWord + width;
+    }
+    plan_->identity =
+        is_fixed && bytes <= kMaxIdentityBytes ? IdentityKind::fixed : IdentityKind::hashed;
+    if (plan_->identity == IdentityKind::fixed) plan_->identity_bytes = bytes;
+  }
+
+  Result<void> plan_stream() {
+    for (const PlannedColumn& planned : columns_.columns) {
+      plan_->columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
+                                planned.column.type_sql, planned.column.type_oid,
+                                planned.source_column});
+    }
+    choose_identity();
+    RowLayout layout;
+    layout.copied = static_cast<std::uint16_t>(identity_columns_);
+    layout.digested = static_cast<std::uint16_t>(columns_.columns.size());
+    layout.fields = layout.digested;
+    layout.key_fields = carriers_.stream_fields;
+    layout.written_key = KeyField::none;
+    plan_->source_layout = plan_->target_layout = layout;
+    const auto add_key = [](RowLayout& side, const Column& column) {
+      side.stored_key = side.fields++;
+      side.stored_key_type = key_type_of_oid(column.type_oid);
+      return column.quoted;
+    };
+    if (columns_.stored_key && plan_->has_key) {
+      plan_->source_key_column =
+          add_key(plan_->source_layout, source_.columns[*columns_.stored_key]);
+    }
+    if (key_column_ != nullptr && plan_->has_key) {
+      plan_->target_key_column = add_key(plan_->target_layout, *key_column_);
+      plan_->key_is_generated = key_column_->generated != 0;
+    }
+    plan_->same_database = same_database_;
+    PGFANOUT_TRY_ASSIGN(
+        plan_->source_layout.oid_patches,
+        plan_transport(source_connection_, target_connection_, columns_, same_database_));
+    plan_->source = std::move(source_);
+    plan_->target = std::move(target_);
+    return {};
+  }
+
+  Result<void> plan_connections() {
+    const auto leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
+    PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
+                        share_connections(servers_.source, servers_.target,
+                                          {job_.readers, job_.readers ? job_.readers : job_.writers,
+                                           leaves, std::thread::hardware_concurrency()}));
+    // Both sides are read at once; writers of the budget read the target.
+    plan_->readers = std::min(budget.readers, std::max(1U, budget.writers));
+    plan_->issues = std::move(issues_);
+    return {};
+  }
+
   void note(Severity severity, std::string code, std::string message, std::string hint = {}) {
     issues_.push_back(
         {severity, std::move(code), std::move(message), target_.qualified, std::move(hint)});
@@ -87,8 +254,8 @@ class VerifyPlanner {
   const JobDescription& job_;
   Connection& source_connection_;
   Connection& target_connection_;
-  ServerFacts source_facts_;            // look_at_tables
-  ServerFacts target_facts_;            // look_at_tables
+  BothServers servers_;                 // look_at_tables
+  bool same_database_ = false;          // look_at_tables
   Table source_;                        // look_at_tables
   Table target_;                        // look_at_tables
   const Column* key_column_ = nullptr;  // find_key_column: of the target
@@ -98,220 +265,6 @@ class VerifyPlanner {
   KeyCarriers carriers_;                // plan_key
   std::vector<Issue> issues_;
 };
-
-Result<void> VerifyPlanner::look_at_tables() {
-  PGFANOUT_TRY_ASSIGN(source_facts_, read_server_facts(source_connection_));
-  PGFANOUT_TRY_ASSIGN(target_facts_, read_server_facts(target_connection_));
-  PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
-  PGFANOUT_TRY(check_source(source_connection_, source_, source_facts_));
-  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, source_));
-  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_connection_, name));
-  if (found.oid == 0) {
-    return refused("no-such-table", fmt::format("there is no table {}.{}", name.schema, name.name),
-                   "name the table to compare with by --into", target_connection_.description());
-  }
-  PGFANOUT_TRY_ASSIGN(target_, describe_table(target_connection_, found.oid));
-  PGFANOUT_TRY(check_source(target_connection_, target_, target_facts_));
-  if (source_facts_.encoding != target_facts_.encoding) {
-    return refused("encoding-differs",
-                   fmt::format("the source's encoding is {}, the target's {}: the same text has "
-                               "other bytes there",
-                               source_facts_.encoding, target_facts_.encoding),
-                   "tables in databases of different encodings cannot be compared byte by byte",
-                   target_connection_.description());
-  }
-  if (is_same_database(source_facts_, target_facts_) && source_.oid == target_.oid) {
-    return refused("same-table", "source and target are the same table",
-                   "name another one with --into", target_.qualified);
-  }
-  return {};
-}
-
-/// The target's key column: an integer column of that name that the source lacks or stores its key
-/// in.
-Result<void> VerifyPlanner::find_key_column() {
-  const std::string name = column_name_of(job_.key_column, target_.columns);
-  const Column* column = target_.find(name);
-  if (column == nullptr) return {};
-  const KeyType type = key_type_of_oid(column->type_oid);
-  if (type == KeyType::int2 || type == KeyType::int4 || type == KeyType::int8) key_column_ = column;
-  return {};
-}
-
-Result<void> VerifyPlanner::plan_columns() {
-  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_connection_, source_));
-  PGFANOUT_TRY_ASSIGN(columns_,
-                      plan_existing_columns(job_, source_, mappings, target_, key_column_));
-  issues_ = std::move(columns_.issues);
-  columns_.issues.clear();
-  for (const PlannedColumn& planned : columns_.columns) {
-    if (planned.is_volatile) {
-      note(Severity::info, "volatile-mapping",
-           fmt::format("column {} got a value of its own while copying and is not compared",
-                       planned.column.quoted));
-    }
-  }
-  std::erase_if(columns_.columns, [](const PlannedColumn& planned) {
-    return planned.role == ColumnRole::left_out || planned.is_volatile;
-  });
-  for (PlannedColumn& planned : columns_.columns) planned.role = ColumnRole::copied;
-  if (columns_.columns.empty()) {
-    return refused("nothing-to-compare", "the tables have no column in common",
-                   "say what the target's columns hold: --map 'COLUMN=EXPRESSION'",
-                   target_.qualified);
-  }
-  auto key = identity_of_source();
-  if (key.empty()) key = identity_of_target();
-  order_by_identity(key);
-  return {};
-}
-
-/// Target columns that the source's primary key arrives in; empty if not all of it does.
-std::vector<std::string> VerifyPlanner::identity_of_source() const {
-  std::vector<std::string> key;
-  for (const std::string& name : source_.primary_key) {
-    const auto carrier = std::find_if(
-        columns_.columns.begin(), columns_.columns.end(), [&](const PlannedColumn& planned) {
-          return planned.source_column && source_.columns[*planned.source_column].name == name;
-        });
-    if (carrier == columns_.columns.end()) return {};
-    key.push_back(carrier->column.name);
-  }
-  return key;
-}
-
-std::vector<std::string> VerifyPlanner::identity_of_target() const {
-  std::vector<std::string> key;
-  for (const std::string& name : target_.primary_key) {
-    if (key_column_ != nullptr && key_column_->name == name) continue;
-    const auto carrier =
-        std::find_if(columns_.columns.begin(), columns_.columns.end(),
-                     [&](const PlannedColumn& planned) { return planned.column.name == name; });
-    if (carrier == columns_.columns.end()) return {};
-    key.push_back(name);
-  }
-  return key;
-}
-
-void VerifyPlanner::order_by_identity(const std::vector<std::string>& key) {
-  identity_columns_ = key.size();
-  const auto rank = [&](const PlannedColumn& planned) {
-    return std::find(key.begin(), key.end(), planned.column.name) - key.begin();
-  };
-  std::stable_sort(
-      columns_.columns.begin(), columns_.columns.end(),
-      [&](const PlannedColumn& a, const PlannedColumn& b) { return rank(a) < rank(b); });
-}
-
-/// Without a key that can be had, every row has the same one.
-Result<void> VerifyPlanner::plan_key() {
-  const bool is_wanted = key_column_ != nullptr || !job_.key.empty() || target_.strategy == 'l';
-  const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
-  if (is_wanted && !is_known && key_column_ != nullptr) {
-    note(
-        Severity::warning, "no-key",
-        fmt::format("the key in column {} is not recomputed: nobody said how", key_column_->quoted),
-        "--key 'EXPRESSION'");
-  }
-  if (is_wanted && is_known) {
-    PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, source_));
-    PGFANOUT_TRY(check_key_functions(source_connection_, key));
-    plan_.emplace(std::move(key));
-    PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, source_, plan_->key));
-    plan_->has_key = true;
-    plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
-  } else {
-    PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile("0", key_columns_of(source_)));
-    plan_.emplace(std::move(key));
-  }
-  return {};
-}
-
-/// The target's leaves, if they are listed by the key; else the server alone says what they hold.
-Result<void> VerifyPlanner::plan_leaves() {
-  if (!plan_->has_key || target_.strategy != 'l') return {};
-  const bool by_column = key_column_ != nullptr && target_.partition_columns.size() == 1 &&
-                         target_.partition_columns.front() == key_column_->name;
-  const bool by_expression =
-      target_.partition_columns.size() == 1 && target_.partition_columns.front().empty();
-  if (!by_column && !by_expression) return {};
-  std::vector<ListBound> bounds;
-  for (const Leaf& leaf : target_.leaves) {
-    PGFANOUT_TRY_ASSIGN(ListBound bound, parse_list_bound(leaf.bound));
-    bounds.push_back(std::move(bound));
-  }
-  plan_->leaf_map = LeafMap(bounds);
-  return {};
-}
-
-void VerifyPlanner::choose_identity() {
-  plan_->identity_columns = identity_columns_;
-  if (identity_columns_ == 0) {
-    note(Severity::info, "no-identity",
-         "neither table has a primary key that the other has, too: rows are told apart by all of "
-         "their columns, and a changed row counts as one missing and one extra");
-    return;
-  }
-  std::size_t bytes = 0;
-  bool is_fixed = true;
-  for (std::size_t at = 0; at < identity_columns_; ++at) {
-    const std::size_t width = fixed_width(plan_->columns[at].type_oid);
-    is_fixed = is_fixed && width > 0;
-    bytes += kLengthWord + width;
-  }
-  plan_->identity =
-      is_fixed && bytes <= kMaxIdentityBytes ? IdentityKind::fixed : IdentityKind::hashed;
-  if (plan_->identity == IdentityKind::fixed) plan_->identity_bytes = bytes;
-}
-
-Result<void> VerifyPlanner::plan_stream() {
-  for (const PlannedColumn& planned : columns_.columns) {
-    plan_->columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
-                              planned.column.type_sql, planned.column.type_oid,
-                              planned.source_column});
-  }
-  choose_identity();
-  RowLayout layout;
-  layout.copied = static_cast<std::uint16_t>(identity_columns_);
-  layout.digested = static_cast<std::uint16_t>(columns_.columns.size());
-  layout.fields = layout.digested;
-  layout.key_fields = carriers_.stream_fields;
-  layout.written_key = KeyField::none;
-  plan_->source_layout = plan_->target_layout = layout;
-  const auto add_key = [](RowLayout& side, const Column& column) {
-    side.stored_key = side.fields++;
-    side.stored_key_type = key_type_of_oid(column.type_oid);
-    return column.quoted;
-  };
-  if (columns_.stored_key && plan_->has_key) {
-    plan_->source_key_column = add_key(plan_->source_layout, source_.columns[*columns_.stored_key]);
-  }
-  if (key_column_ != nullptr && plan_->has_key) {
-    plan_->target_key_column = add_key(plan_->target_layout, *key_column_);
-    plan_->key_is_generated = key_column_->generated != 0;
-  }
-  plan_->same_database = is_same_database(source_facts_, target_facts_);
-  PGFANOUT_TRY_ASSIGN(
-      plan_->source_layout.oid_patches,
-      plan_transport(source_connection_, target_connection_, columns_, plan_->same_database));
-  plan_->source = std::move(source_);
-  plan_->target = std::move(target_);
-  return {};
-}
-
-Result<void> VerifyPlanner::plan_connections() {
-  ConnectionWish wish;
-  wish.readers = job_.readers;
-  wish.writers = job_.readers ? job_.readers : job_.writers;
-  wish.leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
-  wish.cores = std::thread::hardware_concurrency();
-  PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
-                      share_connections(source_facts_, target_facts_, wish));
-  // Both sides are read at once; what would be writers reads the target.
-  plan_->readers = std::min(budget.readers, std::max(1U, budget.writers));
-  plan_->issues = std::move(issues_);
-  return {};
-}
 
 }  // namespace
 

@@ -12,7 +12,7 @@
 #include "copier/catalog/source_range.h"
 #include "copier/catalog/table.h"
 #include "copier/columns/row_layout.h"
-#include "copier/layout/leaf_map.h"
+#include "copier/layout/layout.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -54,9 +54,7 @@ struct VerifyPlan {
   std::optional<std::string> source_key_column;  ///< Quoted; a key that the source stores.
   std::optional<std::string> target_key_column;  ///< Quoted.
   bool key_is_generated = false;
-  /// From the bounds of the target's leaves, which are target.leaves in that order; absent unless
-  /// they are listed by the key.
-  std::optional<LeafMap> leaf_map;
+  LayoutPointer layout;  ///< Over target.leaves in their order; null unless the key decides.
 
   RowLayout source_layout;  ///< copied = identity, digested = all compared columns.
   RowLayout target_layout;

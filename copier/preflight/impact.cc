@@ -31,7 +31,7 @@ class ImpactFinder {
   ImpactFinder(const JobDescription& job, const CopyPlan& plan, const CarryPlan& carry,
                Connection& source)
       : plan_(plan), carry_(carry), source_(source) {
-    is_checked_ = job.key_mode == KeyMode::check;
+    is_checked_ = layout_kind_of(job).rules(job).checks_key;
     stores_key_ = plan.key.column.has_value();
     supplies_key_ = stores_key_ && !plan.key.is_generated;
     key_name_ = stores_key_ ? display_name(*plan.key.column) : "";
@@ -78,7 +78,10 @@ class ImpactFinder {
   }
   /// Whether the new layout takes the key away from the parent, or adds a column to it.
   [[nodiscard]] bool changes(const UniqueKey& key) const {
-    return !supplies_key_ || !holds(key.columns, *plan_.key.column);
+    const Names& needed = plan_.target.partition_columns;
+    return needed.empty() ||
+           !std::all_of(needed.begin(), needed.end(),
+                        [&](const std::string& name) { return holds(key.columns, name); });
   }
 
   const CopyPlan& plan_;
@@ -197,14 +200,19 @@ void ImpactFinder::look_at_pruning() {
   if (!plan_.source.partition_key.empty()) {
     now.push_back("partitioned today by " + plan_.source.partition_key);
   }
-  add(supplies_key_ ? fmt::format("only conditions on {} pick one leaf", key_name_)
-                    : "only conditions on the whole key expression pick one leaf",
+  Names columns;
+  for (const std::string& name : plan_.target.partition_columns) {
+    columns.push_back(display_name(name));
+  }
+  const std::string named = fmt::format("{}", fmt::join(columns, ", "));
+  add(columns.empty() ? "only conditions on the whole key expression pick one leaf"
+                      : fmt::format("only conditions on {} pick one leaf", named),
       std::move(now),
       fmt::format(
           "a query that names {} alone looks into all {} leaves: add the condition {} = ... "
           "with the value computed from the same parameters",
           inputs_text(), plan_.target.leaves.size(),
-          supplies_key_ ? key_name_ : plan_.key.sql_on_target));
+          columns.empty() ? plan_.key.sql_on_target : named));
 }
 
 Result<void> ImpactFinder::look_at_prepared() {

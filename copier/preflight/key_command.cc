@@ -8,7 +8,6 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/table_lookup.h"
-#include "copier/key/key_oracle.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
 #include "copier/pg/connection.h"
@@ -59,9 +58,9 @@ std::string bytes_of_hex(std::string_view hex) {
 /// Turns what a person typed into rows for the key's columns.
 class Question {
  public:
-  Question(Connection& connection, const Table& table, const KeyExpression& key)
-      : connection_(connection), types_(used_types(table, key)) {
-    for (const std::size_t index : key.used_columns()) names_.push_back(table.columns[index].name);
+  Question(Connection& connection, const Table& table, const RowFunction& key)
+      : connection_(connection), types_(key.types) {
+    for (const std::size_t column : key.columns) names_.push_back(table.columns[column].name);
   }
 
   Result<std::vector<ProbeRow>> rows(const std::vector<std::string>& values) {
@@ -132,28 +131,22 @@ class Question {
   std::vector<KeyType> types_;
 };
 
-/// The leaves of the target, if it exists and is listed by an integer.
+/// The leaves of the target, if it exists and has a layout that the key decides about.
 struct TargetLeaves {
-  LeafMap map;
-  std::vector<std::string> names;
+  LayoutPointer layout;
+  std::vector<Leaf> leaves;
 };
 
-Result<TargetLeaves> read_target_leaves(const JobDescription& job, const Table& source) {
+Result<TargetLeaves> read_target_leaves(const JobDescription& job, const Table& source,
+                                        const KeyExpression& key) {
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job, source));
   PGFANOUT_TRY_ASSIGN(Connection target, Connection::open(options_for(job, target_dsn_of(job))));
   PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target, name));
-  TargetLeaves leaves;
-  if (found.kind != 'p') return leaves;
-  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(target, found.oid));
-  std::vector<ListBound> bounds;
-  for (const Leaf& leaf : table.leaves) {
-    auto bound = parse_list_bound(leaf.bound);
-    if (!bound) return TargetLeaves{};
-    bounds.push_back(std::move(*bound));
-    leaves.names.push_back(leaf.qualified);
-  }
-  leaves.map = LeafMap(bounds);
-  return leaves;
+  if (found.kind != 'p') return TargetLeaves{};
+  PGFANOUT_TRY_ASSIGN(Table table, describe_table(target, found.oid));
+  auto layout = layout_kind_of(table).layout_of(table.leaves, key);
+  if (!layout) return TargetLeaves{};
+  return TargetLeaves{*std::move(layout), std::move(table.leaves)};
 }
 
 KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const KeyOutcome& server,
@@ -162,8 +155,9 @@ KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const K
   answer.expression = key.sql();
   if (client.state == KeyState::ok) {
     answer.key = client.key;
-    const std::uint32_t leaf = leaves.map.leaf_of(client.key);
-    if (leaf != LeafMap::kNoLeaf) answer.leaf = leaves.names[leaf];
+    const std::uint32_t leaf =
+        leaves.layout ? leaves_of(*leaves.layout, {&client, 1}).front() : Layout::kNoLeaf;
+    if (leaf != Layout::kNoLeaf) answer.leaf = leaves.leaves[leaf].qualified;
   } else {
     answer.reason = to_string(client.state);
   }
@@ -178,20 +172,21 @@ Result<void> answer_question(const JobDescription& job, const KeyQuestion& quest
   PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job.table));
   PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job, table));
   PGFANOUT_TRY(check_key_functions(source, key));
-  PGFANOUT_TRY_ASSIGN(const TargetLeaves leaves, read_target_leaves(job, table));
+  PGFANOUT_TRY_ASSIGN(const TargetLeaves leaves, read_target_leaves(job, table, key));
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
 
+  const RowFunction function = row_function(table, key);
   PGFANOUT_TRY_ASSIGN(const std::vector<ProbeRow> rows,
-                      Question(source, table, key).rows(question.values));
-  const std::vector<KeyOutcome> client = evaluate_rows(key, rows);
-  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, table, key));
-  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, oracle.ask(rows, client));
+                      Question(source, table, function).rows(question.values));
+  const std::vector<KeyOutcome> client = function.compute(rows);
+  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, function));
+  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, oracle.ask(rows));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     report.answers.push_back(answer_for(key, client[row], server[row], leaves));
   }
   if (question.check == 0) return {};
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-  PGFANOUT_TRY_ASSIGN(KeyProof proof, compare_keys(source, table, key, question.check,
+  PGFANOUT_TRY_ASSIGN(KeyProof proof, compare_keys(source, table, function, question.check,
                                                    question.seed, &cancellation));
   report.compared = proof.compared;
   report.disagreements = proof.disagreements;

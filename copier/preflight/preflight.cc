@@ -94,9 +94,8 @@ Result<void> check_impact(PreflightContext& context) {
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation) {
-  PreflightContext context{job, plan, carry, source, target, cancellation, {}, {}, {}};
-  PGFANOUT_TRY_ASSIGN(context.source_facts, read_server_facts(source));
-  PGFANOUT_TRY_ASSIGN(context.target_facts, read_server_facts(target));
+  PreflightContext context{
+      job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server, {}};
   PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&source, &target}));
   for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, savepoints, context));
   return std::move(context.found);

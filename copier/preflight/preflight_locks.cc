@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "copier/plan/lock_need.h"
+#include "copier/plan/server_limits.h"
 #include "copier/preflight/preflight_checks.h"
 #include "copier/schema/schema_queries.h"
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "copier/plan/connection_budget.h"
+#include "copier/plan/server_limits.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {

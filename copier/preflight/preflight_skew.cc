@@ -64,7 +64,7 @@ Result<Sample> read_columns(PreflightContext& context, std::vector<std::size_t> 
   return sample;
 }
 
-SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const LeafMap& leaves) {
+SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const Layout& layout) {
   std::vector<std::size_t> places;
   for (const std::size_t used : key.used_columns()) {
     places.push_back(static_cast<std::size_t>(std::distance(
@@ -74,7 +74,8 @@ SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const LeafM
   for (std::size_t at = 0; at < rows.size(); ++at) {
     for (const std::size_t place : places) rows[at].push_back(sample.rows[at][place]);
   }
-  return estimate_skew(leaves, evaluate_rows(key, rows), sample.bytes);
+  return estimate_skew(layout.leaf_count(), leaves_of(layout, evaluate_rows(key, rows)),
+                       sample.bytes);
 }
 
 /// Columns that could stand beside the key's first one: never NULL, short, taken over unchanged.
@@ -138,7 +139,7 @@ std::optional<Better> find_better(const CopyPlan& plan, const Sample& sample,
                                         table.columns[candidate].quoted, plan.target.leaves.size());
     const auto key = KeyExpression::compile(sql, columns);
     if (!key) continue;
-    const SkewEstimate skew = skew_of(*key, sample, plan.target.leaf_map);
+    const SkewEstimate skew = skew_of(*key, sample, *plan.target.layout);
     if (skew.without_leaf > 0 || skew.by_rows >= (best ? best->skew.by_rows : than)) continue;
     best = Better{sql, skew};
   }
@@ -192,7 +193,7 @@ Result<void> check_skew(PreflightContext& context) {
   std::vector<std::size_t> columns = plan.key.expression.used_columns();
   columns.insert(columns.end(), candidates.begin(), candidates.end());
   PGFANOUT_TRY_ASSIGN(const Sample sample, read_columns(context, std::move(columns)));
-  const SkewEstimate skew = skew_of(plan.key.expression, sample, plan.target.leaf_map);
+  const SkewEstimate skew = skew_of(plan.key.expression, sample, *plan.target.layout);
   if (skew.without_leaf > 0) note_missing_keys(context, skew);
   if (skew.rows == 0) return {};
   if (skew.by_rows >= kBadSkew && skew.by_rows > skew.by_chance) {

@@ -8,7 +8,7 @@
 
 #include "copier/key/page_sample.h"
 #include "copier/pg/copy_out.h"
-#include "copier/plan/lock_need.h"
+#include "copier/plan/server_limits.h"
 #include "copier/preflight/calibration.h"
 #include "copier/preflight/preflight_checks.h"
 #include "copier/schema/schema_queries.h"

@@ -18,15 +18,14 @@ double largest_over_mean(const std::vector<std::uint64_t>& of_leaf) {
 
 }  // namespace
 
-SkewEstimate estimate_skew(const LeafMap& leaves, std::span<const KeyOutcome> keys,
+SkewEstimate estimate_skew(std::size_t leaves, std::span<const std::uint32_t> leaf_of_row,
                            std::span<const std::uint64_t> row_bytes) {
   SkewEstimate estimate;
-  std::vector<std::uint64_t> rows(leaves.leaf_count());
-  std::vector<std::uint64_t> bytes(leaves.leaf_count());
-  for (std::size_t at = 0; at < keys.size(); ++at) {
-    const std::uint32_t leaf =
-        keys[at].state == KeyState::ok ? leaves.leaf_of(keys[at].key) : LeafMap::kNoLeaf;
-    if (leaf == LeafMap::kNoLeaf) {
+  std::vector<std::uint64_t> rows(leaves);
+  std::vector<std::uint64_t> bytes(leaves);
+  for (std::size_t at = 0; at < leaf_of_row.size(); ++at) {
+    const std::uint32_t leaf = leaf_of_row[at];
+    if (leaf >= leaves) {
       ++estimate.without_leaf;
       continue;
     }

@@ -5,9 +5,6 @@
 #include <cstdint>
 #include <span>
 
-#include "copier/key/key_oracle.h"
-#include "copier/layout/leaf_map.h"
-
 namespace pgfanout {
 
 struct SkewEstimate {
@@ -22,8 +19,10 @@ struct SkewEstimate {
   double largest_share = 0;  ///< Of all rows.
 };
 
-/// `row_bytes` is parallel to `keys`, or empty: by_bytes is then 0.
-[[nodiscard]] SkewEstimate estimate_skew(const LeafMap& leaves, std::span<const KeyOutcome> keys,
+/// `leaf_of_row` has a leaf below `leaves` for each row, or more than that: no leaf. `row_bytes` is
+/// parallel to it, or empty: by_bytes is then 0.
+[[nodiscard]] SkewEstimate estimate_skew(std::size_t leaves,
+                                         std::span<const std::uint32_t> leaf_of_row,
                                          std::span<const std::uint64_t> row_bytes);
 
 }  // namespace pgfanout

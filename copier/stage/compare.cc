@@ -59,18 +59,21 @@ void RowElements::make(ByteView identity, RowDigest digest, std::uint32_t* eleme
 }
 
 std::size_t group_count(const VerifyPlan& plan) {
-  return plan.leaf_map ? plan.target.leaves.size() + 1 : kHashGroups;
+  return plan.layout ? plan.target.leaves.size() + 1 : kHashGroups;
 }
 
 Comparer::Comparer(const VerifyPlan& plan, Side side, const RowFields& fields, Comparison& books)
     : plan_(plan), side_(side), fields_(fields), books_(books), elements_(plan) {}
 
-std::uint32_t Comparer::group_of(const RowBatch& batch, std::size_t row) const {
-  if (plan_.leaf_map) {
-    const std::uint32_t leaf = batch.states[row] == KeyState::ok
-                                   ? plan_.leaf_map->leaf_of(batch.keys[row])
-                                   : LeafMap::kNoLeaf;
-    return leaf == LeafMap::kNoLeaf ? static_cast<std::uint32_t>(plan_.target.leaves.size()) : leaf;
+void Comparer::route(const RowBatch& batch, std::vector<std::uint32_t>& belongs) const {
+  belongs.resize(plan_.layout ? batch.index.rows.size() : 0);
+  if (plan_.layout) plan_.layout->route(layout_rows(fields_, batch), belongs);
+}
+
+std::uint32_t Comparer::group_of(const RowBatch& batch, std::size_t row,
+                                 std::span<const std::uint32_t> belongs) const {
+  if (plan_.layout) {
+    return std::min(belongs[row], static_cast<std::uint32_t>(plan_.target.leaves.size()));
   }
   const RowDigest identity = plan_.identity == IdentityKind::row
                                  ? batch.digests[row]
@@ -80,16 +83,18 @@ std::uint32_t Comparer::group_of(const RowBatch& batch, std::size_t row) const {
 
 void Comparer::compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSketch* sketch) const {
   thread_local BatchAccount account;
+  thread_local std::vector<std::uint32_t> belongs;
+  route(batch, belongs);
   account.leaf = leaf;
   account.count = {};
   account.groups.assign(group_count(plan_), MultisetDigest());
   account.misplaced.clear();
   account.key_errors = account.stored_key_errors = 0;
   for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
-    account.groups[group_of(batch, row)].add(batch.digests[row]);
+    account.groups[group_of(batch, row, belongs)].add(batch.digests[row]);
     account.count.digest.add(batch.digests[row]);
     account.count.bytes += batch.index.rows[row].length;
-    if (plan_.has_key) check_place(batch, row, account);
+    if (plan_.has_key) check_place(batch, row, belongs, account);
   }
   account.count.rows = batch.index.rows.size();
   books_.add(side_, account);
@@ -97,15 +102,14 @@ void Comparer::compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSket
 }
 
 Comparer::Placing Comparer::placing_of(const RowBatch& batch, std::size_t row,
+                                       std::span<const std::uint32_t> belongs,
                                        std::uint32_t leaf) const {
   Placing placing;
   const bool is_computed = batch.states[row] == KeyState::ok;
   placing.has_key = is_computed;
-  if (plan_.leaf_map) {
-    const std::uint32_t right =
-        is_computed ? plan_.leaf_map->leaf_of(batch.keys[row]) : LeafMap::kNoLeaf;
-    placing.has_key = right != LeafMap::kNoLeaf;
-    placing.is_in_leaf = right == leaf;
+  if (plan_.layout) {
+    placing.has_key = belongs[row] != Layout::kNoLeaf;
+    placing.is_in_leaf = belongs[row] == leaf;
   }
   if (const FieldRef* stored = fields_.stored_key(batch, row)) {
     placing.is_stored = is_computed && integer_field(batch, *stored) == batch.keys[row];
@@ -114,14 +118,16 @@ Comparer::Placing Comparer::placing_of(const RowBatch& batch, std::size_t row,
 }
 
 /// A row of the target belongs where its recomputed key says, and stores that key.
-bool Comparer::is_misplaced(const RowBatch& batch, std::size_t row, std::uint32_t leaf) const {
+bool Comparer::is_misplaced(const RowBatch& batch, std::size_t row,
+                            std::span<const std::uint32_t> belongs, std::uint32_t leaf) const {
   if (side_ == Side::source || !plan_.has_key) return false;
-  const Placing placing = placing_of(batch, row, leaf);
+  const Placing placing = placing_of(batch, row, belongs, leaf);
   return !(placing.has_key && placing.is_stored && placing.is_in_leaf);
 }
 
-void Comparer::check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const {
-  const Placing placing = placing_of(batch, row, account.leaf);
+void Comparer::check_place(const RowBatch& batch, std::size_t row,
+                           std::span<const std::uint32_t> belongs, BatchAccount& account) const {
+  const Placing placing = placing_of(batch, row, belongs, account.leaf);
   if (!placing.has_key) ++account.key_errors;
   if (side_ == Side::source) {
     if (!placing.is_stored) ++account.stored_key_errors;
@@ -163,16 +169,19 @@ RowName row_name(IdentityKind kind, ByteView identity, RowDigest digest) {
 }
 
 void RowCollector::collect(const Comparer& comparer, const RowBatch& batch, std::uint32_t leaf) {
+  thread_local std::vector<std::uint32_t> belongs;
+  comparer.route(batch, belongs);
   std::vector<CollectedRow> found;
   for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
     const bool is_in_group =
-        !filter_.groups.empty() && filter_.groups[comparer.group_of(batch, row)];
+        !filter_.groups.empty() && filter_.groups[comparer.group_of(batch, row, belongs)];
     if (!is_in_group && filter_.wanted.empty()) continue;
     const RowName name =
         row_name(kind_, comparer.fields().copied_bytes(batch, row), batch.digests[row]);
     if (is_in_group || filter_.wanted.contains(name)) {
-      found.push_back(
-          {name, {batch.range, batch.first_row + row}, comparer.is_misplaced(batch, row, leaf)});
+      found.push_back({name,
+                       {batch.range, batch.first_row + row},
+                       comparer.is_misplaced(batch, row, belongs, leaf)});
     }
   }
   if (found.empty()) return;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
@@ -50,10 +51,15 @@ class Comparer {
 
   /// Books a hashed batch read from `leaf`. `sketch` belongs to the calling thread; null: none.
   void compare(const RowBatch& batch, std::uint32_t leaf, DifferenceSketch* sketch) const;
-  /// The group of a row of a hashed batch.
-  [[nodiscard]] std::uint32_t group_of(const RowBatch& batch, std::size_t row) const;
+  /// Puts the target's leaf of each row of a hashed batch into `belongs`; empties it if only the
+  /// server knows the target's layout.
+  void route(const RowBatch& batch, std::vector<std::uint32_t>& belongs) const;
+  /// The group of a row; `belongs` by route().
+  [[nodiscard]] std::uint32_t group_of(const RowBatch& batch, std::size_t row,
+                                       std::span<const std::uint32_t> belongs) const;
   /// Whether a row of the target, read from `leaf`, has a wrong key or stands in a wrong leaf.
-  [[nodiscard]] bool is_misplaced(const RowBatch& batch, std::size_t row, std::uint32_t leaf) const;
+  [[nodiscard]] bool is_misplaced(const RowBatch& batch, std::size_t row,
+                                  std::span<const std::uint32_t> belongs, std::uint32_t leaf) const;
   [[nodiscard]] const RowElements& elements() const { return elements_; }
   [[nodiscard]] const RowFields& fields() const { return fields_; }
 
@@ -64,8 +70,10 @@ class Comparer {
     bool is_in_leaf = true;
   };
   [[nodiscard]] Placing placing_of(const RowBatch& batch, std::size_t row,
+                                   std::span<const std::uint32_t> belongs,
                                    std::uint32_t leaf) const;
-  void check_place(const RowBatch& batch, std::size_t row, BatchAccount& account) const;
+  void check_place(const RowBatch& batch, std::size_t row, std::span<const std::uint32_t> belongs,
+                   BatchAccount& account) const;
   void feed(const RowBatch& batch, DifferenceSketch& sketch) const;
 
   const VerifyPlan& plan_;

@@ -55,20 +55,4 @@ void Rejects::forget_rows() {
   rows_.clear();
 }
 
-std::string_view code_of(KeyState state) {
-  switch (state) {
-    case KeyState::ok:
-      return "ok";
-    case KeyState::null:
-      return "key-null";
-    case KeyState::out_of_range:
-      return "key-overflow";
-    case KeyState::division_by_zero:
-      return "key-division-by-zero";
-    case KeyState::malformed:
-      return "key-malformed";
-  }
-  return "key-malformed";
-}
-
 }  // namespace pgfanout

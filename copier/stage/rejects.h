@@ -5,10 +5,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "hashing/key_expression.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -56,8 +54,5 @@ class Rejects {
   std::vector<Reject> key_mismatches_;    // guarded by mutex_
   std::uint64_t key_mismatch_count_ = 0;  // guarded by mutex_
 };
-
-/// The stable code for a key that could not be computed.
-[[nodiscard]] std::string_view code_of(KeyState state);
 
 }  // namespace pgfanout

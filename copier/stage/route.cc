@@ -22,21 +22,21 @@ Reject reject_of(const RowBatch& batch, std::size_t row, std::string code, std::
 void LeafBuckets::sort(const std::vector<std::uint32_t>& leaves_of_rows, std::size_t leaves) {
   starts_.assign(leaves + 1, 0);
   for (const std::uint32_t leaf : leaves_of_rows) {
-    if (leaf != LeafMap::kNoLeaf) ++starts_[leaf + 1];
+    if (leaf != Layout::kNoLeaf) ++starts_[leaf + 1];
   }
   for (std::size_t leaf = 0; leaf < leaves; ++leaf) starts_[leaf + 1] += starts_[leaf];
   next_.assign(starts_.begin(), starts_.end() - 1);
   rows_.resize(leaves_of_rows.size());
   for (std::uint32_t row = 0; row < leaves_of_rows.size(); ++row) {
     const std::uint32_t leaf = leaves_of_rows[row];
-    if (leaf != LeafMap::kNoLeaf) rows_[next_[leaf]++] = row;
+    if (leaf != Layout::kNoLeaf) rows_[next_[leaf]++] = row;
   }
 }
 
-Router::Router(const RowFields& fields, const LeafMap& leaf_map, LaneSet& lanes, Ledger& ledger,
+Router::Router(const RowFields& fields, const Layout& layout, LaneSet& lanes, Ledger& ledger,
                Rejects& rejects, JobCounters& counters, const std::vector<bool>& done)
     : fields_(fields),
-      leaf_map_(leaf_map),
+      layout_(layout),
       lanes_(lanes),
       ledger_(ledger),
       rejects_(rejects),
@@ -47,8 +47,9 @@ Result<void> Router::route(const RowBatch& batch) {
   thread_local LeafBuckets buckets;
   const std::size_t rows = batch.index.rows.size();
   buckets.leaf_of_row.resize(rows);
+  layout_.route(layout_rows(fields_, batch), buckets.leaf_of_row);
   for (std::size_t row = 0; row < rows; ++row) {
-    PGFANOUT_TRY_ASSIGN(buckets.leaf_of_row[row], leaf_of(batch, row));
+    if (buckets.leaf_of_row[row] == Layout::kNoLeaf) PGFANOUT_TRY(set_aside(batch, row));
     if (fields_.layout().stored_key) compare_stored_key(batch, row);
   }
   buckets.sort(buckets.leaf_of_row, lanes_.size());
@@ -70,24 +71,14 @@ Result<void> Router::route(const RowBatch& batch) {
   return {};
 }
 
-/// The row's leaf, or kNoLeaf if it was set aside.
-Result<std::uint32_t> Router::leaf_of(const RowBatch& batch, std::size_t row) {
-  const KeyState state = batch.states[row];
-  if (state == KeyState::ok) {
-    const std::uint32_t leaf = leaf_map_.leaf_of(batch.keys[row]);
-    if (leaf != LeafMap::kNoLeaf) return leaf;
-    PGFANOUT_TRY(rejects_.add(reject_of(
-        batch, row, "key-no-leaf",
-        fmt::format("a row has key {}, for which the target has no leaf", batch.keys[row]))));
-  } else {
-    PGFANOUT_TRY(rejects_.add(reject_of(batch, row, std::string(code_of(state)),
-                                        fmt::format("a row's key is {}", to_string(state)))));
-  }
+Result<void> Router::set_aside(const RowBatch& batch, std::size_t row) {
+  auto [code, reason] = layout_.why_no_leaf(layout_rows(fields_, batch), row);
+  PGFANOUT_TRY(rejects_.add(reject_of(batch, row, std::move(code), std::move(reason))));
   MultisetDigest rejected;
   rejected.add(batch.digests[row]);
   ledger_.add_rejected(rejected);
   counters_.rows_rejected.fetch_add(1, std::memory_order_relaxed);
-  return LeafMap::kNoLeaf;
+  return {};
 }
 
 void Router::compare_stored_key(const RowBatch& batch, std::size_t row) {

@@ -76,6 +76,11 @@ ByteView RowFields::up_to(const RowBatch& batch, std::size_t row,
   return {batch.bytes.data() + begin, stop - begin};
 }
 
+LayoutRows layout_rows(const RowFields& fields, const RowBatch& batch) {
+  return {batch.keys, batch.states, batch.bytes.data(), batch.index.fields.data(),
+          fields.wanted().size()};
+}
+
 std::optional<std::int64_t> integer_field(const RowBatch& batch, const FieldRef& field) {
   const std::uint8_t* at = batch.bytes.data() + field.offset;
   switch (field.length) {

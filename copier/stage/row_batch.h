@@ -10,6 +10,7 @@
 #include "copier/base/buffer.h"
 #include "copier/base/memory_budget.h"
 #include "copier/columns/row_layout.h"
+#include "copier/layout/layout.h"
 #include "copier/wire/decoder.h"
 #include "hashing/key_expression.h"
 #include "hashing/row_digest.h"
@@ -81,6 +82,9 @@ class RowFields {
   std::optional<std::size_t> stored_key_;
   std::vector<std::size_t> patches_;
 };
+
+/// The rows of a hashed batch, as a layout routes them. Views into the batch.
+[[nodiscard]] LayoutRows layout_rows(const RowFields& fields, const RowBatch& batch);
 
 /// The value of an int2, int4 or int8 field; nullopt for NULL or a length that does not fit.
 [[nodiscard]] std::optional<std::int64_t> integer_field(const RowBatch& batch,

@@ -184,11 +184,8 @@ Result<void> check_validity(Connection& target, const Table& table, const IssueS
 }
 
 void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report) {
-  if (!plan.leaf_map) return;
-  std::vector<std::uint32_t> missing;
-  for (std::uint32_t key = 0; key < partitions; ++key) {
-    if (plan.leaf_map->leaf_of(key) == LeafMap::kNoLeaf) missing.push_back(key);
-  }
+  if (!plan.layout) return;
+  const std::vector<std::string> missing = plan.layout->missing_leaves(partitions);
   if (missing.empty()) return;
   report({Severity::error, "leaf-missing",
           fmt::format("{} of {} keys have no partition, the first is {}", missing.size(),

@@ -300,11 +300,7 @@ void VerifyJob::fill_result(const Comparison& books) {
     const Leaf& leaf = plan_->target.leaves[at];
     PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
                                leaves[at].digest.hex(), leaves[at].bytes};
-    if (plan_->leaf_map) {
-      if (const auto bound = parse_list_bound(leaf.bound); bound && !bound->keys.empty()) {
-        partition.key = bound->keys.front();
-      }
-    }
+    if (plan_->layout) partition.key = plan_->layout->leaf_key(static_cast<std::uint32_t>(at));
     rows_by_leaf.push_back(leaves[at].rows);
     result_.partitions.push_back(std::move(partition));
   }

@@ -4,6 +4,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
 #include "copier/window/explained_plan.h"
 
@@ -17,7 +18,12 @@ class AfterSwapCheck {
  public:
   AfterSwapCheck(const JobDescription& job, Connection& connection, const Table& table,
                  const JournalEntry& entry, const IssueSink& tell)
-      : job_(job), connection_(connection), table_(table), entry_(entry), tell_(tell) {}
+      : job_(job),
+        layout_(layout_kind_of(job)),
+        connection_(connection),
+        table_(table),
+        entry_(entry),
+        tell_(tell) {}
 
   Result<bool> run() {
     PGFANOUT_TRY_ASSIGN(const bool has_row, pick_row());
@@ -181,8 +187,7 @@ class AfterSwapCheck {
 
   /// With the key one leaf, without it all.
   Result<void> look_at_pruning() {
-    const bool has_column =
-        entry_.key_column && (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none);
+    const bool has_column = entry_.key_column && layout_.rules(job_).supplies_key;
     const std::string key =
         has_column ? quoted_name(*entry_.key_column) : "(" + entry_.key_sql_on_target + ")";
     PGFANOUT_TRY_ASSIGN(const Rows value,
@@ -203,14 +208,14 @@ class AfterSwapCheck {
   }
 
   Result<void> try_wrong_key() {
-    if (job_.key_mode != KeyMode::check || !entry_.key_column || job_.partitions < 2) return {};
-    const std::string key = "r." + quoted_name(*entry_.key_column);
+    if (!entry_.key_column) return {};
+    const auto wrong_key = layout_.wrong_key_sql(job_, "r." + quoted_name(*entry_.key_column));
+    if (!wrong_key) return {};
     std::string values;
     for (const Column& column : table_.columns) {
       if (column.generated != 0) continue;
-      const std::string value = column.name == *entry_.key_column
-                                    ? fmt::format("({} + 1) % {}", key, job_.partitions)
-                                    : "r." + column.quoted;
+      const std::string value =
+          column.name == *entry_.key_column ? *wrong_key : "r." + column.quoted;
       values += (values.empty() ? "" : ", ") + value;
     }
     return expect_refusal("insert with a wrong key", "23514", insert(values));
@@ -236,8 +241,7 @@ class AfterSwapCheck {
       std::string set = fmt::format("{} = {}", column, keys.text(row, 1));
       PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_reference"));
       PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {}", set)));
-      if (entry_.key_column &&
-          (job_.key_mode == KeyMode::check || job_.key_mode == KeyMode::none)) {
+      if (entry_.key_column && layout_.rules(job_).supplies_key) {
         PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {} = {}",
                                                  quoted_name(*entry_.key_column),
                                                  entry_.key_sql_on_target)));
@@ -252,6 +256,7 @@ class AfterSwapCheck {
   }
 
   const JobDescription& job_;
+  const LayoutKind& layout_;
   Connection& connection_;
   const Table& table_;
   const JournalEntry& entry_;

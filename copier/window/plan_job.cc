@@ -67,7 +67,7 @@ Result<void> PlanJob::plan(bool prints_sql) {
     // The window carries over the objects that copy alone does not.
     if (issue.code != "not-carried") report(issue);
   }
-  PGFANOUT_TRY(prove_key(state.source(), plan.source, plan.key.expression));
+  PGFANOUT_TRY(plan.target.layout->prove(state.source(), plan.source));
   PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
                                                              state.source(), state.target()));
   for (const Issue& issue : carry.issues) report(issue);
@@ -128,7 +128,7 @@ Result<void> PlanJob::add_statements(WindowState& state, const CopyPlan& plan,
   SwapNames names{plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}};
   std::vector<std::string> leaves;
   for (const TargetLeaf& leaf : plan.target.leaves) leaves.push_back(leaf.name);
-  names.leaves = leaf_renames(leaves, plan.target.name, plan.source.name);
+  names.leaves = leaf_renames(*plan.target.layout, leaves, plan.target.name, plan.source.name);
   PGFANOUT_TRY_ASSIGN(const auto holders,
                       find_name_holders(state.source(), names, carry, plan.source.oid));
   PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));

@@ -10,8 +10,7 @@
 #include "copier/catalog/server_facts.h"
 #include "copier/journal/reject_table.h"
 #include "copier/key/key_plan.h"
-#include "copier/layout/leaf_map.h"
-#include "copier/plan/target_ddl.h"
+#include "copier/layout/layout.h"
 #include "copier/session/job_connections.h"
 #include "hashing/row_digest.h"
 #include "pgfanout/bytes.h"
@@ -103,17 +102,6 @@ LockPatience WindowState::patience() const {
   return {std::chrono::milliseconds(500), job_->lock_timeout};
 }
 
-std::vector<std::pair<std::string, std::string>> leaf_renames(
-    const std::vector<std::string>& leaves, const std::string& target, const std::string& source) {
-  std::vector<std::pair<std::string, std::string>> renames;
-  const auto count = static_cast<std::uint32_t>(leaves.size());
-  for (std::uint32_t key = 0; key < count; ++key) {
-    const bool is_ours = leaves[key] == leaf_name(target, key, count);
-    renames.emplace_back(leaves[key], is_ours ? leaf_name(source, key, count) : leaves[key]);
-  }
-  return renames;
-}
-
 CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
   CarryRequest request{job,
                        plan.source,
@@ -132,7 +120,7 @@ CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
     request.leaf_names.push_back(leaf.name);
   }
   for (const auto& [now, then] :
-       leaf_renames(request.leaf_names, plan.target.name, plan.source.name)) {
+       leaf_renames(*plan.target.layout, request.leaf_names, plan.target.name, plan.source.name)) {
     request.leaf_names_afterwards.push_back(then);
   }
   return request;
@@ -175,13 +163,9 @@ Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& s
   PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
   PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
   PGFANOUT_TRY_ASSIGN(made.key, compile_key(job, made.source));
-  std::vector<std::pair<std::int64_t, const Leaf*>> leaves;
-  for (const Leaf& leaf : made.target.leaves) {
-    PGFANOUT_TRY_ASSIGN(const ListBound bound, parse_list_bound(leaf.bound));
-    leaves.emplace_back(bound.keys.empty() ? -1 : bound.keys.front(), &leaf);
-  }
-  std::sort(leaves.begin(), leaves.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  const LayoutKind& kind = layout_kind_of(made.target);
+  PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(made.target));
+  PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, *made.key));
   CarryRequest request{job,
                        made.source,
                        made.target.schema,
@@ -194,12 +178,12 @@ Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& s
                        state.entry()->key_sql_on_target,
                        state.entry()->key_column,
                        state.same_database()};
-  for (const auto& [key, leaf] : leaves) {
-    request.target_leaves.push_back(leaf->qualified);
-    request.leaf_names.push_back(leaf->name);
+  for (const Leaf& leaf : leaves) {
+    request.target_leaves.push_back(leaf.qualified);
+    request.leaf_names.push_back(leaf.name);
   }
   made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
-  made.names.leaves = leaf_renames(request.leaf_names, made.target.name, made.source.name);
+  made.names.leaves = leaf_renames(*layout, request.leaf_names, made.target.name, made.source.name);
   for (const auto& [now, then] : made.names.leaves) request.leaf_names_afterwards.push_back(then);
   // The table of rows that the copy set aside is renamed with the target.
   for (const MadeRelation& relation : state.entry()->made) {

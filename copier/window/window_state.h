@@ -87,8 +87,4 @@ Result<MadeTarget> examine_made_target(const JobDescription& job, WindowState& s
 /// it is still the same. Sorted.
 [[nodiscard]] std::vector<std::string> facts_of(const CarryPlan& carry);
 
-/// The leaves' names now and after the swap, by key.
-[[nodiscard]] std::vector<std::pair<std::string, std::string>> leaf_renames(
-    const std::vector<std::string>& leaves, const std::string& target, const std::string& source);
-
 }  // namespace pgfanout

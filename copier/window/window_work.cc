@@ -40,7 +40,7 @@ Result<std::string> WindowWork::preflight() {
         "drop or rename it, or use copy and verify for a target of your own",
         plan.target.qualified);
   }
-  PGFANOUT_TRY(prove_key(state_->source(), plan.source, plan.key.expression));
+  PGFANOUT_TRY(plan.target.layout->prove(state_->source(), plan.source));
   PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
                                                              state_->source(), state_->target()));
   PGFANOUT_TRY_ASSIGN(

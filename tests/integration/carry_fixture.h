@@ -12,7 +12,6 @@
 
 #include "copier/carry/carry_plan.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/plan/target_ddl.h"
 #include "tests/integration/plan_fixture.h"
 
 namespace pgfanout::testing {
@@ -57,8 +56,7 @@ class CarryFixture : public PlanFixture {
       wanted.target_leaves.push_back(copy.target.leaves[at].qualified);
       wanted.leaf_names.push_back(copy.target.leaves[at].name);
       wanted.leaf_names_afterwards.push_back(
-          leaf_name(copy.source.name, static_cast<std::uint32_t>(at),
-                    static_cast<std::uint32_t>(copy.target.leaves.size())));
+          copy.target.layout->leaf_name(copy.source.name, static_cast<std::uint32_t>(at)));
     }
     return wanted;
   }
@@ -191,8 +189,8 @@ class CarryFixture : public PlanFixture {
     }
   }
   static std::string leaf_afterwards(const Carried& made, std::size_t at) {
-    return leaf_name(made.copy.source.name, static_cast<std::uint32_t>(at),
-                     static_cast<std::uint32_t>(made.copy.target.leaves.size()));
+    return made.copy.target.layout->leaf_name(made.copy.source.name,
+                                              static_cast<std::uint32_t>(at));
   }
 
   /// The way back, and the target is gone.

@@ -29,6 +29,12 @@ class PlanTargetTest : public testing::PlanFixture {
         "IN (1); CREATE TABLE x2 PARTITION OF x FOR VALUES IN (2); CREATE TABLE x3 PARTITION OF x "
         "FOR VALUES IN (3)");
   }
+  /// The leaf that takes a key, or "".
+  static std::string leaf_of(const CopyPlan& made, std::int64_t key) {
+    const KeyOutcome outcome{KeyState::ok, key};
+    const std::uint32_t leaf = leaves_of(*made.target.layout, {&outcome, 1}).front();
+    return leaf == Layout::kNoLeaf ? "" : made.target.leaves[leaf].qualified;
+  }
   static constexpr const char* kColumns = "id int, c text, n int, partition_key int";
 };
 
@@ -43,11 +49,11 @@ TEST_F(PlanTargetTest, BoundsCountNotNames) {
   ASSERT_TRUE(succeeded(made));
   EXPECT_FALSE(made->target.is_new);
   ASSERT_EQ(made->target.leaves.size(), 4U);
-  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(0)].qualified, "s.\"Odd One\"");
-  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(3)].qualified, "s.\"Odd One\"");
-  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(1)].qualified, "public.a");
-  EXPECT_EQ(made->target.leaves[made->target.leaf_map.leaf_of(2)].qualified, "public.x_p00");
-  EXPECT_EQ(made->target.leaf_map.leaf_of(4), LeafMap::kNoLeaf) << "never the default partition";
+  EXPECT_EQ(leaf_of(*made, 0), "s.\"Odd One\"");
+  EXPECT_EQ(leaf_of(*made, 3), "s.\"Odd One\"");
+  EXPECT_EQ(leaf_of(*made, 1), "public.a");
+  EXPECT_EQ(leaf_of(*made, 2), "public.x_p00");
+  EXPECT_EQ(leaf_of(*made, 4), "") << "never the default partition";
   EXPECT_EQ(made->stream.read_layout.written_key, KeyField::int8);
   EXPECT_EQ(made->stream.written_columns, "(n, c, id, partition_key)");
   EXPECT_TRUE(made->ddl.create.empty());

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "hashing/pg_hash.h"
+#include "tests/layout/list_layout.h"
 #include "tests/pipeline/fakes.h"
 
 namespace pgfanout {
@@ -22,7 +23,7 @@ VerifyPlan plan_of(IdentityKind identity) {
   plan.identity_columns = identity == IdentityKind::row ? 0 : 1;
   plan.identity_bytes = identity == IdentityKind::fixed ? 8 : 0;
   plan.has_key = true;
-  plan.leaf_map = LeafMap({ListBound{false, false, {0}}, ListBound{false, false, {1}}});
+  plan.layout = testing::list_layout(2);
   plan.source.leaves.resize(1);
   plan.target.leaves.resize(2);
   RowLayout layout = testing::id_name_layout();

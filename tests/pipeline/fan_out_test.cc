@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "copier/reconcile/balance.h"
+#include "tests/layout/list_layout.h"
 #include "tests/pipeline/fakes.h"
 
 namespace pgfanout {
@@ -23,12 +24,7 @@ constexpr std::size_t kLeaves = 100;
 class FanOutTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::vector<ListBound> bounds(kLeaves);
-    for (std::size_t key = 0; key < kLeaves; ++key) {
-      bounds[key].keys = {static_cast<std::int64_t>(key)};
-      names.push_back("leaf" + std::to_string(key));
-    }
-    leaf_map = LeafMap(bounds);
+    for (std::size_t key = 0; key < kLeaves; ++key) names.push_back("leaf" + std::to_string(key));
   }
 
   /// `ranges` of `rows` rows each.
@@ -79,7 +75,7 @@ class FanOutTest : public ::testing::Test {
           return {{"CHECK " + names[leaf]}, {"MARK " + names[leaf], expected_tag + names[leaf]}};
         },
         [this](std::uint32_t leaf) { counters.leaves.set_state(leaf, LeafState::committed); }};
-    return run_fan_out({ranges, epoch, layout, key, leaf_map, sources, channels, targets, done,
+    return run_fan_out({ranges, epoch, layout, key, *leaves, sources, channels, targets, done,
                         memory_bytes, std::move(ask), sets_aside},
                        *ledger, *rejects, counters, cancellation);
   }
@@ -98,7 +94,7 @@ class FanOutTest : public ::testing::Test {
 
   FakeSource::Table table;
   std::vector<SourceRange> ranges;
-  LeafMap leaf_map;
+  LayoutPointer leaves = testing::list_layout(kLeaves);
   std::vector<std::string> names;
   FakeTarget target;
   std::function<void(FakeChannel&)> spoil;

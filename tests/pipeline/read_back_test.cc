@@ -5,6 +5,7 @@
 
 #include "copier/reconcile/balance.h"
 #include "hashing/pg_hash.h"
+#include "tests/layout/list_layout.h"
 #include "tests/pipeline/fakes.h"
 
 namespace pgfanout {
@@ -26,13 +27,13 @@ class ReadBackTest : public ::testing::Test {
   Result<void> run() {
     const RowLayout layout = read_back_layout();
     const KeyExpression key = testing::name_key("abs(hashtext(name)) % 2");
-    LeafMap leaf_map({ListBound{false, false, {0}}, ListBound{false, false, {1}}});
+    const LayoutPointer leaves = testing::list_layout(2);
     std::vector<std::unique_ptr<RangeSource>> sources;
     auto source = std::make_unique<FakeSource>(table);
     source->stream_error = stream_error;
     sources.push_back(std::move(source));
     const std::vector<SourceRange> ranges = {{0, 0, std::nullopt, 0}, {1, 0, std::nullopt, 0}};
-    return run_read_back({ranges, layout, key, leaf_map, std::move(sources), 16ULL << 20U}, ledger,
+    return run_read_back({ranges, layout, key, *leaves, std::move(sources), 16ULL << 20U}, ledger,
                          counters, cancellation);
   }
 

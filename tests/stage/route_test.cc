@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "copier/stage/row_batch.h"
+#include "tests/layout/list_layout.h"
 #include "tests/stage/copy_bytes.h"
 
 namespace pgfanout {
@@ -16,12 +17,6 @@ using testing::int4;
 
 class RouteStage : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::vector<ListBound> bounds(100);
-    for (std::int64_t key = 0; key < 100; ++key) bounds[static_cast<std::size_t>(key)].keys = {key};
-    leaf_map = LeafMap(bounds);
-  }
-
   Result<void> route(const std::vector<std::string>& rows, const KeyExpression& key,
                      std::uint64_t reject_limit = 0) {
     rejects = std::make_unique<Rejects>(reject_limit);
@@ -30,14 +25,14 @@ class RouteStage : public ::testing::Test {
     KeyScratch scratch;
     hash_batch(fields, key, scratch, batch);
     ledger.add_read(0, digest_of(batch));
-    Router router(fields, leaf_map, lanes, ledger, *rejects, counters, done);
+    Router router(fields, *layout, lanes, ledger, *rejects, counters, done);
     return router.route(batch);
   }
 
   std::vector<bool> done;
   MemoryBudget budget{1U << 20U};
   RowFields fields{id_name_layout()};
-  LeafMap leaf_map;
+  LayoutPointer layout = testing::list_layout(100);
   LaneSet lanes{100, 1024, budget};
   Ledger ledger{1, 100};
   std::unique_ptr<Rejects> rejects;
@@ -70,6 +65,37 @@ TEST_F(RouteStage, TheKeyIsAppendedBehindTheCopiedFields) {
   const auto batch = lanes.take(7);
   ASSERT_TRUE(batch);
   EXPECT_EQ(as_text(batch->bytes.view()), copy_row({int4(1), "x", int4(7)}));
+}
+
+/// Routes by the first byte of the first field that the layout asked for; others have no leaf.
+class ByFirstByte final : public Layout {
+ public:
+  [[nodiscard]] std::size_t leaf_count() const override { return 100; }
+  [[nodiscard]] std::optional<std::int64_t> leaf_key(std::uint32_t) const override { return {}; }
+  [[nodiscard]] std::string leaf_name(std::string_view, std::uint32_t) const override { return {}; }
+  [[nodiscard]] std::vector<std::string> missing_leaves(std::uint32_t) const override { return {}; }
+  void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const override {
+    for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
+      const FieldRef& field = rows.fields[row * rows.fields_per_row];
+      leaf_of_row[row] = field.length > 0 ? rows.bytes[field.offset] - 'a' : kNoLeaf;
+    }
+  }
+  [[nodiscard]] std::pair<std::string, std::string> why_no_leaf(const LayoutRows&,
+                                                                std::size_t) const override {
+    return {"no-value", "a row has no value"};
+  }
+  Result<void> prove(Connection&, const Table&) const override { return {}; }
+};
+
+TEST_F(RouteStage, ALayoutMayReadTheRowsThemselves) {
+  layout = std::make_shared<ByFirstByte>();
+  ASSERT_TRUE(route({copy_row({int4(1), "c"}), copy_row({int4(2), "a"}), copy_row({int4(3), "cc"})},
+                    testing::name_key()));
+  EXPECT_EQ(ledger.leaves()[0].routed.rows(), 1U);
+  EXPECT_EQ(ledger.leaves()[2].routed.rows(), 2U);
+  const auto refused_row = route({copy_row({int4(1), ""})}, testing::name_key());
+  ASSERT_FALSE(refused_row);
+  EXPECT_EQ(refused_row.error().code, "no-value");
 }
 
 TEST_F(RouteStage, NullKeyEndsTheJobUnlessRowsMayBeSetAside) {
@@ -138,7 +164,7 @@ TEST_F(RouteStage, StarvationSendsTheLargestPartialBatch) {
 
 TEST(LeafBuckets, SortsByLeafAndKeepsOrder) {
   LeafBuckets buckets;
-  buckets.sort({2, 0, LeafMap::kNoLeaf, 2, 0}, 3);
+  buckets.sort({2, 0, Layout::kNoLeaf, 2, 0}, 3);
   const auto rows = [&](std::uint32_t leaf) {
     const auto span = buckets.rows_of(leaf);
     return std::vector<std::uint32_t>(span.begin(), span.end());

@@ -3,17 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/layout/list_layout.h"
+
 namespace pgfanout {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> bounds_issues(const std::optional<LeafMap>& map,
-                                       std::uint32_t partitions) {
+std::vector<std::string> bounds_issues(LayoutPointer layout, std::uint32_t partitions) {
   const std::vector<KeyColumn> columns = {{"id", KeyType::int4, "integer"}};
   VerifyPlan plan(KeyExpression::compile("id % 2", columns).value());
-  plan.leaf_map = map;
+  plan.layout = std::move(layout);
   std::vector<std::string> found;
   check_bounds(plan, partitions, [&](const Issue& issue) {
     EXPECT_EQ(issue.severity, Severity::error);
@@ -23,14 +24,13 @@ std::vector<std::string> bounds_issues(const std::optional<LeafMap>& map,
 }
 
 TEST(TableChecks, EveryKeyNeedsALeafAndTheDefaultPartitionIsNone) {
-  const ListBound rest{true, false, {}};
-  const LeafMap map({{false, false, {0, 2}}, {false, true, {1}}, rest});
-  EXPECT_THAT(bounds_issues(map, 3), IsEmpty());
-  EXPECT_THAT(bounds_issues(map, 5),
+  const LayoutPointer layout = testing::list_layout(testing::LeafKeys{{0, 2}, {1}, {}});
+  EXPECT_THAT(bounds_issues(layout, 3), IsEmpty());
+  EXPECT_THAT(bounds_issues(layout, 5),
               ElementsAre("leaf-missing: 2 of 5 keys have no partition, the first is 3"));
-  EXPECT_THAT(bounds_issues(LeafMap({rest}), 1),
+  EXPECT_THAT(bounds_issues(testing::list_layout(testing::LeafKeys{{}}), 1),
               ElementsAre("leaf-missing: 1 of 1 keys have no partition, the first is 0"));
-  EXPECT_THAT(bounds_issues(std::nullopt, 5), IsEmpty()) << "not laid out by a key";
+  EXPECT_THAT(bounds_issues(nullptr, 5), IsEmpty()) << "not laid out by a key";
 }
 
 }  // namespace

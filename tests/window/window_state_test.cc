@@ -1,4 +1,4 @@
-// The names that leaves have after a swap, and how a changed definition of the source is seen.
+// How a changed definition of the source is seen.
 #include "copier/window/window_state.h"
 
 #include <gtest/gtest.h>
@@ -9,14 +9,6 @@
 
 namespace pgfanout {
 namespace {
-
-TEST(WindowState, LeavesTakeTheFinalTablesNameAndOthersKeepTheirs) {
-  const auto renames = leaf_renames({"t_new_p0", "stranger", "t_new_p2"}, "t_new", "t");
-  ASSERT_EQ(renames.size(), 3U);
-  EXPECT_EQ(renames[0].second, "t_p0");
-  EXPECT_EQ(renames[1].second, "stranger");
-  EXPECT_EQ(renames[2].second, "t_p2");
-}
 
 CarryPlan plan_with_one_of_each() {
   CarryPlan plan;

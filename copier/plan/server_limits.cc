@@ -1,4 +1,4 @@
-#include "copier/plan/connection_budget.h"
+#include "copier/plan/server_limits.h"
 
 #include <fmt/format.h>
 
@@ -42,6 +42,11 @@ std::int64_t auto_readers(const ConnectionWish& wish) {
   return std::clamp<std::int64_t>(wish.cores, 1, kMaxAutoReaders);
 }
 
+ConnectionBudget budget_of(const ConnectionWish& wish, std::int64_t readers, std::int64_t writers) {
+  return {wish.readers.value_or(static_cast<std::uint32_t>(readers)),
+          wish.writers.value_or(static_cast<std::uint32_t>(writers))};
+}
+
 Result<ConnectionBudget> share_one_server(std::int64_t room, const ConnectionWish& wish) {
   if (room < 2) {
     return no_room(fmt::format("the server has {} connections left for readers and writers, and 2 "
@@ -58,16 +63,14 @@ Result<ConnectionBudget> share_one_server(std::int64_t room, const ConnectionWis
     return too_many("--readers", *wish.readers, room - least_writers, "source");
   }
   const std::int64_t readers =
-      wish.readers.value_or(static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-          auto_readers(wish), 1, wish.writers ? room - least_writers : room / 2)));
-  const std::int64_t writers =
-      wish.writers.value_or(static_cast<std::uint32_t>(auto_writers(wish, room - readers)));
-  return ConnectionBudget{static_cast<std::uint32_t>(readers), static_cast<std::uint32_t>(writers)};
+      wish.readers ? least_readers
+                   : std::clamp<std::int64_t>(auto_readers(wish), 1,
+                                              wish.writers ? room - least_writers : room / 2);
+  return budget_of(wish, readers, auto_writers(wish, room - readers));
 }
 
 Result<ConnectionBudget> share_two_servers(std::int64_t source_room, std::int64_t target_room,
                                            const ConnectionWish& wish) {
-  // Readers also read the target back, once its writers are done.
   if (source_room < 1) return no_room("the source's server has no connection left", "source");
   if (target_room < 1) return no_room("the target's server has no connection left", "target");
   if (wish.readers && *wish.readers > source_room) {
@@ -76,12 +79,11 @@ Result<ConnectionBudget> share_two_servers(std::int64_t source_room, std::int64_
   if (wish.writers && *wish.writers > target_room) {
     return too_many("--writers", *wish.writers, target_room, "target");
   }
-  const std::int64_t readers =
-      wish.readers.value_or(static_cast<std::uint32_t>(std::min(auto_readers(wish), source_room)));
-  const std::int64_t writers =
-      wish.writers.value_or(static_cast<std::uint32_t>(auto_writers(wish, target_room)));
-  return ConnectionBudget{static_cast<std::uint32_t>(std::min(readers, target_room)),
-                          static_cast<std::uint32_t>(writers)};
+  ConnectionBudget budget =
+      budget_of(wish, std::min(auto_readers(wish), source_room), auto_writers(wish, target_room));
+  // Readers also read the target back, once its writers are done.
+  budget.readers = static_cast<std::uint32_t>(std::min<std::int64_t>(budget.readers, target_room));
+  return budget;
 }
 
 }  // namespace
@@ -104,6 +106,16 @@ Result<ConnectionBudget> share_connections(const ServerFacts& source, const Serv
   // More writers than lanes would have nothing to do.
   if (budget) budget->writers = std::min(budget->writers, std::max(wish.leaves, 1U));
   return budget;
+}
+
+std::int64_t locks_of_statement(std::int64_t leaves, std::int64_t indexes) {
+  return (leaves + 1) * (1 + indexes);
+}
+
+std::int64_t locks_setting(std::int64_t clients, std::int64_t locks_each,
+                           std::int64_t lock_holders) {
+  const std::int64_t holders = std::max<std::int64_t>(lock_holders, 1);
+  return (clients * locks_each + holders - 1) / holders;
 }
 
 }  // namespace pgfanout

@@ -1,4 +1,4 @@
-#include "copier/plan/connection_budget.h"
+#include "copier/plan/server_limits.h"
 
 #include <gtest/gtest.h>
 
@@ -112,6 +112,20 @@ TEST(ConnectionBudgetTest, NeverMoreWritersThanLeaves) {
   const auto budget = share_connections(server(250), server(250), asked);
   ASSERT_TRUE(budget);
   EXPECT_EQ(budget->writers, 7U);
+}
+
+TEST(LockNeedTest, LeavesWithTheirIndexes) {
+  // Counted on a server: an UPDATE of 100 leaves with 6 indexes holds 701 locks.
+  EXPECT_EQ(locks_of_statement(100, 6), 707);
+  EXPECT_EQ(locks_of_statement(1, 0), 2);
+}
+
+TEST(LockNeedTest, TheSettingIsTheLeastThatFits) {
+  EXPECT_EQ(locks_setting(100, 707, 100), 707);
+  EXPECT_EQ(locks_setting(80, 707, 100), 566);
+  EXPECT_EQ(locks_setting(1, 707, 100), 8);
+  EXPECT_EQ(locks_setting(0, 707, 100), 0);
+  EXPECT_EQ(locks_setting(1, 707, 0), 707);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// How many readers and writers the servers have room for.
+// What servers have room for: readers and writers by their connections, statements over a
+// partitioned table by their lock table. Pure.
 #pragma once
 
 #include <cstdint>
@@ -31,5 +32,14 @@ inline constexpr std::int64_t kControlSessions = 3;
 /// the error then says what does.
 Result<ConnectionBudget> share_connections(const ServerFacts& source, const ServerFacts& target,
                                            const ConnectionWish& wish);
+
+/// A statement that no condition on the key narrows locks the parent, every leaf, and the indexes
+/// of all of them.
+[[nodiscard]] std::int64_t locks_of_statement(std::int64_t leaves, std::int64_t indexes);
+
+/// The least max_locks_per_transaction under which `clients` such statements run at once, where the
+/// lock table has room for that many locks for each of `lock_holders`.
+[[nodiscard]] std::int64_t locks_setting(std::int64_t clients, std::int64_t locks_each,
+                                         std::int64_t lock_holders);
 
 }  // namespace pgfanout

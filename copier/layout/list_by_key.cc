@@ -1,0 +1,404 @@
+#include "copier/layout/list_by_key.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/key/key_plan.h"
+#include "copier/key/key_proof.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr std::int64_t kDenseKeys = 65536;
+constexpr std::uint32_t kMostLeaves = 10000;
+
+bool take(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+/// One entry of the list: NULL, 7, -7, '7'.
+bool take_entry(std::string_view& text, ListBound& bound) {
+  if (take(text, "NULL")) return true;
+  const bool is_quoted = take(text, "'");
+  std::int64_t key = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), key);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (is_quoted && !take(text, "'")) return false;
+  bound.keys.push_back(key);
+  return true;
+}
+
+Result<std::vector<std::int64_t>> sorted_keys(const Leaf& leaf) {
+  auto bound = parse_list_bound(leaf.bound);
+  if (!bound) {
+    bound.error().where = leaf.qualified;
+    return std::move(bound).error();
+  }
+  std::sort(bound->keys.begin(), bound->keys.end());
+  return std::move(bound->keys);
+}
+
+Result<std::vector<Leaf>> leaves_by_key(const Table& table) {
+  std::vector<std::pair<std::int64_t, const Leaf*>> by_key;
+  for (const Leaf& leaf : table.leaves) {
+    PGFANOUT_TRY_ASSIGN(const auto keys, sorted_keys(leaf));
+    by_key.emplace_back(keys.empty() ? -1 : keys.front(), &leaf);
+  }
+  std::stable_sort(by_key.begin(), by_key.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Leaf> ordered;
+  for (const auto& [first, leaf] : by_key) ordered.push_back(*leaf);
+  return ordered;
+}
+
+/// "3, 17, 20 and 84 more"
+std::string shortened_list(const std::vector<std::string>& keys) {
+  constexpr std::size_t kShown = 10;
+  std::string text;
+  for (std::size_t at = 0; at < std::min(kShown, keys.size()); ++at) {
+    text += (at == 0 ? "" : ", ") + keys[at];
+  }
+  if (keys.size() > kShown) text += fmt::format(" and {} more", keys.size() - kShown);
+  return text;
+}
+
+// --- a target that exists ---
+
+Result<void> check_partitioning(const Table& table) {
+  const std::string hint =
+      "name a table that is PARTITION BY LIST on one integer key, or a name that does not exist "
+      "yet: then it is made";
+  if (table.kind != 'p') {
+    return refused("not-partitioned",
+                   fmt::format("the target {} exists and is not partitioned", table.qualified),
+                   hint, table.qualified);
+  }
+  if (table.strategy != 'l' || table.partition_columns.size() != 1) {
+    return refused("not-list",
+                   fmt::format("the target {} is partitioned by {}, not by LIST on one key",
+                               table.qualified, table.partition_key),
+                   hint, table.qualified);
+  }
+  if (!table.subpartitioned.empty()) {
+    return refused("subpartitioned",
+                   fmt::format("the target's partition {} is partitioned itself",
+                               table.subpartitioned.front()),
+                   "every key must have one leaf of its own", table.subpartitioned.front());
+  }
+  return {};
+}
+
+/// LIST (expr): the text between the outer parentheses.
+std::string expression_of(const std::string& partition_key) {
+  const auto open = partition_key.find('(');
+  const auto close = partition_key.rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close <= open) return {};
+  return partition_key.substr(open + 1, close - open - 1);
+}
+
+Result<void> find_key_column(const std::string& wanted, const Table& source, const Table& table,
+                             ExistingLayout& existing) {
+  const std::string& listed = table.partition_columns.front();
+  if (listed.empty()) {
+    existing.expression = expression_of(table.partition_key);
+  } else if (listed != wanted) {
+    return refused("key-column-differs",
+                   fmt::format("the target {} is listed by its column {}, not by {}",
+                               table.qualified, display_name(listed), display_name(wanted)),
+                   fmt::format("say so: --key-column '{}'", display_name(listed)), table.qualified);
+  } else {
+    existing.partition_columns = {listed};
+  }
+  const Column* column = table.find(wanted);
+  if (column == nullptr) return {};
+  if (!is_key_integer(key_type_of_oid(column->type_oid))) {
+    // Listed by an expression, the target may have an ordinary column of that name.
+    if (listed.empty() && source.find(wanted) != nullptr) return {};
+    return refused(
+        "key-column-type",
+        fmt::format("the target's key column {} is of type {}", column->quoted, column->type_sql),
+        "the key is an integer", table.qualified);
+  }
+  existing.key_column = static_cast<std::size_t>(column - table.columns.data());
+  existing.key_is_generated = column->generated != 0;
+  return {};
+}
+
+Result<LayoutPointer> layout_by_bounds(const std::vector<Leaf>& leaves, const KeyExpression& key) {
+  std::vector<std::vector<std::int64_t>> keys;
+  for (const Leaf& leaf : leaves) {
+    PGFANOUT_TRY_ASSIGN(keys.emplace_back(), sorted_keys(leaf));
+  }
+  return LayoutPointer(std::make_shared<ListByKey>(std::move(keys), key));
+}
+
+Result<void> read_leaves(const JobDescription& job, const Table& table, const KeyExpression& key,
+                         ExistingLayout& existing) {
+  PGFANOUT_TRY_ASSIGN(existing.leaves, leaves_by_key(table));
+  std::string hint = "create the partitions, or say how many there are with --partitions";
+  std::erase_if(existing.leaves, [&](const Leaf& leaf) {
+    const auto bound = parse_list_bound(leaf.bound);
+    if (bound->is_default) {
+      hint += "; rows are never put into the default partition " + leaf.qualified;
+    }
+    return bound->keys.empty();
+  });
+  PGFANOUT_TRY_ASSIGN(existing.layout, layout_by_bounds(existing.leaves, key));
+  const std::vector<std::string> missing = existing.layout->missing_leaves(job.partitions);
+  if (missing.empty()) return {};
+  return refused("leaf-missing",
+                 fmt::format("{} of {} keys have no partition in {}: {}", missing.size(),
+                             job.partitions, table.qualified, shortened_list(missing)),
+                 std::move(hint), table.qualified);
+}
+
+/// The expression as the server itself would write it: both sides of a comparison then agree on
+/// casts, parentheses and constants.
+Result<std::string> normal_form(Connection& connection, const std::string& expression,
+                                const std::string& relation) {
+  PGFANOUT_TRY_ASSIGN(const Rows lines,
+                      connection.query(fmt::format("EXPLAIN (VERBOSE, COSTS OFF) SELECT ({}) FROM "
+                                                   "ONLY {}",
+                                                   expression, relation)));
+  constexpr std::string_view kOutput = "Output: ";
+  for (int row = 0; row < lines.size(); ++row) {
+    const std::string_view line = lines.text(row, 0);
+    if (const auto at = line.find(kOutput); at != std::string_view::npos) {
+      return std::string(line.substr(at + kOutput.size()));
+    }
+  }
+  return expression;
+}
+
+}  // namespace
+
+Result<ListBound> parse_list_bound(std::string_view bound) {
+  ListBound parsed;
+  if (bound == "DEFAULT") {
+    parsed.is_default = true;
+    return parsed;
+  }
+  std::string_view rest = bound;
+  if (!take(rest, "FOR VALUES IN (")) {
+    return refused("not-list", fmt::format("the bound \"{}\" is not one of LIST", bound),
+                   "the target must be partitioned by LIST on the key");
+  }
+  bool is_integers = true;
+  do {
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    is_integers = take_entry(rest, parsed);
+  } while (is_integers && take(rest, ","));
+  if (!is_integers || rest != ")") {
+    return refused("not-integer", fmt::format("the bound \"{}\" holds no integers", bound),
+                   "the target must be partitioned by LIST on an integer key");
+  }
+  return parsed;
+}
+
+// --- routing ---
+
+ListByKey::ListByKey(std::vector<std::vector<std::int64_t>> keys, KeyExpression key)
+    : keys_(std::move(keys)), key_(std::move(key)) {
+  for (std::uint32_t leaf = 0; leaf < keys_.size(); ++leaf) {
+    for (const std::int64_t key_of_leaf : keys_[leaf]) {
+      if (key_of_leaf < 0 || key_of_leaf >= kDenseKeys) {
+        sparse_.emplace(key_of_leaf, leaf);
+        continue;
+      }
+      const auto at = static_cast<std::size_t>(key_of_leaf);
+      if (at >= dense_.size()) dense_.resize(at + 1, kNoLeaf);
+      dense_[at] = leaf;
+    }
+  }
+}
+
+std::uint32_t ListByKey::sparse_leaf_of(std::int64_t key) const {
+  const auto found = sparse_.find(key);
+  return found == sparse_.end() ? kNoLeaf : found->second;
+}
+
+std::optional<std::int64_t> ListByKey::leaf_key(std::uint32_t leaf) const {
+  return keys_[leaf].empty() ? std::nullopt : std::optional(keys_[leaf].front());
+}
+
+std::string ListByKey::leaf_name(std::string_view table, std::uint32_t leaf) const {
+  const std::size_t digits = std::to_string(keys_.size() - 1).size();
+  return suffixed_name(table, fmt::format("_p{:0{}}", leaf, digits));
+}
+
+std::vector<std::string> ListByKey::missing_leaves(std::uint32_t wanted) const {
+  std::vector<std::string> missing;
+  for (std::uint32_t key = 0; key < wanted; ++key) {
+    if (leaf_of(key) == kNoLeaf) missing.push_back(std::to_string(key));
+  }
+  return missing;
+}
+
+void ListByKey::route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const {
+  for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
+    leaf_of_row[row] = rows.states[row] == KeyState::ok ? leaf_of(rows.keys[row]) : kNoLeaf;
+  }
+}
+
+std::pair<std::string, std::string> ListByKey::why_no_leaf(const LayoutRows& rows,
+                                                           std::size_t row) const {
+  const KeyState state = rows.states[row];
+  if (state == KeyState::ok) {
+    return {"key-no-leaf",
+            fmt::format("a row has key {}, for which the target has no leaf", rows.keys[row])};
+  }
+  constexpr std::array<const char*, 5> kCodes = {"key-no-leaf", "key-null", "key-overflow",
+                                                 "key-division-by-zero", "key-malformed"};
+  return {kCodes[static_cast<std::size_t>(state)],
+          fmt::format("a row's key is {}", to_string(state))};
+}
+
+Result<void> ListByKey::prove(Connection& source, const Table& table) const {
+  PGFANOUT_TRY(prove_key(source, table, key_));
+  return {};
+}
+
+// --- the kind ---
+
+namespace {
+
+struct ModeFacts {
+  LayoutRules rules;  ///< stores, supplies and checks the key; by columns
+  const char* note;   ///< {}: the key column.
+};
+
+const ModeFacts& mode_of(const JobDescription& job) {
+  static constexpr ModeFacts kCheck = {{true, true, true, true},
+                                       "inserts must supply {}, and a CHECK refuses a wrong one"};
+  static constexpr ModeFacts kGenerated = {
+      {true, false, false, false},
+      "inserts go on unchanged; keys that are unique over all leaves are not possible, and only "
+      "conditions on the whole expression pick one leaf"};
+  static constexpr ModeFacts kExpression = {
+      {false, false, false, false},
+      "inserts go on unchanged and no column stores the key; only conditions on the whole "
+      "expression pick one leaf"};
+  static constexpr ModeFacts kNone = {
+      {true, true, false, true}, "inserts must supply {}, and nothing checks that it is right"};
+  switch (job.key_mode) {
+    case KeyMode::check:
+      return kCheck;
+    case KeyMode::generated:
+      return kGenerated;
+    case KeyMode::expression:
+      return kExpression;
+    case KeyMode::none:
+      break;
+  }
+  return kNone;
+}
+
+class ListKind final : public LayoutKind {
+ public:
+  Result<std::vector<Leaf>> leaves_in_order(const Table& table) const override {
+    return leaves_by_key(table);
+  }
+
+  Result<LayoutPointer> layout_of(const std::vector<Leaf>& leaves,
+                                  const KeyExpression& key) const override {
+    return layout_by_bounds(leaves, key);
+  }
+
+  bool is_by_key(const Table& table, const Column* key_column) const override {
+    if (table.strategy != 'l' || table.partition_columns.size() != 1) return false;
+    const std::string& listed = table.partition_columns.front();
+    return listed.empty() || (key_column != nullptr && listed == key_column->name);
+  }
+
+  Result<ExistingLayout> examine(const JobDescription& job, const Table& source,
+                                 const Table& target, const std::string& key_column,
+                                 const KeyExpression& key) const override {
+    ExistingLayout existing;
+    PGFANOUT_TRY(check_partitioning(target));
+    PGFANOUT_TRY(find_key_column(key_column, source, target, existing));
+    PGFANOUT_TRY(read_leaves(job, target, key, existing));
+    return existing;
+  }
+
+  Result<void> check_expression(Connection& connection, const Table& target,
+                                const ExistingLayout& existing,
+                                const std::string& key_sql) const override {
+    if (existing.expression.empty()) return {};
+    const std::string& leaf = existing.leaves.front().qualified;
+    PGFANOUT_TRY_ASSIGN(const std::string listed,
+                        normal_form(connection, existing.expression, leaf));
+    PGFANOUT_TRY_ASSIGN(const std::string wanted, normal_form(connection, key_sql, leaf));
+    if (listed == wanted) return {};
+    return refused(
+        "list-expression",
+        fmt::format("the target {} is listed by another expression than the job's key: {}",
+                    target.qualified, existing.expression),
+        fmt::format("give that expression: --key '{}'", existing.expression), target.qualified);
+  }
+
+  Result<void> check_request(const JobDescription& job) const override {
+    if (job.partitions > 0 && job.partitions <= kMostLeaves) return {};
+    return refused("bad-partitions", fmt::format("{} partitions are not possible", job.partitions),
+                   fmt::format("use 1 to {}", kMostLeaves), "--partitions");
+  }
+
+  NewLayout make(const NewLayoutRequest& request) const override;
+
+  LayoutRules rules(const JobDescription& job) const override { return mode_of(job).rules; }
+
+  std::string note(const JobDescription& job,
+                   const std::optional<std::string>& key_column) const override {
+    return fmt::format(fmt::runtime(mode_of(job).note), display_name(key_column.value_or("")));
+  }
+
+  std::optional<std::string> wrong_key_sql(const JobDescription& job,
+                                           std::string_view key) const override {
+    if (job.key_mode != KeyMode::check || job.partitions < 2) return std::nullopt;
+    return fmt::format("({} + 1) % {}", key, job.partitions);
+  }
+};
+
+NewLayout ListKind::make(const NewLayoutRequest& request) const {
+  const LayoutRules mode = rules(request.job);
+  const std::string operand =
+      mode.by_columns ? request.key_column->quoted : fmt::format("({})", request.key_sql);
+  NewLayout made;
+  made.ddl.partition_by = fmt::format("LIST ({})", operand);
+  if (mode.by_columns) made.partition_columns = {request.key_column->name};
+  if (mode.checks_key) {
+    // Where an input of the key may be NULL, a plain comparison would let any key pass.
+    made.ddl.row_check = fmt::format(
+        "CONSTRAINT {} CHECK ({} {} {})",
+        quoted_name(suffixed_name(request.key_column->name, "_check")), operand,
+        request.key_inputs_are_not_null ? "=" : "IS NOT DISTINCT FROM", request.key_sql);
+  }
+  // Of the partition key's own type, so that the bound and its check compare the same way.
+  const KeyType type = request.key.result_type();
+  std::vector<std::vector<std::int64_t>> keys;
+  for (std::int64_t key = 0; key < request.job.partitions; ++key) {
+    const std::string literal = type == KeyType::int4
+                                    ? std::to_string(key)
+                                    : fmt::format("'{}'::{}", key, key_type_sql(type));
+    made.ddl.leaves.push_back({fmt::format("FOR VALUES IN ({})", key),
+                               fmt::format("{0} IS NOT NULL AND {0} = {1}", operand, literal)});
+    keys.push_back({key});
+  }
+  made.layout = std::make_shared<ListByKey>(std::move(keys), request.key);
+  return made;
+}
+
+}  // namespace
+
+const LayoutKind& list_by_key() {
+  static const ListKind kind;
+  return kind;
+}
+
+}  // namespace pgfanout
