@@ -1,4 +1,4 @@
--- The demo's tables: the ticket's `chunks`, 16 HASH partitions, and the two tables that it refers to.
+-- The demo's tables: `chunks`, 16 HASH partitions, and the two tables that it refers to.
 --
 --   psql -f demo_schema.sql                 everything
 --   psql -v part=tables -f demo_schema.sql  tables without keys, to load into
