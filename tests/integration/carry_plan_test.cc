@@ -23,7 +23,7 @@ DO $$ BEGIN
 END $$;
 )sql";
 
-/// The schema of the tickets, with one of everything.
+/// The schema of chunks_schema.h in small, with one object of each kind.
 constexpr const char* kChunks = R"sql(
 CREATE TABLE collections (id uuid PRIMARY KEY, name text);
 CREATE TABLE documents (id bigint PRIMARY KEY);

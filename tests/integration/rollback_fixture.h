@@ -9,7 +9,7 @@ namespace pgfanout::testing {
 
 class RollbackFixture : public WindowFixture {
  protected:
-  /// The ticket's table with what hangs on it.
+  /// The table `chunks` with dependent objects.
   void make_table(int rows) {
     make_chunks(rows);
     execute(

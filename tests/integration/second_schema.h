@@ -1,5 +1,5 @@
-// A schema that has little in common with the tickets': a plain table with what they do not have,
-// under names that need quotes. `@T` stands for the table.
+// A schema unlike chunks_schema.h: a plain table with objects that `chunks` does not have, under
+// names that need quotes. `@T` is a placeholder for the table.
 #pragma once
 
 namespace pgfanout::testing {

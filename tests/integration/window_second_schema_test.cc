@@ -1,5 +1,5 @@
-// A window on a schema that has little in common with the tickets': what cannot be carried over is
-// named before anything starts, all else is there after the swap, and all of it after a rollback.
+// A window on a schema unlike that of `chunks`: objects that cannot be carried over are named
+// before anything starts, all others exist after the swap, and all of them after a rollback.
 #include "tests/integration/second_schema.h"
 #include "tests/integration/window_objects.h"
 

@@ -1,5 +1,5 @@
-// The schema that the project was asked for: collections, documents, chunking configurations, and
-// their chunks in 16 HASH partitions, with all that depends on these.
+// The schema of the main use case: collections, documents, chunking configurations, and their
+// chunks in 16 HASH partitions, with all dependent objects.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 namespace pgfanout::testing {
 
 /// Roles are the server's: made once for all tests.
-inline constexpr const char* kTicketsSchema = R"sql(
+inline constexpr const char* kChunksSchema = R"sql(
 DO $$ BEGIN
-  IF to_regrole('tickets_owner') IS NULL THEN CREATE ROLE tickets_owner; END IF;
-  IF to_regrole('tickets_app') IS NULL THEN CREATE ROLE tickets_app LOGIN; END IF;
-  IF to_regrole('tickets_reader') IS NULL THEN CREATE ROLE tickets_reader LOGIN; END IF;
+  IF to_regrole('chunks_owner') IS NULL THEN CREATE ROLE chunks_owner; END IF;
+  IF to_regrole('chunks_app') IS NULL THEN CREATE ROLE chunks_app LOGIN; END IF;
+  IF to_regrole('chunks_reader') IS NULL THEN CREATE ROLE chunks_reader LOGIN; END IF;
 END $$;
-GRANT CREATE, USAGE ON SCHEMA public TO tickets_owner;
-GRANT USAGE ON SCHEMA public TO tickets_app, tickets_reader;
+GRANT CREATE, USAGE ON SCHEMA public TO chunks_owner;
+GRANT USAGE ON SCHEMA public TO chunks_app, chunks_reader;
 CREATE TABLE collections (id uuid PRIMARY KEY, name text NOT NULL);
 CREATE TABLE documents (id uuid PRIMARY KEY, collection_id uuid NOT NULL REFERENCES collections
   ON DELETE CASCADE, title text);
@@ -45,7 +45,7 @@ CREATE TABLE chunks (
 DO $$ BEGIN FOR r IN 0..15 LOOP
   EXECUTE format('CREATE TABLE chunks_%s PARTITION OF chunks FOR VALUES WITH (MODULUS 16,'
     ' REMAINDER %s)', r, r);
-  EXECUTE format('ALTER TABLE chunks_%s OWNER TO tickets_owner', r);
+  EXECUTE format('ALTER TABLE chunks_%s OWNER TO chunks_owner', r);
 END LOOP; END $$;
 CREATE INDEX chunks_document_id_idx ON chunks (document_id, chunk_index) INCLUDE (token_count);
 CREATE INDEX chunks_recent_idx ON chunks (collection_id, created_at DESC);
@@ -89,27 +89,27 @@ CREATE VIEW collection_overview AS
   SELECT c.id, c.name, coalesce(sum(s.chunk_count), 0) AS chunks, sum(s.tokens) AS tokens
   FROM collections c LEFT JOIN collection_chunking_stats s ON s.collection_id = c.id
   GROUP BY c.id, c.name;
-GRANT SELECT, INSERT, UPDATE, DELETE ON chunks TO tickets_app;
-GRANT SELECT (id, collection_id, content) ON chunks TO tickets_reader;
-GRANT SELECT ON collection_chunking_stats, collection_overview TO tickets_reader;
-ALTER TABLE chunks OWNER TO tickets_owner;
-ALTER MATERIALIZED VIEW collection_chunking_stats OWNER TO tickets_owner;
-ALTER VIEW collection_overview OWNER TO tickets_owner;
-ALTER TABLE collections OWNER TO tickets_owner;
-ALTER TABLE documents OWNER TO tickets_owner;
-ALTER TABLE chunking_configs OWNER TO tickets_owner;
+GRANT SELECT, INSERT, UPDATE, DELETE ON chunks TO chunks_app;
+GRANT SELECT (id, collection_id, content) ON chunks TO chunks_reader;
+GRANT SELECT ON collection_chunking_stats, collection_overview TO chunks_reader;
+ALTER TABLE chunks OWNER TO chunks_owner;
+ALTER MATERIALIZED VIEW collection_chunking_stats OWNER TO chunks_owner;
+ALTER VIEW collection_overview OWNER TO chunks_owner;
+ALTER TABLE collections OWNER TO chunks_owner;
+ALTER TABLE documents OWNER TO chunks_owner;
+ALTER TABLE chunking_configs OWNER TO chunks_owner;
 ANALYZE;
 )sql";
 
 /// The sequence that the migration prepares for its new ids.
-inline constexpr const char* kTicketsSequence = R"sql(
+inline constexpr const char* kChunksSequence = R"sql(
 CREATE SEQUENCE chunks_id_seq;
-ALTER SEQUENCE chunks_id_seq OWNER TO tickets_owner;
-GRANT USAGE ON SEQUENCE chunks_id_seq TO tickets_app;
+ALTER SEQUENCE chunks_id_seq OWNER TO chunks_owner;
+GRANT USAGE ON SEQUENCE chunks_id_seq TO chunks_app;
 )sql";
 
 /// The migration as it was asked for, into fewer leaves.
-inline constexpr const char* kTicketsJob = R"toml(
+inline constexpr const char* kChunksJob = R"toml(
 skip = ["meta"]
 
 [source]

@@ -1,5 +1,5 @@
-// The migration that the project was asked for, from the plan to the end of the backup.
-#include "tests/integration/tickets_schema.h"
+// The migration of the main use case, from the plan to the end of the backup.
+#include "tests/integration/chunks_schema.h"
 #include "tests/integration/window_objects.h"
 
 namespace pgfanout {
@@ -15,11 +15,11 @@ constexpr const char* kRowOfC7 = "md5('c7')::uuid, md5('d6')::uuid, 1, 999, 'new
 constexpr const char* kColumnsOfRow =
     "collection_id, document_id, chunking_config_id, chunk_index, content";
 
-class WindowTicketsTest : public testing::WindowObjectsFixture {
+class WindowChunksTest : public testing::WindowObjectsFixture {
  protected:
   void SetUp() override {
     WindowObjectsFixture::SetUp();
-    execute(testing::kTicketsSchema);
+    execute(testing::kChunksSchema);
   }
 
   [[nodiscard]] std::string sqlstate_as(const std::string& user, const std::string& sql) const {
@@ -36,16 +36,15 @@ class WindowTicketsTest : public testing::WindowObjectsFixture {
   void expect_keyed_inserts(const std::string& columns, const std::string& values) const {
     const std::string insert =
         "INSERT INTO chunks (" + columns + ", partition_key) SELECT " + values + ", ";
-    EXPECT_EQ(sqlstate_as("tickets_app", insert + "chunks_partition_key(md5('c7')::uuid)"),
-              "00000");
-    EXPECT_EQ(sqlstate_as("tickets_app", insert + "1 + chunks_partition_key(md5('c7')::uuid)"),
+    EXPECT_EQ(sqlstate_as("chunks_app", insert + "chunks_partition_key(md5('c7')::uuid)"), "00000");
+    EXPECT_EQ(sqlstate_as("chunks_app", insert + "1 + chunks_partition_key(md5('c7')::uuid)"),
               "23514");
-    EXPECT_EQ(sqlstate_as("tickets_app", "INSERT INTO chunks (" + columns + ") SELECT " + values),
+    EXPECT_EQ(sqlstate_as("chunks_app", "INSERT INTO chunks (" + columns + ") SELECT " + values),
               "23514")
         << "no partition takes a row without a key";
-    EXPECT_EQ(sqlstate_as("tickets_reader", "SELECT id, collection_id, content FROM chunks"),
+    EXPECT_EQ(sqlstate_as("chunks_reader", "SELECT id, collection_id, content FROM chunks"),
               "00000");
-    EXPECT_EQ(sqlstate_as("tickets_reader", "SELECT token_count FROM chunks"), "42501");
+    EXPECT_EQ(sqlstate_as("chunks_reader", "SELECT token_count FROM chunks"), "42501");
   }
 
   void expect_references_enforced(const std::string& backup) const {
@@ -87,15 +86,15 @@ class WindowTicketsTest : public testing::WindowObjectsFixture {
   }
 };
 
-TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
-  execute(testing::kTicketsSequence);
+TEST_F(WindowChunksTest, TheWholeMigration) {
+  execute(testing::kChunksSequence);
   const Lines before = objects("public.chunks");
   const std::string catalog_before = catalog();
   const std::string rows_before = rows_of("chunks");
   const std::string neighbours = rows_of("documents") + rows_of("chunking_configs");
   const std::string stats = rows_of("collection_chunking_stats");
   const std::string overview = rows_of("collection_overview");
-  harness::TemporaryFile job(testing::kTicketsJob);
+  harness::TemporaryFile job(testing::kChunksJob);
 
   CommandResult result = window("plan", {job.path()});
   ASSERT_EQ(result.exit_code, 0) << result;
@@ -112,18 +111,18 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
       only_in(before, after),
       ElementsAre(
           "column id uuid null f default gen_random_uuid() identity  generated  acl "
-          "{tickets_reader=r/tickets_owner}",
+          "{chunks_reader=r/chunks_owner}",
           "column meta json null t default  identity  generated  acl ",
           "constraint chunks_pkey PRIMARY KEY (id, collection_id) valid t",
           "index CREATE UNIQUE INDEX chunks_pkey ON public.chunks USING btree (id, collection_id) "
           "valid t",
-          "sequence chunks_id_seq owner tickets_owner acl "
-          "{tickets_owner=rwU/tickets_owner,tickets_app=U/tickets_owner} of ."));
+          "sequence chunks_id_seq owner chunks_owner acl "
+          "{chunks_owner=rwU/chunks_owner,chunks_app=U/chunks_owner} of ."));
   EXPECT_THAT(
       only_in(after, before),
       ElementsAre(
           "column id bigint null f default nextval('chunks_id_seq'::regclass) identity  generated "
-          " acl {tickets_reader=r/tickets_owner}",
+          " acl {chunks_reader=r/chunks_owner}",
           "column legacy_id uuid null t default  identity  generated  acl ",
           "column partition_key integer null f default  identity  generated  acl ",
           HasSubstr("comment on function chunks_partition_key(uuid): Computes partition_key"),
@@ -132,8 +131,8 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
           "(abs(hashtext((collection_id)::text)) % 8))) valid t",
           "index CREATE UNIQUE INDEX chunks_pkey ON public.chunks USING btree (id, collection_id, "
           "partition_key) valid t",
-          "sequence chunks_id_seq owner tickets_owner acl "
-          "{tickets_owner=rwU/tickets_owner,tickets_app=U/tickets_owner} of chunks.1"));
+          "sequence chunks_id_seq owner chunks_owner acl "
+          "{chunks_owner=rwU/chunks_owner,chunks_app=U/chunks_owner} of chunks.1"));
   EXPECT_EQ(rows_of("collection_chunking_stats"), stats);
   EXPECT_EQ(rows_of("collection_overview"), overview);
   const std::string old = backup();
@@ -173,7 +172,7 @@ TEST_F(WindowTicketsTest, TheMigrationAsItWasAskedFor) {
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE chunk_index = 0"), "00000");
 }
 
-TEST_F(WindowTicketsTest, WithoutMappingWhatIsWrittenIsKept) {
+TEST_F(WindowChunksTest, WithoutMappingWhatIsWrittenIsKept) {
   const Lines before = objects("public.chunks");
   const std::string rows_before = rows_of("chunks");
   const std::string catalog_before = catalog();
@@ -207,7 +206,7 @@ TEST_F(WindowTicketsTest, WithoutMappingWhatIsWrittenIsKept) {
   EXPECT_NE(written, rows_before);
 }
 
-TEST_F(WindowTicketsTest, AfterTheCleanupASecondJob) {
+TEST_F(WindowChunksTest, AfterTheCleanupASecondJob) {
   begin_swapped_without_mapping();
   const std::string filled = rows_of("collection_chunking_stats");
   expect_keyed_inserts(kColumnsOfRow, kRowOfC7);
@@ -238,15 +237,15 @@ TEST_F(WindowTicketsTest, AfterTheCleanupASecondJob) {
   EXPECT_EQ(catalog(), catalog_between);
 }
 
-TEST_F(WindowTicketsTest, ASequenceThatTheApplicationMayNotUseIsNamed) {
+TEST_F(WindowChunksTest, ASequenceThatTheApplicationMayNotUseIsNamed) {
   execute("CREATE SEQUENCE chunks_id_seq");
-  harness::TemporaryFile job(testing::kTicketsJob);
+  harness::TemporaryFile job(testing::kChunksJob);
   const CommandResult result = window("plan", {job.path()});
   ASSERT_EQ(result.exit_code, 0) << result;
   EXPECT_TRUE(has_issue("sequence-usage"));
   EXPECT_TRUE(has_issue("sequence-alone"));
   EXPECT_THAT(result.err, HasSubstr("GRANT USAGE ON SEQUENCE public.chunks_id_seq TO "
-                                    "tickets_app"));
+                                    "chunks_app"));
 }
 
 }  // namespace
