@@ -74,19 +74,24 @@ void route_all(Insertion& insertion, FanOut& shared) {
 }  // namespace
 
 Result<double> insert_by_fan_out(Insertion& insertion) {
-  PGFANOUT_TRY_ASSIGN(auto channels, open_channels(insertion));
+  LaneChannels writers;
+  PGFANOUT_TRY_ASSIGN(writers.channels, open_channels(insertion));
+  for (std::size_t lane = 0; lane < kLeaves; ++lane) {
+    writers.channel_of.push_back(lane % writers.channels.size());
+  }
   FanOut shared(insertion);
-  LaneQuestions ask;
-  ask.may_commit = [] { return Result<void>(); };
-  ask.before_commit = [](std::uint32_t) { return std::vector<LaneStatement>(); };
-  LaneWriter writer(channels, shared.targets, shared.lanes, shared.ledger, shared.rejects,
-                    shared.counters, shared.stop, ask);
+  const LaneLoad load{writers,       shared.targets, shared.lanes,
+                      shared.ledger, shared.rejects, shared.counters};
   const auto start = std::chrono::steady_clock::now();
-  std::thread writing([&] { writer.run(); });
+  std::jthread writing([&] { load_lanes(load, shared.stop); });
   route_all(insertion, shared);
   writing.join();
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   if (auto error = shared.stop.error()) return *std::move(error);
+  PGFANOUT_TRY(
+      commit_lanes({writers, shared.targets, std::vector<std::vector<LaneStatement>>(kLeaves), true,
+                    shared.ledger, shared.counters},
+                   insertion.cancellation));
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   return taken.count();
 }
 

@@ -4,6 +4,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "pgfanout/cancellation.h"
@@ -22,11 +23,15 @@ class Stop {
     if (!error_) error_ = std::move(error);
     stopping_.set();
   }
-  /// Runs all of a thread's work: an exception becomes the error that stops the pipeline.
+  /// Runs all of a thread's work: the error that it returns or throws stops the pipeline.
   template <class Work>
   void guard(Work&& work) noexcept {
     try {
-      std::forward<Work>(work)();
+      if constexpr (std::is_void_v<std::invoke_result_t<Work>>) {
+        std::forward<Work>(work)();
+      } else if (Result<void> done = std::forward<Work>(work)(); !done) {
+        record(std::move(done).error());
+      }
     } catch (const std::exception& failure) {
       record(interrupted("internal", failure.what()));
     }

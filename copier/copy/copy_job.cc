@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "copier/base/amount.h"
@@ -16,7 +17,7 @@
 #include "copier/copy/copy_state.h"
 #include "copier/copy/dry_run.h"
 #include "copier/copy/give_up.h"
-#include "copier/copy/target_tables.h"
+#include "copier/copy/target_leaves.h"
 #include "copier/journal/reject_table.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
@@ -86,6 +87,7 @@ class CopyJob : ReportingJob {
   Result<void> read_back();
   Result<void> attach();
   Result<void> read_target(Ledger& ledger);
+  Result<void> read_server(std::size_t server, const std::vector<SourceRange>& all, Ledger& ledger);
   void undo_prepare();
   void fill_result();
   void settle();
@@ -354,10 +356,26 @@ Result<void> CopyJob::copy() {
 /// Reads all leaves of the target into the read-back columns of `ledger`.
 Result<void> CopyJob::read_target(Ledger& ledger) {
   const CopyPlan& plan = *state_.plan;
-  PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes, leaf_sizes(*state_.target, plan.target));
+  PGFANOUT_TRY_ASSIGN(const std::vector<LeafSize> sizes,
+                      leaf_sizes(state_.leaf_sessions(), plan.target));
   const std::vector<SourceRange> ranges = cut_ranges_for(sizes, plan.connections.readers);
+  for (std::size_t server = 0; server < plan.target.servers.size(); ++server) {
+    PGFANOUT_TRY(read_server(server, ranges, ledger));
+  }
+  return {};
+}
+
+/// Reads the ranges of the leaves on one server.
+Result<void> CopyJob::read_server(std::size_t server, const std::vector<SourceRange>& all,
+                                  Ledger& ledger) {
+  const CopyPlan& plan = *state_.plan;
+  std::vector<SourceRange> ranges;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(ranges), [&](const SourceRange& range) {
+    return plan.target.leaves[range.leaf].server == server;
+  });
   std::vector<std::unique_ptr<RangeSource>> sources;
-  const auto connect = [options = state_.connect_options(target_dsn_of(job()), "reader")] {
+  const auto connect = [options =
+                            state_.connect_options(plan.target.servers[server].dsn, "reader")] {
     return connect_again(options);
   };
   for (std::size_t at = 0; at < plan.connections.readers; ++at) {
@@ -380,7 +398,7 @@ Result<void> CopyJob::read_target(Ledger& ledger) {
 }
 
 Result<void> CopyJob::read_back() {
-  PGFANOUT_TRY(lock_leaves(*state_.target, state_.plan->target));
+  PGFANOUT_TRY(lock_leaves(state_.leaf_sessions(), state_.plan->target));
   crash_point("leaves-locked");
   PGFANOUT_TRY(read_target(*state_.ledger));
   const Balance balance = balance_after_read_back(*state_.ledger, state_.leaf_names());
@@ -392,7 +410,7 @@ Result<void> CopyJob::read_back() {
   result_.target->rows = balance.target.rows();
   result_.target->digest = balance.target.hex();
   crash_point("read-back");
-  if (state_.is_attached()) return state_.target->run("COMMIT");
+  if (state_.is_attached()) return state_.leaf_sessions().run("COMMIT");
   return {};
 }
 
@@ -405,14 +423,14 @@ Result<void> CopyJob::attach() {
     report({Severity::error, "not-attached",
             "the leaves were left unattached, for you to look into", state_.plan->target.qualified,
             "run again with --restart"});
-    return target.run("ROLLBACK");
+    return state_.leaf_sessions().run("ROLLBACK");
   }
   PGFANOUT_TRY(attach_leaves(target, state_.plan->ddl, state_.cancellation));
   crash_point("leaves-attached");
   PGFANOUT_TRY(Journal(target).finish_job(state_.job_id,
                                           state_.is_part_of_window() ? "open" : "done",
                                           result_.target->rows, result_.target->digest));
-  PGFANOUT_TRY(target.run("COMMIT"));
+  PGFANOUT_TRY(state_.leaf_sessions().run("COMMIT"));
   crash_point("attach-committed");
   return {};
 }

@@ -9,8 +9,7 @@
 #include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
 #include "copier/copy/copy_rules.h"
-#include "copier/copy/target_tables.h"
-#include "copier/journal/reject_table.h"
+#include "copier/copy/target_leaves.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/transaction.h"
 #include "copier/pipeline/fan_out.h"
@@ -37,7 +36,7 @@ Result<void> CopyLoad::restore() {
   CopyProgress& progress = state_.progress;
   state_.ledger.emplace(progress.ranges.size(), state_.plan->target.leaves.size());
   Ledger& ledger = *state_.ledger;
-  // Values from an epoch's first reading may stand beside values from a later one.
+  // Rows of an earlier reading of the epoch may have other values than those of a later one.
   if (state_.is_resumed && has_volatile_values()) ledger.compare_counts_only();
   const std::uint32_t next = progress.next_epoch();
   for (std::uint32_t leaf = 0; leaf < progress.leaves.size(); ++leaf) {
@@ -89,32 +88,35 @@ Result<void> CopyLoad::run() {
   for (int attempt = 0;;) {
     auto ended = run_epochs();
     sources_.clear();
-    channels_.clear();
+    writers_ = {};
+    state_.counters.writers = 0;
     if (ended) break;
-    PGFANOUT_TRY_ASSIGN(const bool goes_on, recover(ended.error(), attempt));
-    if (!goes_on) return located(std::move(ended).error());
+    PGFANOUT_TRY_ASSIGN(const bool is_retried, recover(ended.error(), attempt));
+    if (!is_retried) return located(std::move(ended).error());
     const std::uint32_t next = state_.progress.next_epoch();
     attempt = next_attempt(attempt, reached, next);
     reached = next;
   }
   crash_point("copy-committed");
-  return tell_mended_keys();
+  return report_corrected_keys();
 }
 
-/// Makes ready to begin the epoch again after a passing error. False: it is not one, or it has come
-/// too often, or what the copy stands on is lost, too.
+/// Prepares another attempt at the epoch after a transient error. False: the error is another one,
+/// or came too often, or a session that the job cannot replace is lost, too.
 Result<bool> CopyLoad::recover(const Error& error, int attempt) {
   const auto pause = pause_before_retry(is_transient(error), attempt, state_.cancellation.is_set());
   if (!pause) return false;
   state_.report({Severity::warning, "lost-and-again",
-                 fmt::format("{}: trying again, for the {}. time", error.message, attempt + 1),
-                 error.where, ""});
+                 fmt::format("{}: retrying (attempt {})", error.message, attempt + 1), error.where,
+                 ""});
   pause_unless(state_.cancellation, *pause);
-  // Without the session that holds lock and snapshot, or the one that holds the target, only
-  // another call can resume.
-  if (!state_.source->connection().run("SELECT 1") || !state_.target->run("SELECT 1")) return false;
-  auto ended = end_orphans(*state_.target, state_.job_id, "writer", {});
-  if (!ended) return false;
+  // Without the session that holds lock and snapshot, or one that holds the target, only another
+  // call can resume.
+  const LeafSessions sessions = state_.leaf_sessions();
+  if (!state_.source->connection().run("SELECT 1") || !sessions.run("SELECT 1")) return false;
+  for (Connection* session : sessions.all()) {
+    if (!end_orphans(*session, state_.job_id, "writer", {})) return false;
+  }
   auto progress = CopyJournal(*state_.target, state_.job_id).load(state_.plan->source);
   if (!progress || !*progress) return false;
   state_.progress = **std::move(progress);
@@ -141,9 +143,10 @@ Result<void> CopyLoad::open() {
                                          stop));
     sources_.push_back(std::move(source));
   }
-  PGFANOUT_TRY_ASSIGN(channels_,
-                      open_writers(state.job, state.connect_options("", "writer").application_name,
-                                   plan.connections.writers, state.cancellation));
+  PGFANOUT_TRY_ASSIGN(writers_,
+                      open_writers(plan.target, plan.connections.writers,
+                                   state.connect_options("", "writer"), state.cancellation));
+  state.counters.writers = writers_.channels.size();
   targets_ = lane_targets(plan, state.progress);
   return {};
 }
@@ -175,18 +178,20 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   state.counters.leaves_committed = 0;
   const Cancellation& stop =
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
-  LaneQuestions ask{[&] { return may_commit(epoch); },
-                    [&](std::uint32_t leaf) { return statements_of(leaf, epoch); },
-                    [&](std::uint32_t leaf) {
-                      if (epoch < state.progress.last_epoch()) return;
-                      state.counters.leaves.set_state(leaf, LeafState::committed);
-                    }};
-  PGFANOUT_TRY(
-      run_fan_out({state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
-                   *plan.target.layout, sources_, channels_, targets_, done, state.job.memory_bytes,
-                   std::move(ask), !state.progress.by_leaf && reject_limit_of(state) > 0,
-                   !has_volatile_values(), &state.pace},
-                  *state.ledger, *state.rejects, state.counters, stop));
+  PGFANOUT_TRY(run_fan_out(
+      {state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
+       *plan.target.layout, sources_, writers_, targets_, done, state.job.memory_bytes,
+       !state.progress.by_leaf && reject_limit_of(state) > 0, !has_volatile_values(), &state.pace},
+      *state.ledger, *state.rejects, state.counters, stop));
+  crash_point("epoch-drained");
+  PGFANOUT_TRY(may_commit(epoch));
+  std::vector<std::vector<LaneStatement>> statements;
+  for (std::uint32_t leaf = 0; leaf < done.size(); ++leaf) {
+    statements.push_back(statements_of(leaf, epoch));
+  }
+  PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),
+                             epoch == state.progress.last_epoch(), *state.ledger, state.counters},
+                            stop));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
   }
@@ -214,8 +219,9 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   if (adds_checks && epoch == state_.progress.last_epoch()) {
     for (const std::string& check : plan.ddl.checks[leaf]) statements.push_back({check});
   }
+  Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
   statements.push_back(
-      CopyJournal(*state_.target, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
+      CopyJournal(session, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
   return statements;
 }
 
@@ -225,7 +231,7 @@ bool CopyLoad::has_volatile_values() const {
                      [](const StreamColumn& column) { return column.is_volatile; });
 }
 
-/// The last look before COMMIT.
+/// The last checks before COMMIT.
 Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
   std::vector<bool> must_be_read;
   for (const SourceRange& range : state_.progress.ranges) {
@@ -236,7 +242,7 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
     for (const Issue& issue : balance.issues) state_.report(issue);
     Error error =
         refused("ledger", "the ledger does not balance: nothing of this epoch was committed",
-                "this is a defect of pgfanout or of the machine's memory: please report it");
+                "report this: it is a defect of pgfanout or of the machine's memory");
     error.consequence = Consequence::unproven;
     return error;
   }
@@ -253,8 +259,8 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
   return note_epoch(epoch);
 }
 
-/// Journals the rows that were read before they are committed: a call that repeats the epoch must
-/// read the same rows. Rows that were set aside are journaled with them.
+/// Journals the rows that were read before they are committed, since a call that repeats the epoch
+/// must read the same rows. Rows that were set aside are journaled with them.
 Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   EpochBooks books;
   const auto ranges = state_.ledger->ranges();
@@ -272,9 +278,7 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   }
   std::vector<LocatedReject> rejects;
   for (const Reject& row : state_.rejects->rows()) {
-    PGFANOUT_TRY_ASSIGN(
-        RowLocation location,
-        locate_row(state_.source->connection(), state_.plan->source, state_.progress.ranges, row));
+    PGFANOUT_TRY_ASSIGN(RowLocation location, locate(row));
     rejects.push_back({row, std::move(location)});
   }
   Connection& target = *state_.target;
@@ -288,14 +292,17 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   return {};
 }
 
+Result<RowLocation> CopyLoad::locate(const Reject& row) {
+  return locate_row(state_.source->connection(), state_.plan->source, state_.progress.ranges, row);
+}
+
 /// Adds place and identity of the row that ended the copy.
 Error CopyLoad::located(Error error) {
   std::vector<Reject> culprits;
   if (state_.rejects->is_over_limit()) culprits.push_back(state_.rejects->rows().back());
   if (error.code == "key-mismatch") culprits = state_.rejects->key_mismatches();
   for (const Reject& culprit : culprits) {
-    const auto location = locate_row(state_.source->connection(), state_.plan->source,
-                                     state_.progress.ranges, culprit);
+    const auto location = locate(culprit);
     if (!location) break;
     if (culprits.size() == 1) {
       error.where = location->text();
@@ -306,16 +313,11 @@ Error CopyLoad::located(Error error) {
   return error;
 }
 
-Result<void> CopyLoad::tell_mended_keys() {
+Result<void> CopyLoad::report_corrected_keys() {
   for (const Reject& mismatch : state_.rejects->key_mismatches()) {
-    PGFANOUT_TRY_ASSIGN(const RowLocation location,
-                        locate_row(state_.source->connection(), state_.plan->source,
-                                   state_.progress.ranges, mismatch));
-    state_.report({Severity::warning,
-                   mismatch.code,
-                   mismatch.reason + "; the recomputed one was written",
-                   location.text(),
-                   {}});
+    PGFANOUT_TRY_ASSIGN(const RowLocation location, locate(mismatch));
+    state_.report({Severity::warning, mismatch.code,
+                   mismatch.reason + "; the recomputed one was written", location.text(), ""});
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// The copy's rows, epoch by epoch: each is streamed, balanced, noted in the journal, and committed
-// with its markers. After a lost connection the copy resumes from the journal.
+// The copy's rows, epoch by epoch: each is loaded, balanced, journaled, and committed with its
+// markers. After a lost connection the copy resumes from the journal.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "copier/copy/copy_state.h"
-#include "copier/pg/write_channel.h"
+#include "copier/journal/reject_table.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/range_source.h"
 #include "pgfanout/result.h"
@@ -18,10 +18,10 @@ class CopyLoad {
  public:
   explicit CopyLoad(CopyState& state) : state_(state) {}
 
-  /// Puts what the journal knows into ledger and rejects: all of it belongs to the books.
+  /// Sets ledger and rejects to what earlier calls have journaled.
   Result<void> restore();
-  /// Runs to the last epoch. Lost connections are opened again, and their epoch is restarted, a few
-  /// times; every other error ends it. Rows that an earlier call committed are not written again.
+  /// Runs to the last epoch. After a lost connection it retries the epoch, a few times; every other
+  /// error ends it. Rows that an earlier call committed are not written again.
   Result<void> run();
 
  private:
@@ -36,12 +36,13 @@ class CopyLoad {
   [[nodiscard]] std::vector<LaneStatement> statements_of(std::uint32_t leaf, std::uint32_t epoch);
   [[nodiscard]] LeafProgress progress_of(std::uint32_t leaf, std::uint32_t epoch) const;
   [[nodiscard]] bool has_volatile_values() const;
-  Result<void> tell_mended_keys();
+  Result<void> report_corrected_keys();
+  Result<RowLocation> locate(const Reject& row);
   Error located(Error error);
 
   CopyState& state_;
   std::vector<std::unique_ptr<RangeSource>> sources_;
-  std::vector<std::unique_ptr<WriteChannel>> channels_;
+  LaneChannels writers_;
   std::vector<LaneTarget> targets_;
 };
 

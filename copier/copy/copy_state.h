@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "copier/base/pace.h"
+#include "copier/copy/target_leaves.h"
 #include "copier/journal/copy_journal.h"
 #include "copier/journal/journal.h"
 #include "copier/pg/connection.h"
@@ -53,6 +54,8 @@ struct CopyState {
                                                std::string_view role) const {
     return pgfanout::connect_options(job, dsn, "pgfanout/" + job_id + "/" + std::string(role));
   }
+  /// In the order of CopyTarget::servers, of which there is one: the target's own.
+  [[nodiscard]] LeafSessions leaf_sessions() { return LeafSessions({&*target}); }
   [[nodiscard]] std::vector<std::string> leaf_names() const {
     std::vector<std::string> names;
     for (const TargetLeaf& leaf : plan->target.leaves) names.push_back(leaf.qualified);

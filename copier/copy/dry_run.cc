@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "copier/copy/target_tables.h"
+#include "copier/copy/target_leaves.h"
 
 namespace pgfanout {
 namespace {

@@ -28,10 +28,9 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   const StreamCounters streams(counters, copy.sources.size(), copy.memory_bytes);
   MemoryBudget budget(copy.memory_bytes, streams.memory());
   const RowFields fields(copy.row_layout);
-  const bool is_shared = copy.channels.size() < copy.targets.size();
   LaneSet lanes(copy.targets.size(),
-                lane_batch_bytes(copy.memory_bytes, copy.targets.size(), is_shared), budget,
-                copy.sets_aside);
+                lane_batch_bytes(copy.memory_bytes, copy.targets.size(), copy.writers.is_shared()),
+                budget, copy.sets_aside);
   Router router(fields, copy.layout, lanes, ledger, rejects, counters, copy.done);
   const ReaderOptions reading{read_batch_bytes(copy.memory_bytes, copy.sources.size()),
                               budget,
@@ -53,16 +52,18 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
     crash_point("reader-ended");
     ledger.complete_range(range, rows);
   };
-  LaneWriter writer(copy.channels, copy.targets, lanes, ledger, rejects, counters, stop,
-                    std::move(copy.ask), copy.sets_aside);
+  const LaneLoad load{copy.writers, copy.targets, lanes,          ledger,
+                      rejects,      counters,     copy.sets_aside};
   std::jthread writing([&] {
-    stop.guard([&] { writer.run(); });
+    load_lanes(load, stop);
     // Readers that wait for memory would wait for ever once nobody writes.
     if (stop.is_set()) budget.cancel();
   });
-  run_row_stream(
-      {copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}, stop);
-  lanes.close();
+  stop.guard([&] {
+    run_row_stream(
+        {copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}, stop);
+    lanes.close();
+  });
   writing.join();
   if (auto error = stop.error()) return *std::move(error);
   return {};

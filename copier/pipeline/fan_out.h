@@ -26,20 +26,19 @@ struct FanOut {
   const KeyExpression& key;
   const Layout& layout;
   std::span<const std::unique_ptr<RangeSource>> sources;
-  std::vector<std::unique_ptr<WriteChannel>>& channels;  ///< None is in a transaction.
-  const std::vector<LaneTarget>& targets;                ///< One a leaf.
+  LaneChannels& writers;                   ///< None is in a transaction.
+  const std::vector<LaneTarget>& targets;  ///< One a leaf.
   const std::vector<bool>& done;  ///< Leaves that have this epoch's rows already; empty: none.
   std::uint64_t memory_bytes = 0;
-  LaneQuestions ask;
   bool sets_aside = false;  ///< Rows that the servers refuse go to the rejects.
   /// A range whose reader was lost gives the same rows again.
   bool can_replay = false;
   const Pace* pace = nullptr;  ///< Obeyed by the readers; absent: full speed.
 };
 
-/// Runs until the epoch is committed, or returns the first error; then channels that have not
-/// committed are closed, and what is in the journal tells which those are. Bounded in memory by
-/// `memory_bytes`, rows larger than that apart.
+/// Loads the epoch: the servers have taken all of its rows, in transactions that stay open for
+/// commit_lanes(). Or returns the first error; then all writers are closed, which rolls back.
+/// Bounded in memory by `memory_bytes`, rows larger than that apart.
 Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
                          const Cancellation& cancellation);
 

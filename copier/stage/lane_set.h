@@ -80,4 +80,33 @@ class LaneSet {
   std::vector<std::uint32_t> ready_;  // guarded by ready_mutex_
 };
 
+/// A sealed batch that may hold rows which the server refuses: written piece by piece, and halved
+/// until the row that it refuses is alone.
+class RowPieces {
+ public:
+  /// The batch knows its rows' origins.
+  explicit RowPieces(LaneBatch batch);
+
+  [[nodiscard]] bool empty() const { return pieces_.empty(); }
+  /// The next piece: its encoded rows, their number, and the first one's origin.
+  [[nodiscard]] ByteView bytes() const;
+  [[nodiscard]] std::uint64_t rows() const { return pieces_.back().rows; }
+  [[nodiscard]] const RowOrigin& origin() const;
+  /// Drops the piece; the one behind it is next.
+  void pop() { pieces_.pop_back(); }
+  /// Makes two of the piece, the first of which is next. False if it is a single row.
+  bool halve();
+  /// The batch, once no piece is left.
+  LaneBatch take() { return std::move(batch_); }
+
+ private:
+  struct Piece {
+    std::size_t first = 0;
+    std::size_t rows = 0;
+  };
+  LaneBatch batch_;
+  std::vector<std::size_t> offsets_;  // Of each row, and of the end.
+  std::vector<Piece> pieces_;         // The next one is last.
+};
+
 }  // namespace pgfanout

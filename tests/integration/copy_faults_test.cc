@@ -123,7 +123,7 @@ TEST_F(CopyFaultsTest, LostSessionsAreOpenedAgainByTheSameCall) {
     });
   };
   ASSERT_TRUE(end_one("writer'"));
-  EXPECT_TRUE(command.wait_for_output("trying again"));
+  EXPECT_TRUE(command.wait_for_output("retrying"));
   ASSERT_TRUE(end_one("reader' AND query LIKE 'COPY%'"));
   make_fast();
   const CommandResult result = command.wait();

@@ -50,12 +50,15 @@ class FanOutTest : public ::testing::Test {
       source->throws = source_throws;
       sources.push_back(std::move(source));
     }
-    channels.clear();
+    writers = {};
+    for (std::size_t lane = 0; lane < kLeaves; ++lane) {
+      writers.channel_of.push_back(lane % channel_count);
+    }
     for (std::size_t at = 0; at < channel_count; ++at) {
       auto channel = std::make_unique<FakeChannel>(target);
       if (at == 0 && spoil) spoil(*channel);
       channel->refuse_rows_with = refused_text;
-      channels.push_back(std::move(channel));
+      writers.channels.push_back(std::move(channel));
     }
     std::vector<LaneTarget> targets;
     for (const std::string& name : names) targets.push_back({name, "COPY " + name});
@@ -64,20 +67,18 @@ class FanOutTest : public ::testing::Test {
     if (prepare_ledger) prepare_ledger(*ledger);
     const RowLayout layout = testing::id_name_layout();
     const KeyExpression key = testing::name_key();
-    LaneQuestions ask{
-        [this]() -> Result<void> {
-          if (balance_before_commit(*ledger, names, due).verdict != Verdict::match) {
-            return refused("ledger", "unbalanced");
-          }
-          return {};
-        },
-        [this](std::uint32_t leaf) -> std::vector<LaneStatement> {
-          return {{"CHECK " + names[leaf]}, {"MARK " + names[leaf], expected_tag + names[leaf]}};
-        },
-        [this](std::uint32_t leaf) { counters.leaves.set_state(leaf, LeafState::committed); }};
-    return run_fan_out({ranges, epoch, layout, key, *leaves, sources, channels, targets, done,
-                        memory_bytes, std::move(ask), sets_aside},
-                       *ledger, *rejects, counters, cancellation);
+    PGFANOUT_TRY(run_fan_out({ranges, epoch, layout, key, *leaves, sources, writers, targets, done,
+                              memory_bytes, sets_aside},
+                             *ledger, *rejects, counters, cancellation));
+    if (balance_before_commit(*ledger, names, due).verdict != Verdict::match) {
+      return refused("ledger", "unbalanced");
+    }
+    std::vector<std::vector<LaneStatement>> statements;
+    for (const std::string& name : names) {
+      statements.push_back({{"CHECK " + name}, {"MARK " + name, expected_tag + name}});
+    }
+    return commit_lanes({writers, targets, std::move(statements), true, *ledger, counters},
+                        cancellation);
   }
 
   std::uint64_t committed_rows() {
@@ -99,7 +100,7 @@ class FanOutTest : public ::testing::Test {
   FakeTarget target;
   std::function<void(FakeChannel&)> spoil;
   std::function<void(Ledger&)> prepare_ledger;
-  std::vector<std::unique_ptr<WriteChannel>> channels;
+  LaneChannels writers;
   std::vector<bool> done;
   std::vector<bool> due;  // Ranges that have to be read; empty: all.
   std::uint32_t epoch = 1;
@@ -179,8 +180,8 @@ TEST_F(FanOutTest, OnlyTheEpochsRangesAreReadAndConnectionsServeTheNext) {
   due = {true, true, false, false};
   ASSERT_TRUE(run(7));
   EXPECT_EQ(committed_rows(), 2000U);
-  EXPECT_EQ(channels.size(), 7U);
-  for (const auto& channel : channels) EXPECT_EQ(channel->state(), ChannelState::ready);
+  EXPECT_EQ(writers.channels.size(), 7U);
+  for (const auto& channel : writers.channels) EXPECT_EQ(channel->state(), ChannelState::ready);
 }
 
 TEST_F(FanOutTest, LeavesThatHaveTheEpochAreNotWrittenAgain) {
@@ -219,7 +220,7 @@ TEST_F(FanOutTest, MarkerThatTakesNoEffectCommitsNothing) {
   EXPECT_EQ(copied.error().code, "journal-moved");
   EXPECT_EQ(copied.error().consequence, Consequence::interrupt);
   EXPECT_EQ(committed_rows(), 0U);
-  EXPECT_TRUE(channels.empty());
+  EXPECT_TRUE(writers.channels.empty());
 }
 
 TEST_F(FanOutTest, CommitThatBecomesRollbackIsNoCommit) {

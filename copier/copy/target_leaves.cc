@@ -1,0 +1,192 @@
+#include "copier/copy/target_leaves.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <numeric>
+#include <thread>
+
+#include "copier/base/stop.h"
+#include "copier/pg/transaction.h"
+#include "copier/session/job_connections.h"
+
+namespace pgfanout {
+namespace {
+
+Result<std::uint32_t> oid_of(Connection& connection, const std::string& qualified) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT $1::regclass::oid", {qualified}));
+  return row.oid(0, 0);
+}
+
+Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalEntry entry,
+                                const CopyProgress& progress) {
+  Journal journal(connection);
+  PGFANOUT_TRY(journal.prepare());
+  if (plan.target.is_new) {
+    for (const std::string& statement : plan.ddl.create) {
+      PGFANOUT_TRY(connection.run(statement));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t parent, oid_of(connection, plan.target.qualified));
+    entry.made.push_back({parent, plan.target.schema, plan.target.name});
+    for (TargetLeaf& leaf : plan.target.leaves) {
+      PGFANOUT_TRY_ASSIGN(leaf.oid, oid_of(connection, leaf.qualified));
+      entry.made.push_back({leaf.oid, leaf.schema, leaf.name});
+    }
+    if (progress.checks_first) {
+      for (const auto& checks : plan.ddl.checks) {
+        for (const std::string& check : checks) PGFANOUT_TRY(connection.run(check));
+      }
+    }
+  }
+  PGFANOUT_TRY(journal.begin_job(entry));
+  return CopyJournal(connection, entry.job).begin(progress, plan);
+}
+
+std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
+  if (server_of_lane.empty()) return 0;
+  return *std::max_element(server_of_lane.begin(), server_of_lane.end()) + 1;
+}
+
+Result<void> lock_on_server(Connection& session, const std::string& names, bool is_new) {
+  if (names.empty()) return session.run("BEGIN");
+  auto locked = in_transaction(
+      session, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
+      [&] { return session.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
+  if (locked || locked.error().sqlstate != "42501" || is_new) return locked;
+  return session.run("BEGIN");
+}
+
+}  // namespace
+
+Result<void> LeafSessions::run(std::string_view sql) const {
+  for (Connection* session : sessions_) PGFANOUT_TRY(session->run(sql));
+  return {};
+}
+
+Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
+                           const CopyProgress& progress) {
+  return in_transaction(connection, {},
+                        [&] { return create_and_journal(connection, plan, entry, progress); });
+}
+
+std::vector<std::size_t> share_channels(const std::vector<std::size_t>& server_of_lane,
+                                        std::size_t count) {
+  std::vector<std::size_t> lanes(server_count(server_of_lane));
+  for (const std::size_t server : server_of_lane) ++lanes[server];
+  std::vector<std::size_t> server_of_channel;
+  std::vector<std::size_t> channels(lanes.size());
+  const auto give_to = [&](std::size_t server) {
+    ++channels[server];
+    server_of_channel.push_back(server);
+  };
+  for (std::size_t server = 0; server < lanes.size(); ++server) {
+    if (lanes[server] > 0) give_to(server);
+  }
+  std::vector<std::size_t> servers = server_of_channel;
+  const auto has_fewer_lanes_each = [&](std::size_t a, std::size_t b) {
+    return lanes[a] * channels[b] < lanes[b] * channels[a];
+  };
+  while (server_of_channel.size() < std::min(count, server_of_lane.size())) {
+    give_to(*std::max_element(servers.begin(), servers.end(), has_fewer_lanes_each));
+  }
+  return server_of_channel;
+}
+
+std::vector<std::size_t> bind_lanes(const std::vector<std::size_t>& server_of_lane,
+                                    const std::vector<std::size_t>& server_of_channel) {
+  std::vector<std::vector<std::size_t>> channels(server_count(server_of_lane));
+  for (std::size_t channel = 0; channel < server_of_channel.size(); ++channel) {
+    channels[server_of_channel[channel]].push_back(channel);
+  }
+  std::vector<std::size_t> bound(channels.size());  // Lanes of a server that are bound already.
+  std::vector<std::size_t> channel_of_lane;
+  for (const std::size_t server : server_of_lane) {
+    channel_of_lane.push_back(channels[server][bound[server]++ % channels[server].size()]);
+  }
+  return channel_of_lane;
+}
+
+Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
+                                  const ConnectOptions& options, const Cancellation& cancellation) {
+  constexpr std::size_t kSideBySide = 8;
+  std::vector<std::size_t> server_of_lane;
+  for (const TargetLeaf& leaf : target.leaves) server_of_lane.push_back(leaf.server);
+  const std::vector<std::size_t> server_of_channel = share_channels(server_of_lane, count);
+  LaneChannels writers;
+  writers.channel_of = bind_lanes(server_of_lane, server_of_channel);
+  writers.channels.resize(server_of_channel.size());
+  Stop stop(cancellation);
+  std::atomic<std::size_t> next{0};
+  const auto open_one = [&](std::size_t at) -> Result<void> {
+    ConnectOptions to_server = options;
+    to_server.dsn = target.servers[server_of_channel[at]].dsn;
+    PGFANOUT_TRY_ASSIGN(Connection connection, connect_again(to_server));
+    PGFANOUT_TRY_ASSIGN(writers.channels[at], make_write_channel(std::move(connection)));
+    return {};
+  };
+  const auto open_some = [&] {
+    for (std::size_t at = next++; at < writers.channels.size() && !stop.is_set(); at = next++) {
+      stop.guard([&] { return open_one(at); });
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t at = 0; at < std::min(kSideBySide, writers.channels.size()); ++at) {
+      threads.emplace_back(open_some);
+    }
+  }
+  if (auto error = stop.error()) return *std::move(error);
+  return writers;
+}
+
+std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& progress) {
+  std::vector<LaneTarget> targets;
+  targets.reserve(plan.target.leaves.size());
+  for (std::size_t at = 0; at < plan.target.leaves.size(); ++at) {
+    const TargetLeaf& leaf = plan.target.leaves[at];
+    const bool is_whole = plan.target.is_new && progress.by_leaf && progress.leaves[at].epoch == 0;
+    targets.push_back({leaf.qualified,
+                       fmt::format("COPY {} {} FROM STDIN (FORMAT binary{})", leaf.qualified,
+                                   plan.stream.written_columns, is_whole ? ", FREEZE" : ""),
+                       is_whole ? "ONLY " + leaf.qualified : std::string()});
+  }
+  return targets;
+}
+
+Result<void> lock_leaves(const LeafSessions& sessions, const CopyTarget& target) {
+  std::vector<std::string> names(target.servers.size());
+  for (const TargetLeaf& leaf : target.leaves) {
+    names[leaf.server] += (names[leaf.server].empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
+  }
+  for (std::size_t server = 0; server < names.size(); ++server) {
+    PGFANOUT_TRY(lock_on_server(*sessions.all()[server], names[server], target.is_new));
+  }
+  return {};
+}
+
+Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target) {
+  std::vector<LeafSize> sizes;
+  for (const TargetLeaf& leaf : target.leaves) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows row,
+        sessions.of(leaf).query("SELECT pg_relation_size(c) / current_setting('block_size')::int,"
+                                " pg_table_size(c) FROM (SELECT $1::regclass AS c) s",
+                                {leaf.qualified}));
+    sizes.push_back({static_cast<std::uint64_t>(row.integer(0, 0)),
+                     static_cast<std::uint64_t>(row.integer(0, 1))});
+  }
+  return sizes;
+}
+
+Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl,
+                           const Cancellation& cancellation) {
+  for (const auto& statements : ddl.attach) {
+    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+    for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
+  }
+  for (const std::string& statement : ddl.finish) PGFANOUT_TRY(connection.run(statement));
+  return {};
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,73 @@
+// The target's leaves: made, written, locked and attached, each on its server. Nothing here depends
+// on how many servers there are.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "copier/catalog/source_range.h"
+#include "copier/journal/copy_journal.h"
+#include "copier/journal/journal.h"
+#include "copier/pg/connection.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/stage/lane_writer.h"
+#include "pgfanout/cancellation.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// The job's own session on each server: for catalogs, locks, and the journal's statements.
+class LeafSessions {
+ public:
+  /// In the order of CopyTarget::servers, so the coordinator's is the first. They outlive this.
+  explicit LeafSessions(std::vector<Connection*> sessions) : sessions_(std::move(sessions)) {}
+
+  [[nodiscard]] const std::vector<Connection*>& all() const { return sessions_; }
+  [[nodiscard]] Connection& of(const TargetLeaf& leaf) const { return *sessions_.at(leaf.server); }
+  /// Runs the same on each, the coordinator first; the first error ends it.
+  Result<void> run(std::string_view sql) const;
+
+ private:
+  std::vector<Connection*> sessions_;
+};
+
+/// Creates parent and standalone leaves, if the plan says so, and journals them in the same
+/// transaction, with what is to be read. Fills plan.target.leaves[i].oid.
+Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
+                           const CopyProgress& progress);
+
+/// The server of each of `count` channels, given the server of each lane: every server with lanes
+/// has one at least, none more than it has lanes, and the rest goes where channels have most lanes.
+[[nodiscard]] std::vector<std::size_t> share_channels(
+    const std::vector<std::size_t>& server_of_lane, std::size_t count);
+/// The channel of each lane: one of its server's, which take its lanes one after the other.
+[[nodiscard]] std::vector<std::size_t> bind_lanes(
+    const std::vector<std::size_t>& server_of_lane,
+    const std::vector<std::size_t>& server_of_channel);
+
+/// Opens `count` connections that write, side by side, on the leaves' servers. `options` has
+/// all but the server.
+Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
+                                  const ConnectOptions& options, const Cancellation& cancellation);
+
+/// The tables that each lane writes. Leaves that this job made, and that are committed as a whole,
+/// are emptied first, so that COPY may FREEZE.
+[[nodiscard]] std::vector<LaneTarget> lane_targets(const CopyPlan& plan,
+                                                   const CopyProgress& progress);
+
+/// Begins a transaction in each session that holds SHARE on the server's leaves, so that the rows
+/// that are read back are those that will be attached. Without the privilege (on leaves of others)
+/// they stay unlocked.
+Result<void> lock_leaves(const LeafSessions& sessions, const CopyTarget& target);
+
+/// Sizes of the target's leaves now, in their order.
+Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target);
+
+/// Attaches the leaves that this job made, and sets what comes last (sequences). In the transaction
+/// that lock_leaves() began; the caller commits.
+Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl,
+                           const Cancellation& cancellation);
+
+}  // namespace pgfanout
