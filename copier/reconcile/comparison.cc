@@ -7,7 +7,7 @@ namespace pgfanout {
 void Comparison::add(Side side, const BatchAccount& batch) {
   const bool is_source = side == Side::source;
   const std::lock_guard lock(mutex_);
-  LeafCount& leaf = (is_source ? source_leaves_ : target_leaves_)[batch.leaf];
+  LeafCount& leaf = leaves_[index_of(side)][batch.leaf];
   leaf.rows += batch.count.rows;
   leaf.bytes += batch.count.bytes;
   leaf.digest.merge(batch.count.digest);

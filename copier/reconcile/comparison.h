@@ -1,8 +1,9 @@
-// The books of one comparison: what each side holds, group by group, and what stands in a wrong
-// place. A group is a leaf of the target that takes a key, or, where the target is not laid out by
-// a key, a share of all rows by their identity's hash: rows of one identity meet in one group.
+// The books of one comparison: the rows of each side, group by group, and those in a wrong leaf. A
+// group is a leaf of the target that takes a key. Where the target is not laid out by a key, it is
+// a share of all rows by their identity's hash, so that rows of one identity are in one group.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -49,8 +50,7 @@ class Comparison {
              std::size_t max_named)
       : max_named_(max_named),
         groups_(groups),
-        source_leaves_(source_leaves),
-        target_leaves_(target_leaves) {}
+        leaves_{std::vector<LeafCount>(source_leaves), std::vector<LeafCount>(target_leaves)} {}
 
   void add(Side side, const BatchAccount& batch);
   /// A range of that side was read to its end.
@@ -58,7 +58,7 @@ class Comparison {
 
   [[nodiscard]] const std::vector<GroupAccount>& groups() const { return groups_; }
   [[nodiscard]] const std::vector<LeafCount>& leaves(Side side) const {
-    return side == Side::source ? source_leaves_ : target_leaves_;
+    return leaves_[index_of(side)];
   }
   [[nodiscard]] std::uint64_t complete_ranges(Side side) const {
     return complete_ranges_[index_of(side)];
@@ -77,13 +77,12 @@ class Comparison {
   std::mutex mutex_;
   // All guarded by mutex_ while batches come in.
   std::vector<GroupAccount> groups_;
-  std::vector<LeafCount> source_leaves_;
-  std::vector<LeafCount> target_leaves_;
-  std::vector<RowPlace> misplaced_;  ///< The first max_named_.
+  std::array<std::vector<LeafCount>, 2> leaves_;  ///< By index_of().
+  std::vector<RowPlace> misplaced_;               ///< The first max_named_.
   std::uint64_t misplaced_count_ = 0;
-  std::uint64_t key_errors_[2] = {0, 0};
+  std::array<std::uint64_t, 2> key_errors_{};
   std::uint64_t stored_key_errors_ = 0;
-  std::atomic<std::uint64_t> complete_ranges_[2] = {0, 0};
+  std::array<std::atomic<std::uint64_t>, 2> complete_ranges_{};
 };
 
 }  // namespace pgfanout

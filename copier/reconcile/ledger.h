@@ -11,9 +11,9 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "copier/base/guarded.h"
 #include "hashing/row_digest.h"
 #include "pgfanout/job_result.h"
 
@@ -38,7 +38,7 @@ struct LeafAccount {
   std::uint64_t routed_bytes = 0;
   std::uint64_t sent_rows = 0;    ///< Handed to the server.
   std::uint64_t copied_rows = 0;  ///< By the server's own count of its COPYs.
-  bool is_committed = false;      ///< The server said COMMIT.
+  bool is_committed = false;      ///< The server answered COMMIT.
   MultisetDigest read_back;
   std::uint64_t wrong_key = 0;   ///< Rows whose stored key is not the recomputed one.
   std::uint64_t wrong_leaf = 0;  ///< Rows whose recomputed key belongs to another leaf.
@@ -55,49 +55,91 @@ struct LeafAccount {
 
 class Ledger {
  public:
-  Ledger(std::size_t ranges, std::size_t leaves) : ranges_(ranges), leaves_(leaves) {}
+  Ledger(std::size_t ranges, std::size_t leaves)
+      : books_({std::vector<RangeAccount>(ranges), std::vector<LeafAccount>(leaves), {}, {}}) {}
 
-  void add_read(std::uint32_t range, const MultisetDigest& rows);
+  void add_read(std::uint32_t range, const MultisetDigest& rows) {
+    books_->ranges[range].read.merge(rows);
+  }
   /// The reader has seen the range's end after `announced_rows` rows.
-  void complete_range(std::uint32_t range, std::uint64_t announced_rows);
-  void add_rejected(const MultisetDigest& rows);
-  void add_routed(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes);
-  void add_sent(std::uint32_t leaf, std::uint64_t rows);
-  void add_copied(std::uint32_t leaf, std::uint64_t rows);
-  void mark_committed(std::uint32_t leaf);
-  void add_repeated(std::uint32_t leaf, const MultisetDigest& rows);
-  /// The server would not take this row: it was set aside.
-  void add_refused(std::uint32_t leaf, const MultisetDigest& rows);
-  void set_before(std::uint32_t leaf, const MultisetDigest& rows);
+  void complete_range(std::uint32_t range, std::uint64_t announced_rows) {
+    const auto books = books_.lock();
+    books->ranges[range].announced_rows = announced_rows;
+    books->ranges[range].is_complete = true;
+  }
+  void add_rejected(const MultisetDigest& rows) { books_->rejected.merge(rows); }
+  void add_routed(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes) {
+    const auto books = books_.lock();
+    books->leaves[leaf].routed.merge(rows);
+    books->leaves[leaf].routed_bytes += bytes;
+  }
+  void add_sent(std::uint32_t leaf, std::uint64_t rows) { books_->leaves[leaf].sent_rows += rows; }
+  void add_copied(std::uint32_t leaf, std::uint64_t rows) {
+    books_->leaves[leaf].copied_rows += rows;
+  }
+  void mark_committed(std::uint32_t leaf) { books_->leaves[leaf].is_committed = true; }
+  void add_repeated(std::uint32_t leaf, const MultisetDigest& rows) {
+    books_->leaves[leaf].repeated.merge(rows);
+  }
+  /// The server refused this row: it was set aside.
+  void add_refused(std::uint32_t leaf, const MultisetDigest& row) {
+    books_->leaves[leaf].refused.merge(row);
+  }
+  void set_before(std::uint32_t leaf, const MultisetDigest& rows) {
+    books_->leaves[leaf].before = rows;
+  }
   /// Takes over the rows that earlier calls committed to a leaf, and those set aside there.
   void restore_leaf(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t bytes,
-                    const MultisetDigest& refused, bool is_committed);
+                    const MultisetDigest& refused, bool is_committed) {
+    const auto books = books_.lock();
+    LeafAccount& account = books->leaves[leaf];
+    account.earlier = rows;
+    account.earlier_bytes = bytes;
+    account.refused_earlier = refused;
+    account.is_committed = is_committed;
+  }
   /// Takes over the rows that earlier calls read in finished epochs, and those without a leaf among
   /// them.
-  void restore_read(const MultisetDigest& rows, const MultisetDigest& rejected);
-  /// Ranges of the epochs that are over.
-  void restore_range(std::uint32_t range);
+  void restore_read(const MultisetDigest& rows, const MultisetDigest& rejected) {
+    const auto books = books_.lock();
+    books->read_earlier.merge(rows);
+    books->rejected.merge(rejected);
+  }
+  /// A range of a finished epoch.
+  void restore_range(std::uint32_t range) { books_->ranges[range].is_complete = true; }
   /// Leaves are to be committed again, but for those that are `done`.
-  void begin_epoch(const std::vector<bool>& done);
+  void begin_epoch(const std::vector<bool>& done) {
+    const auto books = books_.lock();
+    for (std::size_t leaf = 0; leaf < done.size(); ++leaf) {
+      books->leaves[leaf].is_committed = done[leaf];
+    }
+  }
   /// An epoch is read again, and a mapping gives other values each time: only counts agree.
   void compare_counts_only() { counts_only_ = true; }
   void add_read_back(std::uint32_t leaf, const MultisetDigest& rows, std::uint64_t wrong_key,
-                     std::uint64_t wrong_leaf);
-  void mark_read_back(std::uint32_t leaf);
+                     std::uint64_t wrong_leaf) {
+    const auto books = books_.lock();
+    books->leaves[leaf].read_back.merge(rows);
+    books->leaves[leaf].wrong_key += wrong_key;
+    books->leaves[leaf].wrong_leaf += wrong_leaf;
+  }
+  void mark_read_back(std::uint32_t leaf) { books_->leaves[leaf].is_read_back = true; }
 
-  [[nodiscard]] std::vector<RangeAccount> ranges() const;
-  [[nodiscard]] std::vector<LeafAccount> leaves() const;
-  [[nodiscard]] LeafAccount leaf(std::uint32_t leaf) const;
-  [[nodiscard]] MultisetDigest rejected() const;
-  [[nodiscard]] MultisetDigest read_earlier() const;
+  [[nodiscard]] std::vector<RangeAccount> ranges() const { return books_->ranges; }
+  [[nodiscard]] std::vector<LeafAccount> leaves() const { return books_->leaves; }
+  [[nodiscard]] LeafAccount leaf(std::uint32_t leaf) const { return books_->leaves[leaf]; }
+  [[nodiscard]] MultisetDigest rejected() const { return books_->rejected; }
+  [[nodiscard]] MultisetDigest read_earlier() const { return books_->read_earlier; }
   [[nodiscard]] bool compares_counts_only() const { return counts_only_; }
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<RangeAccount> ranges_;  // guarded by mutex_
-  std::vector<LeafAccount> leaves_;   // guarded by mutex_
-  MultisetDigest rejected_;           // guarded by mutex_
-  MultisetDigest read_earlier_;       // guarded by mutex_
+  struct Books {
+    std::vector<RangeAccount> ranges;
+    std::vector<LeafAccount> leaves;
+    MultisetDigest rejected;
+    MultisetDigest read_earlier;
+  };
+  Guarded<Books> books_;
   bool counts_only_ = false;
 };
 

@@ -7,52 +7,34 @@
 namespace pgfanout {
 
 Result<void> Rejects::add(Reject reject) {
-  const std::lock_guard lock(mutex_);
-  if (!rows_.empty() && earlier_ + rows_.size() > limit_) {
-    return refused(rows_.back().code, rows_.back().reason);
-  }
-  rows_.push_back(std::move(reject));
-  if (earlier_ + rows_.size() <= limit_) return {};
-  const Reject& last = rows_.back();
+  const auto kept = kept_.lock();
+  const bool was_over_limit = is_over_limit(*kept);
+  if (!was_over_limit) kept->rows.push_back(std::move(reject));
+  if (!is_over_limit(*kept)) return {};
+  const Reject& last = kept->rows.back();
   Error error = refused(last.code, last.reason);
+  if (was_over_limit) return error;
   error.sqlstate = last.sqlstate;
-  error.hint = limit_ == 0 ? "mend the row, change --map or --key, or set rows aside with "
+  error.hint = limit_ == 0 ? "correct the row, change --map or --key, or set rows aside with "
                              "--reject-limit"
-                           : counted(limit_, "row was", "rows were") +
-                                 " set aside already: --reject-limit is used up";
+                           : "raise --reject-limit: " + counted(limit_, "row was", "rows were") +
+                                 " set aside already";
   return error;
 }
 
 void Rejects::add_key_mismatch(Reject mismatch) {
-  const std::lock_guard lock(mutex_);
-  ++key_mismatch_count_;
-  if (key_mismatches_.size() < kMismatchesKept) key_mismatches_.push_back(std::move(mismatch));
-}
-
-std::vector<Reject> Rejects::rows() const {
-  const std::lock_guard lock(mutex_);
-  return rows_;
-}
-
-std::vector<Reject> Rejects::key_mismatches() const {
-  const std::lock_guard lock(mutex_);
-  return key_mismatches_;
-}
-
-std::uint64_t Rejects::key_mismatch_count() const {
-  const std::lock_guard lock(mutex_);
-  return key_mismatch_count_;
-}
-
-bool Rejects::is_over_limit() const {
-  const std::lock_guard lock(mutex_);
-  return earlier_ + rows_.size() > limit_ && !rows_.empty();
+  constexpr std::size_t kMismatchesKept = 10;
+  const auto kept = kept_.lock();
+  ++kept->key_mismatch_count;
+  if (kept->key_mismatches.size() < kMismatchesKept) {
+    kept->key_mismatches.push_back(std::move(mismatch));
+  }
 }
 
 void Rejects::forget_rows() {
-  const std::lock_guard lock(mutex_);
-  earlier_ += rows_.size();
-  rows_.clear();
+  const auto kept = kept_.lock();
+  kept->earlier += kept->rows.size();
+  kept->rows.clear();
 }
 
 }  // namespace pgfanout
