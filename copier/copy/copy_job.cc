@@ -22,7 +22,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
 #include "copier/pipeline/read_back.h"
-#include "copier/plan/commit_plan.h"
+#include "copier/plan/copy_plan.h"
 #include "copier/plan/source_fitness.h"
 #include "copier/reconcile/balance.h"
 #include "copier/session/fence.h"

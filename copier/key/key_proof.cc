@@ -10,6 +10,7 @@
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
+#include "copier/pg/savepoint.h"
 
 namespace pgfanout {
 namespace {
@@ -22,7 +23,7 @@ constexpr std::uint64_t kRandomRows = 1000;
 constexpr std::size_t kExamples = 5;
 constexpr std::size_t kShownBytes = 60;
 
-/// The state that a server's error about a row stands for; anything else is the error itself.
+/// The state for a server's error about a row; any other error is returned.
 Result<KeyState> key_state_of(const Error& error) {
   if (error.sqlstate == "22003") return KeyState::out_of_range;
   if (error.sqlstate == "22012") return KeyState::division_by_zero;
@@ -68,6 +69,123 @@ void book(const RowFunction& function, const std::vector<ProbeRow>& rows,
   }
 }
 
+class Oracle {
+ public:
+  /// Finds out whether a transaction is open.
+  static Result<Oracle> make(Connection& connection, const RowFunction& function) {
+    PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&connection}));
+    return Oracle(connection, function, std::move(savepoints));
+  }
+
+  Result<std::vector<KeyOutcome>> ask(const std::vector<ProbeRow>& rows) {
+    std::vector<KeyOutcome> outcomes;
+    for (std::size_t first = 0; first < rows.size(); first += kRowsAQuery) {
+      const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(first);
+      const std::size_t count = std::min(kRowsAQuery, rows.size() - first);
+      PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> answers,
+                          ask_or_split({begin, begin + static_cast<std::ptrdiff_t>(count)}));
+      outcomes.insert(outcomes.end(), answers.begin(), answers.end());
+    }
+    return outcomes;
+  }
+
+  /// Up to `count` rows of the table, from pages drawn at random over all leaves; all rows of a
+  /// small table, none if the function has no columns.
+  Result<std::vector<KeyOutcome>> ask_sample(const Table& table, std::uint64_t count,
+                                             std::mt19937_64& random, std::vector<ProbeRow>& rows) {
+    const std::vector<SampledPage> pages =
+        draw_pages(table, std::clamp(count / kRowsAPage, kFewestPages, kMostPages), random);
+    const std::size_t columns = function_.names.size();
+    std::vector<KeyOutcome> outcomes;
+    if (pages.empty() || count == 0 || columns == 0) return outcomes;
+    const std::string list = fmt::format("{}", fmt::join(function_.names, ", "));
+    const auto read = [&](const std::string& select_list, std::size_t fields) {
+      const std::string sql = sample_sql(table, select_list, pages, count);
+      return guarded([&] { return read_sample(connection_, sql, fields); });
+    };
+    auto with_keys =
+        read(fmt::format("{}, {}::int8", list, parenthesized(function_.sql)), columns + 1);
+    if (!with_keys) {
+      // One of the rows has no key for the server: ask about each by its value.
+      PGFANOUT_TRY(key_state_of(with_keys.error()));
+      PGFANOUT_TRY_ASSIGN(rows, read(list, columns));
+      return ask(rows);
+    }
+    rows = *std::move(with_keys);
+    for (ProbeRow& row : rows) {
+      const ProbeValue key = std::move(row.back());
+      row.pop_back();
+      if (!key) {
+        outcomes.push_back({KeyState::null, 0});
+        continue;
+      }
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(key->data());
+      outcomes.push_back({KeyState::ok, static_cast<std::int64_t>(load_be64(bytes))});
+    }
+    return outcomes;
+  }
+
+ private:
+  Oracle(Connection& connection, const RowFunction& function, Savepoints savepoints)
+      : connection_(connection), function_(function), savepoints_(std::move(savepoints)) {}
+
+  /// Reads in a savepoint, if a transaction is open.
+  template <class Read>
+  auto guarded(Read read) -> decltype(read()) {
+    PGFANOUT_TRY(savepoints_.set());
+    auto result = read();
+    if (connection_.is_open()) PGFANOUT_TRY(savepoints_.undo());
+    return result;
+  }
+
+  [[nodiscard]] std::string query_for(const std::vector<ProbeRow>& rows) const {
+    const auto& names = function_.names;
+    const char* place = std::find(names.begin(), names.end(), "place") == names.end()
+                            ? "place"
+                            : "row_number_of_probe";
+    std::string values;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      values += fmt::format("{}({}", row == 0 ? "" : ",", row);
+      for (std::size_t column = 0; column < names.size(); ++column) {
+        values += ',' + probe_literal(function_.types[column], rows[row][column],
+                                      [&](const std::string& text) {
+                                        return connection_.quote_literal(text);
+                                      });
+      }
+      values += ')';
+    }
+    return fmt::format("SELECT {}::int8 FROM (VALUES {}) AS probe({}{}{}) ORDER BY {}",
+                       parenthesized(function_.sql), values, place, names.empty() ? "" : ", ",
+                       fmt::join(names, ", "), place);
+  }
+
+  /// An error ends a statement: a batch with one is halved until that row is alone.
+  Result<std::vector<KeyOutcome>> ask_or_split(const std::vector<ProbeRow>& rows) {
+    const std::string query = query_for(rows);
+    const auto answer = guarded([&]() -> Result<Rows> { return connection_.query(query); });
+    std::vector<KeyOutcome> outcomes;
+    if (answer) {
+      for (int row = 0; row < answer->size(); ++row) {
+        outcomes.push_back(answer->is_null(row, 0)
+                               ? KeyOutcome{KeyState::null, 0}
+                               : KeyOutcome{KeyState::ok, answer->integer(row, 0)});
+      }
+      return outcomes;
+    }
+    PGFANOUT_TRY_ASSIGN(const KeyState state, key_state_of(answer.error()));
+    if (rows.size() == 1) return std::vector<KeyOutcome>{{state, 0}};
+    const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+    PGFANOUT_TRY_ASSIGN(outcomes, ask_or_split({rows.begin(), middle}));
+    PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> rest, ask_or_split({middle, rows.end()}));
+    outcomes.insert(outcomes.end(), rest.begin(), rest.end());
+    return outcomes;
+  }
+
+  Connection& connection_;
+  const RowFunction& function_;
+  Savepoints savepoints_;
+};
+
 }  // namespace
 
 std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key, const std::vector<ProbeRow>& rows) {
@@ -109,113 +227,16 @@ RowFunction row_function(const Table& table, const KeyExpression& key) {
   return function;
 }
 
-Result<KeyOracle> KeyOracle::make(Connection& connection, const RowFunction& function) {
-  PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&connection}));
-  return KeyOracle(connection, function, std::move(savepoints));
-}
-
-/// Reads in a savepoint, if a transaction is open.
-template <class Read>
-auto KeyOracle::guarded(Read read) -> decltype(read()) {
-  PGFANOUT_TRY(savepoints_.set());
-  auto result = read();
-  if (connection_.is_open()) PGFANOUT_TRY(savepoints_.undo());
-  return result;
-}
-
-std::string KeyOracle::query_for(const std::vector<ProbeRow>& rows) const {
-  const auto& names = function_.names;
-  const char* place = std::find(names.begin(), names.end(), "place") == names.end()
-                          ? "place"
-                          : "row_number_of_probe";
-  std::string values;
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    values += fmt::format("{}({}", row == 0 ? "" : ",", row);
-    for (std::size_t column = 0; column < names.size(); ++column) {
-      values += ',' + probe_literal(
-                          function_.types[column], rows[row][column],
-                          [&](const std::string& text) { return connection_.quote_literal(text); });
-    }
-    values += ')';
-  }
-  return fmt::format("SELECT {}::int8 FROM (VALUES {}) AS probe({}{}{}) ORDER BY {}",
-                     parenthesized(function_.sql), values, place, names.empty() ? "" : ", ",
-                     fmt::join(names, ", "), place);
-}
-
-/// An error ends a statement: a batch with one is halved until the row that has it stands alone.
-Result<std::vector<KeyOutcome>> KeyOracle::ask_or_split(const std::vector<ProbeRow>& rows) {
-  const std::string query = query_for(rows);
-  const auto answer = guarded([&]() -> Result<Rows> { return connection_.query(query); });
-  std::vector<KeyOutcome> outcomes;
-  if (answer) {
-    for (int row = 0; row < answer->size(); ++row) {
-      outcomes.push_back(answer->is_null(row, 0)
-                             ? KeyOutcome{KeyState::null, 0}
-                             : KeyOutcome{KeyState::ok, answer->integer(row, 0)});
-    }
-    return outcomes;
-  }
-  PGFANOUT_TRY_ASSIGN(const KeyState state, key_state_of(answer.error()));
-  if (rows.size() == 1) return std::vector<KeyOutcome>{{state, 0}};
-  const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
-  PGFANOUT_TRY_ASSIGN(outcomes, ask_or_split({rows.begin(), middle}));
-  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> rest, ask_or_split({middle, rows.end()}));
-  outcomes.insert(outcomes.end(), rest.begin(), rest.end());
-  return outcomes;
-}
-
-Result<std::vector<KeyOutcome>> KeyOracle::ask(const std::vector<ProbeRow>& rows) {
-  std::vector<KeyOutcome> outcomes;
-  for (std::size_t first = 0; first < rows.size(); first += kRowsAQuery) {
-    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(first);
-    const std::size_t count = std::min(kRowsAQuery, rows.size() - first);
-    PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> answers,
-                        ask_or_split({begin, begin + static_cast<std::ptrdiff_t>(count)}));
-    outcomes.insert(outcomes.end(), answers.begin(), answers.end());
-  }
-  return outcomes;
-}
-
-Result<std::vector<KeyOutcome>> KeyOracle::ask_sample(const Table& table, std::uint64_t count,
-                                                      std::mt19937_64& random,
-                                                      std::vector<ProbeRow>& rows) {
-  const std::vector<SampledPage> pages =
-      draw_pages(table, std::clamp(count / kRowsAPage, kFewestPages, kMostPages), random);
-  const std::size_t columns = function_.names.size();
-  std::vector<KeyOutcome> outcomes;
-  if (pages.empty() || count == 0 || columns == 0) return outcomes;
-  const std::string list = fmt::format("{}", fmt::join(function_.names, ", "));
-  const auto read = [&](const std::string& select_list, std::size_t fields) {
-    const std::string sql = sample_sql(table, select_list, pages, count);
-    return guarded([&] { return read_sample(connection_, sql, fields); });
-  };
-  auto with_keys =
-      read(fmt::format("{}, {}::int8", list, parenthesized(function_.sql)), columns + 1);
-  if (!with_keys) {
-    // One of the rows has no key for the server: ask about each by its value.
-    PGFANOUT_TRY(key_state_of(with_keys.error()));
-    PGFANOUT_TRY_ASSIGN(rows, read(list, columns));
-    return ask(rows);
-  }
-  rows = *std::move(with_keys);
-  for (ProbeRow& row : rows) {
-    const ProbeValue key = std::move(row.back());
-    row.pop_back();
-    if (!key) {
-      outcomes.push_back({KeyState::null, 0});
-      continue;
-    }
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(key->data());
-    outcomes.push_back({KeyState::ok, static_cast<std::int64_t>(load_be64(bytes))});
-  }
-  return outcomes;
+Result<std::vector<KeyOutcome>> ask_server(Connection& connection, const RowFunction& function,
+                                           const std::vector<ProbeRow>& rows) {
+  PGFANOUT_TRY_ASSIGN(Oracle oracle, Oracle::make(connection, function));
+  return oracle.ask(rows);
 }
 
 Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowFunction& function,
                               std::uint64_t count, std::uint64_t seed,
                               const Cancellation* cancellation) {
-  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, function));
+  PGFANOUT_TRY_ASSIGN(Oracle oracle, Oracle::make(source, function));
   std::mt19937_64 random(seed);
   KeyProof proof;
   std::vector<ProbeRow> rows;

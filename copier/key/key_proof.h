@@ -10,7 +10,6 @@
 #include "copier/catalog/table.h"
 #include "copier/key/key_probe.h"
 #include "copier/pg/connection.h"
-#include "copier/pg/savepoint.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -39,33 +38,9 @@ struct RowFunction {
 
 [[nodiscard]] RowFunction row_function(const Table& table, const KeyExpression& key);
 
-/// Asks the server for a function's outcomes. Works inside of a transaction and leaves it usable.
-/// The connection and the function outlive it. Not thread-safe.
-class KeyOracle {
- public:
-  /// Finds out whether a transaction is open.
-  static Result<KeyOracle> make(Connection& connection, const RowFunction& function);
-
-  /// Row by row.
-  Result<std::vector<KeyOutcome>> ask(const std::vector<ProbeRow>& rows);
-  /// About up to `count` rows of the table, from pages drawn at random over all leaves; all rows of
-  /// a small table, none if the function has no columns.
-  Result<std::vector<KeyOutcome>> ask_sample(const Table& table, std::uint64_t count,
-                                             std::mt19937_64& random, std::vector<ProbeRow>& rows);
-
- private:
-  KeyOracle(Connection& connection, const RowFunction& function, Savepoints savepoints)
-      : connection_(connection), function_(function), savepoints_(std::move(savepoints)) {}
-
-  template <class Read>
-  auto guarded(Read read) -> decltype(read());
-  Result<std::vector<KeyOutcome>> ask_or_split(const std::vector<ProbeRow>& rows);
-  [[nodiscard]] std::string query_for(const std::vector<ProbeRow>& rows) const;
-
-  Connection& connection_;
-  const RowFunction& function_;
-  Savepoints savepoints_;
-};
+/// The server's outcomes, row by row. Works inside of a transaction and leaves it usable.
+Result<std::vector<KeyOutcome>> ask_server(Connection& connection, const RowFunction& function,
+                                           const std::vector<ProbeRow>& rows);
 
 struct KeyProof {
   std::uint64_t compared = 0;

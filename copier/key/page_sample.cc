@@ -75,11 +75,10 @@ std::string sample_sql(const Table& table, const std::string& select_list,
                        const std::vector<SampledPage>& pages, std::uint64_t most_rows) {
   std::string query;
   for (const SampledPage& page : pages) {
-    SourceRange range;
-    range.first_block = page.block;
-    range.end_block = page.block + 1;
-    query += fmt::format("{}SELECT {} FROM ONLY {}{}", query.empty() ? "" : " UNION ALL ",
-                         select_list, table.leaves[page.leaf].qualified, range_condition(range));
+    const SourceRange range{page.leaf, page.block, page.block + 1, 0};
+    const RangeSelect select{select_list, table.leaves[page.leaf].qualified,
+                             range_condition(range)};
+    query += (query.empty() ? "" : " UNION ALL ") + select.sql();
   }
   return fmt::format("COPY (SELECT * FROM ({}) AS sample LIMIT {}) TO STDOUT (FORMAT binary)",
                      query, most_rows);

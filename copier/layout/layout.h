@@ -28,7 +28,7 @@ namespace pgfanout {
 struct LayoutRows {
   std::span<const std::int64_t> keys;  ///< Meaningful where the state is ok.
   std::span<const KeyState> states;
-  const std::uint8_t* bytes = nullptr;  ///< What the fields' offsets count from.
+  const std::uint8_t* bytes = nullptr;  ///< The fields' offsets count from here.
   const FieldRef* fields = nullptr;
   std::size_t fields_per_row = 0;
 };
@@ -38,10 +38,7 @@ class Layout {
  public:
   static constexpr std::uint32_t kNoLeaf = UINT32_MAX;
 
-  Layout() = default;
   virtual ~Layout() = default;
-  Layout(const Layout&) = delete;
-  Layout& operator=(const Layout&) = delete;
 
   // Leaves: numbered from 0, in the order in which the layout was given them.
 
@@ -50,7 +47,7 @@ class Layout {
   [[nodiscard]] virtual std::optional<std::int64_t> leaf_key(std::uint32_t leaf) const = 0;
   /// The name that this tool gives to leaf `leaf` of a table named `table`.
   [[nodiscard]] virtual std::string leaf_name(std::string_view table, std::uint32_t leaf) const = 0;
-  /// What should have a leaf, by the job's number of leaves, and has none; as messages show it.
+  /// Keys (or other bounds) that a layout of `wanted` leaves has and this one lacks, for messages.
   [[nodiscard]] virtual std::vector<std::string> missing_leaves(std::uint32_t wanted) const = 0;
 
   // Rows.
@@ -65,7 +62,7 @@ class Layout {
   // Proof.
 
   /// Compares what decides about a row's leaf with what the server at `source` computes, on rows of
-  /// `table` and on hostile values. Refuses to go on if they disagree.
+  /// `table` and on hostile values. Refuses the job if they disagree.
   virtual Result<void> prove(Connection& source, const Table& table) const = 0;
 };
 
@@ -91,7 +88,7 @@ struct ExistingLayout {
   std::vector<std::string> partition_columns;  ///< As in NewLayout.
 };
 
-/// What a layout means for columns, keys and statements, before any leaf is known.
+/// The consequences of a layout for columns, keys and statements, before any leaf is known.
 struct LayoutRules {
   bool stores_key = false;    ///< The target has a column for the key.
   bool supplies_key = false;  ///< Statements that insert have to fill it.
@@ -131,10 +128,7 @@ struct NewLayout {
 /// A strategy of partitioning, before the leaves of one table are known. Has no state.
 class LayoutKind {
  public:
-  LayoutKind() = default;
   virtual ~LayoutKind() = default;
-  LayoutKind(const LayoutKind&) = delete;
-  LayoutKind& operator=(const LayoutKind&) = delete;
 
   // Tables that exist.
 
@@ -167,7 +161,8 @@ class LayoutKind {
   // The application.
 
   [[nodiscard]] virtual LayoutRules rules(const JobDescription& job) const = 0;
-  /// What later inserts and queries meet, in a sentence. `key_column`: the target's, if it has one.
+  /// The consequences for later inserts and queries, in a sentence. `key_column`: the target's, if
+  /// it has one.
   [[nodiscard]] virtual std::string note(const JobDescription& job,
                                          const std::optional<std::string>& key_column) const = 0;
   /// SQL for a key that a constraint must refuse, from SQL for the row's own; absent: none does.

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
@@ -57,19 +58,6 @@ Result<std::vector<Leaf>> leaves_by_key(const Table& table) {
   for (const auto& [first, leaf] : by_key) ordered.push_back(*leaf);
   return ordered;
 }
-
-/// "3, 17, 20 and 84 more"
-std::string shortened_list(const std::vector<std::string>& keys) {
-  constexpr std::size_t kShown = 10;
-  std::string text;
-  for (std::size_t at = 0; at < std::min(kShown, keys.size()); ++at) {
-    text += (at == 0 ? "" : ", ") + keys[at];
-  }
-  if (keys.size() > kShown) text += fmt::format(" and {} more", keys.size() - kShown);
-  return text;
-}
-
-// --- a target that exists ---
 
 Result<void> check_partitioning(const Table& table) {
   const std::string hint =
@@ -155,7 +143,7 @@ Result<void> read_leaves(const JobDescription& job, const Table& table, const Ke
   if (missing.empty()) return {};
   return refused("leaf-missing",
                  fmt::format("{} of {} keys have no partition in {}: {}", missing.size(),
-                             job.partitions, table.qualified, shortened_list(missing)),
+                             job.partitions, table.qualified, some_of(missing, 10)),
                  std::move(hint), table.qualified);
 }
 
@@ -219,11 +207,6 @@ ListByKey::ListByKey(std::vector<std::vector<std::int64_t>> keys, KeyExpression 
   }
 }
 
-std::uint32_t ListByKey::sparse_leaf_of(std::int64_t key) const {
-  const auto found = sparse_.find(key);
-  return found == sparse_.end() ? kNoLeaf : found->second;
-}
-
 std::optional<std::int64_t> ListByKey::leaf_key(std::uint32_t leaf) const {
   return keys_[leaf].empty() ? std::nullopt : std::optional(keys_[leaf].front());
 }
@@ -274,30 +257,20 @@ struct ModeFacts {
   const char* note;   ///< {}: the key column.
 };
 
+/// By KeyMode.
+constexpr std::array<ModeFacts, 4> kModes = {{
+    {{true, true, true, true}, "inserts must supply {}, and a CHECK refuses a wrong one"},
+    {{true, false, false, false},
+     "inserts need no change; keys that are unique over all leaves are not possible, and only "
+     "conditions on the whole expression pick one leaf"},
+    {{false, false, false, false},
+     "inserts need no change and no column stores the key; only conditions on the whole "
+     "expression pick one leaf"},
+    {{true, true, false, true}, "inserts must supply {}, and nothing checks that it is right"},
+}};
+
 const ModeFacts& mode_of(const JobDescription& job) {
-  static constexpr ModeFacts kCheck = {{true, true, true, true},
-                                       "inserts must supply {}, and a CHECK refuses a wrong one"};
-  static constexpr ModeFacts kGenerated = {
-      {true, false, false, false},
-      "inserts go on unchanged; keys that are unique over all leaves are not possible, and only "
-      "conditions on the whole expression pick one leaf"};
-  static constexpr ModeFacts kExpression = {
-      {false, false, false, false},
-      "inserts go on unchanged and no column stores the key; only conditions on the whole "
-      "expression pick one leaf"};
-  static constexpr ModeFacts kNone = {
-      {true, true, false, true}, "inserts must supply {}, and nothing checks that it is right"};
-  switch (job.key_mode) {
-    case KeyMode::check:
-      return kCheck;
-    case KeyMode::generated:
-      return kGenerated;
-    case KeyMode::expression:
-      return kExpression;
-    case KeyMode::none:
-      break;
-  }
-  return kNone;
+  return kModes[static_cast<std::size_t>(job.key_mode)];
 }
 
 class ListKind final : public LayoutKind {

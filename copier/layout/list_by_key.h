@@ -42,12 +42,11 @@ class ListByKey final : public Layout {
     if (key >= 0 && static_cast<std::uint64_t>(key) < dense_.size()) {
       return dense_[static_cast<std::size_t>(key)];
     }
-    return sparse_.empty() ? kNoLeaf : sparse_leaf_of(key);
+    const auto found = sparse_.find(key);
+    return found == sparse_.end() ? kNoLeaf : found->second;
   }
 
  private:
-  [[nodiscard]] std::uint32_t sparse_leaf_of(std::int64_t key) const;
-
   std::vector<std::vector<std::int64_t>> keys_;
   KeyExpression key_;
   std::vector<std::uint32_t> dense_;  ///< Keys 0 to 65535.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "copier/base/amount.h"
+#include "copier/base/counted.h"
 #include "copier/catalog/nextval_call.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/server_versions.h"
@@ -118,37 +119,6 @@ struct ExistingTarget {
   std::vector<Issue> issues;  ///< What makes the copy slower or surprising.
 };
 
-Result<void> check_target_leaf(const Leaf& leaf) {
-  if (leaf.kind != 'r') {
-    return refused("foreign-leaf",
-                   fmt::format("the target's leaf {} is a foreign table", leaf.qualified),
-                   "every leaf must be an ordinary table of the target's database", leaf.qualified);
-  }
-  if (leaf.access_method != "heap") {
-    return refused("not-heap",
-                   fmt::format("the target's leaf {} uses the access method {}", leaf.qualified,
-                               leaf.access_method),
-                   "every leaf must be a heap: pages are read back by their number",
-                   leaf.qualified);
-  }
-  return {};
-}
-
-Result<void> check_target_privileges(Connection& target, const Table& table) {
-  for (const Leaf& leaf : table.leaves) {
-    if (leaf.may_insert && leaf.may_select) continue;
-    const std::string_view privilege = leaf.may_insert ? "SELECT" : "INSERT";
-    PGFANOUT_TRY_ASSIGN(const Rows role, target.query("SELECT quote_ident(CURRENT_USER)"));
-    return refused("no-privilege",
-                   fmt::format("no {} on the target's leaf {}", privilege, leaf.qualified),
-                   fmt::format("GRANT SELECT, INSERT ON {} TO {} (leaves are written to directly, "
-                               "so each one needs it)",
-                               leaf.qualified, role.text(0, 0)),
-                   leaf.qualified);
-  }
-  return {};
-}
-
 Result<void> check_empty(const JobDescription& job, Connection& target, const Table& table) {
   if (job.append) return {};
   for (const Leaf& leaf : table.leaves) {
@@ -202,14 +172,7 @@ Result<ExistingTarget> examine_target(const JobDescription& job, const Table& so
   PGFANOUT_TRY_ASSIGN(existing.layout,
                       layout_kind_of(table).examine(
                           job, source, table, column_name_of(job.key_column, table.columns), key));
-  for (const Leaf& leaf : table.leaves) PGFANOUT_TRY(check_target_leaf(leaf));
-  if (table.hides_rows) {
-    return refused(
-        "row-security",
-        fmt::format("row-level security of the target {} applies to this role", table.qualified),
-        "run as its owner or as a role with BYPASSRLS", table.qualified);
-  }
-  PGFANOUT_TRY(check_target_privileges(target, table));
+  PGFANOUT_TRY(check_leaves(target, table, LeafUse::read_and_write));
   PGFANOUT_TRY(check_empty(job, target, table));
   PGFANOUT_TRY(note_triggers(target, table, existing.issues));
   return existing;
@@ -233,6 +196,50 @@ Result<void> note_slow_defaults(Connection& target, ColumnPlan& columns) {
                               column.name, "give it a value with --map"});
   }
   return {};
+}
+
+// --- commits ---
+
+/// The most that an interrupted copy of some minutes can lose, and how much an interruption of a
+/// longer one repeats.
+constexpr std::uint64_t kMostByLeaf = 16ULL << 30U;
+constexpr std::uint64_t kUsualEpoch = 2ULL << 30U;
+constexpr std::uint64_t kRejectingEpoch = 256ULL << 20U;
+
+CommitPlan epochs_of(std::uint64_t bytes, std::string reason) {
+  return {false, std::max<std::uint64_t>(1, bytes), false, std::move(reason)};
+}
+
+Result<CommitPlan> choose(const JobDescription& job, std::uint64_t bytes, std::uint64_t rows,
+                          bool sets_aside) {
+  const CommitEvery& wish = job.commit_every;
+  switch (wish.unit) {
+    case CommitEvery::Unit::leaf:
+      if (sets_aside) {
+        return refused("usage",
+                       "with one transaction per leaf no row that the target refuses could be set "
+                       "aside",
+                       "leave --reject-limit or --commit-every leaf out", "--commit-every");
+      }
+      return CommitPlan{true, 0, false, "as --commit-every says"};
+    case CommitEvery::Unit::bytes:
+      return epochs_of(wish.amount, "as --commit-every says");
+    case CommitEvery::Unit::rows: {
+      constexpr std::uint64_t kBytesOfUnknownRow = 200;
+      const double row_bytes = rows == 0 ? static_cast<double>(kBytesOfUnknownRow)
+                                         : static_cast<double>(bytes) / static_cast<double>(rows);
+      return epochs_of(static_cast<std::uint64_t>(row_bytes * static_cast<double>(wish.amount)),
+                       fmt::format("{}, as --commit-every says", rows_text(wish.amount)));
+    }
+    case CommitEvery::Unit::automatic:
+      break;
+  }
+  if (sets_aside) return epochs_of(kRejectingEpoch, "since rows may be set aside");
+  if (bytes > kMostByLeaf) {
+    return epochs_of(kUsualEpoch, "since the table is larger than " + amount_of_bytes(kMostByLeaf));
+  }
+  return CommitPlan{true, 0, false,
+                    "since the table is not larger than " + amount_of_bytes(kMostByLeaf)};
 }
 
 // --- the plan ---
@@ -272,8 +279,8 @@ class CopyPlanner {
       : job_(job), source_(source), target_(target), made_(made) {}
 
   Result<CopyPlan> make() {
-    PGFANOUT_TRY(look_at_servers());
-    PGFANOUT_TRY(look_at_source());
+    PGFANOUT_TRY(check_servers());
+    PGFANOUT_TRY(read_source());
     PGFANOUT_TRY(find_target());
     PGFANOUT_TRY(plan_columns());
     PGFANOUT_TRY(plan_key());
@@ -286,7 +293,7 @@ class CopyPlanner {
   }
 
  private:
-  Result<void> look_at_servers() {
+  Result<void> check_servers() {
     PGFANOUT_TRY(check_version(source_));
     PGFANOUT_TRY(check_version(target_));
     PGFANOUT_TRY(layout_kind_of(job_).check_request(job_));
@@ -297,7 +304,7 @@ class CopyPlanner {
                    "name its primary as the target", target_.description());
   }
 
-  Result<void> look_at_source() {
+  Result<void> read_source() {
     PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
     PGFANOUT_TRY(check_source(source_, table, servers_.source));
     PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
@@ -399,11 +406,10 @@ class CopyPlanner {
       plan_->target.partition_columns = std::move(existing.partition_columns);
       for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
     } else {
-      bool inputs_are_not_null = true;
-      for (const std::size_t index : plan_->key.expression.used_columns()) {
-        inputs_are_not_null =
-            inputs_are_not_null && is_not_null(columns_, carriers_.target_names[index]);
-      }
+      const auto& inputs = plan_->key.expression.used_columns();
+      const bool inputs_are_not_null = std::all_of(
+          inputs.begin(), inputs.end(),
+          [&](std::size_t input) { return is_not_null(columns_, carriers_.target_names[input]); });
       PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null, !made_.empty()}, source_,
                                    target_, *plan_));
       PGFANOUT_TRY_ASSIGN(plan_->issues.emplace_back(), note_not_carried(source_, plan_->source));
@@ -526,15 +532,14 @@ class CopyPlanner {
       const auto& keys = plan_->source.primary_key;
       const bool is_identity =
           std::find(keys.begin(), keys.end(), column.target_column) != keys.end();
-      note(
-          is_identity ? Severity::warning : Severity::info, "volatile-mapping",
-          fmt::format("column {} gets a value that is taken once, while copying: later comparisons "
-                      "leave it out{}",
-                      display_name(column.target_column),
-                      is_identity ? ", and it is part of the rows' identity" : ""),
-          is_identity ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
-                                    column.target_column)
-                      : "");
+      note(is_identity ? Severity::warning : Severity::info, "volatile-mapping",
+           fmt::format("column {} gets a value of its own while copying: later comparisons "
+                       "leave it out{}",
+                       display_name(column.target_column),
+                       is_identity ? ", and it is part of the rows' identity" : ""),
+           is_identity ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
+                                     column.target_column)
+                       : "");
     }
   }
 
@@ -547,8 +552,8 @@ class CopyPlanner {
   Connection& source_;
   Connection& target_;
   const std::vector<std::uint32_t>& made_;
-  BothServers servers_;                     // look_at_servers
-  std::optional<CopyPlan> plan_;            // look_at_source
+  BothServers servers_;                     // check_servers
+  std::optional<CopyPlan> plan_;            // read_source
   std::optional<ExistingTarget> existing_;  // find_target
   ColumnPlan columns_;                      // plan_columns
   KeyCarriers carriers_;                    // plan_key
@@ -563,6 +568,37 @@ RangeSelect source_select(const CopyStream& stream, const Table& source, const S
 RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                           const SourceRange& range) {
   return select_of(stream, &StreamColumn::target_sql, target.leaves[range.leaf].qualified, range);
+}
+
+Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
+                                std::uint64_t rows) {
+  const bool sets_aside = job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0;
+  PGFANOUT_TRY_ASSIGN(CommitPlan plan, choose(job, bytes, rows, sets_aside));
+  plan.sets_aside = sets_aside;
+  return plan;
+}
+
+std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves, std::size_t readers,
+                                    const CommitPlan& commits) {
+  if (commits.by_leaf) return cut_ranges_for(leaves, readers);
+  // Several ranges a reader, so that readers end an epoch together.
+  constexpr std::uint64_t kRangesAReader = 4;
+  constexpr std::uint64_t kLargest = 32ULL << 20U;
+  const std::uint64_t share =
+      commits.epoch_bytes / (kRangesAReader * std::max<std::size_t>(1, readers));
+  std::vector<SourceRange> ranges =
+      cut_ranges(leaves, std::clamp<std::uint64_t>(share, 1, kLargest));
+  std::uint32_t epoch = 1;
+  std::uint64_t bytes = 0;
+  for (SourceRange& range : ranges) {
+    if (bytes >= commits.epoch_bytes) {
+      ++epoch;
+      bytes = 0;
+    }
+    range.epoch = epoch;
+    bytes += range.estimated_bytes;
+  }
+  return ranges;
 }
 
 std::vector<SourceRange> ranges_of(const CopyPlan& plan) {

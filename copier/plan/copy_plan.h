@@ -15,7 +15,6 @@
 #include "copier/catalog/table.h"
 #include "copier/columns/row_layout.h"
 #include "copier/layout/layout.h"
-#include "copier/plan/commit_plan.h"
 #include "copier/plan/server_limits.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
@@ -92,6 +91,15 @@ struct TargetDdl {
   std::vector<std::string> finish;  ///< After all leaves are attached.
 };
 
+/// When rows are committed: all at the end, a transaction a leaf (FREEZE, cheapest afterwards), or
+/// in epochs, each a part of the source, so that an interruption repeats at most one of them.
+struct CommitPlan {
+  bool by_leaf = true;
+  std::uint64_t epoch_bytes = 0;  ///< Of the source on disk; 0 by leaf.
+  bool sets_aside = false;        ///< Rows that the target refuses are set aside, one by one.
+  std::string reason;             ///< For people: why so.
+};
+
 struct CopyPlan {
   explicit CopyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
 
@@ -114,6 +122,13 @@ struct CopyPlan {
 /// The rows of one range of a target leaf.
 [[nodiscard]] RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                                         const SourceRange& range);
+
+/// As the job says, else by size: by leaf for what takes minutes. `rows` may be 0 if unknown.
+Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes, std::uint64_t rows);
+
+/// Ranges for that many readers, numbered by epochs from 1 without gaps.
+[[nodiscard]] std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves,
+                                                  std::size_t readers, const CommitPlan& commits);
 
 /// The source's ranges, by epochs.
 [[nodiscard]] std::vector<SourceRange> ranges_of(const CopyPlan& plan);

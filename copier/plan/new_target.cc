@@ -143,8 +143,8 @@ std::string column_settings(const Column& column) {
 
 // --- sequences ---
 
-/// What sequences behind identity columns and nextval() defaults need, so that rows inserted later
-/// continue counting where the source stood.
+/// The SQL and options of sequences behind identity columns and nextval() defaults: rows inserted
+/// later continue counting where the source stood.
 struct SequencePlan {
   /// "START WITH 1 INCREMENT BY 1 ..." by the target's identity column.
   std::map<std::string, std::string> identity_options;
@@ -277,7 +277,7 @@ class SequencePlanner {
 
 // --- tables ---
 
-/// Implies the leaf's bound, so that ATTACH need not look at the rows; dropped right after it.
+/// Implies the leaf's bound, so that ATTACH does not scan the rows; dropped right after it.
 constexpr const char* kBoundCheck = "pgfanout_bound";
 
 class TargetTables {

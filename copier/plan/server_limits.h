@@ -1,5 +1,5 @@
-// What servers have room for: readers and writers by their connections, statements over a
-// partitioned table by their lock table. Pure.
+// The limits of servers: connections for readers and writers, locks for statements over a
+// partitioned table. Pure.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct ConnectionBudget {
   std::uint32_t writers = 1;
 };
 
-/// Sessions that a job holds beside readers and writers, on one server and in all.
+/// Sessions of a job other than readers and writers, on one server and in all.
 inline constexpr std::int64_t kControlSessions = 3;
 
 /// Connections that the server has left for this job, its control sessions included.

@@ -14,38 +14,9 @@ Result<void> check_settings(Connection& source, const ServerFacts& facts) {
   if (setting == nullptr) return {};
   return refused(
       "damaged-pages-hidden",
-      fmt::format("{} is on: the source's server would drop damaged rows in silence", setting),
+      fmt::format("{} is on: the source's server would drop damaged rows without an error",
+                  setting),
       fmt::format("turn {} off", setting), source.description());
-}
-
-Result<void> check_source_leaf(const Leaf& leaf) {
-  if (leaf.kind != 'r') {
-    return refused("foreign-leaf",
-                   fmt::format("the source's partition {} is a foreign table", leaf.qualified),
-                   "detach it, or copy it into an ordinary partition first", leaf.qualified);
-  }
-  if (leaf.access_method != "heap") {
-    return refused(
-        "not-heap",
-        fmt::format("{} uses the access method {}: only heaps can be read by page ranges",
-                    leaf.qualified, leaf.access_method),
-        "copy it into a heap table first", leaf.qualified);
-  }
-  return {};
-}
-
-Result<void> check_source_privileges(Connection& source, const Table& table) {
-  for (const Leaf& leaf : table.leaves) {
-    if (leaf.may_select) continue;
-    PGFANOUT_TRY_ASSIGN(const Rows role, source.query("SELECT quote_ident(CURRENT_USER)"));
-    return refused("no-privilege", fmt::format("no SELECT on {}", leaf.qualified),
-                   fmt::format("GRANT SELECT ON {} TO {}{}", leaf.qualified, role.text(0, 0),
-                               table.kind == 'p' ? " (partitions are read directly, so each one "
-                                                   "needs it)"
-                                                 : ""),
-                   leaf.qualified);
-  }
-  return {};
 }
 
 constexpr const char* kNotCarriedSql =
@@ -87,14 +58,43 @@ Result<BothServers> read_both_servers(Connection& source, Connection& target) {
       target.description());
 }
 
+Result<void> check_leaves(Connection& connection, const Table& table, LeafUse use) {
+  if (table.hides_rows) {
+    return refused("row-security",
+                   fmt::format("row-level security of {} applies to this role", table.qualified),
+                   "run as its owner or as a role with BYPASSRLS", table.qualified);
+  }
+  for (const Leaf& leaf : table.leaves) {
+    if (leaf.kind != 'r') {
+      return refused("foreign-leaf", fmt::format("the leaf {} is a foreign table", leaf.qualified),
+                     "make it an ordinary table of the same database, or detach it",
+                     leaf.qualified);
+    }
+    if (leaf.access_method != "heap") {
+      return refused("not-heap",
+                     fmt::format("the leaf {} uses the access method {}: only heaps can be read by "
+                                 "page numbers",
+                                 leaf.qualified, leaf.access_method),
+                     "copy it into a heap table first", leaf.qualified);
+    }
+    const bool writes = use == LeafUse::read_and_write;
+    if (leaf.may_select && (leaf.may_insert || !writes)) continue;
+    const std::string_view lacking = leaf.may_select ? "INSERT" : "SELECT";
+    PGFANOUT_TRY_ASSIGN(const Rows role, connection.query("SELECT quote_ident(CURRENT_USER)"));
+    return refused(
+        "no-privilege", fmt::format("no {} on {}", lacking, leaf.qualified),
+        fmt::format("GRANT {} ON {} TO {}{}", writes ? "SELECT, INSERT" : "SELECT", leaf.qualified,
+                    role.text(0, 0),
+                    table.kind == 'p' ? " (each leaf is used directly, so each one needs "
+                                        "it)"
+                                      : ""),
+        leaf.qualified);
+  }
+  return {};
+}
+
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts) {
   PGFANOUT_TRY(check_settings(source, facts));
-  if (table.hides_rows) {
-    return refused(
-        "row-security",
-        fmt::format("row-level security hides rows of {} from this role", table.qualified),
-        "run as its owner or as a role with BYPASSRLS", table.qualified);
-  }
   if (!table.heirs.empty()) {
     return refused("has-heirs",
                    fmt::format("{} inherits from {}: a query on the latter reads both, a copy of "
@@ -103,8 +103,7 @@ Result<void> check_source(Connection& source, const Table& table, const ServerFa
                    "make its heirs partitions, or end the inheritance (ALTER TABLE ... NO INHERIT)",
                    table.qualified);
   }
-  for (const Leaf& leaf : table.leaves) PGFANOUT_TRY(check_source_leaf(leaf));
-  return check_source_privileges(source, table);
+  return check_leaves(source, table, LeafUse::read);
 }
 
 Result<Issue> note_not_carried(Connection& source, const Table& table) {

@@ -18,6 +18,12 @@ struct BothServers {
 /// Refuses servers whose encodings differ.
 Result<BothServers> read_both_servers(Connection& source, Connection& target);
 
+enum class LeafUse : unsigned char { read, read_and_write };
+
+/// Refuses leaves that are no heaps, that this role may not use, or whose rows are hidden from it.
+Result<void> check_leaves(Connection& connection, const Table& table, LeafUse use);
+
+/// The same of a table that is read, and what makes a copy of it incomplete.
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts);
 
 /// Counts the objects that a new target does not get from the source while it is copied: keys,

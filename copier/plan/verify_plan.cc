@@ -41,7 +41,7 @@ class VerifyPlanner {
       : job_(job), source_connection_(source), target_connection_(target) {}
 
   Result<VerifyPlan> make() {
-    PGFANOUT_TRY(look_at_tables());
+    PGFANOUT_TRY(read_tables());
     PGFANOUT_TRY(find_key_column());
     PGFANOUT_TRY(plan_columns());
     PGFANOUT_TRY(plan_key());
@@ -52,7 +52,7 @@ class VerifyPlanner {
   }
 
  private:
-  Result<void> look_at_tables() {
+  Result<void> read_tables() {
     PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_connection_, target_connection_));
     PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
     PGFANOUT_TRY(check_source(source_connection_, source_, servers_.source));
@@ -152,9 +152,9 @@ class VerifyPlanner {
     const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
     if (is_wanted && !is_known && key_column_ != nullptr) {
       note(Severity::warning, "no-key",
-           fmt::format("the key in column {} is not recomputed: nobody said how",
+           fmt::format("the key in column {} is not recomputed: the job names no key",
                        key_column_->quoted),
-           "--key 'EXPRESSION'");
+           "name the expression: --key 'EXPRESSION'");
     }
     if (is_wanted && is_known) {
       PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, source_));
@@ -254,10 +254,10 @@ class VerifyPlanner {
   const JobDescription& job_;
   Connection& source_connection_;
   Connection& target_connection_;
-  BothServers servers_;                 // look_at_tables
-  bool same_database_ = false;          // look_at_tables
-  Table source_;                        // look_at_tables
-  Table target_;                        // look_at_tables
+  BothServers servers_;                 // read_tables
+  bool same_database_ = false;          // read_tables
+  Table source_;                        // read_tables
+  Table target_;                        // read_tables
   const Column* key_column_ = nullptr;  // find_key_column: of the target
   ColumnPlan columns_;                  // plan_columns: only what is compared, identity first
   std::size_t identity_columns_ = 0;    // plan_columns

@@ -179,8 +179,7 @@ Result<void> answer_question(const JobDescription& job, const KeyQuestion& quest
   PGFANOUT_TRY_ASSIGN(const std::vector<ProbeRow> rows,
                       Question(source, table, function).rows(question.values));
   const std::vector<KeyOutcome> client = function.compute(rows);
-  PGFANOUT_TRY_ASSIGN(KeyOracle oracle, KeyOracle::make(source, function));
-  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, oracle.ask(rows));
+  PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, ask_server(source, function, rows));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     report.answers.push_back(answer_for(key, client[row], server[row], leaves));
   }

@@ -1,5 +1,5 @@
 // Commit plans: when rows are committed, and how the source is cut for it.
-#include "copier/plan/commit_plan.h"
+#include "copier/plan/copy_plan.h"
 
 #include <gtest/gtest.h>
 
