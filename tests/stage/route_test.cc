@@ -25,14 +25,14 @@ class RouteStage : public ::testing::Test {
     KeyScratch scratch;
     hash_batch(fields, key, scratch, batch);
     ledger.add_read(0, digest_of(batch));
-    Router router(fields, *layout, lanes, ledger, *rejects, counters, done);
+    Router router(fields, *leaves, lanes, ledger, *rejects, counters, done);
     return router.route(batch);
   }
 
   std::vector<bool> done;
   MemoryBudget budget{1U << 20U};
   RowFields fields{id_name_layout()};
-  LayoutPointer layout = testing::list_layout(100);
+  LayoutPointer leaves = testing::list_layout(100);
   LaneSet lanes{100, 1024, budget};
   Ledger ledger{1, 100};
   std::unique_ptr<Rejects> rejects;
@@ -88,7 +88,7 @@ class ByFirstByte final : public Layout {
 };
 
 TEST_F(RouteStage, ALayoutMayReadTheRowsThemselves) {
-  layout = std::make_shared<ByFirstByte>();
+  leaves = std::make_shared<ByFirstByte>();
   ASSERT_TRUE(route({copy_row({int4(1), "c"}), copy_row({int4(2), "a"}), copy_row({int4(3), "cc"})},
                     testing::name_key()));
   EXPECT_EQ(ledger.leaves()[0].routed.rows(), 1U);
