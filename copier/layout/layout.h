@@ -53,7 +53,7 @@ class Layout {
   // Rows.
 
   /// Puts the leaf of each row, or kNoLeaf, into `leaf_of_row`, which has an element for each. A
-  /// row that no bound names has no leaf: it never falls to a default partition by itself.
+  /// default partition takes rows only where the layout counts it among its leaves.
   virtual void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const = 0;
   /// Why row `row` has no leaf: a stable code and a reason.
   [[nodiscard]] virtual std::pair<std::string, std::string> why_no_leaf(const LayoutRows& rows,
