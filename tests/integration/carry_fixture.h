@@ -87,7 +87,8 @@ class CarryFixture : public PlanFixture {
   }
 
   static void load(harness::Session& session, const CopyPlan& copy) {
-    for (const TargetLeaf& leaf : copy.target.leaves) {
+    for (std::uint32_t number = 0; number < copy.target.leaves.size(); ++number) {
+      const TargetLeaf& leaf = copy.target.leaves[number];
       std::string list;
       for (std::size_t at = 0; at < copy.stream.read_layout.copied; ++at) {
         list += (at == 0 ? "" : ", ") + copy.stream.columns[at].source_sql;
@@ -98,7 +99,8 @@ class CarryFixture : public PlanFixture {
         session.execute("SET search_path = pg_catalog; INSERT INTO " + leaf.qualified + " " +
                         copy.stream.written_columns + " OVERRIDING SYSTEM VALUE SELECT " + list +
                         " FROM ONLY " + from.qualified + " WHERE " + copy.key.expression.sql() +
-                        " = " + std::to_string(leaf.bound.keys[0]) + "; SET search_path = ''");
+                        " = " + std::to_string(*copy.target.layout->leaf_key(number)) +
+                        "; SET search_path = ''");
       }
     }
   }

@@ -25,7 +25,8 @@ class PlanModesTest : public testing::PlanFixture {
 
   /// Loads every leaf by an INSERT of the rows that belong there, as a lane's COPY would.
   static void load(harness::Session& session, const CopyPlan& made) {
-    for (const TargetLeaf& leaf : made.target.leaves) {
+    for (std::uint32_t number = 0; number < made.target.leaves.size(); ++number) {
+      const TargetLeaf& leaf = made.target.leaves[number];
       std::string list;
       for (std::size_t at = 0; at < made.stream.read_layout.copied; ++at) {
         list += (at == 0 ? "" : ", ") + made.stream.columns[at].source_sql;
@@ -36,7 +37,8 @@ class PlanModesTest : public testing::PlanFixture {
       for (const Leaf& from : made.source.leaves) {
         session.execute("INSERT INTO " + leaf.qualified + " " + made.stream.written_columns +
                         " SELECT " + list + key + " FROM ONLY " + from.qualified + " WHERE " +
-                        made.key.expression.sql() + " = " + std::to_string(leaf.bound.keys[0]));
+                        made.key.expression.sql() + " = " +
+                        std::to_string(*made.target.layout->leaf_key(number)));
       }
     }
   }
