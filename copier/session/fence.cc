@@ -13,8 +13,8 @@ constexpr const char* kRowTrigger = "pgfanout_fence";
 constexpr const char* kOwnSchema = "made by pgfanout for the fence around a table";
 constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
 
-// The job itself gives the target its defaults: those count for the source alone ($3). A trigger's
-// xmin tells when it was last made, enabled or disabled.
+// NOT NULL, identity and defaults are facts of the source only ($3): the job itself changes those
+// of the target. A trigger's xmin changes whenever it is made, enabled or disabled.
 constexpr const char* kFactsSql = R"sql(
 WITH tree(oid) AS (
   SELECT $1::oid UNION SELECT t.relid::oid
@@ -64,10 +64,10 @@ BEGIN
     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
     RETURN NEW;
   END IF;
-  RAISE EXCEPTION 'writes to %.% are refused: pgfanout job {1} is at work on it',
+  RAISE EXCEPTION 'writes to %.% are refused while pgfanout job {1} moves the table',
     TG_TABLE_SCHEMA, TG_TABLE_NAME
     USING ERRCODE = 'object_not_in_prerequisite_state',
-    HINT = 'The job''s end lifts this, or its own command (pgfanout copy or run) with --release.';
+    HINT = 'Wait until the job ends, or run its own command (pgfanout copy or pgfanout run) with --release.';
 END $fence$)sql";
 
 }  // namespace
@@ -83,9 +83,7 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
   for (const Leaf& leaf : table.leaves) {
     if (leaf.oid != table.oid) relations.push_back(leaf.qualified);
   }
-  for (const std::string& subpartitioned : table.subpartitioned) {
-    relations.push_back(subpartitioned);
-  }
+  relations.insert(relations.end(), table.subpartitioned.begin(), table.subpartitioned.end());
   for (const std::string& relation : relations) {
     statements.push_back(
         fmt::format("CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT"
@@ -109,7 +107,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
     return refused("fenced-already",
                    fmt::format("job {} has a fence around this table: one job at a time",
                                other.substr(other.find(' ') + 1)),
-                   "let that job end, or give it up with --release and its own options",
+                   "wait until that job ends, or run its own command with --release",
                    table.qualified);
   }
   LockAttempts attempts;
@@ -126,7 +124,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
                                      " IS '{}'",
                                      kOwnSchema)));
     }
-    // One lock first, on all partitions at once: no deadlock with writers.
+    // One statement locks all partitions first: no deadlock with writers.
     PGFANOUT_TRY(
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
     for (const std::string& sql : raise_statements(table)) {
@@ -140,8 +138,8 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
   if (error.sqlstate == "42501") {
     error.code = "cannot-fence";
     error.hint =
-        "the fence against writes needs the table's owner, and CREATE on the database or on schema "
-        "pgfanout";
+        "run it as the table's owner, and GRANT CREATE on the database, or on schema pgfanout if "
+        "that exists: the fence against writes needs both";
   }
   return error;
 }
@@ -151,8 +149,7 @@ Result<std::vector<std::string>> Fence::facts(Connection& connection,
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection.query(kFactsSql, {std::to_string(table_oid), function_name(),
                                                    side_ == "source" ? "true" : "false"}));
-  std::vector<std::string> facts;
-  for (int row = 0; row < rows.size(); ++row) facts.push_back(rows.str(row, 0));
+  std::vector<std::string> facts = rows.column(0);
   std::sort(facts.begin(), facts.end());
   return facts;
 }
@@ -163,11 +160,10 @@ Result<bool> Fence::stands(Connection& connection) const {
 }
 
 Result<std::vector<std::string>> Fence::lower_statements(Connection& connection) const {
-  std::vector<std::string> statements;
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
-  if (!is_up) return statements;
+  if (!is_up) return std::vector<std::string>();
   PGFANOUT_TRY_ASSIGN(const Rows triggers, connection.query(kTriggersSql, {function_name()}));
-  for (int row = 0; row < triggers.size(); ++row) statements.push_back(triggers.str(row, 0));
+  std::vector<std::string> statements = triggers.column(0);
   statements.push_back(fmt::format("DROP FUNCTION pgfanout.{}()", quoted_name(function_name())));
   return statements;
 }
@@ -179,8 +175,9 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
   LockAttempts attempts;
   attempts.patience = patience;
   PGFANOUT_TRY_ASSIGN(const Rows fenced,
-                      connection.query("SELECT t.tgrelid FROM pg_trigger t WHERE t.tgfoid = (" +
-                                           std::string(kFunctionSql) + ")",
+                      connection.query(fmt::format("SELECT t.tgrelid FROM pg_trigger t"
+                                                   " WHERE t.tgfoid = ({})",
+                                                   kFunctionSql),
                                        {function_name()}));
   for (int row = 0; row < fenced.size(); ++row) attempts.relations.push_back(fenced.oid(row, 0));
   const auto lower_all = [&]() -> Result<void> {
@@ -189,7 +186,7 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
     return {};
   };
   PGFANOUT_TRY(with_lock_attempts(connection, attempts, cancellation, lower_all));
-  // A schema that was made for fences goes with the last of them.
+  // A schema that was made for fences is dropped with the last of them.
   PGFANOUT_TRY_ASSIGN(
       const Rows rest,
       connection.query("SELECT 1 FROM pg_namespace n WHERE n.nspname = 'pgfanout'"
@@ -200,7 +197,8 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
                        {kOwnSchema}));
   // If the schema holds other objects, DROP SCHEMA fails and it stays.
   if (rest.size() > 0 && !connection.run("DROP SCHEMA pgfanout") && !connection.is_open()) {
-    return interrupted("connection-lost", "the server went away", "run the same command again");
+    return interrupted("connection-lost", "the connection to the server was lost",
+                       "run the same command again");
   }
   return {};
 }
@@ -227,9 +225,7 @@ Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t
                                        " WHERE t.tgrelid = $1 AND n.nspname = 'pgfanout'"
                                        " AND starts_with(p.proname, 'fence_') ORDER BY 1",
                                        {std::to_string(table_oid)}));
-  std::vector<std::string> fences;
-  for (int row = 0; row < rows.size(); ++row) fences.push_back(rows.str(row, 0));
-  return fences;
+  return rows.column(0);
 }
 
 std::string broken_facts(const std::vector<std::string>& then,
@@ -239,13 +235,13 @@ std::string broken_facts(const std::vector<std::string>& then,
   std::set_difference(then.begin(), then.end(), now.begin(), now.end(), std::back_inserter(gone));
   std::set_difference(now.begin(), now.end(), then.begin(), then.end(), std::back_inserter(added));
   if (gone.empty() && added.empty()) return "";
-  constexpr std::size_t kMost = 3;
-  const auto some = [](std::vector<std::string> facts) {
-    if (facts.size() > kMost) facts.resize(kMost);
+  const auto some = [](std::vector<std::string> facts) -> std::string {
+    constexpr std::size_t kMost = 3;
+    if (facts.empty()) return "nothing";
+    facts.resize(std::min(facts.size(), kMost));
     return fmt::format("{}", fmt::join(facts, "; "));
   };
-  return fmt::format("was: {}; is: {}", gone.empty() ? "nothing" : some(gone),
-                     added.empty() ? "nothing" : some(added));
+  return fmt::format("was: {}; is: {}", some(gone), some(added));
 }
 
 }  // namespace pgfanout

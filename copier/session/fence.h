@@ -1,8 +1,8 @@
 // The fence: triggers that refuse writes to a table, committed in its database, so that they
 // outlive a crash of this program. A row trigger on the table covers its partitions; TRUNCATE needs
-// a trigger on each of them. All are ENABLE ALWAYS, so that replication and
-// session_replication_role do not pass. Changes that triggers do not stop (rewrites, partitions
-// attached, triggers disabled for a while) show in the fence's facts, which the journal keeps.
+// a trigger on each of them. All are ENABLE ALWAYS, so they stop replication and sessions with
+// session_replication_role, too. Triggers do not stop rewrites, new partitions, or ALTER TABLE ...
+// DISABLE TRIGGER: those change the fence's facts, which the journal keeps.
 #pragma once
 
 #include <cstdint>
@@ -22,21 +22,19 @@ class Fence {
   /// `side` ("source", "target", "live") tells the fences of one job apart.
   Fence(std::string job, std::string side) : job_(std::move(job)), side_(std::move(side)) {}
 
-  /// Raises it around a table and its partitions, unless it stands there already. When this
-  /// returns, no transaction that wrote to the table is open any more.
+  /// Raises it around a table and its partitions, unless it is up already. When this returns, no
+  /// transaction that wrote to the table is open any more.
   Result<void> raise(Connection& connection, const Table& table, const LockPatience& patience,
                      const Cancellation& cancellation) const;
-  /// Facts that stay the same as long as the table is what it was when the fence was raised: system
-  /// and database, partitions, their files and columns, and the fence's own parts. Sorted.
+  /// Facts that do not change while the fence keeps the table as it is: system and database,
+  /// partitions, their files and columns, and the fence's own parts. Sorted.
   Result<std::vector<std::string>> facts(Connection& connection, std::uint32_t table_oid) const;
-  /// Statements that take it away, wherever it stands; none if there is none. For the caller's
-  /// transaction.
+  /// Statements that lower it, for the caller's transaction; none if it is not up.
   Result<std::vector<std::string>> lower_statements(Connection& connection) const;
-  /// Takes it away.
   Result<void> lower(Connection& connection, const LockPatience& patience,
                      const Cancellation& cancellation) const;
+  /// Whether it is up in this database.
   Result<bool> stands(Connection& connection) const;
-
   /// The statements of raise(), for a dry run.
   [[nodiscard]] std::vector<std::string> raise_statements(const Table& table) const;
 
@@ -47,13 +45,13 @@ class Fence {
   const std::string side_;
 };
 
-/// SQL by which a session of the job itself may pass its fences.
+/// SQL that lets a session of the job pass its fences.
 [[nodiscard]] std::string pass_fence_sql(const Connection& connection, const std::string& job);
 
-/// "database 5 of system 7...": the fact that says in which database a fence is.
+/// "database 5 of system 7...": the fact that names the fence's database.
 Result<std::string> fence_place(Connection& connection);
 
-/// Jobs whose fences stand on the table now, as "<side> <job>".
+/// Jobs that have a fence on the table now, as "<side> <job>".
 Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid);
 
 /// The facts of `then` that no longer hold `now`, in words; empty if all hold.

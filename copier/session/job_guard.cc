@@ -37,7 +37,7 @@ TimePoint JobGuard::now() const {
   return {std::chrono::steady_clock::now(), job_.watch.clock()};
 }
 
-/// The first look is the job's own, so that it can say at its start what cannot be measured.
+/// The job's own thread takes the first sample, to report at once what cannot be measured.
 void JobGuard::begin(const std::string& job_id) {
   if (watch_ || job_.dry_run || job_.window.release) return;
   watch_.emplace(job_, job_id, counters_, pace_, ending_);
@@ -61,11 +61,11 @@ void JobGuard::end() {
 
 void JobGuard::watch() {
   std::unique_lock lock(mutex_);
-  while (!ending_changed_.wait_for(lock, job_.watch.look_every, [this] { return is_ending_; })) {
+  while (!ending_changed_.wait_for(lock, job_.watch.sample_every, [this] { return is_ending_; })) {
     lock.unlock();
     std::string failure;
     try {
-      look();
+      sample();
     } catch (const std::exception& exception) {
       failure = exception.what();
     }
@@ -74,49 +74,49 @@ void JobGuard::watch() {
     pace_.set_share(1);
     pending_.push_back({Severity::warning, "not-watched",
                         "thresholds and deadline are no longer watched: " + failure, job_.table,
-                        "the job goes on; please report this"});
+                        "report this as a bug of pgfanout; the job continues"});
     return;
   }
 }
 
-void JobGuard::look() {
+void JobGuard::sample() {
   JobWatch::Doing doing;
   {
     const std::lock_guard lock(mutex_);
     doing = {is_open(stages_, "read-back"), is_open(stages_, "swap")};
   }
-  JobWatch::Look look = watch_->look(doing, std::chrono::steady_clock::now());
+  JobWatch::Sample sample = watch_->sample(doing, std::chrono::steady_clock::now());
   if (ending_.is_set()) return;
-  look_at_deadline(look.sample);
-  for (const ThresholdState& each : look.changed) relay_.threshold_changed(each);
-  if (look.stop) stop(*std::move(look.stop), look.stops_at_once);
-  // An epoch that is to be finished first must be able to: readers at rest would never end it.
+  judge_deadline_of(sample.shown);
+  for (const ThresholdState& each : sample.changed) relay_.threshold_changed(each);
+  if (sample.stop) stop(*std::move(sample.stop), sample.stops_at_once);
+  // Paused readers would never finish the epoch that a stop waits for.
   if (stop_.is_set()) pace_.set_share(1);
-  look.sample.speed = pace_.speed();
-  relay_.sampled(look.sample);
+  sample.shown.speed = pace_.speed();
+  relay_.sampled(sample.shown);
 }
 
-void JobGuard::look_at_deadline(WatchSample& sample) {
+void JobGuard::judge_deadline_of(WatchSample& sample) {
   JobDeadline::Stop must_stop = JobDeadline::Stop::none;
   std::optional<Error> error;
   {
     const std::lock_guard lock(mutex_);
     if (!deadline_) return;
     const TimePoint now = this->now();
-    sample.deadline = deadline_->look(stages_, counters_, now);
+    sample.deadline = deadline_->judge(stages_, counters_, now);
     must_stop = deadline_->must_stop(stages_, now);
     if (must_stop != JobDeadline::Stop::none) error = deadline_->stopped(now);
     if (sample.deadline->outlook == DeadlineState::Outlook::misses && !has_told_deadline_) {
       has_told_deadline_ = true;
       pending_.push_back(
           {Severity::warning, "deadline", sample.deadline->advice, job_.table,
-           job_.watch.stop_at_deadline ? "the job stops by itself, resumably, before it" : ""});
+           job_.watch.stop_at_deadline ? "the job stops before it, and can be resumed" : ""});
     }
   }
   if (error) stop(*std::move(error), must_stop == JobDeadline::Stop::at_once);
 }
 
-/// Never inside the swap: what began before it is over by then, or is seen before it begins.
+/// Never inside the swap: may_begin() sees a stop that was requested before it.
 void JobGuard::stop(Error error, bool at_once) {
   const std::lock_guard lock(mutex_);
   if (is_open(stages_, "swap")) return;
@@ -125,7 +125,7 @@ void JobGuard::stop(Error error, bool at_once) {
   if (at_once) stop_at_once_.set();
 }
 
-/// Issues are for the job's own thread to tell.
+/// Runs on the job's own thread, which alone reports issues.
 void JobGuard::tell_pending() {
   std::vector<Issue> issues;
   {
@@ -149,7 +149,7 @@ JobResult JobGuard::settled(JobResult result) {
   }
   const std::lock_guard lock(mutex_);
   if (stopped_by_ && result.error && result.error->code == "cancelled" && !user_.is_set()) {
-    // An unproven result stays unproven, whoever stopped the job.
+    // An unproven result stays unproven, whatever stopped the job.
     const Consequence consequence = result.error->consequence;
     result.error = std::move(*stopped_by_);
     result.error->consequence = consequence;
@@ -187,7 +187,7 @@ void JobGuard::Relay::stage_finished(const StageSummary& stage) {
 Result<void> JobGuard::Relay::may_begin(std::string_view stage) {
   PGFANOUT_TRY(ObserverList::may_begin(stage));
   const std::lock_guard lock(guard_.mutex_);
-  // A stop that was requested in the last moment takes effect before the swap, not within it.
+  // A stop takes effect before the swap, never within it.
   if (stage == "swap" && guard_.stopped_by_) return *guard_.stopped_by_;
   if (guard_.deadline_) return guard_.deadline_->may_begin(guard_.stages_, guard_.now());
   return {};

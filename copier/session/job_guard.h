@@ -1,5 +1,5 @@
 // The guard of every job that moves or reads rows: its counters, the pace of its readers, and one
-// request to stop, by the user or by the job's watch (thresholds, deadline).
+// request to stop, set by the user, a threshold or the deadline.
 #pragma once
 
 #include <condition_variable>
@@ -12,7 +12,7 @@
 
 #include "copier/base/observer_list.h"
 #include "copier/base/pace.h"
-#include "copier/watch/job_deadline.h"
+#include "copier/watch/deadline.h"
 #include "copier/watch/job_watch.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
@@ -30,15 +30,15 @@ class JobGuard {
   JobGuard(const JobGuard&) = delete;
   JobGuard& operator=(const JobGuard&) = delete;
 
-  /// Passed to the job in place of the user's own.
+  /// For the job, in place of the user's own.
   [[nodiscard]] Observer& observer() { return relay_; }
   [[nodiscard]] const Cancellation& cancellation() const { return stop_; }
   [[nodiscard]] JobCounters& counters() { return counters_; }
   [[nodiscard]] Pace& pace() { return pace_; }
-  /// How long its stages will take, once that is known.
+  /// Takes the estimates of its stages, once they are known.
   void set_estimates(const std::vector<StageEstimate>& estimates);
 
-  /// Ends watching, and lets a result that was stopped say by whom.
+  /// Ends watching, and adds its issues, and the reason of a stop, to the result.
   [[nodiscard]] JobResult settled(JobResult result);
 
  private:
@@ -59,8 +59,8 @@ class JobGuard {
   void begin(const std::string& job_id);
   void end();
   void watch();
-  void look();
-  void look_at_deadline(WatchSample& sample);
+  void sample();
+  void judge_deadline_of(WatchSample& sample);
   void stop(Error error, bool at_once);
   void tell_pending();
 
@@ -68,11 +68,11 @@ class JobGuard {
   const Cancellation& user_;
   Cancellation stop_at_once_;
   Cancellation stop_;
-  Cancellation ending_;  // for what the watcher waits for
+  Cancellation ending_;  // ends the watcher's own waits
   JobCounters counters_;
   Pace pace_;
   Relay relay_;
-  std::optional<JobWatch> watch_;  // begin; then the watcher's until it has ended
+  std::optional<JobWatch> watch_;  // of begin(), then of the watcher until that has ended
   std::mutex mutex_;
   std::condition_variable ending_changed_;
   bool is_ending_ = false;               // guarded by mutex_
@@ -80,7 +80,7 @@ class JobGuard {
   std::vector<std::string> stages_;      // guarded by mutex_: those that are open
   std::optional<JobDeadline> deadline_;  // guarded by mutex_
   bool has_told_deadline_ = false;       // guarded by mutex_
-  std::vector<Issue> pending_;           // guarded by mutex_: for the job's own thread to tell
+  std::vector<Issue> pending_;           // guarded by mutex_: the job's own thread reports them
   std::vector<Issue> told_;              // of the job's own thread: for the result
   std::thread watcher_;                  // last: it uses all of the above
 };

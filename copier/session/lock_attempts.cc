@@ -17,26 +17,39 @@ bool is_about_locks(const Error& error) {
   return error.sqlstate == "55P03" || error.sqlstate == "40P01";
 }
 
-/// Who is in the way, for a person; terminated if so asked.
+/// Names the sessions other than this one that hold a lock in the way, and terminates them if the
+/// caller wants that: "held by pid 71 (user app, application 'web', active, ...)".
 std::string deal_with_blockers(Connection& connection, const LockAttempts& attempts) {
-  const auto blockers = find_blockers(connection, attempts.relations, attempts.conflict);
-  if (!blockers || blockers->empty()) return "another session held a lock";
+  const auto blockers = connection.query(fmt::format(
+      "SELECT DISTINCT l.pid, format('pid %s (user %s, application ''%s'', %s, transaction open for"
+      " %s, query started %s ago)', l.pid, COALESCE(a.usename, '?'), a.application_name,"
+      " COALESCE(a.state, '?'),"
+      " COALESCE(date_trunc('second', clock_timestamp() - a.xact_start)::text, '?'),"
+      " COALESCE(date_trunc('second', clock_timestamp() - a.query_start)::text, '?'))"
+      " FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
+      " WHERE l.relation IN (0, {}) AND l.granted AND l.pid IS NOT NULL"
+      " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+      " AND l.pid <> pg_backend_pid(){} ORDER BY 1 LIMIT 5",
+      attempts.relations.empty() ? "0" : fmt::format("{}", fmt::join(attempts.relations, ", ")),
+      attempts.conflict == LockConflict::any
+          ? ""
+          : " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')"));
+  if (!blockers || blockers->size() == 0) return "held by another session";
   std::string text;
-  for (const Blocker& blocker : *blockers) {
-    text += (text.empty() ? "held by " : "; ") + blocker.text;
+  for (int row = 0; row < blockers->size(); ++row) {
+    text += (text.empty() ? "held by " : "; ") + blockers->str(row, 1);
     if (!attempts.end_blockers) continue;
-    const auto ended =
-        connection.query(fmt::format("SELECT pg_terminate_backend({})", blocker.pid));
-    text += ended && ended->boolean(0, 0) ? ", terminated" : ", could not be terminated";
+    const auto ended = connection.query("SELECT pg_terminate_backend($1)", {blockers->str(row, 0)});
+    text += ended && ended->boolean(0, 0) ? " (terminated)" : " (could not be terminated)";
   }
   return text;
 }
 
 Error lock_timeout(const std::string& blockers, milliseconds in_all) {
   return refused("lock-timeout",
-                 fmt::format("the locks were not to be had within {:.1f} s",
+                 fmt::format("could not acquire the locks within {:.1f} s",
                              static_cast<double>(in_all.count()) / 1000.0),
-                 blockers + "; end it, or wait longer");
+                 blockers + "; end that session, or wait longer");
 }
 
 Result<void> attempt(Connection& connection, const LockAttempts& attempts, milliseconds each_lock,
@@ -57,37 +70,8 @@ milliseconds lock_timeout_at(const LockPatience& patience, milliseconds elapsed)
   return std::clamp(patience.in_all - elapsed, kShortest, std::max(kShortest, patience.each_lock));
 }
 
-bool may_try_again(const LockPatience& patience, milliseconds elapsed, milliseconds pause) {
+bool may_retry(const LockPatience& patience, milliseconds elapsed, milliseconds pause) {
   return elapsed + pause < patience.in_all;
-}
-
-Result<std::vector<Blocker>> find_blockers(Connection& connection,
-                                           const std::vector<std::uint32_t>& relations,
-                                           LockConflict conflict) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection.query(fmt::format(
-          "SELECT DISTINCT l.pid, COALESCE(a.usename, '?'), COALESCE(a.application_name, ''),"
-          " COALESCE(a.state, '?'), COALESCE(date_trunc('second', clock_timestamp()"
-          " - a.xact_start)::text, '?'), COALESCE(date_trunc('second', clock_timestamp()"
-          " - a.query_start)::text, '?') FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-          " WHERE l.relation IN (0{}) AND l.granted AND l.pid IS NOT NULL"
-          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-          " AND l.pid <> pg_backend_pid(){} ORDER BY 1 LIMIT 5",
-          relations.empty() ? std::string() : fmt::format(", {}", fmt::join(relations, ", ")),
-          conflict == LockConflict::any
-              ? ""
-              : " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')")));
-  std::vector<Blocker> blockers;
-  for (int row = 0; row < rows.size(); ++row) {
-    blockers.push_back(
-        {rows.integer(row, 0),
-         fmt::format("pid {} (user {}, application '{}', {}, transaction open for {}, "
-                     "query begun {} ago)",
-                     rows.text(row, 0), rows.text(row, 1), rows.text(row, 2), rows.text(row, 3),
-                     rows.text(row, 4), rows.text(row, 5))});
-  }
-  return blockers;
 }
 
 Result<void> with_lock_attempts(Connection& connection, const LockAttempts& attempts,
@@ -104,7 +88,7 @@ Result<void> with_lock_attempts(Connection& connection, const LockAttempts& atte
     if (!is_about_locks(error)) return error;
     const std::string blockers = deal_with_blockers(connection, attempts);
     const milliseconds pause = pauses.next();
-    if (!may_try_again(attempts.patience, elapsed(), pause)) {
+    if (!may_retry(attempts.patience, elapsed(), pause)) {
       Error refusal = lock_timeout(blockers, attempts.patience.in_all);
       refusal.sqlstate = error.sqlstate;
       return refusal;

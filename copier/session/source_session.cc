@@ -9,33 +9,26 @@
 namespace pgfanout {
 namespace {
 
-std::string names_of(const std::vector<LockedTable>& tables) {
-  std::string names;
-  for (const auto& [table, lock] : tables) names += (names.empty() ? "" : ", ") + table->qualified;
-  return names;
-}
-
 Error cannot_lock(const std::vector<LockedTable>& tables, Error error) {
-  const std::string names = names_of(tables);
-  if (error.sqlstate == "42501") {
-    error.code = "cannot-lock";
-    error.where = names;
+  const bool is_forbidden = error.sqlstate == "42501";
+  const bool is_standby = error.sqlstate == "0A000" || error.sqlstate == "25006";
+  if (is_forbidden) {
     error.hint =
         "grant UPDATE, DELETE or TRUNCATE (MAINTAIN from 17 on) on the table, so that it can "
         "be locked against writes, or use --assume-quiet when nothing writes to it";
-    return error;
-  }
-  if (error.sqlstate == "0A000" || error.sqlstate == "25006") {
-    error.code = "cannot-lock";
+  } else if (is_standby) {
     error.consequence = Consequence::refuse;
-    error.where = names;
     error.hint = "a standby cannot lock tables: use --assume-quiet";
+  } else if (error.code == "lock-timeout") {
+    error.message = "could not lock the table against writes in time";
+    error.hint += " with --lock-timeout";
+  } else {
     return error;
   }
-  if (error.code == "lock-timeout") {
-    error.message = "could not lock the table against writes in time";
-    error.where = names;
-    error.hint += " with --lock-timeout";
+  if (is_forbidden || is_standby) error.code = "cannot-lock";
+  error.where.clear();
+  for (const auto& [table, lock] : tables) {
+    error.where += (error.where.empty() ? "" : ", ") + table->qualified;
   }
   return error;
 }

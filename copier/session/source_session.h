@@ -1,7 +1,7 @@
 // The source while it is copied: locked against writes, then seen through one exported snapshot.
 //
-// The order matters: a snapshot taken before the lock would miss what was committed in between, and
-// a reader that joins a snapshot after a TRUNCATE or rewrite sees no rows and no error.
+// The lock comes first: a snapshot taken before it would miss rows committed in between, and a
+// reader that joins a snapshot after a TRUNCATE or rewrite sees no rows and no error.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 
 namespace pgfanout {
 
-/// The lock by which a session keeps others from changing its tables.
+/// The lock that keeps other sessions from changing the table.
 enum class TableLock : std::uint8_t {
   none,
   against_rewrites,  ///< ACCESS SHARE: TRUNCATE, rewrites, dropping. Enough for one snapshot.
@@ -32,7 +32,7 @@ class SourceSession {
  public:
   /// Opens a transaction that holds the locks on `tables` and their leaves, and exports its
   /// snapshot. Locks are tried in short attempts up to `lock_timeout`; the error then names the
-  /// sessions in the way.
+  /// sessions that hold them.
   static Result<SourceSession> open(Connection connection, const std::vector<LockedTable>& tables,
                                     std::chrono::milliseconds lock_timeout,
                                     const Cancellation& cancellation);
@@ -42,10 +42,11 @@ class SourceSession {
   /// Read only, unless a mapping calls a function that writes (nextval).
   [[nodiscard]] std::string reader_begin(bool writes) const;
 
-  /// Whether what was read can be relied on: the lock was held all the time, or, without one, no
-  /// transaction has written anywhere on that server since the snapshot. Ends the transaction.
+  /// Ends the transaction. Returns whether the rows that were read are the table's: the lock was
+  /// held all the time, or, without one, no transaction has written anywhere on that server since
+  /// the snapshot.
   [[nodiscard]] bool close_and_check_unchanged();
-  /// Afterwards: the session itself, for what comes after.
+  /// The session itself, after close_and_check_unchanged().
   [[nodiscard]] Connection take_connection() { return std::move(connection_); }
 
  private:

@@ -12,14 +12,13 @@
 namespace pgfanout {
 namespace {
 
-constexpr std::chrono::milliseconds kLookEvery{10};
-constexpr int kLooksPerMeanwhile = 50;
+constexpr std::chrono::milliseconds kCheckEvery{10};
 
 }  // namespace
 
 void obey_pace(const WorkerSettings& settings, std::chrono::nanoseconds worked,
                const std::function<bool()>& is_over) {
-  // The rest behind a long build would be longer than what it is for.
+  // The rest after a long build is bounded: it must not outlast its cause.
   constexpr std::chrono::nanoseconds kMostWorked = std::chrono::seconds(10);
   if (settings.pace == nullptr) return;
   const auto waited = settings.pace->hold_until(std::min(worked, kMostWorked), is_over);
@@ -37,7 +36,7 @@ bool WorkerTurn::may_go_on() {
 bool WorkerTurn::wait_until(const std::function<bool()>& is_there) const {
   while (!is_there()) {
     if (stop.is_set()) return false;
-    pause_for(kLookEvery);
+    pause_for(kCheckEvery);
   }
   return !stop.is_set();
 }
@@ -67,9 +66,10 @@ Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& 
       --running;
     });
   }
-  for (int look = 1; running > 0; ++look) {
-    pause_for(kLookEvery);
-    if (meanwhile && look % kLooksPerMeanwhile == 0) meanwhile();
+  constexpr int kChecksPerMeanwhile = 50;
+  for (int check = 1; running > 0; ++check) {
+    pause_for(kCheckEvery);
+    if (meanwhile && check % kChecksPerMeanwhile == 0) meanwhile();
   }
   for (std::thread& thread : threads) thread.join();
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");

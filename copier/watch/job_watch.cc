@@ -8,7 +8,7 @@
 namespace pgfanout {
 namespace {
 
-/// A look gives up sooner than the job would.
+/// Measuring waits less long for a server than the job does.
 constexpr std::chrono::seconds kPatience{5};
 
 ConnectOptions options_for(const JobDescription& job, std::string dsn, const std::string& job_id) {
@@ -30,20 +30,22 @@ JobWatch::JobWatch(const JobDescription& job, const std::string& job_id,
   }
 }
 
-/// One server that has two names is looked at once.
-void JobWatch::find_sides() {
-  if (!source_ || knows_sides_) return;
-  const auto source = source_->facts();
-  const auto target = target_.facts();
-  if (!source || !target) return;
-  knows_sides_ = true;
-  if (is_same_server(*source, *target)) source_.reset();
+/// Connects where needed. A server that has two names is measured once. True: the target is ready.
+bool JobWatch::prepare(Moment now) {
+  const bool has_target = target_.is_ready(now);
+  const bool has_source = source_ && source_->is_ready(now);
+  if (has_target && has_source && !knows_sides_) {
+    const auto source = source_->facts();
+    const auto target = target_.facts();
+    knows_sides_ = source && target;
+    if (knows_sides_ && is_same_server(*source, *target)) source_.reset();
+  }
+  if (target_.disk_size()) limits_.fit_disk(*target_.disk_size());
+  return has_target;
 }
 
 std::optional<Issue> JobWatch::begin(Moment now) {
-  const bool is_ready = target_.is_ready(now);
-  if (source_ && source_->is_ready(now) && is_ready) find_sides();
-  if (target_.disk_size()) limits_.fit_disk(*target_.disk_size());
+  const bool is_ready = prepare(now);
   std::map<std::string, std::vector<std::string>> by_reason;
   Severity severity = Severity::info;
   for (const ThresholdRule& rule : limits_.rules()) {
@@ -61,42 +63,37 @@ std::optional<Issue> JobWatch::begin(Moment now) {
   return Issue{severity, "not-measured",
                fmt::format("thresholds that cannot be measured: {}", fmt::join(texts, "; ")),
                target_dsn_of(job_).empty() ? "" : "target",
-               "the job goes on without them; --threshold NAME=off leaves one out"};
+               "--threshold NAME=off leaves a threshold out; the job runs without those listed"};
 }
 
-void JobWatch::look_at_sessions(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
-                                WatchSample& sample) {
-  const auto seen = server.sessions(part);
-  if (!seen) return;
-  for (WaitCount count : seen->waits) {
+void JobWatch::add_waits(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
+                         WatchSample& shown) {
+  const auto found = server.waits(part);
+  if (!found) return;
+  for (WaitCount count : found->waits) {
     if (part == ServerPart::both && doing.reads_back) count.side = "target";
     const auto same =
-        std::find_if(sample.waits.begin(), sample.waits.end(), [&](const WaitCount& each) {
+        std::find_if(shown.waits.begin(), shown.waits.end(), [&](const WaitCount& each) {
           return each.side == count.side && each.event == count.event;
         });
-    if (same == sample.waits.end()) {
-      sample.waits.push_back(count);
+    if (same == shown.waits.end()) {
+      shown.waits.push_back(count);
     } else {
       same->sessions += count.sessions;
     }
   }
-  const double seconds = seen->lock ? seen->lock->seconds : 0;
-  if (lock.value && seconds <= *lock.value) return;
-  lock = {seconds, seen->lock ? seen->lock->blocker : ""};
+  if (!lock.value || *found->lock.value > *lock.value) lock = found->lock;
 }
 
-std::map<Measure, Reading> JobWatch::read(Doing doing, Moment now, WatchSample& sample) {
-  const bool has_target = target_.is_ready(now);
-  const bool has_source = source_ && source_->is_ready(now);
-  if (has_target && has_source) find_sides();
-  if (target_.disk_size()) limits_.fit_disk(*target_.disk_size());
-  std::map<Measure, Reading> readings = target_.look(now);
+std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSample& shown) {
+  const bool has_target = prepare(now);
+  std::map<Measure, Reading> readings = target_.measure(now);
   Reading lock{{}, target_.problem()};
   if (has_target) {
-    look_at_sessions(target_, source_ ? ServerPart::target : ServerPart::both, doing, lock, sample);
+    add_waits(target_, source_ ? ServerPart::target : ServerPart::both, doing, lock, shown);
   }
-  if (has_source && source_) {
-    look_at_sessions(*source_, ServerPart::source, doing, lock, sample);
+  if (source_ && source_->is_ready(now)) {
+    add_waits(*source_, ServerPart::source, doing, lock, shown);
   }
   readings[Measure::lock_wait] = lock;
   const std::uint64_t rows = counters_.rows_read;
@@ -107,17 +104,17 @@ std::map<Measure, Reading> JobWatch::read(Doing doing, Moment now, WatchSample& 
   return readings;
 }
 
-JobWatch::Look JobWatch::look(Doing doing, Moment now) {
-  Look look;
-  const std::map<Measure, Reading> readings = read(doing, now, look.sample);
-  LimitWatch::Judgement judgement = limits_.look(readings, doing.swaps, now);
+JobWatch::Sample JobWatch::sample(Doing doing, Moment now) {
+  Sample sample;
+  const std::map<Measure, Reading> readings = measure(doing, now, sample.shown);
+  LimitWatch::Judgement judgement = limits_.judge(readings, doing.swaps, now);
   pace_.set_share(judgement.share);
-  look.sample.thresholds = std::move(judgement.states);
-  look.sample.speed = pace_.speed();
-  look.changed = std::move(judgement.changed);
-  look.stop = std::move(judgement.stop);
-  look.stops_at_once = judgement.stops_at_once;
-  return look;
+  sample.shown.thresholds = std::move(judgement.states);
+  sample.shown.speed = pace_.speed();
+  sample.changed = std::move(judgement.changed);
+  sample.stop = std::move(judgement.stop);
+  sample.stops_at_once = judgement.stops_at_once;
+  return sample;
 }
 
 }  // namespace pgfanout

@@ -13,14 +13,11 @@
 namespace pgfanout {
 namespace {
 
-constexpr std::chrono::seconds kBetweenAttempts{2};
-/// A look must not disturb the job: it times out soon, and waits for no lock for long.
+/// Measuring must not disturb the job: statements time out soon, and wait for no lock for long.
 constexpr const char* kSetUp =
     "SET statement_timeout = '2s'; SET lock_timeout = '200ms'; SET default_transaction_read_only ="
     " on";
-constexpr int kFirstWithCheckpointerView = 170000;
-
-/// A base backup is no standby. A role without the right sees that there are rows, and no more.
+/// A base backup is no standby. A role without the right sees rows with NULL.
 constexpr const char* kReplicasSql =
     "SELECT COALESCE(NULLIF(r.application_name, ''), r.pid::text), r.state,"
     " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8,"
@@ -28,18 +25,83 @@ constexpr const char* kReplicasSql =
     " EXTRACT(epoch FROM COALESCE(r.replay_lag, '0'))::float8"
     " FROM pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup'";
 
+/// Readers and the session that holds the source belong to the source's side. Idle sessions are
+/// left out.
+constexpr const char* kWaitsSql =
+    "SELECT substr(a.application_name, length($1) + 1) IN ('reader', 'source'),"
+    " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu'), count(*),"
+    " COALESCE(bool_or(a.wait_event_type = 'Lock'), false) FROM pg_stat_activity a"
+    " WHERE starts_with(a.application_name, $1)"
+    " AND a.application_name <> $1 || 'watch' AND a.state = 'active'"
+    " AND a.pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 3 DESC, 2";
+
+/// Run only when a session waits: pg_locks and pg_blocking_pids() stop the lock manager for a
+/// moment. Roles without pg_read_all_stats see less of a blocker.
+constexpr const char* kLockSql =
+    "SELECT EXTRACT(epoch FROM clock_timestamp()"
+    "  - COALESCE(w.since, a.query_start))::float8, a.pid,"
+    " COALESCE(w.what, ''), b.pid, COALESCE(b.usename, ''), COALESCE(b.application_name, ''),"
+    " COALESCE(b.state, b.backend_type, ''),"
+    " EXTRACT(epoch FROM clock_timestamp() - b.state_change)::float8 FROM pg_stat_activity a"
+    " LEFT JOIN LATERAL (SELECT l.waitstart AS since, CASE WHEN l.relation IS NULL THEN l.locktype"
+    "  ELSE format('%s of %s', l.mode, l.relation::regclass) END AS what"
+    "  FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true"
+    " LEFT JOIN LATERAL (SELECT s.* FROM pg_stat_activity s"
+    "  WHERE s.pid = ANY (pg_blocking_pids(a.pid)) ORDER BY s.state_change LIMIT 1) b ON true"
+    " WHERE starts_with(a.application_name, $1) AND a.wait_event_type = 'Lock'"
+    " ORDER BY 1 DESC NULLS LAST LIMIT 1";
+
+double number_in(const Rows& rows, int column) {
+  return std::strtod(rows.str(0, column).c_str(), nullptr);
+}
+
+std::string blocker_in(const Rows& rows) {
+  std::string text = fmt::format("pid {} of the job", rows.text(0, 1));
+  if (!rows.text(0, 2).empty()) text += fmt::format(" waits for {}", rows.text(0, 2));
+  if (rows.is_null(0, 3)) return text;
+  std::string who = rows.str(0, 4);
+  for (const int column : {5, 6}) {
+    if (!rows.text(0, column).empty()) who += (who.empty() ? "" : ", ") + rows.str(0, column);
+  }
+  if (!rows.is_null(0, 7)) who += fmt::format(" for {:.0f} s", std::max(number_in(rows, 7), 0.0));
+  return text + fmt::format(", blocked by pid {} ({})", rows.text(0, 3), who);
+}
+
 }  // namespace
 
+void WalHistory::note(Moment now, std::int64_t position) {
+  if (!ends_.empty() && position <= ends_.back().second) return;
+  constexpr std::size_t kMostEnds = 7200;  // Two hours, a sample a second.
+  ends_.emplace_back(now, position);
+  if (ends_.size() > kMostEnds) ends_.pop_front();
+}
+
+double WalHistory::seconds_behind(Moment now, std::int64_t replayed) const {
+  for (const auto& [when, position] : ends_) {
+    if (position > replayed) return std::chrono::duration<double>(now - when).count();
+  }
+  return 0;
+}
+
+std::int64_t LastMinute::note(Moment now, std::int64_t counter) {
+  if (!counts_.empty() && counter < counts_.back().second) counts_.clear();
+  counts_.emplace_back(now, counter);
+  while (now - counts_.front().first > std::chrono::minutes(1)) counts_.pop_front();
+  return counter - counts_.front().second;
+}
+
+/// A failed answer is noted, and closes the connection.
 template <class T>
-Result<T> ServerWatch::kept(Result<T> looked) {
-  if (!looked) {
-    problem_ = looked.error().message;
+Result<T> ServerWatch::or_close(Result<T> answer) {
+  if (!answer) {
+    problem_ = answer.error().message;
     connection_.reset();
   }
-  return looked;
+  return answer;
 }
 
 bool ServerWatch::is_ready(Moment now) {
+  constexpr std::chrono::seconds kBetweenAttempts{2};
   if (connection_ && connection_->is_open()) return true;
   if (tried_ && now - *tried_ < kBetweenAttempts) return false;
   tried_ = now;
@@ -53,20 +115,37 @@ bool ServerWatch::is_ready(Moment now) {
   connection_->set_cancellation(&ending_);
   Result<void> ready = connection_->run(kSetUp);
   if (ready && !knows_ways_) ready = find_ways();
-  return static_cast<bool>(kept(std::move(ready)));
+  return static_cast<bool>(or_close(std::move(ready)));
 }
 
-Result<SessionLook> ServerWatch::sessions(ServerPart part) {
+Result<SessionWaits> ServerWatch::waits(ServerPart part) {
   if (!connection_) return interrupted("not-measured", problem_);
-  return kept(look_at_sessions(*connection_, prefix_, part));
+  return or_close(read_waits(part));
+}
+
+Result<SessionWaits> ServerWatch::read_waits(ServerPart part) {
+  SessionWaits found;
+  PGFANOUT_TRY_ASSIGN(const Rows waits, connection_->query(kWaitsSql, {prefix_}));
+  bool has_lock_wait = false;
+  for (int row = 0; row < waits.size(); ++row) {
+    const bool is_source =
+        part == ServerPart::both ? waits.boolean(row, 0) : part == ServerPart::source;
+    found.waits.push_back({is_source ? "source" : "target", waits.str(row, 1),
+                           static_cast<std::uint32_t>(waits.integer(row, 2))});
+    has_lock_wait = has_lock_wait || waits.boolean(row, 3);
+  }
+  if (!has_lock_wait) return found;
+  PGFANOUT_TRY_ASSIGN(const Rows lock, connection_->query(kLockSql, {prefix_}));
+  if (lock.size() == 1) found.lock = {std::max(number_in(lock, 0), 0.0), blocker_in(lock)};
+  return found;
 }
 
 Result<ServerFacts> ServerWatch::facts() {
   if (!connection_) return interrupted("not-measured", problem_);
-  return kept(read_server_facts(*connection_));
+  return or_close(read_server_facts(*connection_));
 }
 
-/// Once: what can be measured, and how.
+/// Finds out, once, what can be measured and how.
 Result<void> ServerWatch::find_ways() {
   PGFANOUT_TRY_ASSIGN(const ServerDisk disk, look_at_disk(*connection_, ""));
   if (disk.data) data_path_ = disk.data->path;
@@ -77,7 +156,7 @@ Result<void> ServerWatch::find_ways() {
     const auto space = std::filesystem::space(data_path_, error);
     if (!error) disk_size_ = static_cast<double>(space.capacity);
   }
-  PGFANOUT_TRY_ASSIGN(host_, HostLook::open(*connection_, disk.data.has_value()));
+  PGFANOUT_TRY_ASSIGN(host_, HostMeter::open(*connection_, disk.data.has_value()));
   if (!host_->unmeasurable().empty()) {
     unmeasurable_[Measure::cpu] = host_->unmeasurable();
     unmeasurable_[Measure::memory] = host_->unmeasurable();
@@ -98,7 +177,7 @@ Reading ServerWatch::disk() {
   if (data_path_.empty()) return {{}, unmeasurable_[Measure::disk_free]};
   const auto data = room_at(data_path_);
   const auto wal = room_at(wal_path_);
-  if (!data) return {{}, "this process may not look at " + data_path_};
+  if (!data) return {{}, "this process may not read " + data_path_};
   const bool is_wal = wal && wal->free_bytes < data->free_bytes;
   return {static_cast<double>(is_wal ? wal->free_bytes : data->free_bytes),
           is_wal ? wal_path_ : data_path_};
@@ -110,7 +189,7 @@ Result<Reading> ServerWatch::replica_lag(Moment now) {
   if (rows.size() > 0) wal_.note(now, rows.integer(0, 2));
   for (int row = 0; row < rows.size(); ++row) {
     if (rows.is_null(row, 3)) {
-      if (!slowest.value) slowest.detail = "a standby does not say where it is";
+      if (!slowest.value) slowest.detail = "a standby does not report its position";
       continue;
     }
     const std::int64_t behind = rows.integer(row, 2) - rows.integer(row, 3);
@@ -129,6 +208,7 @@ Result<Reading> ServerWatch::replica_lag(Moment now) {
 }
 
 Result<Reading> ServerWatch::checkpoints(Moment now) {
+  constexpr int kFirstWithCheckpointerView = 170000;
   const char* sql = connection_->server_version() >= kFirstWithCheckpointerView
                         ? "SELECT c.num_requested FROM pg_stat_checkpointer c"
                         : "SELECT b.checkpoints_req FROM pg_stat_bgwriter b";
@@ -137,7 +217,7 @@ Result<Reading> ServerWatch::checkpoints(Moment now) {
                  "requested within the last minute"};
 }
 
-std::map<Measure, Reading> ServerWatch::look(Moment now) {
+std::map<Measure, Reading> ServerWatch::measure(Moment now) {
   std::map<Measure, Reading> readings;
   readings[Measure::disk_free] = disk();
   const auto missing = [&](Measure measure) {
@@ -149,18 +229,18 @@ std::map<Measure, Reading> ServerWatch::look(Moment now) {
     readings[measure] = missing(measure);
   }
   if (!connection_ || !host_) return readings;
-  const auto host = kept(host_->look(*connection_));
+  const auto host = or_close(host_->sample(*connection_));
   if (!host) return readings;
   if (!unmeasurable_.contains(Measure::cpu)) {
     readings[Measure::cpu] = {host->cpu, ""};
     readings[Measure::memory] = {host->memory, ""};
   }
   if (!unmeasurable_.contains(Measure::replica_lag)) {
-    auto lag = kept(replica_lag(now));
+    auto lag = or_close(replica_lag(now));
     if (!lag) return readings;
     readings[Measure::replica_lag] = *std::move(lag);
   }
-  if (auto rate = kept(checkpoints(now))) readings[Measure::checkpoints] = *std::move(rate);
+  if (auto rate = or_close(checkpoints(now))) readings[Measure::checkpoints] = *std::move(rate);
   return readings;
 }
 

@@ -43,7 +43,7 @@ struct WatchRequest {
   /// The moment by which the job must be done; absent: none.
   std::optional<std::chrono::system_clock::time_point> finish_by;
   bool stop_at_deadline = false;  ///< Stop, resumable, at the last safe point.
-  std::chrono::milliseconds look_every{1000};
+  std::chrono::milliseconds sample_every{1000};
   /// The clock that the deadline is read on.
   std::function<std::chrono::system_clock::time_point()> clock = std::chrono::system_clock::now;
 };
@@ -81,7 +81,7 @@ struct WaitCount {
 /// How fast readers may go.
 enum class Speed : std::uint8_t { full, slow, paused };
 
-/// One look at the servers.
+/// One sample of the servers.
 struct WatchSample {
   std::vector<ThresholdState> thresholds;
   std::vector<WaitCount> waits;

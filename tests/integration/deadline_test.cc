@@ -66,7 +66,7 @@ TEST_F(DeadlineTest, StopsForItResumably) {
   EXPECT_EQ(exit_code_of(result), 3);
   ASSERT_TRUE(result.error);
   EXPECT_EQ(result.error->code, "deadline");
-  EXPECT_THAT(result.error->hint, HasSubstr("the same command goes on"));
+  EXPECT_THAT(result.error->hint, HasSubstr("run the same command again"));
   EXPECT_TRUE(result.writes_refused);
   let_go();
   Watcher again;

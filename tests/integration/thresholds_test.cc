@@ -36,7 +36,7 @@ class ThresholdsTest : public testing::WatchFixture {
     EXPECT_EQ(result.error->code, "threshold");
     EXPECT_THAT(result.error->message, HasSubstr(words));
     EXPECT_THAT(result.error->message, HasSubstr("limit"));
-    EXPECT_THAT(result.error->hint, HasSubstr("the same command goes on"));
+    EXPECT_THAT(result.error->hint, HasSubstr("run the same command again"));
   }
 };
 

@@ -89,7 +89,7 @@ class WatchFixture : public HeldCopyFixture {
     job.partitions = 4;
     job.readers = 2;
     job.writers = 2;
-    job.watch.look_every = std::chrono::milliseconds(20);
+    job.watch.sample_every = std::chrono::milliseconds(20);
     if (is_held) job.map = {{"note", "public.hold(note)"}};
     return job;
   }

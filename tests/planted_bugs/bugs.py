@@ -418,12 +418,12 @@ PLAN = [
 
 WATCH = [
     bug("threshold-has-no-hysteresis",
-        "if (is_crossed_ && back_ >= kLooksToEnd) is_crossed_ = false;",
+        "if (is_crossed_ && back_ >= kSamplesToEnd) is_crossed_ = false;",
         "if (is_crossed_ && beyond_ == 0) is_crossed_ = false;",
         "HysteresisTest.IsOverOnceItIsWellBackForAWhile"),
     bug("free-disk-is-measured-upside-down",
-        "return rule.measure == Measure::disk_free ? value < rule.limit : value > rule.limit;",
-        "return value > rule.limit;",
+        "const bool is_beyond = floor ? *value < limit : *value > limit;",
+        "const bool is_beyond = *value > limit;",
         "HysteresisTest.LocksAndDiskAtOnce"),
     bug("deadline-is-ignored",
         "if (!job_.watch.stop_at_deadline || is_in(stages, \"swap\")) return Stop::none;"

@@ -32,10 +32,10 @@ TEST(LockAttemptsTest, AnAttemptWaitsNoLongerThanTheWhole) {
 
 TEST(LockAttemptsTest, NoAttemptBeginsBehindTheWhole) {
   const LockPatience patience{milliseconds(500), milliseconds(5000)};
-  EXPECT_TRUE(may_try_again(patience, milliseconds(0), milliseconds(50)));
-  EXPECT_TRUE(may_try_again(patience, milliseconds(4899), milliseconds(100)));
-  EXPECT_FALSE(may_try_again(patience, milliseconds(4900), milliseconds(100)));
-  EXPECT_FALSE(may_try_again(patience, milliseconds(6000), milliseconds(50)));
+  EXPECT_TRUE(may_retry(patience, milliseconds(0), milliseconds(50)));
+  EXPECT_TRUE(may_retry(patience, milliseconds(4899), milliseconds(100)));
+  EXPECT_FALSE(may_retry(patience, milliseconds(4900), milliseconds(100)));
+  EXPECT_FALSE(may_retry(patience, milliseconds(6000), milliseconds(50)));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Lag of a standby and checkpoints a minute, from looks in the past.
-#include "copier/watch/histories.h"
+// Lag of a standby and checkpoints a minute, from earlier samples.
+#include "copier/watch/server_watch.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 constexpr WalHistory::Moment start{};
 
-TEST(HistoriesTest, AStandbyIsAsFarBehindAsItsPositionIsOld) {
+TEST(ServerWatchTest, AStandbyIsAsFarBehindAsItsPositionIsOld) {
   WalHistory wal;
   for (int at = 0; at < 10; ++at) wal.note(start + seconds(at), 1000 + 100 * at);
   const auto now = start + seconds(10);
@@ -21,7 +21,7 @@ TEST(HistoriesTest, AStandbyIsAsFarBehindAsItsPositionIsOld) {
   EXPECT_EQ(wal.seconds_behind(now, 1), 10);  // Since the history began.
 }
 
-TEST(HistoriesTest, AServerThatWritesNothingHasNoLag) {
+TEST(ServerWatchTest, AServerThatWritesNothingHasNoLag) {
   WalHistory wal;
   wal.note(start, 1000);
   wal.note(start + seconds(60), 1000);
@@ -29,7 +29,7 @@ TEST(HistoriesTest, AServerThatWritesNothingHasNoLag) {
   EXPECT_EQ(wal.seconds_behind(start + seconds(60), 999), 60);
 }
 
-TEST(HistoriesTest, CountsWithinTheLastMinute) {
+TEST(ServerWatchTest, CountsWithinTheLastMinute) {
   LastMinute counts;
   EXPECT_EQ(counts.note(start, 7), 0);
   EXPECT_EQ(counts.note(start + seconds(10), 9), 2);

@@ -1,9 +1,10 @@
-// The response to crossed limits: which measure, which action, how long, and what is reported.
-#include "copier/watch/limit_watch.h"
+// When a limit counts as crossed, what the profiles ask for, and the response to crossed limits.
+#include "copier/watch/thresholds.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,6 +15,170 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::HasSubstr;
+
+constexpr SpeedControl::Moment start{};
+
+/// The samples, from 0, at which is_crossed() changed; NaN is a sample without a value.
+std::vector<int> changes(Hysteresis limit, const std::vector<double>& values) {
+  std::vector<int> changed;
+  for (std::size_t at = 0; at < values.size(); ++at) {
+    const bool is_known = values[at] == values[at];
+    if (limit.add(is_known ? std::optional(values[at]) : std::nullopt)) {
+      changed.push_back(static_cast<int>(at));
+    }
+  }
+  return changed;
+}
+
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+const ThresholdRule cpu{Measure::cpu, 80, WatchAction::slow, true};
+const ThresholdRule disk{Measure::disk_free, 1000, WatchAction::stop, true};
+const ThresholdRule lock{Measure::lock_wait, 5, WatchAction::warn, true};
+
+TEST(HysteresisTest, WhatWandersMustStayBeyond) {
+  EXPECT_EQ(changes(Hysteresis(cpu), {90, 90, 70, 90, 90, 80}), std::vector<int>{});
+  EXPECT_EQ(changes(Hysteresis(cpu), {90, 90, 81}), std::vector<int>{2});
+}
+
+TEST(HysteresisTest, IsOverOnceItIsWellBackForAWhile) {
+  EXPECT_EQ(changes(Hysteresis(cpu), {90, 90, 90, 79, 79, 79, 79, 79, 79}), std::vector<int>{2});
+  EXPECT_EQ(changes(Hysteresis(cpu), {90, 90, 90, 72, 72, 72, 72, 73, 72, 72, 72, 72, 72}),
+            (std::vector<int>{2, 12}));
+}
+
+TEST(HysteresisTest, LocksAndDiskAtOnce) {
+  EXPECT_EQ(changes(Hysteresis(lock), {4, 5, 6}), std::vector<int>{2});
+  EXPECT_EQ(changes(Hysteresis(disk), {1001, 999}), std::vector<int>{1});
+  // Its limit is a floor.
+  EXPECT_EQ(changes(Hysteresis(disk), {999, 1050, 1050, 1050, 1050, 1050, 1050}),
+            std::vector<int>{0});
+  EXPECT_EQ(changes(Hysteresis(disk), {999, 1100, 1100, 1100, 1100, 1100}),
+            (std::vector<int>{0, 5}));
+}
+
+TEST(HysteresisTest, NotToKnowBeginsNothingAndHoldsNothingForEver) {
+  EXPECT_EQ(changes(Hysteresis(cpu), {unknown, unknown, unknown, unknown}), std::vector<int>{});
+  std::vector<double> values = {90, 90, 90};
+  values.insert(values.end(), 29, unknown);
+  EXPECT_EQ(changes(Hysteresis(cpu), values), std::vector<int>{2});
+  values.push_back(unknown);
+  EXPECT_EQ(changes(Hysteresis(cpu), values), (std::vector<int>{2, 32}));
+}
+
+TEST(HysteresisTest, OneThatIsOffIsNeverCrossed) {
+  ThresholdRule off = lock;
+  off.action = WatchAction::off;
+  EXPECT_EQ(changes(Hysteresis(off), {100, 100, 100, 100}), std::vector<int>{});
+}
+
+ThresholdRule rule_of(const WatchRequest& request, Measure measure) {
+  for (const ThresholdRule& rule : rules_of(request)) {
+    if (rule.measure == measure) return rule;
+  }
+  return {};
+}
+
+TEST(ThresholdRulesTest, AWindowIsOnlyStoppedByWhatWouldEndItAnyway) {
+  for (const ThresholdRule& rule : rules_of({})) {
+    const bool stops = rule.measure == Measure::errors || rule.measure == Measure::disk_free;
+    const WatchAction other = rule.measure == Measure::cpu ? WatchAction::off : WatchAction::warn;
+    EXPECT_EQ(rule.action, stops ? WatchAction::stop : other) << name_of(rule.measure);
+    EXPECT_FALSE(rule.is_asked_for);
+  }
+}
+
+TEST(ThresholdRulesTest, PoliteSharesTheServer) {
+  WatchRequest polite;
+  polite.profile = WatchProfile::polite;
+  EXPECT_EQ(rule_of(polite, Measure::cpu).action, WatchAction::slow);
+  EXPECT_EQ(rule_of(polite, Measure::cpu).limit, 80);
+  EXPECT_EQ(rule_of(polite, Measure::memory).action, WatchAction::pause);
+  EXPECT_EQ(rule_of(polite, Measure::memory).limit, 90);
+  EXPECT_EQ(rule_of(polite, Measure::errors).action, WatchAction::stop);
+  EXPECT_EQ(rule_of(polite, Measure::lock_wait).action, WatchAction::warn);
+  EXPECT_EQ(rule_of(polite, Measure::replica_lag).action, WatchAction::pause);
+  EXPECT_EQ(rule_of(polite, Measure::disk_free).action, WatchAction::stop);
+  EXPECT_EQ(rule_of(polite, Measure::checkpoints).action, WatchAction::slow);
+}
+
+TEST(ThresholdRulesTest, WhatIsAskedForWins) {
+  WatchRequest request;
+  request.thresholds = {{Measure::cpu, 70, {}},
+                        {Measure::memory, {}, WatchAction::off},
+                        {Measure::lock_wait, 9, WatchAction::stop},
+                        {Measure::lock_wait, 3, {}}};
+  // A limit for what the profile leaves alone is a warning at the least.
+  EXPECT_EQ(rule_of(request, Measure::cpu).action, WatchAction::warn);
+  EXPECT_EQ(rule_of(request, Measure::cpu).limit, 70);
+  EXPECT_EQ(rule_of(request, Measure::memory).action, WatchAction::off);
+  EXPECT_EQ(rule_of(request, Measure::lock_wait).action, WatchAction::stop);
+  EXPECT_EQ(rule_of(request, Measure::lock_wait).limit, 3);
+  EXPECT_TRUE(rule_of(request, Measure::lock_wait).is_asked_for);
+}
+
+TEST(ThresholdRulesTest, ARejectLimitIsNotUndercutByTheProfile) {
+  const ThresholdRule profile{Measure::errors, 1, WatchAction::stop, false};
+  const auto fitted = [&](RejectLimit limit, ThresholdRule rule) {
+    fit_errors(limit, rule);
+    return rule;
+  };
+  EXPECT_EQ(fitted({}, profile).limit, 1);
+  EXPECT_EQ(fitted({}, profile).action, WatchAction::stop);
+  EXPECT_EQ(fitted({0, 5.0}, profile).limit, 5);
+  EXPECT_EQ(fitted({0, 0.1}, profile).limit, 1);
+  EXPECT_EQ(fitted({100, {}}, profile).action, WatchAction::warn);
+  const ThresholdRule asked{Measure::errors, 1, WatchAction::stop, true};
+  EXPECT_EQ(fitted({0, 5.0}, asked).limit, 1);
+  EXPECT_EQ(fitted({100, {}}, asked).action, WatchAction::stop);
+}
+
+/// The share after each sample, a second apart.
+std::vector<double> shares(const std::vector<WatchAction>& actions) {
+  SpeedControl control;
+  std::vector<double> found;
+  for (std::size_t at = 0; at < actions.size(); ++at) {
+    control.add(actions[at], start + seconds(at));
+    found.push_back(control.share());
+  }
+  return found;
+}
+
+constexpr auto off = WatchAction::off;
+constexpr auto warn = WatchAction::warn;
+constexpr auto slow = WatchAction::slow;
+constexpr auto pause = WatchAction::pause;
+
+TEST(SpeedControlTest, FullSpeedUnlessAsked) {
+  EXPECT_EQ(shares({off, warn, off, warn}), (std::vector<double>{1, 1, 1, 1}));
+}
+
+TEST(SpeedControlTest, HalvesAtOnceAndThenEveryFewSamplesDownToATenth) {
+  EXPECT_EQ(shares({slow, slow, slow, slow}), (std::vector<double>{0.5, 0.5, 0.5, 0.25}));
+  EXPECT_EQ(shares(std::vector<WatchAction>(30, slow)).back(), SpeedControl::kLeastShare);
+}
+
+TEST(SpeedControlTest, RecoversInSteps) {
+  EXPECT_EQ(shares({slow, slow, slow, slow, off, off, off, off, off, off}),
+            (std::vector<double>{0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 1}));
+}
+
+TEST(SpeedControlTest, AfterAPauseNotAtFullSpeedAtOnce) {
+  EXPECT_EQ(shares({off, pause, pause, off, off, off, off, off, off, off}),
+            (std::vector<double>{1, 0, 0, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 1}));
+  EXPECT_EQ(shares({pause, slow, slow, slow, slow}),
+            (std::vector<double>{0, 0.25, 0.25, 0.25, 0.125}));
+}
+
+TEST(SpeedControlTest, APauseHasItsEnd) {
+  SpeedControl control;
+  control.add(pause, start);
+  EXPECT_FALSE(control.is_paused_too_long(start + minutes(30)));
+  EXPECT_TRUE(control.is_paused_too_long(start + minutes(31)));
+  control.add(off, start + minutes(20));
+  control.add(pause, start + minutes(21));
+  EXPECT_FALSE(control.is_paused_too_long(start + minutes(31)));
+}
+
 using Readings = std::map<Measure, Reading>;
 
 JobDescription job_with(std::vector<ThresholdSetting> thresholds) {
@@ -23,14 +188,12 @@ JobDescription job_with(std::vector<ThresholdSetting> thresholds) {
   return job;
 }
 
-constexpr LimitWatch::Moment start{};
-
-/// The last of so many equal looks, a second apart.
-LimitWatch::Judgement after(LimitWatch& limits, int looks, const Readings& readings,
+/// The last of so many equal samples, a second apart.
+LimitWatch::Judgement after(LimitWatch& limits, int samples, const Readings& readings,
                             bool swaps = false) {
   LimitWatch::Judgement last;
-  for (int look = 0; look < looks; ++look) {
-    last = limits.look(readings, swaps, start + seconds(look));
+  for (int at = 0; at < samples; ++at) {
+    last = limits.judge(readings, swaps, start + seconds(at));
   }
   return last;
 }
@@ -41,7 +204,7 @@ TEST(LimitWatchTest, EveryMeasureCrossesItsLimitAndSaysSo) {
     double limit;
     double fine;
     double beyond;
-    int looks;  ///< Until it counts as crossed.
+    int samples;  ///< Until it counts as crossed.
     const char* words;
   };
   for (const Case& each : {
@@ -62,7 +225,7 @@ TEST(LimitWatchTest, EveryMeasureCrossesItsLimitAndSaysSo) {
     LimitWatch limits(job);
     EXPECT_FALSE(after(limits, 5, {{each.measure, {each.fine, "fine"}}}).stop)
         << name_of(each.measure);
-    EXPECT_FALSE(after(limits, each.looks - 1, {{each.measure, {each.beyond, "why"}}}).stop)
+    EXPECT_FALSE(after(limits, each.samples - 1, {{each.measure, {each.beyond, "why"}}}).stop)
         << name_of(each.measure);
     const LimitWatch::Judgement judgement =
         after(limits, 1, {{each.measure, {each.beyond, "why"}}});
@@ -71,14 +234,14 @@ TEST(LimitWatchTest, EveryMeasureCrossesItsLimitAndSaysSo) {
     EXPECT_EQ(judgement.stop->consequence, Consequence::interrupt);
     EXPECT_EQ(judgement.stop->message, each.words);
     EXPECT_EQ(judgement.stop->where, "public.t");
-    EXPECT_THAT(judgement.stop->hint, HasSubstr("the same command goes on"));
+    EXPECT_THAT(judgement.stop->hint, HasSubstr("run the same command again"));
     EXPECT_THAT(judgement.stop->hint, HasSubstr(name_of(each.measure)));
     // The rest of an epoch may need more than the free space of the disk.
     EXPECT_EQ(judgement.stops_at_once, each.measure == Measure::disk_free);
     ASSERT_EQ(judgement.changed.size(), 1U);
     EXPECT_EQ(judgement.changed[0].measure, each.measure);
     EXPECT_TRUE(judgement.changed[0].is_crossed);
-    EXPECT_EQ(judgement.states.size(), kMeasures.size());
+    EXPECT_EQ(judgement.states.size(), rules_of({}).size());
   }
 }
 
@@ -138,10 +301,10 @@ TEST(LimitWatchTest, APauseThatLastsTooLongStopsTheJob) {
   const JobDescription job = job_with({{Measure::lock_wait, 5, WatchAction::pause}});
   LimitWatch limits(job);
   const Readings readings = {{Measure::lock_wait, {6, ""}}};
-  EXPECT_FALSE(limits.look(readings, false, start).stop);
-  EXPECT_FALSE(limits.look(readings, false, start + minutes(30)).stop);
+  EXPECT_FALSE(limits.judge(readings, false, start).stop);
+  EXPECT_FALSE(limits.judge(readings, false, start + minutes(30)).stop);
   const LimitWatch::Judgement judgement =
-      limits.look(readings, false, start + minutes(30) + seconds(1));
+      limits.judge(readings, false, start + minutes(30) + seconds(1));
   ASSERT_TRUE(judgement.stop);
   EXPECT_EQ(judgement.stop->code, "threshold");
   EXPECT_THAT(judgement.stop->message, HasSubstr("was paused for 30 minutes"));
