@@ -1,17 +1,79 @@
 // The type checker: walks the syntax, and asks of every operator and function what the server's
 // overload resolution would choose among the supported types. tests/differential asks a server the
 // same questions about all pairs of types.
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 
 #include "hashing/key_error.h"
-#include "hashing/key_functions.h"
-#include "hashing/key_hints.h"
-#include "hashing/key_typed.h"
+#include "hashing/key_forms.h"
 #include "hashing/key_types.h"
 
 namespace pgfanout::keyexpr {
 namespace {
+
+// Hints of refusals: what to write instead.
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+bool depends_on_locale(std::string_view function) {
+  return function == "lower" || function == "upper" || function == "initcap" ||
+         function == "casefold" || function == "normalize";
+}
+
+/// For a name that is no column: the one that differs in case only, else all of them.
+std::string hint_for_column(std::span<const KeyColumn> columns, std::string_view name) {
+  constexpr std::size_t longest_column_list = 300;
+  std::string hint = "columns:";
+  for (const KeyColumn& column : columns) {
+    if (lower_case(column.name) == lower_case(name)) {
+      return "write \"" + column.name + "\" in double quotes";
+    }
+    if (hint.size() < longest_column_list) {
+      hint += (hint.back() == ':' ? " " : ", ") + column.name;
+    }
+  }
+  return hint.size() < longest_column_list ? hint : hint + ", ...";
+}
+
+std::string hint_for_function(std::string_view name) {
+  if (depends_on_locale(name)) {
+    return "its result depends on the server's locale, which cannot be recomputed safely; store "
+           "the result in a column and use that";
+  }
+  if (name == "hashvarlena") return "on the server it cannot be called from SQL; write hashtext";
+  return std::string(what_is_supported);
+}
+
+std::string hint_for_cast(KeyType from) {
+  if (from == KeyType::bytea) {
+    return "its result depends on the setting bytea_output; hashbytea takes a bytea";
+  }
+  if (is_textual(from)) return "text that is no number would fail; hash it with hashtext";
+  return "casts go between integers, and from integers, uuid and boolean to text";
+}
+
+std::string hint_for_arity(const HashFunction& function) {
+  return std::string(function.name) + "(" + std::string(display_name(function.argument)) +
+         (function.extended ? ", bigint) takes a value and a seed" : ") takes one value");
+}
+
+/// For a hash function whose first argument, written as `argument`, has the wrong type.
+std::string hint_for_argument(const HashFunction& function, KeyType from,
+                              const std::string& argument) {
+  const std::string name(function.name);
+  if (is_textual(function.argument) && from != KeyType::bytea) {
+    return "write " + name + "(" + argument + "::text" + (function.extended ? ", ...)" : ")");
+  }
+  return name + " takes " + std::string(display_name(function.argument));
+}
 
 /// A checked operand. Its type may be narrower than where it is used: integers widen for free.
 struct Operand {
@@ -22,6 +84,14 @@ struct Operand {
 
 std::string name_of(const std::optional<KeyType>& type) {
   return type ? std::string(display_name(*type)) : "unknown";
+}
+
+/// The operation that writes a value as text; none for text itself and bytea.
+std::optional<Operation> to_text(KeyType type) {
+  if (is_integer(type)) return Operation::integer_to_text;
+  if (type == KeyType::uuid) return Operation::uuid_to_text;
+  if (type == KeyType::boolean) return Operation::boolean_to_text;
+  return {};
 }
 
 class Checker {
@@ -80,37 +150,37 @@ class Checker {
     const std::uint64_t bits = node.negative ? 0 - node.magnitude : node.magnitude;
     const auto value = static_cast<std::int64_t>(bits);
     const KeyType type = fits(value, KeyType::int4) ? KeyType::int4 : KeyType::int8;
-    TypedNode literal = typed(Operation::constant, type, node.offset);
-    literal.integer = value;
-    return add(std::move(literal));
+    const Operand literal = add(Operation::constant, type, node.offset);
+    tree_.nodes.back().integer = value;
+    return literal;
   }
 
   Result<Operand> open_literal(const SyntaxNode& node) {
-    TypedNode literal = typed(Operation::constant, KeyType::other, node.offset);
-    literal.null = node.kind == SyntaxKind::null;
-    literal.text = node.text;
-    Operand operand = add(std::move(literal));
-    operand.type.reset();
-    return operand;
+    Operand literal = add(Operation::constant, KeyType::other, node.offset);
+    tree_.nodes.back().null = node.kind == SyntaxKind::null;
+    tree_.nodes.back().text = node.text;
+    literal.type.reset();
+    return literal;
   }
 
   Result<Operand> column(const SyntaxNode& node) {
-    const std::size_t index = find_column(columns_, node.text);
-    if (index == no_column) {
+    const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const KeyColumn& column) {
+      return column.name == node.text;
+    });
+    if (found == columns_.end()) {
       return error(node.offset, "there is no column \"" + node.text + "\"",
                    hint_for_column(columns_, node.text));
     }
-    const KeyColumn& column = columns_[index];
-    if (column.type == KeyType::other) {
+    if (found->type == KeyType::other) {
       return error(node.offset,
-                   "column \"" + column.name + "\" is of type " + column.type_name +
+                   "column \"" + found->name + "\" is of type " + found->type_name +
                        ", which a key expression cannot use",
                    "usable are smallint, integer, bigint, text, varchar, char(n), uuid, boolean "
                    "and bytea, text with a deterministic collation");
     }
-    TypedNode load = typed(Operation::load, column.type, node.offset);
-    load.column = index;
-    return add(std::move(load));
+    const Operand load = add(Operation::load, found->type, node.offset);
+    tree_.nodes.back().column = static_cast<std::size_t>(found - columns_.begin());
+    return load;
   }
 
   Result<Operand> cast(const SyntaxNode& node) {
@@ -120,15 +190,12 @@ class Checker {
     }
     const KeyType from = *operand.type;
     if (is_integer(node.type)) {
-      if (is_integer(from)) return add(unary_node(Operation::narrow, node.type, node, operand));
-      if (from == KeyType::boolean && node.type == KeyType::int4)
+      if (is_integer(from)) return add(Operation::narrow, node.type, node.offset, {operand});
+      if (from == KeyType::boolean && node.type == KeyType::int4) {
         return retyped(operand, node.type);
-    } else if (is_integer(from)) {
-      return add(unary_node(Operation::integer_to_text, node.type, node, operand));
-    } else if (from == KeyType::uuid) {
-      return add(unary_node(Operation::uuid_to_text, node.type, node, operand));
-    } else if (from == KeyType::boolean) {
-      return add(unary_node(Operation::boolean_to_text, node.type, node, operand));
+      }
+    } else if (const auto operation = to_text(from)) {
+      return add(*operation, node.type, node.offset, {operand});
     }
     return error(node.offset,
                  "a cast from " + name_of(from) + " to " + name_of(node.type) + " is not supported",
@@ -161,17 +228,17 @@ class Checker {
     }
     PGFANOUT_TRY_ASSIGN(Operand value, coerce(arguments[0], function.argument));
     if (function.argument == KeyType::bpchar) {
-      value = add(unary_node(Operation::strip_blanks, KeyType::text, node, value));
+      value = add(Operation::strip_blanks, KeyType::text, node.offset, {value});
     }
     const bool integers = is_integer(function.argument);
     if (!function.extended) {
       const Operation plain = integers ? Operation::hash_integer : Operation::hash_bytes;
-      return add(unary_node(plain, KeyType::int4, node, value));
+      return add(plain, KeyType::int4, node.offset, {value});
     }
     PGFANOUT_TRY_ASSIGN(const Operand seed, coerce(arguments[1], KeyType::int8));
     const Operation seeded =
         integers ? Operation::hash_integer_extended : Operation::hash_bytes_extended;
-    return add(binary_node(seeded, KeyType::int8, node, value, seed));
+    return add(seeded, KeyType::int8, node.offset, {value, seed});
   }
 
   Result<Operand> absolute(const SyntaxNode& node, const std::vector<Operand>& arguments) {
@@ -179,7 +246,7 @@ class Checker {
     const Operand& value = arguments[0];
     if (!value.type) return becomes_float(value);
     if (!is_integer(*value.type)) return no_such_function(node, arguments);
-    return add(unary_node(Operation::absolute, *value.type, node, value));
+    return add(Operation::absolute, *value.type, node.offset, {value});
   }
 
   [[nodiscard]] Error no_such_function(const SyntaxNode& node,
@@ -214,7 +281,7 @@ class Checker {
     if (!operand.type) return becomes_float(operand);
     if (!is_integer(*operand.type)) return no_such_operator(node, node.text, operand.type);
     if (node.text == "+") return operand;
-    return add(unary_node(Operation::negate, *operand.type, node, operand));
+    return add(Operation::negate, *operand.type, node.offset, {operand});
   }
 
   [[nodiscard]] Error becomes_float(const Operand& operand) const {
@@ -248,7 +315,7 @@ class Checker {
         wider(left.type.value_or(KeyType::int2), right.type.value_or(KeyType::int2));
     PGFANOUT_TRY_ASSIGN(const Operand first, coerce(left, type));
     PGFANOUT_TRY_ASSIGN(const Operand second, coerce(right, type));
-    return add(binary_node(operation, type, node, first, second));
+    return add(operation, type, node.offset, {first, second});
   }
 
   [[nodiscard]] Error no_such_operator(const SyntaxNode& node, const std::string& before,
@@ -274,7 +341,7 @@ class Checker {
     }
     PGFANOUT_TRY_ASSIGN(const Operand first, as_text(node, left));
     PGFANOUT_TRY_ASSIGN(const Operand second, as_text(node, right));
-    return add(binary_node(Operation::concatenate, KeyType::text, node, first, second));
+    return add(Operation::concatenate, KeyType::text, node.offset, {first, second});
   }
 
   Result<Operand> bytea_concatenation(const SyntaxNode& node, const Operand& left,
@@ -285,26 +352,26 @@ class Checker {
     }
     PGFANOUT_TRY_ASSIGN(const Operand first, coerce(left, KeyType::bytea));
     PGFANOUT_TRY_ASSIGN(const Operand second, coerce(right, KeyType::bytea));
-    return add(binary_node(Operation::concatenate, KeyType::bytea, node, first, second));
+    return add(Operation::concatenate, KeyType::bytea, node.offset, {first, second});
   }
 
   Result<Operand> as_text(const SyntaxNode& node, const Operand& operand) {
-    if (!operand.type || is_textual(*operand.type)) return coerce(operand, KeyType::text);
-    Operation operation = Operation::integer_to_text;
-    if (*operand.type == KeyType::uuid) operation = Operation::uuid_to_text;
-    if (*operand.type == KeyType::boolean) operation = Operation::boolean_to_text;
-    return add(unary_node(operation, KeyType::text, node, operand));
+    const auto operation = operand.type ? to_text(*operand.type) : std::nullopt;
+    if (!operation) return coerce(operand, KeyType::text);
+    return add(*operation, KeyType::text, node.offset, {operand});
   }
 
   Result<Operand> coalesce(const SyntaxNode& node) {
     PGFANOUT_TRY_ASSIGN(const std::vector<Operand> operands, check_children(node));
     PGFANOUT_TRY_ASSIGN(const KeyType type, common_type(operands));
-    TypedNode result = typed(Operation::coalesce, type, node.offset);
+    std::vector<std::uint32_t> coerced;
     for (const Operand& operand : operands) {
-      PGFANOUT_TRY_ASSIGN(const Operand coerced, coerce(operand, type));
-      result.operands.push_back(coerced.node);
+      PGFANOUT_TRY_ASSIGN(const Operand each, coerce(operand, type));
+      coerced.push_back(each.node);
     }
-    return add(std::move(result));
+    const Operand result = add(Operation::coalesce, type, node.offset);
+    tree_.nodes.back().operands = std::move(coerced);
+    return result;
   }
 
   /// Integers: the widest. Text: the first one's, since all three cast to each other.
@@ -344,7 +411,7 @@ class Checker {
     const KeyType type = texts ? KeyType::text : first;
     PGFANOUT_TRY_ASSIGN(const Operand value, coerce(left, type));
     PGFANOUT_TRY_ASSIGN(const Operand other, coerce(right, texts ? KeyType::text : second));
-    return add(binary_node(Operation::nullif, type, node, value, other));
+    return add(Operation::nullif, type, node.offset, {value, other});
   }
 
   static bool is_comparable_text(KeyType type) {
@@ -355,9 +422,7 @@ class Checker {
   Result<Operand> coerce(const Operand& operand, KeyType type) {
     if (!operand.type) return close_literal(operand, type);
     if (*operand.type == KeyType::bpchar && is_textual(type) && type != KeyType::bpchar) {
-      TypedNode strip = typed(Operation::strip_blanks, type, operand.offset);
-      strip.operands = {operand.node};
-      return add(std::move(strip));
+      return add(Operation::strip_blanks, type, operand.offset, {operand});
     }
     return retyped(operand, type);
   }
@@ -379,37 +444,19 @@ class Checker {
     return retyped(operand, type);
   }
 
-  static TypedNode typed(Operation operation, KeyType type, std::size_t offset) {
-    TypedNode node;
-    node.operation = operation;
-    node.type = type;
-    node.offset = offset;
-    return node;
-  }
-
-  static TypedNode unary_node(Operation operation, KeyType type, const SyntaxNode& at,
-                              const Operand& operand) {
-    TypedNode node = typed(operation, type, at.offset);
-    node.operands = {operand.node};
-    return node;
-  }
-
-  static TypedNode binary_node(Operation operation, KeyType type, const SyntaxNode& at,
-                               const Operand& left, const Operand& right) {
-    TypedNode node = typed(operation, type, at.offset);
-    node.operands = {left.node, right.node};
-    return node;
-  }
-
   static Operand retyped(Operand operand, KeyType type) {
     operand.type = type;
     return operand;
   }
 
-  Operand add(TypedNode node) {
-    const Operand operand{static_cast<std::uint32_t>(tree_.nodes.size()), node.type, node.offset};
-    tree_.nodes.push_back(std::move(node));
-    return operand;
+  Operand add(Operation operation, KeyType type, std::size_t offset,
+              std::initializer_list<Operand> operands = {}) {
+    TypedNode& node = tree_.nodes.emplace_back();
+    node.operation = operation;
+    node.type = type;
+    node.offset = offset;
+    for (const Operand& operand : operands) node.operands.push_back(operand.node);
+    return {static_cast<std::uint32_t>(tree_.nodes.size() - 1), type, offset};
   }
 
   [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
@@ -423,13 +470,6 @@ class Checker {
 };
 
 }  // namespace
-
-std::size_t find_column(std::span<const KeyColumn> columns, std::string_view name) {
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i].name == name) return i;
-  }
-  return no_column;
-}
 
 Result<TypedTree> check_types(std::string_view sql, const SyntaxTree& syntax,
                               std::span<const KeyColumn> columns) {

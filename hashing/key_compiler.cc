@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "hashing/key_error.h"
+#include "hashing/key_forms.h"
 #include "hashing/key_kernels.h"
-#include "hashing/key_program.h"
 #include "hashing/key_types.h"
 
 namespace pgfanout::keyexpr {
@@ -30,7 +30,8 @@ class Compiler {
     const TypedNode& node = tree_.nodes[index];
     switch (node.operation) {
       case Operation::constant:
-        return literal(node);
+        return add_constant(
+            {node.null ? KeyState::null : KeyState::ok, node.integer, node.text, {}});
       case Operation::load:
         return load(node);
       case Operation::coalesce:
@@ -38,14 +39,6 @@ class Compiler {
       default:
         return operation(node);
     }
-  }
-
-  Slot literal(const TypedNode& node) {
-    Constant constant;
-    constant.state = node.null ? KeyState::null : KeyState::ok;
-    constant.integer = node.integer;
-    constant.text = node.text;
-    return add_constant(std::move(constant));
   }
 
   /// A column is loaded once, however often it is named.
@@ -105,17 +98,13 @@ class Compiler {
                        "the server would refuse it before the first row");
     }
     if (constant.state == KeyState::ok) {
-      if (has_integer_result(instruction)) {
+      if (is_held_as_integer(instruction.type)) {
         constant.integer = out.integers[0];
       } else {
         constant.text = out.texts[0];
       }
     }
     return add_constant(std::move(constant));
-  }
-
-  static bool has_integer_result(const Instruction& instruction) {
-    return is_held_as_integer(instruction.type);
   }
 
   static Instruction instruction_of(const TypedNode& node, Slot left, Slot right) {
@@ -140,11 +129,7 @@ class Compiler {
     return {static_cast<std::uint16_t>(program_.constants.size() - 1), true};
   }
 
-  Slot null_constant() {
-    Constant constant;
-    constant.state = KeyState::null;
-    return add_constant(std::move(constant));
-  }
+  Slot null_constant() { return add_constant({KeyState::null, 0, {}, {}}); }
 
   [[nodiscard]] bool is_null(Slot slot) const {
     return slot.constant && program_.constants[slot.index].state == KeyState::null;

@@ -1,4 +1,3 @@
-// Cuts the part of the expression that is shown, and puts the caret under the right character.
 #include "hashing/key_error.h"
 
 #include <algorithm>
@@ -10,7 +9,6 @@ namespace {
 constexpr std::size_t whole_line_bytes = 160;
 constexpr std::size_t bytes_before_place = 60;
 constexpr std::size_t bytes_after_place = 60;
-constexpr std::string_view ellipsis = "...";
 
 bool continues_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U;
@@ -27,13 +25,7 @@ std::size_t count_characters(std::string_view text) {
       text.begin(), text.end(), [](char byte) { return !continues_character(byte); }));
 }
 
-std::string on_one_line(std::string_view text) {
-  std::string line(text);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return line;
-}
-
+/// The expression (the part around the place, if it is long) and under it a caret.
 std::string show_place(std::string_view sql, std::size_t offset) {
   const std::size_t place = character_start(sql, std::min(offset, sql.size()));
   std::size_t from = 0;
@@ -42,10 +34,12 @@ std::string show_place(std::string_view sql, std::size_t offset) {
     from = character_start(sql, place - std::min(place, bytes_before_place));
     to = character_start(sql, std::min(sql.size(), place + bytes_after_place));
   }
-  std::string line = from > 0 ? std::string(ellipsis) : std::string();
+  std::string line = from > 0 ? "..." : "";
   const std::size_t column = line.size() + count_characters(sql.substr(from, place - from));
-  line += on_one_line(sql.substr(from, to - from));
-  if (to < sql.size()) line += ellipsis;
+  line += sql.substr(from, to - from);
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  if (to < sql.size()) line += "...";
   return line + '\n' + std::string(column, ' ') + '^';
 }
 

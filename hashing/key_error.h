@@ -1,5 +1,5 @@
-// How every refusal of a key expression looks: code "key-expression", the expression and under it a
-// caret, and a hint.
+// Refusals of key expressions: code "key-expression", the expression and under it a caret, and a
+// hint.
 #pragma once
 
 #include <cstddef>
@@ -15,5 +15,9 @@ namespace pgfanout::keyexpr {
 /// counted in characters of UTF-8.
 [[nodiscard]] Error key_error(std::string_view sql, std::size_t offset, std::string message,
                               std::string hint = {});
+
+inline constexpr std::string_view what_is_supported =
+    "supported are columns, integers, 'text', NULL, casts, || + - * / % & | #, coalesce, nullif, "
+    "abs, mod and the server's hash functions";
 
 }  // namespace pgfanout::keyexpr

@@ -1,17 +1,103 @@
-// The public face: ties parser, checker, compiler and kernels together, and cuts a batch into
-// sub-batches.
+// The public face: ties parser, checker, compiler and kernels together, cuts a batch into
+// sub-batches, and prints the expression as SQL.
 #include "hashing/key_expression.h"
 
 #include <algorithm>
 #include <utility>
 
+#include "hashing/key_forms.h"
 #include "hashing/key_kernels.h"
-#include "hashing/key_printer.h"
-#include "hashing/key_program.h"
-#include "hashing/key_syntax.h"
-#include "hashing/key_typed.h"
+#include "hashing/key_types.h"
 
 namespace pgfanout {
+namespace keyexpr {
+namespace {
+
+std::string doubled(std::string_view text, char quote) {
+  std::string result(1, quote);
+  for (const char c : text) {
+    if (c == quote) result += quote;
+    result += c;
+  }
+  return result + quote;
+}
+
+/// A backslash means the same under either setting of standard_conforming_strings only in E''.
+std::string string_literal(std::string_view text) {
+  std::string quoted = doubled(text, '\'');
+  if (text.find('\\') == std::string_view::npos) return quoted;
+  std::string result = "E";
+  for (const char c : quoted) {
+    if (c == '\\') result += c;
+    result += c;
+  }
+  return result;
+}
+
+/// Prints the syntax, not the typed tree: the server resolves types and casts itself, by the rules
+/// that the checker has applied. The result means the same under any search_path whose objects do
+/// not hide those of pg_catalog: every operation is in parentheses, functions and types are behind
+/// pg_catalog, columns are quoted.
+class Printer {
+ public:
+  /// Prints the column `names[i]` as `new_names[i]`, where there is one.
+  Printer(const SyntaxTree& syntax, std::span<const std::string> names,
+          std::span<const std::string> new_names)
+      : syntax_(syntax), names_(names), new_names_(new_names) {}
+
+  std::string print(std::uint32_t index) {
+    const SyntaxNode& node = syntax_.nodes[index];
+    switch (node.kind) {
+      case SyntaxKind::integer: {
+        const std::string digits = std::to_string(node.magnitude);
+        return node.negative ? "(-" + digits + ")" : digits;
+      }
+      case SyntaxKind::string:
+        return string_literal(node.text);
+      case SyntaxKind::null:
+        return "NULL";
+      case SyntaxKind::column:
+        return column(node.text);
+      case SyntaxKind::call:
+        return "pg_catalog." + node.text + arguments(node);
+      case SyntaxKind::unary:
+        return "(" + node.text + " " + print(node.children[0]) + ")";
+      case SyntaxKind::binary:
+        return "(" + print(node.children[0]) + " " + node.text + " " + print(node.children[1]) +
+               ")";
+      case SyntaxKind::cast:
+        return print(node.children[0]) + "::pg_catalog." + std::string(catalog_name(node.type));
+      case SyntaxKind::coalesce:
+        return "COALESCE" + arguments(node);
+      case SyntaxKind::nullif:
+        return "NULLIF" + arguments(node);
+    }
+    return {};
+  }
+
+ private:
+  std::string column(const std::string& name) {
+    const auto index =
+        static_cast<std::size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
+    return doubled(index < new_names_.size() ? new_names_[index] : name, '"');
+  }
+
+  std::string arguments(const SyntaxNode& node) {
+    std::string result = "(";
+    for (const std::uint32_t child : node.children) {
+      if (result.size() > 1) result += ", ";
+      result += print(child);
+    }
+    return result + ")";
+  }
+
+  const SyntaxTree& syntax_;
+  const std::span<const std::string> names_;
+  const std::span<const std::string> new_names_;
+};
+
+}  // namespace
+}  // namespace keyexpr
 
 struct KeyScratch::Registers : keyexpr::Frame {};
 
@@ -56,17 +142,18 @@ const std::string& KeyExpression::sql() const {
 }
 
 std::string KeyExpression::qualified_sql(std::span<const std::string> column_names) const {
-  const auto rename = [&](std::string_view name) {
-    const auto& known = program_->column_names;
-    const auto index =
-        static_cast<std::size_t>(std::find(known.begin(), known.end(), name) - known.begin());
-    return index < column_names.size() ? column_names[index] : std::string(name);
-  };
-  return keyexpr::print_qualified(program_->syntax, rename);
+  return keyexpr::Printer(program_->syntax, program_->column_names, column_names)
+      .print(program_->syntax.root);
 }
 
 std::vector<std::string> KeyExpression::functions() const {
-  return keyexpr::called_hash_functions(program_->syntax);
+  std::vector<std::string> names;
+  for (const keyexpr::SyntaxNode& node : program_->syntax.nodes) {
+    if (node.kind != keyexpr::SyntaxKind::call) continue;
+    if (keyexpr::find_hash_function(node.text) == nullptr) continue;
+    if (std::find(names.begin(), names.end(), node.text) == names.end()) names.push_back(node.text);
+  }
+  return names;
 }
 
 namespace {

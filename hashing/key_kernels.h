@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "hashing/key_expression.h"
-#include "hashing/key_program.h"
+#include "hashing/key_forms.h"
 #include "pgfanout/row_view.h"
 
 namespace pgfanout::keyexpr {

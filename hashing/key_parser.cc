@@ -1,22 +1,230 @@
-// Recursive descent, one function a level of precedence, loosest first. Every way down passes
-// through Nesting, which bounds the stack.
+// From SQL to the syntax tree: a lexer that works by the server's rules, and a parser by recursive
+// descent.
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
 #include "hashing/key_error.h"
-#include "hashing/key_hints.h"
-#include "hashing/key_lexer.h"
-#include "hashing/key_syntax.h"
+#include "hashing/key_forms.h"
 #include "hashing/key_types.h"
-#include "hashing/key_words.h"
 
 namespace pgfanout::keyexpr {
 namespace {
 
+// Words from the server's pg_get_keywords() (catcode R and T) of versions 14 to 18, each between
+// two blanks. A word that only one version reserves is listed: quoting a name is always possible.
+constexpr std::string_view reserved_words =
+    " all analyse analyze and any array as asc asymmetric authorization binary both case cast"
+    " check collate collation column concurrently constraint create cross current_catalog"
+    " current_date current_role current_schema current_time current_timestamp current_user"
+    " default deferrable desc distinct do else end except false fetch for foreign freeze from"
+    " full grant group having ilike in initially inner intersect into is isnull join lateral"
+    " leading left like limit localtime localtimestamp natural not notnull null offset on"
+    " only or order outer overlaps placing primary references returning right select"
+    " session_user similar some symmetric system_user table tablesample then to trailing true"
+    " union unique user using variadic verbose when where window with ";
+// Those of them that work like an operator.
+constexpr std::string_view operator_words =
+    " and case collate ilike in is isnull like not notnull or overlaps similar ";
+
+bool is_among(std::string_view words, const std::string& word) {
+  return words.find(" " + word + " ") != std::string_view::npos;
+}
+
+enum class TokenKind : std::uint8_t {
+  word,         ///< Unquoted name or keyword, folded to lower case (ASCII letters only).
+  quoted_word,  ///< "Name", with its quotes taken off.
+  string,       ///< 'text', with its quotes taken off.
+  integer,      ///< Decimal digits.
+  op,           ///< A run of operator characters.
+  cast,         ///< ::
+  left_paren,
+  right_paren,
+  comma,
+  dot,
+  end,  ///< Always the last one.
+};
+
+struct Token {
+  TokenKind kind = TokenKind::end;
+  std::size_t offset = 0;  ///< In bytes, from the start of the expression.
+  std::string text;        ///< Content as described at the kind; for `op` its characters.
+};
+
+constexpr std::string_view operator_characters = "~!@#^&|`?+-*/%<>=";
+// A longer operator may end in + or - only if it has one of these: that is what lets `a*-b` be two.
+constexpr std::string_view binding_characters = "~!@#%^&|`?";
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_word_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+bool is_word_part(char c) {
+  return is_word_start(c) || is_digit(c) || c == '$';
+}
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// Operators are the longest run of operator characters, as on the server: `5 %-1` has the unknown
+/// operator `%-`, while `5 *-1` has `*` and `-`. Comments, E'' strings, U&'' forms, dollar quoting,
+/// parameters and numbers that are no plain integers are refused here.
+class Lexer {
+ public:
+  explicit Lexer(std::string_view sql) : sql_(sql) {}
+
+  /// The last token is of kind `end`.
+  Result<std::vector<Token>> run() {
+    for (skip_blanks(); at_ < sql_.size(); skip_blanks()) {
+      PGFANOUT_TRY(next());
+    }
+    add(TokenKind::end, at_, {});
+    return std::move(tokens_);
+  }
+
+ private:
+  Result<void> next() {
+    const char c = sql_[at_];
+    if (is_word_start(c)) return word();
+    if (is_digit(c)) return integer();
+    if (c == '\'') return quoted(TokenKind::string);
+    if (c == '"') return quoted(TokenKind::quoted_word);
+    if (operator_characters.find(c) != std::string_view::npos) return operator_run();
+    return punctuation();
+  }
+
+  Result<void> punctuation() {
+    const char c = sql_[at_];
+    if (c == ':' && peek(1) == ':') return take(TokenKind::cast, 2);
+    if (c == '(') return take(TokenKind::left_paren, 1);
+    if (c == ')') return take(TokenKind::right_paren, 1);
+    if (c == ',') return take(TokenKind::comma, 1);
+    if (c == '.') {
+      if (is_digit(peek(1))) return fractional(at_);
+      return take(TokenKind::dot, 1);
+    }
+    if (c == '$') {
+      return error(at_, "dollar quoting and parameters are not supported",
+                   "write a string as 'text' and a value in place of a parameter");
+    }
+    if (static_cast<unsigned char>(c) < 0x20) {
+      return error(at_, "a control character is not allowed in a key expression");
+    }
+    return error(at_, "unexpected character '" + std::string(1, c) + "'");
+  }
+
+  Result<void> word() {
+    const std::size_t start = at_;
+    std::string text;
+    while (at_ < sql_.size() && is_word_part(sql_[at_])) text += to_lower(sql_[at_++]);
+    if (peek(0) == '\'') {
+      return error(start, "a word directly before a string is not supported",
+                   "write the string as plain 'text', without E, B, X, N or a type before it");
+    }
+    if (text == "u" && peek(0) == '&' && (peek(1) == '\'' || peek(1) == '"')) {
+      return error(start, "U& strings and names are not supported",
+                   "write the characters themselves");
+    }
+    add(TokenKind::word, start, std::move(text));
+    return {};
+  }
+
+  Result<void> integer() {
+    const std::size_t start = at_;
+    while (is_digit(peek(0))) ++at_;
+    if (peek(0) == '.') return fractional(start);
+    if (is_word_part(peek(0))) {
+      return error(start, "only plain decimal integers are supported",
+                   "write digits only: no exponent, no underscores, no 0x, and a blank behind");
+    }
+    add(TokenKind::integer, start, std::string(sql_.substr(start, at_ - start)));
+    return {};
+  }
+
+  Result<void> fractional(std::size_t start) {
+    return error(start, "a number with a fraction is not supported",
+                 "a key expression computes with whole numbers only");
+  }
+
+  /// 'text' or "name"; the quote itself is written twice inside.
+  Result<void> quoted(TokenKind kind) {
+    const std::size_t start = at_;
+    const char quote = sql_[at_++];
+    std::string text;
+    while (true) {
+      if (at_ >= sql_.size()) {
+        return error(start,
+                     quote == '"' ? "this quoted name is not closed" : "this string is not closed");
+      }
+      const char c = sql_[at_++];
+      if (c == '\0') return error(at_ - 1, "a zero byte is not allowed in a key expression");
+      if (c == quote) {
+        if (peek(0) != quote) break;
+        ++at_;
+      }
+      text += c;
+    }
+    if (kind == TokenKind::quoted_word && text.empty()) return error(start, "a name is empty");
+    add(kind, start, std::move(text));
+    return {};
+  }
+
+  Result<void> operator_run() {
+    const std::size_t start = at_;
+    std::size_t end = at_;
+    while (end < sql_.size() && operator_characters.find(sql_[end]) != std::string_view::npos) {
+      const std::string_view two = sql_.substr(end, 2);
+      if (two == "--" || two == "/*") {
+        return error(end, "comments are not supported in a key expression",
+                     "two minus signs start a comment: write a blank or parentheses between them");
+      }
+      ++end;
+    }
+    std::string_view run = sql_.substr(start, end - start);
+    const bool keeps_sign = run.find_first_of(binding_characters) != std::string_view::npos;
+    while (run.size() > 1 && !keeps_sign && (run.back() == '+' || run.back() == '-')) {
+      run.remove_suffix(1);
+    }
+    return take(TokenKind::op, run.size());
+  }
+
+  Result<void> take(TokenKind kind, std::size_t length) {
+    add(kind, at_, std::string(sql_.substr(at_, length)));
+    at_ += length;
+    return {};
+  }
+
+  void add(TokenKind kind, std::size_t offset, std::string text) {
+    tokens_.push_back({kind, offset, std::move(text)});
+  }
+
+  void skip_blanks() {
+    while (at_ < sql_.size() && is_blank(sql_[at_])) ++at_;
+  }
+
+  [[nodiscard]] char peek(std::size_t ahead) const {
+    return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0';
+  }
+
+  [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
+    return key_error(sql_, offset, std::move(message), std::move(hint));
+  }
+
+  std::string_view sql_;
+  std::size_t at_ = 0;
+  std::vector<Token> tokens_;
+};
+
 constexpr std::uint64_t smallest_int8_magnitude = std::uint64_t{1} << 63;
 
+/// One function a level of precedence, loosest first. Every way down passes through nested(), which
+/// bounds the stack.
 class Parser {
  public:
   Parser(std::string_view sql, std::vector<Token> tokens) : sql_(sql), tokens_(std::move(tokens)) {}
@@ -33,23 +241,18 @@ class Parser {
  private:
   using Node = Result<std::uint32_t>;
 
-  /// Counts one level of nesting for as long as it lives.
-  class Nesting {
-   public:
-    explicit Nesting(std::uint32_t& level) : level_(level) { ++level_; }
-    ~Nesting() { --level_; }
-    Nesting(const Nesting&) = delete;
-    Nesting& operator=(const Nesting&) = delete;
-
-   private:
-    std::uint32_t& level_;
-  };
+  /// Parses one level deeper, unless that is too deep.
+  template <class Parse>
+  Node nested(Parse parse) {
+    if (++level_ > max_depth) return too_deep(current().offset);
+    Node node = parse();
+    --level_;
+    return node;
+  }
 
   /// || | & # : all of one precedence, as on the server, where they are "any other operator".
   Node expression() {
-    const Nesting nesting(level_);
-    if (level_ > max_depth) return too_deep(current().offset);
-    return left_associative({"||", "|", "&", "#"}, &Parser::sum);
+    return nested([this] { return left_associative({"||", "|", "&", "#"}, &Parser::sum); });
   }
   Node sum() { return left_associative({"+", "-"}, &Parser::product); }
   Node product() { return left_associative({"*", "/", "%"}, &Parser::signed_operand); }
@@ -71,17 +274,17 @@ class Parser {
   /// into the literal behind it, and only then chooses the literal's type; so does this.
   Node signed_operand() {
     if (!is_op("+") && !is_op("-")) return casted();
-    const Nesting nesting(level_);
-    if (level_ > max_depth) return too_deep(current().offset);
-    Token op = take();
-    PGFANOUT_TRY_ASSIGN(const std::uint32_t operand, signed_operand());
-    SyntaxNode& inner = tree_.nodes[operand];
-    if (op.text == "-" && inner.kind == SyntaxKind::integer) {
-      inner.negative = !inner.negative;
-      inner.offset = op.offset;
-      return operand;
-    }
-    return add(node(SyntaxKind::unary, op.offset, std::move(op.text)), {operand});
+    return nested([this]() -> Node {
+      Token op = take();
+      PGFANOUT_TRY_ASSIGN(const std::uint32_t operand, signed_operand());
+      SyntaxNode& inner = tree_.nodes[operand];
+      if (op.text == "-" && inner.kind == SyntaxKind::integer) {
+        inner.negative = !inner.negative;
+        inner.offset = op.offset;
+        return operand;
+      }
+      return add(node(SyntaxKind::unary, op.offset, std::move(op.text)), {operand});
+    });
   }
 
   Node casted() {
@@ -140,13 +343,14 @@ class Parser {
     if (called && text == "cast") return cast_call();
     if (called && text == "coalesce") return special_call(SyntaxKind::coalesce);
     if (called && text == "nullif") return special_call(SyntaxKind::nullif);
-    if (!called && next().kind != TokenKind::dot && is_reserved_word(text)) return reserved();
+    if (!called && next().kind != TokenKind::dot && is_among(reserved_words, text))
+      return reserved();
     return name_or_call();
   }
 
   Node reserved() {
     const Token& token = current();
-    if (is_operator_word(token.text) || token.text == "true" || token.text == "false") {
+    if (is_among(operator_words, token.text) || token.text == "true" || token.text == "false") {
       return error(token.offset, "\"" + token.text + "\" is not supported in a key expression",
                    std::string(what_is_supported));
     }
@@ -350,12 +554,13 @@ class Parser {
 }  // namespace
 
 Result<SyntaxTree> parse_key_expression(std::string_view sql) {
+  constexpr std::size_t max_expression_bytes = 8192;
   if (sql.size() > max_expression_bytes) {
     return key_error(
         sql, 0,
         "the key expression is longer than " + std::to_string(max_expression_bytes) + " bytes");
   }
-  PGFANOUT_TRY_ASSIGN(std::vector<Token> tokens, tokenize(sql));
+  PGFANOUT_TRY_ASSIGN(std::vector<Token> tokens, Lexer(sql).run());
   if (tokens.front().kind == TokenKind::end) {
     return key_error(sql, 0, "the key expression is empty",
                      "for example: hashtext(id::text) % 100");

@@ -1,80 +1,57 @@
-// Tables of type names and OIDs, and the rules that need no syntax.
+// Tables of types and functions, and the rules that need no syntax.
 #include "hashing/key_types.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 namespace pgfanout {
-
-KeyType key_type_of_oid(std::uint32_t type_oid) {
-  switch (type_oid) {
-    case 16:
-      return KeyType::boolean;
-    case 17:
-      return KeyType::bytea;
-    case 20:
-      return KeyType::int8;
-    case 21:
-      return KeyType::int2;
-    case 23:
-      return KeyType::int4;
-    case 25:
-      return KeyType::text;
-    case 1042:
-      return KeyType::bpchar;
-    case 1043:
-      return KeyType::varchar;
-    case 2950:
-      return KeyType::uuid;
-    default:
-      return KeyType::other;
-  }
-}
-
-std::string_view to_string(KeyState state) {
-  switch (state) {
-    case KeyState::ok:
-      return "ok";
-    case KeyState::null:
-      return "null";
-    case KeyState::out_of_range:
-      return "out-of-range";
-    case KeyState::division_by_zero:
-      return "division-by-zero";
-    case KeyState::malformed:
-      return "malformed";
-  }
-  return "unknown";
-}
-
 namespace keyexpr {
 namespace {
 
 struct TypeNames {
   KeyType type;
+  std::uint32_t oid;
   std::string_view catalog;
   std::string_view display;
   bool castable;
 };
 
 constexpr std::array type_names = std::to_array<TypeNames>({
-    {KeyType::int2, "int2", "smallint", true},
-    {KeyType::int4, "int4", "integer", true},
-    {KeyType::int8, "int8", "bigint", true},
-    {KeyType::text, "text", "text", true},
-    {KeyType::varchar, "varchar", "character varying", true},
-    {KeyType::bpchar, "bpchar", "character", true},
-    {KeyType::uuid, "uuid", "uuid", false},
-    {KeyType::bytea, "bytea", "bytea", false},
-    {KeyType::boolean, "bool", "boolean", false},
+    {KeyType::int2, 21, "int2", "smallint", true},
+    {KeyType::int4, 23, "int4", "integer", true},
+    {KeyType::int8, 20, "int8", "bigint", true},
+    {KeyType::text, 25, "text", "text", true},
+    {KeyType::varchar, 1043, "varchar", "character varying", true},
+    {KeyType::bpchar, 1042, "bpchar", "character", true},
+    {KeyType::uuid, 2950, "uuid", "uuid", false},
+    {KeyType::bytea, 17, "bytea", "bytea", false},
+    {KeyType::boolean, 16, "bool", "boolean", false},
+    {KeyType::other, 0, "unknown", "unknown", false},
 });
 
-const TypeNames* find(KeyType type) {
-  for (const TypeNames& names : type_names) {
-    if (names.type == type) return &names;
-  }
-  return nullptr;
+const TypeNames& names_of(KeyType type) {
+  return *std::find_if(type_names.begin(), type_names.end() - 1,
+                       [&](const TypeNames& names) { return names.type == type; });
 }
+
+constexpr std::array hash_functions = std::to_array<HashFunction>({
+    {"hashtext", KeyType::text, false},
+    {"hashtextextended", KeyType::text, true},
+    {"hashbpchar", KeyType::bpchar, false},
+    {"hashbpcharextended", KeyType::bpchar, true},
+    {"hashint2", KeyType::int2, false},
+    {"hashint2extended", KeyType::int2, true},
+    {"hashint4", KeyType::int4, false},
+    {"hashint4extended", KeyType::int4, true},
+    {"hashint8", KeyType::int8, false},
+    {"hashint8extended", KeyType::int8, true},
+    {"uuid_hash", KeyType::uuid, false},
+    {"uuid_hash_extended", KeyType::uuid, true},
+    // From server version 18 on; KeyExpression::functions() lets callers check.
+    {"hashbytea", KeyType::bytea, false},
+    {"hashbyteaextended", KeyType::bytea, true},
+});
 
 }  // namespace
 
@@ -103,13 +80,11 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 }
 
 std::string_view display_name(KeyType type) {
-  const TypeNames* names = find(type);
-  return names == nullptr ? "unknown" : names->display;
+  return names_of(type).display;
 }
 
 std::string_view catalog_name(KeyType type) {
-  const TypeNames* names = find(type);
-  return names == nullptr ? "unknown" : names->catalog;
+  return names_of(type).catalog;
 }
 
 KeyType castable_type(std::string_view name, bool keyword_allowed) {
@@ -123,5 +98,36 @@ KeyType castable_type(std::string_view name, bool keyword_allowed) {
   return keyword_allowed && name == "int" ? KeyType::int4 : KeyType::other;
 }
 
+const HashFunction* find_hash_function(std::string_view name) {
+  for (const HashFunction& function : hash_functions) {
+    if (function.name == name) return &function;
+  }
+  return nullptr;
+}
+
 }  // namespace keyexpr
+
+KeyType key_type_of_oid(std::uint32_t type_oid) {
+  for (const keyexpr::TypeNames& names : keyexpr::type_names) {
+    if (names.oid == type_oid) return names.type;
+  }
+  return KeyType::other;
+}
+
+std::string_view to_string(KeyState state) {
+  switch (state) {
+    case KeyState::ok:
+      return "ok";
+    case KeyState::null:
+      return "null";
+    case KeyState::out_of_range:
+      return "out-of-range";
+    case KeyState::division_by_zero:
+      return "division-by-zero";
+    case KeyState::malformed:
+      return "malformed";
+  }
+  return "unknown";
+}
+
 }  // namespace pgfanout

@@ -1,4 +1,4 @@
-// The types of a key expression: their names, and how they behave.
+// The types of a key expression and the server's hash functions that it may call.
 #pragma once
 
 #include <algorithm>
@@ -48,5 +48,14 @@ namespace pgfanout::keyexpr {
 /// The type that a cast to `name` means, or `other`. Words that are grammar (`integer`) count only
 /// if `keyword_allowed`: quoted or behind pg_catalog, they are no type's name.
 [[nodiscard]] KeyType castable_type(std::string_view name, bool keyword_allowed);
+
+struct HashFunction {
+  std::string_view name;
+  KeyType argument;  ///< Of the first parameter; the second, if any, is an int8 seed.
+  bool extended;     ///< Takes a seed and returns int8; else int4.
+};
+
+/// The function called `name`, or nullptr.
+[[nodiscard]] const HashFunction* find_hash_function(std::string_view name);
 
 }  // namespace pgfanout::keyexpr

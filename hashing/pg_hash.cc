@@ -128,16 +128,6 @@ ByteView without_trailing_blanks(ByteView value) {
   return value.first(length);
 }
 
-std::int32_t as_signed(std::uint32_t value) {
-  return static_cast<std::int32_t>(value);
-}
-std::int64_t as_signed(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-std::uint64_t as_seed(std::int64_t seed) {
-  return static_cast<std::uint64_t>(seed);
-}
-
 }  // namespace
 
 std::uint32_t hash_bytes(ByteView bytes) {
@@ -156,14 +146,6 @@ std::uint64_t hash_uint32_extended(std::uint32_t value, std::uint64_t seed) {
   return run_word(value, seed).wide();
 }
 
-std::int32_t hashtext(ByteView value) {
-  return as_signed(hash_bytes(value));
-}
-
-std::int64_t hashtextextended(ByteView value, std::int64_t seed) {
-  return as_signed(hash_bytes_extended(value, as_seed(seed)));
-}
-
 std::int32_t hashbpchar(ByteView value) {
   return hashtext(without_trailing_blanks(value));
 }
@@ -172,44 +154,13 @@ std::int64_t hashbpcharextended(ByteView value, std::int64_t seed) {
   return hashtextextended(without_trailing_blanks(value), seed);
 }
 
-std::int32_t hashint2(std::int16_t value) {
-  return hashint4(value);
-}
-
-std::int64_t hashint2extended(std::int16_t value, std::int64_t seed) {
-  return hashint4extended(value, seed);
-}
-
-std::int32_t hashint4(std::int32_t value) {
-  return as_signed(hash_uint32(static_cast<std::uint32_t>(value)));
-}
-
-std::int64_t hashint4extended(std::int32_t value, std::int64_t seed) {
-  return as_signed(hash_uint32_extended(static_cast<std::uint32_t>(value), as_seed(seed)));
-}
-
 std::int32_t hashint8(std::int64_t value) {
-  return as_signed(hash_uint32(fold_int8(value)));
+  return static_cast<std::int32_t>(hash_uint32(fold_int8(value)));
 }
 
 std::int64_t hashint8extended(std::int64_t value, std::int64_t seed) {
-  return as_signed(hash_uint32_extended(fold_int8(value), as_seed(seed)));
-}
-
-std::int32_t uuid_hash(ByteView value) {
-  return hashtext(value);
-}
-
-std::int64_t uuid_hash_extended(ByteView value, std::int64_t seed) {
-  return hashtextextended(value, seed);
-}
-
-std::int32_t hashbytea(ByteView value) {
-  return hashtext(value);
-}
-
-std::int64_t hashbyteaextended(ByteView value, std::int64_t seed) {
-  return hashtextextended(value, seed);
+  return static_cast<std::int64_t>(
+      hash_uint32_extended(fold_int8(value), static_cast<std::uint64_t>(seed)));
 }
 
 }  // namespace pgfanout
