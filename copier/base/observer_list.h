@@ -1,5 +1,5 @@
 // Several observers of one job, told in order. A list of one observer is the base of classes that
-// change some of its callbacks; an empty list tells nobody.
+// change some of its callbacks; an empty list does nothing.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// How fast the readers of a job go: set by what watches over it, obeyed by each reader between two
+// How fast the readers of a job read: set by the job's watcher, obeyed by each reader between two
 // batches. Thread-safe.
 #pragma once
 

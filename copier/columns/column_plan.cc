@@ -76,7 +76,7 @@ class NewColumns {
         case Inputs::changed:
           planned.role = ColumnRole::left_out;
           note(Severity::info, "generated-column-recomputed", column,
-               "is computed anew from columns that --map changes, and is not compared");
+               "is computed from columns that --map changes, and is not compared");
           break;
         case Inputs::missing:
           freeze(planned.column);
@@ -105,7 +105,7 @@ class NewColumns {
                           mapping.value.type_oid, std::nullopt,       mapping.is_volatile};
     inherit_properties(planned.column);
     if (nextval_literal(mapping.sql)) {
-      // Rows inserted later go on where the copied ones end.
+      // Rows inserted later continue the sequence.
       planned.column.identity = 0;
       planned.column.default_sql = parenthesized(mapping.sql);
     }
@@ -291,15 +291,15 @@ class ExistingColumns {
         column.generated != 0 || column.identity != 0 || !column.default_sql.empty();
     if (!has_value && column.is_not_null) {
       return refused("column-unmapped",
-                     fmt::format("the target's column {} is NOT NULL, has no default, and nothing "
-                                 "of the source goes into it",
+                     fmt::format("the target's column {} is NOT NULL, has no default, and gets "
+                                 "no value of the source",
                                  column.quoted),
-                     fmt::format("say what it gets: --map '{}=EXPRESSION'", column.name),
+                     fmt::format("give it a value: --map '{}=EXPRESSION'", column.name),
                      target_.qualified);
     }
     if (column.generated == 0) {
       note(Severity::warning, "column-left-out",
-           fmt::format("nothing of the source goes into the target's column {}: it stays at {}",
+           fmt::format("the target's column {} gets no value of the source: it stays at {}",
                        column.quoted, has_value ? "its default" : "NULL"));
     }
     plan_.columns.push_back({column, ColumnRole::left_out, {}, 0, std::nullopt, false});
@@ -427,7 +427,7 @@ Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& sourc
       return refused(
           "key-column-changed",
           fmt::format("column {} is part of the key and does not reach the target unchanged: "
-                      "nobody could check the key afterwards",
+                      "the key could not be checked afterwards",
                       column.quoted),
           fmt::format("copy it as it is, also under another name: --map NAME={}", column.quoted),
           source.qualified);

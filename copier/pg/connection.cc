@@ -24,8 +24,8 @@ Error connect_error(const PGconn* connection) {
   const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
   if (says("password authentication failed")) {
     error.hint =
-        "the password is wrong, or the role does not exist: look into the file named by PGPASSFILE "
-        "(or ~/.pgpass) or the service file that it comes from";
+        "the password is wrong, or the role does not exist: check the file named by PGPASSFILE "
+        "(or ~/.pgpass) or the service file that the password comes from";
   } else if (says("no password supplied")) {
     error.hint =
         "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file";
@@ -137,7 +137,7 @@ std::string libpq_version() {
 Result<Connection> Connection::open(const ConnectOptions& options) {
   const std::string timeout = std::to_string(options.connect_timeout.count());
   // expand_dbname makes the first dbname a whole connection string. Later words win over earlier
-  // ones: what stands before dbname is a default that the user's string may change.
+  // ones: words before dbname are defaults that the user's string may change.
   const char* const keywords[] = {
       "connect_timeout",  "keepalives_idle", "keepalives_interval", "keepalives_count",
       "tcp_user_timeout", "dbname",          "application_name",    nullptr};
@@ -172,7 +172,7 @@ Result<void> Connection::set_up_session() {
           "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
           "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
-          // Costs more than it saves on catalogs, whose queries look dear to the planner.
+          // JIT costs more than it saves on the catalogs' queries.
           "SET xmloption = content; SET jit = off"));
   const char* encoding = PQparameterStatus(connection_, "server_encoding");
   if (encoding == nullptr) return error_of_connection(connection_, "learn the server's encoding");
@@ -189,10 +189,11 @@ Result<void> Connection::set_up_session() {
 Result<void> Connection::identify_backend() {
   PGFANOUT_TRY_ASSIGN(const Rows own, query(own_backend_sql()));
   if (own.size() != 1 || own.integer(0, 0) != PQbackendPID(connection_)) {
-    return refused("pooler",
-                   "a connection pooler stands between pgfanout and the server: statements of one "
-                   "session may reach different backends",
-                   "connect to the server itself", description());
+    return refused(
+        "pooler",
+        "there is a connection pooler between pgfanout and the server: statements of one "
+        "session may reach different backends",
+        "connect to the server itself", description());
   }
   watch_->set_backend({PQbackendPID(connection_), own.integer(0, 1)});
   return {};
@@ -210,14 +211,14 @@ Connection::Connection(Connection&& other) noexcept
       encoding_(std::move(other.encoding_)),
       watch_(std::move(other.watch_)),
       cancellation_(other.cancellation_),
-      is_given_up_(other.is_given_up_) {}
+      is_abandoned_(other.is_abandoned_) {}
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   std::swap(connection_, other.connection_);
   std::swap(encoding_, other.encoding_);
   std::swap(watch_, other.watch_);
   std::swap(cancellation_, other.cancellation_);
-  std::swap(is_given_up_, other.is_given_up_);
+  std::swap(is_abandoned_, other.is_abandoned_);
   return *this;
 }
 
@@ -240,7 +241,7 @@ int Connection::backend_pid() const {
 }
 
 bool Connection::is_open() const {
-  return connection_ != nullptr && !is_given_up_ && PQstatus(connection_) == CONNECTION_OK;
+  return connection_ != nullptr && !is_abandoned_ && PQstatus(connection_) == CONNECTION_OK;
 }
 
 std::string Connection::quote_literal(std::string_view value) const {

@@ -68,11 +68,11 @@ struct ConnectOptions {
   std::string dsn;               ///< libpq connection string or URI; empty: libpq's environment.
   std::string application_name;  ///< "pgfanout/<job>/<role>"; at most 63 bytes.
   std::chrono::seconds connect_timeout{10};
-  /// So long a server may be silent while we wait for it, until it is asked by another connection
-  /// whether it still works for us; 0: for ever.
+  /// How long a server may be silent while we wait for it, until another connection asks it whether
+  /// it still works for us; 0: without limit.
   std::chrono::milliseconds stall_timeout{60'000};
-  std::chrono::milliseconds look_timeout{10'000};    ///< Of that other connection.
-  std::chrono::milliseconds arrival_timeout{1'000};  ///< For what was on its way meanwhile.
+  std::chrono::milliseconds query_timeout{10'000};   ///< For all of what that connection does.
+  std::chrono::milliseconds arrival_timeout{1'000};  ///< For what the server sent meanwhile.
 };
 
 /// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.
@@ -92,7 +92,7 @@ class Connection {
  public:
   /// Connects, sets the session up (search_path empty, row_security off, time-outs off, the
   /// server's encoding, ISO dates, no notices, statements of a dead client end), and checks that
-  /// no pooler stands between.
+  /// there is no pooler between.
   static Result<Connection> open(const ConnectOptions& options);
 
   ~Connection();
@@ -101,7 +101,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Statements wait for the server, but not behind a link that has stalled: see StallWatch.
+  // Statements wait for the server, but not for one that cannot be reached any more: StallWatch.
 
   /// One statement, with parameters $1, $2, ...
   Result<Rows> query(std::string_view sql, const std::vector<Parameter>& parameters = {});
@@ -151,13 +151,13 @@ class Connection {
   Result<Rows> answer_to(bool was_sent);
   Result<void> collect(Answer& answer, const Cancellation* cancellation);
   Result<void> cancel_and_collect(Answer& answer);
-  void give_up();
+  void abandon();
 
   pg_conn* connection_ = nullptr;
   std::string encoding_;
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;
-  bool is_given_up_ = false;
+  bool is_abandoned_ = false;
 };
 
 }  // namespace pgfanout

@@ -12,7 +12,7 @@
 namespace pgfanout {
 namespace {
 
-/// Takes what is left of a failed statement, so that the connection can be used again, if it can.
+/// Takes what is left of a failed statement, so that the connection can be used again.
 void drain(Connection& connection, const Cancellation& cancellation) {
   while (true) {
     while (PQisBusy(connection.raw()) == 1) {
@@ -72,9 +72,9 @@ Result<CopyOutEvent> CopyOut::next() {
   }
 }
 
-/// A server sends 8 kB at a time. Waking up for each of them costs both sides more than the rows
-/// do. So some are left to collect: as many as the socket's buffer surely holds, and only for a
-/// short time. Bytes that are there already are taken first, which with TLS is one record.
+/// A server sends 8 kB at a time, and a wake-up for each costs both sides more than the rows do. So
+/// this sleeps for up to 2 ms while less than the socket's buffer comes in. Bytes that are there
+/// already are taken first, which with TLS is one record.
 Result<void> CopyOut::wait_for_rows() {
   using std::chrono::microseconds;
   constexpr std::size_t kFew = 48U << 10U;

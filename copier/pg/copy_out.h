@@ -63,7 +63,7 @@ class CopyOut final : public CopyOutStream {
   std::size_t size_ = 0;
   std::size_t bytes_since_nap_ = 0;
   WaitTime waited_;
-  std::chrono::microseconds nap_{0};  ///< Slept before the socket is looked at again.
+  std::chrono::microseconds nap_{0};  ///< Of the next sleep before the socket is polled.
 };
 
 }  // namespace pgfanout

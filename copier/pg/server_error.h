@@ -15,8 +15,8 @@ namespace pgfanout {
 /// in, missing objects and privileges refuse; lost connections, full disks and shutdowns interrupt.
 [[nodiscard]] Consequence consequence_of(std::string_view sqlstate);
 
-/// Whether the same might succeed in a moment: the connection or the server's process was lost, the
-/// server starts or stops, or other sessions were in the way. The data had no part in it.
+/// Whether a retry may succeed: the connection or the server's process was lost, the server starts
+/// or stops, or other sessions held locks or connections. The data is not the reason.
 [[nodiscard]] bool is_transient(const Error& error);
 
 /// The error of a finished statement. `doing` says what was tried: "read the catalog".

@@ -12,7 +12,7 @@
 
 namespace pgfanout {
 
-/// How long was waited: for one who waits, and for a counter that others look at meanwhile.
+/// How long was waited: for the caller, and for a counter that other threads read.
 struct WaitTime {
   std::chrono::nanoseconds own{0};
   std::atomic<std::uint64_t>* total = nullptr;

@@ -19,17 +19,17 @@ bool has_input(const PGconn* connection, std::chrono::milliseconds wait) {
   return poll(&socket, 1, static_cast<int>(wait.count())) > 0;
 }
 
-/// A connection of raw libpq calls, each of which waits until one common deadline: a Connection
-/// would watch itself in turn.
-class Look {
+/// A connection of raw libpq calls, which all end at one deadline: a Connection would need a
+/// StallWatch of its own.
+class BackendQuery {
  public:
-  Look(BackendIdentity backend, std::chrono::milliseconds within)
+  BackendQuery(BackendIdentity backend, std::chrono::milliseconds within)
       : backend_(backend), deadline_(Clock::now() + within) {}
-  ~Look() { PQfinish(connection_); }
-  Look(const Look&) = delete;
-  Look& operator=(const Look&) = delete;
+  ~BackendQuery() { PQfinish(connection_); }
+  BackendQuery(const BackendQuery&) = delete;
+  BackendQuery& operator=(const BackendQuery&) = delete;
 
-  StallFinding at_backend(const ConnectOptions& options, const PGconn* watched) {
+  StallFinding state_of_backend(const ConnectOptions& options, const PGconn* watched) {
     if (!connect(options, watched)) {
       return was_turned_away() ? StallFinding::cannot_tell : StallFinding::unreachable;
     }
@@ -44,7 +44,7 @@ class Look {
   void end_backend() { query("pg_terminate_backend(a.pid)" + from_backend()); }
 
  private:
-  /// To the very server that the watched connection reached, whatever else its string offers.
+  /// To the server that the watched connection reached, even if its DSN names several.
   bool connect(const ConnectOptions& options, const PGconn* watched) {
     constexpr std::string_view kSuffix = "/watch";
     constexpr std::size_t kLongestName = 63;
@@ -124,8 +124,8 @@ StallFinding finding_of(std::string_view state, std::string_view wait_event_type
                                                                   : StallFinding::works;
 }
 
-bool is_look_due(const ConnectOptions& options, bool knows_backend,
-                 std::chrono::nanoseconds silence) {
+bool is_query_due(const ConnectOptions& options, bool knows_backend,
+                  std::chrono::nanoseconds silence) {
   if (options.stall_timeout.count() == 0) return false;
   return silence >= options.stall_timeout && (knows_backend || silence >= options.connect_timeout);
 }
@@ -139,12 +139,12 @@ StallVerdict judge_silence(StallFinding finding, bool has_come) {
 
 Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
   const auto silence = Clock::now() - silent_since;
-  if (!is_look_due(options_, backend_.pid != 0, silence)) return {};
+  if (!is_query_due(options_, backend_.pid != 0, silence)) return {};
   if (backend_.pid == 0) return stalled(watched, silence);
-  Look look(backend_, options_.look_timeout);
-  const StallFinding finding = look.at_backend(options_, watched);
+  BackendQuery query(backend_, options_.query_timeout);
+  const StallFinding finding = query.state_of_backend(options_, watched);
   StallVerdict verdict = judge_silence(finding, false);
-  // Input that was on its way during the look arrives in a moment; libpq then says what it is.
+  // Input that the server sent meanwhile arrives in a moment; libpq then says what it is.
   if (verdict != StallVerdict::patience) {
     verdict = judge_silence(finding, has_input(watched, options_.arrival_timeout));
   }
@@ -153,7 +153,7 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
     return {};
   }
   if (verdict == StallVerdict::lost) return gone(watched);
-  if (finding == StallFinding::waits_for_us) look.end_backend();
+  if (finding == StallFinding::waits_for_us) query.end_backend();
   return stalled(watched, silence);
 }
 

@@ -1,6 +1,6 @@
-// Tells a server that works from one that cannot be reached. Behind a stalled link a socket is
-// silent for ever and reports no error; a server that builds an index is silent as well. A second,
-// short-lived connection asks the server what it thinks that our own backend is doing.
+// Tells a server that works from one that cannot be reached. Behind a stalled link a socket stays
+// silent and reports no error; a server that builds an index is silent as well. A second,
+// short-lived connection asks the server for the state of our own backend.
 #pragma once
 
 #include <chrono>
@@ -19,18 +19,18 @@ struct BackendIdentity {
   std::int64_t started_at = 0;  ///< Microseconds since 1970; 0 where the role may not see it.
 };
 
-/// The state of our own backend, as a look at the server found it.
+/// The state of our own backend, as the server answered.
 enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us, unreachable };
 
 /// By pg_stat_activity's columns of these names.
 [[nodiscard]] StallFinding finding_of(std::string_view state, std::string_view wait_event_type);
 
-/// Whether a silence is long enough for a look. A session that is being set up (its backend is not
-/// known) may take as long as connecting.
-[[nodiscard]] bool is_look_due(const ConnectOptions& options, bool knows_backend,
-                               std::chrono::nanoseconds silence);
+/// Whether a silence is long enough to ask the server. A session that is being set up (its backend
+/// is not known) may take as long as connecting.
+[[nodiscard]] bool is_query_due(const ConnectOptions& options, bool knows_backend,
+                                std::chrono::nanoseconds silence);
 
-/// The meaning of a silence, given a look and whether input came meanwhile.
+/// The meaning of a silence, given the answer and whether input came meanwhile.
 enum class StallVerdict : std::uint8_t { patience, lost, stalled };
 [[nodiscard]] StallVerdict judge_silence(StallFinding finding, bool has_come);
 
@@ -44,15 +44,14 @@ class StallWatch {
   /// `options` are those of the watched connection.
   explicit StallWatch(ConnectOptions options) : options_(std::move(options)) {}
 
-  /// Until this is known, too long a silence is an error without a look at the server.
+  /// Until this is known, too long a silence is an error and the server is not asked.
   void set_backend(BackendIdentity backend) { backend_ = backend; }
 
   /// For a caller who waits for `watched` and has seen nothing move since `silent_since`. Before
-  /// ConnectOptions::stall_timeout has passed it does nothing. Then it looks, for as long as
-  /// ConnectOptions::look_timeout at most: if the backend works, `silent_since` is reset; a backend
-  /// that is gone is "connection-lost"; one that waits for us in turn, or a server that cannot be
-  /// reached, is "stalled". Such a backend is ended, so that its locks do not stand in the next
-  /// call's way.
+  /// ConnectOptions::stall_timeout has passed it does nothing. Then it asks the server, for at most
+  /// ConnectOptions::query_timeout: if the backend works, `silent_since` is reset; a backend that
+  /// has ended is "connection-lost"; one that waits for us, or a server that cannot be reached, is
+  /// "stalled". Such a backend is terminated, so that its locks do not block the next call.
   Result<void> check(pg_conn* watched, Moment& silent_since) const;
 
  private:

@@ -31,8 +31,8 @@ bool is_success(ExecStatusType status) {
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-/// libpq's request waits for a connection of its own, behind a stalled link for minutes: so it is
-/// made by a thread that nobody has to wait for. True once it was made.
+/// libpq's request waits for a connection of its own, behind a stalled link for minutes: so a
+/// detached thread makes it. True once it was made.
 std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
   auto made = std::make_shared<std::atomic<bool>>(false);
   std::thread([made, cancel = PQgetCancel(connection)] {
@@ -111,7 +111,7 @@ struct Connection::Answer {
   std::optional<Error> failure;
 };
 
-/// A statement that was given up may have left results behind.
+/// A cancelled statement may have left results behind.
 Result<void> Connection::take_leftovers() {
   if (!is_open()) return error_of_connection(connection_, kDoing);
   if (PQtransactionStatus(connection_) != PQTRANS_ACTIVE) return {};
@@ -148,7 +148,7 @@ Result<void> Connection::collect(Answer& answer, const Cancellation* cancellatio
   }
 }
 
-/// Asks the server to give up, and waits two seconds for what it says to that.
+/// Asks the server to cancel, and waits two seconds for its answer.
 Result<void> Connection::cancel_and_collect(Answer& answer) {
   constexpr std::chrono::seconds kPatience{2};
   constexpr std::chrono::milliseconds kStep{10};
@@ -157,7 +157,7 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
   const auto made = request_cancel(connection_);
   while (PQisBusy(connection_) == 1 || !*made) {
     if (Clock::now() >= deadline) {
-      give_up();  // A late request would hit the next statement.
+      abandon();  // A late request would hit the next statement.
       return error;
     }
     pause_for(kStep);
@@ -189,13 +189,13 @@ Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
 
 Result<void> Connection::check_stalled(Clock::time_point& silent_since) {
   auto checked = watch_->check(connection_, silent_since);
-  if (!checked) give_up();
+  if (!checked) abandon();
   return checked;
 }
 
 /// Sends nothing more over a connection that does not answer, not even the message that ends it.
-void Connection::give_up() {
-  is_given_up_ = true;
+void Connection::abandon() {
+  is_abandoned_ = true;
   shutdown(PQsocket(connection_), SHUT_RDWR);
 }
 

@@ -54,14 +54,11 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   };
   const LaneLoad load{copy.writers, copy.targets, lanes,          ledger,
                       rejects,      counters,     copy.sets_aside};
-  std::jthread writing([&] {
-    load_lanes(load, stop);
-    // Readers that wait for memory would wait for ever once nobody writes.
-    if (stop.is_set()) budget.cancel();
-  });
+  std::jthread writing([&] { load_lanes(load, stop); });
   stop.guard([&] {
-    run_row_stream(
-        {copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}, stop);
+    run_row_streams(
+        {{copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}},
+        stop);
     lanes.close();
   });
   writing.join();

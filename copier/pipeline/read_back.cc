@@ -40,17 +40,15 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
       .pace = read.pace};
   std::vector<std::atomic<std::uint32_t>> ranges_left(ledger.leaves().size());
   for (const SourceRange& range : read.ranges) ++ranges_left[range.leaf];
-  run_row_stream({read.ranges, read.sources, fields, read.key, reading,
-                  [&](const RowBatch& batch) -> Result<void> {
-                    book_read_back(fields, read.layout, batch, read.ranges[batch.range].leaf,
-                                   ledger);
-                    return {};
-                  },
-                  [&](std::uint32_t range, std::uint64_t) {
-                    const std::uint32_t leaf = read.ranges[range].leaf;
-                    if (--ranges_left[leaf] == 0 && read.leaf_done) read.leaf_done(leaf);
-                  }},
-                 stop);
+  const auto book = [&](const RowBatch& batch) -> Result<void> {
+    book_read_back(fields, read.layout, batch, read.ranges[batch.range].leaf, ledger);
+    return {};
+  };
+  const auto range_done = [&](std::uint32_t range, std::uint64_t) {
+    const std::uint32_t leaf = read.ranges[range].leaf;
+    if (--ranges_left[leaf] == 0 && read.leaf_done) read.leaf_done(leaf);
+  };
+  run_row_streams({{read.ranges, read.sources, fields, read.key, reading, book, range_done}}, stop);
   if (auto error = stop.error()) return *std::move(error);
   // A leaf without a range was not read, however empty it may be.
   for (const SourceRange& range : read.ranges) {

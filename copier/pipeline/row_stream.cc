@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <thread>
 
 #include "copier/stage/row_batch.h"
@@ -83,12 +84,17 @@ void run_reader(const RowStream& stream, RangeSource& source, RangeQueue& ranges
 
 }  // namespace
 
-void run_row_stream(const RowStream& stream, Stop& stop) {
-  RangeQueue ranges(stream);
+void run_row_streams(const std::vector<RowStream>& streams, Stop& stop) {
+  std::deque<RangeQueue> queues;
   std::vector<std::jthread> readers;
   stop.guard([&] {
-    for (const auto& source : stream.sources) {
-      readers.emplace_back([&] { stop.guard([&] { run_reader(stream, *source, ranges, stop); }); });
+    for (const RowStream& stream : streams) {
+      RangeQueue& ranges = queues.emplace_back(stream);
+      for (const auto& source : stream.sources) {
+        readers.emplace_back([&stream, &source, &ranges, &stop] {
+          stop.guard([&] { run_reader(stream, *source, ranges, stop); });
+        });
+      }
     }
   });
 }

@@ -37,9 +37,9 @@ struct RowStream {
   std::optional<std::uint32_t> epoch = {};  ///< Only its ranges; absent: all.
 };
 
-/// Waits until every range was streamed, or until `stop` is set: the first error of any stage goes
-/// there, and so does an exception.
-void run_row_stream(const RowStream& stream, Stop& stop);
+/// Runs the streams side by side. Waits until every range was streamed, or until `stop` is set: the
+/// first error of any stage goes there, and so does an exception.
+void run_row_streams(const std::vector<RowStream>& streams, Stop& stop);
 
 /// Bytes a reader's batch holds, for a budget shared by `readers`.
 [[nodiscard]] std::size_t read_batch_bytes(std::uint64_t budget_bytes, std::size_t readers);

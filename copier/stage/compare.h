@@ -43,8 +43,7 @@ class RowElements {
 /// Groups that rows are booked in: the target's leaves, and one for rows without a leaf.
 [[nodiscard]] std::size_t group_count(const VerifyPlan& plan);
 
-/// One side's rows, batch by batch. The object is shared by threads; what a call needs of its own
-/// is thread-local.
+/// One side's rows, batch by batch. Thread-safe.
 class Comparer {
  public:
   Comparer(const VerifyPlan& plan, Side side, const RowFields& fields, Comparison& books);

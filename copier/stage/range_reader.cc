@@ -235,7 +235,7 @@ Result<bool> ReplayCheck::take(const RowBatch& batch, const MultisetDigest& dige
   if (std::exchange(stream.is_replaying, false) && !(stream.replayed == stream.read)) {
     return interrupted("replay-differs",
                        "a range that was read again after its reader was lost gave other rows",
-                       "run the same command again: it begins this epoch anew");
+                       "run the same command again: it repeats this epoch");
   }
   if (batch.is_first) stream.read = {};
   stream.read.merge(digest);

@@ -5,8 +5,8 @@
 namespace pgfanout {
 namespace {
 
-/// The states of a snapshot that cannot be imported: its session has ended, however a version says
-/// so. The other statements of a transaction's start have no way to fail with these.
+/// The states of a snapshot that cannot be imported because its session has ended; they differ by
+/// version. The other statements of a transaction's start do not fail with these.
 bool is_snapshot_lost(const Error& error) {
   return error.sqlstate == "22023" || error.sqlstate == "42704" || error.sqlstate == "55000";
 }
@@ -65,7 +65,7 @@ class ServerSource final : public RangeSource {
     Error error = std::move(connection).error();
     error.consequence = Consequence::interrupt;
     error.code = "connection-lost";
-    error.message = "a lost connection could not be made again: " + error.message;
+    error.message = "could not reconnect: " + error.message;
     return error;
   }
 
@@ -77,7 +77,7 @@ class ServerSource final : public RangeSource {
     return interrupted("snapshot-lost",
                        "the snapshot that this job reads ended with the session that held it: " +
                            begun.error().message,
-                       "run the same command again: it goes on where it can",
+                       "run the same command again: it resumes where it can",
                        connection_.description());
   }
 

@@ -1,5 +1,5 @@
-// Where the rows of a range come from: one a reader thread. The real one reads from a server; tests
-// put a fake in its place that speaks COPY bytes.
+// The source of a range's rows, one a reader. The real one reads from a server; tests have a fake
+// that speaks COPY bytes.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace pgfanout {
 
-/// A row in the way, found after a range's stream broke off.
+/// A row that the server cannot produce, found after a range's stream ended with an error.
 struct UnreadableRow {
   std::string ctid;    ///< "(12,3)"
   std::string reason;  ///< The server's message.
@@ -30,7 +30,7 @@ class RangeSource {
   virtual Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
                                                       const std::string& after_ctid) = 0;
   /// After a stream ended with `error` behind `rows_delivered` rows (counted from the start of the
-  /// range's remainder): the row that the server stumbled over. An error if there is no such row.
+  /// range's remainder): the row that the server could not produce. `error` if it is none.
   virtual Result<UnreadableRow> find_unreadable(const SourceRange& range,
                                                 const std::string& after_ctid,
                                                 std::uint64_t rows_delivered,

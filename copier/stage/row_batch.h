@@ -27,7 +27,7 @@ struct RowBatch {
   std::uint64_t expected_rows = 0;  ///< Rows by the reader's count of messages.
   bool is_first = false;            ///< Begins with the stream's header.
   bool is_last = false;             ///< Ends with the trailer.
-  /// Holds only rows that came before and were lost sight of: to be compared, not to be kept.
+  /// Holds only rows that came before: to be compared, not to be kept.
   bool is_replay = false;
   Buffer bytes;
   Lease lease;  ///< Budget for the bytes here and for their copies in the lanes.

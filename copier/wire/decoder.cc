@@ -1,7 +1,6 @@
-// The decoder's two speeds. take_rows() walks whole rows with one load and one comparison a field
-// and stops, without asking why, at the first place that is not a whole row. judge_rest() then
-// looks at that one place word by word: a row that continues in the next input, the trailer, or an
-// error.
+// Two loops. take_rows() walks whole rows with one load and one comparison a field, and stops at
+// the first place that is not a whole row. judge_rest() then reads that place word by word: a row
+// that continues in the next input, the trailer, or an error.
 #include "copier/wire/decoder.h"
 
 #include <algorithm>
@@ -154,9 +153,9 @@ DecodeStep Decoder::decode_header(ByteView input) {
 /// Takes whole rows from `from` on; returns where the first one begins that is not whole, not a
 /// row, or too long.
 ///
-/// `limit` is how far the bytes reach that the field at hand may use: whatever lies behind it in
-/// the row needs at least a length word a field. So every load is inside the input, and a length
-/// that is beyond the input, the row's limit or all reason fails the same single comparison.
+/// `limit` is the end of the bytes that the current field may use: each later field of the row
+/// needs at least a length word. So every load is inside the input, and a length beyond the input
+/// or the row's limit fails the same single comparison.
 std::size_t Decoder::take_rows(ByteView input, std::size_t from, std::uint32_t base_offset,
                                RowIndex& out) const {
   Sink sink(out, wanted_.size());

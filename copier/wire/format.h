@@ -16,7 +16,7 @@ inline constexpr std::size_t kExtensionLengthOffset = kFlagsOffset + 4;
 /// Signature, flags, length of the extension; the extension itself follows.
 inline constexpr std::size_t kFixedHeaderBytes = kExtensionLengthOffset + 4;
 
-/// Flags that a reader must understand or refuse, and the one that was ever given out.
+/// Flags that a reader must understand or refuse, and the only one that was ever assigned.
 inline constexpr std::uint32_t kCriticalFlags = 0xffff0000U;
 inline constexpr std::uint32_t kOidsFlag = 0x00010000U;
 inline constexpr std::uint32_t kMaxExtensionBytes = 1U << 20;

@@ -29,7 +29,7 @@ TEST(StallRulesTest, WhenALookIsDue) {
     ConnectOptions options;
     options.connect_timeout = seconds(10);
     options.stall_timeout = each.stall_timeout;
-    EXPECT_EQ(is_look_due(options, each.knows_backend, each.silence), each.expected)
+    EXPECT_EQ(is_query_due(options, each.knows_backend, each.silence), each.expected)
         << each.stall_timeout.count() << " s, silent for " << each.silence.count() << " ms";
   }
 }

@@ -110,7 +110,7 @@ TEST_F(StallWatchTest, LongStatementThatCannotBeSentEnds) {
 
 TEST_F(StallWatchTest, ServerThatCannotBeReachedIsStalled) {
   ConnectOptions options;
-  options.look_timeout = milliseconds(200);
+  options.query_timeout = milliseconds(200);
   options.arrival_timeout = milliseconds(10);
   Connection connection = open(options);
   link.stall_for_good();

@@ -278,8 +278,8 @@ VERIFY = [
         "VerifyTest.CleanCopyIsEqualInEveryScopeThatReadsRows"),
     bug("one-side-need-not-be-read-to-its-end",
         "if (auto error = stop.error()) return *std::move(error);"
-        " if (books.complete_ranges(Side::source) == source_ranges &&",
-        "if (books.complete_ranges(Side::source) == source_ranges ||",
+        " if (books.complete_ranges(Side::source) == sides.source.ranges.size() &&",
+        "if (books.complete_ranges(Side::source) == sides.source.ranges.size() ||",
         "CompareSidesTest.SideThatBreaksOffIsAnError"),
     bug("misplaced-rows-are-not-counted",
         "misplaced_count_ += batch.misplaced.size();",
