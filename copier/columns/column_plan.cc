@@ -16,6 +16,16 @@ namespace {
 
 constexpr std::size_t kMaxTableColumns = 1600;
 
+const Column* column_of_number(const Table& table, std::int16_t number) {
+  const auto found = std::find_if(table.columns.begin(), table.columns.end(),
+                                  [&](const Column& at) { return at.number == number; });
+  return found == table.columns.end() ? nullptr : &*found;
+}
+
+std::size_t index_in(const Table& table, const Column& column) {
+  return static_cast<std::size_t>(&column - table.columns.data());
+}
+
 /// Whether the columns that a generated column is computed from reach the target unchanged.
 enum class Inputs : std::uint8_t { unchanged, changed, missing };
 
@@ -144,16 +154,14 @@ class NewColumns {
   [[nodiscard]] Inputs inputs_of(const Column& column) const {
     Inputs inputs = Inputs::unchanged;
     for (const std::int16_t number : column.generated_from) {
-      const auto input = std::find_if(source_.columns.begin(), source_.columns.end(),
-                                      [&](const Column& at) { return at.number == number; });
-      if (input == source_.columns.end()) continue;
-      const auto at = static_cast<std::size_t>(input - source_.columns.begin());
+      const Column* input = column_of_number(source_, number);
+      if (input == nullptr) continue;
       const Mapping* mapping = mappings_.find(input->name);
       if (input->name == key_column_) {
         if (!rules_.supplies_key) return Inputs::missing;
       } else if (mapping == nullptr) {
         if (mappings_.skipped.contains(input->name)) return Inputs::missing;
-      } else if (mapping->renames != at) {
+      } else if (mapping->renames != index_in(source_, *input)) {
         inputs = Inputs::changed;
       }
     }
@@ -242,7 +250,7 @@ class ExistingColumns {
     }
     const Column* same = source_.find(column.name);
     if (same != nullptr && !mappings_.skipped.contains(same->name)) {
-      add_value(column, *same, {}, index_of(*same), false);
+      add_value(column, *same, {}, index_in(source_, *same), false);
       return {};
     }
     return leave_out(column);
@@ -276,14 +284,13 @@ class ExistingColumns {
     const Column& origin = source_.columns[*source_column];
     if (origin.generated == 0) return true;
     if (origin.default_sql != column.default_sql) return false;
-    return std::all_of(
-        column.generated_from.begin(), column.generated_from.end(), [&](std::int16_t number) {
-          const auto input = std::find_if(target_.columns.begin(), target_.columns.end(),
-                                          [&](const Column& at) { return at.number == number; });
-          return input != target_.columns.end() && mappings_.find(input->name) == nullptr &&
-                 source_.find(input->name) != nullptr &&
-                 source_.find(input->name)->type_sql == input->type_sql;
-        });
+    return std::all_of(column.generated_from.begin(), column.generated_from.end(),
+                       [&](std::int16_t number) {
+                         const Column* input = column_of_number(target_, number);
+                         return input != nullptr && mappings_.find(input->name) == nullptr &&
+                                source_.find(input->name) != nullptr &&
+                                source_.find(input->name)->type_sql == input->type_sql;
+                       });
   }
 
   Result<void> leave_out(const Column& column) {
@@ -325,10 +332,6 @@ class ExistingColumns {
       }
     }
     return {};
-  }
-
-  [[nodiscard]] std::size_t index_of(const Column& column) const {
-    return static_cast<std::size_t>(&column - source_.columns.data());
   }
 
   void note(Severity severity, std::string code, std::string message) {
@@ -406,7 +409,7 @@ Result<std::optional<std::size_t>> find_stored_key(const Table& source, const Ma
                                column->quoted, column->type_sql),
                    "name another column for the key: --key-column NAME", source.qualified);
   }
-  return static_cast<std::size_t>(column - source.columns.data());
+  return index_in(source, *column);
 }
 
 Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& source,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
@@ -65,11 +66,9 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
 
 std::optional<std::size_t> renamed_column(std::string_view sql, const Table& table) {
   const auto name = parse_identifier(sql);
-  if (!name) return std::nullopt;
-  for (std::size_t at = 0; at < table.columns.size(); ++at) {
-    if (table.columns[at].name == *name) return at;
-  }
-  return std::nullopt;
+  const Column* column = name ? table.find(*name) : nullptr;
+  if (column == nullptr) return std::nullopt;
+  return static_cast<std::size_t>(column - table.columns.data());
 }
 
 }  // namespace
@@ -77,13 +76,13 @@ std::optional<std::size_t> renamed_column(std::string_view sql, const Table& tab
 std::string missing_column_hint(std::string_view name, const Table& table) {
   constexpr std::size_t kShown = 10;
   std::vector<std::string> names;
-  for (const Column& column : table.columns) names.push_back(column.name);
-  std::string hint = near_names_hint(name, names);
-  if (!hint.empty()) return hint;
-  for (std::size_t at = 0; at < std::min(kShown, names.size()); ++at) {
-    hint += (at == 0 ? "its columns are " : ", ") + table.columns[at].quoted;
+  std::vector<std::string> quoted;
+  for (const Column& column : table.columns) {
+    names.push_back(column.name);
+    quoted.push_back(column.quoted);
   }
-  return names.size() > kShown ? hint + ", ..." : hint;
+  const std::string hint = near_names_hint(name, names);
+  return hint.empty() ? "its columns are " + some_of(quoted, kShown) : hint;
 }
 
 const Mapping* Mappings::find(std::string_view column) const {

@@ -194,9 +194,7 @@ class Transport {
     PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query("SELECT e.enumlabel FROM pg_enum e"
                                                           " WHERE e.enumtypid = $1::oid",
                                                           {std::to_string(type)}));
-    std::vector<std::string> found;
-    for (int row = 0; row < rows.size(); ++row) found.push_back(rows.str(row, 0));
-    return found;
+    return rows.column(0);
   }
 
   Connection& source_;

@@ -9,7 +9,7 @@
 #include "copier/copy/copy_state.h"
 #include "copier/journal/reject_table.h"
 #include "copier/stage/lane_writer.h"
-#include "copier/stage/range_source.h"
+#include "copier/stage/range_reader.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {

@@ -2,6 +2,7 @@
 // owned here and nowhere else.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -88,6 +89,19 @@ Result<void> check_dsn(std::string_view dsn, std::string_view option);
 /// The libpq that is loaded, not that of the header: "15.18", or "9.6.24" before version 10.
 [[nodiscard]] std::string libpq_version();
 
+/// How long was waited: for the caller, and for a counter that other threads read.
+struct WaitTime {
+  std::chrono::nanoseconds own{0};
+  std::atomic<std::uint64_t>* total = nullptr;
+
+  void add(std::chrono::nanoseconds time) {
+    own += time;
+    if (total != nullptr) {
+      total->fetch_add(static_cast<std::uint64_t>(time.count()), std::memory_order_relaxed);
+    }
+  }
+};
+
 class Connection {
  public:
   /// Connects, sets the session up (search_path empty, row_security off, time-outs off, the
@@ -138,6 +152,10 @@ class Connection {
 
   /// For copier/pg/ only.
   [[nodiscard]] pg_conn* raw() const { return connection_; }
+  /// For copier/pg/ only: waits in short steps until the socket has input, or takes output, and
+  /// lets libpq have it. An error of code "cancelled" when the cancellation, if there is one, was
+  /// set meanwhile. `waited` is brought up to date at each step.
+  Result<void> wait_for_input(const Cancellation* cancellation, WaitTime* waited = nullptr);
   /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
   Result<void> check_stalled(std::chrono::steady_clock::time_point& silent_since);
 

@@ -7,7 +7,6 @@
 
 #include "copier/base/pause.h"
 #include "copier/pg/server_error.h"
-#include "copier/pg/socket_wait.h"
 
 namespace pgfanout {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 void drain(Connection& connection, const Cancellation& cancellation) {
   while (true) {
     while (PQisBusy(connection.raw()) == 1) {
-      if (!wait_for_input(connection, &cancellation)) return;
+      if (!connection.wait_for_input(&cancellation)) return;
     }
     PGresult* rest = PQgetResult(connection.raw());
     const Rows owner(rest);
@@ -33,7 +32,7 @@ Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::str
   if (PQsendQuery(raw, std::string(sql).c_str()) == 0) {
     return error_of_connection(raw, "start reading");
   }
-  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(connection, &cancellation));
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(connection.wait_for_input(&cancellation));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) != PGRES_COPY_OUT) {
@@ -92,12 +91,12 @@ Result<void> CopyOut::wait_for_rows() {
       waited_.add(std::chrono::steady_clock::now() - began);
     }
   }
-  return wait_for_input(connection_, &cancellation_, &waited_);
+  return connection_.wait_for_input(&cancellation_, &waited_);
 }
 
 Result<CopyOutEvent> CopyOut::finish() {
   PGconn* raw = connection_.raw();
-  while (PQisBusy(raw) == 1) PGFANOUT_TRY(wait_for_input(connection_, &cancellation_));
+  while (PQisBusy(raw) == 1) PGFANOUT_TRY(connection_.wait_for_input(&cancellation_));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) == PGRES_COMMAND_OK) {

@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "copier/pg/connection.h"
-#include "copier/pg/socket_wait.h"
 #include "pgfanout/bytes.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"

@@ -1,8 +1,10 @@
 // Connection's statements: sent without blocking, waited for in short steps.
 #include <libpq-fe.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -13,7 +15,6 @@
 #include "copier/base/pause.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/server_error.h"
-#include "copier/pg/socket_wait.h"
 #include "copier/pg/stall_watch.h"
 
 namespace pgfanout {
@@ -138,7 +139,7 @@ Result<Rows> Connection::answer_to(bool was_sent) {
 /// whatever the wait ends with.
 Result<void> Connection::collect(Answer& answer, const Cancellation* cancellation) {
   while (true) {
-    while (PQisBusy(connection_) == 1) PGFANOUT_TRY(wait_for_input(*this, cancellation));
+    while (PQisBusy(connection_) == 1) PGFANOUT_TRY(wait_for_input(cancellation));
     PGresult* result = PQgetResult(connection_);
     if (result == nullptr) return {};
     answer.last = Rows(result);
@@ -185,6 +186,30 @@ Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
     columns.push_back({PQfname(result, at), PQftype(result, at), PQfmod(result, at)});
   }
   return columns;
+}
+
+Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTime* waited) {
+  constexpr int kStepMilliseconds = 100;
+  const bool must_flush = PQflush(connection_) == 1;
+  pollfd waiting{PQsocket(connection_), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN),
+                 0};
+  auto silent_since = Clock::now();
+  auto counted_until = silent_since;
+  while (true) {
+    if (cancellation != nullptr && cancellation->is_set())
+      return interrupted("cancelled", "cancelled while waiting for the server");
+    const int ready = poll(&waiting, 1, kStepMilliseconds);
+    if (waited != nullptr) {
+      const auto now = Clock::now();
+      waited->add(now - std::exchange(counted_until, now));
+    }
+    if (ready < 0 && errno != EINTR) return error_of_connection(connection_, "wait for the server");
+    if (ready > 0) break;
+    PGFANOUT_TRY(check_stalled(silent_since));
+  }
+  if (PQconsumeInput(connection_) == 0)
+    return error_of_connection(connection_, "read from the server");
+  return {};
 }
 
 Result<void> Connection::check_stalled(Clock::time_point& silent_since) {

@@ -16,7 +16,6 @@
 #include "copier/base/stop.h"
 #include "copier/catalog/source_range.h"
 #include "copier/stage/range_reader.h"
-#include "copier/stage/range_source.h"
 #include "copier/stage/row_batch.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/observer.h"

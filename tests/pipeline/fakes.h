@@ -14,7 +14,7 @@
 
 #include "copier/base/wakeup.h"
 #include "copier/pg/write_channel.h"
-#include "copier/stage/range_source.h"
+#include "copier/stage/range_reader.h"
 #include "tests/stage/copy_bytes.h"
 
 namespace pgfanout::testing {

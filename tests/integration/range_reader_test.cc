@@ -1,5 +1,5 @@
 // Ranges of a real server whose reader's backend is ended on the way.
-#include "copier/stage/range_source.h"
+#include "copier/stage/range_reader.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "copier/stage/range_reader.h"
 #include "tests/harness/test_server.h"
 #include "tests/stage/copy_bytes.h"
 
@@ -22,7 +21,7 @@ namespace {
 using harness::Session;
 using harness::TestServer;
 
-class RangeSourceTest : public ::testing::Test {
+class RangeReaderTest : public ::testing::Test {
  protected:
   void SetUp() override {
     database = server.create_database("ranges");
@@ -99,7 +98,7 @@ class RangeSourceTest : public ::testing::Test {
   std::string replayed;
 };
 
-TEST_F(RangeSourceTest, EndedBackendIsReplacedUnderTheSameSnapshot) {
+TEST_F(RangeReaderTest, EndedBackendIsReplacedUnderTheSameSnapshot) {
   const auto whole_source = source();
   const auto whole = read(*whole_source, {});
   ASSERT_TRUE(whole) << whole.error().message;
@@ -113,7 +112,7 @@ TEST_F(RangeSourceTest, EndedBackendIsReplacedUnderTheSameSnapshot) {
   EXPECT_TRUE(kept == expected) << "the same bytes";
 }
 
-TEST_F(RangeSourceTest, SnapshotThatEndedCannotBeReadAgain) {
+TEST_F(RangeReaderTest, SnapshotThatEndedCannotBeReadAgain) {
   const auto broken_source = source();
   holder_ends_too = true;
   const auto rows = read(*broken_source, {20});
@@ -123,7 +122,7 @@ TEST_F(RangeSourceTest, SnapshotThatEndedCannotBeReadAgain) {
   EXPECT_NE(rows.error().hint.find("same command"), std::string::npos);
 }
 
-TEST_F(RangeSourceTest, ServerThatStaysAwayIsALostConnection) {
+TEST_F(RangeReaderTest, ServerThatStaysAwayIsALostConnection) {
   const auto broken_source = source();
   ASSERT_TRUE(broken_source->open(SourceRange{}, ""));
   is_away = true;
