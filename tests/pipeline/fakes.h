@@ -56,7 +56,7 @@ class FakeSource final : public RangeSource {
 
   Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
                                               const std::string& after_ctid) override {
-    if (throws) throw std::runtime_error("a source throws");
+    if (on_open) on_open();
     const auto& all = table_[range.leaf];
     const std::size_t from = after_ctid.empty() ? 0 : std::stoul(after_ctid) + 1;
     std::vector<std::string> rows;
@@ -80,7 +80,7 @@ class FakeSource final : public RangeSource {
   }
 
   std::optional<Error> stream_error;
-  bool throws = false;
+  std::function<void()> on_open;
 
  private:
   const Table& table_;

@@ -4,7 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <iterator>
+#include <stdexcept>
 
 #include "copier/reconcile/balance.h"
 #include "tests/layout/list_layout.h"
@@ -47,7 +52,7 @@ class FanOutTest : public ::testing::Test {
     for (int at = 0; at < 2; ++at) {
       auto source = std::make_unique<FakeSource>(table);
       source->stream_error = stream_error;
-      source->throws = source_throws;
+      source->on_open = on_open;
       sources.push_back(std::move(source));
     }
     writers = {};
@@ -108,7 +113,7 @@ class FanOutTest : public ::testing::Test {
   std::string refused_text;
   bool sets_aside = false;
   std::optional<Error> stream_error;
-  bool source_throws = false;
+  std::function<void()> on_open;
   std::unique_ptr<Rejects> rejects;
   std::unique_ptr<Ledger> ledger;
   JobCounters counters;
@@ -293,14 +298,27 @@ TEST_F(FanOutTest, LostReaderStopsEverythingAndCommitsNothing) {
   EXPECT_EQ(committed_rows(), 0U);
 }
 
+TEST_F(FanOutTest, RunsOnItsReadersAndItsWriterAlone) {
+  const auto count_threads = [] {
+    const std::filesystem::directory_iterator all("/proc/self/task");
+    return std::distance(begin(all), end(all));
+  };
+  fill(8, 1000);
+  const auto before = count_threads();
+  std::atomic<std::ptrdiff_t> most{0};
+  on_open = [&] { most = std::max(most.load(), count_threads()); };
+  ASSERT_TRUE(run(kLeaves));
+  EXPECT_LE(most - before, 3) << "two readers and the writer; oneTBB has started no worker";
+}
+
 TEST_F(FanOutTest, ExceptionOnAThreadEndsTheJobAndNotTheProgram) {
   fill(4, 1000);
-  source_throws = true;
+  on_open = [] { throw std::runtime_error("a source throws"); };
   const auto unread = run(kLeaves);
   ASSERT_FALSE(unread);
   EXPECT_EQ(unread.error().code, "internal");
   EXPECT_EQ(unread.error().message, "a source throws");
-  source_throws = false;
+  on_open = {};
   spoil = [](FakeChannel& channel) { channel.throws = true; };
   const auto unwritten = run(kLeaves);
   ASSERT_FALSE(unwritten);
