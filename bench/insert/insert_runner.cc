@@ -22,9 +22,9 @@ Result<MultisetDigest> read_digest(Connection& connection, const Cancellation& c
   MultisetDigest digest;
   bool is_first = true;
   while (true) {
-    PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream->next());
-    if (event == CopyOutEvent::end) return digest;
-    ByteView message = stream->message();
+    PGFANOUT_TRY_ASSIGN(std::optional<ByteView> next, stream->next());
+    if (!next) return digest;
+    ByteView message = *next;
     if (is_first) message = message.subspan(std::min(message.size(), copy_header().size()));
     is_first = false;
     if (message.size() <= kFieldCountBytes) continue;

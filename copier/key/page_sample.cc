@@ -17,10 +17,9 @@ Result<std::vector<std::uint8_t>> read_stream(Connection& connection, const std:
   PGFANOUT_TRY_ASSIGN(const auto stream, CopyOut::start(connection, sql, never));
   std::vector<std::uint8_t> bytes;
   while (true) {
-    PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream->next());
-    if (event == CopyOutEvent::end) return bytes;
-    const ByteView message = stream->message();
-    bytes.insert(bytes.end(), message.begin(), message.end());
+    PGFANOUT_TRY_ASSIGN(const std::optional<ByteView> message, stream->next());
+    if (!message) return bytes;
+    bytes.insert(bytes.end(), message->begin(), message->end());
   }
 }
 

@@ -44,30 +44,24 @@ Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::str
   return std::unique_ptr<CopyOut>(new CopyOut(connection, cancellation));
 }
 
-CopyOut::~CopyOut() {
-  free_message();
-}
+CopyOut::CopyOut(Connection& connection, const Cancellation& cancellation)
+    : connection_(connection), cancellation_(cancellation), message_(nullptr, &PQfreemem) {}
 
-void CopyOut::free_message() {
-  PQfreemem(data_);
-  data_ = nullptr;
-  size_ = 0;
-}
-
-Result<CopyOutEvent> CopyOut::next() {
-  free_message();
+Result<std::optional<ByteView>> CopyOut::next() {
+  message_.reset();  // Before the next one is allocated: a row may be huge.
   while (true) {
     char* data = nullptr;
     const int length = PQgetCopyData(connection_.raw(), &data, 1);
+    message_.reset(data);
     if (length > 0) {
-      data_ = reinterpret_cast<std::uint8_t*>(data);
-      size_ = static_cast<std::size_t>(length);
-      bytes_since_nap_ += size_;
-      return CopyOutEvent::message;
+      const ByteView message(reinterpret_cast<std::uint8_t*>(data),
+                             static_cast<std::size_t>(length));
+      bytes_since_nap_ += message.size();
+      return message;
     }
-    if (length == -1) return finish();
     if (length == -2) return error_of_connection(connection_.raw(), "read rows");
-    PGFANOUT_TRY(wait_for_rows());
+    PGFANOUT_TRY(length == -1 ? finish() : wait_for_rows());
+    if (length == -1) return std::nullopt;
   }
 }
 
@@ -94,14 +88,14 @@ Result<void> CopyOut::wait_for_rows() {
   return connection_.wait_for_input(&cancellation_, &waited_);
 }
 
-Result<CopyOutEvent> CopyOut::finish() {
+Result<void> CopyOut::finish() {
   PGconn* raw = connection_.raw();
   while (PQisBusy(raw) == 1) PGFANOUT_TRY(connection_.wait_for_input(&cancellation_));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) == PGRES_COMMAND_OK) {
     drain(connection_, cancellation_);
-    return CopyOutEvent::end;
+    return {};
   }
   if (PQstatus(raw) != CONNECTION_OK) return error_of_connection(raw, "read rows");
   Error error = error_of_result(result, "read rows");

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "copier/pg/connection.h"
@@ -15,17 +16,13 @@
 
 namespace pgfanout {
 
-/// The next event of a stream.
-enum class CopyOutEvent : std::uint8_t { message, end };
-
 /// A running COPY TO STDOUT, as its readers see it; tests put a fake in its place.
 class CopyOutStream {
  public:
   virtual ~CopyOutStream() = default;
-  /// Waits for the next message; message() then holds it until the next call. An error of code
-  /// "cancelled" when the cancellation was set meanwhile.
-  virtual Result<CopyOutEvent> next() = 0;
-  [[nodiscard]] virtual ByteView message() const = 0;
+  /// Waits for the next message, which is valid until the next call; absent at the stream's end. An
+  /// error of code "cancelled" when the cancellation was set meanwhile.
+  virtual Result<std::optional<ByteView>> next() = 0;
   /// Where the time is added up that is spent waiting for the server; it outlives the stream.
   virtual void count_waiting(std::atomic<std::uint64_t>& /*nanoseconds*/) {}
   /// How long this stream has waited for the server so far.
@@ -38,28 +35,21 @@ class CopyOut final : public CopyOutStream {
   /// Starts `sql` (a whole COPY ... TO STDOUT statement) and waits for the server to begin.
   static Result<std::unique_ptr<CopyOut>> start(Connection& connection, std::string_view sql,
                                                 const Cancellation& cancellation);
-  ~CopyOut() override;
-  CopyOut(const CopyOut&) = delete;
-  CopyOut& operator=(const CopyOut&) = delete;
 
-  Result<CopyOutEvent> next() override;
-  [[nodiscard]] ByteView message() const override { return {data_, size_}; }
+  Result<std::optional<ByteView>> next() override;
   void count_waiting(std::atomic<std::uint64_t>& nanoseconds) override {
     waited_.total = &nanoseconds;
   }
   [[nodiscard]] std::chrono::nanoseconds waited() const override { return waited_.own; }
 
  private:
-  CopyOut(Connection& connection, const Cancellation& cancellation)
-      : connection_(connection), cancellation_(cancellation) {}
-  Result<CopyOutEvent> finish();
+  CopyOut(Connection& connection, const Cancellation& cancellation);
+  Result<void> finish();
   Result<void> wait_for_rows();
-  void free_message();
 
   Connection& connection_;
   const Cancellation& cancellation_;
-  std::uint8_t* data_ = nullptr;  // libpq's
-  std::size_t size_ = 0;
+  std::unique_ptr<char, void (*)(void*)> message_;  ///< libpq's.
   std::size_t bytes_since_nap_ = 0;
   WaitTime waited_;
   std::chrono::microseconds nap_{0};  ///< Of the next sleep before the socket is polled.

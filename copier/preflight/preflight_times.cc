@@ -44,8 +44,8 @@ Result<void> read_piece(PreflightContext& context, const SourceRange& range) {
       fmt::format("COPY ({}) TO STDOUT (FORMAT binary)", select_sql(context.plan, range));
   PGFANOUT_TRY_ASSIGN(const auto stream, CopyOut::start(context.source, sql, context.cancellation));
   while (true) {
-    PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream->next());
-    if (event == CopyOutEvent::end) return {};
+    PGFANOUT_TRY_ASSIGN(const std::optional<ByteView> message, stream->next());
+    if (!message) return {};
   }
 }
 

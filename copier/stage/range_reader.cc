@@ -166,7 +166,7 @@ Result<void> RangeReader::open() {
   waited_ += time;
   add(options_.counters.source_wait_ns, time);
   PGFANOUT_TRY_ASSIGN(stream_, std::move(opened));
-  has_message_ = false;
+  message_.reset();
   is_stream_start_ = true;
   stream_began_at_ = rows_before_;
   stream_counted_ = {};
@@ -200,17 +200,15 @@ void RangeReader::close_stream() {
 Result<void> RangeReader::fill_batch() {
   if (stream_ == nullptr) PGFANOUT_TRY(open());
   while (!is_whole_) {
-    if (!has_message_) {
-      PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream_->next());
-      if (event == CopyOutEvent::end) return finish_stream();
-      has_message_ = true;
+    if (!message_) {
+      PGFANOUT_TRY_ASSIGN(message_, stream_->next());
+      if (!message_) return finish_stream();
     }
-    const ByteView message = stream_->message();
-    if (!batch_) PGFANOUT_TRY(start_batch(message.size()));
-    is_whole_ = batch_->bytes.room() < message.size();
+    if (!batch_) PGFANOUT_TRY(start_batch(message_->size()));
+    is_whole_ = batch_->bytes.room() < message_->size();
     if (is_whole_) break;
-    batch_->bytes.append(message);
-    has_message_ = false;
+    batch_->bytes.append(*message_);
+    message_.reset();
     is_whole_ = rows_before_ + ++batch_->expected_rows == replay_until_;
   }
   return {};

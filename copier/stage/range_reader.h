@@ -21,6 +21,7 @@
 #include "copier/stage/rejects.h"
 #include "copier/stage/row_batch.h"
 #include "hashing/row_digest.h"
+#include "pgfanout/bytes.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
@@ -127,10 +128,10 @@ class RangeReader {
   const std::uint32_t number_;
 
   std::unique_ptr<CopyOutStream> stream_;
-  bool has_message_ = false;       ///< The stream's message is in no batch yet.
-  bool is_stream_start_ = true;    ///< The next batch begins with the header.
-  std::optional<RowBatch> batch_;  ///< In hand; expected_rows counts its messages.
-  bool is_whole_ = false;          ///< The batch in hand can be handed on.
+  std::optional<ByteView> message_;  ///< The stream's last, if it is in no batch yet.
+  bool is_stream_start_ = true;      ///< The next batch begins with the header.
+  std::optional<RowBatch> batch_;    ///< In hand; expected_rows counts its messages.
+  bool is_whole_ = false;            ///< The batch in hand can be handed on.
   bool is_ended_ = false;
   bool has_handed_on_ = false;         ///< The batch before is not counted yet.
   std::optional<Error> bad_row_;       ///< The stream ended with this; its row is to be set aside.

@@ -27,9 +27,9 @@ class CopyOutTest : public ::testing::Test {
     PGFANOUT_TRY_ASSIGN(auto stream, CopyOut::start(*connection, sql, cancellation));
     std::vector<std::string> messages;
     while (true) {
-      PGFANOUT_TRY_ASSIGN(const CopyOutEvent event, stream->next());
-      if (event == CopyOutEvent::end) return messages;
-      messages.emplace_back(as_text(stream->message()));
+      PGFANOUT_TRY_ASSIGN(const std::optional<ByteView> message, stream->next());
+      if (!message) return messages;
+      messages.emplace_back(as_text(*message));
     }
   }
 
@@ -88,7 +88,7 @@ TEST_F(CopyOutTest, DeathOfTheServersProcessIsNotTheEnd) {
   TestServer::shared().execute(
       "postgres", "SELECT pg_terminate_backend(" + std::to_string(connection->backend_pid()) + ")");
   auto event = (*stream)->next();
-  while (event && *event == CopyOutEvent::message) event = (*stream)->next();
+  while (event && *event) event = (*stream)->next();
   ASSERT_FALSE(event) << "a broken stream must never look finished";
   EXPECT_EQ(event.error().consequence, Consequence::interrupt);
 }

@@ -159,7 +159,7 @@ TEST_F(StallWatchTest, ReadingBehindAStalledLinkEnds) {
   ASSERT_TRUE((*stream)->next());
   link.stall();
   auto event = (*stream)->next();
-  while (event && *event == CopyOutEvent::message) event = (*stream)->next();
+  while (event && *event) event = (*stream)->next();
   ASSERT_FALSE(event);
   EXPECT_EQ(event.error().code, "stalled");
 }

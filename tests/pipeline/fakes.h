@@ -29,16 +29,15 @@ class FakeStream final : public CopyOutStream {
     if (!error_)
       messages_.push_back(rows.empty() ? header_text() + trailer_text() : trailer_text());
   }
-  Result<CopyOutEvent> next() override {
+  Result<std::optional<ByteView>> next() override {
     if (messages_.empty()) {
       if (error_) return *error_;
-      return CopyOutEvent::end;
+      return std::nullopt;
     }
     message_ = std::move(messages_.front());
     messages_.pop_front();
-    return CopyOutEvent::message;
+    return as_bytes(message_);
   }
-  [[nodiscard]] ByteView message() const override { return as_bytes(message_); }
 
  private:
   std::deque<std::string> messages_;

@@ -39,15 +39,14 @@ class BreakingStream final : public CopyOutStream {
   BreakingStream(std::deque<std::string> messages, std::size_t breaks_after, Error error)
       : messages_(std::move(messages)), left_(breaks_after), error_(std::move(error)) {}
 
-  Result<CopyOutEvent> next() override {
+  Result<std::optional<ByteView>> next() override {
     if (left_ == 0) return error_;
-    if (messages_.empty()) return CopyOutEvent::end;
+    if (messages_.empty()) return std::nullopt;
     --left_;
     message_ = std::move(messages_.front());
     messages_.pop_front();
-    return CopyOutEvent::message;
+    return as_bytes(message_);
   }
-  [[nodiscard]] ByteView message() const override { return as_bytes(message_); }
 
  private:
   std::deque<std::string> messages_;
