@@ -120,9 +120,8 @@ Comparer::Placing Comparer::placing_of(const RowBatch& batch, std::size_t row,
 /// A row of the target belongs where its recomputed key says, and stores that key.
 bool Comparer::is_misplaced(const RowBatch& batch, std::size_t row,
                             std::span<const std::uint32_t> belongs, std::uint32_t leaf) const {
-  if (side_ == Side::source || !plan_.has_key) return false;
-  const Placing placing = placing_of(batch, row, belongs, leaf);
-  return !(placing.has_key && placing.is_stored && placing.is_in_leaf);
+  return side_ == Side::target && plan_.has_key &&
+         !placing_of(batch, row, belongs, leaf).is_right();
 }
 
 void Comparer::check_place(const RowBatch& batch, std::size_t row,
@@ -131,7 +130,7 @@ void Comparer::check_place(const RowBatch& batch, std::size_t row,
   if (!placing.has_key) ++account.key_errors;
   if (side_ == Side::source) {
     if (!placing.is_stored) ++account.stored_key_errors;
-  } else if (!(placing.has_key && placing.is_stored && placing.is_in_leaf)) {
+  } else if (!placing.is_right()) {
     account.misplaced.push_back({batch.range, batch.first_row + row});
   }
 }

@@ -67,6 +67,7 @@ class Comparer {
     bool has_key = false;   ///< One that a leaf takes.
     bool is_stored = true;  ///< The stored key, if there is one, is the recomputed one.
     bool is_in_leaf = true;
+    [[nodiscard]] bool is_right() const { return has_key && is_stored && is_in_leaf; }
   };
   [[nodiscard]] Placing placing_of(const RowBatch& batch, std::size_t row,
                                    std::span<const std::uint32_t> belongs,
