@@ -1,6 +1,6 @@
 // Adding to the sketch is done for every row of both sides: an element's three cells are contiguous
 // pieces that change side by side, and batches fetch them ahead. Sums are unsigned throughout, so a
-// negative count is the two's complement of its magnitude, and so are the sums beside it.
+// negative count is the two's complement of its magnitude, and so are its other sums.
 #include "hashing/difference_sketch.h"
 
 #define XXH_INLINE_ALL

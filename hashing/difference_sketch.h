@@ -30,10 +30,10 @@ class DifferenceSketch {
 
   void add(const std::uint32_t* element);       ///< On the source's side.
   void subtract(const std::uint32_t* element);  ///< On the target's side.
-  /// The same for `count` elements that lie behind each other, and faster.
+  /// The same for `count` consecutive elements, and faster.
   void add_many(const std::uint32_t* elements, std::size_t count);
   void subtract_many(const std::uint32_t* elements, std::size_t count);
-  /// Adds what `other` was given, which must have been made with the same numbers.
+  /// Adds all of `other`, which must have been made with the same numbers.
   void merge(const DifferenceSketch& other);
 
   struct Difference {
@@ -48,7 +48,7 @@ class DifferenceSketch {
 
   /// Takes the sketch apart. Differences ascend by their words, the first word first, and are
   /// distinct. An answer may be complete even if there are more than the sketch was made for. Where
-  /// it is not, what could be peeled is there for information only.
+  /// it is not, the differences are only some of them.
   [[nodiscard]] Answer peel() &&;
   /// Whether nothing differs.
   [[nodiscard]] bool is_zero() const;

@@ -1,14 +1,12 @@
-// The type checker: walks the syntax, and asks of every operator and function what the server's
-// overload resolution would choose among the supported types. tests/differential asks a server the
-// same questions about all pairs of types.
+// The type checker: walks the syntax, and resolves every operator and function as the server's
+// overload resolution does among the supported types. tests/differential compares both for all
+// pairs of types.
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
 #include <utility>
 
-#include "hashing/key_error.h"
 #include "hashing/key_forms.h"
-#include "hashing/key_types.h"
 
 namespace pgfanout::keyexpr {
 namespace {
@@ -17,9 +15,7 @@ namespace {
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::transform(lower.begin(), lower.end(), lower.begin(), to_lower);
   return lower;
 }
 
@@ -213,7 +209,7 @@ class Checker {
       return integer_operation(node, Operation::modulo, arguments[0], arguments[1]);
     }
     return error(node.offset, "the function " + node.text + " is not supported",
-                 std::string(hint_for_function(node.text)));
+                 hint_for_function(node.text));
   }
 
   Result<Operand> hash(const SyntaxNode& node, const HashFunction& function,
@@ -337,7 +333,7 @@ class Checker {
     if (!has_text) {
       return error(node.offset,
                    "there is no operator " + name_of(left.type) + " || " + name_of(right.type),
-                   "write ::text behind one of them");
+                   "write ::text after one of them");
     }
     PGFANOUT_TRY_ASSIGN(const Operand first, as_text(node, left));
     PGFANOUT_TRY_ASSIGN(const Operand second, as_text(node, right));
@@ -400,7 +396,10 @@ class Checker {
     const KeyType first = left.type.value_or(right.type.value_or(KeyType::text));
     const KeyType second = right.type.value_or(first);
     const bool integers = is_integer(first) && is_integer(second);
-    const bool texts = is_comparable_text(first) && is_comparable_text(second);
+    const auto is_text = [](KeyType type) {
+      return type == KeyType::text || type == KeyType::varchar;
+    };
+    const bool texts = is_text(first) && is_text(second);
     const bool uuids = first == KeyType::uuid && second == KeyType::uuid;
     if (!integers && !texts && !uuids) {
       return error(
@@ -412,10 +411,6 @@ class Checker {
     PGFANOUT_TRY_ASSIGN(const Operand value, coerce(left, type));
     PGFANOUT_TRY_ASSIGN(const Operand other, coerce(right, texts ? KeyType::text : second));
     return add(Operation::nullif, type, node.offset, {value, other});
-  }
-
-  static bool is_comparable_text(KeyType type) {
-    return type == KeyType::text || type == KeyType::varchar;
   }
 
   /// `operand` as `type`, which it casts to implicitly or which its literal can take.
@@ -444,9 +439,8 @@ class Checker {
     return retyped(operand, type);
   }
 
-  static Operand retyped(Operand operand, KeyType type) {
-    operand.type = type;
-    return operand;
+  static Operand retyped(const Operand& operand, KeyType type) {
+    return {operand.node, type, operand.offset};
   }
 
   Operand add(Operation operation, KeyType type, std::size_t offset,

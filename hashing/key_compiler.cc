@@ -1,16 +1,12 @@
 // Emits instructions in post-order and folds constants on the way, as the server's planner does:
-// a strict operation on a NULL constant is NULL without looking at its other operands, nullif
-// beside a NULL constant is its left operand, and coalesce stops at its first constant that is not
-// NULL.
+// a strict operation with a NULL constant is NULL whatever its other operands are, nullif with a
+// NULL constant is its left operand, and coalesce stops at its first constant that is not NULL.
 #include <array>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
-#include "hashing/key_error.h"
 #include "hashing/key_forms.h"
-#include "hashing/key_kernels.h"
-#include "hashing/key_types.h"
 
 namespace pgfanout::keyexpr {
 namespace {

@@ -6,8 +6,6 @@
 #include <utility>
 
 #include "hashing/key_forms.h"
-#include "hashing/key_kernels.h"
-#include "hashing/key_types.h"
 
 namespace pgfanout {
 namespace keyexpr {

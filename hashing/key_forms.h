@@ -1,9 +1,14 @@
-// The forms of a key expression: parsed, typed, and compiled to a program.
+// The inside of a key expression: its types and refusals, and its forms on the way to a result:
+// parsed, typed, compiled, run.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,8 +16,77 @@
 
 #include "hashing/key_expression.h"
 #include "pgfanout/result.h"
+#include "pgfanout/row_view.h"
 
 namespace pgfanout::keyexpr {
+
+/// Of ASCII letters, whatever the locale.
+[[nodiscard]] constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// --- Types, and the server's hash functions.
+
+[[nodiscard]] constexpr bool is_integer(KeyType type) {
+  return type == KeyType::int2 || type == KeyType::int4 || type == KeyType::int8;
+}
+
+/// The types that the server turns into each other without being asked.
+[[nodiscard]] constexpr bool is_textual(KeyType type) {
+  return type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
+}
+
+/// Held in registers as an int64; all other types are views of bytes.
+[[nodiscard]] constexpr bool is_held_as_integer(KeyType type) {
+  return is_integer(type) || type == KeyType::boolean;
+}
+
+/// The bytes of a field of a fixed-width type; 0 for any.
+[[nodiscard]] std::int32_t width_of(KeyType type);
+
+/// int2 < int4 < int8.
+[[nodiscard]] constexpr KeyType wider(KeyType left, KeyType right) {
+  return static_cast<KeyType>(
+      std::max(static_cast<std::uint8_t>(left), static_cast<std::uint8_t>(right)));
+}
+
+/// Whether the server casts `from` to `to` in a function call without being asked.
+[[nodiscard]] bool casts_implicitly(KeyType from, KeyType to);
+
+/// Whether `value` is in the range of an integer type.
+[[nodiscard]] bool fits(std::int64_t value, KeyType type);
+
+/// The number in a string literal that becomes an integer: blanks around it and a sign are allowed.
+[[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
+
+/// As format_type() prints it: "bigint", "character varying".
+[[nodiscard]] std::string_view display_name(KeyType type);
+
+/// The type's name in pg_type: "int8", "varchar".
+[[nodiscard]] std::string_view catalog_name(KeyType type);
+
+/// The type that a cast to `name` means, or `other`. Words that are grammar (`integer`) count only
+/// if `keyword_allowed`: quoted or after pg_catalog, they are no type's name.
+[[nodiscard]] KeyType castable_type(std::string_view name, bool keyword_allowed);
+
+struct HashFunction {
+  std::string_view name;
+  KeyType argument;  ///< Of the first parameter; the second, if any, is an int8 seed.
+  bool extended;     ///< Takes a seed and returns int8; else int4.
+};
+
+/// The function called `name`, or nullptr.
+[[nodiscard]] const HashFunction* find_hash_function(std::string_view name);
+
+/// A refusal at byte `offset` of `sql`. Its `where` is one line of the expression (the part around
+/// the place, if it is long; line breaks shown as blanks) and a line with a caret under the place,
+/// counted in characters of UTF-8.
+[[nodiscard]] Error key_error(std::string_view sql, std::size_t offset, std::string message,
+                              std::string hint = {});
+
+inline constexpr std::string_view what_is_supported =
+    "supported are columns, integers, 'text', NULL, casts, || + - * / % & | #, coalesce, nullif, "
+    "abs, mod and the server's hash functions";
 
 // --- Parsed: nodes in one vector, children before their parents, never nested deeper than
 // max_depth, so that recursion over them is safe.
@@ -78,7 +152,7 @@ enum class Operation : std::uint8_t {
   strip_blanks,  ///< Trailing blanks off.
   concatenate,
   // Of operands of `type`.
-  coalesce,  ///< The first that is not NULL; errors behind it do not count.
+  coalesce,  ///< The first that is not NULL; errors after it do not count.
   nullif,    ///< NULL if both are equal, else the left one.
   // Hashes. One operation serves all integer widths: a value's hash does not depend on the width.
   hash_bytes,
@@ -127,7 +201,7 @@ struct Instruction {
   Slot right;
 };
 
-/// One value. `view` is what instructions read; it points into `text`, so a constant stays put.
+/// One value. `view` is what instructions read; it points into `text`, so a constant must not move.
 struct Constant {
   KeyState state = KeyState::ok;
   std::int64_t integer = 0;
@@ -146,5 +220,39 @@ struct Program {
 /// Emits the program of a checked expression into `program`, which is empty. Constant parts are
 /// computed here; one that fails is refused, since the server fails on it while planning.
 Result<void> compile_program(std::string_view sql, const TypedTree& tree, Program& program);
+
+// --- Run: instructions over a sub-batch of rows.
+
+/// Small enough that the registers of a usual expression stay in the first-level cache.
+inline constexpr std::size_t sub_batch_rows = 256;
+
+/// One value for every row. Which of `integers` and `texts` counts follows from the value's type;
+/// a value is meaningful only where its state is ok.
+struct Register {
+  std::array<std::int64_t, sub_batch_rows> integers;
+  std::array<std::string_view, sub_batch_rows> texts;  // Into the batch, a constant, or `bytes`.
+  std::array<KeyState, sub_batch_rows> states;
+  bool all_ok = false;              // No state but ok.
+  std::vector<std::uint8_t> bytes;  // Text that the instruction made. Only ever grows.
+};
+
+/// Working memory for a program.
+struct Frame {
+  std::vector<std::unique_ptr<Register>> registers;
+  std::array<bool, sub_batch_rows> malformed;  // Meaningful only if any_malformed.
+  bool any_malformed = false;
+};
+
+/// The rows of one sub-batch, as KeyExpression::evaluate() gets them.
+struct SubBatch {
+  const std::uint8_t* base = nullptr;
+  const FieldRef* fields = nullptr;
+  std::size_t fields_per_row = 0;
+  std::size_t rows = 0;  ///< At most sub_batch_rows.
+};
+
+/// Executes one instruction; its operands have been computed for the same rows.
+void execute(const Instruction& instruction, const Program& program, Frame& frame,
+             const SubBatch& batch);
 
 }  // namespace pgfanout::keyexpr

@@ -1,5 +1,5 @@
 // One kernel an operation, and the switch that picks it.
-#include "hashing/key_kernels.h"
+#include "hashing/key_forms.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "copier/base/byte_order.h"
-#include "hashing/key_types.h"
 #include "hashing/pg_hash.h"
 
 namespace pgfanout::keyexpr {
@@ -26,8 +25,8 @@ struct Column {
   std::size_t stride;
   bool all_ok;
 
-  [[nodiscard]] const Value& value(std::size_t row) const { return values[row * stride]; }
-  [[nodiscard]] KeyState state(std::size_t row) const { return states[row * stride]; }
+  const Value& value(std::size_t row) const { return values[row * stride]; }
+  KeyState state(std::size_t row) const { return states[row * stride]; }
 };
 using Integers = Column<std::int64_t>;
 using Texts = Column<std::string_view>;
@@ -42,21 +41,21 @@ struct Work {
   [[nodiscard]] Register& target() const { return *frame.registers[instruction.target]; }
 
   [[nodiscard]] Integers integers(Slot slot) const {
-    if (slot.constant) {
-      const Constant& constant = program.constants[slot.index];
-      return {&constant.integer, &constant.state, 0, constant.state == KeyState::ok};
-    }
-    const Register& from = *frame.registers[slot.index];
-    return {from.integers.data(), from.states.data(), 1, from.all_ok};
+    return column(slot, &Constant::integer, &Register::integers);
+  }
+  [[nodiscard]] Texts texts(Slot slot) const {
+    return column(slot, &Constant::view, &Register::texts);
   }
 
-  [[nodiscard]] Texts texts(Slot slot) const {
+ private:
+  template <class Value, class Values>
+  Column<Value> column(Slot slot, Value Constant::*value, Values Register::*values) const {
     if (slot.constant) {
       const Constant& constant = program.constants[slot.index];
-      return {&constant.view, &constant.state, 0, constant.state == KeyState::ok};
+      return {&(constant.*value), &constant.state, 0, constant.state == KeyState::ok};
     }
     const Register& from = *frame.registers[slot.index];
-    return {from.texts.data(), from.states.data(), 1, from.all_ok};
+    return {(from.*values).data(), from.states.data(), 1, from.all_ok};
   }
 };
 
@@ -98,24 +97,6 @@ void each_row(const Work& work, const Left& left, const Right& right, Compute co
 }
 
 // --- Columns of the batch ---
-
-/// How many bytes a field of a fixed-width type has; 0 for any.
-std::int32_t width_of(KeyType type) {
-  switch (type) {
-    case KeyType::boolean:
-      return 1;
-    case KeyType::int2:
-      return 2;
-    case KeyType::int4:
-      return 4;
-    case KeyType::int8:
-      return 8;
-    case KeyType::uuid:
-      return 16;
-    default:
-      return 0;
-  }
-}
 
 std::int64_t read_integer(const std::uint8_t* at, KeyType type) {
   switch (type) {
@@ -427,7 +408,7 @@ void coalesce(const Work& work, const Column<Value>& left, const Column<Value>& 
   out.all_ok = all_ok;
 }
 
-/// Not strict: beside a NULL, the left value stays as it is.
+/// Not strict: with a NULL on the right, the left value is the result.
 template <class Value>
 void nullif(const Work& work, const Column<Value>& left, const Column<Value>& right,
             std::array<Value, sub_batch_rows>& values) {

@@ -1,15 +1,50 @@
-// From SQL to the syntax tree: a lexer that works by the server's rules, and a parser by recursive
-// descent.
+// From SQL to the syntax tree: refusals, a lexer that works by the server's rules, and a parser by
+// recursive descent.
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
-#include "hashing/key_error.h"
 #include "hashing/key_forms.h"
-#include "hashing/key_types.h"
 
 namespace pgfanout::keyexpr {
 namespace {
+
+constexpr std::size_t whole_line_bytes = 160;
+constexpr std::size_t bytes_before_place = 60;
+constexpr std::size_t bytes_after_place = 60;
+
+bool continues_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U;
+}
+
+/// The nearest start of a character at or before `offset`.
+std::size_t character_start(std::string_view sql, std::size_t offset) {
+  while (offset > 0 && offset < sql.size() && continues_character(sql[offset])) --offset;
+  return offset;
+}
+
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char byte) { return !continues_character(byte); }));
+}
+
+/// The expression (the part around the place, if it is long) and under it a caret.
+std::string show_place(std::string_view sql, std::size_t offset) {
+  const std::size_t place = character_start(sql, std::min(offset, sql.size()));
+  std::size_t from = 0;
+  std::size_t to = sql.size();
+  if (sql.size() > whole_line_bytes) {
+    from = character_start(sql, place - std::min(place, bytes_before_place));
+    to = character_start(sql, std::min(sql.size(), place + bytes_after_place));
+  }
+  std::string line = from > 0 ? "..." : "";
+  const std::size_t column = line.size() + count_characters(sql.substr(from, place - from));
+  line += sql.substr(from, to - from);
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  if (to < sql.size()) line += "...";
+  return line + '\n' + std::string(column, ' ') + '^';
+}
 
 // Words from the server's pg_get_keywords() (catcode R and T) of versions 14 to 18, each between
 // two blanks. A word that only one version reserves is listed: quoting a name is always possible.
@@ -52,7 +87,7 @@ struct Token {
 };
 
 constexpr std::string_view operator_characters = "~!@#^&|`?+-*/%<>=";
-// A longer operator may end in + or - only if it has one of these: that is what lets `a*-b` be two.
+// A longer operator may end in + or - only if it has one of these: so `*-` is two, `%-` is one.
 constexpr std::string_view binding_characters = "~!@#%^&|`?";
 
 bool is_blank(char c) {
@@ -67,9 +102,6 @@ bool is_word_start(char c) {
 }
 bool is_word_part(char c) {
   return is_word_start(c) || is_digit(c) || c == '$';
-}
-char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 /// Operators are the longest run of operator characters, as on the server: `5 %-1` has the unknown
@@ -141,7 +173,7 @@ class Lexer {
     if (peek(0) == '.') return fractional(start);
     if (is_word_part(peek(0))) {
       return error(start, "only plain decimal integers are supported",
-                   "write digits only: no exponent, no underscores, no 0x, and a blank behind");
+                   "write digits only: no exponent, no underscores, no 0x, and a blank after them");
     }
     add(TokenKind::integer, start, std::string(sql_.substr(start, at_ - start)));
     return {};
@@ -552,6 +584,10 @@ class Parser {
 };
 
 }  // namespace
+
+Error key_error(std::string_view sql, std::size_t offset, std::string message, std::string hint) {
+  return refused("key-expression", std::move(message), std::move(hint), show_place(sql, offset));
+}
 
 Result<SyntaxTree> parse_key_expression(std::string_view sql) {
   constexpr std::size_t max_expression_bytes = 8192;

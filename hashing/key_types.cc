@@ -1,5 +1,5 @@
 // Tables of types and functions, and the rules that need no syntax.
-#include "hashing/key_types.h"
+#include "hashing/key_forms.h"
 
 #include <algorithm>
 #include <array>
@@ -9,30 +9,31 @@ namespace pgfanout {
 namespace keyexpr {
 namespace {
 
-struct TypeNames {
+struct KeyTypeFacts {
   KeyType type;
   std::uint32_t oid;
+  std::int32_t bytes;  // 0: any.
   std::string_view catalog;
   std::string_view display;
   bool castable;
 };
 
-constexpr std::array type_names = std::to_array<TypeNames>({
-    {KeyType::int2, 21, "int2", "smallint", true},
-    {KeyType::int4, 23, "int4", "integer", true},
-    {KeyType::int8, 20, "int8", "bigint", true},
-    {KeyType::text, 25, "text", "text", true},
-    {KeyType::varchar, 1043, "varchar", "character varying", true},
-    {KeyType::bpchar, 1042, "bpchar", "character", true},
-    {KeyType::uuid, 2950, "uuid", "uuid", false},
-    {KeyType::bytea, 17, "bytea", "bytea", false},
-    {KeyType::boolean, 16, "bool", "boolean", false},
-    {KeyType::other, 0, "unknown", "unknown", false},
+// In the order of KeyType.
+constexpr std::array type_facts = std::to_array<KeyTypeFacts>({
+    {KeyType::int2, 21, 2, "int2", "smallint", true},
+    {KeyType::int4, 23, 4, "int4", "integer", true},
+    {KeyType::int8, 20, 8, "int8", "bigint", true},
+    {KeyType::text, 25, 0, "text", "text", true},
+    {KeyType::varchar, 1043, 0, "varchar", "character varying", true},
+    {KeyType::bpchar, 1042, 0, "bpchar", "character", true},
+    {KeyType::uuid, 2950, 16, "uuid", "uuid", false},
+    {KeyType::bytea, 17, 0, "bytea", "bytea", false},
+    {KeyType::boolean, 16, 1, "bool", "boolean", false},
+    {KeyType::other, 0, 0, "unknown", "unknown", false},
 });
 
-const TypeNames& names_of(KeyType type) {
-  return *std::find_if(type_names.begin(), type_names.end() - 1,
-                       [&](const TypeNames& names) { return names.type == type; });
+const KeyTypeFacts& facts_of(KeyType type) {
+  return type_facts[static_cast<std::size_t>(type)];
 }
 
 constexpr std::array hash_functions = std::to_array<HashFunction>({
@@ -79,16 +80,20 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
   return number;
 }
 
+std::int32_t width_of(KeyType type) {
+  return facts_of(type).bytes;
+}
+
 std::string_view display_name(KeyType type) {
-  return names_of(type).display;
+  return facts_of(type).display;
 }
 
 std::string_view catalog_name(KeyType type) {
-  return names_of(type).catalog;
+  return facts_of(type).catalog;
 }
 
 KeyType castable_type(std::string_view name, bool keyword_allowed) {
-  for (const TypeNames& names : type_names) {
+  for (const KeyTypeFacts& names : type_facts) {
     if (!names.castable) continue;
     if (name == names.catalog) return names.type;
     // "character" alone means char(1), not bpchar.
@@ -108,26 +113,16 @@ const HashFunction* find_hash_function(std::string_view name) {
 }  // namespace keyexpr
 
 KeyType key_type_of_oid(std::uint32_t type_oid) {
-  for (const keyexpr::TypeNames& names : keyexpr::type_names) {
+  for (const keyexpr::KeyTypeFacts& names : keyexpr::type_facts) {
     if (names.oid == type_oid) return names.type;
   }
   return KeyType::other;
 }
 
 std::string_view to_string(KeyState state) {
-  switch (state) {
-    case KeyState::ok:
-      return "ok";
-    case KeyState::null:
-      return "null";
-    case KeyState::out_of_range:
-      return "out-of-range";
-    case KeyState::division_by_zero:
-      return "division-by-zero";
-    case KeyState::malformed:
-      return "malformed";
-  }
-  return "unknown";
+  constexpr std::string_view names[] = {"ok", "null", "out-of-range", "division-by-zero",
+                                        "malformed"};
+  return names[static_cast<std::size_t>(state)];
 }
 
 }  // namespace pgfanout

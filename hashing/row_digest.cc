@@ -1,6 +1,6 @@
 // XXH3 over a row's canonical bytes, and 128-bit sums of such digests. The digests of two sides are
-// compared with each other and printed, so what is hashed (see the header) is fixed for good; the
-// number that is printed has XXH3's own value, high word first.
+// compared with each other and printed, so the bytes that are hashed (see the header) must never
+// change; the number that is printed has XXH3's own value, high word first.
 #include "hashing/row_digest.h"
 
 #define XXH_INLINE_ALL

@@ -87,11 +87,15 @@ Result<void> CopyJournal::begin(const CopyProgress& progress, const CopyPlan& pl
 Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
   CopyProgress progress;
   PGFANOUT_TRY_ASSIGN(const Rows leaves,
-                      connection_.query("SELECT leaf, epoch, rows, digest, bytes, refused_rows,"
-                                        " refused_digest, before_rows, before_digest, leaf_name"
-                                        " FROM pgfanout.leaf_load WHERE job = $1 ORDER BY leaf",
+                      connection_.query("SELECT l.leaf, l.epoch, l.rows, l.digest, l.bytes,"
+                                        " l.refused_rows, l.refused_digest, l.before_rows,"
+                                        " l.before_digest, l.leaf_name, j.commits"
+                                        " FROM pgfanout.leaf_load l JOIN pgfanout.job j USING (job)"
+                                        " WHERE l.job = $1 ORDER BY l.leaf",
                                         {job_}));
   if (leaves.size() == 0) return std::optional<CopyProgress>();
+  progress.by_leaf = leaves.text(0, 10) == "by leaf";
+  progress.checks_first = leaves.text(0, 10) == "by epoch, checked first";
   for (int row = 0; row < leaves.size(); ++row) {
     LeafProgress leaf;
     if (leaves.integer(row, 0) != row) return damaged();
@@ -137,12 +141,6 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
     PGFANOUT_TRY_ASSIGN(books.rejected, digest_at(epochs, row, 3));
     progress.books[static_cast<std::uint32_t>(epochs.integer(row, 0))] = books;
   }
-  PGFANOUT_TRY_ASSIGN(const Rows mode, connection_.query("SELECT commits FROM pgfanout.job"
-                                                         " WHERE job = $1",
-                                                         {job_}));
-  if (mode.size() != 1) return damaged();
-  progress.by_leaf = mode.text(0, 0) == "by leaf";
-  progress.checks_first = mode.text(0, 0) == "by epoch, checked first";
   return std::optional<CopyProgress>(std::move(progress));
 }
 

@@ -201,7 +201,9 @@ Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
       PGFANOUT_TRY(connection.run("DROP TABLE " + quoted_name(relation.schema, relation.name)));
     }
   }
-  if (remains == JournalRemains::nothing) return Journal(connection).forget(entry.job);
+  if (remains == JournalRemains::nothing) {
+    return connection.run("DELETE FROM pgfanout.job WHERE job = $1", {entry.job});
+  }
   PGFANOUT_TRY(connection.run(
       "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
       {entry.job}));
@@ -415,10 +417,6 @@ Result<void> Journal::set_state(const std::string& job, const std::string& state
 
 Result<void> Journal::set_unfenced(const std::string& job) {
   return connection_.run("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job});
-}
-
-Result<void> Journal::forget(const std::string& job) {
-  return connection_.run("DELETE FROM pgfanout.job WHERE job = $1", {job});
 }
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {

@@ -86,7 +86,6 @@ class Journal {
   Result<void> set_state(const std::string& job, const std::string& state);
   /// Records that the fence around the source is gone.
   Result<void> set_unfenced(const std::string& job);
-  Result<void> forget(const std::string& job);
 
  private:
   Result<std::vector<JournalEntry>> find_where(const std::string& condition,

@@ -33,50 +33,61 @@ Result<std::vector<StageRecord>> WindowJournal::stages() {
   return stages;
 }
 
+/// $1 of `sql` is the job.
+Result<void> WindowJournal::run(std::string_view sql, std::vector<Parameter> parameters) {
+  parameters.insert(parameters.begin(), job_);
+  return connection_.run(sql, parameters);
+}
+
+/// The same; the first column of the result.
+Result<std::vector<std::string>> WindowJournal::texts(std::string_view sql,
+                                                      std::vector<Parameter> parameters) {
+  parameters.insert(parameters.begin(), job_);
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection_.query(sql, parameters));
+  return rows.column(0);
+}
+
 Result<void> WindowJournal::begin_stage(const std::string& stage) {
-  return connection_.run(
+  return run(
       "INSERT INTO pgfanout.stage (job, name, status) VALUES ($1, $2, 'running')"
       " ON CONFLICT (job, name) DO UPDATE SET status = 'running', detail = '', finished_at = NULL,"
       " started_at = clock_timestamp(), is_waiting = false, confirmed_by = NULL,"
       " confirmed_at = NULL",
-      {job_, stage});
+      {stage});
 }
 
 Result<void> WindowJournal::end_stage(const std::string& stage, const std::string& status,
                                       const std::string& detail) {
-  return connection_.run(
+  return run(
       "UPDATE pgfanout.stage SET status = $3, detail = $4,"
       " finished_at = clock_timestamp() WHERE job = $1 AND name = $2",
-      {job_, stage, status, detail});
+      {stage, status, detail});
 }
 
 Result<void> WindowJournal::record_stage(const std::string& stage, double seconds,
                                          const std::string& detail) {
   PGFANOUT_TRY(begin_stage(stage));
   PGFANOUT_TRY(end_stage(stage, "ok", detail));
-  return connection_.run(
+  return run(
       "UPDATE pgfanout.stage SET started_at = finished_at - make_interval("
       "secs => $3::float8) WHERE job = $1 AND name = $2",
-      {job_, stage, std::to_string(seconds)});
+      {stage, std::to_string(seconds)});
 }
 
 Result<void> WindowJournal::set_waiting(const std::string& stage) {
-  return connection_.run("UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2",
-                         {job_, stage});
+  return run("UPDATE pgfanout.stage SET is_waiting = true WHERE job = $1 AND name = $2", {stage});
 }
 
 Result<void> WindowJournal::confirm(const std::string& stage) {
-  return connection_.run(
+  return run(
       "UPDATE pgfanout.stage SET is_waiting = false,"
       " confirmed_at = clock_timestamp(), confirmed_by = session_user || ' from '"
       " || COALESCE(host(inet_client_addr()), 'the server''s host') WHERE job = $1 AND name = $2",
-      {job_, stage});
+      {stage});
 }
 
 Result<std::vector<std::string>> WindowJournal::steps_done() {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection_.query("SELECT step FROM pgfanout.step WHERE job = $1", {job_}));
-  return rows.column(0);
+  return texts("SELECT step FROM pgfanout.step WHERE job = $1");
 }
 
 std::string WindowJournal::mark_step_sql(const std::string& step, const std::string& undo) const {
@@ -94,28 +105,25 @@ std::string WindowJournal::mark_step_sql(const std::string& step, const std::str
 
 Result<void> WindowJournal::set_fence(const std::string& side,
                                       const std::vector<std::string>& facts) {
-  PGFANOUT_TRY(
-      connection_.run("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {job_, side}));
+  PGFANOUT_TRY(run("DELETE FROM pgfanout.fence WHERE job = $1 AND side = $2", {side}));
   // All of them or none: a part would look like a table that has changed.
-  return connection_.run("INSERT INTO pgfanout.fence SELECT $1, $2, unnest($3::text[])",
-                         {job_, side, text_array(facts)});
+  return run("INSERT INTO pgfanout.fence SELECT $1, $2, unnest($3::text[])",
+             {side, text_array(facts)});
 }
 
 Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection_.query("SELECT fact FROM pgfanout.fence WHERE job = $1 AND side = $2"
-                        " ORDER BY fact COLLATE \"C\"",
-                        {job_, side}));
-  return rows.column(0);
+  return texts(
+      "SELECT fact FROM pgfanout.fence WHERE job = $1 AND side = $2"
+      " ORDER BY fact COLLATE \"C\"",
+      {side});
 }
 
 Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::string>& statements) {
   for (const std::string& sql : statements) {
     PGFANOUT_TRY(
-        connection_.run("INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
-                        " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
-                        {job_, phase_name(phase), sql}));
+        run("INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
+            " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
+            {phase_name(phase), sql}));
   }
   return {};
 }
@@ -126,32 +134,27 @@ Result<void> WindowJournal::set_after(const std::vector<std::string>& statements
 }
 
 Result<void> WindowJournal::strike_after(const std::string& sql) {
-  return connection_.run(
-      "DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {job_, sql});
+  return run("DELETE FROM pgfanout.undo WHERE job = $1 AND phase = 'after' AND sql = $2", {sql});
 }
 
 Result<std::vector<std::string>> WindowJournal::undo(UndoPhase phase) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection_.query("SELECT sql FROM pgfanout.undo WHERE job = $1 AND phase = $2"
-                        " ORDER BY number DESC",
-                        {job_, phase_name(phase)}));
-  return rows.column(0);
+  return texts("SELECT sql FROM pgfanout.undo WHERE job = $1 AND phase = $2 ORDER BY number DESC",
+               {phase_name(phase)});
 }
 
 Result<void> WindowJournal::set_swapped(const std::string& backup_name,
                                         std::uint32_t retention_days,
                                         const std::vector<BackupRelation>& backup) {
   PGFANOUT_TRY(
-      connection_.run("UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
-                      " swapped_at = clock_timestamp(), keep_until = clock_timestamp()"
-                      " + make_interval(days => $3::int4) WHERE job = $1",
-                      {job_, backup_name, std::to_string(retention_days)}));
+      run("UPDATE pgfanout.job SET state = 'swapped', backup_name = $2,"
+          " swapped_at = clock_timestamp(), keep_until = clock_timestamp()"
+          " + make_interval(days => $3::int4) WHERE job = $1",
+          {backup_name, std::to_string(retention_days)}));
   int number = 0;
   for (const BackupRelation& relation : backup) {
-    PGFANOUT_TRY(connection_.run("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",
-                                 {job_, std::to_string(++number), relation.kind,
-                                  std::to_string(relation.oid), relation.schema, relation.name}));
+    PGFANOUT_TRY(run("INSERT INTO pgfanout.backup VALUES ($1, $2, $3, $4, $5, $6)",
+                     {std::to_string(++number), relation.kind, std::to_string(relation.oid),
+                      relation.schema, relation.name}));
   }
   return {};
 }
@@ -170,15 +173,11 @@ Result<std::vector<BackupRelation>> WindowJournal::backup() {
 }
 
 Result<void> WindowJournal::clear_swap() {
-  PGFANOUT_TRY(
-      connection_.run("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN"
-                      " ('swap', 'after')",
-                      {job_}));
-  PGFANOUT_TRY(connection_.run("DELETE FROM pgfanout.backup WHERE job = $1", {job_}));
-  return connection_.run(
+  PGFANOUT_TRY(run("DELETE FROM pgfanout.undo WHERE job = $1 AND phase IN ('swap', 'after')"));
+  PGFANOUT_TRY(run("DELETE FROM pgfanout.backup WHERE job = $1"));
+  return run(
       "UPDATE pgfanout.job SET backup_name = NULL, swapped_at = NULL, keep_until = NULL"
-      " WHERE job = $1",
-      {job_});
+      " WHERE job = $1");
 }
 
 }  // namespace pgfanout

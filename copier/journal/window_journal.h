@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copier/pg/connection.h"
@@ -76,6 +77,10 @@ class WindowJournal {
   Result<void> clear_swap();
 
  private:
+  Result<void> run(std::string_view sql, std::vector<Parameter> parameters = {});
+  Result<std::vector<std::string>> texts(std::string_view sql,
+                                         std::vector<Parameter> parameters = {});
+
   Connection& connection_;
   const std::string job_;
 };

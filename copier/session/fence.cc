@@ -23,10 +23,7 @@ fence(oid, xmin) AS (
   SELECT p.oid, p.xmin FROM pg_proc p
   WHERE p.proname = $2 AND p.pronamespace = (
     SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'pgfanout'))
-SELECT format('database %s of system %s', d.oid, s.system_identifier)
-  FROM pg_database d, pg_control_system() s
-  WHERE d.datname = current_database()
-UNION ALL SELECT format('relation %s in file %s', c.oid, c.relfilenode)
+SELECT format('relation %s in file %s', c.oid, c.relfilenode)
   FROM tree JOIN pg_class c USING (oid)
 UNION ALL SELECT format('columns of %s: %s', c.relation,
     CASE WHEN length(c.list) > 1000 THEN md5(c.list) ELSE c.list END)
@@ -42,7 +39,11 @@ UNION ALL SELECT format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,
     CASE t.tgenabled WHEN 'A' THEN 'enabled always' ELSE 'not enabled always' END)
   FROM tree JOIN pg_trigger t ON t.tgrelid = tree.oid
   WHERE t.tgfoid IN (SELECT fence.oid FROM fence)
-UNION ALL SELECT format('function %s of %s', fence.oid, fence.xmin) FROM fence)sql";
+UNION ALL SELECT format('function %s of %s', fence.oid, fence.xmin) FROM fence UNION ALL )sql";
+
+constexpr const char* kPlaceSql =
+    "SELECT format('database %s of system %s', d.oid, s.system_identifier)"
+    " FROM pg_database d, pg_control_system() s WHERE d.datname = current_database()";
 
 constexpr const char* kTriggersSql = R"sql(
 SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname)
@@ -146,9 +147,9 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
 
 Result<std::vector<std::string>> Fence::facts(Connection& connection,
                                               std::uint32_t table_oid) const {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(kFactsSql, {std::to_string(table_oid), function_name(),
-                                                   side_ == "source" ? "true" : "false"}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(std::string(kFactsSql) + kPlaceSql,
+                                                        {std::to_string(table_oid), function_name(),
+                                                         side_ == "source" ? "true" : "false"}));
   std::vector<std::string> facts = rows.column(0);
   std::sort(facts.begin(), facts.end());
   return facts;
@@ -208,11 +209,7 @@ std::string pass_fence_sql(const Connection& connection, const std::string& job)
 }
 
 Result<std::string> fence_place(Connection& connection) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query("SELECT format('database %s of system %s', d.oid,"
-                                       " s.system_identifier) FROM pg_database d,"
-                                       " pg_control_system() s"
-                                       " WHERE d.datname = current_database()"));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kPlaceSql));
   return rows.str(0, 0);
 }
 

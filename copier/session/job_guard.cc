@@ -1,18 +1,10 @@
 #include "copier/session/job_guard.h"
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
 
 namespace pgfanout {
-namespace {
-
-bool is_open(const std::vector<std::string>& stages, std::string_view stage) {
-  return std::find(stages.begin(), stages.end(), stage) != stages.end();
-}
-
-}  // namespace
 
 JobGuard::JobGuard(const JobDescription& job, std::string_view command, Observer& observer,
                    const Cancellation& user)
@@ -85,15 +77,16 @@ void JobGuard::sample() {
     const std::lock_guard lock(mutex_);
     doing = {is_open(stages_, "read-back"), is_open(stages_, "swap")};
   }
-  JobWatch::Sample sample = watch_->sample(doing, std::chrono::steady_clock::now());
+  WatchSample sample;
+  auto judgement = watch_->sample(doing, std::chrono::steady_clock::now(), sample);
   if (ending_.is_set()) return;
-  judge_deadline_of(sample.shown);
-  for (const ThresholdState& each : sample.changed) relay_.threshold_changed(each);
-  if (sample.stop) stop(*std::move(sample.stop), sample.stops_at_once);
+  judge_deadline_of(sample);
+  for (const ThresholdState& each : judgement.changed) relay_.threshold_changed(each);
+  if (judgement.stop) stop(*std::move(judgement.stop), judgement.stops_at_once);
   // Paused readers would never finish the epoch that a stop waits for.
   if (stop_.is_set()) pace_.set_share(1);
-  sample.shown.speed = pace_.speed();
-  relay_.sampled(sample.shown);
+  sample.speed = pace_.speed();
+  relay_.sampled(sample);
 }
 
 void JobGuard::judge_deadline_of(WatchSample& sample) {

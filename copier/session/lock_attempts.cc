@@ -12,11 +12,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// A lock that was not granted in time, or a deadlock that this session was chosen to end.
-bool is_about_locks(const Error& error) {
-  return error.sqlstate == "55P03" || error.sqlstate == "40P01";
-}
-
 /// Names the sessions other than this one that hold a lock in the way, and terminates them if the
 /// caller wants that: "held by pid 71 (user app, application 'web', active, ...)".
 std::string deal_with_blockers(Connection& connection, const LockAttempts& attempts) {
@@ -43,13 +38,6 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
     text += ended && ended->boolean(0, 0) ? " (terminated)" : " (could not be terminated)";
   }
   return text;
-}
-
-Error lock_timeout(const std::string& blockers, milliseconds in_all) {
-  return refused("lock-timeout",
-                 fmt::format("could not acquire the locks within {:.1f} s",
-                             static_cast<double>(in_all.count()) / 1000.0),
-                 blockers + "; end that session, or wait longer");
 }
 
 Result<void> attempt(Connection& connection, const LockAttempts& attempts, milliseconds each_lock,
@@ -85,11 +73,15 @@ Result<void> with_lock_attempts(Connection& connection, const LockAttempts& atte
     auto done = attempt(connection, attempts, lock_timeout_at(attempts.patience, elapsed()), work);
     if (done) return {};
     Error error = std::move(done).error();
-    if (!is_about_locks(error)) return error;
+    // Retried: a lock that was not granted in time, and a deadlock that the server ended.
+    if (error.sqlstate != "55P03" && error.sqlstate != "40P01") return error;
     const std::string blockers = deal_with_blockers(connection, attempts);
     const milliseconds pause = pauses.next();
     if (!may_retry(attempts.patience, elapsed(), pause)) {
-      Error refusal = lock_timeout(blockers, attempts.patience.in_all);
+      const double waited = std::chrono::duration<double>(attempts.patience.in_all).count();
+      Error refusal = refused("lock-timeout",
+                              fmt::format("could not acquire the locks within {:.1f} s", waited),
+                              blockers + "; end that session, or wait longer");
       refusal.sqlstate = error.sqlstate;
       return refusal;
     }

@@ -68,10 +68,6 @@ std::optional<double> share(std::uint64_t part, std::uint64_t whole) {
   return std::min(static_cast<double>(part) / static_cast<double>(whole), kMostFraction);
 }
 
-bool is_in(const std::vector<std::string>& stages, std::string_view stage) {
-  return std::find(stages.begin(), stages.end(), stage) != stages.end();
-}
-
 /// The job's parts, as TimeLeft has them.
 std::vector<std::string> parts_of(std::string_view command, const JobDescription& job) {
   if (command == "copy") return {"load", "read-back"};
@@ -285,6 +281,10 @@ std::string part_of(std::string_view command, const std::vector<std::string>& st
   return is_inner ? std::string() : stages.back();
 }
 
+bool is_open(const std::vector<std::string>& stages, std::string_view stage) {
+  return std::find(stages.begin(), stages.end(), stage) != stages.end();
+}
+
 JobDeadline::JobDeadline(const JobDescription& job, std::string_view command)
     : job_(job),
       finish_by_(*job.watch.finish_by),
@@ -328,23 +328,19 @@ TurningBack JobDeadline::turning_back(bool is_swapping) const {
   return back;
 }
 
-void JobDeadline::note_epochs(const JobCounters& counters, TimePoint now) {
-  const std::uint64_t done = counters.epochs_done;
-  if (done > epochs_done_ && epoch_began_) {
-    epoch_seconds_ = std::chrono::duration<double>(now.steady - *epoch_began_).count() /
-                     static_cast<double>(done - epochs_done_);
-    epoch_began_ = now.steady;
-  }
-  epochs_done_ = done;
-}
-
 DeadlineState JobDeadline::judge(const std::vector<std::string>& stages,
                                  const JobCounters& counters, TimePoint now) {
   const std::string part = part_of(command_, stages);
   if (const auto fraction = fraction_of(part, counters)) left_.progress(*fraction, now.steady);
-  if (part == "load") note_epochs(counters, now);
+  const std::uint64_t done = part == "load" ? counters.epochs_done.load() : epochs_done_;
+  if (done > epochs_done_ && epoch_began_) {
+    epoch_seconds_ =
+        seconds_between(*epoch_began_, now.steady) / static_cast<double>(done - epochs_done_);
+    epoch_began_ = now.steady;
+  }
+  epochs_done_ = done;
   return judge_deadline(finish_by_, now.clock, left_.left(now.steady),
-                        turning_back(is_in(stages, "swap")));
+                        turning_back(is_open(stages, "swap")));
 }
 
 Result<void> JobDeadline::may_begin(const std::vector<std::string>& stages, TimePoint now) const {
@@ -373,10 +369,10 @@ Result<void> JobDeadline::may_begin(const std::vector<std::string>& stages, Time
 
 JobDeadline::Stop JobDeadline::must_stop(const std::vector<std::string>& stages,
                                          TimePoint now) const {
-  if (!job_.watch.stop_at_deadline || is_in(stages, "swap")) return Stop::none;
+  if (!job_.watch.stop_at_deadline || is_open(stages, "swap")) return Stop::none;
   if (now.clock >= finish_by_) return Stop::at_once;
   constexpr double kReserve = 1.1;
-  const double lead = kStopSeconds + (is_in(stages, "copy") ? kReserve * epoch_seconds_ : 0);
+  const double lead = kStopSeconds + (is_open(stages, "copy") ? kReserve * epoch_seconds_ : 0);
   return after(now.clock, lead) >= finish_by_ ? Stop::soon : Stop::none;
 }
 

@@ -96,6 +96,8 @@ struct TurningBack {
 /// a window that holds two parts; empty: none.
 [[nodiscard]] std::string part_of(std::string_view command, const std::vector<std::string>& stages);
 
+[[nodiscard]] bool is_open(const std::vector<std::string>& stages, std::string_view stage);
+
 /// Follows the stages of one job.
 class JobDeadline {
  public:
@@ -121,7 +123,6 @@ class JobDeadline {
 
  private:
   [[nodiscard]] TurningBack turning_back(bool is_swapping) const;
-  void note_epochs(const JobCounters& counters, TimePoint now);
 
   const JobDescription& job_;
   const ClockTime finish_by_;

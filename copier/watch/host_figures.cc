@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <fstream>
+#include <utility>
 
 #include "copier/catalog/relation_name.h"
 
@@ -82,8 +83,7 @@ std::optional<double> memory_used_of(std::string_view proc_meminfo) {
 }
 
 std::optional<double> CpuMeter::percent(std::optional<CpuTicks> now) {
-  const auto before = before_;
-  before_ = now;
+  const auto before = std::exchange(before_, now);
   if (!now || !before || now->all <= before->all || now->busy < before->busy) return {};
   return 100.0 * static_cast<double>(now->busy - before->busy) /
          static_cast<double>(now->all - before->all);

@@ -104,17 +104,11 @@ std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSampl
   return readings;
 }
 
-JobWatch::Sample JobWatch::sample(Doing doing, Moment now) {
-  Sample sample;
-  const std::map<Measure, Reading> readings = measure(doing, now, sample.shown);
-  LimitWatch::Judgement judgement = limits_.judge(readings, doing.swaps, now);
+LimitWatch::Judgement JobWatch::sample(Doing doing, Moment now, WatchSample& shown) {
+  LimitWatch::Judgement judgement = limits_.judge(measure(doing, now, shown), doing.swaps, now);
   pace_.set_share(judgement.share);
-  sample.shown.thresholds = std::move(judgement.states);
-  sample.shown.speed = pace_.speed();
-  sample.changed = std::move(judgement.changed);
-  sample.stop = std::move(judgement.stop);
-  sample.stops_at_once = judgement.stops_at_once;
-  return sample;
+  shown.thresholds = judgement.states;
+  return judgement;
 }
 
 }  // namespace pgfanout

@@ -26,12 +26,6 @@ class JobWatch {
     bool reads_back = false;  ///< Readers are on the target.
     bool swaps = false;       ///< Nothing slows, pauses or stops it.
   };
-  struct Sample {
-    WatchSample shown;  ///< For the observer; without the deadline.
-    std::vector<ThresholdState> changed;
-    std::optional<Error> stop;   ///< As in LimitWatch::Judgement.
-    bool stops_at_once = false;  ///< The same.
-  };
 
   /// All references outlive it. `ending` ends what waits for a server.
   JobWatch(const JobDescription& job, const std::string& job_id, const JobCounters& counters,
@@ -39,7 +33,8 @@ class JobWatch {
 
   /// Connects. The issue names the limits that cannot be measured, why, and what to grant.
   [[nodiscard]] std::optional<Issue> begin(Moment now);
-  [[nodiscard]] Sample sample(Doing doing, Moment now);
+  /// Sets the pace, and fills in thresholds and waits of `shown`.
+  [[nodiscard]] LimitWatch::Judgement sample(Doing doing, Moment now, WatchSample& shown);
   /// One issue for each limit that was crossed since the job began.
   [[nodiscard]] std::vector<Issue> crossings() const { return limits_.crossings(); }
 

@@ -121,11 +121,6 @@ bool Hysteresis::add(std::optional<double> value) {
   return is_crossed_ != was_crossed;
 }
 
-void SpeedControl::step(double factor) {
-  share_ = std::clamp(share_ * factor, kLeastShare, 1.0);
-  samples_ = 0;
-}
-
 void SpeedControl::add(WatchAction action, Moment now) {
   // A change of speed shows in the measures some seconds later.
   constexpr int kSamplesBetweenSteps = 3;
@@ -142,7 +137,10 @@ void SpeedControl::add(WatchAction action, Moment now) {
     }
     const bool is_slow = action == WatchAction::slow;
     const bool is_new = is_slow && last_ != WatchAction::slow && last_ != WatchAction::pause;
-    if (is_new || samples_ >= kSamplesBetweenSteps) step(is_slow ? 0.5 : 2);
+    if (is_new || samples_ >= kSamplesBetweenSteps) {
+      share_ = std::clamp(share_ * (is_slow ? 0.5 : 2), kLeastShare, 1.0);
+      samples_ = 0;
+    }
   }
   last_ = action;
 }

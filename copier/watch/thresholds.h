@@ -73,8 +73,6 @@ class SpeedControl {
   }
 
  private:
-  void step(double factor);
-
   double share_ = 1;
   int samples_ = 0;  // since the last step
   WatchAction last_ = WatchAction::off;

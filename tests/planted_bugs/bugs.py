@@ -426,9 +426,9 @@ WATCH = [
         "const bool is_beyond = *value > limit;",
         "HysteresisTest.LocksAndDiskAtOnce"),
     bug("deadline-is-ignored",
-        "if (!job_.watch.stop_at_deadline || is_in(stages, \"swap\")) return Stop::none;"
+        "if (!job_.watch.stop_at_deadline || is_open(stages, \"swap\")) return Stop::none;"
         " if (now.clock >= finish_by_) return Stop::at_once;",
-        "if (!job_.watch.stop_at_deadline || is_in(stages, \"swap\")) return Stop::none;",
+        "if (!job_.watch.stop_at_deadline || is_open(stages, \"swap\")) return Stop::none;",
         "JobDeadlineTest.StopsAMomentBeforeAndNeverInTheSwap"),
     bug("full-speed-at-once-after-a-pause",
         "if (share_ <= 0) { share_ = kAfterPause;",
