@@ -90,10 +90,10 @@ std::optional<Operation> to_text(KeyType type) {
   return {};
 }
 
-class Checker {
+class Checker : Pass {
  public:
   Checker(std::string_view sql, const SyntaxTree& syntax, std::span<const KeyColumn> columns)
-      : sql_(sql), syntax_(syntax), columns_(columns) {}
+      : Pass(sql), syntax_(syntax), columns_(columns) {}
 
   Result<TypedTree> run() {
     PGFANOUT_TRY_ASSIGN(const Operand root, check(syntax_.root));
@@ -453,11 +453,6 @@ class Checker {
     return {static_cast<std::uint32_t>(tree_.nodes.size() - 1), type, offset};
   }
 
-  [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
-    return key_error(sql_, offset, std::move(message), std::move(hint));
-  }
-
-  std::string_view sql_;
   const SyntaxTree& syntax_;
   std::span<const KeyColumn> columns_;
   TypedTree tree_;

@@ -11,10 +11,10 @@
 namespace pgfanout::keyexpr {
 namespace {
 
-class Compiler {
+class Compiler : Pass {
  public:
   Compiler(std::string_view sql, const TypedTree& tree, Program& program)
-      : sql_(sql), tree_(tree), program_(program) {}
+      : Pass(sql), tree_(tree), program_(program) {}
 
   Result<void> run() {
     PGFANOUT_TRY_ASSIGN(program_.result, emit(tree_.root));
@@ -89,9 +89,9 @@ class Compiler {
     constant.state = out.states[0];
     if (constant.state > KeyState::null) {
       const bool range = constant.state == KeyState::out_of_range;
-      return key_error(sql_, node.offset,
-                       range ? "this is always out of range" : "this always divides by zero",
-                       "the server would refuse it before the first row");
+      return error(node.offset,
+                   range ? "this is always out of range" : "this always divides by zero",
+                   "the server would refuse it before the first row");
     }
     if (constant.state == KeyState::ok) {
       if (is_held_as_integer(instruction.type)) {
@@ -131,7 +131,6 @@ class Compiler {
     return slot.constant && program_.constants[slot.index].state == KeyState::null;
   }
 
-  std::string_view sql_;
   const TypedTree& tree_;
   Program& program_;
   std::unordered_map<std::size_t, Slot> loaded_;

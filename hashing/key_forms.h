@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hashing/key_expression.h"
@@ -87,6 +88,18 @@ struct HashFunction {
 inline constexpr std::string_view what_is_supported =
     "supported are columns, integers, 'text', NULL, casts, || + - * / % & | #, coalesce, nullif, "
     "abs, mod and the server's hash functions";
+
+/// The base of the passes over an expression: each may refuse a place in it.
+class Pass {
+ protected:
+  explicit Pass(std::string_view sql) : sql_(sql) {}
+
+  [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
+    return key_error(sql_, offset, std::move(message), std::move(hint));
+  }
+
+  const std::string_view sql_;
+};
 
 // --- Parsed: nodes in one vector, children before their parents, never nested deeper than
 // max_depth, so that recursion over them is safe.

@@ -107,9 +107,9 @@ bool is_word_part(char c) {
 /// Operators are the longest run of operator characters, as on the server: `5 %-1` has the unknown
 /// operator `%-`, while `5 *-1` has `*` and `-`. Comments, E'' strings, U&'' forms, dollar quoting,
 /// parameters and numbers that are no plain integers are refused here.
-class Lexer {
+class Lexer : Pass {
  public:
-  explicit Lexer(std::string_view sql) : sql_(sql) {}
+  explicit Lexer(std::string_view sql) : Pass(sql) {}
 
   /// The last token is of kind `end`.
   Result<std::vector<Token>> run() {
@@ -244,11 +244,6 @@ class Lexer {
     return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0';
   }
 
-  [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
-    return key_error(sql_, offset, std::move(message), std::move(hint));
-  }
-
-  std::string_view sql_;
   std::size_t at_ = 0;
   std::vector<Token> tokens_;
 };
@@ -257,9 +252,9 @@ constexpr std::uint64_t smallest_int8_magnitude = std::uint64_t{1} << 63;
 
 /// One function a level of precedence, loosest first. Every way down passes through nested(), which
 /// bounds the stack.
-class Parser {
+class Parser : Pass {
  public:
-  Parser(std::string_view sql, std::vector<Token> tokens) : sql_(sql), tokens_(std::move(tokens)) {}
+  Parser(std::string_view sql, std::vector<Token> tokens) : Pass(sql), tokens_(std::move(tokens)) {}
 
   Result<SyntaxTree> run() {
     PGFANOUT_TRY_ASSIGN(const std::uint32_t root, expression());
@@ -324,9 +319,7 @@ class Parser {
     while (current().kind == TokenKind::cast) {
       const std::size_t offset = take().offset;
       PGFANOUT_TRY_ASSIGN(const KeyType type, type_name());
-      SyntaxNode cast = node(SyntaxKind::cast, offset);
-      cast.type = type;
-      PGFANOUT_TRY_ASSIGN(operand, add(std::move(cast), {operand}));
+      PGFANOUT_TRY_ASSIGN(operand, add(node(SyntaxKind::cast, offset, {}, type), {operand}));
     }
     return operand;
   }
@@ -400,10 +393,9 @@ class Parser {
                    "write CAST(value AS type) or value::type");
     }
     take();
-    SyntaxNode cast = node(SyntaxKind::cast, offset);
-    PGFANOUT_TRY_ASSIGN(cast.type, type_name());
+    PGFANOUT_TRY_ASSIGN(const KeyType type, type_name());
     PGFANOUT_TRY(expect(TokenKind::right_paren, "a closing parenthesis"));
-    return add(std::move(cast), {operand});
+    return add(node(SyntaxKind::cast, offset, {}, type), {operand});
   }
 
   /// coalesce and nullif are grammar, not functions: they cannot be qualified or quoted.
@@ -508,8 +500,10 @@ class Parser {
     return static_cast<std::uint32_t>(tree_.nodes.size() - 1);
   }
 
-  static SyntaxNode node(SyntaxKind kind, std::size_t offset, std::string text = {}) {
+  static SyntaxNode node(SyntaxKind kind, std::size_t offset, std::string text = {},
+                         KeyType type = KeyType::other) {
     SyntaxNode result;
+    result.type = type;
     result.kind = kind;
     result.offset = offset;
     result.text = std::move(text);
@@ -572,11 +566,6 @@ class Parser {
                  "at most " + std::to_string(max_depth) + " levels are supported");
   }
 
-  [[nodiscard]] Error error(std::size_t offset, std::string message, std::string hint = {}) const {
-    return key_error(sql_, offset, std::move(message), std::move(hint));
-  }
-
-  std::string_view sql_;
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
   std::uint32_t level_ = 0;

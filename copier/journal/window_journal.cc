@@ -129,8 +129,7 @@ Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::str
 }
 
 Result<void> WindowJournal::set_after(const std::vector<std::string>& statements) {
-  std::vector<std::string> last_first(statements.rbegin(), statements.rend());
-  return add_undo(UndoPhase::after, last_first);
+  return add_undo(UndoPhase::after, {statements.rbegin(), statements.rend()});
 }
 
 Result<void> WindowJournal::strike_after(const std::string& sql) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <fstream>
 #include <utility>
@@ -56,22 +55,19 @@ bool is_backend_here(const Connection& connection, const Rows& session) {
 std::optional<CpuTicks> cpu_ticks_of(std::string_view proc_stat) {
   if (!proc_stat.starts_with("cpu ")) return {};
   proc_stat.remove_prefix(4);
-  // user nice system idle iowait irq softirq steal; what guests use is in user already.
+  // user nice system idle iowait irq softirq steal; the time of guests is in user already.
   constexpr std::size_t kIdle = 3;
   constexpr std::size_t kWaiting = 4;
-  std::array<std::uint64_t, 8> ticks{};
+  constexpr std::size_t kFields = 8;
+  CpuTicks sum;
   std::size_t count = 0;
-  for (; count < ticks.size(); ++count) {
+  for (; count < kFields; ++count) {
     const auto number = take_number(proc_stat);
     if (!number) break;
-    ticks.at(count) = *number;
+    sum.all += *number;
+    if (count != kIdle && count != kWaiting) sum.busy += *number;
   }
   if (count <= kIdle) return {};
-  CpuTicks sum;
-  for (std::size_t at = 0; at < ticks.size(); ++at) {
-    sum.all += ticks.at(at);
-    if (at != kIdle && at != kWaiting) sum.busy += ticks.at(at);
-  }
   return sum;
 }
 
