@@ -32,7 +32,7 @@ namespace pgfanout::keyexpr {
   return type == KeyType::int2 || type == KeyType::int4 || type == KeyType::int8;
 }
 
-/// The types that the server turns into each other without being asked.
+/// The types that the server casts to each other implicitly.
 [[nodiscard]] constexpr bool is_textual(KeyType type) {
   return type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
 }
@@ -51,7 +51,7 @@ namespace pgfanout::keyexpr {
       std::max(static_cast<std::uint8_t>(left), static_cast<std::uint8_t>(right)));
 }
 
-/// Whether the server casts `from` to `to` in a function call without being asked.
+/// Whether the server casts `from` to `to` implicitly in a function call.
 [[nodiscard]] bool casts_implicitly(KeyType from, KeyType to);
 
 /// Whether `value` is in the range of an integer type.
@@ -199,7 +199,7 @@ Result<TypedTree> check_types(std::string_view sql, const SyntaxTree& syntax,
 // row of a sub-batch. Every instruction writes a register of its own, so a register is written once
 // a sub-batch.
 
-/// Where an operand comes from: a register, or one of the program's constants.
+/// An operand: a register, or one of the program's constants.
 struct Slot {
   std::uint16_t index = 0;
   bool constant = false;

@@ -1,4 +1,4 @@
-// One kernel an operation, and the switch that picks it.
+// One kernel for each operation, and the switch that picks it.
 #include "hashing/key_forms.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 //
 // Operands are columns (a constant is a column whose stride is zero). Rows that are NULL or failed
 // keep that state: the first failed operand wins, as on the server, which evaluates operands from
-// left to right before it looks for NULL.
+// left to right before it handles NULL.
 
 template <class Value>
 struct Column {

@@ -298,7 +298,7 @@ class Parser : Pass {
   }
 
   /// A sign binds tighter than any binary operator, but looser than `::`. The server folds a minus
-  /// into the literal behind it, and only then chooses the literal's type; so does this.
+  /// into the literal after it, and only then chooses the literal's type; so does this.
   Node signed_operand() {
     if (!is_op("+") && !is_op("-")) return casted();
     return nested([this]() -> Node {

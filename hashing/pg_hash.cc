@@ -1,5 +1,5 @@
-// lookup3 over bytes that may lie anywhere: words are loaded with memcpy, twelve bytes a round, and
-// the tail is put together from overlapping loads so that nothing outside the input is read.
+// lookup3 over bytes of any alignment: words are loaded with memcpy, twelve bytes a round. The tail
+// is made of overlapping loads, so that nothing outside the input is read.
 #include "hashing/pg_hash.h"
 
 #include <bit>

@@ -11,7 +11,7 @@
 namespace pgfanout {
 namespace {
 
-// Shares of spread: an estimate's, either way, and a measured rate's, beside its own variation.
+// The spread of an estimate, and that which a measured rate has on top of its own variation.
 constexpr double kEstimateSpread = 0.3;
 constexpr double kRateSpread = 0.1;
 /// The share of a copy that sends rows; the rest reads them back.
@@ -23,7 +23,7 @@ constexpr double kLeastFraction = 0.02;
 constexpr double kLeastSeconds = 1.0;
 /// Estimates are corrected by this factor at most.
 constexpr double kMostCorrection = 5.0;
-/// The least recent rate that counts, as a share of the overall one: a part that stands still would
+/// A recent rate counts as at least this share of the overall one: a part that has stopped would
 /// never end.
 constexpr double kSlowestRate = 0.05;
 /// Time of a stop: statements are cancelled, connections closed.
@@ -31,7 +31,7 @@ constexpr double kStopSeconds = 5;
 /// Lowering fences and dropping leaves.
 constexpr double kUndoSeconds = 10;
 constexpr double kUndoSecondsPerLeaf = 0.05;
-/// The share of a full comparison that counts, bounds and a sample take.
+/// Checking counts, bounds and a sample takes this share of a full comparison.
 constexpr double kQuickVerifyShare = 0.25;
 /// Work is done when its stage ends, whatever was expected.
 constexpr double kMostFraction = 0.99;

@@ -22,7 +22,7 @@ std::optional<std::uint64_t> take_number(std::string_view& text) {
   return number;
 }
 
-/// The number behind `name`.
+/// The number after `name`.
 std::optional<std::uint64_t> line_of(std::string_view text, std::string_view name) {
   const std::size_t at = text.find(name);
   if (at == std::string_view::npos) return {};

@@ -1,5 +1,5 @@
-// The limits of a job: which are crossed, and what that does to the job's speed, sample by sample.
-// Pure: readings and times are given, samples are about a second apart.
+// The limits of a job: which are crossed, and how the job's speed reacts, sample by sample. Pure:
+// readings and times are given, samples are about a second apart.
 #pragma once
 
 #include <chrono>
