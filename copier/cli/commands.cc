@@ -46,7 +46,8 @@ Result<void> check_verify(const Invocation& invocation) {
   const VerifyRequest& verify = invocation.job.verify;
   if (verify.install_views) return {};
   PGFANOUT_TRY(need_table(invocation));
-  if (verify.repair && verify.scope != VerifyScope::data && verify.scope != VerifyScope::full) {
+  const VerifyScope scope = verify.scope.value_or(VerifyScope::full);
+  if (verify.repair && scope != VerifyScope::data && scope != VerifyScope::full) {
     return refused("usage", "--repair needs to know every row that differs",
                    "use it with --data or --full");
   }

@@ -89,7 +89,7 @@ Done set_scope(Text name, Invocation& to) {
                  {"data", VerifyScope::data},
                  {"schema", VerifyScope::schema},
                  {"full", VerifyScope::full}},
-                "quick, data, schema or full", to.job.verify.scope);
+                "quick, data, schema or full", to.job.verify.scope.emplace());
 }
 
 Done add_threshold(Text text, Invocation& to) {

@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 /// What was asked, for the answer at `index`: its own value, or all of them where several columns
 /// make one row.
-std::string asked(const KeyQuestion& question, const KeyReport& report, std::size_t index) {
+std::string asked(const KeyQuestion& question, const KeyResult& report, std::size_t index) {
   if (question.values.size() == report.answers.size()) return printable(question.values[index]);
   if (report.answers.size() != 1) return fmt::format("row {}", index + 1);
   std::string all;
@@ -48,7 +48,7 @@ Json json_of(const KeyAnswer& answer) {
   return json;
 }
 
-Json json_of(const KeyReport& report) {
+Json json_of(const KeyResult& report) {
   Json json = Json::object();
   if (!report.answers.empty()) json["expression"] = report.answers.front().expression;
   json["answers"] = Json::array();
@@ -61,7 +61,7 @@ Json json_of(const KeyReport& report) {
 
 }  // namespace
 
-std::string key_text(const KeyQuestion& question, const KeyReport& report) {
+std::string key_text(const KeyQuestion& question, const KeyResult& report) {
   std::string text;
   if (!report.answers.empty()) {
     text +=
@@ -79,12 +79,13 @@ std::string key_text(const KeyQuestion& question, const KeyReport& report) {
   return text;
 }
 
-std::string key_json(const JobResult& result, const KeyReport& report, const Resources& used) {
+std::string key_json(const JobResult& result, const Resources& used) {
   const Json common = json_document(result, used);
-  const bool has_answers = !report.answers.empty() || report.compared > 0;
+  const auto* key = std::get_if<KeyResult>(&result.details);
+  const bool has_answers = key != nullptr && (!key->answers.empty() || key->compared > 0);
   Json document = Json::object();
   for (const auto& [name, value] : common.items()) {
-    if (name == "issues" && has_answers) document["key"] = json_of(report);
+    if (name == "issues" && has_answers) document["key"] = json_of(*key);
     document[name] = value;
   }
   return json_text(document);

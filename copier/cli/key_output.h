@@ -10,10 +10,9 @@
 namespace pgfanout {
 
 /// One line an answer; values and names are made safe for a terminal.
-[[nodiscard]] std::string key_text(const KeyQuestion& question, const KeyReport& report);
+[[nodiscard]] std::string key_text(const KeyQuestion& question, const KeyResult& report);
 /// json_report() of the result, with a member "key" before the issues if anything was
 /// answered.
-[[nodiscard]] std::string key_json(const JobResult& result, const KeyReport& report,
-                                   const Resources& used);
+[[nodiscard]] std::string key_json(const JobResult& result, const Resources& used);
 
 }  // namespace pgfanout

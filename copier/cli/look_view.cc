@@ -18,7 +18,7 @@ StageState state_of(const std::string& status) {
 
 }  // namespace
 
-void LookView::show_stages(const JobLook& look, JobView& view) const {
+void LookView::show_stages(const JobSnapshot& look, JobView& view) const {
   for (const StageSummary& stage : look.status.stages) {
     view.stages.push_back({stage.name, state_of(stage.status), stage.seconds});
     view.seconds += stage.seconds;
@@ -39,7 +39,7 @@ void LookView::show_stages(const JobLook& look, JobView& view) const {
   }
 }
 
-void LookView::show_progress(const JobLook& look, double seconds, JobView& view) {
+void LookView::show_progress(const JobSnapshot& look, double seconds, JobView& view) {
   ProgressSnapshot& now = view.now;
   now.stage = look.stage;
   if (look.stage != stage_ || look.status.job != job_seen_) {
@@ -77,7 +77,7 @@ void LookView::show_progress(const JobLook& look, double seconds, JobView& view)
   rows_then_ = look.rows_seen;
 }
 
-JobView LookView::view(const JobLook& look, double seconds) {
+JobView LookView::view(const JobSnapshot& look, double seconds) {
   JobView view;
   view.command = "status";
   view.job = look.status.job;
@@ -85,7 +85,7 @@ JobView LookView::view(const JobLook& look, double seconds) {
   view.target = job_.into.empty() ? job_.table + "_new" : job_.into;
   show_stages(look, view);
   show_progress(look, seconds, view);
-  for (const JobLook::Leaf& leaf : look.leaves) view.leaves.push_back({leaf.state, leaf.rows});
+  for (const JobSnapshot::Leaf& leaf : look.leaves) view.leaves.push_back({leaf.state, leaf.rows});
   view.rows_expected = look.rows_expected;
   view.rates = {rates_.begin(), rates_.end()};
   view.rates_every = rates_every_;
@@ -94,11 +94,12 @@ JobView LookView::view(const JobLook& look, double seconds) {
   view.writers = look.writers;
   view.writers_busy = look.writers_busy;
   view.waits = look.waits;
-  if (look.status.standing && look.status.standing->active.empty() && !look.is_over) {
-    const std::string& gate = look.status.standing->waiting_at;
+  const JobStatus* status = job_status_of(look.status);
+  if (status != nullptr && status->active.empty() && !look.is_over) {
+    const std::string& gate = status->waiting_at;
     view.last_issue =
         (gate.empty() ? "no session is at work on it" : "gate " + gate + " waits for a person") +
-        "; next: " + look.status.standing->next;
+        "; next: " + status->next;
   }
   view.on_interrupt = "ends the watching; the job goes on";
   return view;

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "copier/report/live/job_view.h"
-#include "copier/status/job_look.h"
+#include "copier/status/status_command.h"
 #include "pgfanout/job.h"
 
 namespace pgfanout {
@@ -15,11 +15,11 @@ class LookView {
   explicit LookView(const JobDescription& job) : job_(job) {}
 
   /// `seconds` since the watch began.
-  JobView view(const JobLook& look, double seconds);
+  JobView view(const JobSnapshot& look, double seconds);
 
  private:
-  void show_stages(const JobLook& look, JobView& view) const;
-  void show_progress(const JobLook& look, double seconds, JobView& view);
+  void show_stages(const JobSnapshot& look, JobView& view) const;
+  void show_progress(const JobSnapshot& look, double seconds, JobView& view);
 
   const JobDescription& job_;
   std::string job_seen_;

@@ -11,13 +11,12 @@
 #include "copier/cli/git_commit.h"
 #include "copier/cli/session.h"
 #include "copier/cli/signals.h"
-#include "copier/copy/copy_job.h"
+#include "copier/copy/copy_command.h"
 #include "copier/preflight/key_command.h"
 #include "copier/report/text/tool_version.h"
-#include "copier/status/job_onlooker.h"
-#include "copier/status/status_job.h"
-#include "copier/verify/verify_job.h"
-#include "copier/window/window_commands.h"
+#include "copier/status/status_command.h"
+#include "copier/verify/verification.h"
+#include "copier/window/commands.h"
 
 namespace {
 

@@ -85,7 +85,9 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   if (command == nullptr) return next;
   const std::vector<Part> parts = parts_of(options_of(*command), words.subspan(1));
   next.table = table;
-  if (result.standing) next.standing = completed(result.standing->next, parts);
+  if (const JobStatus* status = job_status_of(result)) {
+    next.standing = completed(status->next, parts);
+  }
   next.again = with_words("pgfanout", words);
   next.run = other_command("run", parts);
   next.swap = other_command("swap", parts);

@@ -37,7 +37,6 @@ constexpr milliseconds look_for_cancellation_every{200};
 /// What a command leaves to be told.
 struct Outcome {
   JobResult result;
-  KeyReport key;
   /// Kept until all is told: to stop serving metrics takes up to two seconds.
   std::unique_ptr<Observers> observers = {};
 };
@@ -87,14 +86,14 @@ JobResult run_job(const Invocation& call, const CommandFunctions& functions, Obs
   const auto found = std::find_if(names.begin(), names.end(),
                                   [&](const Name& name) { return name.first == call.command; });
   if (found == names.end() || !found->second) {
-    JobResult result;
+    JobResult result(call.command);
     result.error = internal_error("there is no such command: " + call.command);
     return result;
   }
   try {
     return found->second(call.job, observer, cancellation);
   } catch (const std::exception& failure) {
-    JobResult result;
+    JobResult result(call.command);
     result.error = internal_error(failure.what());
     return result;
   }
@@ -105,7 +104,7 @@ Outcome run_observed(const Invocation& call, const CommandFunctions& functions,
   Outcome outcome;
   auto observers = Observers::open(call, streams.message_fd, cancellation);
   if (!observers) {
-    outcome.result.command = call.command;
+    outcome.result = JobResult(call.command);
     outcome.result.error = std::move(observers).error();
     return outcome;
   }
@@ -121,8 +120,9 @@ Outcome run_command(const Invocation& call, const CommandFunctions& functions,
   if (call.command != "key") return run_observed(call, functions, streams, cancellation);
   Outcome outcome;
   try {
-    outcome.result = functions.key(call.job, call.key, outcome.key, cancellation);
+    outcome.result = functions.key(call.job, call.key, cancellation);
   } catch (const std::exception& failure) {
+    outcome.result = JobResult(call.command);
     outcome.result.error = internal_error(failure.what());
   }
   outcome.result.command = call.command;
@@ -142,9 +142,9 @@ void tell_key(const Invocation& call, const Outcome& outcome, const NextCommands
               const Teller& teller) {
   const JobResult& result = outcome.result;
   if (call.json) {
-    teller.result(key_json(result, outcome.key, resources_used()));
-  } else {
-    teller.result(key_text(call.key, outcome.key));
+    teller.result(key_json(result, resources_used()));
+  } else if (const auto* key = std::get_if<KeyResult>(&result.details)) {
+    teller.result(key_text(call.key, *key));
   }
   teller.message((result.error ? error_text(*result.error) : "") + issues_text(result) +
                  fence_line(result));
@@ -182,8 +182,7 @@ void tell_job(const Invocation& call, const Outcome& outcome, const NextCommands
 }
 
 int tell_refusal(std::span<const std::string> words, Error error, const Teller& teller) {
-  JobResult result;
-  result.command = command_of(words);
+  JobResult result(command_of(words));
   result.error = std::move(error);
   if (wants_json(words)) teller.result(json_report(result, resources_used()));
   teller.message(error_text(*result.error));

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "copier/preflight/key_command.h"
-#include "copier/status/job_look.h"
+#include "copier/status/status_command.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
@@ -27,13 +27,11 @@ struct CommandFunctions {
   JobFunction rollback;
   JobFunction cleanup;
   JobFunction status;
-  std::function<JobResult(const JobDescription&, const KeyQuestion&, KeyReport&,
-                          const Cancellation&)>
-      key;
+  std::function<JobResult(const JobDescription&, const KeyQuestion&, const Cancellation&)> key;
   /// Becomes the program that measures, with these arguments; returns only if that failed.
   std::function<Error(std::span<const std::string>)> bench = {};
   /// Gives what looks at a job; both arguments outlive that.
-  std::function<std::function<Result<JobLook>()>(const JobDescription&, const Cancellation&)>
+  std::function<std::function<Result<JobSnapshot>()>(const JobDescription&, const Cancellation&)>
       watch = {};
 };
 

@@ -33,7 +33,7 @@ class StatusWatch {
                   call.progress == ProgressMode::automatic && is_live_terminal(streams.message_fd)),
         views_(call.job) {}
 
-  std::optional<JobResult> run(const std::function<Result<JobLook>()>& look) {
+  std::optional<JobResult> run(const std::function<Result<JobSnapshot>()>& look) {
     while (!cancellation_.is_set()) {
       auto seen = look();
       if (cancellation_.is_set()) break;
@@ -41,8 +41,7 @@ class StatusWatch {
         if (!show(*seen)) break;
         if (seen->is_over) return ended(std::move(seen->status));
       } else if (!bear(seen.error())) {
-        JobResult failed = last_.value_or(JobResult());
-        failed.command = "status";
+        JobResult failed = last_.value_or(JobResult("status"));
         if (!last_) failed.error = std::move(seen).error();
         return ended(std::move(failed));
       }
@@ -59,7 +58,7 @@ class StatusWatch {
   }
 
   /// False: nobody takes it.
-  bool show(const JobLook& look) {
+  bool show(const JobSnapshot& look) {
     if (is_away_) terminal_.print("the server is there again");
     is_away_ = false;
     without_job_ = 0;
@@ -107,7 +106,7 @@ class StatusWatch {
 }  // namespace
 
 std::optional<JobResult> watch_status(const Invocation& call,
-                                      const std::function<Result<JobLook>()>& look,
+                                      const std::function<Result<JobSnapshot>()>& look,
                                       const OutputStreams& streams,
                                       const Cancellation& cancellation, milliseconds line_every) {
   return StatusWatch(call, streams, cancellation, line_every).run(look);

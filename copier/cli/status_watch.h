@@ -7,7 +7,7 @@
 
 #include "copier/cli/invocation.h"
 #include "copier/cli/session.h"
-#include "copier/status/job_look.h"
+#include "copier/status/status_command.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
 
@@ -17,7 +17,7 @@ namespace pgfanout {
 /// --json, each look is told as one line on the result's descriptor, the last one as well. It looks
 /// once a second for a terminal, else every `line_every`.
 std::optional<JobResult> watch_status(
-    const Invocation& call, const std::function<Result<JobLook>()>& look,
+    const Invocation& call, const std::function<Result<JobSnapshot>()>& look,
     const OutputStreams& streams, const Cancellation& cancellation,
     std::chrono::milliseconds line_every = std::chrono::seconds(2));
 

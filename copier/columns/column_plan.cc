@@ -378,11 +378,11 @@ Result<ColumnPlan> plan_new_columns(const JobDescription& job, const Table& sour
   return NewColumns(job, source, mappings).plan();
 }
 
-std::string key_column_name(const JobDescription& job, const Table& source) {
+std::string key_column_name(const TableRequest& job, const Table& source) {
   return column_name_of(job.key_column, source.columns);
 }
 
-Result<ColumnPlan> plan_existing_columns(const JobDescription& job, const Table& source,
+Result<ColumnPlan> plan_existing_columns(const TableRequest& job, const Table& source,
                                          const Mappings& mappings, const Table& target,
                                          const Column* key_column) {
   return ExistingColumns(source, mappings, target, key_column)

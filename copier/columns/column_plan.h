@@ -49,12 +49,12 @@ Result<ColumnPlan> plan_new_columns(const JobDescription& job, const Table& sour
                                     const Mappings& mappings);
 
 /// For a target that exists. `key_column` is the target's, if it has one.
-Result<ColumnPlan> plan_existing_columns(const JobDescription& job, const Table& source,
+Result<ColumnPlan> plan_existing_columns(const TableRequest& job, const Table& source,
                                          const Mappings& mappings, const Table& target,
                                          const Column* key_column);
 
 /// The job's key column as the catalog spells it.
-[[nodiscard]] std::string key_column_name(const JobDescription& job, const Table& source);
+[[nodiscard]] std::string key_column_name(const TableRequest& job, const Table& source);
 
 /// The source's column of that name, to be checked against the recomputed key; absent if there is
 /// none or it is skipped. Refuses one that holds no integers.

@@ -98,7 +98,7 @@ std::string column_name_of(std::string_view written, const std::vector<Column>& 
   return parse_identifier(written).value_or(std::string(written));
 }
 
-Result<Mappings> read_mappings(const JobDescription& job, Connection& source, const Table& table) {
+Result<Mappings> read_mappings(const TableRequest& job, Connection& source, const Table& table) {
   Mappings mappings;
   for (const std::string& written : job.skip) {
     const std::string name = column_name_of(written, table.columns);

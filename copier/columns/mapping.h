@@ -39,6 +39,6 @@ struct Mappings {
 [[nodiscard]] std::string missing_column_hint(std::string_view name, const Table& table);
 
 /// Asks the server about every expression. Refusals: "bad-mapping", "no-such-column".
-Result<Mappings> read_mappings(const JobDescription& job, Connection& source, const Table& table);
+Result<Mappings> read_mappings(const TableRequest& job, Connection& source, const Table& table);
 
 }  // namespace pgfanout

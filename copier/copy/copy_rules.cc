@@ -35,35 +35,35 @@ bool is_done_but_fenced(const JournalEntry& entry) {
   return entry.command == "copy" && entry.state == "done" && entry.is_fenced;
 }
 
-Result<CopyStanding> standing_of(const std::optional<JournalEntry>& last, const JobDescription& job,
-                                 const std::string& table) {
-  if (!last) return CopyStanding::fresh;
+Result<CopyStart> start_of_copy(const std::optional<JournalEntry>& last, const JobDescription& job,
+                                const std::string& table) {
+  if (!last) return CopyStart::fresh;
   const bool is_copy = last->command == "copy";
   if (!last->is_over() && last->command == "run") {
-    return unfinished(*last, "", "go on with 'pgfanout run', or undo it with 'pgfanout rollback'");
+    return unfinished(*last, "",
+                      "resume it with 'pgfanout run', or undo it with 'pgfanout rollback'");
   }
-  if (is_copy && job.restart && !job.dry_run) return CopyStanding::begins_anew;
+  if (is_copy && job.restart && !job.dry_run) return CopyStart::restart;
   const bool is_finished = is_done_but_fenced(*last);
-  if (last->is_over() && !is_finished) return CopyStanding::fresh;
-  if (job.dry_run) return unfinished(*last, "", "the same command without --dry-run goes on");
+  if (last->is_over() && !is_finished) return CopyStart::fresh;
+  if (job.dry_run) return unfinished(*last, "", "the same command without --dry-run resumes it");
   if (!is_copy || !last->is_fenced) {
     return unfinished(*last, ", without a fence around its source",
-                      "run the same command with --restart: it drops what that copy made, and "
-                      "begins anew");
+                      "run the same command with --restart: it drops what that copy made and "
+                      "starts over");
   }
   if (!job.fence || job.assume_quiet) {
-    return refused(
-        "other-request",
-        fmt::format("job {} was begun with a fence, which is what it goes on by", last->job),
-        "leave --no-fence and --assume-quiet out, or begin anew with --restart", table);
+    return refused("other-request",
+                   fmt::format("job {} began with a fence, and is resumed only with it", last->job),
+                   "leave --no-fence and --assume-quiet out, or start over with --restart", table);
   }
-  return is_finished ? CopyStanding::finished : CopyStanding::resumes;
+  return is_finished ? CopyStart::finished : CopyStart::resumes;
 }
 
 Result<void> check_same_source(const JournalEntry& entry, std::uint32_t source_oid) {
   if (entry.source_oid == source_oid) return {};
   return refused("other-request", "the unfinished copy into this table has another source",
-                 "begin anew with --restart", entry.source);
+                 "start over with --restart", entry.source);
 }
 
 Result<void> check_same_request(const JournalEntry& entry, const std::string& request_now,
@@ -71,7 +71,7 @@ Result<void> check_same_request(const JournalEntry& entry, const std::string& re
   const std::string differences = request_differences(entry.request, request_now);
   if (differences.empty()) return {};
   return refused("other-request", "the copy was begun with other settings: " + differences,
-                 "use the same ones, or begin anew with --restart", table);
+                 "use the same ones, or start over with --restart", table);
 }
 
 Result<void> check_same_place(const std::vector<std::string>& facts, const std::string& here,
@@ -90,15 +90,16 @@ Result<void> check_fence_stood(const std::vector<std::string>& then,
                                const std::optional<std::vector<std::string>>& now,
                                const std::string& table) {
   if (!now) {
-    return refused("fence-lifted",
-                   "the fence around the source was lifted: what was copied may not be what is "
-                   "there",
-                   "begin anew with --restart", table);
+    return refused(
+        "fence-lifted",
+        "the fence around the source was lifted: the source may have changed since it was "
+        "copied",
+        "start over with --restart", table);
   }
   const std::string broken = broken_facts(then, *now);
   if (broken.empty()) return {};
-  return refused("source-changed", "the source was changed past its fence: " + broken,
-                 "begin anew with --restart: what was copied cannot be relied on", table);
+  return refused("source-changed", "the source was changed in spite of its fence: " + broken,
+                 "start over with --restart: the copy is not reliable", table);
 }
 
 bool is_target_there(const JournalEntry& entry, std::optional<std::uint32_t> oid_now) {
@@ -115,8 +116,9 @@ Result<void> check_same_leaves(const std::vector<std::string>& names_then,
                                const std::vector<LeafNow>& now, bool are_made,
                                const JournalEntry& entry, const std::string& target) {
   const auto changed = [](const std::string& where) {
-    return refused("target-changed", "the target has other leaves than when the copy began",
-                   "put them back, or begin anew with --restart", where);
+    return refused("target-changed",
+                   "the leaves of the target are not those with which the copy began",
+                   "restore them, or start over with --restart", where);
   };
   if (names_then.size() != now.size()) return changed(target);
   for (std::size_t at = 0; at < now.size(); ++at) {
@@ -136,16 +138,14 @@ Result<void> check_same_rows(std::uint32_t epoch, const MultisetDigest& then,
                              const std::string& source) {
   const bool is_same = has_volatile_values ? then.rows() == now.rows() : then == now;
   if (is_same) return {};
-  Error error = refused(
+  return unproven(
       "source-changed",
       fmt::format("epoch {} had {} with digest {} when it was read first, "
                   "and has {} with digest {} now",
                   epoch, rows_text(then.rows()), then.hex(), rows_text(now.rows()), now.hex()),
-      "begin anew with --restart; a mapping that gives other values each "
-      "time, such as now(), cannot be gone on with",
+      "start over with --restart; a copy whose mapping gives other values each time, such as "
+      "now(), cannot be resumed",
       source);
-  error.consequence = Consequence::unproven;
-  return error;
 }
 
 bool made_its_target(const JournalEntry& entry) {
@@ -160,10 +160,10 @@ Result<void> check_may_forget(const JournalEntry& entry, const RowsLeft& left) {
   }
   return refused(
       "rows-left",
-      fmt::format("{} of job {} stand in a table that it did not make, and only the journal knows "
-                  "of them",
+      fmt::format("{} of job {} are in a table that it did not make, and only the journal knows "
+                  "which",
                   rows_text(left.committed), entry.job),
-      fmt::format("go on with the same command; or take those rows out yourself (if nothing else "
+      fmt::format("resume it with the same command; or delete those rows yourself (if nothing else "
                   "is in the table: TRUNCATE it), and then, if it still holds others: DELETE FROM "
                   "pgfanout.job WHERE job = '{}'",
                   entry.job),

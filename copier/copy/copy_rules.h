@@ -16,18 +16,18 @@
 
 namespace pgfanout {
 
-/// Where a copy stands, by what the journal says about its target.
-enum class CopyStanding : std::uint8_t {
-  fresh,        ///< No job, or none that matters any more.
-  begins_anew,  ///< The same, once the tables of an earlier copy are dropped.
-  resumes,      ///< The same job, interrupted.
-  finished,     ///< The same job, done and proven; its fence may still stand.
+/// How a call of copy begins, by the last job into its target.
+enum class CopyStart : std::uint8_t {
+  fresh,     ///< No job, or none that matters any more.
+  restart,   ///< The same, once the tables of an earlier copy are dropped.
+  resumes,   ///< The same job, interrupted.
+  finished,  ///< The same job, done and proven; its fence may still be there.
 };
 
 /// `last`: the last job into the target. Refuses if this call can neither resume it nor forget it.
 /// `table` is for messages.
-Result<CopyStanding> standing_of(const std::optional<JournalEntry>& last, const JobDescription& job,
-                                 const std::string& table);
+Result<CopyStart> start_of_copy(const std::optional<JournalEntry>& last, const JobDescription& job,
+                                const std::string& table);
 
 /// A copy that is done, and was killed before the journal said that its fence is lifted.
 [[nodiscard]] bool is_done_but_fenced(const JournalEntry& entry);
@@ -43,7 +43,7 @@ Result<void> check_same_request(const JournalEntry& entry, const std::string& re
 Result<void> check_same_place(const std::vector<std::string>& facts, const std::string& here,
                               const JournalEntry& entry, const std::string& source);
 
-/// The fence has stood since its facts were journaled. `now` is absent if it does not stand.
+/// The fence was there all the time since its facts were journaled. `now` is absent if it is not.
 Result<void> check_fence_stood(const std::vector<std::string>& then,
                                const std::optional<std::vector<std::string>>& now,
                                const std::string& table);
@@ -55,7 +55,7 @@ Result<void> check_fence_stood(const std::vector<std::string>& then,
 /// A leaf of the target as it is now.
 struct LeafNow {
   std::string name;
-  std::optional<std::uint32_t> oid;  ///< Of leaves that the copy made; absent: it is gone.
+  std::optional<std::uint32_t> oid;  ///< Of leaves that the copy made; absent: dropped.
 };
 
 /// The leaves are those that the copy began with, and, where it made them, the very same tables.
@@ -72,12 +72,12 @@ Result<void> check_same_rows(std::uint32_t epoch, const MultisetDigest& then,
 /// Rows that a job has committed, in a target that may not be its own.
 struct RowsLeft {
   std::uint64_t committed = 0;
-  std::string target;     ///< Quoted; empty if it is gone.
+  std::string target;     ///< Quoted; empty if it was dropped.
   bool has_rows = false;  ///< Of whomever.
 };
 /// The job made the table that it copies into.
 [[nodiscard]] bool made_its_target(const JournalEntry& entry);
-/// Nothing would stay behind that only the journal knows of.
+/// Refuses if rows would remain that only the journal knows of.
 Result<void> check_may_forget(const JournalEntry& entry, const RowsLeft& left);
 
 /// How long to wait before a retry; absent: no retry. `may_pass`: the error may be gone in a
@@ -98,12 +98,12 @@ struct CopyEnd {
 };
 struct CopySettlement {
   bool lifts_fence = false;
-  bool marks_unfenced = false;  ///< The journal then says that no fence stands any more.
-  bool drops_tables = false;    ///< Not if the fence was to be lifted and stands.
+  bool marks_unfenced = false;  ///< The journal then has no fence of the job.
+  bool drops_tables = false;    ///< Not if the fence could not be lifted.
   bool operator==(const CopySettlement&) const = default;
 };
-/// The fence goes with the job: at its end, or when it was refused. It stays when the job can go
-/// on, or is not proven. A refusal leaves nothing behind that the job has made.
+/// The fence is lifted when the job has ended or was refused. It stays when the job can be resumed,
+/// or is not proven. After a refusal, nothing remains that the job made.
 [[nodiscard]] CopySettlement settlement_of(const CopyEnd& end);
 
 }  // namespace pgfanout

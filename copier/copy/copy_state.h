@@ -1,11 +1,15 @@
 // State that the stages of one copy share.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "copier/base/pace.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/copy/target_leaves.h"
 #include "copier/journal/copy_journal.h"
 #include "copier/journal/journal.h"
@@ -13,6 +17,7 @@
 #include "copier/plan/copy_plan.h"
 #include "copier/reconcile/ledger.h"
 #include "copier/session/job_connections.h"
+#include "copier/session/lock_attempts.h"
 #include "copier/session/source_session.h"
 #include "copier/stage/rejects.h"
 #include "pgfanout/cancellation.h"
@@ -21,19 +26,21 @@
 
 namespace pgfanout {
 
-/// A member is set by the stage named in its comment.
+/// The caller sets the first group; a member of the second is set by the stage in its comment.
 struct CopyState {
   const JobDescription& job;
   const Cancellation& cancellation;
   JobCounters& counters;
   Pace& pace;
   IssueSink report;
+  /// False in a window, which has its own fence, tells the plan, and keeps the journal's entry.
+  bool stands_alone = true;
+  std::string job_id = {};
+  std::optional<Connection> target = {};   ///< Journal, DDL, locks on the target.
+  std::optional<JournalEntry> entry = {};  ///< Of a job that is resumed; else set by prepare.
 
-  std::string job_id = {};                 // claim
-  std::optional<Connection> target = {};   // claim: journal, DDL, locks on the target
-  std::optional<JournalEntry> entry = {};  // claim: of the job that goes on; else prepare
-  /// A refusal ends the job, lifts its fence and drops its tables. Not so before a resumed job is
-  /// at work again.
+  /// A refusal ends the job, lifts its fence and drops its tables. False for a resumed job until
+  /// it copies rows.
   bool may_undo = false;
   std::optional<SourceSession> source = {};  // preflight
   std::optional<CopyPlan> plan = {};         // preflight
@@ -42,14 +49,15 @@ struct CopyState {
   std::optional<Ledger> ledger = {};         // copy
   std::optional<Rejects> rejects = {};       // copy
 
-  /// Then the window has claimed the target and keeps the journal's entry.
-  [[nodiscard]] bool is_part_of_window() const { return !job.within_job.empty(); }
   /// Whether this copy puts a fence around the source itself.
   [[nodiscard]] bool raises_fence() const {
-    return job.fence && !job.assume_quiet && !job.dry_run && !is_part_of_window();
+    return job.fence && !job.assume_quiet && !job.dry_run && stands_alone;
   }
   /// All rows are in, proven, and their leaves attached.
   [[nodiscard]] bool is_attached() const { return entry && !entry->digest.empty(); }
+  [[nodiscard]] LockPatience patience() const {
+    return {std::chrono::milliseconds(500), job.lock_timeout};
+  }
   [[nodiscard]] ConnectOptions connect_options(const std::string& dsn,
                                                std::string_view role) const {
     return pgfanout::connect_options(job, dsn, "pgfanout/" + job_id + "/" + std::string(role));
@@ -63,8 +71,24 @@ struct CopyState {
   }
 };
 
+/// The entry of a new job, without its state and request.
+[[nodiscard]] inline JournalEntry new_entry(std::string job_id, const Connection& connection,
+                                            const Table& source, const RelationName& target,
+                                            std::string key) {
+  JournalEntry entry;
+  entry.job = std::move(job_id);
+  entry.source = fmt::format("{} {}", connection.description(), source.qualified);
+  entry.source_schema = source.schema;
+  entry.source_name = source.name;
+  entry.source_oid = source.oid;
+  entry.target_schema = target.schema;
+  entry.target_name = target.name;
+  entry.key = std::move(key);
+  return entry;
+}
+
 inline Result<void> stop_if_cancelled(const CopyState& state) {
-  if (state.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+  if (state.cancellation.is_set()) return cancelled();
   return {};
 }
 

@@ -16,7 +16,7 @@ std::vector<KeyColumn> key_columns_of(const Table& table) {
   return columns;
 }
 
-Result<std::string> key_sql_of(const JobDescription& job, const Table& source) {
+Result<std::string> key_sql_of(const TableRequest& job, const Table& source) {
   if (!job.key.empty()) return job.key;
   const auto first = std::find_if(source.partition_columns.begin(), source.partition_columns.end(),
                                   [](const std::string& name) { return !name.empty(); });
@@ -30,7 +30,7 @@ Result<std::string> key_sql_of(const JobDescription& job, const Table& source) {
   return fmt::format("abs(hashtext({}::text)) % {}", source.find(*first)->quoted, job.partitions);
 }
 
-Result<KeyExpression> compile_key(const JobDescription& job, const Table& source) {
+Result<KeyExpression> compile_key(const TableRequest& job, const Table& source) {
   PGFANOUT_TRY_ASSIGN(const std::string sql, key_sql_of(job, source));
   PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile(sql, key_columns_of(source)));
   for (const std::size_t index : key.used_columns()) {

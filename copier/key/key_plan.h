@@ -16,11 +16,11 @@ namespace pgfanout {
 [[nodiscard]] std::vector<KeyColumn> key_columns_of(const Table& table);
 
 /// The job's expression, or the default one over the source's first partition column.
-Result<std::string> key_sql_of(const JobDescription& job, const Table& source);
+Result<std::string> key_sql_of(const TableRequest& job, const Table& source);
 
 /// Compiles the job's expression over the source, and refuses columns whose collation decides what
 /// is equal.
-Result<KeyExpression> compile_key(const JobDescription& job, const Table& source);
+Result<KeyExpression> compile_key(const TableRequest& job, const Table& source);
 
 /// Refuses hash functions that the server at `connection` does not have.
 Result<void> check_key_functions(Connection& connection, const KeyExpression& key);

@@ -607,7 +607,7 @@ std::vector<SourceRange> ranges_of(const CopyPlan& plan) {
   return cut_epochs(sizes, plan.connections.readers, plan.commits);
 }
 
-Result<RelationName> target_name_of(const JobDescription& job, const Table& source) {
+Result<RelationName> target_name_of(const TableRequest& job, const Table& source) {
   if (job.into.empty()) return RelationName{source.schema, suffixed_name(source.name, "_new")};
   PGFANOUT_TRY_ASSIGN(RelationName name, parse_relation_name(job.into));
   if (name.schema.empty()) name.schema = source.schema;

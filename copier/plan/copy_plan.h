@@ -134,7 +134,7 @@ Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes, 
 [[nodiscard]] std::vector<SourceRange> ranges_of(const CopyPlan& plan);
 
 /// The target's name: as the job says, in the source's schema unless it says that too.
-Result<RelationName> target_name_of(const JobDescription& job, const Table& source);
+Result<RelationName> target_name_of(const TableRequest& job, const Table& source);
 
 /// Plans the copy. Reads both catalogs, changes nothing. Every refusal names the object and the way
 /// out. The source's leaves' sizes are those of this moment. `made` are the OIDs of the relations

@@ -37,8 +37,9 @@ std::size_t fixed_width(std::uint32_t type_oid) {
 /// Makes one plan; a member is set by the step named in its comment.
 class VerifyPlanner {
  public:
-  VerifyPlanner(const JobDescription& job, Connection& source, Connection& target)
-      : job_(job), source_connection_(source), target_connection_(target) {}
+  VerifyPlanner(const TableRequest& tables, const RowRequest& rows, Connection& source,
+                Connection& target)
+      : tables_(tables), rows_(rows), source_connection_(source), target_connection_(target) {}
 
   Result<VerifyPlan> make() {
     PGFANOUT_TRY(read_tables());
@@ -54,9 +55,9 @@ class VerifyPlanner {
  private:
   Result<void> read_tables() {
     PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_connection_, target_connection_));
-    PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, job_.table));
+    PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, tables_.table));
     PGFANOUT_TRY(check_source(source_connection_, source_, servers_.source));
-    PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job_, source_));
+    PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(tables_, source_));
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_connection_, name));
     if (found.oid == 0) {
       return refused("no-such-table",
@@ -75,7 +76,7 @@ class VerifyPlanner {
 
   /// The target's key column: an integer column of that name.
   Result<void> find_key_column() {
-    const std::string name = column_name_of(job_.key_column, target_.columns);
+    const std::string name = column_name_of(tables_.key_column, target_.columns);
     const Column* column = target_.find(name);
     if (column == nullptr) return {};
     if (is_key_integer(key_type_of_oid(column->type_oid))) key_column_ = column;
@@ -83,9 +84,10 @@ class VerifyPlanner {
   }
 
   Result<void> plan_columns() {
-    PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_connection_, source_));
+    PGFANOUT_TRY_ASSIGN(const Mappings mappings,
+                        read_mappings(tables_, source_connection_, source_));
     PGFANOUT_TRY_ASSIGN(columns_,
-                        plan_existing_columns(job_, source_, mappings, target_, key_column_));
+                        plan_existing_columns(tables_, source_, mappings, target_, key_column_));
     issues_ = std::move(columns_.issues);
     columns_.issues.clear();
     for (const PlannedColumn& planned : columns_.columns) {
@@ -148,8 +150,9 @@ class VerifyPlanner {
 
   /// Without a key that can be computed, every row has the same one.
   Result<void> plan_key() {
-    const bool is_wanted = key_column_ != nullptr || !job_.key.empty() || target_.strategy == 'l';
-    const bool is_known = !job_.key.empty() || key_sql_of(job_, source_).has_value();
+    const bool is_wanted =
+        key_column_ != nullptr || !tables_.key.empty() || target_.strategy == 'l';
+    const bool is_known = !tables_.key.empty() || key_sql_of(tables_, source_).has_value();
     if (is_wanted && !is_known && key_column_ != nullptr) {
       note(Severity::warning, "no-key",
            fmt::format("the key in column {} is not recomputed: the job names no key",
@@ -157,7 +160,7 @@ class VerifyPlanner {
            "name the expression: --key 'EXPRESSION'");
     }
     if (is_wanted && is_known) {
-      PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, source_));
+      PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(tables_, source_));
       PGFANOUT_TRY(check_key_functions(source_connection_, key));
       plan_.emplace(std::move(key));
       PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, source_, plan_->key));
@@ -236,10 +239,11 @@ class VerifyPlanner {
 
   Result<void> plan_connections() {
     const auto leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
-    PGFANOUT_TRY_ASSIGN(const ConnectionBudget budget,
-                        share_connections(servers_.source, servers_.target,
-                                          {job_.readers, job_.readers ? job_.readers : job_.writers,
-                                           leaves, std::thread::hardware_concurrency()}));
+    PGFANOUT_TRY_ASSIGN(
+        const ConnectionBudget budget,
+        share_connections(servers_.source, servers_.target,
+                          {rows_.readers, rows_.readers ? rows_.readers : rows_.writers, leaves,
+                           std::thread::hardware_concurrency()}));
     // Both sides are read at once; writers of the budget read the target.
     plan_->readers = std::min(budget.readers, std::max(1U, budget.writers));
     plan_->issues = std::move(issues_);
@@ -251,7 +255,8 @@ class VerifyPlanner {
         {severity, std::move(code), std::move(message), target_.qualified, std::move(hint)});
   }
 
-  const JobDescription& job_;
+  const TableRequest& tables_;
+  const RowRequest& rows_;
   Connection& source_connection_;
   Connection& target_connection_;
   BothServers servers_;                 // read_tables
@@ -282,9 +287,9 @@ RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& 
           range_condition(range)};
 }
 
-Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
-                                    Connection& target) {
-  return VerifyPlanner(job, source, target).make();
+Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
+                                    Connection& source, Connection& target) {
+  return VerifyPlanner(tables, rows, source, target).make();
 }
 
 }  // namespace pgfanout

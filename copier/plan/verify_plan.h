@@ -81,7 +81,8 @@ enum class Side : std::uint8_t { source, target };
 
 /// Plans the comparison. Reads both catalogs, changes nothing. Refuses what cannot be compared,
 /// with a hint: columns without counterpart, types without a binary form, rows hidden by policies.
-Result<VerifyPlan> make_verify_plan(const JobDescription& job, Connection& source,
-                                    Connection& target);
+/// `rows` says how many connections read.
+Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
+                                    Connection& source, Connection& target);
 
 }  // namespace pgfanout

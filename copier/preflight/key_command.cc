@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "copier/catalog/relation_name.h"
@@ -167,7 +166,7 @@ KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const K
 }
 
 Result<void> answer_question(const JobDescription& job, const KeyQuestion& question,
-                             KeyReport& report, const Cancellation& cancellation) {
+                             KeyResult& report, const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection source, Connection::open(options_for(job, job.source_dsn)));
   PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job.table));
   PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job, table));
@@ -194,7 +193,7 @@ Result<void> answer_question(const JobDescription& job, const KeyQuestion& quest
 }
 
 /// Match, or differs with an issue that says how many.
-void judge(const KeyReport& report, const JobDescription& job, JobResult& result) {
+void judge(const KeyResult& report, const JobDescription& job, JobResult& result) {
   std::uint64_t disagreements = report.disagreements;
   for (const KeyAnswer& answer : report.answers) disagreements += answer.server_agrees ? 0 : 1;
   result.verdict = disagreements == 0 ? Verdict::match : Verdict::differs;
@@ -207,20 +206,18 @@ void judge(const KeyReport& report, const JobDescription& job, JobResult& result
 
 }  // namespace
 
-JobResult run_key(const JobDescription& job, const KeyQuestion& question, KeyReport& report,
+JobResult run_key(const JobDescription& job, const KeyQuestion& question,
                   const Cancellation& cancellation) {
-  JobResult result;
-  result.command = "key";
-  try {
+  return without_exceptions("key", [&] {
+    JobResult result("key");
+    auto& report = std::get<KeyResult>(result.details);
     if (auto done = answer_question(job, question, report, cancellation); !done) {
       result.error = std::move(done).error();
     } else {
       judge(report, job, result);
     }
-  } catch (const std::exception& exception) {
-    result = stopped_by(exception, result.command);
-  }
-  return result;
+    return result;
+  });
 }
 
 }  // namespace pgfanout

@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
-#include "pgfanout/result.h"
 
 namespace pgfanout {
 
@@ -22,25 +20,8 @@ struct KeyQuestion {
   std::uint64_t seed = 1;
 };
 
-struct KeyAnswer {
-  std::string expression;
-  std::optional<std::int64_t> key;         ///< Absent: the row has no key; `reason` says why.
-  std::string reason;                      ///< "null", "integer out of range", ...
-  std::optional<std::string> leaf;         ///< Qualified name in the target, if it has one.
-  std::optional<std::int64_t> server_key;  ///< Computed by the server.
-  bool server_agrees = false;
-};
-
-struct KeyReport {
-  std::vector<KeyAnswer> answers;
-  std::uint64_t compared = 0;  ///< Values compared by check.
-  std::uint64_t disagreements = 0;
-  std::vector<std::string> examples;  ///< The first few disagreements, values escaped.
-};
-
-/// Fills `report`; the result carries exit code, issues and error as for any command. Disagreement
-/// with the server is Verdict::differs.
-JobResult run_key(const JobDescription& job, const KeyQuestion& question, KeyReport& report,
+/// The answers are the result's KeyResult. Disagreement with the server is Verdict::differs.
+JobResult run_key(const JobDescription& job, const KeyQuestion& question,
                   const Cancellation& cancellation);
 
 }  // namespace pgfanout

@@ -13,9 +13,10 @@
 namespace pgfanout {
 
 /// The options of every connection of every command.
-[[nodiscard]] inline ConnectOptions connect_options(const JobDescription& job, std::string dsn,
+[[nodiscard]] inline ConnectOptions connect_options(const Endpoints& endpoints, std::string dsn,
                                                     std::string application_name) {
-  return {std::move(dsn), std::move(application_name), job.connect_timeout, job.stall_timeout};
+  return {std::move(dsn), std::move(application_name), endpoints.connect_timeout,
+          endpoints.stall_timeout};
 }
 
 /// Opens one more connection of a running job. A failure to connect interrupts the job: the same

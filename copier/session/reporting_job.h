@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "copier/base/cpu_usage.h"
 #include "pgfanout/job_result.h"
@@ -19,7 +20,9 @@ namespace pgfanout {
 /// Times the stages of a job, tells the observer, and adds up CPU time.
 class StageClock {
  public:
-  StageClock(JobResult& result, Observer& observer) : result_(result), observer_(observer) {}
+  /// Both outlive it. `stages` gets what each stage took.
+  StageClock(std::vector<StageSummary>& stages, Observer& observer)
+      : stages_(stages), observer_(observer) {}
 
   /// Runs one stage; its error becomes the stage's status.
   template <class Stage>
@@ -43,22 +46,20 @@ class StageClock {
       summary.machine_cpu_seconds = *after.machine_busy_seconds - *before.machine_busy_seconds;
       summary.machine_idle_seconds = *after.machine_idle_seconds - *before.machine_idle_seconds;
     }
-    result_.stages.push_back(summary);
+    stages_.push_back(summary);
     observer_.stage_finished(summary);
     return ended;
   }
 
  private:
-  JobResult& result_;
+  std::vector<StageSummary>& stages_;
   Observer& observer_;
 };
 
 class ReportingJob {
  protected:
   ReportingJob(std::string_view command, Observer& observer)
-      : observer_(observer), clock_(result_, observer) {
-    result_.command = command;
-  }
+      : observer_(observer), result_(command), clock_(result_.stages, observer) {}
 
   void report(Issue issue) {
     observer_.issue_found(issue);
@@ -70,14 +71,24 @@ class ReportingJob {
   StageClock clock_;
 };
 
-/// The result of a command that an exception ended: a defect, so nothing is proven.
-inline JobResult stopped_by(const std::exception& exception, std::string command) {
-  JobResult result;
-  result.command = std::move(command);
-  result.error =
+/// An exception is a defect, so nothing is proven.
+inline Error internal_error(const std::exception& exception) {
+  Error error =
       interrupted("internal", fmt::format("an internal error stopped it: {}", exception.what()));
-  result.error->consequence = Consequence::unproven;
-  return result;
+  error.consequence = Consequence::unproven;
+  return error;
+}
+
+/// The result of `run`, or of a command that an exception ended.
+template <class Run>
+JobResult without_exceptions(std::string_view command, Run run) {
+  try {
+    return run();
+  } catch (const std::exception& exception) {
+    JobResult result(command);
+    result.error = internal_error(exception);
+    return result;
+  }
 }
 
 }  // namespace pgfanout

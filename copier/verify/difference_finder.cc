@@ -5,7 +5,12 @@
 #include <algorithm>
 #include <cstring>
 #include <future>
+#include <map>
+#include <numeric>
+#include <span>
 #include <tuple>
+
+#include "copier/base/byte_order.h"
 
 namespace pgfanout {
 namespace {
@@ -75,239 +80,499 @@ std::vector<RowPlace> places_of(const std::vector<CollectedRow>& rows) {
   return places;
 }
 
+constexpr std::size_t kRowsAtOnce = 200;
+
+Error vanished(const Table& table) {
+  return unproven("row-vanished", "a row that was read no longer exists",
+                  "verify again while nothing changes the tables", table.qualified);
+}
+
+void append_be32(std::string& bytes, std::uint32_t value) {
+  std::uint8_t word[4];
+  store_be32(word, value);
+  bytes.append(reinterpret_cast<const char*>(word), sizeof word);
+}
+
+/// One-dimensional arrays in binary form, one for each identity column.
+std::vector<Parameter> identity_arrays(const VerifyPlan& plan,
+                                       const std::vector<std::string>& identities) {
+  std::vector<Parameter> arrays;
+  std::size_t offset = 0;
+  for (std::size_t column = 0; column < plan.identity_columns; ++column) {
+    std::string bytes;
+    append_be32(bytes, 1);  // Dimensions.
+    append_be32(bytes, 0);  // No NULL.
+    append_be32(bytes, plan.columns[column].type_oid);
+    append_be32(bytes, static_cast<std::uint32_t>(identities.size()));
+    append_be32(bytes, 1);  // Lower bound.
+    std::size_t length = 0;
+    for (const std::string& identity : identities) {
+      length = 4 + load_be32(reinterpret_cast<const std::uint8_t*>(identity.data()) + offset);
+      bytes.append(identity, offset, length);
+    }
+    offset += length;
+    arrays.emplace_back(std::move(bytes));
+  }
+  return arrays;
+}
+
+std::string tid_array(const std::vector<RowAddress>& addresses,
+                      std::span<const std::size_t> chosen) {
+  std::string text = "{";
+  for (const std::size_t at : chosen) {
+    text += fmt::format("{}\"{}\"", text.size() > 1 ? "," : "", addresses[at].ctid);
+  }
+  return text + "}";
+}
+
 }  // namespace
 
-DifferenceFinder::DifferenceFinder(const VerifyPlan& plan, FinderAccess access,
-                                   std::size_t max_named, JobCounters& counters,
-                                   const Cancellation& cancellation)
-    : plan_(plan),
-      access_(std::move(access)),
-      max_named_(max_named),
-      counters_(counters),
-      cancellation_(cancellation),
-      source_(plan, Side::source, access_.source, cancellation),
-      target_(plan, Side::target, access_.target, cancellation) {
-  std::sort(access_.set_aside.begin(), access_.set_aside.end());
-}
-
-Result<FoundDifferences> DifferenceFinder::find(DifferenceSketch sketch, const Comparison& books) {
-  const DifferenceSketch::Answer answer = std::move(sketch).peel();
-  was_complete_ = answer.is_complete;
-  PGFANOUT_TRY_ASSIGN(misplaced_, target_.resolve(access_.target_ranges, books.misplaced()));
-  std::sort(misplaced_.begin(), misplaced_.end());
-  const bool has_all_places = misplaced_.size() == books.misplaced_count();
-  const bool can_look_up =
-      plan_.identity != IdentityKind::fixed ||
-      std::none_of(answer.differences.begin(), answer.differences.end(), [](const auto& found) {
-        return found.element.front() == RowElements::kNoIdentity;
-      });
-  if (!answer.is_complete || !can_look_up || !has_all_places) {
-    PGFANOUT_TRY(find_by_group(books));
-  } else if (!answer.differences.empty()) {
-    PGFANOUT_TRY(plan_.identity == IdentityKind::fixed ? find_by_identity(answer.differences)
-                                                       : find_by_name(answer.differences));
-  }
-  PGFANOUT_TRY(add_misplaced(books));
-  return std::move(found_);
-}
-
-/// All rows of either side that have an identity which occurs in the difference.
-Result<void> DifferenceFinder::find_by_identity(
-    const std::vector<DifferenceSketch::Difference>& elements) {
-  std::vector<std::string> identities;
-  for (const auto& difference : elements) {
-    std::string bytes(plan_.identity_bytes, '\0');
-    std::memcpy(bytes.data(), difference.element.data(), bytes.size());
-    identities.push_back(std::move(bytes));
-  }
-  std::sort(identities.begin(), identities.end());
-  identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
-  const auto look_up = [&](RowFetcher& side) -> Result<std::vector<FetchedRow>> {
-    PGFANOUT_TRY_ASSIGN(const auto addresses, side.locate(identities));
-    return side.fetch(addresses);
-  };
-  FetchedSides rows;
-  auto in_source = std::async(std::launch::async, [&] { return look_up(source_); });
-  auto in_target = look_up(target_);
-  PGFANOUT_TRY_ASSIGN(rows.source, in_source.get());
-  PGFANOUT_TRY_ASSIGN(rows.target, std::move(in_target));
-  for (FetchedRow& row : rows.target) {
-    row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
-  }
-  std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
-  std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
-  add_pairs({difference_of(rows.source, rows.target), difference_of(rows.target, rows.source)});
-  return {};
-}
-
-/// The sketch knows hashes only: another pass finds the rows that have them.
-Result<void> DifferenceFinder::find_by_name(
-    const std::vector<DifferenceSketch::Difference>& elements) {
-  CollectFilter filter;
-  for (const auto& difference : elements) {
-    const std::uint32_t* words = difference.element.data();
-    const RowDigest digest = digest_at(words + difference.element.size() - 4);
-    filter.wanted.insert({plan_.identity == IdentityKind::row ? digest : digest_at(words), digest});
-  }
-  PGFANOUT_TRY_ASSIGN(BothSides sides, access_.open_sides());
-  PGFANOUT_TRY_ASSIGN(CollectedSides rows,
-                      run_collection(std::move(sides), filter, counters_, cancellation_));
-  return take_collected(surplus_of(std::move(rows)));
-}
-
-/// More differs than the sketch can name: all rows of the groups that differ are looked at.
-Result<void> DifferenceFinder::find_by_group(const Comparison& books) {
-  const std::vector<GroupAccount>& groups = books.groups();
-  const std::uint64_t room = std::max<std::uint64_t>(1, access_.memory_bytes / kNoteBytes);
-  for (std::size_t next = 0; next < groups.size();) {
-    CollectFilter filter;
-    filter.groups.assign(groups.size(), false);
-    std::uint64_t rows = 0;
-    for (; next < groups.size(); ++next) {
-      const GroupAccount& group = groups[next];
-      if (group.source == group.target) continue;
-      const std::uint64_t more = group.source.rows() + group.target.rows();
-      if (rows > 0 && rows + more > room) break;
-      filter.groups[next] = true;
-      rows += more;
-    }
-    if (rows == 0) continue;
-    PGFANOUT_TRY_ASSIGN(BothSides sides, access_.open_sides());
-    PGFANOUT_TRY_ASSIGN(CollectedSides collected,
-                        run_collection(std::move(sides), filter, counters_, cancellation_));
-    PGFANOUT_TRY(take_collected(surplus_of(std::move(collected))));
-  }
-  return {};
-}
-
-/// Rows that were set aside are not missing.
-Result<void> DifferenceFinder::take_out_set_aside(std::vector<CollectedRow>& rows) {
-  if (access_.set_aside.empty()) return {};
-  PGFANOUT_TRY_ASSIGN(const auto addresses,
-                      source_.resolve(access_.source_ranges, places_of(rows)));
-  std::vector<CollectedRow> left;
-  for (std::size_t at = 0; at < rows.size(); ++at) {
-    if (is_set_aside(addresses[at])) {
-      ++found_.set_aside;
-    } else {
-      left.push_back(rows[at]);
-    }
-  }
-  rows = std::move(left);
-  return {};
-}
-
-/// Counts all, fetches as many as are still to be named.
-Result<void> DifferenceFinder::take_collected(CollectedSides rows) {
-  const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
-  const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
-  const auto is_misplaced = [](const CollectedRow& row) { return row.is_misplaced; };
-  const auto misplaced = std::count_if(rows.target.begin(), rows.target.end(), is_misplaced);
-  const std::uint64_t otherwise = counted_otherwise_ + static_cast<std::uint64_t>(misplaced);
-  if (!fits) {
-    PGFANOUT_TRY(take_out_set_aside(rows.source));
-    const std::uint64_t changed = plan_.identity == IdentityKind::row ? 0 : pairs_of(rows);
-    found_.counts.changed += changed;
-    found_.counts.missing += rows.source.size() - changed;
-    found_.counts.extra += rows.target.size() - changed;
-    rows.source.resize(std::min(rows.source.size(), room));
-    rows.target.resize(std::min(rows.target.size(), room));
-  }
-  FetchedSides fetched;
-  PGFANOUT_TRY_ASSIGN(const auto in_source,
-                      source_.resolve(access_.source_ranges, places_of(rows.source)));
-  PGFANOUT_TRY_ASSIGN(fetched.source, source_.fetch(in_source));
-  PGFANOUT_TRY_ASSIGN(const auto in_target,
-                      target_.resolve(access_.target_ranges, places_of(rows.target)));
-  PGFANOUT_TRY_ASSIGN(fetched.target, target_.fetch(in_target));
-  const Differences exact = found_.counts;
-  add_pairs(std::move(fetched));
-  counted_otherwise_ = otherwise;
-  if (!fits) found_.counts = exact;
-  return {};
-}
-
-/// Rows of both sides that the other lacks, sorted by identity: those of one identity are one
-/// changed row.
-void DifferenceFinder::add_pairs(FetchedSides rows) {
-  auto a = rows.source.begin();
-  auto b = rows.target.begin();
-  const bool has_identity = plan_.identity != IdentityKind::row;
-  const auto who = [](const FetchedRow& row) {
-    return std::tuple(row.name.identity.high, row.name.identity.low);
-  };
-  while (a != rows.source.end() || b != rows.target.end()) {
-    const bool has_a = a != rows.source.end();
-    const bool has_b = b != rows.target.end();
-    if (has_a && has_b && has_identity && who(*a) == who(*b)) {
-      ++found_.counts.changed;
-      if (b->is_misplaced) ++counted_otherwise_;
-      add("changed", std::move(*a++), std::move(*b++));
-    } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
-      if (is_set_aside(a->address)) {
-        ++found_.set_aside;
-        ++a;
-      } else {
-        ++found_.counts.missing;
-        add("missing", std::move(*a++), std::nullopt);
-      }
-    } else {
-      ++found_.counts.extra;
-      if (b->is_misplaced) ++counted_otherwise_;
-      add("extra", std::nullopt, std::move(*b++));
-    }
-  }
-}
-
-/// Rows with a wrong key or in a wrong leaf whose content is right; the others are named already.
-Result<void> DifferenceFinder::add_misplaced(const Comparison& books) {
-  found_.counts.misplaced += books.misplaced_count() - counted_otherwise_;
-  std::vector<RowAddress> named;
-  for (const FoundDifference& difference : found_.rows) {
-    if (difference.target) named.push_back(difference.target->address);
-  }
-  std::sort(named.begin(), named.end());
-  std::vector<RowAddress> others;
-  std::set_difference(misplaced_.begin(), misplaced_.end(), named.begin(), named.end(),
-                      std::back_inserter(others));
-  others.resize(std::min(others.size(), max_named_ - std::min(max_named_, found_.rows.size())));
-  PGFANOUT_TRY_ASSIGN(std::vector<FetchedRow> rows, target_.fetch(others));
-  for (FetchedRow& row : rows) add("misplaced", std::nullopt, std::move(row));
-  return {};
-}
-
-void DifferenceFinder::add(std::string kind, std::optional<FetchedRow> source,
-                           std::optional<FetchedRow> target) {
-  if (found_.rows.size() >= max_named_) return;
-  FoundDifference difference;
-  difference.named.kind = std::move(kind);
-  const FetchedRow& any = source ? *source : *target;
-  for (std::size_t at = 0; at < any.identity.size(); ++at) {
+Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string>& identities) {
+  const Table& table = table_of(plan_, side_);
+  std::string arrays;
+  std::string names;
+  std::string values;
+  std::string conditions;
+  for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
     const ComparedColumn& column = plan_.columns[at];
-    difference.named.identity.push_back(
-        {column.name, any.identity[at], is_integer_type(column.type_oid)});
+    const std::string separator = at == 0 ? "" : ", ";
+    arrays += fmt::format("{}unnest(${}::{}[])", separator, at + 1, column.type_sql);
+    names += fmt::format("{}wanted_{}", separator, at + 1);
+    values += fmt::format(", ({}) AS value_{}", sql_of(column, side_), at + 1);
+    conditions += fmt::format("{0}t.value_{1} = k.wanted_{1}", at == 0 ? "" : " AND ", at + 1);
   }
-  if (source) difference.named.source = text_of(Side::source, source->address);
-  if (target) difference.named.target = text_of(Side::target, target->address);
-  if (source && target) {
-    for (std::size_t at = 0; at < plan_.columns.size(); ++at) {
-      if (source->column_hashes[at] != target->column_hashes[at]) {
-        difference.named.columns.push_back(plan_.columns[at].name);
+  std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
+  for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {
+    leaf_of_oid[table.leaves[leaf].oid] = leaf;
+  }
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection_.query_binary(
+          // The table's own names stay inside the inner SELECT: none of them can be mistaken.
+          fmt::format(
+              "SELECT t.leaf::text, t.place::text"
+              " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
+              " FROM {}{}) AS t ON {}",
+              arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
+          identity_arrays(plan_, identities)));
+  std::vector<RowAddress> found;
+  for (int row = 0; row < rows.size(); ++row) {
+    const auto leaf = leaf_of_oid.find(rows.oid(row, 0));
+    if (leaf == leaf_of_oid.end()) return vanished(table);
+    found.push_back({leaf->second, rows.str(row, 1)});
+  }
+  // Identities of other bytes may be equal to the server (0 and -0): both lead to the same rows.
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+/// One scan for each range: rows come in the order in which they were streamed.
+Result<std::vector<RowAddress>> RowFetcher::resolve(const std::vector<SourceRange>& ranges,
+                                                    const std::vector<RowPlace>& places) {
+  const Table& table = table_of(plan_, side_);
+  std::map<std::uint32_t, std::vector<std::size_t>> by_range;
+  for (std::size_t at = 0; at < places.size(); ++at) by_range[places[at].range].push_back(at);
+  std::vector<RowAddress> addresses(places.size());
+  for (const auto& [number, members] : by_range) {
+    if (cancellation_.is_set()) return cancelled();
+    const SourceRange& range = ranges[number];
+    std::map<std::uint64_t, std::string> ctids;
+    std::string ordinals = "{";
+    for (const std::size_t at : members) {
+      ordinals += fmt::format("{}{}", ordinals.size() > 1 ? "," : "", places[at].row);
+    }
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query(
+            fmt::format("SELECT n - 1, ctid FROM (SELECT row_number() OVER () AS n, ctid"
+                        " FROM ONLY {}{}) AS numbered WHERE n - 1 = ANY ($1::int8[])",
+                        table.leaves[range.leaf].qualified, range_condition(range)),
+            {ordinals + "}"}));
+    for (int row = 0; row < rows.size(); ++row) {
+      ctids[static_cast<std::uint64_t>(rows.integer(row, 0))] = rows.str(row, 1);
+    }
+    for (const std::size_t at : members) {
+      const auto ctid = ctids.find(places[at].row);
+      if (ctid == ctids.end()) return vanished(table);
+      addresses[at] = {range.leaf, ctid->second};
+    }
+  }
+  return addresses;
+}
+
+/// The digest of a fetched row is made as that of a streamed one: fields with their length words.
+RowName RowFetcher::name_of(const Rows& rows, int row) const {
+  std::string bytes;
+  std::size_t identity_end = 0;
+  for (std::size_t column = 0; column < plan_.columns.size(); ++column) {
+    if (column == plan_.identity_columns) identity_end = bytes.size();
+    const int at = static_cast<int>(column);
+    if (rows.is_null(row, at)) {
+      append_be32(bytes, UINT32_MAX);
+      continue;
+    }
+    const std::string_view value = rows.text(row, at);
+    append_be32(bytes, static_cast<std::uint32_t>(value.size()));
+    bytes.append(value);
+    for (const OidPatch& patch : layout_of(plan_, side_).oid_patches) {
+      if (patch.field != column || value.size() < 12) continue;
+      store_be32(reinterpret_cast<std::uint8_t*>(bytes.data()) + bytes.size() - value.size() + 8,
+                 patch.to_oid);
+    }
+  }
+  if (plan_.identity_columns == plan_.columns.size()) identity_end = bytes.size();
+  const ByteView whole(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  return row_name(plan_.identity, whole.first(identity_end), row_digest(whole));
+}
+
+/// Fetches in pieces of one leaf each: compared columns, identity as text, ctid, then `more`.
+template <class Row, class Take>
+Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& addresses,
+                                                const std::string& more, Take take) {
+  const Table& table = table_of(plan_, side_);
+  std::vector<std::size_t> order(addresses.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return addresses[a].leaf < addresses[b].leaf;
+  });
+  std::string list;
+  for (const ComparedColumn& column : plan_.columns) list += sql_of(column, side_) + ", ";
+  std::vector<Row> fetched(addresses.size());
+  for (std::size_t begin = 0; begin < order.size();) {
+    if (cancellation_.is_set()) return cancelled();
+    const std::uint32_t leaf = addresses[order[begin]].leaf;
+    std::size_t end = begin;
+    std::map<std::string, std::vector<std::size_t>, std::less<>> wanted;
+    while (end < order.size() && end - begin < kRowsAtOnce && addresses[order[end]].leaf == leaf) {
+      wanted[addresses[order[end]].ctid].push_back(order[end]);
+      ++end;
+    }
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        connection_.query_binary(fmt::format(
+                            "SELECT {}ctid::text{} FROM ONLY {} WHERE ctid = ANY ('{}'::tid[])",
+                            list, more, table.leaves[leaf].qualified,
+                            tid_array(addresses, std::span(order).subspan(begin, end - begin)))));
+    if (rows.size() != static_cast<int>(wanted.size())) return vanished(table);
+    const int ctid_column = static_cast<int>(plan_.columns.size());
+    for (int row = 0; row < rows.size(); ++row) {
+      const auto found = wanted.find(rows.text(row, ctid_column));
+      if (found == wanted.end()) return vanished(table);
+      for (const std::size_t at : found->second) fetched[at] = take(rows, row, addresses[at]);
+    }
+    begin = end;
+  }
+  return fetched;
+}
+
+Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>& addresses) {
+  std::string identity;
+  for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
+    identity += fmt::format(", ({})::text", sql_of(plan_.columns[at], side_));
+  }
+  return fetch_with<FetchedRow>(
+      addresses, identity, [&](const Rows& rows, int row, const RowAddress& address) {
+        FetchedRow fetched{address, name_of(rows, row), {}, {}, false};
+        const std::size_t columns = plan_.columns.size();
+        for (std::size_t at = 0; at < columns; ++at) {
+          const std::string_view value = rows.text(row, static_cast<int>(at));
+          const RowDigest hash =
+              row_digest({reinterpret_cast<const std::uint8_t*>(value.data()), value.size()});
+          fetched.column_hashes.push_back(rows.is_null(row, static_cast<int>(at)) ? 0
+                                                                                  : hash.low | 1U);
+        }
+        for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
+          const int column = static_cast<int>(columns + 1 + at);
+          fetched.identity.push_back(rows.is_null(row, column) ? Parameter()
+                                                               : Parameter(rows.str(row, column)));
+        }
+        return fetched;
+      });
+}
+
+Result<std::vector<RowValues>> RowFetcher::fetch_values(const std::vector<RowAddress>& addresses) {
+  return fetch_with<RowValues>(addresses, "", [&](const Rows& rows, int row, const RowAddress&) {
+    RowValues fetched{name_of(rows, row), {}};
+    for (int at = 0; at < static_cast<int>(plan_.columns.size()); ++at) {
+      fetched.values.push_back(rows.is_null(row, at) ? Parameter() : Parameter(rows.str(row, at)));
+    }
+    for (const OidPatch& patch : layout_of(plan_, side_).oid_patches) {
+      Parameter& value = fetched.values[patch.field];
+      if (value) store_be32(reinterpret_cast<std::uint8_t*>(value->data()) + 8, patch.to_oid);
+    }
+    return fetched;
+  });
+}
+
+namespace {
+
+class DifferenceFinder {
+ public:
+  /// Connections are in transactions under the snapshots that were streamed. `set_aside` is sorted.
+  DifferenceFinder(const VerifyPlan& plan, VerifySides& sides, Connection& source,
+                   Connection& target, std::vector<std::string> set_aside, std::size_t max_named,
+                   std::uint64_t memory_bytes, JobCounters& counters,
+                   const Cancellation& cancellation)
+      : plan_(plan),
+        sides_(sides),
+        set_aside_(std::move(set_aside)),
+        max_named_(max_named),
+        memory_bytes_(memory_bytes),
+        counters_(counters),
+        cancellation_(cancellation),
+        source_(plan, Side::source, source, cancellation),
+        target_(plan, Side::target, target, cancellation) {}
+
+  Result<FoundDifferences> find(DifferenceSketch sketch, const Comparison& books) {
+    const DifferenceSketch::Answer answer = std::move(sketch).peel();
+    found_.is_complete = answer.is_complete;
+    PGFANOUT_TRY_ASSIGN(misplaced_,
+                        target_.resolve(sides_.ranges(Side::target), books.misplaced()));
+    std::sort(misplaced_.begin(), misplaced_.end());
+    const bool has_all_places = misplaced_.size() == books.misplaced_count();
+    const bool can_look_up =
+        plan_.identity != IdentityKind::fixed ||
+        std::none_of(answer.differences.begin(), answer.differences.end(), [](const auto& found) {
+          return found.element.front() == RowElements::kNoIdentity;
+        });
+    if (!answer.is_complete || !can_look_up || !has_all_places) {
+      PGFANOUT_TRY(find_by_group(books));
+    } else if (!answer.differences.empty()) {
+      PGFANOUT_TRY(plan_.identity == IdentityKind::fixed ? find_by_identity(answer.differences)
+                                                         : find_by_name(answer.differences));
+    }
+    PGFANOUT_TRY(add_misplaced(books));
+    return std::move(found_);
+  }
+
+ private:
+  struct FetchedSides {
+    std::vector<FetchedRow> source;
+    std::vector<FetchedRow> target;
+  };
+  /// All rows of either side that have an identity which occurs in the difference.
+  Result<void> find_by_identity(const std::vector<DifferenceSketch::Difference>& elements) {
+    std::vector<std::string> identities;
+    for (const auto& difference : elements) {
+      std::string bytes(plan_.identity_bytes, '\0');
+      std::memcpy(bytes.data(), difference.element.data(), bytes.size());
+      identities.push_back(std::move(bytes));
+    }
+    std::sort(identities.begin(), identities.end());
+    identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+    const auto look_up = [&](RowFetcher& side) -> Result<std::vector<FetchedRow>> {
+      PGFANOUT_TRY_ASSIGN(const auto addresses, side.locate(identities));
+      return side.fetch(addresses);
+    };
+    FetchedSides rows;
+    auto in_source = std::async(std::launch::async, [&] { return look_up(source_); });
+    auto in_target = look_up(target_);
+    PGFANOUT_TRY_ASSIGN(rows.source, in_source.get());
+    PGFANOUT_TRY_ASSIGN(rows.target, std::move(in_target));
+    for (FetchedRow& row : rows.target) {
+      row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
+    }
+    std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
+    std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
+    add_pairs({difference_of(rows.source, rows.target), difference_of(rows.target, rows.source)});
+    return {};
+  }
+
+  /// The sketch knows hashes only: another pass finds the rows that have them.
+  Result<void> find_by_name(const std::vector<DifferenceSketch::Difference>& elements) {
+    CollectFilter filter;
+    for (const auto& difference : elements) {
+      const std::uint32_t* words = difference.element.data();
+      const RowDigest digest = digest_at(words + difference.element.size() - 4);
+      filter.wanted.insert(
+          {plan_.identity == IdentityKind::row ? digest : digest_at(words), digest});
+    }
+    PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
+    PGFANOUT_TRY_ASSIGN(CollectedSides rows,
+                        run_collection(std::move(sides), filter, counters_, cancellation_));
+    return take_collected(surplus_of(std::move(rows)));
+  }
+
+  /// More differs than the sketch can name: all rows of the groups that differ are looked at.
+  Result<void> find_by_group(const Comparison& books) {
+    const std::vector<GroupAccount>& groups = books.groups();
+    const std::uint64_t room = std::max<std::uint64_t>(1, memory_bytes_ / kNoteBytes);
+    for (std::size_t next = 0; next < groups.size();) {
+      CollectFilter filter;
+      filter.groups.assign(groups.size(), false);
+      std::uint64_t rows = 0;
+      for (; next < groups.size(); ++next) {
+        const GroupAccount& group = groups[next];
+        if (group.source == group.target) continue;
+        const std::uint64_t more = group.source.rows() + group.target.rows();
+        if (rows > 0 && rows + more > room) break;
+        filter.groups[next] = true;
+        rows += more;
+      }
+      if (rows == 0) continue;
+      PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
+      PGFANOUT_TRY_ASSIGN(CollectedSides collected,
+                          run_collection(std::move(sides), filter, counters_, cancellation_));
+      PGFANOUT_TRY(take_collected(surplus_of(std::move(collected))));
+    }
+    return {};
+  }
+
+  /// Rows that were set aside are not missing.
+  Result<void> take_out_set_aside(std::vector<CollectedRow>& rows) {
+    if (set_aside_.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const auto addresses,
+                        source_.resolve(sides_.ranges(Side::source), places_of(rows)));
+    std::vector<CollectedRow> left;
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      if (is_set_aside(addresses[at])) {
+        ++found_.set_aside;
+      } else {
+        left.push_back(rows[at]);
+      }
+    }
+    rows = std::move(left);
+    return {};
+  }
+
+  /// Counts all, fetches as many as are still to be named.
+  Result<void> take_collected(CollectedSides rows) {
+    const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
+    const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
+    const auto is_misplaced = [](const CollectedRow& row) { return row.is_misplaced; };
+    const auto misplaced = std::count_if(rows.target.begin(), rows.target.end(), is_misplaced);
+    const std::uint64_t otherwise = counted_otherwise_ + static_cast<std::uint64_t>(misplaced);
+    if (!fits) {
+      PGFANOUT_TRY(take_out_set_aside(rows.source));
+      const std::uint64_t changed = plan_.identity == IdentityKind::row ? 0 : pairs_of(rows);
+      found_.counts.changed += changed;
+      found_.counts.missing += rows.source.size() - changed;
+      found_.counts.extra += rows.target.size() - changed;
+      rows.source.resize(std::min(rows.source.size(), room));
+      rows.target.resize(std::min(rows.target.size(), room));
+    }
+    FetchedSides fetched;
+    PGFANOUT_TRY_ASSIGN(const auto in_source,
+                        source_.resolve(sides_.ranges(Side::source), places_of(rows.source)));
+    PGFANOUT_TRY_ASSIGN(fetched.source, source_.fetch(in_source));
+    PGFANOUT_TRY_ASSIGN(const auto in_target,
+                        target_.resolve(sides_.ranges(Side::target), places_of(rows.target)));
+    PGFANOUT_TRY_ASSIGN(fetched.target, target_.fetch(in_target));
+    const Differences exact = found_.counts;
+    add_pairs(std::move(fetched));
+    counted_otherwise_ = otherwise;
+    if (!fits) found_.counts = exact;
+    return {};
+  }
+
+  /// Rows of both sides that the other lacks, sorted by identity: those of one identity are one
+  /// changed row.
+  void add_pairs(FetchedSides rows) {
+    auto a = rows.source.begin();
+    auto b = rows.target.begin();
+    const bool has_identity = plan_.identity != IdentityKind::row;
+    const auto who = [](const FetchedRow& row) {
+      return std::tuple(row.name.identity.high, row.name.identity.low);
+    };
+    while (a != rows.source.end() || b != rows.target.end()) {
+      const bool has_a = a != rows.source.end();
+      const bool has_b = b != rows.target.end();
+      if (has_a && has_b && has_identity && who(*a) == who(*b)) {
+        ++found_.counts.changed;
+        if (b->is_misplaced) ++counted_otherwise_;
+        add("changed", std::move(*a++), std::move(*b++));
+      } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
+        if (is_set_aside(a->address)) {
+          ++found_.set_aside;
+          ++a;
+        } else {
+          ++found_.counts.missing;
+          add("missing", std::move(*a++), std::nullopt);
+        }
+      } else {
+        ++found_.counts.extra;
+        if (b->is_misplaced) ++counted_otherwise_;
+        add("extra", std::nullopt, std::move(*b++));
       }
     }
   }
-  difference.source = std::move(source);
-  difference.target = std::move(target);
-  found_.rows.push_back(std::move(difference));
-}
 
-bool DifferenceFinder::is_set_aside(const RowAddress& address) const {
-  return std::binary_search(access_.set_aside.begin(), access_.set_aside.end(),
-                            text_of(Side::source, address));
-}
+  /// Rows with a wrong key or in a wrong leaf whose content is right; the others are named already.
+  Result<void> add_misplaced(const Comparison& books) {
+    found_.counts.misplaced += books.misplaced_count() - counted_otherwise_;
+    std::vector<RowAddress> named;
+    for (const FoundDifference& difference : found_.rows) {
+      if (difference.target) named.push_back(difference.target->address);
+    }
+    std::sort(named.begin(), named.end());
+    std::vector<RowAddress> others;
+    std::set_difference(misplaced_.begin(), misplaced_.end(), named.begin(), named.end(),
+                        std::back_inserter(others));
+    others.resize(std::min(others.size(), max_named_ - std::min(max_named_, found_.rows.size())));
+    PGFANOUT_TRY_ASSIGN(std::vector<FetchedRow> rows, target_.fetch(others));
+    for (FetchedRow& row : rows) add("misplaced", std::nullopt, std::move(row));
+    return {};
+  }
 
-std::string DifferenceFinder::text_of(Side side, const RowAddress& address) const {
-  return table_of(plan_, side).leaves[address.leaf].qualified + " " + address.ctid;
+  void add(std::string kind, std::optional<FetchedRow> source, std::optional<FetchedRow> target) {
+    if (found_.rows.size() >= max_named_) return;
+    FoundDifference difference;
+    difference.named.kind = std::move(kind);
+    const FetchedRow& any = source ? *source : *target;
+    for (std::size_t at = 0; at < any.identity.size(); ++at) {
+      const ComparedColumn& column = plan_.columns[at];
+      difference.named.identity.push_back(
+          {column.name, any.identity[at], is_integer_type(column.type_oid)});
+    }
+    if (source) difference.named.source = text_of(Side::source, source->address);
+    if (target) difference.named.target = text_of(Side::target, target->address);
+    if (source && target) {
+      for (std::size_t at = 0; at < plan_.columns.size(); ++at) {
+        if (source->column_hashes[at] != target->column_hashes[at]) {
+          difference.named.columns.push_back(plan_.columns[at].name);
+        }
+      }
+    }
+    difference.source = std::move(source);
+    difference.target = std::move(target);
+    found_.rows.push_back(std::move(difference));
+  }
+
+  [[nodiscard]] bool is_set_aside(const RowAddress& address) const {
+    return std::binary_search(set_aside_.begin(), set_aside_.end(), text_of(Side::source, address));
+  }
+
+  [[nodiscard]] std::string text_of(Side side, const RowAddress& address) const {
+    return table_of(plan_, side).leaves[address.leaf].qualified + " " + address.ctid;
+  }
+
+  const VerifyPlan& plan_;
+  VerifySides& sides_;
+  const std::vector<std::string> set_aside_;
+  const std::size_t max_named_;
+  const std::uint64_t memory_bytes_;
+  JobCounters& counters_;
+  const Cancellation& cancellation_;
+  RowFetcher source_;
+  RowFetcher target_;
+  std::vector<RowAddress> misplaced_;    // Sorted; as many as the books name.
+  std::uint64_t counted_otherwise_ = 0;  // Misplaced rows that are changed or extra as well.
+  FoundDifferences found_;
+};
+
+}  // namespace
+
+Result<FoundDifferences> find_differences(const VerifyPlan& plan, VerifySides& sides,
+                                          DifferenceSketch sketch, const Comparison& books,
+                                          std::vector<std::string> set_aside, std::size_t max_named,
+                                          std::uint64_t memory_bytes, JobCounters& counters,
+                                          const Cancellation& cancellation) {
+  PGFANOUT_TRY_ASSIGN(Connection source, sides.join_snapshot(Side::source));
+  PGFANOUT_TRY_ASSIGN(Connection target, sides.join_snapshot(Side::target));
+  std::sort(set_aside.begin(), set_aside.end());
+  return DifferenceFinder(plan, sides, source, target, std::move(set_aside), max_named,
+                          memory_bytes, counters, cancellation)
+      .find(std::move(sketch), books);
 }
 
 }  // namespace pgfanout

@@ -1,20 +1,77 @@
-// From "these elements differ" to rows that a person can look up: which are missing, extra, changed
+// From elements that differ to rows that a person can look up: which are missing, extra, changed
 // or misplaced, where they are on either side, and which columns changed.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "copier/pg/connection.h"
 #include "copier/pipeline/compare_sides.h"
+#include "copier/plan/verify_plan.h"
 #include "copier/reconcile/comparison.h"
-#include "copier/verify/row_fetcher.h"
+#include "copier/stage/compare.h"
+#include "copier/verify/verify_sides.h"
 #include "hashing/difference_sketch.h"
+#include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
 
 namespace pgfanout {
+
+/// Where a row is: leaf (of the side's table) and ctid, "(block,line)".
+struct RowAddress {
+  std::uint32_t leaf = 0;
+  std::string ctid;
+  friend auto operator<=>(const RowAddress&, const RowAddress&) = default;
+};
+
+struct FetchedRow {
+  RowAddress address;
+  RowName name;
+  std::vector<Parameter> identity;           ///< As text; parallel to the plan's identity columns.
+  std::vector<std::uint64_t> column_hashes;  ///< Parallel to the plan's columns.
+  bool is_misplaced = false;                 ///< Set by the caller, who knows.
+};
+
+/// A row that a repair puts into the target: its values as binary COPY carries them, NULL absent.
+struct RowValues {
+  RowName name;
+  std::vector<Parameter> values;  ///< Parallel to the plan's columns.
+};
+
+/// Finds places, and fetches the rows there. All statements run under the snapshot that was
+/// streamed, so a place stays what it was.
+class RowFetcher {
+ public:
+  /// `connection` is in the transaction with the side's snapshot.
+  RowFetcher(const VerifyPlan& plan, Side side, Connection& connection,
+             const Cancellation& cancellation)
+      : plan_(plan), side_(side), connection_(connection), cancellation_(cancellation) {}
+
+  /// All rows that have one of the fixed identities, each given as its canonical bytes.
+  Result<std::vector<RowAddress>> locate(const std::vector<std::string>& identities);
+  /// The places of rows of the stream, parallel to `places`.
+  Result<std::vector<RowAddress>> resolve(const std::vector<SourceRange>& ranges,
+                                          const std::vector<RowPlace>& places);
+  /// The rows at `addresses`, parallel to them.
+  Result<std::vector<FetchedRow>> fetch(const std::vector<RowAddress>& addresses);
+  /// The same with all values: for few rows.
+  Result<std::vector<RowValues>> fetch_values(const std::vector<RowAddress>& addresses);
+
+ private:
+  template <class Row, class Take>
+  Result<std::vector<Row>> fetch_with(const std::vector<RowAddress>& addresses,
+                                      const std::string& more, Take take);
+  [[nodiscard]] RowName name_of(const Rows& rows, int row) const;
+
+  const VerifyPlan& plan_;
+  const Side side_;
+  Connection& connection_;
+  const Cancellation& cancellation_;
+};
 
 /// A difference with both of its rows. Missing: no target; extra: no source; misplaced: the
 /// target's row alone.
@@ -25,65 +82,20 @@ struct FoundDifference {
 };
 
 struct FoundDifferences {
-  Differences counts;  ///< Without rows: they stand in `rows`, at most the limit of them.
+  Differences counts;  ///< Without rows: `rows` has them, up to the limit.
   std::vector<FoundDifference> rows;
   std::uint64_t set_aside = 0;  ///< Missing rows that the copy put into the reject table.
+  bool is_complete = false;     ///< The sketch named all differences by itself.
 };
 
-/// Connections and ranges that the finder reads with. Connections are in the transactions whose
-/// snapshots were streamed.
-struct FinderAccess {
-  Connection& source;
-  Connection& target;
-  const std::vector<SourceRange>& source_ranges;
-  const std::vector<SourceRange>& target_ranges;
-  /// Opens both sides for another pass under the same snapshots.
-  std::function<Result<BothSides>()> open_sides;
-  std::uint64_t memory_bytes = 0;
-  /// "<leaf> <ctid>" of rows of the source that were set aside.
-  std::vector<std::string> set_aside;
-};
-
-class DifferenceFinder {
- public:
-  DifferenceFinder(const VerifyPlan& plan, FinderAccess access, std::size_t max_named,
-                   JobCounters& counters, const Cancellation& cancellation);
-
-  /// `sketch` and `books` as the comparison left them. Needs a second pass over both sides if rows
-  /// have no identity of fixed width, or if the sketch overflowed: then over the groups that differ
-  /// alone, as many at a time as the memory allows.
-  Result<FoundDifferences> find(DifferenceSketch sketch, const Comparison& books);
-
-  /// Whether the sketch named all differences by itself.
-  [[nodiscard]] bool was_complete() const { return was_complete_; }
-
- private:
-  struct FetchedSides {
-    std::vector<FetchedRow> source;
-    std::vector<FetchedRow> target;
-  };
-  Result<void> find_by_identity(const std::vector<DifferenceSketch::Difference>& elements);
-  Result<void> find_by_name(const std::vector<DifferenceSketch::Difference>& elements);
-  Result<void> find_by_group(const Comparison& books);
-  Result<void> take_collected(CollectedSides rows);
-  Result<void> take_out_set_aside(std::vector<CollectedRow>& rows);
-  Result<void> add_misplaced(const Comparison& books);
-  void add_pairs(FetchedSides rows);
-  void add(std::string kind, std::optional<FetchedRow> source, std::optional<FetchedRow> target);
-  [[nodiscard]] bool is_set_aside(const RowAddress& address) const;
-  [[nodiscard]] std::string text_of(Side side, const RowAddress& address) const;
-
-  const VerifyPlan& plan_;
-  FinderAccess access_;
-  const std::size_t max_named_;
-  JobCounters& counters_;
-  const Cancellation& cancellation_;
-  RowFetcher source_;
-  RowFetcher target_;
-  bool was_complete_ = false;
-  std::vector<RowAddress> misplaced_;    // Sorted; as many as the books name.
-  std::uint64_t counted_otherwise_ = 0;  // Misplaced rows that are changed or extra as well.
-  FoundDifferences found_;
-};
+/// Names the differences. `sketch` and `books` as the comparison left them; `set_aside`: "<leaf>
+/// <ctid>" of rows of the source that are in the reject table. Needs a second pass over both sides
+/// if rows have no identity of fixed width, or if the sketch overflowed: then over the groups that
+/// differ alone, as many at a time as `memory_bytes` allows.
+Result<FoundDifferences> find_differences(const VerifyPlan& plan, VerifySides& sides,
+                                          DifferenceSketch sketch, const Comparison& books,
+                                          std::vector<std::string> set_aside, std::size_t max_named,
+                                          std::uint64_t memory_bytes, JobCounters& counters,
+                                          const Cancellation& cancellation);
 
 }  // namespace pgfanout

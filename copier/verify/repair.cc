@@ -96,7 +96,7 @@ std::string statement_of(const VerifyPlan& plan, const FoundDifference& differen
   return move_sql(plan, difference.target->address);
 }
 
-/// Rows go, change and move before new ones come: a primary key lets no identity in twice.
+/// Rows are deleted, updated and moved before new ones are inserted: a primary key is unique.
 int turn_of(const std::string& kind) {
   if (kind == "extra") return 0;
   if (kind == "changed") return 1;
@@ -113,11 +113,12 @@ Error changed_meanwhile(const FoundDifference& difference) {
 /// Repairs the rows of one leaf, within the caller's transaction.
 class LeafRepair {
  public:
-  LeafRepair(const RepairInput& input, Connection& target, const Cancellation& cancellation)
-      : plan_(input.plan),
+  LeafRepair(const VerifyPlan& plan, Connection& source, Connection& target,
+             const Cancellation& cancellation)
+      : plan_(plan),
         connection_(target),
-        source_(input.plan, Side::source, input.sides.connection(Side::source), cancellation),
-        target_(input.plan, Side::target, target, cancellation) {}
+        source_(plan, Side::source, source, cancellation),
+        target_(plan, Side::target, target, cancellation) {}
 
   Result<void> repair(const FoundDifference& difference) {
     std::vector<Parameter> values;
@@ -154,13 +155,11 @@ class LeafRepair {
   RowFetcher target_;
 };
 
-/// For a rollback that keeps rows: what triggers and rules make of a statement was made when the
-/// application wrote to the live table, and foreign keys are validated when the old table gets them
-/// back. A role that may not set this continues with triggers and foreign keys in force; the
-/// verification that follows decides.
-Result<void> let_triggers_sleep(const JobDescription& job, Connection& target) {
+/// For a rollback that keeps rows: triggers and rules fired when the application wrote to the live
+/// table, and foreign keys are validated when the old table gets them back. A role that may not set
+/// this continues with triggers and foreign keys in force; the verification that follows decides.
+Result<void> disable_triggers(Connection& target) {
   constexpr const char* kNoRight = "42501";
-  if (job.within_job.empty()) return {};
   auto done = target.run("SET session_replication_role = replica");
   if (!done && (done.error().sqlstate != kNoRight || !target.is_open())) return done;
   return {};
@@ -194,21 +193,22 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
   return planned;
 }
 
-Result<void> run_repair(const RepairInput& input, const Cancellation& cancellation) {
-  PGFANOUT_TRY_ASSIGN(Connection target, input.sides.connect(Side::target, "repair"));
-  PGFANOUT_TRY(let_triggers_sleep(input.job, target));
+Result<void> run_repair(const VerifyPlan& plan, const FoundDifferences& found, VerifySides& sides,
+                        bool fires_triggers, const Cancellation& cancellation) {
+  PGFANOUT_TRY_ASSIGN(Connection target, sides.connect(Side::target, "repair"));
+  if (!fires_triggers) PGFANOUT_TRY(disable_triggers(target));
   // One leaf after the other. Extra rows are deleted first: they make room, also for rows that come
   // from other leaves.
   std::map<std::pair<int, std::size_t>, std::vector<const FoundDifference*>> by_leaf;
-  for (const FoundDifference& difference : input.found.rows) {
+  for (const FoundDifference& difference : found.rows) {
     const std::size_t leaf = difference.target ? difference.target->address.leaf : SIZE_MAX;
     by_leaf[{turn_of(difference.named.kind), leaf}].push_back(&difference);
   }
-  LeafRepair repair(input, target, cancellation);
+  LeafRepair repair(plan, sides.connection(Side::source), target, cancellation);
   for (const auto& [turn_and_leaf, differences] : by_leaf) {
     const auto repair_all = [&, &wrong = differences]() -> Result<void> {
       for (const FoundDifference* difference : wrong) {
-        if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+        if (cancellation.is_set()) return cancelled();
         PGFANOUT_TRY(repair.repair(*difference));
       }
       return {};

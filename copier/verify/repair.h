@@ -21,15 +21,10 @@ struct RepairPlan {
 /// Refuses when rows differ that were not named.
 Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& found);
 
-struct RepairInput {
-  const JobDescription& job;
-  const VerifyPlan& plan;
-  const FoundDifferences& found;
-  VerifySides& sides;  ///< The source is locked against writes.
-};
-
 /// Reads each of the target's rows again under its lock, and each of the source's; one that is not
 /// what was compared ends its leaf's transaction, with nothing changed in that leaf.
-Result<void> run_repair(const RepairInput& input, const Cancellation& cancellation);
+/// `sides`: the source is locked against writes. `fires_triggers`: of the target, and foreign keys.
+Result<void> run_repair(const VerifyPlan& plan, const FoundDifferences& found, VerifySides& sides,
+                        bool fires_triggers, const Cancellation& cancellation);
 
 }  // namespace pgfanout

@@ -114,12 +114,10 @@ Result<void> count_orphans(Connection& target, const Table& table,
     return {};
   }
   if (!rows) {
-    report({Severity::warning,
-            "reference-not-checked",
+    report({Severity::warning, "reference-not-checked",
             fmt::format("{} may not be read: references to it were not checked",
                         references.front().table),
-            table.qualified,
-            {}});
+            table.qualified});
     return {};
   }
   for (std::size_t at = 0; at < references.size(); ++at) {
@@ -146,12 +144,10 @@ Result<std::vector<Reference>> with_table(Connection& target, const Table& table
       present.push_back(std::move(reference));
       continue;
     }
-    report({Severity::warning,
-            "reference-not-checked",
+    report({Severity::warning, "reference-not-checked",
             fmt::format("{} is not in the target's database: references to it were not checked",
                         reference.table),
-            table.qualified,
-            {}});
+            table.qualified});
   }
   return present;
 }
@@ -258,12 +254,10 @@ Result<void> check_required(Connection& target, const VerifyPlan& plan, const Is
   for (std::size_t at = 0; at < open.size(); ++at) {
     const auto nulls = rows.integer(0, static_cast<int>(at));
     if (nulls == 0) continue;
-    report({Severity::error,
-            "null-required",
+    report({Severity::error, "null-required",
             fmt::format("column {} is NOT NULL in the source and NULL in {} of the target",
                         open[at]->quoted, rows_text(static_cast<std::uint64_t>(nulls))),
-            plan.target.qualified,
-            {}});
+            plan.target.qualified});
   }
   return {};
 }

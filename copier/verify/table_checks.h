@@ -1,4 +1,4 @@
-// Checks of a target beside its rows: what the server can say in a statement or two. Each adds an
+// Checks of a target other than its rows, in a statement or two each. A check reports an
 // issue for what it finds; a check that could not be made says so.
 #pragma once
 
@@ -18,7 +18,7 @@ Result<void> check_validity(Connection& target, const Table& table, const IssueS
 /// Leaves for all keys from 0 to partitions - 1, if the target is laid out by the key.
 void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report);
 
-/// Sequences behind the target's columns must be ahead of the data. `patience`: for each statement;
+/// Sequences of the target's columns must be ahead of the data. `patience`: for each statement;
 /// 0: as long as it takes.
 Result<void> check_sequences(Connection& target, const Table& table,
                              std::chrono::milliseconds patience, const IssueSink& report);

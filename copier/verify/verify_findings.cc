@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <string_view>
 
 #include "copier/base/counted.h"
@@ -21,7 +20,7 @@ std::vector<Issue> issues_of(const Differences& counts, std::uint64_t set_aside,
   std::vector<Issue> issues;
   const auto tell = [&](std::uint64_t count, const char* code, const char* one, const char* many) {
     if (count == 0) return;
-    issues.push_back({Severity::critical, code, counted(count, one, many), target.qualified, {}});
+    issues.push_back({Severity::critical, code, counted(count, one, many), target.qualified});
   };
   tell(counts.missing, "missing", "row of the source is not in the target",
        "rows of the source are not in the target");
@@ -29,14 +28,14 @@ std::vector<Issue> issues_of(const Differences& counts, std::uint64_t set_aside,
        "rows of the target are not in the source");
   tell(counts.changed, "changed", "row has the same identity and other content",
        "rows have the same identity and other content");
-  tell(counts.misplaced, "misplaced", "row has a wrong key or stands in a wrong leaf",
-       "rows have a wrong key or stand in a wrong leaf");
+  tell(counts.misplaced, "misplaced", "row has a wrong key or is in a wrong leaf",
+       "rows have a wrong key or are in a wrong leaf");
   if (set_aside > 0) {
     issues.push_back({Severity::warning, "rows-rejected",
                       counted(set_aside, "row of the source was", "rows of the source were") +
                           " set aside when copied",
                       target.schema + "." + reject_table_name(target.name),
-                      "look into that table for the reasons"});
+                      "the table says the reason for each"});
   }
   return issues;
 }
@@ -45,21 +44,17 @@ std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const T
   std::vector<Issue> issues;
   if (facts.stored_key_errors > 0) {
     issues.push_back(
-        {Severity::error,
-         "key-mismatch",
+        {Severity::error, "key-mismatch",
          counted(facts.stored_key_errors, "row of the source stores", "rows of the source store") +
              " a key that differs from the recomputed one",
-         source.qualified,
-         {}});
+         source.qualified});
   }
   if (facts.impossible_keys > 0) {
     issues.push_back(
-        {Severity::warning,
-         "key-impossible",
+        {Severity::warning, "key-impossible",
          counted(facts.impossible_keys, "row of the source has", "rows of the source have") +
              " no key that a leaf takes",
-         source.qualified,
-         {}});
+         source.qualified});
   }
   if (facts.skew && *facts.skew >= kSkewWarning) {
     issues.push_back({Severity::warning, "skew",
@@ -67,15 +62,6 @@ std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const T
                       target.qualified, "a key over more columns spreads better"});
   }
   return issues;
-}
-
-std::optional<double> skew_of(const std::vector<std::uint64_t>& rows_by_leaf) {
-  const std::uint64_t rows =
-      std::accumulate(rows_by_leaf.begin(), rows_by_leaf.end(), std::uint64_t{0});
-  if (rows == 0) return std::nullopt;
-  const std::uint64_t largest = *std::max_element(rows_by_leaf.begin(), rows_by_leaf.end());
-  return static_cast<double>(largest) * static_cast<double>(rows_by_leaf.size()) /
-         static_cast<double>(rows);
 }
 
 std::optional<Issue> issue_of(const RowCounts& counts, const Table& target) {
@@ -101,11 +87,9 @@ Issue sample_issue(std::size_t lost, std::size_t sampled, Side from, const Table
                         lost, sampled, side),
             table.qualified, "--data names them all"};
   }
-  return {Severity::info,
-          "sample",
+  return {Severity::info, "sample",
           fmt::format("{} sampled rows of the {} are the same on the other side", sampled, side),
-          table.qualified,
-          {}};
+          table.qualified};
 }
 
 Verdict verdict_of(const VerifyEnd& end, const std::vector<Issue>& issues) {

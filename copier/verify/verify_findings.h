@@ -27,10 +27,7 @@ struct KeyFacts {
 [[nodiscard]] std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source,
                                            const Table& target);
 
-/// Largest over mean; absent without rows.
-[[nodiscard]] std::optional<double> skew_of(const std::vector<std::uint64_t>& rows_by_leaf);
-
-/// How many rows a quick look found.
+/// Rows by a quick verification.
 struct RowCounts {
   std::uint64_t source = 0;
   std::uint64_t target = 0;

@@ -24,33 +24,37 @@ SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair) {
 }
 
 Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
-  const std::string& dsn = side == Side::source ? job_.source_dsn : target_dsn_of(job_);
-  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(connect_options(
-                                                 job_, dsn, fmt::format("{}/{}", prefix_, role))));
-  if (!job_.within_job.empty())
-    PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_.within_job)));
+  const Endpoints& endpoints = input_.endpoints;
+  const std::string& dsn = side == Side::source ? endpoints.source_dsn : target_dsn_of(endpoints);
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      Connection::open(connect_options(
+                          endpoints, dsn, fmt::format("pgfanout/{}/{}", input_.job_id, role))));
+  if (input_.is_in_window) {
+    PGFANOUT_TRY(connection.run(pass_fence_sql(connection, input_.job_id)));
+  }
   return connection;
 }
 
-Result<void> VerifySides::open(std::optional<VerifyPlan>& plan, bool is_repair) {
+Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
+  const RowRequest& rows = input_.rows;
   PGFANOUT_TRY_ASSIGN(Connection source, connect(Side::source, "source"));
   PGFANOUT_TRY_ASSIGN(Connection target, connect(Side::target, "target"));
-  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(job_, source, target));
+  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, source, target));
   source_version_ = source.server_version_text();
   target_version_ = target.server_version_text();
-  const SideLocks locks = locks_for(plan->same_database, job_.assume_quiet, is_repair);
+  const SideLocks locks = locks_for(plan->same_database, rows.assume_quiet, input_.request.repair);
   std::vector<LockedTable> first = {{&plan->source, locks.source}};
   if (plan->same_database) first.push_back({&plan->target, locks.target});
   PGFANOUT_TRY_ASSIGN(
-      source_, SourceSession::open(std::move(source), first, job_.lock_timeout, cancellation_));
+      source_, SourceSession::open(std::move(source), first, rows.lock_timeout, cancellation_));
   if (!plan->same_database) {
     PGFANOUT_TRY_ASSIGN(target_,
                         SourceSession::open(std::move(target), {{&plan->target, locks.target}},
-                                            job_.lock_timeout, cancellation_));
+                                            rows.lock_timeout, cancellation_));
   }
   // Again, under the locks.
-  PGFANOUT_TRY_ASSIGN(plan,
-                      make_verify_plan(job_, connection(Side::source), connection(Side::target)));
+  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, connection(Side::source),
+                                             connection(Side::target)));
   source_ranges_ = ranges_of(plan->source, plan->readers);
   target_ranges_ = ranges_of(plan->target, plan->readers);
   for (const SourceRange& range : source_ranges_) bytes_ += range.estimated_bytes;
@@ -85,7 +89,7 @@ Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {
   return BothSides{plan,
                    {source_ranges_, std::move(source)},
                    {target_ranges_, std::move(target)},
-                   job_.memory_bytes,
+                   input_.rows.memory_bytes,
                    &pace_};
 }
 

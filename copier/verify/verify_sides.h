@@ -18,28 +18,39 @@
 
 namespace pgfanout {
 
+/// The two tables to compare, and the job whose sessions do it.
+struct VerifyInput {
+  const Endpoints& endpoints;
+  const TableRequest& tables;
+  const RowRequest& rows;
+  VerifyRequest request;
+  bool dry_run = false;
+  std::string job_id;
+  /// The sessions pass the job's fences. Sequences are not compared, since their positions change
+  /// hands at the swap. A repair fires no triggers: they fired when the application wrote the row.
+  bool is_in_window = false;
+};
+
 struct SideLocks {
   TableLock source;
   TableLock target;
   friend bool operator==(const SideLocks&, const SideLocks&) = default;
 };
 /// One snapshot shows both sides of one database, so that only rewrites must be kept out. Two
-/// databases have two snapshots, so that writes must be, unless the user says that nobody writes. A
-/// repair locks the source against writes in any case, and the target never: it writes there.
+/// databases have two snapshots, so that writes must be, unless the user says that there are no
+/// writes. A repair locks the source against writes in any case, and the target never: it writes
+/// there.
 [[nodiscard]] SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair);
 
 class VerifySides {
  public:
-  VerifySides(const JobDescription& job, std::string application_prefix,
-              const Cancellation& cancellation, const Pace& pace)
-      : job_(job),
-        prefix_(std::move(application_prefix)),
-        cancellation_(cancellation),
-        pace_(pace) {}
+  /// All outlive it.
+  VerifySides(const VerifyInput& input, const Cancellation& cancellation, const Pace& pace)
+      : input_(input), cancellation_(cancellation), pace_(pace) {}
 
   /// Plans, then takes the snapshots under locks_for(): one for both sides of one database, else
   /// one a side. `plan` then describes the tables as they are under the locks.
-  Result<void> open(std::optional<VerifyPlan>& plan, bool is_repair);
+  Result<void> open(std::optional<VerifyPlan>& plan);
   /// Both sides' streams, for one pass over `plan`, which must be the one that open() made.
   Result<BothSides> streams(const VerifyPlan& plan);
 
@@ -66,8 +77,7 @@ class VerifySides {
   }
   Result<std::vector<std::unique_ptr<RangeSource>>> open_sources(const VerifyPlan& plan, Side side);
 
-  const JobDescription& job_;
-  const std::string prefix_;
+  const VerifyInput& input_;
   const Cancellation& cancellation_;
   const Pace& pace_;
   std::optional<SourceSession> source_;

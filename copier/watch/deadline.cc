@@ -295,7 +295,9 @@ void JobDeadline::set_estimates(std::vector<StageEstimate> estimates) {
   for (StageEstimate& each : estimates) {
     if (each.stage != "verify") continue;
     compare_seconds_ = each.seconds;
-    if (job_.verify.scope != VerifyScope::data) each.seconds *= kQuickVerifyShare;
+    const VerifyScope scope = job_.verify.scope.value_or(VerifyScope::quick);
+    const bool reads_all = scope == VerifyScope::data || scope == VerifyScope::full;
+    if (!reads_all) each.seconds *= kQuickVerifyShare;
   }
   left_.set_estimates(estimates);
 }

@@ -1,5 +1,5 @@
 // The swap as SQL: the renames in their order, and the statements that undo them. It only renames,
-// so it takes milliseconds whatever the tables' size.
+// so it takes milliseconds for tables of any size.
 #pragma once
 
 #include <cstdint>

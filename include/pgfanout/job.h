@@ -54,7 +54,7 @@ enum class VerifyScope : std::uint8_t {
 };
 
 struct VerifyRequest {
-  VerifyScope scope = VerifyScope::full;
+  std::optional<VerifyScope> scope;        ///< Absent: full; in a window quick.
   std::uint32_t max_differences = 10'000;  ///< Rows named in one pass.
   bool repair = false;                     ///< Make the target equal, touching only rows named.
   bool install_views = false;              ///< Only install the views that watch the target.
@@ -97,41 +97,53 @@ struct WindowRequest {
   bool release = false;        ///< Only lift the fence that the job left.
 };
 
-struct JobDescription {
+/// The two servers, and how they are connected to.
+struct Endpoints {
   std::string source_dsn;                 ///< Empty: libpq's environment.
   std::optional<std::string> target_dsn;  ///< Absent: the same as the source.
-  std::string table;                      ///< As written: qualified or not, quoted where needed.
-  std::string into;                       ///< Empty: `<table>_new` in the table's schema.
-  std::string key;  ///< Empty: abs(hashtext(<first partition column>::text)) % n.
+  std::chrono::seconds connect_timeout{10};
+  /// Silence of a server before another connection asks about the session; 0: never.
+  std::chrono::seconds stall_timeout{60};
+};
+
+/// The two tables, their columns, and the key: what a row becomes.
+struct TableRequest {
+  std::string table;  ///< As written: qualified or not, quoted where needed.
+  std::string into;   ///< Empty: `<table>_new` in the table's schema.
+  std::string key;    ///< Empty: abs(hashtext(<first partition column>::text)) % n.
   std::string key_column = "partition_key";
   std::uint32_t partitions = 100;
   KeyMode key_mode = KeyMode::check;
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;
+};
+
+/// How rows are read and written.
+struct RowRequest {
   std::optional<std::uint32_t> readers;  ///< Absent: as fits the server.
   std::optional<std::uint32_t> writers;
-  bool assume_quiet = false;  ///< No lock on the source.
-  bool restart = false;       ///< Drop what an earlier run of this job made, and restart.
-  bool append = false;        ///< Accept a target that holds rows; they are left alone.
-  bool dry_run = false;
   std::uint64_t memory_bytes = 256ULL << 20U;
+  bool assume_quiet = false;                     ///< No lock on the source.
+  std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
   KeyMismatchPolicy on_key_mismatch = KeyMismatchPolicy::fail;
   RejectLimit reject_limit;
   CommitEvery commit_every;
-  std::chrono::milliseconds lock_timeout{5000};  ///< For each attempt to lock a table.
-  std::chrono::seconds connect_timeout{10};
-  std::chrono::seconds stall_timeout{60};  ///< Silence of a server before it is looked at; 0: none.
+};
+
+/// Everything that a command may be asked for. A function takes the part that it needs.
+struct JobDescription : Endpoints, TableRequest, RowRequest {
+  bool fence = true;     ///< The source stays fenced when an interruption ends the command.
+  bool restart = false;  ///< Drop what an earlier run of this job made, and restart.
+  bool append = false;   ///< Accept a target that holds rows; they are left alone.
+  bool dry_run = false;
   VerifyRequest verify;
   WindowRequest window;
   WatchRequest watch;
-  /// Id of the window that a copy or a verification is part of; empty: it stands alone.
-  std::string within_job;
-  bool fence = true;  ///< Where a command leaves the source fenced, do so beyond its own life.
 };
 
 /// `target_dsn`, or the source's.
-[[nodiscard]] inline const std::string& target_dsn_of(const JobDescription& job) {
-  return job.target_dsn ? *job.target_dsn : job.source_dsn;
+[[nodiscard]] inline const std::string& target_dsn_of(const Endpoints& endpoints) {
+  return endpoints.target_dsn ? *endpoints.target_dsn : endpoints.source_dsn;
 }
 
 }  // namespace pgfanout

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "pgfanout/result.h"
@@ -18,8 +20,8 @@ struct Issue {
   Severity severity = Severity::info;
   std::string code;  ///< Stable kebab-case name, for example "key-null".
   std::string message;
-  std::string where;
-  std::string hint;
+  std::string where = {};
+  std::string hint = {};
 };
 
 struct TableSummary {
@@ -102,8 +104,8 @@ struct StageEstimate {
   std::string basis;  ///< "1.2 GB at 310 MB/s".
 };
 
-/// Where a job stands, by the journal.
-struct JobStanding {
+/// The state of a job, by the journal.
+struct JobStatus {
   std::string state;   ///< loading, done, prepared, swapped, rolled back or cleaned up.
   std::string source;  ///< Server, database and table.
   std::string target;
@@ -111,41 +113,111 @@ struct JobStanding {
   std::string backup;      ///< The old table's name after a swap; else empty.
   std::string keep_until;  ///< When cleanup may drop it.
   std::string waiting_at;  ///< Stage whose gate waits for a person; else empty.
-  std::string active;      ///< The session that works on it now; else empty.
+  std::string active;      ///< The sessions that run it now; else empty.
   std::string next;        ///< The next command.
 };
 
-struct JobResult {
-  std::string command;
-  std::string job;  ///< The job's id.
-  std::optional<TableSummary> source;
-  std::optional<TableSummary> target;
+/// The key of one value or row.
+struct KeyAnswer {
+  std::string expression;
+  std::optional<std::int64_t> key;         ///< Absent: the row has no key; `reason` says why.
+  std::string reason;                      ///< "null", "integer out of range", ...
+  std::optional<std::string> leaf;         ///< Qualified name in the target, if it has one.
+  std::optional<std::int64_t> server_key;  ///< Computed by the server.
+  bool server_agrees = false;
+};
+
+// The results of the commands: for each a struct with what no other command, or only a few, have.
+
+/// Rows that were read: of copy, run and verify.
+struct ReadResult {
   std::uint64_t rows_read = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t key_mismatches = 0;
+  std::vector<PartitionSummary> partitions;
+  std::optional<double> skew;  ///< Largest leaf over mean.
+  std::uint32_t readers = 0;
+};
+struct CopyResult : ReadResult {
   std::uint64_t rows_written = 0;
   std::uint64_t rows_resumed = 0;  ///< Committed by earlier calls of the job.
   std::uint64_t rows_rejected = 0;
-  std::uint64_t key_mismatches = 0;
-  std::uint64_t bytes_read = 0;
   std::uint64_t bytes_written = 0;
-  std::vector<PartitionSummary> partitions;
-  std::optional<double> skew;  ///< Largest leaf over mean.
-  std::vector<StageSummary> stages;
+  std::uint32_t writers = 0;
+};
+struct VerifyResult : ReadResult {
   std::optional<Differences> differences;
   std::vector<SchemaFinding> schema;
   std::vector<std::string> deployment_order;  ///< Missing objects, in the order to create them.
-  std::vector<Issue> issues;
-  std::uint32_t readers = 0;
-  std::uint32_t writers = 0;
-  std::optional<Error> error;  ///< Ended the command early.
-  Verdict verdict = Verdict::unproven;
-  std::vector<Impact> impact;            ///< plan.
-  std::vector<StageEstimate> estimates;  ///< plan.
-  std::optional<JobStanding> standing;   ///< status.
-  std::string waiting_at;                ///< Stage whose gate waits for a person; else empty.
-  bool writes_refused = false;           ///< A fence stands on the source when the command ends.
-  std::vector<std::string> statements;   ///< Dry run: the SQL, in order.
+};
+struct PlanResult {
+  std::vector<Impact> impact;
+  std::vector<StageEstimate> estimates;
+};
+struct RunResult : CopyResult {
+  std::optional<Differences> differences;
+  std::vector<Impact> impact;
+  std::optional<JobStatus> status;  ///< After the swap.
+};
+struct SwapResult {
+  std::optional<JobStatus> status;  ///< After the swap.
+};
+struct RollbackResult {
+  std::optional<Differences> differences;  ///< Rows written since the swap, which prevent it.
+};
+struct CleanupResult {};
+struct StatusResult {
+  std::optional<JobStatus> status;  ///< Absent: the journal has no job.
+};
+struct KeyResult {
+  std::vector<KeyAnswer> answers;
+  std::uint64_t compared = 0;  ///< Values compared by check.
+  std::uint64_t disagreements = 0;
+  std::vector<std::string> examples;  ///< The first few disagreements, values escaped.
 };
 
+/// Rows of the largest leaf over the mean; absent without rows.
+[[nodiscard]] std::optional<double> skew_of(const std::vector<PartitionSummary>& leaves);
+
+/// The result of a command: what all commands share, and `details` of the command's own type.
+struct JobResult {
+  using Details = std::variant<std::monostate, PlanResult, RunResult, CopyResult, VerifyResult,
+                               SwapResult, RollbackResult, CleanupResult, StatusResult, KeyResult>;
+
+  JobResult() = default;
+  /// `details` becomes the type that belongs to the command; std::monostate where there is none.
+  explicit JobResult(std::string_view command);
+
+  std::string command;
+  std::string job;  ///< The job's id; empty before there is one.
+  std::optional<TableSummary> source;
+  std::optional<TableSummary> target;
+  std::vector<StageSummary> stages;
+  std::vector<Issue> issues;
+  std::optional<Error> error;           ///< Ended the command early.
+  std::optional<Verdict> verdict;       ///< Absent: nothing was judged, so nothing is proven.
+  std::string waiting_at;               ///< Stage whose gate waits for a person; else empty.
+  bool writes_refused = false;          ///< A fence stands on the source when the command ends.
+  std::vector<std::string> statements;  ///< Dry run: the SQL, in order.
+  Details details;
+};
+
+// Parts that several commands have; null if the command has none.
+/// Of copy, run and verify.
+[[nodiscard]] const ReadResult* read_part(const JobResult& result);
+/// Of copy and run.
+[[nodiscard]] const CopyResult* copy_part(const JobResult& result);
+/// Of verify, run and rollback.
+[[nodiscard]] const Differences* differences_of(const JobResult& result);
+/// Of status, and of run and swap after the swap.
+[[nodiscard]] const JobStatus* job_status_of(const JobResult& result);
+/// Of plan and run; empty for others.
+[[nodiscard]] const std::vector<Impact>& impact_of(const JobResult& result);
+
+/// A verdict that was not given is unproven.
+[[nodiscard]] inline Verdict final_verdict(const JobResult& result) {
+  return result.verdict.value_or(Verdict::unproven);
+}
 /// 0 to 4, by the contract: an error's consequence first, then the verdict.
 [[nodiscard]] int exit_code_of(const JobResult& result);
 /// ok, differences, refused, interrupted, waiting or unproven.

@@ -18,36 +18,38 @@ enum class Consequence : std::uint8_t {
 
 struct Error {
   Consequence consequence = Consequence::refuse;
-  std::string code;      ///< Stable kebab-case name, for example "key-null".
-  std::string message;   ///< The problem, in one sentence without a final stop.
-  std::string where;     ///< Relation, leaf, range or row; may be empty.
-  std::string hint;      ///< The remedy; may be empty.
-  std::string sqlstate;  ///< Five characters if a server said so, else empty.
-  std::string key = {};  ///< Of rows that are not unique: the columns or expressions, as SQL.
+  std::string code;           ///< Stable kebab-case name, for example "key-null".
+  std::string message;        ///< The problem, in one sentence without a final stop.
+  std::string where = {};     ///< Relation, leaf, range or row.
+  std::string hint = {};      ///< The remedy.
+  std::string sqlstate = {};  ///< Five characters if a server said so.
+  std::string key = {};       ///< Of rows that are not unique: the columns or expressions, as SQL.
 };
 
 /// An error that ends the command with exit 2.
 [[nodiscard]] inline Error refused(std::string code, std::string message, std::string hint = {},
                                    std::string where = {}) {
-  return {Consequence::refuse,
-          std::move(code),
-          std::move(message),
-          std::move(where),
-          std::move(hint),
-          {},
-          {}};
+  return {Consequence::refuse, std::move(code), std::move(message), std::move(where),
+          std::move(hint)};
 }
 
 /// An error that ends the command with exit 3.
 [[nodiscard]] inline Error interrupted(std::string code, std::string message, std::string hint = {},
                                        std::string where = {}) {
-  return {Consequence::interrupt,
-          std::move(code),
-          std::move(message),
-          std::move(where),
-          std::move(hint),
-          {},
-          {}};
+  return {Consequence::interrupt, std::move(code), std::move(message), std::move(where),
+          std::move(hint)};
+}
+
+/// An error that ends the command with exit 4.
+[[nodiscard]] inline Error unproven(std::string code, std::string message, std::string hint = {},
+                                    std::string where = {}) {
+  return {Consequence::unproven, std::move(code), std::move(message), std::move(where),
+          std::move(hint)};
+}
+
+/// The error of work that ends because the user or the job's watch asked for it.
+[[nodiscard]] inline Error cancelled() {
+  return interrupted("cancelled", "stopped on request");
 }
 
 /// A value or the error that took its place. Never ignored silently.

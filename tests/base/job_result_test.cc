@@ -63,5 +63,29 @@ TEST(Status, NamesEveryExitCode) {
   }
 }
 
+std::optional<double> skew_of_rows(const std::vector<std::uint64_t>& rows) {
+  std::vector<PartitionSummary> leaves;
+  for (const std::uint64_t each : rows) leaves.push_back({std::nullopt, "leaf", each, "", 0});
+  return skew_of(leaves);
+}
+
+TEST(Skew, IsTheLargestLeafOverTheMean) {
+  EXPECT_EQ(skew_of_rows({}), std::nullopt);
+  EXPECT_EQ(skew_of_rows({0, 0}), std::nullopt);
+  EXPECT_EQ(skew_of_rows({5}), 1.0);
+  EXPECT_EQ(skew_of_rows({6, 0, 0}), 3.0);
+  EXPECT_EQ(skew_of_rows({1, 3, 2, 2}), 1.5);
+}
+
+TEST(Details, AreOfTheCommandsType) {
+  EXPECT_NE(copy_part(JobResult("run")), nullptr);
+  EXPECT_NE(copy_part(JobResult("copy")), nullptr);
+  EXPECT_EQ(copy_part(JobResult("verify")), nullptr);
+  EXPECT_NE(read_part(JobResult("verify")), nullptr);
+  EXPECT_EQ(read_part(JobResult("swap")), nullptr);
+  EXPECT_EQ(JobResult("bench").details.index(), 0U);
+  EXPECT_EQ(differences_of(JobResult("run")), nullptr);
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -264,7 +264,7 @@ TEST(Arguments, VerifyHasOneScopeAndRepairsOnlyWhatItHasRead) {
     words.insert(words.end(), more.begin(), more.end());
     return verify_of(words);
   };
-  EXPECT_EQ(scope_of({}).scope, VerifyScope::full);
+  EXPECT_EQ(scope_of({}).scope, std::nullopt);
   EXPECT_EQ(scope_of({"--quick"}).scope, VerifyScope::quick);
   EXPECT_EQ(scope_of({"--data", "--max-differences", "7"}).max_differences, 7U);
   EXPECT_TRUE(scope_of({"--repair"}).repair);

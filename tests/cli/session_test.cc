@@ -28,19 +28,17 @@ struct Told {
 };
 
 JobResult small_copy() {
-  JobResult result;
+  JobResult result("copy");
   result.source = TableSummary{"public.t", 3, "", "15.18"};
   result.target = TableSummary{"public.t_new", 3, "", "15.18"};
   result.verdict = Verdict::match;
   return result;
 }
 
-Told run(const Words& words, const JobResult& result, const KeyReport& answers = {}) {
+Told run(const Words& words, const JobResult& result) {
   CommandFunctions functions;
   functions.copy = [&](const JobDescription&, Observer&, const Cancellation&) { return result; };
-  functions.key = [&](const JobDescription&, const KeyQuestion&, KeyReport& report,
-                      const Cancellation&) {
-    report = answers;
+  functions.key = [&](const JobDescription&, const KeyQuestion&, const Cancellation&) {
     return result;
   };
   const Capture out;
@@ -56,8 +54,8 @@ Told run(const Words& words, const JobResult& result, const KeyReport& answers =
 const Words copy_words = {"copy", "--table", "t"};
 const Words json_words = {"copy", "--table", "t", "--json"};
 
-KeyReport one_answer() {
-  KeyReport report;
+KeyResult one_answer() {
+  KeyResult report;
   KeyAnswer answer;
   answer.expression = "abs(hashtext(x)) % 100";
   answer.key = 7;
@@ -66,6 +64,13 @@ KeyReport one_answer() {
   answer.server_agrees = true;
   report.answers = {answer};
   return report;
+}
+
+JobResult answered(Verdict verdict, const KeyResult& answers) {
+  JobResult result("key");
+  result.verdict = verdict;
+  result.details = answers;
+  return result;
 }
 
 TEST(Session, SuccessIsToldOnStandardOutput) {
@@ -152,9 +157,8 @@ TEST(Session, ADryRunPrintsItsStatements) {
 }
 
 TEST(Session, KeyAnswersOnStandardOutput) {
-  JobResult result;
-  result.verdict = Verdict::match;
-  const Told told = run({"key", "--table", "t", "--value", "a"}, result, one_answer());
+  const Told told =
+      run({"key", "--table", "t", "--value", "a"}, answered(Verdict::match, one_answer()));
   EXPECT_EQ(told.exit_code, 0);
   EXPECT_EQ(told.result,
             "key expression: abs(hashtext(x)) % 100\n"
@@ -163,9 +167,7 @@ TEST(Session, KeyAnswersOnStandardOutput) {
 }
 
 TEST(Session, KeyNamesDisagreements) {
-  JobResult result;
-  result.verdict = Verdict::differs;
-  KeyReport report = one_answer();
+  KeyResult report = one_answer();
   report.answers[0].key.reset();
   report.answers[0].leaf.reset();
   report.answers[0].reason = "integer out of range";
@@ -177,7 +179,7 @@ TEST(Session, KeyNamesDisagreements) {
   report.examples = {"x\x1b", "y"};
   const Told told = run(
       {"key", "--table", "t", "--value", "a", "--value", "b\n", "--check", "1000", "--seed", "5"},
-      result, report);
+      answered(Verdict::differs, report));
   EXPECT_EQ(told.exit_code, 1);
   EXPECT_THAT(told.result,
               HasSubstr("\na: no key (integer out of range), the server says 7\n"
@@ -187,11 +189,10 @@ TEST(Session, KeyNamesDisagreements) {
 }
 
 TEST(Session, KeyHasAMemberInJson) {
-  JobResult result;
-  result.verdict = Verdict::match;
-  KeyReport report = one_answer();
+  KeyResult report = one_answer();
   report.compared = 10;
-  const Told told = run({"key", "--table", "t", "--value", "a", "--json"}, result, report);
+  const Told told =
+      run({"key", "--table", "t", "--value", "a", "--json"}, answered(Verdict::match, report));
   EXPECT_THAT(told.result, HasSubstr(R"(  "key": {
     "expression": "abs(hashtext(x)) % 100",
     "answers": [
@@ -210,7 +211,7 @@ TEST(Session, KeyHasAMemberInJson) {
 }
 
 TEST(Session, KeyHasNoSuchMemberIfNothingWasAnswered) {
-  JobResult result;
+  JobResult result("key");
   result.error = refused("table-missing", "there is no table t");
   const Told told = run({"key", "--table", "t", "--value", "a", "--json"}, result);
   EXPECT_EQ(told.exit_code, 2);

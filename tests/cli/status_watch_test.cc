@@ -17,11 +17,10 @@
 namespace pgfanout {
 namespace {
 
-JobLook copying(std::uint64_t rows) {
-  JobLook look;
+JobSnapshot copying(std::uint64_t rows) {
+  JobSnapshot look;
   look.status.job = "j1";
-  look.status.standing = JobStanding();
-  look.status.standing->active = "2 sessions";
+  std::get<StatusResult>(look.status.details).status.emplace().active = "2 sessions";
   look.status.verdict = Verdict::match;
   look.stage = "copy";
   look.rows_seen = rows;
@@ -35,14 +34,14 @@ TEST(LookView, CountsWhatWasReadSinceTheStageWasSeen) {
   const JobView second = views.view(copying(1500), 2);
   EXPECT_EQ(second.now.rows, 500U);
   EXPECT_DOUBLE_EQ(second.now.rows_per_second, 250);
-  JobLook next = copying(1600);
+  JobSnapshot next = copying(1600);
   next.stage = "copy/read-back";
   EXPECT_EQ(views.view(next, 4).now.rows, 0U);
 }
 
 TEST(LookView, ByEpochTheJournalKnowsTheRows) {
   const JobDescription job;
-  JobLook look = copying(1000);
+  JobSnapshot look = copying(1000);
   look.by_leaf = false;
   look.rows_committed = 700;
   look.bytes_expected = 100;
@@ -54,7 +53,7 @@ TEST(LookView, ByEpochTheJournalKnowsTheRows) {
 
 TEST(LookView, ListsTheStagesThatAreToCome) {
   const JobDescription job;
-  JobLook look = copying(0);
+  JobSnapshot look = copying(0);
   StageSummary done;
   done.name = "preflight";
   done.seconds = 2;
@@ -72,9 +71,10 @@ TEST(LookView, ListsTheStagesThatAreToCome) {
 
 TEST(LookView, SaysWhereNobodyIsAtWork) {
   const JobDescription job;
-  JobLook look = copying(0);
-  look.status.standing->active = "";
-  look.status.standing->next = "pgfanout run";
+  JobSnapshot look = copying(0);
+  auto& status = std::get<StatusResult>(look.status.details).status;
+  status->active = "";
+  status->next = "pgfanout run";
   EXPECT_EQ(LookView(job).view(look, 0).last_issue,
             "no session is at work on it; next: pgfanout run");
 }
@@ -82,15 +82,15 @@ TEST(LookView, SaysWhereNobodyIsAtWork) {
 /// Looks that come one after the other; the last one stays.
 class Looks {
  public:
-  void add(Result<JobLook> look) { looks_.push_back(std::move(look)); }
-  Result<JobLook> operator()() {
-    Result<JobLook> look = looks_.front();
+  void add(Result<JobSnapshot> look) { looks_.push_back(std::move(look)); }
+  Result<JobSnapshot> operator()() {
+    Result<JobSnapshot> look = looks_.front();
     if (looks_.size() > 1) looks_.pop_front();
     return look;
   }
 
  private:
-  std::deque<Result<JobLook>> looks_;
+  std::deque<Result<JobSnapshot>> looks_;
 };
 
 struct Watched {
@@ -115,8 +115,8 @@ Watched watch(Looks& looks, bool json = false) {
   return watched;
 }
 
-JobLook over() {
-  JobLook look = copying(10);
+JobSnapshot over() {
+  JobSnapshot look = copying(10);
   look.is_over = true;
   look.stage.clear();
   return look;

@@ -169,8 +169,8 @@ JobResult waiting_at(const std::string& stage) {
 }
 
 std::string after_status(const std::string& bare) {
-  JobResult result;
-  result.standing.emplace().next = bare;
+  JobResult result("status");
+  std::get<StatusResult>(result.details).status.emplace().next = bare;
   return next_commands_of(Words{"status", "job.toml", "--table", "a b", "--json"}, "a b", result)
       .standing;
 }
@@ -179,7 +179,7 @@ TEST(NextCommands, AfterStatusAreComplete) {
   EXPECT_EQ(after_status("pgfanout swap"), "pgfanout swap job.toml --table 'a b'");
   EXPECT_EQ(after_status("pgfanout run --confirm verify"),
             "pgfanout run job.toml --table 'a b' --confirm verify");
-  EXPECT_EQ(after_status("none while it is at work"), "");
+  EXPECT_EQ(after_status("none while it runs"), "");
   EXPECT_EQ(after_status("pgfanout cleanup, from tomorrow on"), "");
   EXPECT_EQ(after_status(""), "");
 }

@@ -32,7 +32,9 @@ WindowTold told_by(const Words& words, const JobResult& result) {
     return [&told, &result, name](const JobDescription&, Observer& observer, const Cancellation&) {
       told.called += name;
       for (const Issue& issue : result.issues) observer.issue_found(issue);
-      return result;
+      JobResult own = result;
+      own.details = JobResult(name).details;
+      return own;
     };
   };
   const CommandFunctions functions = {as("plan"),    as("run"),    as("copy"),
@@ -141,7 +143,7 @@ TEST(WindowSession, NothingIsCalledForADryRunThatIsNotThere) {
 }
 
 TEST(WindowSession, AFailureOfStatusIsNoAnswer) {
-  JobResult result;
+  JobResult result("status");
   result.error = interrupted("connect", "the server does not answer");
   const WindowTold told = told_by({"status", "--table", "t"}, result);
   EXPECT_EQ(told.exit_code, 3);

@@ -36,16 +36,16 @@ std::string code_of(const Result<T>& result) {
 // ---- the claim
 
 std::string claim(const std::optional<JournalEntry>& last, const JobDescription& job = {}) {
-  const auto standing = standing_of(last, job, "public.t");
+  const auto standing = start_of_copy(last, job, "public.t");
   if (!standing) return standing.error().code;
   switch (*standing) {
-    case CopyStanding::fresh:
+    case CopyStart::fresh:
       return "fresh";
-    case CopyStanding::begins_anew:
+    case CopyStart::restart:
       return "begins anew";
-    case CopyStanding::resumes:
+    case CopyStart::resumes:
       return "resumes";
-    case CopyStanding::finished:
+    case CopyStart::finished:
       return "finished";
   }
   return "?";
@@ -117,16 +117,16 @@ TEST(CopyClaim, EveryStateOfAnEarlierJob) {
 }
 
 TEST(CopyClaim, RefusalsNameTheJobAndTheWayOut) {
-  const auto window = standing_of(job_of("run", "open"), kPlain, "public.t");
+  const auto window = start_of_copy(job_of("run", "open"), kPlain, "public.t");
   ASSERT_FALSE(window);
   EXPECT_EQ(window.error().where, "public.t_new");
   EXPECT_NE(window.error().message.find("a window into"), std::string::npos);
   EXPECT_NE(window.error().message.find("job j1"), std::string::npos);
   EXPECT_NE(window.error().hint.find("rollback"), std::string::npos);
-  const auto unfenced = standing_of(job_of("copy", "loading", false), kPlain, "public.t");
+  const auto unfenced = start_of_copy(job_of("copy", "loading", false), kPlain, "public.t");
   ASSERT_FALSE(unfenced);
   EXPECT_NE(unfenced.error().hint.find("--restart"), std::string::npos);
-  const auto quiet = standing_of(job_of("copy", "loading"), kQuiet, "public.t");
+  const auto quiet = start_of_copy(job_of("copy", "loading"), kQuiet, "public.t");
   ASSERT_FALSE(quiet);
   EXPECT_EQ(quiet.error().where, "public.t");
   EXPECT_NE(quiet.error().hint.find("--assume-quiet"), std::string::npos);

@@ -7,7 +7,7 @@
 
 #include <chrono>
 
-#include "copier/copy/copy_job.h"
+#include "copier/copy/copy_command.h"
 #include "tests/integration/copy_fixture.h"
 
 namespace pgfanout {

@@ -134,11 +134,11 @@ TEST_F(PlanKeyProofTest, KeyCommandAnswersAndCompares) {
   JobDescription job = job_for("t", "abs(hashtext(c)) % 4");
   job.source_dsn = server().dsn(database);
   const Cancellation never;
-  KeyReport report;
   KeyQuestion question;
   question.values = {"abc", "c=it's", "c1606105947x", ""};
   question.check = 200;
-  const JobResult result = run_key(job, question, report, never);
+  const JobResult result = run_key(job, question, never);
+  const auto& report = std::get<KeyResult>(result.details);
   ASSERT_FALSE(result.error) << result.error->message;
   EXPECT_EQ(result.verdict, Verdict::match);
   ASSERT_EQ(report.answers.size(), 4U);
@@ -152,21 +152,20 @@ TEST_F(PlanKeyProofTest, KeyCommandAnswersAndCompares) {
 
   job.key = "(abs(hashtext(c)) + n) % 4";
   question = {{"c=a", "n=5", "n=6", "c=b"}, 0, 1};
-  KeyReport two;
-  EXPECT_FALSE(run_key(job, question, two, never).error);
-  EXPECT_EQ(two.answers.size(), 2U);
+  const JobResult two = run_key(job, question, never);
+  EXPECT_FALSE(two.error);
+  EXPECT_EQ(std::get<KeyResult>(two.details).answers.size(), 2U);
   question.values = {"c=a"};
-  KeyReport none;
-  auto incomplete = run_key(job, question, none, never);
+  auto incomplete = run_key(job, question, never);
   ASSERT_TRUE(incomplete.error);
   EXPECT_EQ(incomplete.error->code, "bad-value");
   EXPECT_THAT(incomplete.error->hint, HasSubstr("n="));
   question.values = {"c=a", "n=seven"};
-  incomplete = run_key(job, question, none, never);
+  incomplete = run_key(job, question, never);
   ASSERT_TRUE(incomplete.error);
   EXPECT_EQ(incomplete.error->code, "bad-value");
   question.values = {"a"};
-  EXPECT_EQ(run_key(job, question, none, never).error->code, "bad-value");
+  EXPECT_EQ(run_key(job, question, never).error->code, "bad-value");
 }
 
 }  // namespace

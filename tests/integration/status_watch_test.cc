@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "copier/cli/status_watch.h"
-#include "copier/status/job_onlooker.h"
+#include "copier/status/status_command.h"
 #include "tests/cli/capture.h"
 #include "tests/integration/held_copy.h"
 #include "tests/integration/real_terminal.h"
@@ -176,8 +176,8 @@ TEST_F(StatusWatchTest, GoesOnWhenItsSessionIsLost) {
   const auto seen = watch.wait();
   ASSERT_TRUE(seen);
   EXPECT_EQ(exit_code_of(*seen), 0);
-  ASSERT_TRUE(seen->standing);
-  EXPECT_EQ(seen->standing->state, "done");
+  ASSERT_NE(job_status_of(*seen), nullptr);
+  EXPECT_EQ(job_status_of(*seen)->state, "done");
 }
 
 TEST_F(StatusWatchTest, RefusesAsStatusDoesWhereThereIsNoJob) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "copier/copy/copy_job.h"
-#include "copier/window/window_commands.h"
+#include "copier/copy/copy_command.h"
+#include "copier/window/commands.h"
 #include "pgfanout/observer.h"
 #include "tests/integration/held_copy.h"
 

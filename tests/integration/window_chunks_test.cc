@@ -162,7 +162,7 @@ TEST_F(WindowChunksTest, TheWholeMigration) {
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_TRUE(has_issue("old-rows-refer")) << result;
   EXPECT_EQ(sqlstate_of("UPDATE chunks SET token_count = 1 WHERE content = 'new'"), "00000")
-      << "the swap stands, and the application goes on";
+      << "the swap is in effect, and the application continues";
   restore_neighbours();
   result = window("rollback", {"--table", "chunks", "--force"});
   ASSERT_EQ(result.exit_code, 0) << result;

@@ -249,11 +249,22 @@ TEST_F(WindowTest, QueriesOfTheJobFileGateTheVerification) {
       head + "[[queries]]\nname = \"other\"\nsql = \"SELECT tableoid::regclass FROM {table}\"\n");
   const CommandResult other = window("run", {differing.path()});
   EXPECT_EQ(other.exit_code, 2);
-  EXPECT_THAT(other.err, HasSubstr("gives another result"));
+  EXPECT_THAT(other.err, HasSubstr("its result differs on the target"));
   harness::TemporaryFile passing(head + good);
   const CommandResult passed = window("run", {passing.path()});
   EXPECT_EQ(passed.exit_code, 0) << passed;
   EXPECT_THAT(passed.err, HasSubstr("query with key: 1 of 8 leaves read"));
+}
+
+TEST_F(WindowTest, ScopeFullComparesAllRowsInAWindowAsWell) {
+  make_chunks(300);
+  const std::string head = "[source]\ntable = \"chunks\"\n[target]\npartitions = 8\n";
+  harness::TemporaryFile full(head + "[verify]\nscope = \"full\"\n");
+  const CommandResult result = window("run", {full.path()});
+  EXPECT_EQ(result.exit_code, 0) << result;
+  ASSERT_TRUE(json.contains("differences")) << result;
+  EXPECT_EQ(json["differences"]["missing"], 0);
+  EXPECT_FALSE(has_issue("sample"));
 }
 
 }  // namespace

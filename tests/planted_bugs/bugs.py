@@ -263,8 +263,7 @@ FENCE = [
         "settlement.lifts_fence = false;",
         "CopySettlement.ByExitCode"),
     bug("rollback-forgets-the-fence",
-        "PGFANOUT_TRY(state.fence(\"source\").lower(state.source(), state.patience(),"
-        " cancellation));",
+        "PGFANOUT_TRY(state.lower_fence(\"source\"));",
         "",
         "RollbackTest.AfterEveryStage"),
 ]
@@ -315,11 +314,11 @@ WINDOW = [
         "WindowTest.RunWithSwapPutsTheTargetInTheSourcesPlace"),
     bug("swap-does-not-compare-the-sources-facts",
         "PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));"
-        " PGFANOUT_TRY(check_fence(state, \"source\", connection, made.source));",
+        " PGFANOUT_TRY(check_fence(state, \"source\", made.source));",
         "PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));",
         "WindowTest.SourceChangedBehindTheFenceIsNotSwapped"),
     bug("swap-does-not-compare-definitions",
-        "PGFANOUT_TRY(check_carry(job, state)); PGFANOUT_TRY_ASSIGN(const auto holders,",
+        "PGFANOUT_TRY(check_carry(state)); PGFANOUT_TRY_ASSIGN(const auto holders,",
         "PGFANOUT_TRY_ASSIGN(const auto holders,",
         "SwapTest.DefinitionChangedWhileAGateWaitedIsNotSwappedAway"),
     bug("swap-forgets-a-view",

@@ -121,20 +121,26 @@ Json threshold_fields(const ThresholdState& threshold) {
 Json finished_fields(const JobResult& result) {
   Json json = {{"exit_code", exit_code_of(result)},
                {"status", status_of(result)},
-               {"verdict", verdict_name(result.verdict)}};
-  json["rows"] = {{"read", result.rows_read},
-                  {"written", result.rows_written},
-                  {"resumed", result.rows_resumed},
-                  {"rejected", result.rows_rejected},
-                  {"key_mismatches", result.key_mismatches}};
-  json["bytes"] = {{"read", result.bytes_read}, {"written", result.bytes_written}};
+               {"verdict", verdict_name(final_verdict(result))}};
+  CopyResult rows;  // Zeros where the command has none.
+  if (const CopyResult* copied = copy_part(result)) {
+    rows = *copied;
+  } else if (const ReadResult* read = read_part(result)) {
+    static_cast<ReadResult&>(rows) = *read;
+  }
+  json["rows"] = {{"read", rows.rows_read},
+                  {"written", rows.rows_written},
+                  {"resumed", rows.rows_resumed},
+                  {"rejected", rows.rows_rejected},
+                  {"key_mismatches", rows.key_mismatches}};
+  json["bytes"] = {{"read", rows.bytes_read}, {"written", rows.bytes_written}};
   if (result.source) json["source"] = side_json(*result.source);
   if (result.target) json["target"] = side_json(*result.target);
-  if (result.differences) {
-    json["differences"] = {{"missing", result.differences->missing},
-                           {"extra", result.differences->extra},
-                           {"changed", result.differences->changed},
-                           {"misplaced", result.differences->misplaced}};
+  if (const Differences* differences = differences_of(result)) {
+    json["differences"] = {{"missing", differences->missing},
+                           {"extra", differences->extra},
+                           {"changed", differences->changed},
+                           {"misplaced", differences->misplaced}};
   }
   if (!result.waiting_at.empty()) json["waiting_at"] = result.waiting_at;
   if (result.command != "verify") json["writes_refused"] = result.writes_refused;

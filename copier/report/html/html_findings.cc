@@ -65,8 +65,8 @@ std::string issue_row_class(Severity severity) {
 }  // namespace
 
 std::string differences_section(const HtmlReport& report) {
-  const auto& differences = report.result.differences;
-  if (!differences) return {};
+  const Differences* differences = differences_of(report.result);
+  if (differences == nullptr) return {};
   if (differences->total() == 0) {
     return html_section("differences", "Differences",
                         "<p>All rows that were compared are equal.</p>\n");
@@ -93,27 +93,32 @@ std::string issues_section(const HtmlReport& report) {
                html_text(issue.hint)});
   }
   std::string html;
-  if (result.rows_rejected > 0) {
+  const CopyResult* copied = copy_part(result);
+  if (copied != nullptr && copied->rows_rejected > 0) {
     html += fmt::format(
         "<p>{} of the source {} set aside in <strong>{}_rejects</strong>, each with the reason; "
         "they are in no leaf.</p>\n",
-        rows_text(result.rows_rejected), result.rows_rejected == 1 ? "is" : "are",
+        rows_text(copied->rows_rejected), copied->rows_rejected == 1 ? "is" : "are",
         html_text(result.target ? result.target->table : "<target>"));
   }
-  if (result.key_mismatches > 0) {
+  const ReadResult* read = read_part(result);
+  if (read != nullptr && read->key_mismatches > 0) {
     html += fmt::format("<p>{} stored another key than the expression gives.</p>\n",
-                        rows_text(result.key_mismatches));
+                        rows_text(read->key_mismatches));
   }
   html += table.is_empty() ? "<p>None.</p>\n" : table.html();
   return html_section("issues", "Issues", html);
 }
 
 std::string schema_section(const HtmlReport& report) {
-  const JobResult& result = report.result;
-  if (result.schema.empty() && result.impact.empty()) return {};
+  const VerifyResult none;
+  const auto* part = std::get_if<VerifyResult>(&report.result.details);
+  const VerifyResult& verified = part == nullptr ? none : *part;
+  const std::vector<Impact>& impacts = impact_of(report.result);
+  if (verified.schema.empty() && impacts.empty()) return {};
   HtmlTable gaps("Gaps of the schema", {"Severity", "Object", "Gap", "Impact"});
   std::size_t same = 0;
-  for (const SchemaFinding& finding : result.schema) {
+  for (const SchemaFinding& finding : verified.schema) {
     if (finding.gap == "none") {
       ++same;
       continue;
@@ -123,19 +128,19 @@ std::string schema_section(const HtmlReport& report) {
               html_text(finding.gap), html_text(finding.impact)});
   }
   std::string html;
-  if (!result.schema.empty()) {
+  if (!verified.schema.empty()) {
     html += fmt::format("<p>{} compared, {} without a gap.</p>\n",
-                        counted(result.schema.size(), "object", "objects"), with_commas(same));
+                        counted(verified.schema.size(), "object", "objects"), with_commas(same));
   }
   if (!gaps.is_empty()) html += gaps.html();
-  if (!result.deployment_order.empty()) {
+  if (!verified.deployment_order.empty()) {
     html += "<h3>To deploy, in this order</h3>\n<ol>\n";
-    for (const std::string& each : result.deployment_order)
+    for (const std::string& each : verified.deployment_order)
       html += "<li>" + html_text(each) + "</li>\n";
     html += "</ol>\n";
   }
   HtmlTable impact("Impact on the application", {"After the swap", "Objects", "Advice"});
-  for (const Impact& each : result.impact) {
+  for (const Impact& each : impacts) {
     std::string objects;
     for (const std::string& object : each.objects) {
       objects += (objects.empty() ? "" : "<br/>") + html_text(object);

@@ -96,10 +96,11 @@ std::string largest_table(const std::vector<PartitionSummary>& leaves) {
 }  // namespace
 
 std::string leaves_section(const HtmlReport& report) {
-  const auto& leaves = report.result.partitions;
-  if (leaves.empty()) return {};
-  std::string html = "<p>Leaves: " + html_text(leaves_text(report.result)) + ".";
-  if (report.result.skew) {
+  const ReadResult* read = read_part(report.result);
+  if (read == nullptr || read->partitions.empty()) return {};
+  const auto& leaves = read->partitions;
+  std::string html = "<p>Leaves: " + html_text(leaves_text(*read)) + ".";
+  if (read->skew) {
     html +=
         " <span class=\"quiet\">Skew is the largest leaf's rows over the mean; 1 is even.</span>";
   }
@@ -115,7 +116,9 @@ std::string leaves_section(const HtmlReport& report) {
 }
 
 std::string digests_section(const HtmlReport& report) {
-  const auto& leaves = report.result.partitions;
+  const ReadResult none;
+  const ReadResult* read = read_part(report.result);
+  const auto& leaves = (read == nullptr ? none : *read).partitions;
   HtmlTable sides("Digests of both sides", {"Side", "Table", "#Rows", "Digest"});
   for (const auto& [name, side] :
        {std::pair{"source", &report.result.source}, std::pair{"target", &report.result.target}}) {

@@ -36,8 +36,14 @@ std::string machine_section(const HtmlReport& report) {
   if (report.machine.memory_bytes > 0) {
     add("Client's memory", bytes_text(static_cast<double>(report.machine.memory_bytes)));
   }
-  if (result.readers > 0) add("Connections that read", std::to_string(result.readers));
-  if (result.writers > 0) add("Connections that write", std::to_string(result.writers));
+  const ReadResult* read = read_part(result);
+  const CopyResult* copied = copy_part(result);
+  if (read != nullptr && read->readers > 0) {
+    add("Connections that read", std::to_string(read->readers));
+  }
+  if (copied != nullptr && copied->writers > 0) {
+    add("Connections that write", std::to_string(copied->writers));
+  }
   add("Client's processor time", seconds_text(report.used.cpu_seconds));
   add("Client's memory at most", bytes_text(static_cast<double>(report.used.peak_rss_bytes)));
   add("Program", fmt::format("pgfanout {}, built by {}", tool_version(), compiler()));

@@ -90,7 +90,7 @@ std::string meaning_of(const HtmlReport& report) {
            "named "
            "below. The target must not replace the source as it is.";
   }
-  if (result.verdict == Verdict::unproven) return "Do not rely on the target.";
+  if (final_verdict(result) == Verdict::unproven) return "Do not rely on the target.";
   const bool has_digests = result.source && result.target && !result.source->digest.empty();
   if (!has_digests || result.source->digest != result.target->digest) return {};
   return "Match: every row of the source and every row of the target was read, and both give the "
@@ -174,17 +174,19 @@ std::string facts_html(const HtmlReport& report) {
   facts.add("Writes to the source", result.writes_refused ? "refused by a fence"
                                     : came_to_look && result.command != "verify" ? "allowed"
                                                                                  : "as they were");
-  if (result.rows_rejected > 0) {
+  const CopyResult* copied = copy_part(result);
+  if (copied != nullptr && copied->rows_rejected > 0) {
     facts.add("Set aside",
-              fmt::format("{}, in {}_rejects", rows_text(result.rows_rejected),
+              fmt::format("{}, in {}_rejects", rows_text(copied->rows_rejected),
                           html_text(result.target ? result.target->table : "<target>")));
   }
-  if (result.standing && !result.standing->backup.empty()) {
-    facts.add("Backup", html_text(result.standing->backup) +
-                            (result.standing->keep_until.empty()
-                                 ? ""
-                                 : "<br/><span class=\"quiet\">kept until " +
-                                       html_text(result.standing->keep_until) + "</span>"));
+  const JobStatus* status = job_status_of(result);
+  if (status != nullptr && !status->backup.empty()) {
+    facts.add("Backup",
+              html_text(status->backup) + (status->keep_until.empty()
+                                               ? ""
+                                               : "<br/><span class=\"quiet\">kept until " +
+                                                     html_text(status->keep_until) + "</span>"));
   }
   return facts.html();
 }

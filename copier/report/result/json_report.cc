@@ -1,7 +1,5 @@
 #include "copier/report/result/json_report.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -112,7 +110,7 @@ Json json_of(const StageEstimate& estimate) {
   return json;
 }
 
-Json json_of(const JobStanding& standing) {
+Json json_of(const JobStatus& standing) {
   Json json = {{"state", standing.state}};
   add_text(json, "source", standing.source);
   add_text(json, "target", standing.target);
@@ -147,45 +145,48 @@ Json json_of(const Differences& differences) {
           {"rows", list_of(differences.rows)}};
 }
 
-/// Fields of verify.
-void add_verify_fields(Json& to, const JobResult& result) {
-  to["rows"] = {{"read", result.rows_read}, {"key_mismatches", result.key_mismatches}};
-  to["bytes"] = {{"read", result.bytes_read}};
-  if (!result.partitions.empty()) to["partitions"] = list_of(result.partitions);
-  if (result.skew) to["skew"] = rounded(*result.skew);
-  to["stages"] = list_of(result.stages);
-  if (result.differences) to["differences"] = json_of(*result.differences);
-  if (!result.schema.empty()) to["schema"] = list_of(result.schema);
-  if (!result.deployment_order.empty()) to["deployment_order"] = result.deployment_order;
+void add_verify_fields(Json& to, const VerifyResult& verified,
+                       const std::vector<StageSummary>& stages) {
+  to["rows"] = {{"read", verified.rows_read}, {"key_mismatches", verified.key_mismatches}};
+  to["bytes"] = {{"read", verified.bytes_read}};
+  if (!verified.partitions.empty()) to["partitions"] = list_of(verified.partitions);
+  if (verified.skew) to["skew"] = rounded(*verified.skew);
+  to["stages"] = list_of(stages);
+  if (verified.differences) to["differences"] = json_of(*verified.differences);
+  if (!verified.schema.empty()) to["schema"] = list_of(verified.schema);
+  if (!verified.deployment_order.empty()) to["deployment_order"] = verified.deployment_order;
 }
 
-bool is_window_command(const std::string& command) {
-  constexpr std::array<std::string_view, 6> names = {"plan",     "run",     "swap",
-                                                     "rollback", "cleanup", "status"};
-  return std::find(names.begin(), names.end(), command) != names.end();
+/// Of all commands but copy, verify and key.
+bool is_of_window(const JobResult& result) {
+  const JobResult::Details& own = result.details;
+  return !std::holds_alternative<std::monostate>(own) && !std::holds_alternative<CopyResult>(own) &&
+         !std::holds_alternative<VerifyResult>(own) && !std::holds_alternative<KeyResult>(own);
 }
 
 /// Fields of the maintenance window that no other command has.
 void add_window_fields(Json& to, const JobResult& result) {
-  if (result.differences) to["differences"] = json_of(*result.differences);
-  if (!result.schema.empty()) to["schema"] = list_of(result.schema);
-  if (result.command == "plan" || !result.impact.empty()) to["impact"] = list_of(result.impact);
-  if (!result.estimates.empty()) to["estimates"] = list_of(result.estimates);
-  if (result.standing) to["standing"] = json_of(*result.standing);
+  const auto* plan = std::get_if<PlanResult>(&result.details);
+  const std::vector<Impact>& impact = impact_of(result);
+  if (const Differences* differences = differences_of(result)) {
+    to["differences"] = json_of(*differences);
+  }
+  if (plan != nullptr || !impact.empty()) to["impact"] = list_of(impact);
+  if (plan != nullptr && !plan->estimates.empty()) to["estimates"] = list_of(plan->estimates);
+  if (const JobStatus* status = job_status_of(result)) to["standing"] = json_of(*status);
   add_text(to, "waiting_at", result.waiting_at);
 }
 
-/// Fields of commands that move rows.
-void add_copy_fields(Json& to, const JobResult& result) {
-  to["rows"] = {{"read", result.rows_read},
-                {"written", result.rows_written},
-                {"resumed", result.rows_resumed},
-                {"rejected", result.rows_rejected},
-                {"key_mismatches", result.key_mismatches}};
-  to["bytes"] = {{"read", result.bytes_read}, {"written", result.bytes_written}};
-  to["partitions"] = list_of(result.partitions);
-  if (result.skew) to["skew"] = rounded(*result.skew);
-  to["stages"] = list_of(result.stages);
+void add_copy_fields(Json& to, const CopyResult& copied, const std::vector<StageSummary>& stages) {
+  to["rows"] = {{"read", copied.rows_read},
+                {"written", copied.rows_written},
+                {"resumed", copied.rows_resumed},
+                {"rejected", copied.rows_rejected},
+                {"key_mismatches", copied.key_mismatches}};
+  to["bytes"] = {{"read", copied.bytes_read}, {"written", copied.bytes_written}};
+  to["partitions"] = list_of(copied.partitions);
+  if (copied.skew) to["skew"] = rounded(*copied.skew);
+  to["stages"] = list_of(stages);
 }
 
 }  // namespace
@@ -218,12 +219,12 @@ Json json_document(const JobResult& result, const Resources& used) {
   document["status"] = status_of(result);
   if (result.source) document["source"] = json_of(*result.source);
   if (result.target) document["target"] = json_of(*result.target);
-  const bool moves_rows = result.command == "copy" || result.command == "run";
-  const bool is_window = is_window_command(result.command);
-  if (moves_rows) {
-    add_copy_fields(document, result);
-  } else if (result.command == "verify") {
-    add_verify_fields(document, result);
+  const CopyResult* copied = copy_part(result);
+  const bool is_window = is_of_window(result);
+  if (copied != nullptr) {
+    add_copy_fields(document, *copied, result.stages);
+  } else if (const auto* verified = std::get_if<VerifyResult>(&result.details)) {
+    add_verify_fields(document, *verified, result.stages);
   } else if (!result.stages.empty()) {
     document["stages"] = list_of(result.stages);
   }
@@ -231,11 +232,11 @@ Json json_document(const JobResult& result, const Resources& used) {
   document["issues"] = issues_of(result);
   document["resources"] = {{"peak_rss_bytes", used.peak_rss_bytes},
                            {"cpu_seconds", rounded(used.cpu_seconds)}};
-  if (moves_rows) {
-    document["resources"]["readers"] = result.readers;
-    document["resources"]["writers"] = result.writers;
+  if (copied != nullptr) {
+    document["resources"]["readers"] = copied->readers;
+    document["resources"]["writers"] = copied->writers;
   }
-  if (moves_rows || is_window) document["writes_refused"] = result.writes_refused;
+  if (copied != nullptr || is_window) document["writes_refused"] = result.writes_refused;
   if (!result.statements.empty()) document["statements"] = result.statements;
   return document;
 }

@@ -114,7 +114,7 @@ std::string first_lines(const JobResult& result) {
 }  // namespace
 
 bool plan_has_answer(const JobResult& result) {
-  if (!result.error) return result.verdict != Verdict::unproven;
+  if (!result.error) return final_verdict(result) != Verdict::unproven;
   return result.error->consequence == Consequence::refuse &&
          std::any_of(result.issues.begin(), result.issues.end(), is_reason_against);
 }
@@ -123,8 +123,10 @@ std::string plan_summary(const JobResult& result, const NextCommands& next) {
   std::string text = first_lines(result);
   if (!result.statements.empty()) text += verdict_line(result);
   text += issue_groups(result);
-  text += impact_text(result.impact);
-  text += estimates_text(result.estimates);
+  text += impact_text(impact_of(result));
+  if (const auto* plan = std::get_if<PlanResult>(&result.details)) {
+    text += estimates_text(plan->estimates);
+  }
   if (exit_code_of(result) == 0 && !next.run.empty()) {
     text += figure("next", printable(next.run));
   }

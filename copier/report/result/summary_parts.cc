@@ -26,11 +26,14 @@ std::string verdict_line(const JobResult& result) {
                        counted(static_cast<std::uint64_t>(count), "statement", "statements"),
                        source, target);
   }
+  const CopyResult* copied = copy_part(result);
   const std::string set_aside =
-      result.rows_rejected == 0 ? ""
-                                : fmt::format(", {} set aside", rows_text(result.rows_rejected));
-  const std::uint64_t rows = result.target ? result.target->rows : result.rows_written;
-  switch (result.verdict) {
+      copied == nullptr || copied->rows_rejected == 0
+          ? ""
+          : fmt::format(", {} set aside", rows_text(copied->rows_rejected));
+  const std::uint64_t written = copied == nullptr ? 0 : copied->rows_written;
+  const std::uint64_t rows = result.target ? result.target->rows : written;
+  switch (final_verdict(result)) {
     case Verdict::match:
       return fmt::format("match: {} in {} {} {}{}\n", rows_text(rows), target,
                          rows == 1 ? "equals" : "equal", source, set_aside);
@@ -62,8 +65,8 @@ std::string command_figure(std::string_view name, const std::string& command) {
   return command.empty() ? std::string() : figure(name, printable(command));
 }
 
-std::string leaves_text(const JobResult& result) {
-  const auto& leaves = result.partitions;
+std::string leaves_text(const ReadResult& read) {
+  const auto& leaves = read.partitions;
   const auto [least, most] = std::minmax_element(
       leaves.begin(), leaves.end(),
       [](const PartitionSummary& a, const PartitionSummary& b) { return a.rows < b.rows; });
@@ -73,7 +76,7 @@ std::string leaves_text(const JobResult& result) {
   std::string text =
       fmt::format("{}; rows: least {}, mean {}, most {}", leaves.size(), with_commas(least->rows),
                   with_commas(rows / leaves.size()), with_commas(most->rows));
-  if (result.skew) text += fmt::format("; skew {:.2f}", *result.skew);
+  if (read.skew) text += fmt::format("; skew {:.2f}", *read.skew);
   return text;
 }
 

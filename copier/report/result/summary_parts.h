@@ -21,7 +21,7 @@ namespace pgfanout {
 /// The same with a command that a person may copy.
 [[nodiscard]] std::string command_figure(std::string_view name, const std::string& command);
 /// How rows spread over leaves; there must be some.
-[[nodiscard]] std::string leaves_text(const JobResult& result);
+[[nodiscard]] std::string leaves_text(const ReadResult& read);
 [[nodiscard]] std::string stages_text(const JobResult& result);
 /// The digest is known once a side was read to its end.
 [[nodiscard]] std::string side_text(const TableSummary& side);

@@ -62,24 +62,24 @@ std::string shortened(std::string_view text, std::size_t columns) {
 }
 
 /// A row for each object that has a gap; those without are counted.
-std::string schema_text(const JobResult& result) {
-  if (result.schema.empty()) return {};
+std::string schema_text(const VerifyResult& verified) {
+  if (verified.schema.empty()) return {};
   const auto is_same = [](const SchemaFinding& finding) { return finding.gap == "none"; };
-  const auto same = std::count_if(result.schema.begin(), result.schema.end(), is_same);
+  const auto same = std::count_if(verified.schema.begin(), verified.schema.end(), is_same);
   std::string text = figure(
-      "schema", fmt::format("{} objects compared, {} without a gap", result.schema.size(), same));
+      "schema", fmt::format("{} objects compared, {} without a gap", verified.schema.size(), same));
   text += fmt::format("    {:<9} {:<16} {:<28} {:<10} {}\n", "severity", "kind", "name", "gap",
                       "impact");
-  for (const SchemaFinding& finding : result.schema) {
+  for (const SchemaFinding& finding : verified.schema) {
     if (is_same(finding)) continue;
     text += fmt::format("    {:<9} {:<16} {:<28} {:<10} {}\n", severity_name(finding.severity),
                         finding.kind, shortened(finding.name, 28), finding.gap,
                         printable(finding.impact));
   }
-  if (!result.deployment_order.empty()) {
+  if (!verified.deployment_order.empty()) {
     text += figure("to deploy", "in this order:");
-    for (std::size_t at = 0; at < result.deployment_order.size(); ++at) {
-      text += fmt::format("    {}. {}\n", at + 1, printable(result.deployment_order[at]));
+    for (std::size_t at = 0; at < verified.deployment_order.size(); ++at) {
+      text += fmt::format("    {}. {}\n", at + 1, printable(verified.deployment_order[at]));
     }
   }
   return text;
@@ -90,7 +90,7 @@ std::string schema_text(const JobResult& result) {
 /// Only a comparison of all rows may say that tables are equal.
 std::string verify_verdict(const JobResult& result) {
   const bool read_all = has_stage(result, "data");
-  if (!result.statements.empty() || result.verdict == Verdict::unproven) {
+  if (!result.statements.empty() || final_verdict(result) == Verdict::unproven) {
     return verdict_line(result);
   }
   const std::string what = has_stage(result, "quick") ? "quick checks" : "schema checks";
@@ -103,7 +103,8 @@ std::string verify_verdict(const JobResult& result) {
                              source)
                : fmt::format("failed: {} of {} against {}\n", what, target, source);
   }
-  const bool same_rows = result.differences && result.differences->total() == 0;
+  const Differences* differences = differences_of(result);
+  const bool same_rows = differences != nullptr && differences->total() == 0;
   if (result.verdict == Verdict::differs && same_rows) {
     return fmt::format("differs: {} has the rows of {}, but checks failed\n", target, source);
   }
@@ -120,12 +121,15 @@ std::string verify_summary(const JobResult& result, const Resources& used) {
   }
   if (result.source) text += figure("source", side_text(*result.source));
   if (result.target) text += figure("target", side_text(*result.target));
-  if (!result.partitions.empty()) text += figure("leaves", leaves_text(result));
-  if (result.differences) text += differences_text(*result.differences);
-  text += schema_text(result);
+  const VerifyResult none;
+  const auto* part = std::get_if<VerifyResult>(&result.details);
+  const VerifyResult& verified = part == nullptr ? none : *part;
+  if (!verified.partitions.empty()) text += figure("leaves", leaves_text(verified));
+  if (verified.differences) text += differences_text(*verified.differences);
+  text += schema_text(verified);
   if (!result.stages.empty()) text += figure("stages", stages_text(result));
-  if (result.rows_read > 0) {
-    text += figure("used", fmt::format("{} readers, {} memory at most, {} CPU", result.readers,
+  if (verified.rows_read > 0) {
+    text += figure("used", fmt::format("{} readers, {} memory at most, {} CPU", verified.readers,
                                        bytes_text(static_cast<double>(used.peak_rss_bytes)),
                                        seconds_text(used.cpu_seconds)));
   }

@@ -74,9 +74,10 @@ std::string source_name(const JobResult& result, const NextCommands& next) {
 }
 
 std::string swapped_line(const JobResult& result, const std::string& table) {
-  const bool has_backup = result.standing && !result.standing->backup.empty();
+  const JobStatus* status = job_status_of(result);
+  const bool has_backup = status != nullptr && !status->backup.empty();
   return has_backup ? fmt::format("swapped: {} is the new table; the old one is kept as {}\n",
-                                  table, printable(result.standing->backup))
+                                  table, printable(status->backup))
                     : fmt::format("swapped: {} is the new table\n", table);
 }
 
@@ -108,44 +109,47 @@ std::string next_lines(const JobResult& result, const NextCommands& next) {
 }
 
 std::string backup_figure(const JobResult& result) {
-  if (!result.standing || result.standing->backup.empty()) return {};
-  const std::string until = result.standing->keep_until.empty()
-                                ? ""
-                                : ", kept until " + printable(result.standing->keep_until);
-  return figure("backup", printable(result.standing->backup) + until);
+  const JobStatus* status = job_status_of(result);
+  if (status == nullptr || status->backup.empty()) return {};
+  const std::string until =
+      status->keep_until.empty() ? "" : ", kept until " + printable(status->keep_until);
+  return figure("backup", printable(status->backup) + until);
 }
 
 std::string window_figures(const JobResult& result, const Resources& used) {
+  const CopyResult none;
+  const CopyResult* part = copy_part(result);
+  const CopyResult& copied = part == nullptr ? none : *part;
   std::string text;
-  if (result.rows_read > 0) {
-    text += figure("rows", fmt::format("{} read, {} written, {}", with_commas(result.rows_read),
-                                       with_commas(result.rows_written),
-                                       bytes_text(static_cast<double>(result.bytes_read))));
+  if (copied.rows_read > 0) {
+    text += figure("rows", fmt::format("{} read, {} written, {}", with_commas(copied.rows_read),
+                                       with_commas(copied.rows_written),
+                                       bytes_text(static_cast<double>(copied.bytes_read))));
   }
-  if (result.rows_rejected > 0) {
-    text += figure("rejected", fmt::format("{}, in {}_rejects", rows_text(result.rows_rejected),
+  if (copied.rows_rejected > 0) {
+    text += figure("rejected", fmt::format("{}, in {}_rejects", rows_text(copied.rows_rejected),
                                            table_name(result.target, "<target>")));
   }
   const bool has_run = result.statements.empty();
   if (result.source && has_run) text += figure("source", side_text(*result.source));
   if (result.target && has_run) text += figure("target", side_text(*result.target));
-  if (!result.partitions.empty()) text += figure("leaves", leaves_text(result));
-  if (result.rows_read > 0) {
+  if (!copied.partitions.empty()) text += figure("leaves", leaves_text(copied));
+  if (copied.rows_read > 0) {
     text += figure("used",
-                   fmt::format("{} readers, {} writers, {} memory at most, {} CPU", result.readers,
-                               result.writers, bytes_text(static_cast<double>(used.peak_rss_bytes)),
+                   fmt::format("{} readers, {} writers, {} memory at most, {} CPU", copied.readers,
+                               copied.writers, bytes_text(static_cast<double>(used.peak_rss_bytes)),
                                seconds_text(used.cpu_seconds)));
   }
   return text;
 }
 
 /// A gate that was waiting when the job was undone waits for nobody.
-bool is_unfinished(const JobStanding& standing) {
+bool is_unfinished(const JobStatus& standing) {
   return standing.state == "open" || standing.state == "loading";
 }
 
 std::string standing_figures(const JobResult& result) {
-  const JobStanding& standing = *result.standing;
+  const JobStatus& standing = *job_status_of(result);
   std::string text;
   const auto add = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += figure(name, printable(value));
@@ -165,12 +169,12 @@ bool has_lost_its_fence(const JobResult& result) {
   const bool was_raised = std::any_of(
       result.stages.begin(), result.stages.end(),
       [](const StageSummary& stage) { return stage.name == "prepare" && stage.status == "ok"; });
-  return is_unfinished(*result.standing) && was_raised && !result.writes_refused;
+  return is_unfinished(*job_status_of(result)) && was_raised && !result.writes_refused;
 }
 
 /// The journal's word for where the job stands, and what an unfinished one is waiting for.
 std::string state_line(const JobResult& result) {
-  const JobStanding& standing = *result.standing;
+  const JobStatus& standing = *job_status_of(result);
   std::string line = printable(standing.state);
   if (has_lost_its_fence(result)) {
     return line + ", but its fence is gone: the source may have changed since it was copied\n";
@@ -192,7 +196,7 @@ std::string state_line(const JobResult& result) {
 }
 
 std::string next_of_standing(const JobResult& result, const NextCommands& next) {
-  const JobStanding& standing = *result.standing;
+  const JobStatus& standing = *job_status_of(result);
   const bool has_rollback = standing.active.empty() && !next.rollback.empty();
   if (has_lost_its_fence(result) && has_rollback) {
     return command_figure("to restart", next.run + " --restart") +
@@ -221,7 +225,9 @@ std::string window_verdict(const JobResult& result, const NextCommands& next) {
   const bool is_released = std::any_of(result.issues.begin(), result.issues.end(),
                                        [](const Issue& issue) { return issue.code == "released"; });
   if (is_released) return fmt::format("released: {} takes writes again\n", table);
-  if (!result.target && result.rows_written == 0) return "done\n";
+  const CopyResult* copied = copy_part(result);
+  const bool wrote = copied != nullptr && copied->rows_written > 0;
+  if (!result.target && !wrote) return "done\n";
   return verdict_line(result);
 }
 
@@ -262,7 +268,7 @@ std::string window_summary(const JobResult& result, const Resources& used,
 
 std::string status_summary(const JobResult& result, const NextCommands& next) {
   if (result.error) return error_text(*result.error);
-  if (!result.standing) {
+  if (job_status_of(result) == nullptr) {
     return "no job: the journal knows none for this table\n" + command_figure("next", next.run);
   }
   std::string text = state_line(result) + standing_figures(result);

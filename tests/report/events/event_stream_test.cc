@@ -138,8 +138,7 @@ TEST_F(EventStreamTest, ThresholdsGatesAndIssuesAreEvents) {
 }
 
 TEST_F(EventStreamTest, TheEndIsToldEvenIfNoJobBegan) {
-  JobResult result;
-  result.command = "copy";
+  JobResult result("copy");
   result.error = refused("no-table", "there is no table t");
   stream.job_finished(result);
   EXPECT_EQ(json(0)["event"], "job_finished");
@@ -150,11 +149,11 @@ TEST_F(EventStreamTest, TheEndIsToldEvenIfNoJobBegan) {
 }
 
 TEST_F(EventStreamTest, TheEndCarriesTheProof) {
-  JobResult result;
+  JobResult result("verify");
   result.job = "j1";
   result.verdict = Verdict::differs;
   result.source = TableSummary{"public.t", 3, "0123456789abcdef0123456789abcdef", "15.18"};
-  result.differences = Differences{1, 2, 3, 4, {}};
+  std::get<VerifyResult>(result.details).differences = Differences{1, 2, 3, 4, {}};
   stream.job_finished(result);
   EXPECT_EQ(json(0)["verdict"], "differs");
   EXPECT_EQ(json(0)["source"]["digest"], "0123456789abcdef0123456789abcdef");

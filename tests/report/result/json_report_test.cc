@@ -50,28 +50,28 @@ TEST(JsonReport, OfDifferences) {
   result.verdict = Verdict::differs;
   result.target->rows = 9;
   result.target->digest = std::string(32, 'd');
-  result.rows_rejected = 1;
-  result.key_mismatches = 2;
+  own_part<CopyResult>(result).rows_rejected = 1;
+  own_part<CopyResult>(result).key_mismatches = 2;
   result.issues = {
       {Severity::critical, "digest-differs", "leaf 1 differs", "public.chunks_new_p1", ""}};
   expect_golden(result, "copy_differs.json");
 }
 
 TEST(JsonReport, OfACommandLineThatIsWrong) {
-  JobResult result;
-  result.command = "copy";
+  JobResult result("copy");
   result.error = refused("usage", "copy has no option --tabel", "did you mean --table?");
   expect_golden(result, "copy_usage.json");
   result.command.clear();
+  result.details = {};
   expect_golden(result, "no_command.json");
 }
 
 TEST(JsonReport, OfAnInterruption) {
   JobResult result = proven_copy();
-  result.partitions.clear();
+  own_part<CopyResult>(result).partitions.clear();
   result.source->digest.clear();
   result.target.reset();
-  result.skew.reset();
+  own_part<CopyResult>(result).skew.reset();
   result.stages[0].status = "failed";
   result.stages.pop_back();
   result.error = interrupted("disk-full", "the disk is full", "make room", "public.chunks_new_p1");
@@ -82,8 +82,7 @@ TEST(JsonReport, OfAnInterruption) {
 }
 
 TEST(JsonReport, OfABrokenProof) {
-  JobResult result;
-  result.command = "copy";
+  JobResult result("copy");
   result.verdict = Verdict::match;
   result.error = refused("read-back", "the read-back did not end");
   result.error->consequence = Consequence::unproven;
@@ -91,16 +90,14 @@ TEST(JsonReport, OfABrokenProof) {
 }
 
 TEST(JsonReport, OfADryRun) {
-  JobResult result;
-  result.command = "copy";
+  JobResult result("copy");
   result.verdict = Verdict::match;
   result.statements = {"CREATE TABLE public.chunks_new ()", "SELECT '\n'"};
   expect_golden(result, "copy_dry_run.json");
 }
 
 TEST(JsonReport, OfACommandThatMovesNoRows) {
-  JobResult result;
-  result.command = "key";
+  JobResult result("key");
   result.verdict = Verdict::match;
   expect_golden(result, "key_common.json");
 }
@@ -114,25 +111,24 @@ TEST(JsonReport, OfARunThatWaits) {
   result.verdict = Verdict::unproven;
   result.waiting_at = "verify";
   result.stages.back().status = "waiting";
-  result.differences.emplace();
+  own_part<RunResult>(result).differences.emplace();
   expect_golden(result, "run_waiting.json");
 }
 
 TEST(JsonReport, OfAStatus) {
-  JobResult result;
-  result.command = "status";
+  JobResult result("status");
   result.job = "0a1b2c3d";
   result.verdict = Verdict::match;
-  result.standing = swapped_standing();
-  result.standing->waiting_at = "verify";
-  result.standing->active = "pid 4711";
+  JobStatus status = swapped_status();
+  status.waiting_at = "verify";
+  status.active = "pid 4711";
+  result.details = StatusResult{status};
   result.stages = {stage_of("prepare", 0.34, "ok", "100 leaves", "2026-01-02 02:00:01+00")};
   expect_golden(result, "status.json");
 }
 
 TEST(JsonReport, OfARollback) {
-  JobResult result;
-  result.command = "rollback";
+  JobResult result("rollback");
   result.verdict = Verdict::match;
   result.stages = {stage_of("rollback", 0.5)};
   expect_golden(result, "rollback.json");

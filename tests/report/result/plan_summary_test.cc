@@ -54,8 +54,7 @@ TEST(PlanSummary, OfANoGoWithEveryReason) {
 }
 
 TEST(PlanSummary, OfAFailureBeforeTheAnswer) {
-  JobResult result;
-  result.command = "plan";
+  JobResult result("plan");
   result.error = refused("table-missing", "there is no table chunkz", "did you mean chunks?");
   EXPECT_EQ(plan_summary(result, example_next()),
             "no-go: there is no table chunkz [table-missing]\n  hint: did you mean chunks?\n");
@@ -88,8 +87,9 @@ TEST(PlanSummary, OfADryRunCountsItsStatements) {
 
 TEST(PlanSummary, ShowsTheFirstObjectsAndCountsTheOthers) {
   JobResult result = go_plan();
-  result.impact.resize(1);
-  result.impact[0].objects.assign(1025, "view public.v");
+  auto& impact = own_part<PlanResult>(result).impact;
+  impact.resize(1);
+  impact[0].objects.assign(1025, "view public.v");
   const std::string text = plan_summary(result, example_next());
   EXPECT_THAT(text, HasSubstr("     - view public.v\n     - and 1,005 more: --json has all of "
                               "them\n     do: use"));
@@ -98,9 +98,10 @@ TEST(PlanSummary, ShowsTheFirstObjectsAndCountsTheOthers) {
 TEST(PlanSummary, IsSafeOnATerminal) {
   JobResult result = go_plan();
   result.issues[0].message = "\x1b[2Ja\nerror: b";
-  result.impact[0].what = "\x1b]0;t\x07";
-  result.impact[0].objects = {"view \"\x1b\"\nerror: c"};
-  result.estimates[0].basis = "\x1b";
+  auto& plan = own_part<PlanResult>(result);
+  plan.impact[0].what = "\x1b]0;t\x07";
+  plan.impact[0].objects = {"view \"\x1b\"\nerror: c"};
+  plan.estimates[0].basis = "\x1b";
   const std::string text = plan_summary(result, {});
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));

@@ -37,8 +37,8 @@ TEST(Summary, OfAProvenCopy) {
 
 TEST(Summary, NamesRejectsAndKeyMismatches) {
   JobResult result = proven_copy();
-  result.rows_rejected = 12;
-  result.key_mismatches = 3;
+  own_part<CopyResult>(result).rows_rejected = 12;
+  own_part<CopyResult>(result).key_mismatches = 3;
   const std::string text = summary_of(result);
   EXPECT_THAT(text, StartsWith("match: 10 rows in public.chunks_new equal public.chunks, 12 rows "
                                "set aside\n"));
@@ -59,8 +59,7 @@ TEST(Summary, OfDifferencesAndOfWhatCouldNotBeShown) {
 }
 
 TEST(Summary, OfARefusal) {
-  JobResult result;
-  result.command = "copy";
+  JobResult result("copy");
   result.error =
       refused("table-missing", "there is no table chunkz", "did you mean chunks?", "db1:5432/app");
   EXPECT_EQ(summary_of(result),
@@ -91,7 +90,7 @@ TEST(Summary, DoesNotRepeatTheErrorAsAnIssue) {
 
 TEST(Summary, OfADryRun) {
   JobResult result = proven_copy();
-  result.rows_read = 0;
+  own_part<CopyResult>(result).rows_read = 0;
   result.statements = {"SELECT 1", "SELECT 2"};
   const std::string text = summary_of(result);
   EXPECT_THAT(text, StartsWith("dry run: 2 statements from public.chunks to public.chunks_new, "

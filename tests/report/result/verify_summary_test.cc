@@ -17,18 +17,18 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 JobResult verified(const std::string& stage, Verdict verdict) {
-  JobResult result;
-  result.command = "verify";
+  JobResult result("verify");
   result.source = {"public.chunks", 10, std::string(32, 'a'), "15.18"};
   result.target = {"public.chunks_new", 10, std::string(32, 'a'), "16.4"};
-  result.rows_read = 20;
-  result.readers = 4;
+  auto& verified = own_part<VerifyResult>(result);
+  verified.rows_read = 20;
+  verified.readers = 4;
   StageSummary summary;
   summary.name = stage;
   summary.seconds = 2;
   result.stages = {summary};
   result.verdict = verdict;
-  if (stage == "data") result.differences = Differences();
+  if (stage == "data") verified.differences = Differences();
   return result;
 }
 
@@ -49,13 +49,14 @@ TEST(VerifySummary, OnlyAllRowsAreAMatch) {
 
 TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
   JobResult result = verified("data", Verdict::differs);
-  result.differences->changed = 30;
+  auto& found = own_part<VerifyResult>(result);
+  found.differences->changed = 30;
   for (int id = 0; id < 25; ++id) {
-    result.differences->rows.push_back({"changed",
-                                        {{"id", std::to_string(id), true}},
-                                        "public.chunks_h01 (0,1)",
-                                        "public.chunks_new_p07 (0,5)",
-                                        {"content", "metadata"}});
+    found.differences->rows.push_back({"changed",
+                                       {{"id", std::to_string(id), true}},
+                                       "public.chunks_h01 (0,1)",
+                                       "public.chunks_new_p07 (0,5)",
+                                       {"content", "metadata"}});
   }
   const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, StartsWith("differs: public.chunks_new does not equal public.chunks\n"));
@@ -75,10 +76,11 @@ TEST(VerifySummary, FailedChecksAreNoDifferenceOfRows) {
 
 TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {
   JobResult result = verified("schema", Verdict::differs);
-  result.schema.push_back({"column", "id", "bigint", "bigint", "none", "", Severity::info});
-  result.schema.push_back({"index", "by content", "btree (content)", "", "missing",
-                           "queries that use it get slow", Severity::warning});
-  result.deployment_order = {"index by content: btree (content)"};
+  auto& found = own_part<VerifyResult>(result);
+  found.schema.push_back({"column", "id", "bigint", "bigint", "none", "", Severity::info});
+  found.schema.push_back({"index", "by content", "btree (content)", "", "missing",
+                          "queries that use it get slow", Severity::warning});
+  found.deployment_order = {"index by content: btree (content)"};
   const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, HasSubstr("2 objects compared, 1 without a gap"));
   EXPECT_THAT(text, HasSubstr("WARNING   index            by content                   missing "));
@@ -87,9 +89,9 @@ TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {
 
 TEST(VerifySummary, IsSafeOnATerminal) {
   JobResult result = verified("data", Verdict::differs);
-  result.differences->missing = 1;
-  result.differences->rows.push_back(
-      {"missing", {{"id", "\x1b[2J", false}}, "a\nerror: b", "", {}});
+  auto& found = own_part<VerifyResult>(result);
+  found.differences->missing = 1;
+  found.differences->rows.push_back({"missing", {{"id", "\x1b[2J", false}}, "a\nerror: b", "", {}});
   const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
@@ -97,16 +99,17 @@ TEST(VerifySummary, IsSafeOnATerminal) {
 
 TEST(VerifyJson, HasDifferencesAndSchemaAsTheContractSays) {
   JobResult result = verified("data", Verdict::differs);
-  result.differences->changed = 1;
-  result.differences->missing = 2;
-  result.differences->extra = 3;
-  result.differences->misplaced = 4;
-  result.differences->rows.push_back({"changed",
-                                      {{"id", "1", true}, {"collection_id", "c", false}},
-                                      "(12,3)",
-                                      "public.chunks_new_p07 (0,5)",
-                                      {"content"}});
-  result.schema.push_back({"column", "id", "bigint", "", "missing", "bad", Severity::error});
+  auto& found = own_part<VerifyResult>(result);
+  found.differences->changed = 1;
+  found.differences->missing = 2;
+  found.differences->extra = 3;
+  found.differences->misplaced = 4;
+  found.differences->rows.push_back({"changed",
+                                     {{"id", "1", true}, {"collection_id", "c", false}},
+                                     "(12,3)",
+                                     "public.chunks_new_p07 (0,5)",
+                                     {"content"}});
+  found.schema.push_back({"column", "id", "bigint", "", "missing", "bad", Severity::error});
   const auto json = json_document(result, example_resources());
   EXPECT_EQ(json["exit_code"], 1);
   EXPECT_EQ(json["status"], "differences");

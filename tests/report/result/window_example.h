@@ -22,19 +22,19 @@ inline StageSummary stage_of(std::string name, double seconds, std::string statu
 
 /// A plan that says go.
 inline JobResult go_plan() {
-  JobResult result;
-  result.command = "plan";
+  JobResult result("plan");
   result.job = "0a1b2c3d";
   result.source = TableSummary{"public.chunks", 0, "", "15.18"};
   result.target = TableSummary{"public.chunks_new", 0, "", "15.18"};
   result.issues = {{Severity::info, "disk-unknown", "free disk cannot be seen", "", ""},
                    {Severity::warning, "long-transaction", "a session is 3 hours old",
                     "pid 4711, app", "end it before the window"}};
-  result.impact = {{"inserts must supply partition_key",
-                    {"function public.add_chunk(text)", "trigger t on public.documents"},
-                    "use public.chunks_key(collection_id)"},
-                   {"ON CONFLICT (id, collection_id) finds no constraint", {}, ""}};
-  result.estimates = {{"copy", 187, "1.2 GB at 6.4 MB/s"}, {"index", 40.25, ""}};
+  auto& plan = own_part<PlanResult>(result);
+  plan.impact = {{"inserts must supply partition_key",
+                  {"function public.add_chunk(text)", "trigger t on public.documents"},
+                  "use public.chunks_key(collection_id)"},
+                 {"ON CONFLICT (id, collection_id) finds no constraint", {}, ""}};
+  plan.estimates = {{"copy", 187, "1.2 GB at 6.4 MB/s"}, {"index", 40.25, ""}};
   result.verdict = Verdict::match;
   return result;
 }
@@ -42,7 +42,10 @@ inline JobResult go_plan() {
 /// A run without a swap that was proven.
 inline JobResult proven_run() {
   JobResult result = proven_copy();
+  RunResult run;
+  static_cast<CopyResult&>(run) = own_part<CopyResult>(result);
   result.command = "run";
+  result.details = run;
   result.stages = {stage_of("preflight", 0.21), stage_of("copy", 2, "ok", "10 rows, 5 rows/s"),
                    stage_of("verify", 0.5)};
   result.issues.clear();
@@ -50,16 +53,16 @@ inline JobResult proven_run() {
   return result;
 }
 
-inline JobStanding swapped_standing() {
-  JobStanding standing;
-  standing.state = "swapped";
-  standing.source = "db1:5432/app public.chunks";
-  standing.target = "db1:5432/app public.chunks_new";
-  standing.started_at = "2026-01-02 02:00:00+00";
-  standing.backup = "public.chunks_backup_20260102_020500";
-  standing.keep_until = "2026-01-09 02:05:00+00";
-  standing.next = "pgfanout cleanup";
-  return standing;
+inline JobStatus swapped_status() {
+  JobStatus status;
+  status.state = "swapped";
+  status.source = "db1:5432/app public.chunks";
+  status.target = "db1:5432/app public.chunks_new";
+  status.started_at = "2026-01-02 02:00:00+00";
+  status.backup = "public.chunks_backup_20260102_020500";
+  status.keep_until = "2026-01-09 02:05:00+00";
+  status.next = "pgfanout cleanup";
+  return status;
 }
 
 inline NextCommands example_next() {

@@ -21,8 +21,7 @@ std::string window_summary_of(const JobResult& result) {
 }
 
 JobResult result_of(const std::string& command) {
-  JobResult result;
-  result.command = command;
+  JobResult result(command);
   result.source = TableSummary{"public.chunks", 0, "", "15.18"};
   result.verdict = Verdict::match;
   return result;
@@ -67,7 +66,7 @@ TEST(WindowSummary, OfARunThatWaits) {
 TEST(WindowSummary, OfARunWithASwap) {
   JobResult result = proven_run();
   result.stages.push_back(stage_of("swap", 0.04));
-  result.standing = swapped_standing();
+  own_part<RunResult>(result).status = swapped_status();
   const std::string text = window_summary_of(result);
   EXPECT_THAT(text, StartsWith("swapped: public.chunks is the new table; the old one is kept as "
                                "public.chunks_backup_20260102_020500\n"));
@@ -108,8 +107,7 @@ TEST(WindowSummary, OfAnInterruption) {
 }
 
 TEST(WindowSummary, ARefusalAtTheStartHasNothingToUndo) {
-  JobResult result;
-  result.command = "run";
+  JobResult result("run");
   result.error = refused("no-go", "2 things must be settled first");
   EXPECT_EQ(window_summary_of(result),
             "error: 2 things must be settled first [no-go]\n"
@@ -152,19 +150,19 @@ TEST(WindowSummary, IsSafeOnATerminal) {
   JobResult result = proven_run();
   result.stages[0].detail = "\x1b[2J\nerror: a";
   result.stages[1].status = "\x1b";
-  result.standing = swapped_standing();
-  result.standing->backup = "a\nerror: b";
+  auto& status = own_part<RunResult>(result).status;
+  status = swapped_status();
+  status->backup = "a\nerror: b";
   const std::string text = window_summary_of(result) + status_summary(result, example_next());
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\nerror:")));
 }
 
 TEST(StatusSummary, OfAJob) {
-  JobResult result;
-  result.command = "status";
+  JobResult result("status");
   result.job = "0a1b2c3d";
   result.verdict = Verdict::match;
-  result.standing = swapped_standing();
+  result.details = StatusResult{swapped_status()};
   result.stages = {stage_of("prepare", 0.34, "ok", "100 leaves", "2026-01-02 02:00:01+00"),
                    stage_of("swap", 0.04, "ok", "", "2026-01-02 02:05:00+00")};
   EXPECT_EQ(status_summary(result, example_next()),
@@ -183,12 +181,12 @@ TEST(StatusSummary, OfAJob) {
 }
 
 TEST(StatusSummary, OfAJobThatWaitsOrRuns) {
-  JobResult result;
+  JobResult result("status");
   result.verdict = Verdict::match;
-  result.standing.emplace();
-  result.standing->state = "open";
-  result.standing->waiting_at = "verify";
-  result.standing->active = "pid 4711 on db1, since 02:00";
+  JobStatus& status = own_part<StatusResult>(result).status.emplace();
+  status.state = "open";
+  status.waiting_at = "verify";
+  status.active = "pid 4711 on db1, since 02:00";
   EXPECT_EQ(status_summary(result, example_next()),
             "open, waiting for a person after verify\n"
             "  works on it  pid 4711 on db1, since 02:00\n"
@@ -196,12 +194,12 @@ TEST(StatusSummary, OfAJobThatWaitsOrRuns) {
 }
 
 JobResult open_job() {
-  JobResult result;
-  result.command = "status";
+  JobResult result("status");
   result.verdict = Verdict::match;
   result.writes_refused = true;
-  result.standing.emplace().state = "open";
-  result.standing->next = "pgfanout swap";
+  JobStatus& status = own_part<StatusResult>(result).status.emplace();
+  status.state = "open";
+  status.next = "pgfanout swap";
   result.stages = {stage_of("prepare", 1), stage_of("verify", 2)};
   return result;
 }
@@ -223,10 +221,10 @@ TEST(StatusSummary, SaysWhatAnOpenJobIsReadyFor) {
   EXPECT_EQ(first_line_of(result), "open, verify interrupted");
   result.stages.pop_back();
   EXPECT_EQ(first_line_of(result), "open, prepare is done");
-  result.standing->active = "a session";
-  result.standing->next = "none while it is at work";
+  own_part<StatusResult>(result).status->active = "a session";
+  own_part<StatusResult>(result).status->next = "none while it runs";
   EXPECT_THAT(status_summary(result, example_next()),
-              EndsWith("  next         none while it is at work\n"));
+              EndsWith("  next         none while it runs\n"));
 }
 
 TEST(StatusSummary, OffersNoSwapWithoutAFence) {
@@ -276,8 +274,8 @@ TEST(WindowSummary, APreflightThatRefusedLeavesNothingToUndo) {
 
 TEST(StatusSummary, AJobThatIsUndoneWaitsForNobody) {
   JobResult result = open_job();
-  result.standing->state = "rolled back";
-  result.standing->waiting_at = "verify";
+  own_part<StatusResult>(result).status->state = "rolled back";
+  own_part<StatusResult>(result).status->waiting_at = "verify";
   EXPECT_EQ(first_line_of(result), "rolled back");
   EXPECT_THAT(status_summary(result, example_next()), Not(HasSubstr("waits at")));
 }

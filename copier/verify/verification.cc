@@ -1,0 +1,589 @@
+#include "copier/verify/verification.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <random>
+
+#include "copier/base/byte_order.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/journal/journal.h"
+#include "copier/journal/reject_table.h"
+#include "copier/key/key_proof.h"
+#include "copier/pg/transaction.h"
+#include "copier/schema/schema_comparison.h"
+#include "copier/schema/schema_inventory.h"
+#include "copier/session/job_connections.h"
+#include "copier/session/job_guard.h"
+#include "copier/session/reporting_job.h"
+#include "copier/verify/difference_finder.h"
+#include "copier/verify/repair.h"
+#include "copier/verify/table_checks.h"
+#include "copier/verify/verify_findings.h"
+
+namespace pgfanout {
+namespace {
+
+/// Larger sides are not counted: their statistics answer.
+constexpr std::uint64_t kCountedBytes = 2ULL << 30U;
+constexpr std::size_t kSampledPages = 40;
+constexpr std::size_t kRowsAPage = 25;
+
+/// Some rows of some pages of some leaves.
+Result<std::vector<RowAddress>> sample(Connection& connection, const Table& table) {
+  std::mt19937_64 random(1);
+  std::vector<double> weights;
+  for (const Leaf& leaf : table.leaves) weights.push_back(static_cast<double>(leaf.blocks));
+  std::vector<RowAddress> addresses;
+  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; })) {
+    return addresses;
+  }
+  std::discrete_distribution<std::uint32_t> any_leaf(weights.begin(), weights.end());
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> pages;
+  for (std::size_t at = 0; at < kSampledPages; ++at) {
+    const std::uint32_t leaf = any_leaf(random);
+    pages.emplace_back(leaf, random() % table.leaves[leaf].blocks);
+  }
+  std::sort(pages.begin(), pages.end());
+  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+  for (const auto& [leaf, page] : pages) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection.query(fmt::format("SELECT ctid FROM ONLY {} WHERE ctid >= '({},0)'::"
+                                     "tid AND ctid < '({},0)'::tid LIMIT {}",
+                                     table.leaves[leaf].qualified, page, page + 1, kRowsAPage)));
+    for (int row = 0; row < rows.size(); ++row) addresses.push_back({leaf, rows.str(row, 0)});
+  }
+  return addresses;
+}
+
+/// Absent if the identity has a NULL: then no row of the other side can have it.
+std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValues& row) {
+  std::string bytes;
+  for (std::size_t at = 0; at < plan.identity_columns; ++at) {
+    if (!row.values[at]) return std::nullopt;
+    const std::string& value = *row.values[at];
+    std::uint8_t length[4];
+    store_be32(length, static_cast<std::uint32_t>(value.size()));
+    bytes.append(reinterpret_cast<const char*>(length), sizeof length);
+    bytes += value;
+  }
+  return bytes;
+}
+
+/// Absent if it takes too long.
+Result<std::optional<std::vector<RowAddress>>> locate_in_time(
+    RowFetcher& side, Connection& connection, const std::vector<std::string>& identities) {
+  PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = '10s'"));
+  auto found = side.locate(identities);
+  if (!found) {
+    if (found.error().sqlstate != "57014") return std::move(found).error();
+    PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_sample"));
+    return std::optional<std::vector<RowAddress>>();
+  }
+  PGFANOUT_TRY(
+      connection.run("RELEASE SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = 0"));
+  return std::optional(std::move(*found));
+}
+
+/// Looks up a sample of side `from` on the other one. `set_aside`: rows that need not be there,
+/// sorted.
+Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here, Connection& there,
+                            const std::vector<std::string>& set_aside,
+                            const Cancellation& cancellation, const IssueSink& report) {
+  const Side to = from == Side::source ? Side::target : Side::source;
+  RowFetcher own(plan, from, here, cancellation);
+  RowFetcher other(plan, to, there, cancellation);
+  PGFANOUT_TRY_ASSIGN(auto addresses, sample(here, table_of(plan, from)));
+  std::erase_if(addresses, [&](const RowAddress& address) {
+    return std::binary_search(
+        set_aside.begin(), set_aside.end(),
+        table_of(plan, from).leaves[address.leaf].qualified + " " + address.ctid);
+  });
+  PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(addresses));
+  if (rows.empty()) return {};
+  std::vector<std::string> identities;
+  std::vector<RowName> names;
+  for (const RowValues& row : rows) {
+    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
+    names.push_back(row.name);
+  }
+  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, there, identities));
+  if (!found) {
+    report({Severity::info, "no-sample",
+            "no sample was compared: without an index on the key, finding its rows takes too long",
+            table_of(plan, to).qualified, "create the primary key first, or use --data"});
+    return {};
+  }
+  PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
+  std::size_t lost = 0;
+  for (const RowName& name : names) {
+    if (std::none_of(fetched.begin(), fetched.end(),
+                     [&](const FetchedRow& row) { return row.name == name; })) {
+      ++lost;
+    }
+  }
+  report(sample_issue(lost, names.size(), from, table_of(plan, from)));
+  return {};
+}
+
+/// Rows of a side, leaf by leaf: counted, or where counting would take long, estimated from
+/// statistics.
+struct RowCount {
+  std::uint64_t rows = 0;
+  bool is_exact = true;
+  std::vector<std::uint64_t> leaves;
+};
+Result<RowCount> count_rows(Connection& connection, const Table& table) {
+  RowCount count;
+  std::uint64_t bytes = 0;
+  for (const Leaf& leaf : table.leaves) bytes += leaf.total_bytes;
+  count.is_exact = bytes <= kCountedBytes;
+  for (const Leaf& leaf : table.leaves) {
+    const std::string sql =
+        count.is_exact
+            ? fmt::format("SELECT count(*) FROM ONLY {}", leaf.qualified)
+            : fmt::format("SELECT greatest(reltuples, 0)::int8 FROM pg_class WHERE oid = {}",
+                          leaf.oid);
+    PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(sql));
+    count.leaves.push_back(static_cast<std::uint64_t>(row.integer(0, 0)));
+    count.rows += count.leaves.back();
+  }
+  return count;
+}
+
+/// Reports how a sample of each side compares with the other. `set_aside`: "<leaf> <ctid>" of the
+/// source's rows that are in the reject table.
+Result<void> compare_samples(const VerifyPlan& plan, Connection& source, Connection& target,
+                             std::vector<std::string> set_aside, const Cancellation& cancellation,
+                             const IssueSink& report) {
+  if (plan.identity != IdentityKind::fixed) {
+    report({Severity::info, "no-sample",
+            "no sample was compared: the tables share no primary key of fixed width",
+            plan.target.qualified, "--data compares all rows"});
+    return {};
+  }
+  std::sort(set_aside.begin(), set_aside.end());
+  PGFANOUT_TRY(compare_sample(plan, Side::source, source, target, set_aside, cancellation, report));
+  return compare_sample(plan, Side::target, target, source, {}, cancellation, report);
+}
+
+/// One verification from beginning to end. A member is set by the stage named in its comment.
+class Verification : ReportingJob {
+ public:
+  Verification(const VerifyInput& input, Observer& observer, const Cancellation& cancellation,
+               JobCounters& counters, const Pace& pace)
+      : ReportingJob("verify", observer),
+        input_(input),
+        cancellation_(cancellation),
+        counters_(counters),
+        sides_(input, cancellation, pace) {
+    result_.job = input.job_id;
+  }
+
+  JobResult run() {
+    if (auto ended = run_stages(); !ended) result_.error = std::move(ended).error();
+    settle();
+    return std::move(result_);
+  }
+  [[nodiscard]] bool was_repaired() const { return was_repaired_; }
+
+ private:
+  Result<void> run_stages() {
+    PGFANOUT_TRY(clock_.run("preflight", [this] { return preflight(); }));
+    if (wants(VerifyScope::schema)) PGFANOUT_TRY(clock_.run("schema", [this] { return schema(); }));
+    if (scope_ == VerifyScope::quick) {
+      PGFANOUT_TRY(clock_.run("quick", [this] { return quick(); }));
+    }
+    if (wants(VerifyScope::data)) {
+      PGFANOUT_TRY(clock_.run("data", [this] { return data(); }));
+      if (!books_->is_equal() || books_->misplaced_count() > 0) {
+        PGFANOUT_TRY(clock_.run("name", [this] { return name(); }));
+      }
+      PGFANOUT_TRY(clock_.run("checks", [this] { return checks(); }));
+    }
+    is_proven_ = true;
+    if (input_.request.repair && verified_.differences && verified_.differences->total() > 0) {
+      PGFANOUT_TRY(clock_.run("repair", [this] { return repair(); }));
+    }
+    return {};
+  }
+
+  Result<void> preflight() {
+    if (input_.request.repair && input_.rows.assume_quiet) {
+      return refused("repair-unlocked", "a repair needs the source locked against writes",
+                     "leave --assume-quiet out");
+    }
+    PGFANOUT_TRY(sides_.open(plan_));
+    for (const Issue& issue : plan_->issues) report(issue);
+    if (plan_->has_key && scope_ != VerifyScope::schema) {
+      PGFANOUT_TRY(prove_key(sides_.connection(Side::source), plan_->source, plan_->key));
+    }
+    result_.source = {plan_->source.qualified, 0, {}, sides_.version(Side::source)};
+    result_.target = {plan_->target.qualified, 0, {}, sides_.version(Side::target)};
+    verified_.readers = 2 * plan_->readers;
+    // A window's copy has counted here before.
+    counters_.rows_read = 0;
+    counters_.bytes_read = 0;
+    counters_.rows_read_back = 0;
+    counters_.bytes_read_back = 0;
+    counters_.bytes_expected = sides_.bytes();
+    std::vector<std::string> names;
+    for (const Leaf& leaf : plan_->target.leaves) names.push_back(leaf.qualified);
+    if (!input_.is_in_window) counters_.leaves.open(std::move(names));
+    return {};
+  }
+
+  Result<void> schema() {
+    PGFANOUT_TRY_ASSIGN(const auto source,
+                        read_schema_inventory(sides_.connection(Side::source), plan_->source));
+    PGFANOUT_TRY_ASSIGN(const auto target,
+                        read_schema_inventory(sides_.connection(Side::target), plan_->target));
+    SchemaContext context;
+    context.target = plan_->target.qualified;
+    context.is_same_database = plan_->same_database;
+    const Column* key = plan_->target.find(input_.tables.key_column);
+    if (key != nullptr) context.key_column = key->name;
+    for (const std::size_t index : plan_->key.used_columns()) {
+      context.key_inputs.insert(plan_->source.columns[index].name);
+    }
+    for (const std::string& column : input_.tables.skip) context.skipped_columns.insert(column);
+    for (const ColumnMapping& mapping : input_.tables.map)
+      context.mapped_columns.insert(mapping.column);
+    SchemaComparison compared = compare_schemas(source, target, context);
+    for (SchemaGap& gap : compared.rows) {
+      if (gap.gap != "none" && gap.severity < Severity::info) {
+        std::string code = "schema-" + gap.gap;
+        std::replace(code.begin(), code.end(), ' ', '-');
+        report({gap.severity, std::move(code),
+                fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap), plan_->target.qualified,
+                gap.impact});
+      }
+      verified_.schema.push_back(
+          {gap.kind, gap.name, gap.source, gap.target, gap.gap, gap.impact, gap.severity});
+    }
+    verified_.deployment_order = std::move(compared.deployment_order);
+    return {};
+  }
+
+  Result<void> quick() {
+    const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
+    check_bounds(*plan_, input_.tables.partitions, sink);
+    PGFANOUT_TRY(check_validity(sides_.connection(Side::target), plan_->target, sink));
+    PGFANOUT_TRY(check_sequences(sides_.connection(Side::target), plan_->target,
+                                 std::chrono::seconds(5), sink));
+    Connection& source = sides_.connection(Side::source);
+    Connection& target = sides_.connection(Side::target);
+    PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+    PGFANOUT_TRY_ASSIGN(const RowCount of_source, count_rows(source, plan_->source));
+    PGFANOUT_TRY_ASSIGN(const RowCount of_target, count_rows(target, plan_->target));
+    result_.source->rows = of_source.rows;
+    result_.target->rows = of_target.rows;
+    for (std::size_t at = 0; at < of_target.leaves.size(); ++at) {
+      verified_.partitions.push_back(
+          {std::nullopt, plan_->target.leaves[at].qualified, of_target.leaves[at], {}, 0});
+    }
+    verified_.skew = skew_of(verified_.partitions);
+    const RowCounts counts{of_source.rows, of_target.rows, set_aside.size(),
+                           of_source.is_exact && of_target.is_exact};
+    if (auto issue = issue_of(counts, plan_->target)) report(*std::move(issue));
+    PGFANOUT_TRY(
+        compare_samples(*plan_, source, target, std::move(set_aside), cancellation_, sink));
+    report({Severity::info, "quick",
+            "only a sample of rows was compared; this proves nothing about the others",
+            plan_->target.qualified, "--data reads them all"});
+    return {};
+  }
+
+  Result<void> data() {
+    books_.emplace(group_count(*plan_), plan_->source.leaves.size(), plan_->target.leaves.size(),
+                   input_.request.max_differences);
+    PGFANOUT_TRY_ASSIGN(BothSides streams, sides_.streams(*plan_));
+    // Within a window the board shows what was copied.
+    if (!input_.is_in_window) {
+      LeafBoard& board = counters_.leaves;
+      for (std::size_t leaf = 0; leaf < board.size(); ++leaf) board.set_rows(leaf, 0);
+      board.set_all(LeafState::committed);
+      streams.leaves = &board;
+    }
+    // A changed row is two elements.
+    PGFANOUT_TRY_ASSIGN(
+        sketch_, run_comparison(std::move(streams), 2 * std::size_t{input_.request.max_differences},
+                                *books_, counters_, cancellation_));
+    fill_result(*books_);
+    if (books_->is_equal() && books_->misplaced_count() == 0) {
+      counters_.leaves.set_all(LeafState::verified);
+    }
+    return {};
+  }
+
+  /// "<leaf> <ctid>" of the rows in <target>_rejects.
+  Result<std::vector<std::string>> rows_set_aside() {
+    Connection& target = sides_.connection(Side::target);
+    const std::string table =
+        quoted_name(plan_->target.schema, reject_table_name(plan_->target.name));
+    PGFANOUT_TRY_ASSIGN(const Rows exists,
+                        target.query("SELECT to_regclass($1) IS NOT NULL", {table}));
+    std::vector<std::string> places;
+    if (!exists.boolean(0, 0)) return places;
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        target.query("SELECT source_leaf, source_ctid::text FROM " + table +
+                                     " WHERE source_ctid IS NOT NULL"));
+    // A table without partitions may be named otherwise since.
+    const auto& leaves = plan_->source.leaves;
+    for (int row = 0; row < rows.size(); ++row) {
+      const std::string leaf = leaves.size() == 1 ? leaves.front().qualified : rows.str(row, 0);
+      places.push_back(leaf + " " + rows.str(row, 1));
+    }
+    return places;
+  }
+
+  Result<void> name() {
+    PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+    PGFANOUT_TRY_ASSIGN(
+        found_, find_differences(*plan_, sides_, *std::exchange(sketch_, std::nullopt), *books_,
+                                 std::move(set_aside), input_.request.max_differences,
+                                 input_.rows.memory_bytes, counters_, cancellation_));
+    if (!found_->is_complete) {
+      report(
+          {Severity::info, "many-differences",
+           fmt::format("more rows differ than --max-differences {} lets one pass name: the leaves "
+                       "that differ were read again",
+                       input_.request.max_differences),
+           plan_->target.qualified});
+    }
+    verified_.differences = found_->counts;
+    for (const FoundDifference& difference : found_->rows) {
+      verified_.differences->rows.push_back(difference.named);
+    }
+    if (found_->counts.total() == 0 && found_->set_aside == 0) {
+      return unproven("not-named", "the sides' digests differ, but no row that differs was found",
+                      "this is a defect of pgfanout or of the machine's memory: please report it");
+    }
+    for (Issue& issue : issues_of(found_->counts, found_->set_aside, plan_->target)) {
+      report(std::move(issue));
+    }
+    return {};
+  }
+
+  Result<void> checks() {
+    const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
+    Connection& source = sides_.connection(Side::source);
+    Connection& target = sides_.connection(Side::target);
+    PGFANOUT_TRY(target.run("SET LOCAL max_parallel_workers_per_gather TO DEFAULT"));
+    PGFANOUT_TRY(check_validity(target, plan_->target, sink));
+    // In a window positions change hands in the swap, and in the swap back: after this.
+    if (!input_.is_in_window) {
+      PGFANOUT_TRY(check_sequences(target, plan_->target, std::chrono::milliseconds(0), sink));
+    }
+    PGFANOUT_TRY(check_required(target, *plan_, sink));
+    PGFANOUT_TRY(check_references(source, target, *plan_, sink));
+    check_bounds(*plan_, input_.tables.partitions, sink);
+    const KeyFacts facts{books_->stored_key_errors(), books_->key_errors(Side::source),
+                         verified_.skew};
+    for (Issue& issue : issues_of(facts, plan_->source, plan_->target)) report(std::move(issue));
+    return {};
+  }
+
+  Result<void> repair() {
+    PGFANOUT_TRY_ASSIGN(const RepairPlan planned, plan_repair(*plan_, *found_));
+    if (input_.dry_run) {
+      result_.statements = planned.statements;
+      return {};
+    }
+    for (const std::string& line : planned.summary) {
+      report({Severity::info, "repair", line, plan_->target.qualified});
+    }
+    PGFANOUT_TRY(run_repair(*plan_, *found_, sides_, !input_.is_in_window, cancellation_));
+    was_repaired_ = true;
+    if (sides_.close_and_check_unchanged()) return {};
+    return unproven("lost-lock", "the session that held the source's lock was lost",
+                    "verify again");
+  }
+
+  void fill_result(const Comparison& books) {
+    const auto source = books.total(Side::source);
+    const auto target = books.total(Side::target);
+    result_.source->rows = source.rows();
+    result_.source->digest = source.hex();
+    result_.target->rows = target.rows();
+    result_.target->digest = target.hex();
+    verified_.rows_read = counters_.rows_read + counters_.rows_read_back;
+    verified_.bytes_read = counters_.bytes_read + counters_.bytes_read_back;
+    verified_.key_mismatches = books.stored_key_errors();
+    verified_.differences = Differences();
+    const auto& leaves = books.leaves(Side::target);
+    for (std::size_t at = 0; at < leaves.size(); ++at) {
+      const Leaf& leaf = plan_->target.leaves[at];
+      PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
+                                 leaves[at].digest.hex(), leaves[at].bytes};
+      if (plan_->layout) partition.key = plan_->layout->leaf_key(static_cast<std::uint32_t>(at));
+      verified_.partitions.push_back(std::move(partition));
+    }
+    verified_.skew = skew_of(verified_.partitions);
+  }
+
+  /// A verification that did not run to its end has proven nothing.
+  void tell_what_is_missing() {
+    Error& error = *result_.error;
+    if (error.consequence == Consequence::interrupt) error.consequence = Consequence::unproven;
+    if (!books_ || verified_.differences) return;
+    const auto read = [&](Side side) {
+      return fmt::format("{} of {} ranges of {}", books_->complete_ranges(side),
+                         sides_.ranges(side).size(), table_of(*plan_, side).qualified);
+    };
+    report({Severity::critical, "not-compared",
+            fmt::format("the comparison did not run to its end; it read {} and {}",
+                        read(Side::source), read(Side::target)),
+            plan_->target.qualified, "verify again"});
+  }
+
+  void settle() {
+    result_.verdict = Verdict::unproven;
+    if (result_.error) tell_what_is_missing();
+    if (result_.error || !is_proven_) return;
+    const bool is_unchanged = was_repaired_ || sides_.close_and_check_unchanged();
+    if (!is_unchanged) {
+      report({Severity::critical, "side-may-have-changed",
+              "a side was not locked, and its server was written to meanwhile, or the session that "
+              "held its lock was lost",
+              plan_->source.qualified, "verify again while nothing writes to either table"});
+    }
+    result_.verdict = verdict_of({is_proven_, is_unchanged}, result_.issues);
+  }
+  [[nodiscard]] bool wants(VerifyScope scope) const {
+    return scope_ == VerifyScope::full || scope_ == scope;
+  }
+
+  const VerifyInput& input_;
+  const Cancellation& cancellation_;
+  JobCounters& counters_;
+  const VerifyScope scope_ = input_.request.scope.value_or(VerifyScope::full);
+  VerifySides sides_;
+  VerifyResult& verified_ = std::get<VerifyResult>(result_.details);
+  std::optional<VerifyPlan> plan_;          // preflight
+  std::optional<Comparison> books_;         // data
+  std::optional<DifferenceSketch> sketch_;  // data
+  std::optional<FoundDifferences> found_;   // name
+  bool is_proven_ = false;                  // data, or the end of a smaller scope
+  bool was_repaired_ = false;               // repair
+};
+
+/// How rows and bytes spread over partitions, and which of them work most, from the server's
+/// statistics: every partitioned table of the database. Status is WARNING from 1.5, CRITICAL from 3
+/// times the mean.
+constexpr const char* kViewsSql = R"sql(
+CREATE OR REPLACE VIEW pgfanout.partition_distribution AS
+SELECT r.relid::regclass AS table_name,
+       c.oid::regclass AS partition,
+       pg_get_expr(c.relpartbound, c.oid) AS bound,
+       greatest(s.n_live_tup, c.reltuples::int8, 0) AS estimated_rows,
+       round((100.0 * greatest(s.n_live_tup, c.reltuples::int8, 0)
+         / nullif(sum(greatest(s.n_live_tup, c.reltuples::int8, 0))
+             OVER (PARTITION BY r.relid), 0))::numeric, 2) AS percent_of_rows,
+       pg_table_size(c.oid) AS table_bytes,
+       pg_indexes_size(c.oid) AS index_bytes,
+       pg_size_pretty(pg_total_relation_size(c.oid)) AS total_size,
+       s.n_dead_tup AS dead_rows,
+       greatest(s.last_analyze, s.last_autoanalyze) AS analyzed_at
+FROM pg_partitioned_table p
+CROSS JOIN LATERAL (SELECT p.partrelid AS relid) AS r
+CROSS JOIN LATERAL pg_partition_tree(p.partrelid) AS t
+JOIN pg_class c ON c.oid = t.relid AND t.isleaf
+LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+WHERE NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = p.partrelid);
+
+CREATE OR REPLACE VIEW pgfanout.partition_skew AS
+SELECT d.table_name,
+       count(*) AS partitions,
+       sum(d.estimated_rows)::int8 AS estimated_rows,
+       round(avg(d.estimated_rows), 1) AS mean_rows,
+       min(d.estimated_rows) AS least_rows,
+       max(d.estimated_rows) AS most_rows,
+       count(*) FILTER (WHERE d.estimated_rows = 0) AS empty_partitions,
+       round(max(d.estimated_rows) / nullif(avg(d.estimated_rows), 0), 2) AS skew,
+       CASE WHEN max(d.estimated_rows) >= 3 * avg(d.estimated_rows)
+              AND sum(d.estimated_rows) > 0 THEN 'CRITICAL'
+            WHEN max(d.estimated_rows) >= 1.5 * avg(d.estimated_rows)
+              AND sum(d.estimated_rows) > 0 THEN 'WARNING'
+            ELSE 'NORMAL' END AS status,
+       pg_size_pretty(sum(d.table_bytes + d.index_bytes)) AS total_size
+FROM pgfanout.partition_distribution d
+GROUP BY d.table_name;
+
+CREATE OR REPLACE VIEW pgfanout.hot_partitions AS
+SELECT a.table_name, a.partition, a.rows_written, a.scans,
+       round(a.rows_written / nullif(avg(a.rows_written)
+         OVER (PARTITION BY a.table_name), 0), 2) AS writes_over_mean,
+       round(a.scans / nullif(avg(a.scans)
+         OVER (PARTITION BY a.table_name), 0), 2) AS scans_over_mean,
+       rank() OVER (PARTITION BY a.table_name
+         ORDER BY a.rows_written DESC, a.scans DESC) AS place
+FROM (SELECT d.table_name, d.partition,
+             coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0) AS rows_written,
+             coalesce(s.seq_scan, 0) + coalesce(s.idx_scan, 0) AS scans
+      FROM pgfanout.partition_distribution d
+      LEFT JOIN pg_stat_all_tables s ON s.relid = d.partition) a;
+)sql";
+
+/// Creates or replaces them in schema pgfanout of the target's database.
+Result<void> install_views(const Endpoints& endpoints) {
+  PGFANOUT_TRY_ASSIGN(
+      Connection connection,
+      Connection::open(connect_options(endpoints, target_dsn_of(endpoints), "pgfanout/views")));
+  // CREATE SCHEMA IF NOT EXISTS asks for the privilege even if there is nothing to create.
+  PGFANOUT_TRY_ASSIGN(const Rows exists, connection.query("SELECT 1 FROM pg_namespace"
+                                                          " WHERE nspname = 'pgfanout'"));
+  return in_transaction(connection, {}, [&]() -> Result<void> {
+    if (exists.size() == 0) PGFANOUT_TRY(connection.run("CREATE SCHEMA pgfanout"));
+    auto made = connection.run(kViewsSql);
+    if (!made) made.error().hint = "the role must own schema pgfanout, or be granted CREATE on it";
+    return made;
+  });
+}
+
+JobResult run_views(const Endpoints& endpoints) {
+  JobResult result("verify");
+  if (auto installed = install_views(endpoints); !installed) {
+    result.error = std::move(installed).error();
+    return result;
+  }
+  result.verdict = Verdict::match;
+  result.issues.push_back({Severity::info, "views-installed",
+                           "views partition_distribution, partition_skew and hot_partitions show "
+                           "every partitioned table of this database",
+                           "pgfanout", "SELECT * FROM pgfanout.partition_skew"});
+  return result;
+}
+
+}  // namespace
+
+JobResult verify_tables(const VerifyInput& input, Observer& observer,
+                        const Cancellation& cancellation, JobCounters& counters, const Pace& pace) {
+  return without_exceptions("verify", [&] {
+    Verification first(input, observer, cancellation, counters, pace);
+    JobResult result = first.run();
+    if (result.error || !first.was_repaired()) return result;
+    // A repair counts only when everything has been read again.
+    VerifyInput again = input;
+    again.request.repair = false;
+    JobResult second = Verification(again, observer, cancellation, counters, pace).run();
+    second.stages.insert(second.stages.begin(), result.stages.begin(), result.stages.end());
+    return second;
+  });
+}
+
+JobResult run_verify(const JobDescription& job, Observer& observer,
+                     const Cancellation& cancellation) {
+  JobGuard guard(job, "verify", observer, cancellation);
+  return guard.settled(without_exceptions("verify", [&] {
+    if (job.verify.install_views) return run_views(job);
+    const VerifyInput input{job, job, job, job.verify, job.dry_run, new_job_id()};
+    guard.observer().job_started(input.job_id, guard.counters());
+    return verify_tables(input, guard.observer(), guard.cancellation(), guard.counters(),
+                         guard.pace());
+  }));
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,511 @@
+#include "copier/window/application_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "copier/base/counted.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/layout/layout.h"
+#include "copier/pg/transaction.h"
+
+namespace pgfanout {
+namespace {
+
+using Json = nlohmann::json;
+
+void add_relations(const Json& node, std::set<std::string>& relations) {
+  if (!node.is_object()) return;
+  const auto loops = node.find("Actual Loops");
+  const bool was_executed = loops == node.end() || !loops->is_number() || loops->get<double>() > 0;
+  const auto name = node.find("Relation Name");
+  if (was_executed && name != node.end() && name->is_string()) {
+    const auto schema = node.find("Schema");
+    const bool has_schema = schema != node.end() && schema->is_string();
+    relations.insert((has_schema ? schema->get<std::string>() + "." : std::string()) +
+                     name->get<std::string>());
+  }
+  const auto children = node.find("Plans");
+  if (children == node.end()) return;
+  for (const Json& child : *children) add_relations(child, relations);
+}
+
+/// ANALYZE executes the query; without it, what is pruned while planning is left out.
+Result<std::set<std::string>> relations_of(Connection& connection, const std::string& how,
+                                           const std::string& sql) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(fmt::format(
+                                           "EXPLAIN ({}VERBOSE, FORMAT JSON) {}", how, sql)));
+  return relations_in_plan(rows.text(0, 0));
+}
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kPlace = "{table}";
+
+std::string on_table(std::string sql, const std::string& table) {
+  for (std::size_t at = sql.find(kPlace); at != std::string::npos;
+       at = sql.find(kPlace, at + table.size())) {
+    sql.replace(at, std::string_view(kPlace).size(), table);
+  }
+  while (!sql.empty() &&
+         (sql.back() == ';' || std::isspace(static_cast<unsigned char>(sql.back())))) {
+    sql.pop_back();
+  }
+  return sql;
+}
+
+struct Timing {
+  double p50 = 0;
+  double p95 = 0;
+  double p99 = 0;
+
+  [[nodiscard]] std::string text() const {
+    return fmt::format("p50 {:.1f}, p95 {:.1f}, p99 {:.1f} ms", p50, p95, p99);
+  }
+};
+
+Timing timing_of(std::vector<double> milliseconds) {
+  std::sort(milliseconds.begin(), milliseconds.end());
+  return {percentile(milliseconds, 0.50), percentile(milliseconds, 0.95),
+          percentile(milliseconds, 0.99)};
+}
+
+/// One query on both sides.
+class QueryRun {
+ public:
+  QueryRun(const QueryCheck& check, const Table& source, const Table& target, Connection& on_source,
+           Connection& on_target)
+      : check_(check),
+        target_(target),
+        on_source_(on_source),
+        on_target_(on_target),
+        source_sql_(on_table(check.sql, source.qualified)),
+        target_sql_(
+            on_table(check.target_sql.empty() ? check.sql : check.target_sql, target.qualified)) {}
+
+  /// Returns a description of the difference, or nothing; figures go into `figures`.
+  Result<std::string> run(std::string& figures, const Cancellation& cancellation) {
+    PGFANOUT_TRY_ASSIGN(const std::string before, digest(on_source_, source_sql_));
+    PGFANOUT_TRY_ASSIGN(const std::string after, digest(on_target_, target_sql_));
+    if (before != after) {
+      return fmt::format(
+          "its result differs on the target: {} against {} (rows, sum of "
+          "hashes)",
+          after, before);
+    }
+    PGFANOUT_TRY_ASSIGN(const std::size_t leaves, leaves_read());
+    std::vector<double> source_times;
+    std::vector<double> target_times;
+    for (std::uint32_t at = 0; at < std::max(1U, check_.runs); ++at) {
+      if (cancellation.is_set()) return cancelled();
+      PGFANOUT_TRY_ASSIGN(const double source_time, timed(on_source_, source_sql_));
+      PGFANOUT_TRY_ASSIGN(const double target_time, timed(on_target_, target_sql_));
+      source_times.push_back(source_time);
+      target_times.push_back(target_time);
+    }
+    const Timing source = timing_of(std::move(source_times));
+    const Timing target = timing_of(std::move(target_times));
+    const double ratio = target.p95 / std::max(source.p95, 1e-3);
+    figures = fmt::format("{} of {} leaves read; source {}; target {}; p95 ratio {:.2f}", leaves,
+                          target_.leaves.size(), source.text(), target.text(), ratio);
+    if (check_.max_partitions && leaves > *check_.max_partitions) {
+      return fmt::format("it reads {} leaves, {} are allowed", leaves, *check_.max_partitions);
+    }
+    if (check_.max_ratio && ratio > *check_.max_ratio) {
+      return fmt::format("its p95 is {:.2f} times that on the source, {:.2f} is allowed", ratio,
+                         *check_.max_ratio);
+    }
+    return std::string();
+  }
+
+ private:
+  /// Order does not count, copies of rows do.
+  static Result<std::string> digest(Connection& connection, const std::string& sql) {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        connection.query(fmt::format("SELECT count(*) || ', ' || COALESCE("
+                                                     "sum(hashtextextended("
+                                                     "q::text, 0)), 0) FROM (\n{}\n) AS q",
+                                                     sql)));
+    return rows.str(0, 0);
+  }
+
+  static Result<double> timed(Connection& connection, const std::string& sql) {
+    const auto began = Clock::now();
+    PGFANOUT_TRY(connection.query(sql));
+    return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
+  }
+
+  Result<std::size_t> leaves_read() {
+    PGFANOUT_TRY_ASSIGN(const std::set<std::string> relations,
+                        relations_of(on_target_, "ANALYZE, TIMING OFF, ", target_sql_));
+    std::size_t count = 0;
+    for (const Leaf& leaf : target_.leaves) {
+      if (relations.contains(leaf.schema + "." + leaf.name)) ++count;
+    }
+    return count;
+  }
+
+  const QueryCheck& check_;
+  const Table& target_;
+  Connection& on_source_;
+  Connection& on_target_;
+  const std::string source_sql_;
+  const std::string target_sql_;
+};
+
+constexpr const char* kForeignKeyViolation = "23503";
+constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT, from version 18 on.
+
+class AfterSwapCheck {
+ public:
+  AfterSwapCheck(WindowState& state, Connection& connection, const Table& table)
+      : state_(state),
+        job_(state.job()),
+        layout_(layout_kind_of(state.job())),
+        entry_(*state.entry()),
+        connection_(connection),
+        table_(table) {}
+
+  Result<bool> run() {
+    PGFANOUT_TRY_ASSIGN(const bool has_row, pick_row());
+    if (!has_row) return true;
+    // Each trial finds the row in its old place.
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
+    PGFANOUT_TRY(write_and_read());
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_rows"));
+    PGFANOUT_TRY(check_pruning());
+    PGFANOUT_TRY(try_wrong_key());
+    PGFANOUT_TRY(try_dangling_reference());
+    return is_right_;
+  }
+
+ private:
+  void wrong(const std::string& what, const std::string& why) {
+    is_right_ = false;
+    state_.report({Severity::critical, "after-swap", fmt::format("{}: {}", what, why),
+                   table_.qualified, "the swap is in effect; 'pgfanout rollback' undoes it"});
+  }
+
+  /// Runs one statement that must touch one row. `may_be_referred_to`: rows of other tables may
+  /// keep it.
+  Result<void> expect_one(const std::string& what, const std::string& sql,
+                          bool may_be_referred_to = false) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = connection_.query(sql);
+    const std::int64_t rows = !done ? 0 : done->affected() < 0 ? done->size() : done->affected();
+    switch (judge_one_row(done ? "" : done.error().sqlstate, rows, may_be_turned_,
+                          may_be_referred_to)) {
+      case Trial::right:
+        break;
+      case Trial::unknown:
+        unknown(what, "a trigger or a rule of the table turns it into something else");
+        break;
+      case Trial::referred:
+        can_delete_ = false;
+        unknown(what, "rows of other tables refer to it");
+        break;
+      case Trial::wrong:
+        wrong(what, done ? counted(static_cast<std::uint64_t>(rows), "row was", "rows were") +
+                               " touched, not 1"
+                         : done.error().message);
+        break;
+    }
+    if (done) return {};
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+  }
+
+  /// Runs one statement that must be refused with this SQLSTATE.
+  Result<void> expect_refusal(const std::string& what, const std::string& sqlstate,
+                              const std::string& sql) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = connection_.run(sql);
+    const Trial trial = judge_refusal(done ? "" : done.error().sqlstate, sqlstate);
+    if (trial == Trial::wrong) wrong(what, "it was accepted");
+    if (trial == Trial::unknown) {
+      unknown(what, "it was refused for another reason: " + done.error().message);
+    }
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+  }
+
+  /// Where the parent has no key, its leaves may have one.
+  Result<std::vector<std::string>> key_columns(const std::string& leaf) {
+    if (!table_.primary_key.empty()) return table_.primary_key;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query("SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest("
+                          "  i.indkey::int2[]) WITH ORDINALITY k(number, place) JOIN pg_attribute a"
+                          "  ON a.attrelid = i.indrelid AND a.attnum = k.number"
+                          " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
+                          " ORDER BY k.place",
+                          {leaf}));
+    std::vector<std::string> columns;
+    for (int row = 0; row < rows.size(); ++row) columns.push_back(rows.str(row, 0));
+    return columns;
+  }
+
+  Result<bool> pick_row() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows place,
+        connection_.query(fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified)));
+    if (place.size() == 0) return false;
+    const std::string here =
+        fmt::format("t.tableoid = {} AND t.ctid = '{}'", place.text(0, 0), place.text(0, 1));
+    PGFANOUT_TRY(connection_.run(fmt::format(
+        "CREATE TEMPORARY TABLE pgfanout_row ON COMMIT DROP AS SELECT * FROM {} t WHERE {}",
+        table_.qualified, here)));
+    for (const Column& column : table_.columns) {
+      if (column.generated != 0) continue;
+      columns_ += (columns_.empty() ? "" : ", ") + column.quoted;
+      values_ += (values_.empty() ? "r." : ", r.") + column.quoted;
+      if (update_.empty() && column.identity != 'a') update_ = column.quoted;
+    }
+    PGFANOUT_TRY_ASSIGN(const auto keys, key_columns(place.str(0, 0)));
+    for (const std::string& key : keys) {
+      const Column* column = table_.find(key);
+      if (column == nullptr) continue;
+      equal_ += fmt::format("{0}t.{1} = (SELECT r.{1} FROM pg_temp.pgfanout_row r)",
+                            equal_.empty() ? "" : " AND ", column->quoted);
+    }
+    has_key_ = !equal_.empty();
+    if (!has_key_) equal_ = here;
+    PGFANOUT_TRY(read_behaviour());
+    return true;
+  }
+
+  /// Triggers and rules of the application may turn a statement into another, and keys of other
+  /// tables may forbid one: that is no fault of the swap.
+  Result<void> read_behaviour() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows found,
+        connection_.query("SELECT EXISTS (SELECT 1 FROM pg_trigger t"
+                          "  WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
+                          "  AND t.tgtype & 3 = 3) OR EXISTS (SELECT 1 FROM pg_rewrite r"
+                          "  WHERE r.ev_class = $1 AND r.is_instead AND r.ev_enabled <> 'D'),"
+                          " EXISTS (SELECT 1 FROM pg_constraint k"
+                          "  WHERE k.contype = 'f' AND k.confrelid = $1)",
+                          {std::to_string(table_.oid)}));
+    may_be_turned_ = found.boolean(0, 0);
+    is_referred_to_ = found.boolean(0, 1);
+    return {};
+  }
+
+  void unknown(const std::string& what, const std::string& why) {
+    state_.report(
+        {Severity::info, "not-checked", fmt::format("{}: {}", what, why), table_.qualified});
+  }
+
+  [[nodiscard]] std::string insert(const std::string& values) const {
+    return fmt::format(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM"
+        " pg_temp.pgfanout_row r",
+        table_.qualified, columns_, values);
+  }
+
+  Result<void> write_and_read() {
+    if (has_key_) {
+      PGFANOUT_TRY(expect_one("read by the full key", fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                                  table_.qualified, equal_)));
+      if (!update_.empty()) {
+        PGFANOUT_TRY(expect_one("update by the full key",
+                                fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}",
+                                            table_.qualified, update_, equal_)));
+      }
+    }
+    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_));
+    if (!can_delete_) return {};
+    return expect_one("insert of that row", insert(values_));
+  }
+
+  [[nodiscard]] std::string delete_row() const {
+    return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
+  }
+
+  Result<std::size_t> leaves_read(const std::string& condition) {
+    PGFANOUT_TRY_ASSIGN(
+        const auto relations,
+        relations_of(connection_, "",
+                     fmt::format("SELECT 1 FROM {} t WHERE {}", table_.qualified, condition)));
+    return relations.size();
+  }
+
+  /// With the key one leaf, without it all.
+  Result<void> check_pruning() {
+    const bool has_column = entry_.key_column && layout_.rules(job_).supplies_key;
+    const std::string key =
+        has_column ? quoted_name(*entry_.key_column) : "(" + entry_.key_sql_on_target + ")";
+    PGFANOUT_TRY_ASSIGN(const Rows value,
+                        connection_.query(fmt::format("SELECT {} FROM pg_temp.pgfanout_row", key)));
+    PGFANOUT_TRY_ASSIGN(const std::size_t with,
+                        leaves_read(fmt::format("{} = {}", key, value.text(0, 0))));
+    if (with != 1) {
+      wrong("partition pruning", fmt::format("a query that names the key reads {} leaves", with));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::size_t without, leaves_read("true"));
+    state_.report(
+        {Severity::info, "pruning",
+         fmt::format("a query that names the key reads {} leaf, one that does not reads {}", with,
+                     without),
+         table_.qualified});
+    return {};
+  }
+
+  Result<void> try_wrong_key() {
+    if (!entry_.key_column) return {};
+    const auto wrong_key = layout_.wrong_key_sql(job_, "r." + quoted_name(*entry_.key_column));
+    if (!wrong_key) return {};
+    std::string values;
+    for (const Column& column : table_.columns) {
+      if (column.generated != 0) continue;
+      const std::string value =
+          column.name == *entry_.key_column ? *wrong_key : "r." + column.quoted;
+      values += (values.empty() ? "" : ", ") + value;
+    }
+    return expect_refusal("insert with a wrong key", "23514", insert(values));
+  }
+
+  /// For each foreign key over one column of a type whose unused values are easily made.
+  Result<void> try_dangling_reference() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows keys,
+        connection_.query("SELECT a.attname, CASE a.atttypid WHEN 'uuid'::regtype"
+                          "  THEN 'gen_random_uuid()' WHEN 'int4'::regtype THEN '-2147483648'"
+                          " WHEN 'int8'::regtype  THEN '-9223372036854775808' END"
+                          " FROM pg_constraint k JOIN pg_attribute a"
+                          " ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
+                          " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conparentid = 0"
+                          " AND cardinality(k.conkey) = 1 ORDER BY 1",
+                          {std::to_string(table_.oid)}));
+    if (!can_delete_) return {};
+    for (int row = 0; row < keys.size(); ++row) {
+      if (keys.is_null(row, 1)) continue;
+      const std::string column = quoted_name(keys.text(row, 0));
+      // Where the key is made from that column, it follows.
+      std::string set = fmt::format("{} = {}", column, keys.text(row, 1));
+      PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_reference"));
+      PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {}", set)));
+      if (entry_.key_column && layout_.rules(job_).supplies_key) {
+        PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {} = {}",
+                                                 quoted_name(*entry_.key_column),
+                                                 entry_.key_sql_on_target)));
+      }
+      PGFANOUT_TRY(connection_.run(delete_row()));
+      PGFANOUT_TRY(expect_refusal("insert with a dangling " + keys.str(row, 0),
+                                  kForeignKeyViolation,
+                                  insert(values_) + "; SET CONSTRAINTS ALL IMMEDIATE"));
+      PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_reference"));
+    }
+    return {};
+  }
+
+  const WindowState& state_;
+  const JobDescription& job_;
+  const LayoutKind& layout_;
+  const JournalEntry& entry_;
+  Connection& connection_;
+  const Table& table_;
+  std::string columns_;
+  std::string values_;
+  std::string update_;           ///< A column that may be set.
+  std::string equal_;            ///< A condition on t that the row alone meets.
+  bool has_key_ = false;         ///< That is its key, else its place.
+  bool may_be_turned_ = false;   ///< By triggers or rules of the application.
+  bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
+  bool can_delete_ = true;
+  bool is_right_ = true;
+};
+
+}  // namespace
+
+Result<std::set<std::string>> relations_in_plan(std::string_view json) {
+  const Json document = Json::parse(json, nullptr, false);
+  const bool is_plan = document.is_array() && !document.empty() && document[0].is_object() &&
+                       document[0].contains("Plan");
+  if (!is_plan) {
+    return interrupted("explain", "the server's EXPLAIN could not be read",
+                       "please report this, with the server's version");
+  }
+  std::set<std::string> relations;
+  add_relations(document[0]["Plan"], relations);
+  return relations;
+}
+
+double percentile(const std::vector<double>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  const double rank = std::ceil(share * static_cast<double>(sorted.size()));
+  return sorted[static_cast<std::size_t>(std::max(1.0, rank)) - 1];
+}
+
+Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target) {
+  const std::vector<QueryCheck>& queries = state.job().window.queries;
+  if (queries.empty()) return std::string();
+  PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
+  PGFANOUT_TRY(on_target.run("BEGIN"));
+  Connection& on_source = state.source();
+  std::size_t failed = 0;
+  const auto run_all = [&]() -> Result<void> {
+    for (const QueryCheck& check : queries) {
+      std::string figures;
+      auto wrong =
+          QueryRun(check, source, target, on_source, on_target).run(figures, state.cancellation());
+      if (!wrong) {
+        Error error = std::move(wrong).error();
+        error.where =
+            fmt::format("query {}{}{}", check.name, error.where.empty() ? "" : ", ", error.where);
+        return error;
+      }
+      if (!figures.empty()) {
+        state.report({Severity::info, "query", fmt::format("query {}: {}", check.name, figures),
+                      target.qualified});
+      }
+      if (wrong->empty()) continue;
+      ++failed;
+      state.report({Severity::error, "query-failed",
+                    fmt::format("query {}: {}", check.name, *wrong), target.qualified,
+                    "compare its plans on both sides, or change its limits in the job file"});
+    }
+    return {};
+  };
+  PGFANOUT_TRY(in_transaction(on_source, {"BEGIN", TransactionEnd::roll_back}, run_all));
+  if (failed > 0) {
+    return refused("queries-failed",
+                   fmt::format("{} of the application's queries did not pass", failed), "see above",
+                   target.qualified);
+  }
+  return fmt::format("{} queries passed", queries.size());
+}
+
+Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
+                    bool may_be_referred_to) {
+  const bool is_reference = sqlstate == kForeignKeyViolation || sqlstate == kRestrictViolation;
+  if (is_reference && may_be_referred_to) return Trial::referred;
+  if (!sqlstate.empty()) return Trial::wrong;
+  if (rows == 1) return Trial::right;
+  return rows == 0 && may_be_turned ? Trial::unknown : Trial::wrong;
+}
+
+Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
+  if (sqlstate.empty()) return Trial::wrong;
+  return sqlstate == wanted ? Trial::right : Trial::unknown;
+}
+
+Result<bool> check_after_swap(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
+  PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
+  // As the application has it: rules and foreign keys act for the table's owner, and would be
+  // refused where policies hold for that one too.
+  bool has_passed = false;
+  PGFANOUT_TRY(in_transaction(connection,
+                              {"BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on",
+                               TransactionEnd::roll_back},
+                              [&]() -> Result<void> {
+                                PGFANOUT_TRY_ASSIGN(has_passed,
+                                                    AfterSwapCheck(state, connection, table).run());
+                                return {};
+                              }));
+  return has_passed;
+}
+
+}  // namespace pgfanout

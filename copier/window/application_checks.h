@@ -1,0 +1,49 @@
+// Statements of applications, tried before and after the swap, in transactions that are rolled
+// back. Before it: their queries give the same result on both sides, read few leaves where that is
+// expected, and are no slower than the job file allows. After it: the table accepts reads and
+// writes of one of its own rows.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "copier/window/state.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+/// Reports each query's figures, and an error for each that fails; then refuses. Returns a line for
+/// people.
+Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target);
+
+/// Of sorted values, the one at or above which a share of `share` lies.
+[[nodiscard]] double percentile(const std::vector<double>& sorted, double share);
+
+/// Of EXPLAIN (FORMAT JSON): the relations of all nodes, as "schema.name" (schema only if VERBOSE);
+/// under ANALYZE without nodes that were never executed. Refuses what is no such document.
+Result<std::set<std::string>> relations_in_plan(std::string_view json);
+
+/// The result of a statement that was tried on the new table.
+enum class Trial : std::uint8_t {
+  right,
+  wrong,     ///< The table is not what it should be.
+  unknown,   ///< The application's triggers, rules or rows decided it.
+  referred,  ///< Rows of other tables refer to the row: it cannot be deleted.
+};
+/// One that must touch one row. `sqlstate`: empty if it ran. `may_be_turned`: triggers or rules of
+/// the table may make another statement of it. `may_be_referred_to`: foreign keys of other tables
+/// may forbid it.
+[[nodiscard]] Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
+                                  bool may_be_referred_to);
+/// One that must be refused with SQLSTATE `wanted`.
+[[nodiscard]] Trial judge_refusal(std::string_view sqlstate, std::string_view wanted);
+
+/// Delete and insert of a row, reading and updating it by its key, partition pruning, a wrong key
+/// and a dangling reference refused. False if something did not do what it should; each failure is
+/// reported. A table without rows passes.
+Result<bool> check_after_swap(WindowState& state);
+
+}  // namespace pgfanout

@@ -1,0 +1,425 @@
+#include "copier/window/build_indexes.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
+#include "copier/catalog/table.h"
+#include "copier/pg/transaction.h"
+#include "copier/session/lock_attempts.h"
+#include "copier/session/worker_sessions.h"
+#include "copier/window/swap.h"
+
+namespace pgfanout {
+namespace {
+
+/// Steps in one transaction where they run in order: each may hold locks on a leaf's index.
+constexpr std::size_t kStepsInTransaction = 50;
+
+Error at_step(Error error, const CarryStep& step) {
+  if (error.where.empty()) error.where = step.id;
+  if (error.sqlstate == "23505") {
+    error.code = "not-unique";
+    error.hint = "rows of the source are not unique where the target's key demands it";
+  }
+  return error;
+}
+
+/// Rows that are not unique, by place: "(0,1), (4,2)" for each of the first few keys.
+std::string duplicates_in(Connection& connection, const CarryStep& step, const std::string& key) {
+  constexpr int kShown = 3;
+  const auto rows =
+      connection.query(fmt::format("SELECT string_agg(ctid::text, ', '), count(*)"
+                                   " OVER () FROM ONLY {} GROUP BY {} HAVING count(*) > 1 LIMIT {}",
+                                   step.leaf, key, kShown));
+  if (!rows || rows->size() == 0) return {};
+  std::string places;
+  for (int row = 0; row < rows->size(); ++row) {
+    places += (row == 0 ? "" : "; ") + std::string("ctid ") + rows->str(row, 0);
+  }
+  return fmt::format("{} of ({}) in {}: {}",
+                     counted(static_cast<std::uint64_t>(rows->integer(0, 1)), "value", "values"),
+                     key, step.leaf, places);
+}
+
+struct StepSettings {
+  WorkerSettings sessions;
+  std::chrono::milliseconds lock_timeout{5000};
+  std::string session_prefix;  ///< Begins the application_name of the workers' sessions.
+};
+
+/// Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
+/// one transaction, so that an interrupted stage resumes where it stopped.
+class StepRunner {
+ public:
+  StepRunner(StepSettings settings, WindowJournal& journal, JobCounters& counters,
+             const Cancellation& cancellation)
+      : settings_(std::move(settings)),
+        journal_(journal),
+        counters_(counters),
+        cancellation_(cancellation) {}
+
+  /// Steps of different leaves side by side, largest leaf first; those of one leaf in order, by one
+  /// worker. A leaf whose steps have all run is in `state` then. Returns how many were run.
+  Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps,
+                                    std::optional<LeafState> state = {}) {
+    PGFANOUT_TRY_ASSIGN(steps, left_to_do(std::move(steps)));
+    std::map<std::string, std::vector<CarryStep>> by_leaf;
+    for (const CarryStep& step : steps) by_leaf[step.leaf].push_back(step);
+    Queue queue;
+    for (auto& [leaf, own] : by_leaf) queue.push_back(std::move(own));
+    std::stable_sort(queue.begin(), queue.end(), [](const auto& a, const auto& b) {
+      return a.front().bytes > b.front().bytes;
+    });
+    PGFANOUT_TRY(run_queue(queue, state));
+    return steps.size();
+  }
+
+  /// All in order, on one connection, some in a transaction.
+  Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps) {
+    PGFANOUT_TRY_ASSIGN(const std::vector<CarryStep> left, left_to_do(steps));
+    if (left.empty()) return 0;
+    PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect());
+    if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
+    auto began = std::chrono::steady_clock::now();
+    for (std::size_t begin = 0; begin < left.size(); begin += kStepsInTransaction) {
+      const std::size_t end = std::min(left.size(), begin + kStepsInTransaction);
+      obey_pace(settings_.sessions, std::chrono::steady_clock::now() - began,
+                [this] { return cancellation_.is_set(); });
+      began = std::chrono::steady_clock::now();
+      PGFANOUT_TRY(run_group(connection, {left.begin() + static_cast<std::ptrdiff_t>(begin),
+                                          left.begin() + static_cast<std::ptrdiff_t>(end)}));
+    }
+    return left.size();
+  }
+
+ private:
+  using Queue = std::vector<std::vector<CarryStep>>;
+
+  Result<std::vector<CarryStep>> left_to_do(std::vector<CarryStep> steps) {
+    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> done, journal_.steps_done());
+    const std::set<std::string> is_done(done.begin(), done.end());
+    std::erase_if(steps, [&](const CarryStep& step) { return is_done.contains(step.id); });
+    counters_.steps_done = 0;
+    counters_.steps_total = steps.size();
+    return steps;
+  }
+
+  /// One transaction.
+  Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps) {
+    LockAttempts attempts;
+    attempts.patience.in_all = settings_.lock_timeout;
+    const CarryStep* current = &steps.front();
+    auto done = with_lock_attempts(connection, attempts, cancellation_, [&]() -> Result<void> {
+      for (const CarryStep& step : steps) {
+        current = &step;
+        PGFANOUT_TRY(connection.run(step.sql));
+        PGFANOUT_TRY(connection.run(journal_.mark_step_sql(step.id, step.undo)));
+      }
+      return {};
+    });
+    if (!done) {
+      Error error = at_step(std::move(done).error(), *current);
+      if (!error.key.empty() && !current->leaf.empty()) {
+        const std::string places = duplicates_in(connection, *current, error.key);
+        if (!places.empty()) error.where = places;
+      }
+      return error;
+    }
+    crash_point("step-committed");
+    counters_.steps_done += steps.size();
+    return {};
+  }
+
+  /// Counts the blocks of the builds that run now. An error is ignored: only figures are missing
+  /// then.
+  void read_build_progress(Connection& connection) {
+    const auto rows = connection.query(
+        "SELECT COALESCE(sum(p.blocks_done), 0), COALESCE(sum(p.blocks_total), 0)"
+        " FROM pg_stat_progress_create_index p JOIN pg_stat_activity a"
+        " USING (pid) WHERE starts_with(a.application_name, $1)",
+        {settings_.session_prefix});
+    if (!rows) return;
+    counters_.build_blocks_done = static_cast<std::uint64_t>(rows->integer(0, 0));
+    counters_.build_blocks_total = static_cast<std::uint64_t>(rows->integer(0, 1));
+  }
+
+  void set_state(const std::string& leaf, LeafState state) {
+    LeafBoard& board = counters_.leaves;
+    for (std::size_t at = 0; at < board.size(); ++at) {
+      if (board.name(at) == leaf) board.set_state(at, state);
+    }
+  }
+
+  Result<void> run_queue(const Queue& queue, std::optional<LeafState> state) {
+    if (queue.empty()) return {};
+    WorkerSettings settings = settings_.sessions;
+    settings.workers =
+        static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, queue.size()));
+    std::atomic<std::size_t> next{0};
+    const auto work = [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
+      for (std::size_t at = next++; at < queue.size() && !turn.stop.is_set(); at = next++) {
+        for (const CarryStep& step : queue[at]) {
+          if (!turn.may_go_on()) break;
+          PGFANOUT_TRY(run_group(connection, {step}));
+        }
+        if (state && !turn.stop.is_set()) set_state(queue[at].front().leaf, *state);
+      }
+      return {};
+    };
+    auto watcher = settings.connect();
+    auto done = run_on_workers(settings, cancellation_, work, [&] {
+      if (watcher) read_build_progress(*watcher);
+    });
+    counters_.build_blocks_total = 0;
+    return done;
+  }
+
+  const StepSettings settings_;
+  WindowJournal& journal_;
+  JobCounters& counters_;
+  const Cancellation& cancellation_;
+};
+
+constexpr std::uint64_t kMiB = 1ULL << 20U;
+/// Sorts of larger leaves spill to disk in any case.
+constexpr std::uint64_t kMostMaintenanceMemory = 1024 * kMiB;
+
+/// Index builds that the server has processors for: it says nothing of them, so this host's number
+/// stands in, bounded where the server is another one.
+std::uint32_t worker_count(const JobDescription& job) {
+  if (job.window.index_jobs) return *job.window.index_jobs;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, 8U);
+}
+
+/// A quarter of what this host has free, shared by the workers; absent where the server is not on
+/// this host.
+Result<std::uint64_t> maintenance_memory(const StageInput& input) {
+  if (input.state.job().window.maintenance_work_bytes)
+    return *input.state.job().window.maintenance_work_bytes;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows address,
+      input.state.target().query("SELECT inet_client_addr() IS NULL, pg_size_bytes(current_setting("
+                                 "'maintenance_work_mem'))"));
+  const auto own = static_cast<std::uint64_t>(address.integer(0, 1));
+  const long pages = sysconf(_SC_AVPHYS_PAGES);
+  const long page = sysconf(_SC_PAGESIZE);
+  if (!address.boolean(0, 0) || pages <= 0 || page <= 0) return own;
+  const std::uint64_t share = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) /
+                              4 / worker_count(input.state.job());
+  return std::clamp(share, own, std::max(own, kMostMaintenanceMemory));
+}
+
+/// As many as the job's --index-jobs or this host's processors, with memory for sorts.
+Result<WorkerSettings> worker_sessions(const StageInput& input) {
+  WorkerSettings settings;
+  settings.connect = [&state = input.state] { return state.connect_target("worker"); };
+  settings.workers = worker_count(input.state.job());
+  settings.pace = &input.pace;
+  settings.pace_wait_ns = &input.counters.pace_wait_ns;
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
+  // The workers are the parallelism.
+  settings.set_up = fmt::format(
+      "SET maintenance_work_mem = '{}kB'; SET max_parallel_maintenance_workers = 0", memory / 1024);
+  return settings;
+}
+
+Result<StepSettings> settings_of(const StageInput& input) {
+  StepSettings settings;
+  PGFANOUT_TRY_ASSIGN(settings.sessions, worker_sessions(input));
+  settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
+  settings.lock_timeout =
+      std::max(input.state.job().lock_timeout, std::chrono::milliseconds(10'000));
+  return settings;
+}
+
+std::string figures(const std::vector<std::pair<std::uint64_t, const char*>>& counts) {
+  std::vector<std::string> parts;
+  for (const auto& [count, what] : counts) {
+    if (count > 0) parts.push_back(fmt::format("{} {}", count, what));
+  }
+  return parts.empty() ? "nothing left to do" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+constexpr int kFirstWithAnalyzeOnly = 180000;
+/// Below this share of frozen pages a leaf is vacuumed.
+constexpr double kFrozenEnough = 0.95;
+
+/// Before version 18, ANALYZE of a parent analyzes all its partitions as well. There the parent is
+/// analyzed while the workers' transactions hold the lock on every leaf that ANALYZE needs, with
+/// SKIP_LOCKED: its own sample is read all the same.
+class Analysis {
+ public:
+  Analysis(const StageInput& input, const Table& target, WorkerSettings settings)
+      : input_(input),
+        target_(target),
+        settings_(std::move(settings)),
+        analyzes_alone_(input.state.target().server_version() >= kFirstWithAnalyzeOnly) {}
+
+  Result<void> run() {
+    input_.counters.steps_done = 0;
+    input_.counters.steps_total = target_.leaves.size() + 1;
+    for (std::uint32_t leaf = 0; leaf < target_.leaves.size(); ++leaf) by_size_.push_back(leaf);
+    std::stable_sort(by_size_.begin(), by_size_.end(), [this](std::uint32_t a, std::uint32_t b) {
+      return target_.leaves[a].total_bytes > target_.leaves[b].total_bytes;
+    });
+    leaf_workers_ =
+        std::min<std::size_t>(settings_.workers, std::max<std::size_t>(by_size_.size(), 1));
+    WorkerSettings sessions = settings_;
+    sessions.workers = static_cast<std::uint32_t>(leaf_workers_) + 1;
+    return run_on_workers(sessions, input_.state.cancellation(),
+                          [this](Connection& connection, WorkerTurn& turn) {
+                            return turn.worker == leaf_workers_ ? analyze_parent(connection, turn)
+                                                                : analyze_leaves(connection, turn);
+                          });
+  }
+
+ private:
+  /// Every n-th leaf by size is the worker's.
+  [[nodiscard]] std::vector<const Leaf*> leaves_of(std::size_t worker) const {
+    std::vector<const Leaf*> own;
+    for (std::size_t at = worker; at < by_size_.size(); at += leaf_workers_) {
+      own.push_back(&target_.leaves[by_size_[at]]);
+    }
+    return own;
+  }
+
+  Result<void> analyze_leaves(Connection& connection, WorkerTurn& turn) {
+    const std::vector<const Leaf*> own = leaves_of(turn.worker);
+    if (analyzes_alone_ || own.empty()) return analyze(own, connection, turn);
+    std::string names;
+    for (const Leaf* leaf : own) names += (names.empty() ? "" : ", ") + leaf->qualified;
+    return in_transaction(connection, {}, [&]() -> Result<void> {
+      PGFANOUT_TRY(
+          connection.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names)));
+      PGFANOUT_TRY(analyze(own, connection, turn));
+      if (turn.wait_until([this] { return is_parent_done_.load(); })) return {};
+      return cancelled();
+    });
+  }
+
+  Result<void> analyze(const std::vector<const Leaf*>& own, Connection& connection,
+                       WorkerTurn& turn) {
+    ++ready_workers_;
+    for (const Leaf* leaf : own) {
+      if (!turn.may_go_on()) return {};
+      PGFANOUT_TRY(connection.run("ANALYZE " + leaf->qualified));
+      ++input_.counters.steps_done;
+    }
+    return {};
+  }
+
+  Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
+    if (!turn.wait_until([this] { return ready_workers_ == leaf_workers_; })) return {};
+    if (analyzes_alone_) {
+      PGFANOUT_TRY(connection.run("ANALYZE ONLY " + target_.qualified));
+    } else {
+      // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
+      PGFANOUT_TRY(in_transaction(connection, {}, [&] {
+        return connection.run(
+            fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
+                        "ANALYZE (SKIP_LOCKED) {0}",
+                        target_.qualified));
+      }));
+    }
+    ++input_.counters.steps_done;
+    is_parent_done_ = true;
+    return {};
+  }
+
+  const StageInput& input_;
+  const Table& target_;
+  const WorkerSettings settings_;
+  const bool analyzes_alone_;
+  std::size_t leaf_workers_ = 1;
+  std::vector<std::uint32_t> by_size_;
+  std::atomic<std::size_t> ready_workers_{0};
+  std::atomic<bool> is_parent_done_{false};
+};
+
+/// Leaves whose pages are not all visible to everybody, as pages that were frozen are.
+Result<std::vector<const Leaf*>> unfrozen_leaves(const StageInput& input, const Table& target) {
+  PGFANOUT_TRY_ASSIGN(const Rows pages,
+                      input.state.target().query(
+                          "SELECT c.oid, c.relpages, c.relallvisible FROM pg_inherits i"
+                          " JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::oid",
+                          {std::to_string(target.oid)}));
+  std::vector<const Leaf*> unfrozen;
+  for (int row = 0; row < pages.size(); ++row) {
+    const auto all = static_cast<double>(pages.integer(row, 1));
+    if (static_cast<double>(pages.integer(row, 2)) >= kFrozenEnough * all) continue;
+    for (const Leaf& leaf : target.leaves) {
+      if (leaf.oid == pages.oid(row, 0)) unfrozen.push_back(&leaf);
+    }
+  }
+  return unfrozen;
+}
+
+Result<void> vacuum(const StageInput& input, WorkerSettings settings,
+                    const std::vector<const Leaf*>& leaves) {
+  if (leaves.empty()) return {};
+  settings.workers =
+      static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, leaves.size()));
+  std::atomic<std::size_t> next{0};
+  return run_on_workers(
+      settings, input.state.cancellation(),
+      [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
+        for (std::size_t at = next++; at < leaves.size() && turn.may_go_on(); at = next++) {
+          PGFANOUT_TRY(connection.run("VACUUM (FREEZE) " + leaves[at]->qualified));
+        }
+        return {};
+      });
+}
+
+}  // namespace
+
+Result<std::string> build_indexes(const StageInput& input) {
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.state));
+  // From here on everything is built by the source's definition as it is now.
+  PGFANOUT_TRY_ASSIGN(const auto facts, input.state.journal().fence("carry"));
+  if (facts.empty()) PGFANOUT_TRY(input.state.journal().set_fence("carry", facts_of(made.carry)));
+  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
+  WindowJournal journal = input.state.journal();
+  StepRunner runner(settings, journal, input.counters, input.state.cancellation());
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves,
+                      runner.run_by_leaf(made.carry.leaf_indexes, LeafState::indexed));
+  // Those that have none are done as well.
+  input.counters.leaves.set_all(LeafState::indexed);
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t parents, runner.run_in_order(made.carry.parent_indexes));
+  return figures({{leaves, "index builds on leaves"}, {parents, "steps on the parent"}}) +
+         fmt::format(", {} workers", settings.sessions.workers);
+}
+
+Result<std::string> add_constraints(const StageInput& input) {
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, check_carry(input.state));
+  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
+  WindowJournal journal = input.state.journal();
+  StepRunner runner(settings, journal, input.counters, input.state.cancellation());
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(made.carry.leaf_constraints));
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t parents,
+                      runner.run_in_order(made.carry.parent_constraints));
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t rest, runner.run_in_order(made.carry.attributes));
+  return figures({{leaves, "steps on leaves"},
+                  {parents, "steps on the parent"},
+                  {rest, "triggers, grants, comments and the like"}});
+}
+
+Result<std::string> analyze_target(const StageInput& input) {
+  PGFANOUT_TRY_ASSIGN(const Table target, input.state.target_table());
+  PGFANOUT_TRY_ASSIGN(const WorkerSettings settings, worker_sessions(input));
+  PGFANOUT_TRY(Analysis(input, target, settings).run());
+  PGFANOUT_TRY_ASSIGN(const auto unfrozen, unfrozen_leaves(input, target));
+  PGFANOUT_TRY(vacuum(input, settings, unfrozen));
+  std::string figures = counted(target.leaves.size(), "leaf", "leaves") + " analyzed";
+  if (!unfrozen.empty()) figures += fmt::format(", {} vacuumed", unfrozen.size());
+  return figures;
+}
+
+}  // namespace pgfanout

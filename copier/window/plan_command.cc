@@ -1,0 +1,142 @@
+// The plan command: go or no-go, and what would be done. Reads only.
+#include <fmt/format.h>
+
+#include "copier/catalog/source_range.h"
+#include "copier/copy/table_copy.h"
+#include "copier/layout/layout.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/preflight/preflight.h"
+#include "copier/session/reporting_job.h"
+#include "copier/watch/deadline.h"
+#include "copier/window/commands.h"
+#include "copier/window/state.h"
+#include "copier/window/swap_script.h"
+
+namespace pgfanout {
+namespace {
+
+/// Whether a window that begins now makes its deadline.
+Issue deadline_issue(ClockTime finish_by, ClockTime now,
+                     const std::vector<StageEstimate>& estimates) {
+  const std::optional<Span> left =
+      estimates.empty() ? std::nullopt : std::optional(span_of(estimates));
+  const DeadlineState state = judge_deadline(finish_by, now, left, TurningBack());
+  const bool is_fine = state.outlook == DeadlineState::Outlook::makes_it;
+  return {
+      is_fine ? Severity::info : Severity::warning, "deadline",
+      "begun now, the window would be " + state.advice, "",
+      is_fine ? "" : "begin earlier, or move the deadline; --stop-at-deadline stops it in time"};
+}
+
+class PlanJob : ReportingJob {
+ public:
+  PlanJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
+      : ReportingJob("plan", observer), job_(job), cancellation_(cancellation) {
+    job_.dry_run = true;  // Nothing is locked or claimed.
+  }
+
+  JobResult run(bool prints_sql) {
+    observer_.job_started("plan", counters_);
+    auto ended = clock_.run("plan", [&] { return plan(prints_sql); });
+    if (!ended) result_.error = std::move(ended).error();
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> plan(bool prints_sql) {
+    PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job_, cancellation_));
+    if (const auto& entry = state.entry(); entry && !entry->is_over()) {
+      return refused("unfinished-job",
+                     fmt::format("job {} into this target was begun at {} and is not finished",
+                                 entry->job, entry->started_at),
+                     "'pgfanout run' resumes it, 'pgfanout rollback' undoes it",
+                     state.target_qualified());
+    }
+    PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job_, state.source(), state.target()));
+    for (const Issue& issue : plan.issues) {
+      // The window carries over the objects that copy alone does not.
+      if (issue.code != "not-carried") report(issue);
+    }
+    PGFANOUT_TRY(plan.target.layout->prove(state.source(), plan.source));
+    PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
+                                                               state.source(), state.target()));
+    for (const Issue& issue : carry.issues) report(issue);
+    PGFANOUT_TRY_ASSIGN(
+        const Preflight found,
+        check_before_window(job_, plan, carry, state.source(), state.target(), cancellation_));
+    result_.source = {plan.source.qualified,
+                      plan.source.estimated_rows,
+                      {},
+                      state.source().server_version_text()};
+    result_.target = {plan.target.qualified, 0, {}, state.target().server_version_text()};
+    result_.details = PlanResult{found.impact, found.estimates};
+    if (job_.watch.finish_by) {
+      report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), found.estimates));
+    }
+    std::vector<Issue> issues = found.issues;
+    if (!plan.target.is_new) {
+      issues.push_back(
+          {Severity::error, "target-exists",
+           fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
+           plan.target.qualified, "drop or rename it, or use copy for a target of your own"});
+    }
+    for (const Issue& issue : issues) report(issue);
+    if (prints_sql) PGFANOUT_TRY(add_statements(state, plan, carry));
+    if (auto no_go = no_go_of(issues, "each is told above with what to do about it",
+                              plan.source.qualified)) {
+      return *std::move(no_go);
+    }
+    result_.verdict = Verdict::match;
+    return {};
+  }
+
+  /// All SQL of the window, in order.
+  Result<void> add_statements(WindowState& state, const CopyPlan& plan, const CarryPlan& carry) {
+    auto& statements = result_.statements;
+    const auto add = [&](const std::string& heading, const std::vector<std::string>& more) {
+      statements.push_back("-- " + heading);
+      statements.insert(statements.end(), more.begin(), more.end());
+    };
+    const auto add_steps = [&](const std::string& heading, const std::vector<CarryStep>& steps) {
+      statements.push_back("-- " + heading);
+      for (const CarryStep& step : steps) statements.push_back(step.sql);
+    };
+    add("prepare: writes to the source are refused from here on",
+        Fence("<job>", "source").raise_statements(plan.source));
+    add("copy", copy_statements(plan, progress_of(plan), {}, true));
+    add_steps("index: on leaves, side by side", carry.leaf_indexes);
+    add_steps("index: on the parent", carry.parent_indexes);
+    add_steps("constraints: on leaves, side by side", carry.leaf_constraints);
+    add_steps("constraints: on the parent", carry.parent_constraints);
+    add_steps("constraints: triggers, grants and the like", carry.attributes);
+    add("analyze", {"ANALYZE " + plan.target.qualified});
+    if (!plan.same_database || plan.source.schema != plan.target.schema) {
+      statements.push_back("-- swap: not possible, source and target are in different places");
+      return {};
+    }
+    SwapNames names{plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}};
+    std::vector<std::string> leaves;
+    for (const TargetLeaf& leaf : plan.target.leaves) leaves.push_back(leaf.name);
+    names.leaves = leaf_renames(*plan.target.layout, leaves, plan.target.name, plan.source.name);
+    PGFANOUT_TRY_ASSIGN(const auto holders,
+                        find_name_holders(state.source(), names, carry, plan.source.oid));
+    PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));
+    add("swap: in one transaction", script.forward);
+    if (!script.after.empty()) add("after the swap", script.after);
+    return {};
+  }
+
+  JobDescription job_;
+  const Cancellation& cancellation_;
+  JobCounters counters_;
+};
+
+}  // namespace
+
+JobResult run_plan(const JobDescription& job, Observer& observer,
+                   const Cancellation& cancellation) {
+  return without_exceptions("plan",
+                            [&] { return PlanJob(job, observer, cancellation).run(job.dry_run); });
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,154 @@
+#include "copier/window/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgfanout {
+namespace {
+
+const StageRecord* record_of(const std::vector<StageRecord>& records, std::string_view stage) {
+  const auto found = std::find_if(records.begin(), records.end(),
+                                  [&](const StageRecord& each) { return each.name == stage; });
+  return found == records.end() ? nullptr : &*found;
+}
+
+bool is_swapped_window(const JournalEntry& entry) {
+  return entry.command == "run" && entry.state == "swapped";
+}
+
+}  // namespace
+
+bool is_done(const std::vector<StageRecord>& records, std::string_view stage) {
+  const StageRecord* record = record_of(records, stage);
+  return record != nullptr && record->status == "ok";
+}
+
+bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage) {
+  const StageRecord* record = record_of(records, stage);
+  return record != nullptr && record->is_waiting;
+}
+
+StageSummary summary_of_record(const StageRecord& record) {
+  StageSummary summary;
+  summary.name = record.name;
+  summary.seconds = record.seconds;
+  summary.started_at = record.started_at;
+  summary.detail = record.detail;
+  summary.confirmed_by = record.confirmed_by;
+  summary.confirmed_at = record.confirmed_at;
+  return summary;
+}
+
+RunStart start_of_run(const std::optional<JournalEntry>& entry, bool restart,
+                      bool is_same_request) {
+  if (!entry) return RunStart::new_job;
+  if (entry->is_over()) {
+    const bool is_moved = is_swapped_window(*entry) && is_same_request && !restart;
+    return is_moved ? RunStart::already_swapped : RunStart::new_job;
+  }
+  if (entry->command != "run") return restart ? RunStart::replace_copy : RunStart::refuse_copy;
+  return restart ? RunStart::undo_and_begin : RunStart::go_on;
+}
+
+bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on) {
+  return !copy_goes_on && !is_done(records, "copy");
+}
+
+bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
+                std::string_view stage) {
+  const StageRecord* record = record_of(records, stage);
+  const bool asks = std::find(request.confirm_at.begin(), request.confirm_at.end(), stage) !=
+                    request.confirm_at.end();
+  return asks && record != nullptr && record->status == "ok" && record->confirmed_by.empty();
+}
+
+NextStage next_stage(const std::vector<StageRecord>& records, const WindowRequest& request,
+                     bool copy_goes_on) {
+  for (const std::string_view stage : kWindowStages) {
+    if (stage == "preflight" && !repeats_preflight(records, copy_goes_on)) continue;
+    if (stage == "swap" && !request.swap) continue;
+    if (!is_done(records, stage)) return {NextStage::Move::run, stage};
+    if (gate_holds(records, request, stage)) return {NextStage::Move::wait, stage};
+  }
+  return {};
+}
+
+Release release_of(const std::optional<JournalEntry>& entry) {
+  if (!entry) return Release::no_job;
+  if (entry->state == "swapped") return Release::live;
+  return entry->is_over() ? Release::no_job : Release::source_and_target;
+}
+
+SwapStart start_of_swap(const std::optional<JournalEntry>& entry, bool has_left) {
+  if (!entry) return SwapStart::no_job;
+  if (entry->state == "swapped") return has_left ? SwapStart::settle : SwapStart::already_swapped;
+  return entry->command != "run" || entry->is_over() ? SwapStart::no_job : SwapStart::swap;
+}
+
+std::string_view missing_before_swap(const std::vector<StageRecord>& records) {
+  for (const std::string_view stage : kWindowStages) {
+    if (stage != "swap" && !is_done(records, stage)) return stage;
+  }
+  return {};
+}
+
+RollbackStart start_of_rollback(const std::optional<JournalEntry>& entry) {
+  if (!entry || (entry->command != "run" && entry->is_over())) return RollbackStart::no_job;
+  if (entry->state == "cleaned up" || entry->state == "cleaning up") {
+    return RollbackStart::backup_gone;
+  }
+  if (entry->state == "rolled back") return RollbackStart::undone;
+  return entry->state == "swapped" ? RollbackStart::take_swap_back : RollbackStart::undo;
+}
+
+LiveCheck check_live(const LiveTable& live, const WindowRequest& request) {
+  if (live.has_other_columns && request.keep_new_rows) return LiveCheck::refuse_to_keep;
+  if (live.keep_began && !request.keep_new_rows) return LiveCheck::refuse_half_kept;
+  if (!live.is_altered) return LiveCheck::compare;
+  return request.force ? LiveCheck::lose_alteration : LiveCheck::refuse_alteration;
+}
+
+NewRows fate_of_new_rows(std::uint64_t count, const WindowRequest& request) {
+  if (count == 0) return NewRows::none;
+  if (request.force) return NewRows::lose;
+  return request.keep_new_rows ? NewRows::keep : NewRows::refuse;
+}
+
+std::vector<std::size_t> backups_to_drop(const std::vector<KeptBackup>& backups, bool force) {
+  std::vector<std::size_t> indexes;
+  for (std::size_t at = 0; at < backups.size(); ++at) {
+    // From its first drop on a backup is no way back: what is left of it may always go.
+    const bool is_begun = backups[at].state == "cleaning up";
+    if (force || is_begun || backups[at].is_time_over) indexes.push_back(at);
+  }
+  return indexes;
+}
+
+std::string shown_status(const StageRecord& record, bool is_active) {
+  if (record.is_waiting) return "waiting";
+  if (!record.confirmed_by.empty()) return "confirmed";
+  return record.status == "running" && !is_active ? "interrupted" : record.status;
+}
+
+std::string next_command(const JournalEntry& entry, const std::vector<StageRecord>& records,
+                         bool is_active) {
+  const bool is_copy = entry.command != "run";
+  if (entry.state == "swapped") {
+    return fmt::format("pgfanout cleanup, from {} on; pgfanout rollback takes the swap back",
+                       entry.keep_until);
+  }
+  if (entry.state == "cleaning up") return "pgfanout cleanup";
+  if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
+  if (entry.state == "done") {
+    return entry.is_fenced && is_copy ? "pgfanout copy" : "pgfanout verify";
+  }
+  if (is_active) return "none while it runs";
+  if (is_copy) return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
+  const auto waiting = std::find_if(records.rbegin(), records.rend(),
+                                    [](const StageRecord& each) { return each.is_waiting; });
+  if (waiting != records.rend()) return "pgfanout run --confirm " + waiting->name;
+  return is_done(records, "verify") ? "pgfanout swap" : "pgfanout run";
+}
+
+}  // namespace pgfanout

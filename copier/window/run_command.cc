@@ -1,0 +1,681 @@
+// The run and swap commands: the stages of a maintenance window in order, each with its gate.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
+#include "copier/base/pace.h"
+#include "copier/copy/abandon_job.h"
+#include "copier/copy/table_copy.h"
+#include "copier/journal/copy_journal.h"
+#include "copier/journal/job_request.h"
+#include "copier/journal/journal.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/layout.h"
+#include "copier/pg/transaction.h"
+#include "copier/preflight/preflight.h"
+#include "copier/session/job_guard.h"
+#include "copier/session/reporting_job.h"
+#include "copier/verify/verification.h"
+#include "copier/window/application_checks.h"
+#include "copier/window/build_indexes.h"
+#include "copier/window/commands.h"
+#include "copier/window/rules.h"
+#include "copier/window/state.h"
+#include "copier/window/swap.h"
+
+namespace pgfanout {
+namespace {
+
+/// Runs stages, and keeps the journal's record of each and of their gates.
+class StageRunner {
+ public:
+  /// Runs a stage; the text that it returns is shown and journaled.
+  using Work = std::function<Result<std::string>()>;
+
+  StageRunner(const JobDescription& job, JobResult& result, Observer& observer)
+      : job_(job), result_(result), observer_(observer), clock_(result.stages, observer) {}
+
+  /// From now on stages are journaled. Takes over what was done in earlier calls, and confirms
+  /// what this call confirms: refuses if nothing waits there.
+  Result<void> open_journal(WindowJournal journal) {
+    journal_.emplace(std::move(journal));
+    PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
+    for (const std::string& stage : job_.window.confirmed) {
+      if (!is_waiting(records_, stage)) {
+        return refused("not-waiting", fmt::format("no gate waits at {}", stage),
+                       "'pgfanout status' shows the job", stage);
+      }
+      PGFANOUT_TRY(journal_->confirm(stage));
+      observer_.gate_reached(stage, false);
+    }
+    // Reads the stages again: the server says who confirmed, and when.
+    if (!job_.window.confirmed.empty()) {
+      PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
+    }
+    for (const StageRecord& record : records_) {
+      if (record.status != "ok" || summary_of(record.name) != nullptr) continue;
+      result_.stages.push_back(summary_of_record(record));
+    }
+    return {};
+  }
+
+  /// Of earlier calls and of this one.
+  [[nodiscard]] const std::vector<StageRecord>& records() const { return records_; }
+  Result<void> run(const std::string& stage, const Work& work) {
+    PGFANOUT_TRY(journal_->begin_stage(stage));
+    auto done = run_unrecorded(stage, work);
+    const StageSummary& summary = result_.stages.back();
+    // If the connection is lost, the journal does not have the end: the stage counts as not done.
+    auto written =
+        journal_->end_stage(stage, summary.status, done ? summary.detail : done.error().message);
+    if (!done) return std::move(done).error();
+    PGFANOUT_TRY(std::move(written));
+    crash_point("stage-recorded");
+    set_done(stage);
+    return {};
+  }
+
+  /// Without journal: for a stage that runs before there is a job.
+  Result<void> run_unrecorded(const std::string& stage, const Work& work) {
+    std::string detail;
+    std::erase_if(result_.stages, [&](const StageSummary& each) { return each.name == stage; });
+    auto done = clock_.run(stage, [&]() -> Result<void> {
+      PGFANOUT_TRY_ASSIGN(detail, work());
+      return {};
+    });
+    StageSummary& summary = result_.stages.back();
+    summary.detail = detail;
+    // A preflight that is repeated was confirmed in an earlier call.
+    for (const StageRecord& record : records_) {
+      if (record.name != stage || record.status != "ok") continue;
+      summary.confirmed_by = record.confirmed_by;
+      summary.confirmed_at = record.confirmed_at;
+    }
+    return done;
+  }
+
+  /// Records such a stage.
+  Result<void> record(const std::string& stage) {
+    const StageSummary* summary = summary_of(stage);
+    PGFANOUT_TRY(journal_->record_stage(stage, summary == nullptr ? 0 : summary->seconds,
+                                        summary == nullptr ? "" : summary->detail));
+    set_done(stage);
+    return {};
+  }
+
+  /// The job waits for a person after the stage.
+  Result<void> wait_at(const std::string& stage) {
+    PGFANOUT_TRY(journal_->set_waiting(stage));
+    result_.waiting_at = stage;
+    observer_.gate_reached(stage, true);
+    return {};
+  }
+
+ private:
+  [[nodiscard]] StageSummary* summary_of(std::string_view stage) {
+    for (StageSummary& summary : result_.stages) {
+      if (summary.name == stage) return &summary;
+    }
+    return nullptr;
+  }
+
+  void set_done(const std::string& stage) {
+    std::erase_if(records_, [&](const StageRecord& each) { return each.name == stage; });
+    StageRecord record;
+    record.name = stage;
+    record.status = "ok";
+    records_.push_back(record);
+  }
+
+  const JobDescription& job_;
+  JobResult& result_;
+  Observer& observer_;
+  StageClock clock_;
+  std::optional<WindowJournal> journal_;  // open_journal
+  std::vector<StageRecord> records_;
+};
+
+/// The stages; it does not know gates and the stages' order. `state` is open before any stage
+/// is called. Figures, issues and verdict go into `result`; each stage returns a line for people.
+class WindowStages {
+ public:
+  WindowStages(std::optional<WindowState>& state, JobResult& result, JobCounters& counters,
+               Pace& pace, Observer& observer)
+      : state_(state), result_(result), counters_(counters), pace_(pace), observer_(observer) {}
+
+  /// Go, or refused with the number of reasons not to. The tables of an interrupted copy are
+  /// dropped, and made again.
+  Result<std::string> preflight() {
+    if (state_->entry() && !state_->entry()->made.empty()) {
+      PGFANOUT_TRY(state_->lower_fence("target"));
+      PGFANOUT_TRY(drop_made(state_->target(), *state_->entry(), JournalRemains::job));
+      state_->entry()->made.clear();
+    }
+    PGFANOUT_TRY_ASSIGN(const CopyPlan plan,
+                        make_copy_plan(job(), state_->source(), state_->target()));
+    if (!plan.target.is_new) {
+      return refused(
+          "target-exists",
+          fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
+          "drop or rename it, or use copy and verify for a target of your own",
+          plan.target.qualified);
+    }
+    PGFANOUT_TRY(plan.target.layout->prove(state_->source(), plan.source));
+    PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job(), plan),
+                                                               state_->source(), state_->target()));
+    PGFANOUT_TRY_ASSIGN(const Preflight found,
+                        check_before_window(job(), plan, carry, state_->source(), state_->target(),
+                                            state_->cancellation()));
+    if (state_->cancellation().is_set()) return cancelled();
+    key_sql_ = plan.key.expression.sql();
+    key_sql_on_target_ = plan.key.sql_on_target;
+    key_column_ = plan.key.column;
+    result_.source = {plan.source.qualified, 0, {}, state_->source().server_version_text()};
+    result_.target = {plan.target.qualified, 0, {}, state_->target().server_version_text()};
+    std::get<RunResult>(result_.details).impact = found.impact;
+    estimates_ = found.estimates;
+    for (const Issue& issue : plan.issues) {
+      // The window carries over the objects that copy alone does not.
+      if (issue.code != "not-carried") state_->report(issue);
+    }
+    for (const Issue& issue : carry.issues) state_->report(issue);
+    for (const Issue& issue : found.issues) state_->report(issue);
+    if (auto no_go = no_go_of(found.issues, "'pgfanout plan' shows them all; nothing was changed",
+                              plan.source.qualified)) {
+      return *std::move(no_go);
+    }
+    return std::string("go");
+  }
+
+  /// Refuses unless the job is called with the settings that it began with.
+  Result<void> check_request() {
+    if (!state_->entry()) return {};
+    PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
+    PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job(), source));
+    const std::string differences =
+        request_differences(state_->entry()->request, request_of(job(), key.sql()));
+    if (differences.empty()) return {};
+    return refused("other-request", "the job was begun with other settings: " + differences,
+                   "use the same ones, or start over with run --restart", source.qualified);
+  }
+
+  /// Writes the job down in the journal. After preflight().
+  Result<void> begin_job() {
+    PGFANOUT_TRY_ASSIGN(const Table source, describe_table(state_->source(), job().table));
+    JournalEntry entry =
+        new_entry(result_.job, state_->source(), source, state_->target_name(), key_sql_);
+    entry.state = "open";
+    entry.command = "run";
+    entry.request = request_of(job(), key_sql_);
+    entry.key_sql_on_target = key_sql_on_target_;
+    entry.key_column = key_column_;
+    Journal journal(state_->target());
+    const auto write = [&]() -> Result<void> {
+      PGFANOUT_TRY(journal.prepare());
+      return journal.begin_job(entry);
+    };
+    PGFANOUT_TRY(in_transaction(state_->target(), {}, write));
+    state_->entry() = std::move(entry);
+    return {};
+  }
+
+  /// Raises the fence around the source. The facts that identify it are journaled before a row is
+  /// read.
+  Result<std::string> prepare() {
+    PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
+    PGFANOUT_TRY(state_->raise_fence("source", source));
+    return fmt::format("writes to {} are refused from now on", source.qualified);
+  }
+
+  Result<std::string> copy() {
+    PGFANOUT_TRY_ASSIGN(Table source, state_->source_table());
+    PGFANOUT_TRY(check_fence(*state_, "source", source));
+    CopyState copied{job(), state_->cancellation(), counters_, pace_,
+                     [this](Issue issue) { state_->report(std::move(issue)); }};
+    copied.stands_alone = false;
+    copied.job_id = result_.job;
+    PGFANOUT_TRY(state_->read_entry());
+    copied.entry = state_->entry();
+    PGFANOUT_TRY_ASSIGN(Connection session,
+                        connect_again(copied.connect_options(job().source_dsn, "source")));
+    PGFANOUT_TRY_ASSIGN(copied.target,
+                        connect_again(copied.connect_options(target_dsn_of(job()), "target")));
+    std::vector<StageSummary> parts;  // Told to the observer; the result has the stage as a whole.
+    StageClock clock(parts, observer_);
+    CopyOutcome outcome = copy_table(copied, std::move(session), source, clock);
+    if (outcome.is_refused() && copied.entry && copied.may_undo && !copied.is_attached()) {
+      undo_copy(copied);
+    }
+    result_.source = std::move(outcome.source);
+    result_.target = std::move(outcome.target);
+    static_cast<CopyResult&>(std::get<RunResult>(result_.details)) = std::move(outcome.rows);
+    if (outcome.error) return *std::move(outcome.error);
+    const Verdict verdict = outcome.verdict.value_or(Verdict::unproven);
+    if (verdict != Verdict::match) {
+      return failed("copy-differs", "what was read back is not what was copied",
+                    "see the issues above; start over with --restart", source, verdict);
+    }
+    PGFANOUT_TRY(state_->read_entry());
+    PGFANOUT_TRY_ASSIGN(const Table target, state_->target_table());
+    PGFANOUT_TRY(state_->raise_fence("target", target));
+    return fmt::format("{}, digest {}", rows_text(result_.target->rows), result_.target->digest);
+  }
+
+  Result<std::string> index() { return build_indexes({*state_, counters_, pace_}); }
+
+  Result<std::string> constraints() { return add_constraints({*state_, counters_, pace_}); }
+
+  Result<std::string> analyze() { return analyze_target({*state_, counters_, pace_}); }
+
+  /// The copy was proven when it was read back, and both sides have been fenced since. By default
+  /// it remains to verify the objects that were built after it, and that nothing passed the fences.
+  Result<std::string> verify() {
+    PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
+    PGFANOUT_TRY_ASSIGN(const Table target, state_->target_table());
+    PGFANOUT_TRY(check_fence(*state_, "source", source));
+    PGFANOUT_TRY(check_fence(*state_, "target", target));
+    PGFANOUT_TRY(check_carry(*state_));
+    VerifyInput input{job(), job(), job(), job().verify, false, result_.job, true};
+    input.request.repair = false;
+    input.request.scope = job().verify.scope.value_or(VerifyScope::quick);
+    JobResult verified = verify_tables(input, observer_, state_->cancellation(), counters_, pace_);
+    for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
+    std::get<RunResult>(result_.details).differences =
+        std::get<VerifyResult>(std::move(verified.details)).differences;
+    if (verified.error) {
+      // The copy is proven, so a stopped verification can be resumed.
+      constexpr std::array<std::string_view, 3> kStopped = {"cancelled", "hook-failed", "deadline"};
+      const bool is_stopped =
+          std::find(kStopped.begin(), kStopped.end(), verified.error->code) != kStopped.end();
+      if (is_stopped) verified.error->consequence = Consequence::interrupt;
+      return *std::move(verified.error);
+    }
+    if (!result_.source || result_.source->rows == 0) {
+      result_.source = {source.qualified, state_->entry()->rows, state_->entry()->digest,
+                        state_->source().server_version_text()};
+      result_.target = {target.qualified, state_->entry()->rows, state_->entry()->digest,
+                        state_->target().server_version_text()};
+    }
+    if (verified.verdict != Verdict::match) {
+      return failed("verify-failed", "the target did not pass its verification",
+                    "the issues above say why; 'pgfanout verify' names rows", target,
+                    final_verdict(verified));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::string queries, check_queries(*state_, source, target));
+    counters_.leaves.set_all(LeafState::verified);
+    return queries;
+  }
+
+  /// Then the table is tried as an application would.
+  Result<std::string> swap() {
+    PGFANOUT_TRY_ASSIGN(const SwapOutcome outcome, swap_tables(*state_));
+    is_swapped_ = true;
+    PGFANOUT_TRY(state_->read_entry());
+    const JournalEntry& entry = *state_->entry();
+    JobStatus status{entry.state,
+                     entry.source,
+                     state_->target_qualified(),
+                     entry.started_at,
+                     outcome.backup_qualified,
+                     entry.keep_until,
+                     {},
+                     {},
+                     "pgfanout cleanup"};
+    if (auto* run = std::get_if<RunResult>(&result_.details)) {
+      run->status = std::move(status);
+    } else {
+      std::get<SwapResult>(result_.details).status = std::move(status);
+    }
+    state_->report({Severity::info, "backup",
+                    fmt::format("the old table is kept as {} for {} days", outcome.backup_qualified,
+                                job().window.retention_days),
+                    outcome.backup_qualified,
+                    "'pgfanout cleanup' drops it, 'pgfanout rollback' restores it"});
+    PGFANOUT_TRY(finish_swap());
+    auto checked = check_after_swap(*state_);
+    if (!checked) {
+      Error error = std::move(checked).error();
+      error.consequence = Consequence::unproven;
+      error.hint = "the swap is in effect; 'pgfanout rollback' undoes it";
+      return error;
+    }
+    if (!*checked) result_.verdict = Verdict::differs;
+    return fmt::format("{} is the backup; locked for {:.0f} ms", outcome.backup_qualified,
+                       outcome.locked_seconds * 1000.0);
+  }
+
+  /// Runs the statements that a swap left for later since they read every row, also a swap that was
+  /// interrupted.
+  Result<void> finish_swap() {
+    WindowJournal journal = state_->journal();
+    PGFANOUT_TRY_ASSIGN(const auto statements, journal.undo(UndoPhase::after));
+    for (const std::string& sql : statements) {
+      auto done = state_->target().run(sql);
+      if (done) {
+        PGFANOUT_TRY(journal.strike_after(sql));
+        continue;
+      }
+      result_.verdict = Verdict::differs;
+      state_->report({Severity::error, "after-swap", done.error().message, sql,
+                      "the swap is in effect; run that statement yourself"});
+    }
+    crash_point("swap-settled");
+    return {};
+  }
+
+  [[nodiscard]] bool is_swapped() const { return is_swapped_; }
+  /// Of the stages; empty before the preflight.
+  [[nodiscard]] const std::vector<StageEstimate>& estimates() const { return estimates_; }
+
+ private:
+  [[nodiscard]] const JobDescription& job() const { return state_->job(); }
+  /// The check ran to its end, so the verdict is the result's; the error ends the window.
+  [[nodiscard]] Error failed(std::string code, std::string message, std::string hint,
+                             const Table& table, Verdict verdict) {
+    result_.verdict = verdict;
+    Error error = refused(std::move(code), std::move(message), std::move(hint), table.qualified);
+    if (verdict == Verdict::unproven) error.consequence = Consequence::unproven;
+    return error;
+  }
+
+  std::optional<WindowState>& state_;
+  JobResult& result_;
+  JobCounters& counters_;
+  Pace& pace_;
+  Observer& observer_;
+  std::string key_sql_;                    // preflight
+  std::string key_sql_on_target_;          // preflight
+  std::optional<std::string> key_column_;  // preflight
+  std::vector<StageEstimate> estimates_;   // preflight
+  bool is_swapped_ = false;                // swap
+};
+
+class WindowJob {
+ public:
+  WindowJob(const JobDescription& job, std::string_view command, JobGuard& guard)
+      : job_(job),
+        guard_(guard),
+        observer_(guard.observer()),
+        cancellation_(guard.cancellation()),
+        result_(command),
+        runner_(job_, result_, observer_),
+        stages_(state_, result_, guard.counters(), guard.pace(), observer_) {}
+
+  JobResult run() { return settled(run_stages()); }
+  JobResult run_swap_alone() { return settled(swap_alone()); }
+
+ private:
+  Result<void> claim() {
+    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, [this](Issue issue) {
+                          report(std::move(issue));
+                        }));
+    return {};
+  }
+
+  void begin(const std::string& job_id) {
+    result_.job = job_id;
+    observer_.job_started(job_id, guard_.counters());
+  }
+
+  /// A gate that found differences has run to its end: no error, but not a success.
+  JobResult settled(Result<void> ended) {
+    if (!ended && result_.verdict == Verdict::differs) {
+      const Error& error = ended.error();
+      report({Severity::error, error.code, error.message, error.where, error.hint});
+    } else if (!ended) {
+      result_.error = std::move(ended).error();
+    }
+    tell_fence();
+    return std::move(result_);
+  }
+
+  Result<void> open() {
+    PGFANOUT_TRY(claim());
+    auto& entry = state_->entry();
+    if (entry) {
+      PGFANOUT_TRY(finish_copy(state_->target(), state_->source(), *entry, state_->patience(),
+                               cancellation_));
+    }
+    if (job_.window.release) return {};
+    const RunStart start =
+        start_of_run(entry, job_.restart, entry && entry->is_over() && is_same_request(*entry));
+    switch (start) {
+      case RunStart::new_job:
+        entry.reset();
+        break;
+      case RunStart::already_swapped:
+        is_swapped_ = true;
+        break;
+      case RunStart::refuse_copy:
+        return refused("unfinished-job",
+                       fmt::format("a copy into this target was begun at {} and not finished (job "
+                                   "{})",
+                                   entry->started_at, entry->job),
+                       "run the same command with --restart: it drops what that copy made",
+                       state_->target_qualified());
+      case RunStart::replace_copy:
+        PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
+        PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
+                                     cancellation_));
+        PGFANOUT_TRY(drop_made(state_->target(), *entry, JournalRemains::nothing));
+        entry.reset();
+        break;
+      case RunStart::undo_and_begin:
+        PGFANOUT_TRY(undo_job(*state_));
+        entry.reset();
+        break;
+      case RunStart::go_on:
+        break;
+    }
+    begin(entry ? entry->job : new_job_id());
+    if (!entry) return state_->take_job(result_.job);
+    return runner_.open_journal(state_->journal());
+  }
+
+  /// Asks for the same move of the same table as a swapped job did: a second move of the moved
+  /// table must be asked for.
+  bool is_same_request(const JournalEntry& entry) {
+    if (entry.state != "swapped") return false;
+    std::string key = entry.key;
+    if (!job_.key.empty()) {
+      const auto live = describe_table(state_->source(), job_.table);
+      const auto compiled = live ? compile_key(job_, *live) : Result<KeyExpression>(live.error());
+      if (compiled) key = compiled->sql();
+    }
+    return request_differences(entry.request, request_of(job_, key)).empty();
+  }
+
+  /// Only lifts the fence. The job cannot be resumed after that, since the source may change.
+  Result<void> release() {
+    const auto& entry = state_->entry();
+    const Release which = release_of(entry);
+    if (which == Release::no_job) {
+      return refused("no-job", "no unfinished job has a fence on this table",
+                     "'pgfanout status' shows the last job", job_.table);
+    }
+    begin(entry->job);
+    PGFANOUT_TRY(check_fence_place(state_->target(), state_->source(), *entry));
+    result_.verdict = Verdict::match;
+    if (which == Release::live) {
+      // A rollback that was killed leaves the live table fenced; the backup stays so.
+      is_swapped_ = true;
+      PGFANOUT_TRY(state_->lower_fence("live"));
+      report({Severity::info, "released", "writes to the table are allowed", job_.table,
+              "the swap is in effect; 'pgfanout rollback' undoes it"});
+      return {};
+    }
+    PGFANOUT_TRY(state_->lower_fence("source"));
+    PGFANOUT_TRY(state_->lower_fence("target"));
+    report({Severity::info, "released", "writes to the source are allowed again", job_.table,
+            "the job cannot be resumed: run it with --restart, or undo it with rollback"});
+    return {};
+  }
+
+  /// Once raised, the fence stays until the job's end; a job whose fence was lifted cannot be
+  /// resumed.
+  Result<void> check_still_fenced() {
+    if (!is_done(runner_.records(), "prepare")) return {};
+    PGFANOUT_TRY_ASSIGN(const bool stands, state_->stands("source"));
+    if (stands) return {};
+    return refused(
+        "fence-lifted",
+        "the fence around the source was lifted: the source may have changed since it was copied",
+        "start over with --restart, or undo the job with rollback", job_.table);
+  }
+
+  /// Of a job whose copy was done by an earlier call.
+  void show_leaves() {
+    const std::vector<StageRecord>& records = runner_.records();
+    if (!is_done(records, "copy")) return;
+    const LeafState state = is_done(records, "verify")  ? LeafState::verified
+                            : is_done(records, "index") ? LeafState::indexed
+                                                        : LeafState::proven;
+    show_copied_leaves(state_->target(), result_.job, state, guard_.counters().leaves);
+  }
+
+  /// Until rows are copied, each call repeats the preflight. Then there is a job.
+  Result<void> check_before() {
+    PGFANOUT_TRY(runner_.run_unrecorded("preflight", [this] { return stages_.preflight(); }));
+    guard_.set_estimates(stages_.estimates());
+    if (state_->entry()) return {};
+    PGFANOUT_TRY(stages_.begin_job());
+    return runner_.open_journal(state_->journal());
+  }
+
+  Result<void> run_stages() {
+    if (job_.assume_quiet || !job_.fence) {
+      return refused("no-fence", "a window needs the source fenced against writes until the swap",
+                     "leave --assume-quiet and --no-fence out, or use copy and verify");
+    }
+    PGFANOUT_TRY(open());
+    if (job_.window.release) return release();
+    if (is_swapped_) {
+      result_.verdict = Verdict::match;
+      PGFANOUT_TRY(stages_.finish_swap());
+      report({Severity::info, "already-swapped",
+              fmt::format("job {} has moved and swapped this table already: nothing is left to do",
+                          result_.job),
+              job_.table, "with other settings, or with --restart, the table is moved once more"});
+      return {};
+    }
+    PGFANOUT_TRY(stages_.check_request());
+    PGFANOUT_TRY(check_still_fenced());
+    show_leaves();
+    const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
+    if (repeats_preflight(runner_.records(), copy_goes_on)) PGFANOUT_TRY(check_before());
+    const std::map<std::string_view, StageRunner::Work> works = {
+        {"prepare", [this] { return stages_.prepare(); }},
+        {"copy", [this] { return stages_.copy(); }},
+        {"index", [this] { return stages_.index(); }},
+        {"constraints", [this] { return stages_.constraints(); }},
+        {"analyze", [this] { return stages_.analyze(); }},
+        {"verify", [this] { return stages_.verify(); }},
+        {"swap", [this] { return stages_.swap(); }},
+    };
+    while (true) {
+      const NextStage next = next_stage(runner_.records(), job_.window, copy_goes_on);
+      const std::string stage(next.stage);
+      if (next.move == NextStage::Move::finish) break;
+      if (next.move == NextStage::Move::wait) return runner_.wait_at(stage);
+      if (stage == "preflight") {
+        PGFANOUT_TRY(runner_.record(stage));
+        continue;
+      }
+      if (cancellation_.is_set()) return cancelled();
+      PGFANOUT_TRY(runner_.run(stage, works.at(stage)));
+    }
+    if (!result_.verdict) result_.verdict = Verdict::match;
+    return {};
+  }
+
+  /// A swap that was interrupted after its commit.
+  Result<void> settle_swap() {
+    begin(state_->entry()->job);
+    is_swapped_ = true;
+    result_.verdict = Verdict::match;
+    return stages_.finish_swap();
+  }
+
+  Result<void> swap_alone() {
+    PGFANOUT_TRY(claim());
+    const auto& entry = state_->entry();
+    bool has_left = false;
+    if (entry && entry->state == "swapped") {
+      PGFANOUT_TRY_ASSIGN(const auto left, state_->journal().undo(UndoPhase::after));
+      has_left = !left.empty();
+    }
+    const SwapStart start = start_of_swap(entry, has_left);
+    if (start == SwapStart::settle) return settle_swap();
+    if (start != SwapStart::swap) {
+      const bool is_swapped = start == SwapStart::already_swapped;
+      return refused(is_swapped ? "already-swapped" : "no-job",
+                     is_swapped ? fmt::format("job {} has swapped this table already", entry->job)
+                                : "there is no job whose target could take this table's place",
+                     "'pgfanout run' makes one, 'pgfanout status' shows the last one", job_.table);
+    }
+    // A call that only names the table means the job as it was begun.
+    const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");
+    if (says_nothing) job_ = with_request(std::move(job_), entry->request);
+    begin(entry->job);
+    PGFANOUT_TRY(stages_.check_request());
+    PGFANOUT_TRY(runner_.open_journal(state_->journal()));
+    show_leaves();
+    if (const std::string_view stage = missing_before_swap(runner_.records()); !stage.empty()) {
+      return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),
+                     "call 'pgfanout run' again: it resumes there", job_.table);
+    }
+    PGFANOUT_TRY(runner_.run("swap", [this] { return stages_.swap(); }));
+    if (gate_holds(runner_.records(), job_.window, "swap")) PGFANOUT_TRY(runner_.wait_at("swap"));
+    result_.verdict = result_.verdict == Verdict::differs ? Verdict::differs : Verdict::match;
+    return {};
+  }
+
+  /// Whether applications can write to the table of that name.
+  void tell_fence() {
+    if (!state_ || !state_->source().is_open()) return;
+    // After a swap the source's fence is the backup's; a rollback fences the live table.
+    const bool is_swapped = is_swapped_ || stages_.is_swapped() ||
+                            (state_->entry() && state_->entry()->state == "swapped");
+    const auto stands = state_->stands(is_swapped ? "live" : "source");
+    // A refused preflight leaves no fence; a fence that cannot be read is reported as standing.
+    result_.writes_refused = !stands || *stands;
+  }
+
+  void report(Issue issue) {
+    observer_.issue_found(issue);
+    result_.issues.push_back(std::move(issue));
+  }
+
+  JobDescription job_;
+  JobGuard& guard_;
+  Observer& observer_;
+  const Cancellation& cancellation_;
+  JobResult result_;
+  StageRunner runner_;
+  std::optional<WindowState> state_;  // claim
+  WindowStages stages_;
+  bool is_swapped_ = false;
+};
+
+}  // namespace
+
+JobResult run_window(const JobDescription& job, Observer& observer,
+                     const Cancellation& cancellation) {
+  JobGuard guard(job, "run", observer, cancellation);
+  return guard.settled(
+      without_exceptions("run", [&] { return WindowJob(job, "run", guard).run(); }));
+}
+
+JobResult run_swap(const JobDescription& job, Observer& observer,
+                   const Cancellation& cancellation) {
+  JobGuard guard(job, "swap", observer, cancellation);
+  return guard.settled(
+      without_exceptions("swap", [&] { return WindowJob(job, "swap", guard).run_swap_alone(); }));
+}
+
+}  // namespace pgfanout

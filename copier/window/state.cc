@@ -1,0 +1,219 @@
+#include "copier/window/state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
+#include "copier/journal/reject_table.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/layout.h"
+#include "copier/session/job_connections.h"
+#include "hashing/row_digest.h"
+#include "pgfanout/bytes.h"
+
+namespace pgfanout {
+
+Result<WindowState> WindowState::open(const JobDescription& job, const Cancellation& cancellation,
+                                      IssueSink report) {
+  const bool claims = static_cast<bool>(report);
+  WindowState state(job, cancellation, std::move(report));
+  const auto connect = [&](const std::string& dsn, std::string_view role) {
+    return Connection::open(connect_options(job, dsn, fmt::format("pgfanout/window/{}", role)));
+  };
+  PGFANOUT_TRY_ASSIGN(state.source_, connect(job.source_dsn, "source"));
+  PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts source, read_server_facts(*state.source_));
+  PGFANOUT_TRY_ASSIGN(const ServerFacts target, read_server_facts(*state.target_));
+  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(*state.source_, job.table));
+  state.same_connection_ = is_same_database(source, target);
+  if (state.same_connection_) state.source_.reset();
+  PGFANOUT_TRY_ASSIGN(state.target_name_, target_name_of(job, table));
+  PGFANOUT_TRY_ASSIGN(
+      state.target_qualified_,
+      qualified_name(*state.target_, state.target_name_.schema, state.target_name_.name));
+  if (claims) {
+    PGFANOUT_TRY(Journal(*state.target_).claim(state.target_name_.schema, state.target_name_.name));
+  }
+  PGFANOUT_TRY(state.read_entry());
+  if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));
+  if (!state.entry_ || !claims) return state;
+  // A server does not notice during an index build that its client is gone.
+  const std::vector<int> own = {state.source().backend_pid(), state.target().backend_pid()};
+  for (Connection* connection : {&state.source(), &state.target()}) {
+    PGFANOUT_TRY(end_orphans(*connection, state.job_id_, "", own));
+  }
+  return state;
+}
+
+Result<void> WindowState::read_entry() {
+  PGFANOUT_TRY_ASSIGN(entry_, Journal(*target_).find(target_name_.schema, target_name_.name));
+  return {};
+}
+
+Result<void> WindowState::raise_fence(const std::string& side, const Table& table) {
+  const Fence raised = fence(side);
+  Connection& connection = connection_of(side);
+  PGFANOUT_TRY(raised.raise(connection, table, patience(), *cancellation_));
+  PGFANOUT_TRY_ASSIGN(const auto facts, raised.facts(connection, table.oid));
+  return journal().set_fence(side, facts);
+}
+
+Result<void> WindowState::lower_fence(const std::string& side) {
+  return fence(side).lower(connection_of(side), patience(), *cancellation_);
+}
+
+Result<bool> WindowState::stands(const std::string& side) {
+  return fence(side).stands(connection_of(side));
+}
+
+Result<std::string> qualified_name(Connection& connection, const std::string& schema,
+                                   const std::string& name) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT format('%I.%I', $1::text, $2::text)", {schema, name}));
+  return rows.str(0, 0);
+}
+
+Result<void> WindowState::take_job(const std::string& job_id) {
+  job_id_ = job_id;
+  for (const auto& [connection, role] : {std::pair(source_ ? &*source_ : nullptr, "source"),
+                                         std::pair(target_ ? &*target_ : nullptr, "target")}) {
+    if (connection == nullptr) continue;
+    const std::string name = fmt::format("pgfanout/{}/{}", job_id, role);
+    PGFANOUT_TRY(connection->run(fmt::format("SET application_name = {}; {}",
+                                             connection->quote_literal(name),
+                                             pass_fence_sql(*connection, job_id))));
+  }
+  return {};
+}
+
+Result<Connection> WindowState::connect_target(std::string_view role) const {
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      connect_again(connect_options(*job_, target_dsn_of(*job_),
+                                                    fmt::format("pgfanout/{}/{}", job_id_, role))));
+  PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
+  return connection;
+}
+
+Result<Table> WindowState::source_table() {
+  const bool is_under_way = entry_ && (!entry_->is_over() || entry_->state == "swapped" ||
+                                       entry_->state == "cleaning up");
+  if (is_under_way && entry_->source_oid != 0) {
+    return describe_table(source(), entry_->source_oid);
+  }
+  return describe_table(source(), job_->table);
+}
+
+Result<Table> WindowState::target_table() {
+  for (const MadeRelation& made : entry_ ? entry_->made : std::vector<MadeRelation>()) {
+    PGFANOUT_TRY_ASSIGN(const Rows kind,
+                        target_->query("SELECT c.relkind FROM pg_class c WHERE c.oid = $1",
+                                       {std::to_string(made.oid)}));
+    if (kind.size() == 1 && kind.text(0, 0) == "p") return describe_table(*target_, made.oid);
+  }
+  return interrupted("target-gone", "the table that the job made no longer exists",
+                     "start over with --restart", target_qualified_);
+}
+
+LockPatience WindowState::patience() const {
+  return {std::chrono::milliseconds(500), job_->lock_timeout};
+}
+
+namespace {
+
+/// `target`: with schema, name, qualified; `leaves`: with qualified and name.
+template <class Target, class Leaves>
+CarryRequest make_request(const JobDescription& job, const Table& source, const Target& target,
+                          const Leaves& leaves, const Layout& layout, const KeyExpression& key) {
+  CarryRequest request{job, source, target.schema, target.name, target.qualified, {}, {}, {}, key,
+                       {},  {},     false};
+  for (const auto& leaf : leaves) {
+    request.target_leaves.push_back(leaf.qualified);
+    request.leaf_names.push_back(leaf.name);
+  }
+  for (const auto& [now, then] :
+       leaf_renames(layout, request.leaf_names, target.name, source.name)) {
+    request.leaf_names_afterwards.push_back(then);
+  }
+  return request;
+}
+
+}  // namespace
+
+CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
+  CarryRequest request = make_request(job, plan.source, plan.target, plan.target.leaves,
+                                      *plan.target.layout, plan.key.expression);
+  request.key_sql_on_target = plan.key.sql_on_target;
+  request.key_column = plan.key.column;
+  request.same_database = plan.same_database;
+  return request;
+}
+
+std::vector<std::string> facts_of(const CarryPlan& carry) {
+  std::vector<std::string> facts;
+  const auto add = [&](std::string_view what, const std::string& text) {
+    const RowDigest digest = row_digest(as_bytes(text));
+    facts.push_back(fmt::format("{} {:016x}{:016x}", what, digest.high, digest.low));
+  };
+  const auto text_of = [](const std::vector<CarryStep>& steps) {
+    std::string text;
+    for (const CarryStep& step : steps) text += step.id + "\n" + step.sql + "\n";
+    return text;
+  };
+  add("indexes of leaves", text_of(carry.leaf_indexes));
+  add("indexes", text_of(carry.parent_indexes));
+  add("constraints of leaves", text_of(carry.leaf_constraints));
+  add("constraints", text_of(carry.parent_constraints));
+  add("attributes", text_of(carry.attributes));
+  std::string names;
+  for (const CarriedName& name : carry.names) {
+    names += name.kind + " " + name.schema + "." + name.afterwards + "\n";
+  }
+  add("names", names);
+  std::string views;
+  for (const CarriedView& view : carry.views) views += view.create + "\n" + view.restore + "\n";
+  add("views", views);
+  std::string moves;
+  for (const CarriedMove& move : carry.moves) moves += move.what + "\n";
+  for (const NotCarried& left : carry.not_carried) moves += left.kind + " " + left.name + "\n";
+  add("what is moved or left behind", moves);
+  std::sort(facts.begin(), facts.end());
+  return facts;
+}
+
+Result<MadeTarget> examine_made_target(WindowState& state) {
+  const JobDescription& job = state.job();
+  MadeTarget made;
+  PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
+  PGFANOUT_TRY_ASSIGN(made.key, compile_key(job, made.source));
+  const LayoutKind& kind = layout_kind_of(made.target);
+  PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(made.target));
+  PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, *made.key));
+  CarryRequest request = make_request(job, made.source, made.target, leaves, *layout, *made.key);
+  request.key_sql_on_target = state.entry()->key_sql_on_target;
+  request.key_column = state.entry()->key_column;
+  request.same_database = state.same_database();
+  made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
+  for (std::size_t at = 0; at < leaves.size(); ++at) {
+    made.names.leaves.emplace_back(leaves[at].name, request.leaf_names_afterwards[at]);
+  }
+  // The table of rows that the copy set aside is renamed with the target.
+  for (const MadeRelation& relation : state.entry()->made) {
+    if (relation.name != reject_table_name(made.target.name)) continue;
+    made.names.leaves.emplace_back(relation.name, reject_table_name(made.source.name));
+  }
+  PGFANOUT_TRY_ASSIGN(made.carry, make_carry_plan(request, state.source(), state.target()));
+  std::map<std::string, std::uint64_t> bytes;
+  for (const Leaf& leaf : made.target.leaves) bytes[leaf.qualified] = leaf.total_bytes;
+  for (auto* steps : {&made.carry.leaf_indexes, &made.carry.leaf_constraints}) {
+    for (CarryStep& step : *steps) step.bytes = bytes[step.leaf];
+  }
+  return made;
+}
+
+}  // namespace pgfanout

@@ -1,0 +1,249 @@
+#include "copier/window/swap.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
+#include "copier/copy/abandon_job.h"
+
+namespace pgfanout {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// For every lock after the first: while some are held, waiting for another could deadlock with
+/// the application, whose sessions the server would then end after deadlock_timeout (1 s).
+constexpr milliseconds kNextLocks{150};
+
+/// Tables that the source's outgoing foreign keys refer to: dropping the keys locks them. Where
+/// this role may not lock them itself, the server does it then.
+Result<std::vector<std::string>> referenced_tables(Connection& connection, std::uint32_t oid) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM pg_constraint k"
+                       " JOIN pg_class c ON c.oid = k.confrelid"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.confrelid <> $1"
+                       " AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY 1",
+                       {std::to_string(oid)}));
+  std::vector<std::string> tables;
+  for (int row = 0; row < rows.size(); ++row) tables.push_back(rows.str(row, 0));
+  return tables;
+}
+
+LockAttempts attempts_of(const WindowState& state, const Table& one, const Table& other) {
+  const WindowRequest& request = state.job().window;
+  LockAttempts attempts;
+  attempts.patience = {request.swap_lock_timeout, request.swap_within};
+  attempts.relations = {one.oid, other.oid};
+  for (const Table* table : {&one, &other}) {
+    for (const Leaf& leaf : table->leaves) attempts.relations.push_back(leaf.oid);
+  }
+  attempts.end_blockers = request.end_blockers;
+  attempts.tell_blocked = [&state](const std::string& blockers) {
+    state.report({Severity::info,
+                  "swap-blocked",
+                  "could not acquire a lock of the swap; retrying",
+                  {},
+                  blockers});
+  };
+  return attempts;
+}
+
+Result<void> lock_all(Connection& connection, const Table& live, const Table& other,
+                      const std::vector<std::string>& referenced) {
+  PGFANOUT_TRY(
+      connection.run(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", live.qualified)));
+  PGFANOUT_TRY(connection.run(fmt::format("SET LOCAL lock_timeout = {}", kNextLocks.count())));
+  PGFANOUT_TRY(
+      connection.run(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", other.qualified)));
+  for (const std::string& table : referenced) {
+    PGFANOUT_TRY(connection.run(fmt::format("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", table)));
+  }
+  return {};
+}
+
+Result<void> run_all(Connection& connection, const std::vector<std::string>& statements) {
+  for (const std::string& sql : statements) {
+    auto done = connection.run(sql);
+    if (done) continue;
+    Error error = std::move(done).error();
+    if (error.where.empty()) error.where = sql;
+    return error;
+  }
+  return {};
+}
+
+std::string stamp_now() {
+  return fmt::format("{:%Y%m%d_%H%M%S}", fmt::gmtime(std::time(nullptr)));
+}
+
+/// Old materialized views first: they read the old table.
+std::vector<BackupRelation> backup_of(const Table& source, const std::string& backup_name,
+                                      const std::vector<NameHolder>& holders,
+                                      const std::string& stamp) {
+  std::vector<BackupRelation> backup;
+  for (const NameHolder& holder : holders) {
+    if (holder.kind != "MATERIALIZED VIEW" || !holder.is_of_source) continue;
+    backup.push_back(
+        {holder.kind, holder.oid, holder.schema, suffixed_name(holder.name, "_backup_" + stamp)});
+  }
+  backup.push_back({"TABLE", source.oid, source.schema, backup_name});
+  return backup;
+}
+
+/// A rollback that ends with other names than those before the swap has not rolled back.
+Result<void> check_names(Connection& connection, const JournalEntry& entry) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows names,
+      connection.query("SELECT count(*) FROM pg_class c"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE (c.oid = $1 AND n.nspname = $2 AND c.relname = $3)"
+                       " OR (n.nspname = $4 AND c.relname = $5 AND EXISTS (SELECT 1"
+                       "  FROM pgfanout.made_relation m WHERE m.job = $6 AND m.relation = c.oid))",
+                       {std::to_string(entry.source_oid), entry.source_schema, entry.source_name,
+                        entry.target_schema, entry.target_name, entry.job}));
+  if (names.integer(0, 0) == 2) return {};
+  return refused("journal-damaged",
+                 "the journal's record of the swap does not restore the old names: nothing was "
+                 "changed",
+                 "the swap is still in effect; examine pgfanout.undo and pgfanout.job",
+                 entry.source_name);
+}
+
+}  // namespace
+
+Result<void> check_fence(WindowState& state, const std::string& side, const Table& table) {
+  WindowJournal journal = state.journal();
+  PGFANOUT_TRY_ASSIGN(const auto then, journal.fence(side));
+  PGFANOUT_TRY_ASSIGN(const auto now,
+                      state.fence(side).facts(state.connection_of(side), table.oid));
+  if (then.empty()) {
+    return refused("no-fence", "the journal has no record of the fence around the table",
+                   "start over with --restart", table.qualified);
+  }
+  const std::string broken = broken_facts(then, now);
+  if (broken.empty()) return {};
+  return refused("fence-broken",
+                 fmt::format("the {} may have been changed since it was copied: {}", side, broken),
+                 "start over with --restart: the copy is not reliable", table.qualified);
+}
+
+/// Refuses if the source's objects are no longer those that were carried over.
+Result<MadeTarget> check_carry(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const auto then, state.journal().fence("carry"));
+  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state));
+  const std::string broken = broken_facts(then, facts_of(made.carry));
+  if (broken.empty()) return made;
+  return refused(
+      "definition-changed",
+      "indexes, constraints, grants, triggers or the like of the source were changed since "
+      "they were carried over: " +
+          broken,
+      "take the change back, or start over with run --restart", made.source.qualified);
+}
+
+Result<SwapOutcome> swap_tables(WindowState& state) {
+  if (!state.same_database()) {
+    return refused("two-databases", "a swap needs source and target in one database",
+                   "switch the application to the target's database instead");
+  }
+  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state));
+  if (made.source.schema != made.target.schema) {
+    return refused("two-schemas", "a swap needs source and target in one schema",
+                   "name a target in the source's schema with --into", made.target.qualified);
+  }
+  Connection& connection = state.target();
+  WindowJournal journal = state.journal();
+  PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(connection, made.source.oid));
+  made.names.stamp = stamp_now();
+  SwapOutcome outcome;
+  Clock::time_point began;
+  auto swapped = with_lock_attempts(
+      connection, attempts_of(state, made.source, made.target), state.cancellation(),
+      [&]() -> Result<void> {
+        began = Clock::now();
+        PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));
+        PGFANOUT_TRY(check_fence(state, "source", made.source));
+        PGFANOUT_TRY(check_fence(state, "target", made.target));
+        PGFANOUT_TRY(check_carry(state));
+        PGFANOUT_TRY_ASSIGN(const auto holders,
+                            find_name_holders(connection, made.names, made.carry, made.source.oid));
+        PGFANOUT_TRY_ASSIGN(const SwapScript script,
+                            make_swap_script(made.names, made.carry, holders));
+        PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("target").lower_statements(connection));
+        PGFANOUT_TRY(run_all(connection, lower));
+        PGFANOUT_TRY(run_all(connection, script.forward));
+        std::vector<std::string> undo = script.backward;
+        std::reverse(undo.begin(), undo.end());
+        PGFANOUT_TRY(journal.add_undo(UndoPhase::swap, undo));
+        PGFANOUT_TRY(journal.set_after(script.after));
+        PGFANOUT_TRY(journal.set_swapped(
+            script.backup_name, state.job().window.retention_days,
+            backup_of(made.source, script.backup_name, holders, made.names.stamp)));
+        outcome.backup_name = script.backup_name;
+        crash_point("swap-renamed");
+        return {};
+      });
+  if (!swapped) return std::move(swapped).error();
+  crash_point("swap-committed");
+  outcome.locked_seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  PGFANOUT_TRY_ASSIGN(outcome.backup_qualified,
+                      qualified_name(connection, made.source.schema, outcome.backup_name));
+  return outcome;
+}
+
+Result<double> swap_back(WindowState& state) {
+  Connection& connection = state.target();
+  WindowJournal journal = state.journal();
+  PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(const Table target, state.target_table());
+  PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(connection, target.oid));
+  PGFANOUT_TRY_ASSIGN(const auto undo, journal.undo(UndoPhase::swap));
+  Clock::time_point began;
+  const auto take_back = [&]() -> Result<void> {
+    began = Clock::now();
+    PGFANOUT_TRY(lock_all(connection, target, source, referenced));
+    PGFANOUT_TRY(run_all(connection, undo));
+    // The journal does not have the fences' triggers: those that are there are dropped.
+    for (const char* side : {"live", "source"}) {
+      PGFANOUT_TRY_ASSIGN(const auto lower, state.fence(side).lower_statements(connection));
+      PGFANOUT_TRY(run_all(connection, lower));
+    }
+    PGFANOUT_TRY(check_names(connection, *state.entry()));
+    PGFANOUT_TRY(journal.clear_swap());
+    return Journal(connection).set_state(state.job_id(), "open");
+  };
+  PGFANOUT_TRY(with_lock_attempts(connection, attempts_of(state, target, source),
+                                  state.cancellation(), take_back));
+  crash_point("names-taken-back");
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+Result<void> undo_job(WindowState& state) {
+  const JournalEntry& entry = *state.entry();
+  PGFANOUT_TRY(check_fence_place(state.target(), state.source(), entry));
+  PGFANOUT_TRY(check_nothing_stays(state.target(), entry));
+  PGFANOUT_TRY(state.lower_fence("target"));
+  if (!entry.made.empty()) {
+    PGFANOUT_TRY(drop_made(state.target(), entry, JournalRemains::job));
+    state.report({Severity::info, "dropped",
+                  counted(entry.made.size(), "table that the job had made was dropped",
+                          "tables that the job had made were dropped"),
+                  state.target_qualified()});
+  }
+  // Last: until here nothing could change what the copy was made of.
+  PGFANOUT_TRY(state.lower_fence("source"));
+  Journal journal(state.target());
+  PGFANOUT_TRY(journal.bring_up_to_date());
+  PGFANOUT_TRY(journal.set_unfenced(entry.job));
+  return journal.set_state(entry.job, "rolled back");
+}
+
+}  // namespace pgfanout
