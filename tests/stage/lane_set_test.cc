@@ -10,7 +10,7 @@ namespace pgfanout {
 namespace {
 
 /// Row i is i + 1 bytes of the value i.
-LaneBatch batch_of(std::size_t rows) {
+LaneBatch lane_batch(std::size_t rows) {
   LaneBatch batch;
   batch.bytes = Buffer(rows * (rows + 1) / 2 + 1);
   for (std::size_t row = 0; row < rows; ++row) {
@@ -30,7 +30,7 @@ TEST(LaneSet, HalvingFindsTheRowsInTheWay) {
     for (std::size_t at = random() % 5; at > 0 && rows > 0; --at) bad.insert(random() % rows);
     std::vector<std::size_t> taken;
     std::vector<std::size_t> aside;
-    RowPieces pieces(batch_of(rows));
+    RowPieces pieces(lane_batch(rows));
     while (!pieces.empty()) {
       std::vector<std::size_t> here;
       bool is_bad = false;
