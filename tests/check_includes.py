@@ -72,7 +72,7 @@ LIBRARIES = [
     (re.compile(r"toml\+\+/"), "toml++", {"copier/cli"}),
 ]
 
-# What only copier/layout may say, and those who read what a person writes.
+# SQL and types that only copier/layout may name, and folders that read what a person writes.
 ONE_KIND = re.compile(r"PARTITION BY LIST|FOR VALUES IN|\bList(Bound|ByKey)\b|\bLeafMap\b")
 MAY_SAY_IT = {"copier/layout", "copier/cli"}
 

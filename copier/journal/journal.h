@@ -95,7 +95,7 @@ class Journal {
   Connection& connection_;
 };
 
-/// What remains of a job in the journal when what it made is dropped.
+/// The part of a job that stays in the journal when its relations are dropped.
 enum class JournalRemains : std::uint8_t { nothing, job };
 
 /// Drops what a job made, in one transaction, never CASCADE. A relation that was renamed is kept,

@@ -13,7 +13,7 @@
 namespace pgfanout {
 namespace {
 
-/// What travels from filter to filter: a batch, or the error of the filter that failed.
+/// Passed from filter to filter: a batch, or the error of the filter that failed.
 using Message = Result<RowBatch>;
 
 /// A filter that works on a batch, and passes on an error of those before it.

@@ -70,7 +70,7 @@ struct ReaderCounters {
   std::atomic<std::uint64_t>* busy = nullptr;     ///< Readers that are reading a range.
 };
 
-/// What all readers of a stream share. The objects that it refers to outlive the readers.
+/// Options of all readers of a stream. The objects that it refers to outlive the readers.
 struct ReaderOptions {
   std::size_t batch_bytes;
   MemoryBudget& budget;

@@ -76,7 +76,7 @@ class TimeLeft {
   std::deque<std::pair<Moment, double>> samples_;  // of the part that runs
 };
 
-/// What it takes to undo the job.
+/// The cost of undoing the job.
 struct TurningBack {
   bool is_fenced = false;         ///< Writes are refused: there is something to undo.
   bool is_swapping = false;       ///< From here on a rollback compares both tables first.

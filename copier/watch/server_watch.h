@@ -43,7 +43,7 @@ class LastMinute {
   std::deque<std::pair<Moment, std::int64_t>> counts_;
 };
 
-/// What the job's sessions wait for.
+/// The waits of the job's sessions.
 struct SessionWaits {
   std::vector<WaitCount> waits;
   /// The longest wait for a lock in seconds, "pid 4711 of the job waits for ..., blocked by ...".
