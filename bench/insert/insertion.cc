@@ -32,8 +32,7 @@ Result<void> Keys::compute(std::uint64_t from, std::uint64_t to) {
 Result<std::vector<std::unique_ptr<WriteChannel>>> open_channels(Insertion& insertion) {
   std::vector<std::unique_ptr<WriteChannel>> channels;
   for (Connection& connection : insertion.connections) {
-    PGFANOUT_TRY_ASSIGN(auto channel, make_write_channel(std::move(connection)));
-    channels.push_back(std::move(channel));
+    channels.push_back(make_write_channel(std::move(connection)));
   }
   return channels;
 }

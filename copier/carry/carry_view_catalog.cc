@@ -4,7 +4,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
-#include "copier/pg/connection.h"
+#include "copier/pg/transaction.h"
 #include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
@@ -84,17 +84,6 @@ SourceView view_of(const Rows& rows, int row) {
   return view;
 }
 
-/// A failed question ends a transaction: one that is open is kept by a savepoint.
-Result<std::vector<ResultColumn>> describe_safely(Connection& connection, const std::string& sql) {
-  const bool is_in_transaction = connection.run("SAVEPOINT pgfanout_describe").has_value();
-  auto described = connection.describe(sql);
-  if (is_in_transaction) {
-    PGFANOUT_TRY(connection.run(
-        "ROLLBACK TO SAVEPOINT pgfanout_describe; RELEASE SAVEPOINT pgfanout_describe"));
-  }
-  return described;
-}
-
 }  // namespace
 
 Result<std::vector<SourceView>> read_source_views(CarryContext& context) {
@@ -132,9 +121,10 @@ void ViewProbe::replace(const SourceView& view, std::string_view query) {
 }
 
 Result<ViewProbe::Answer> ViewProbe::ask(std::string_view query) {
-  auto described = describe_safely(
-      context_.source,
-      fmt::format("{} SELECT * FROM ({}\n) AS pgfanout_view", with_, over_stubs(query)));
+  auto described = in_savepoint(context_.source, [&] {
+    return context_.source.describe(
+        fmt::format("{} SELECT * FROM ({}\n) AS pgfanout_view", with_, over_stubs(query)));
+  });
   Answer answer;
   if (!described) {
     Error error = std::move(described).error();

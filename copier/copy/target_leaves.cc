@@ -122,7 +122,7 @@ Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
     ConnectOptions to_server = options;
     to_server.dsn = target.servers[server_of_channel[at]].dsn;
     PGFANOUT_TRY_ASSIGN(Connection connection, connect_again(to_server));
-    PGFANOUT_TRY_ASSIGN(writers.channels[at], make_write_channel(std::move(connection)));
+    writers.channels[at] = make_write_channel(std::move(connection));
     return {};
   };
   const auto open_some = [&] {

@@ -10,7 +10,7 @@
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
-#include "copier/pg/savepoint.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -71,11 +71,8 @@ void book(const RowFunction& function, const std::vector<ProbeRow>& rows,
 
 class Oracle {
  public:
-  /// Finds out whether a transaction is open.
-  static Result<Oracle> make(Connection& connection, const RowFunction& function) {
-    PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&connection}));
-    return Oracle(connection, function, std::move(savepoints));
-  }
+  Oracle(Connection& connection, const RowFunction& function)
+      : connection_(connection), function_(function) {}
 
   Result<std::vector<KeyOutcome>> ask(const std::vector<ProbeRow>& rows) {
     std::vector<KeyOutcome> outcomes;
@@ -101,7 +98,7 @@ class Oracle {
     const std::string list = fmt::format("{}", fmt::join(function_.names, ", "));
     const auto read = [&](const std::string& select_list, std::size_t fields) {
       const std::string sql = sample_sql(table, select_list, pages, count);
-      return guarded([&] { return read_sample(connection_, sql, fields); });
+      return in_savepoint(connection_, [&] { return read_sample(connection_, sql, fields); });
     };
     auto with_keys =
         read(fmt::format("{}, {}::int8", list, parenthesized(function_.sql)), columns + 1);
@@ -126,18 +123,6 @@ class Oracle {
   }
 
  private:
-  Oracle(Connection& connection, const RowFunction& function, Savepoints savepoints)
-      : connection_(connection), function_(function), savepoints_(std::move(savepoints)) {}
-
-  /// Reads in a savepoint, if a transaction is open.
-  template <class Read>
-  auto guarded(Read read) -> decltype(read()) {
-    PGFANOUT_TRY(savepoints_.set());
-    auto result = read();
-    if (connection_.is_open()) PGFANOUT_TRY(savepoints_.undo());
-    return result;
-  }
-
   [[nodiscard]] std::string query_for(const std::vector<ProbeRow>& rows) const {
     const auto& names = function_.names;
     const char* place = std::find(names.begin(), names.end(), "place") == names.end()
@@ -162,7 +147,8 @@ class Oracle {
   /// An error ends a statement: a batch with one is halved until that row is alone.
   Result<std::vector<KeyOutcome>> ask_or_split(const std::vector<ProbeRow>& rows) {
     const std::string query = query_for(rows);
-    const auto answer = guarded([&]() -> Result<Rows> { return connection_.query(query); });
+    const auto answer =
+        in_savepoint(connection_, [&]() -> Result<Rows> { return connection_.query(query); });
     std::vector<KeyOutcome> outcomes;
     if (answer) {
       for (int row = 0; row < answer->size(); ++row) {
@@ -183,7 +169,6 @@ class Oracle {
 
   Connection& connection_;
   const RowFunction& function_;
-  Savepoints savepoints_;
 };
 
 }  // namespace
@@ -229,14 +214,14 @@ RowFunction row_function(const Table& table, const KeyExpression& key) {
 
 Result<std::vector<KeyOutcome>> ask_server(Connection& connection, const RowFunction& function,
                                            const std::vector<ProbeRow>& rows) {
-  PGFANOUT_TRY_ASSIGN(Oracle oracle, Oracle::make(connection, function));
+  Oracle oracle(connection, function);
   return oracle.ask(rows);
 }
 
 Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowFunction& function,
                               std::uint64_t count, std::uint64_t seed,
                               const Cancellation* cancellation) {
-  PGFANOUT_TRY_ASSIGN(Oracle oracle, Oracle::make(source, function));
+  Oracle oracle(source, function);
   std::mt19937_64 random(seed);
   KeyProof proof;
   std::vector<ProbeRow> rows;

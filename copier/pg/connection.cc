@@ -2,70 +2,121 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <thread>
 #include <utility>
 
+#include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/stall_watch.h"
 
 namespace pgfanout {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using OptionList = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+/// Hints by what libpq's message contains; the first one that fits counts.
+constexpr std::pair<std::string_view, std::string_view> kConnectHints[] = {
+    {"password authentication failed",
+     "the password is wrong, or the role does not exist: check the file named by PGPASSFILE (or "
+     "~/.pgpass) or the service file that the password comes from"},
+    {"no password supplied",
+     "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file"},
+    {"does not exist", "check the name in the connection string"},
+    {"too many clients", kNoConnectionLeft},
+    {"remaining connection slots", kNoConnectionLeft},
+    {"", "check host, port and pg_hba.conf; psql with the same connection string must work"}};
 
 Error connect_error(const PGconn* connection) {
   Error error = error_of_connection(connection, "connect");
   error.consequence = Consequence::refuse;
   error.code = "cannot-connect";
-  const std::string& message = error.message;
-  const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
-  if (says("password authentication failed")) {
-    error.hint =
-        "the password is wrong, or the role does not exist: check the file named by PGPASSFILE "
-        "(or ~/.pgpass) or the service file that the password comes from";
-  } else if (says("no password supplied")) {
-    error.hint =
-        "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file";
-  } else if (says("does not exist")) {
-    error.hint = "check the name in the connection string";
-  } else if (says("too many clients") || says("remaining connection slots")) {
-    error.hint = "the server has no connection left: lower --writers or --readers";
-  } else {
-    error.hint = "check host, port and pg_hba.conf; psql with the same connection string must work";
-  }
+  error.hint =
+      std::find_if(std::begin(kConnectHints), std::end(kConnectHints), [&](const auto& hint) {
+        return error.message.find(hint.first) != std::string::npos;
+      })->second;
   if (connection != nullptr && PQhost(connection) != nullptr) {
     error.where = fmt::format("{}:{}", PQhost(connection), PQport(connection));
   }
   return error;
 }
 
+constexpr std::string_view kDoing = "run a statement";
+
+bool is_copy(ExecStatusType status) {
+  return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+bool is_success(ExecStatusType status) {
+  return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
+/// libpq's request waits for a connection of its own, behind a stalled link for minutes: so a
+/// detached thread makes it. True once it was made.
+std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
+  auto made = std::make_shared<std::atomic<bool>>(false);
+  std::thread([made, cancel = PQgetCancel(connection)] {
+    char ignored[256];
+    if (cancel != nullptr) PQcancel(cancel, ignored, sizeof ignored);
+    PQfreeCancel(cancel);
+    *made = true;
+  }).detach();
+  return made;
+}
+
+#ifdef PGFANOUT_CRASH_POINTS
+/// Sends by `send`, which says whether it could, and cuts the connection where a test wants that.
+template <typename Send>
+bool send_or_lose(PGconn* connection, Send send) {
+  const LostPart lost = next_lost_part();
+  if (lost == LostPart::statement) shutdown(PQsocket(connection), SHUT_RDWR);
+  const bool was_sent = send();
+  if (lost == LostPart::answer) {
+    PQflush(connection);
+    shutdown(PQsocket(connection), SHUT_RD);
+  }
+  return was_sent;
+}
+#else
+template <typename Send>
+bool send_or_lose(PGconn* /*connection*/, Send send) {
+  return send();
+}
+#endif
+
 }  // namespace
 
-Rows::Rows(pg_result* result) : result_(result) {}
-Rows::~Rows() {
-  PQclear(result_);
+void LibpqDeleter::operator()(pg_conn* connection) const {
+  PQfinish(connection);
 }
-Rows::Rows(Rows&& other) noexcept : result_(std::exchange(other.result_, nullptr)) {}
-Rows& Rows::operator=(Rows&& other) noexcept {
-  std::swap(result_, other.result_);
-  return *this;
+void LibpqDeleter::operator()(pg_result* result) const {
+  PQclear(result);
 }
 int Rows::size() const {
-  return PQntuples(result_);
+  return PQntuples(result_.get());
 }
 int Rows::columns() const {
-  return PQnfields(result_);
+  return PQnfields(result_.get());
 }
 bool Rows::is_null(int row, int column) const {
-  return PQgetisnull(result_, row, column) == 1;
+  return PQgetisnull(result_.get(), row, column) == 1;
 }
 
 std::string_view Rows::text(int row, int column) const {
-  return {PQgetvalue(result_, row, column),
-          static_cast<std::size_t>(PQgetlength(result_, row, column))};
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
 }
 
 std::vector<std::string> Rows::column(int column) const {
@@ -82,7 +133,7 @@ std::int64_t Rows::integer(int row, int column) const {
 }
 
 std::int64_t Rows::affected() const {
-  const std::string_view count = PQcmdTuples(result_);
+  const std::string_view count = PQcmdTuples(result_.get());
   std::int64_t number = -1;
   std::from_chars(count.data(), count.data() + count.size(), number);
   return number;
@@ -150,12 +201,12 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
                                 options.application_name.c_str(),
                                 nullptr};
   Connection connection(PQconnectdbParams(keywords, values, 1), options);
-  if (PQstatus(connection.connection_) != CONNECTION_OK) {
-    return connect_error(connection.connection_);
+  if (PQstatus(connection.raw()) != CONNECTION_OK) {
+    return connect_error(connection.raw());
   }
   // Otherwise a long statement would be sent by a libpq that waits for a stalled socket by itself.
-  if (PQsetnonblocking(connection.connection_, 1) != 0) {
-    return error_of_connection(connection.connection_, "make a connection non-blocking");
+  if (PQsetnonblocking(connection.raw(), 1) != 0) {
+    return error_of_connection(connection.raw(), "make a connection non-blocking");
   }
   PGFANOUT_TRY(connection.set_up_session());
   return connection;
@@ -174,8 +225,8 @@ Result<void> Connection::set_up_session() {
           "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
           // JIT costs more than it saves on the catalogs' queries.
           "SET xmloption = content; SET jit = off"));
-  const char* encoding = PQparameterStatus(connection_, "server_encoding");
-  if (encoding == nullptr) return error_of_connection(connection_, "learn the server's encoding");
+  const char* encoding = PQparameterStatus(raw(), "server_encoding");
+  if (encoding == nullptr) return error_of_connection(raw(), "learn the server's encoding");
   encoding_ = encoding;
   PGFANOUT_TRY(run("SET client_encoding = " + quote_literal(encoding_)));
   // Since 14; an error where the server's platform cannot tell that a socket was closed.
@@ -188,66 +239,209 @@ Result<void> Connection::set_up_session() {
 
 Result<void> Connection::identify_backend() {
   PGFANOUT_TRY_ASSIGN(const Rows own, query(own_backend_sql()));
-  if (own.size() != 1 || own.integer(0, 0) != PQbackendPID(connection_)) {
+  if (own.size() != 1 || own.integer(0, 0) != PQbackendPID(raw())) {
     return refused(
         "pooler",
         "there is a connection pooler between pgfanout and the server: statements of one "
         "session may reach different backends",
         "connect to the server itself", description());
   }
-  watch_->set_backend({PQbackendPID(connection_), own.integer(0, 1)});
+  watch_->set_backend({PQbackendPID(raw()), own.integer(0, 1)});
   return {};
 }
 
 Connection::Connection(pg_conn* connection, ConnectOptions options)
     : connection_(connection), watch_(std::make_unique<StallWatch>(std::move(options))) {}
 
-Connection::~Connection() {
-  PQfinish(connection_);
-}
-
-Connection::Connection(Connection&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)),
-      encoding_(std::move(other.encoding_)),
-      watch_(std::move(other.watch_)),
-      cancellation_(other.cancellation_),
-      is_abandoned_(other.is_abandoned_) {}
-
-Connection& Connection::operator=(Connection&& other) noexcept {
-  std::swap(connection_, other.connection_);
-  std::swap(encoding_, other.encoding_);
-  std::swap(watch_, other.watch_);
-  std::swap(cancellation_, other.cancellation_);
-  std::swap(is_abandoned_, other.is_abandoned_);
-  return *this;
-}
+Connection::~Connection() = default;
+Connection::Connection(Connection&& other) noexcept = default;
+Connection& Connection::operator=(Connection&& other) noexcept = default;
 
 int Connection::server_version() const {
-  return PQserverVersion(connection_);
+  return PQserverVersion(raw());
 }
 
 std::string Connection::server_version_text() const {
-  const char* text = PQparameterStatus(connection_, "server_version");
+  const char* text = PQparameterStatus(raw(), "server_version");
   const std::string_view whole = text == nullptr ? "" : text;
   return std::string(whole.substr(0, whole.find(' ')));
 }
 
 std::string Connection::description() const {
-  return description_of(connection_);
+  return description_of(raw());
 }
 
 int Connection::backend_pid() const {
-  return PQbackendPID(connection_);
+  return PQbackendPID(raw());
 }
 
 bool Connection::is_open() const {
-  return connection_ != nullptr && !is_abandoned_ && PQstatus(connection_) == CONNECTION_OK;
+  return raw() != nullptr && !is_abandoned_ && PQstatus(raw()) == CONNECTION_OK;
+}
+
+bool Connection::is_in_transaction() const {
+  const PGTransactionStatusType status = PQtransactionStatus(raw());
+  return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
 std::string Connection::quote_literal(std::string_view value) const {
   const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
-      PQescapeLiteral(connection_, value.data(), value.size()), &PQfreemem);
+      PQescapeLiteral(raw(), value.data(), value.size()), &PQfreemem);
   return quoted == nullptr ? std::string() : std::string(quoted.get());
+}
+
+Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
+  return query_as(sql, parameters, 0);
+}
+
+Result<Rows> Connection::query_binary(std::string_view sql,
+                                      const std::vector<Parameter>& parameters) {
+  return query_as(sql, parameters, 1);
+}
+
+/// `format` is libpq's: 0 text, 1 binary, for parameters and results alike.
+Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parameter>& parameters,
+                                  int format) {
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  const std::vector<int> formats(parameters.size(), format);
+  values.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+    lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
+  }
+  PGFANOUT_TRY(take_leftovers());
+  return answer_to(send_or_lose(raw(), [&] {
+    return PQsendQueryParams(raw(), std::string(sql).c_str(), static_cast<int>(values.size()),
+                             nullptr, values.data(), lengths.data(), formats.data(), format) == 1;
+  }));
+}
+
+Result<void> Connection::run(std::string_view sql) {
+  PGFANOUT_TRY(take_leftovers());
+  PGFANOUT_TRY(answer_to(
+      send_or_lose(raw(), [&] { return PQsendQuery(raw(), std::string(sql).c_str()) == 1; })));
+  return {};
+}
+
+Result<void> Connection::run(std::string_view sql, const std::vector<Parameter>& parameters) {
+  PGFANOUT_TRY(query(sql, parameters));
+  return {};
+}
+
+/// The outcome of a statement: the first error counts, otherwise the last result.
+struct Connection::Answer {
+  Rows last{nullptr};
+  std::optional<Error> failure;
+};
+
+/// A cancelled statement may have left results behind.
+Result<void> Connection::take_leftovers() {
+  if (!is_open()) return error_of_connection(raw(), kDoing);
+  if (PQtransactionStatus(raw()) != PQTRANS_ACTIVE) return {};
+  Answer ignored;
+  return collect(ignored, cancellation_);
+}
+
+Result<Rows> Connection::answer_to(bool was_sent) {
+  if (!was_sent) return error_of_connection(raw(), kDoing);
+  Answer answer;
+  auto collected = collect(answer, cancellation_);
+  if (!collected && collected.error().code == "cancelled") collected = cancel_and_collect(answer);
+  if (!answer.failure && !collected) return std::move(collected).error();
+  if (!answer.failure) return std::move(answer.last);
+  if (!is_open()) {
+    // As after a termination: the server's words are kept.
+    answer.failure->code = "connection-lost";
+    answer.failure->consequence = Consequence::interrupt;
+  }
+  return *std::move(answer.failure);
+}
+
+/// Waits for all results of the statements that were sent. Results that have come are kept,
+/// whatever the wait ends with.
+Result<void> Connection::collect(Answer& answer, const Cancellation* cancellation) {
+  while (true) {
+    while (PQisBusy(raw()) == 1) PGFANOUT_TRY(wait_for_input(cancellation));
+    PGresult* result = PQgetResult(raw());
+    if (result == nullptr) return {};
+    answer.last = Rows(result);
+    const ExecStatusType status = PQresultStatus(result);
+    if (is_copy(status)) return refused("internal", "a COPY was run as if it were a statement");
+    if (!is_success(status) && !answer.failure) answer.failure = error_of_result(result, kDoing);
+  }
+}
+
+/// Asks the server to cancel, and waits two seconds for its answer.
+Result<void> Connection::cancel_and_collect(Answer& answer) {
+  constexpr std::chrono::seconds kPatience{2};
+  constexpr std::chrono::milliseconds kStep{10};
+  const Error error = interrupted("cancelled", "cancelled while waiting for the server");
+  const auto deadline = Clock::now() + kPatience;
+  const auto made = request_cancel(raw());
+  while (PQisBusy(raw()) == 1 || !*made) {
+    if (Clock::now() >= deadline) {
+      abandon();  // A late request would hit the next statement.
+      return error;
+    }
+    pause_for(kStep);
+    if (PQconsumeInput(raw()) == 0) return error_of_connection(raw(), kDoing);
+  }
+  PGFANOUT_TRY(collect(answer, nullptr));
+  if (answer.failure && answer.failure->sqlstate == "57014") answer.failure = error;
+  return {};
+}
+
+Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
+  constexpr std::string_view kAnalysing = "analyse a query";
+  PGresult* result = PQprepare(raw(), "", std::string(sql).c_str(), 0, nullptr);
+  Rows owner(result);
+  if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+    result = PQdescribePrepared(raw(), "");
+    owner = Rows(result);
+  }
+  if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+    return is_open() ? error_of_result(result, kAnalysing) : error_of_connection(raw(), kAnalysing);
+  }
+  std::vector<ResultColumn> columns;
+  for (int at = 0; at < PQnfields(result); ++at) {
+    columns.push_back({PQfname(result, at), PQftype(result, at), PQfmod(result, at)});
+  }
+  return columns;
+}
+
+Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTime* waited) {
+  constexpr int kStepMilliseconds = 100;
+  const bool must_flush = PQflush(raw()) == 1;
+  pollfd waiting{PQsocket(raw()), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN), 0};
+  auto silent_since = Clock::now();
+  auto counted_until = silent_since;
+  while (true) {
+    if (cancellation != nullptr && cancellation->is_set())
+      return interrupted("cancelled", "cancelled while waiting for the server");
+    const int ready = poll(&waiting, 1, kStepMilliseconds);
+    if (waited != nullptr) {
+      const auto now = Clock::now();
+      waited->add(now - std::exchange(counted_until, now));
+    }
+    if (ready < 0 && errno != EINTR) return error_of_connection(raw(), "wait for the server");
+    if (ready > 0) break;
+    PGFANOUT_TRY(check_stalled(silent_since));
+  }
+  if (PQconsumeInput(raw()) == 0) return error_of_connection(raw(), "read from the server");
+  return {};
+}
+
+Result<void> Connection::check_stalled(Clock::time_point& silent_since) {
+  auto checked = watch_->check(raw(), silent_since);
+  if (!checked) abandon();
+  return checked;
+}
+
+/// Sends nothing more over a connection that does not answer, not even the message that ends it.
+void Connection::abandon() {
+  is_abandoned_ = true;
+  shutdown(PQsocket(raw()), SHUT_RDWR);
 }
 
 }  // namespace pgfanout

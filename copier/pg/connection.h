@@ -22,15 +22,16 @@ namespace pgfanout {
 
 class StallWatch;
 
+/// Frees what libpq has made.
+struct LibpqDeleter {
+  void operator()(pg_conn* connection) const;
+  void operator()(pg_result* result) const;
+};
+
 /// The result of a statement, in text format. Move-only; views live as long as it does.
 class Rows {
  public:
-  explicit Rows(pg_result* result);
-  ~Rows();
-  Rows(Rows&& other) noexcept;
-  Rows& operator=(Rows&& other) noexcept;
-  Rows(const Rows&) = delete;
-  Rows& operator=(const Rows&) = delete;
+  explicit Rows(pg_result* result) : result_(result) {}
 
   [[nodiscard]] int size() const;
   [[nodiscard]] int columns() const;
@@ -52,7 +53,7 @@ class Rows {
   [[nodiscard]] std::int64_t affected() const;
 
  private:
-  pg_result* result_ = nullptr;
+  std::unique_ptr<pg_result, LibpqDeleter> result_;
 };
 
 /// A parameter of a statement; nullopt is NULL. Its type is inferred by the server.
@@ -112,8 +113,6 @@ class Connection {
   ~Connection();
   Connection(Connection&& other) noexcept;
   Connection& operator=(Connection&& other) noexcept;
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
 
   // Statements wait for the server, but not for one that cannot be reached any more: StallWatch.
 
@@ -146,12 +145,13 @@ class Connection {
   [[nodiscard]] std::string description() const;
   [[nodiscard]] int backend_pid() const;
   [[nodiscard]] bool is_open() const;
+  [[nodiscard]] bool is_in_transaction() const;
 
   /// libpq's quoting. Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
 
   /// For copier/pg/ only.
-  [[nodiscard]] pg_conn* raw() const { return connection_; }
+  [[nodiscard]] pg_conn* raw() const { return connection_.get(); }
   /// For copier/pg/ only: waits in short steps until the socket has input, or takes output, and
   /// lets libpq have it. An error of code "cancelled" when the cancellation, if there is one, was
   /// set meanwhile. `waited` is brought up to date at each step.
@@ -171,7 +171,7 @@ class Connection {
   Result<void> cancel_and_collect(Answer& answer);
   void abandon();
 
-  pg_conn* connection_ = nullptr;
+  std::unique_ptr<pg_conn, LibpqDeleter> connection_;
   std::string encoding_;
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace pgfanout {
 namespace {
 
 std::string first_line(std::string_view text) {
-  const auto end = text.find('\n');
-  return std::string(end == std::string_view::npos ? text : text.substr(0, end));
+  return std::string(text.substr(0, text.find('\n')));
 }
 
 std::string field(const PGresult* result, int code) {
@@ -25,11 +25,10 @@ std::string object_of(const PGresult* result) {
   const std::string schema = field(result, PG_DIAG_SCHEMA_NAME);
   const std::string table = field(result, PG_DIAG_TABLE_NAME);
   if (!table.empty()) where = schema.empty() ? table : schema + "." + table;
-  if (const auto column = field(result, PG_DIAG_COLUMN_NAME); !column.empty()) {
-    where += fmt::format("{}column {}", where.empty() ? "" : ", ", column);
-  }
-  if (const auto constraint = field(result, PG_DIAG_CONSTRAINT_NAME); !constraint.empty()) {
-    where += fmt::format("{}constraint {}", where.empty() ? "" : ", ", constraint);
+  for (const auto& [kind, code] :
+       {std::pair{"column", PG_DIAG_COLUMN_NAME}, {"constraint", PG_DIAG_CONSTRAINT_NAME}}) {
+    const std::string name = field(result, code);
+    if (!name.empty()) where += fmt::format("{}{} {}", where.empty() ? "" : ", ", kind, name);
   }
   return where;
 }
@@ -43,28 +42,16 @@ std::string key_of(const PGresult* result) {
   return detail.substr(begin + 1, end - begin - 1);
 }
 
-struct Advice {
-  std::string_view sqlstate;
-  std::string_view hint;
+/// Hints by SQLSTATE.
+constexpr std::pair<std::string_view, std::string_view> kAdvice[] = {
+    {"53100", "free space on the server's disk, then run the same command again"},
+    {"53300", kNoConnectionLeft},
+    {"53200",
+     "the server is out of memory or locks: raise max_locks_per_transaction, or lower --writers"},
+    {"55P03", "another session holds the lock: see pg_stat_activity and pg_locks"},
+    {"42501", "grant the missing privilege, or run as the owner"},
+    {"57014", "the statement was cancelled: run the same command again"},
 };
-
-constexpr std::array kAdvice = {
-    Advice{"53100", "free space on the server's disk, then run the same command again"},
-    Advice{"53300", "the server has no connection left: lower --writers or --readers"},
-    Advice{"53200",
-           "the server is out of memory or locks: raise max_locks_per_transaction, or lower "
-           "--writers"},
-    Advice{"55P03", "another session holds the lock: see pg_stat_activity and pg_locks"},
-    Advice{"42501", "grant the missing privilege, or run as the owner"},
-    Advice{"57014", "somebody cancelled the statement: run the same command again"},
-};
-
-std::string advice_for(const std::string& sqlstate) {
-  for (const Advice& advice : kAdvice) {
-    if (advice.sqlstate == sqlstate) return std::string(advice.hint);
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -82,14 +69,10 @@ bool is_transient(const Error& error) {
   constexpr std::array<std::string_view, 3> kLost = {"connection-lost", "stalled",
                                                      "cannot-connect"};
   constexpr std::string_view kDatabaseDropped = "57P04";
-  constexpr std::array<std::string_view, 8> kPassing = {"57P01",   // admin_shutdown
-                                                        "57P02",   // crash_shutdown
-                                                        "57P03",   // cannot_connect_now
-                                                        "57P05",   // idle_session_timeout
-                                                        "40P01",   // deadlock_detected
-                                                        "40001",   // serialization_failure
-                                                        "55P03",   // lock_not_available
-                                                        "53300"};  // too_many_connections
+  // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout, deadlock_detected,
+  // serialization_failure, lock_not_available, too_many_connections
+  constexpr std::array<std::string_view, 8> kPassing = {"57P01", "57P02", "57P03", "57P05",
+                                                        "40P01", "40001", "55P03", "53300"};
   const auto is_in = [](const auto& list, std::string_view text) {
     return std::find(list.begin(), list.end(), text) != list.end();
   };
@@ -111,8 +94,10 @@ Error error_of_result(const pg_result* result, std::string_view doing) {
   error.message = fmt::format("could not {}: {}", doing, message);
   error.where = object_of(result);
   if (error.sqlstate == "23505") error.key = key_of(result);
-  error.hint = advice_for(error.sqlstate);
-  if (error.hint.empty()) error.hint = field(result, PG_DIAG_MESSAGE_HINT);
+  error.hint = field(result, PG_DIAG_MESSAGE_HINT);
+  for (const auto& [sqlstate, hint] : kAdvice) {
+    if (error.sqlstate == sqlstate) error.hint = hint;
+  }
   return error;
 }
 

@@ -1,8 +1,7 @@
-// Work in a transaction.
+// Work in a transaction, and in a savepoint of one.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "copier/pg/connection.h"
@@ -18,15 +17,29 @@ struct TransactionOptions {
 };
 
 /// Work that fails is rolled back, if the connection is still open. A COMMIT that fails is the last
-/// statement: if it lost the connection, nobody knows yet whether the work is committed.
-inline Result<void> in_transaction(Connection& connection, const TransactionOptions& options,
-                                   const std::function<Result<void>()>& work) {
+/// statement: if the connection was lost, it is unknown whether the work is committed.
+template <class Work>
+Result<void> in_transaction(Connection& connection, const TransactionOptions& options, Work work) {
   PGFANOUT_TRY(connection.run(options.begin));
-  auto done = work();
+  Result<void> done = work();
   if (done && options.end == TransactionEnd::stay_open) return done;
   if (done && options.end == TransactionEnd::commit) return connection.run("COMMIT");
   if (connection.is_open()) PGFANOUT_TRY(connection.run("ROLLBACK"));
   return done;
+}
+
+/// Reads by `work`, which may fail without ending an open transaction: it runs in a savepoint then,
+/// which is rolled back. Returns what the work returns, or the error of the savepoint.
+template <class Work>
+auto in_savepoint(Connection& connection, Work work) -> decltype(work()) {
+  if (!connection.is_in_transaction()) return work();
+  PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_read"));
+  auto result = work();
+  if (connection.is_open()) {
+    PGFANOUT_TRY(
+        connection.run("ROLLBACK TO SAVEPOINT pgfanout_read; RELEASE SAVEPOINT pgfanout_read"));
+  }
+  return result;
 }
 
 }  // namespace pgfanout

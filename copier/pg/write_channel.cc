@@ -18,7 +18,7 @@ class LibpqWriteChannel final : public WriteChannel {
  public:
   explicit LibpqWriteChannel(Connection connection) : connection_(std::move(connection)) {}
 
-  /// A COPY that is cut off is ended with a word to the server, so that its log says why.
+  /// Ends an open COPY with a message, so that the server's log says why.
   ~LibpqWriteChannel() override {
     if (state_ == ChannelState::copying && connection_.is_open()) {
       PQputCopyEnd(connection_.raw(), "pgfanout stopped");
@@ -59,12 +59,12 @@ class LibpqWriteChannel final : public WriteChannel {
     if (!readable) return {};
     still_since_ = Clock::now();
     if (PQconsumeInput(connection_.raw()) == 0) return broken("read from the server");
-    if (state_ == ChannelState::copying) PGFANOUT_TRY(hear_interruption());
+    if (state_ == ChannelState::copying) PGFANOUT_TRY(end_interrupted_copy());
     if (state_ == ChannelState::waiting) return take_results();
     return {};
   }
 
-  /// Sending moves as long as the other host acknowledges what the socket holds.
+  /// The other host is alive as long as it acknowledges bytes that the socket holds.
   Result<void> check_stalled() override {
     int unsent = 0;
     ioctl(socket(), SIOCOUTQ, &unsent);
@@ -84,9 +84,9 @@ class LibpqWriteChannel final : public WriteChannel {
   Result<void> flush() {
     const int left = PQflush(connection_.raw());
     if (left < 0) {
-      // The server may have said why before it closed the socket.
+      // The server may have sent its reason before it closed the socket.
       if (PQconsumeInput(connection_.raw()) == 1 && state_ == ChannelState::copying) {
-        PGFANOUT_TRY(hear_interruption());
+        PGFANOUT_TRY(end_interrupted_copy());
         return take_results();
       }
       return broken("send rows");
@@ -96,8 +96,8 @@ class LibpqWriteChannel final : public WriteChannel {
     return {};
   }
 
-  /// The server spoke while it should only listen: end the COPY, then its error can be read.
-  Result<void> hear_interruption() {
+  /// The server sent an error in the middle of the COPY: it can be read once the COPY is ended.
+  Result<void> end_interrupted_copy() {
     if (PQputCopyEnd(connection_.raw(), "the server interrupted the COPY") < 0) {
       return broken("end a COPY");
     }
@@ -146,11 +146,8 @@ class LibpqWriteChannel final : public WriteChannel {
 
 }  // namespace
 
-Result<std::unique_ptr<WriteChannel>> make_write_channel(Connection connection) {
-  if (PQsetnonblocking(connection.raw(), 1) != 0) {
-    return error_of_connection(connection.raw(), "make a connection non-blocking");
-  }
-  return std::unique_ptr<WriteChannel>(std::make_unique<LibpqWriteChannel>(std::move(connection)));
+std::unique_ptr<WriteChannel> make_write_channel(Connection connection) {
+  return std::make_unique<LibpqWriteChannel>(std::move(connection));
 }
 
 }  // namespace pgfanout

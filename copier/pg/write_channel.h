@@ -2,9 +2,9 @@
 // waiting in libpq. One thread drives it.
 //
 // libpq's non-blocking PQputCopyData buffers without bound, so the caller puts one piece at a time
-// and only when nothing is waiting to be flushed. In the middle of a COPY libpq does not look at
-// what the server says; since notices are off in these sessions, any input then is an error, and
-// the COPY is ended to learn which.
+// and only when nothing is waiting to be flushed. In the middle of a COPY libpq does not read the
+// server's messages. Notices are off in these sessions, so any input then is an error, and the COPY
+// is ended to learn which.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ enum class ChannelState : std::uint8_t {
   copying,  ///< The server takes COPY data.
 };
 
-/// The part of a connection that a lane's driver needs; tests put a fake in its place.
+/// The part of a connection that a task of the lanes needs; tests put a fake in its place.
 class WriteChannel {
  public:
   /// No more than this many bytes a put(): libpq's buffer then stays small.
@@ -41,10 +41,10 @@ class WriteChannel {
   virtual Result<void> put(ByteView piece) = 0;
   /// Ends the COPY; state becomes waiting, then ready with rows_copied().
   virtual Result<void> end_copy() = 0;
-  /// Takes what the socket has to offer. `readable`: poll said that there is input.
+  /// Flushes, and reads what the socket holds if it is `readable`.
   virtual Result<void> step(bool readable) = 0;
-  /// To be called about once a second: an error if what runs has waited for the server for longer
-  /// than it may be silent, and it does not work any more (see StallWatch). May then take seconds.
+  /// To be called about once a second: an error if the server has been silent for too long while it
+  /// was waited for, and does not work any more (see StallWatch). May then take seconds.
   virtual Result<void> check_stalled() = 0;
   /// Rows of the last COPY by the server's count.
   [[nodiscard]] virtual std::uint64_t rows_copied() const = 0;
@@ -52,7 +52,6 @@ class WriteChannel {
   [[nodiscard]] virtual std::string command_tag() const = 0;
 };
 
-/// Takes the connection over and makes it non-blocking.
-Result<std::unique_ptr<WriteChannel>> make_write_channel(Connection connection);
+[[nodiscard]] std::unique_ptr<WriteChannel> make_write_channel(Connection connection);
 
 }  // namespace pgfanout

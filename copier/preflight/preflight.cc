@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "copier/pg/savepoint.h"
+#include "copier/pg/transaction.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {
@@ -38,15 +38,15 @@ constexpr Check kChecks[] = {
 };
 
 /// Unknown is a failure: a check that could not look is a reason not to go.
-Result<void> run_check(const Check& check, Savepoints& savepoints, PreflightContext& context) {
+Result<void> run_check(const Check& check, PreflightContext& context) {
   if (context.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-  PGFANOUT_TRY(savepoints.set());
-  const auto checked = check.run(context);
+  const auto checked = in_savepoint(context.source, [&] {
+    return in_savepoint(context.target, [&] { return check.run(context); });
+  });
   if (!context.source.is_open() || !context.target.is_open()) {
     return interrupted("connection-lost", "a server ended the connection during the preflight",
                        "run the command again", context.plan.source.qualified);
   }
-  PGFANOUT_TRY(savepoints.undo());
   if (checked) return {};
   const Error& error = checked.error();
   context.add(Severity::error, "check-not-run",
@@ -96,8 +96,7 @@ Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan&
                                       Connection& target, const Cancellation& cancellation) {
   PreflightContext context{
       job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server, {}};
-  PGFANOUT_TRY_ASSIGN(Savepoints savepoints, Savepoints::make({&source, &target}));
-  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, savepoints, context));
+  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, context));
   return std::move(context.found);
 }
 

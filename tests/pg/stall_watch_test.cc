@@ -127,7 +127,7 @@ TEST_F(StallWatchTest, ServerThatWorksIsNotStalled) {
   const auto rows = connection.query("SELECT 7, pg_sleep(0.3)");
   ASSERT_TRUE(rows) << rows.error().message;
   EXPECT_EQ(rows->integer(0, 0), 7);
-  EXPECT_GT(link.connections(), before) << "it was looked at";
+  EXPECT_GT(link.connections(), before) << "it was probed";
 }
 
 TEST_F(StallWatchTest, NobodyLooksWhenToldNotTo) {
@@ -173,22 +173,21 @@ TEST_F(StallWatchTest, ReadingOfWhatTakesLongIsNotStalled) {
   ASSERT_TRUE(stream);
   EXPECT_TRUE((*stream)->next());
   EXPECT_TRUE((*stream)->next());
-  EXPECT_GT(link.connections(), before) << "it was looked at";
+  EXPECT_GT(link.connections(), before) << "it was probed";
 }
 
 TEST_F(StallWatchTest, WritingBehindAStalledLinkEnds) {
   TestServer::shared().execute("postgres", "CREATE TABLE IF NOT EXISTS stalled (t text)");
   auto channel = make_write_channel(open_for_a_stall());
-  ASSERT_TRUE(channel);
-  ASSERT_TRUE((*channel)->send("COPY public.stalled FROM STDIN"));
-  ASSERT_TRUE(drive(**channel));
-  ASSERT_EQ((*channel)->state(), ChannelState::copying);
+  ASSERT_TRUE(channel->send("COPY public.stalled FROM STDIN"));
+  ASSERT_TRUE(drive(*channel));
+  ASSERT_EQ(channel->state(), ChannelState::copying);
   link.stall();
   const std::string piece = std::string(30000, 'x') + "\n";
   Result<void> written;
   for (int pieces = 0; written && pieces < 10'000; ++pieces) {  // More than any socket takes.
-    written = (*channel)->put(as_bytes(piece));
-    if (written) written = drive(**channel);
+    written = channel->put(as_bytes(piece));
+    if (written) written = drive(*channel);
   }
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, "stalled");
@@ -196,32 +195,29 @@ TEST_F(StallWatchTest, WritingBehindAStalledLinkEnds) {
 
 TEST_F(StallWatchTest, AnswerBehindAStalledLinkIsMissed) {
   auto channel = make_write_channel(open_for_a_stall());
-  ASSERT_TRUE(channel);
   link.stall();
-  ASSERT_TRUE((*channel)->send("COMMIT"));
-  const auto answered = drive(**channel);
+  ASSERT_TRUE(channel->send("COMMIT"));
+  const auto answered = drive(*channel);
   ASSERT_FALSE(answered);
   EXPECT_EQ(answered.error().code, "stalled");
 }
 
 TEST_F(StallWatchTest, StatementThatTakesLongIsNotStalled) {
   auto channel = make_write_channel(open());
-  ASSERT_TRUE(channel);
   const std::size_t before = link.connections();
-  ASSERT_TRUE((*channel)->send("SELECT pg_sleep(0.3)"));
-  ASSERT_TRUE(drive(**channel));
-  EXPECT_EQ((*channel)->state(), ChannelState::ready);
-  EXPECT_GT(link.connections(), before) << "it was looked at";
+  ASSERT_TRUE(channel->send("SELECT pg_sleep(0.3)"));
+  ASSERT_TRUE(drive(*channel));
+  EXPECT_EQ(channel->state(), ChannelState::ready);
+  EXPECT_GT(link.connections(), before) << "it was probed";
 }
 
 TEST_F(StallWatchTest, ChannelWithNothingToDoIsNotStalled) {
   auto channel = make_write_channel(open_for_a_stall());
-  ASSERT_TRUE(channel);
-  ASSERT_TRUE((*channel)->send("SELECT 1"));
-  ASSERT_TRUE(drive(**channel));
+  ASSERT_TRUE(channel->send("SELECT 1"));
+  ASSERT_TRUE(drive(*channel));
   link.stall();
   std::this_thread::sleep_for(milliseconds(60));  // Longer than it may be silent.
-  EXPECT_TRUE((*channel)->check_stalled());
+  EXPECT_TRUE(channel->check_stalled());
 }
 
 }  // namespace
