@@ -38,29 +38,34 @@ class LoadTask : public ChannelTask {
   [[nodiscard]] std::uint32_t lane() const { return lanes_[at_]; }
   [[nodiscard]] const LaneTarget& target() const { return load_.targets[lane()]; }
 
-  /// False if it was begun before.
-  Result<bool> begin_transaction() {
-    if (std::exchange(in_transaction_, true)) return false;
-    std::string truncate;
-    for (const std::uint32_t lane : lanes_) {
-      const std::string& table = load_.targets[lane].truncate;
-      if (!table.empty()) truncate += (truncate.empty() ? "; TRUNCATE " : ", ") + table;
+  /// Begins the transaction, then the oldest batch of the next lane that has one; the lanes take
+  /// turns. False: there is none now.
+  Result<bool> begin_next() {
+    if (!std::exchange(in_transaction_, true)) {
+      std::string truncate;
+      for (const std::uint32_t lane : lanes_) {
+        const std::string& table = load_.targets[lane].truncate;
+        if (!table.empty()) truncate += (truncate.empty() ? "; TRUNCATE " : ", ") + table;
+      }
+      PGFANOUT_TRY(channel().send("BEGIN" + truncate));
+      crash_point("lane-began");
+      return true;
     }
-    PGFANOUT_TRY(channel().send("BEGIN" + truncate));
-    crash_point("lane-began");
-    return true;
-  }
-
-  /// The oldest batch of the next lane that has one; the lanes take turns.
-  std::optional<LaneBatch> next_batch() {
     const bool closed = load_.lanes.is_closed();  // Asked first: no batch follows then.
     for (std::size_t turn = 0; turn < lanes_.size(); ++turn) {
       at_ = (at_ + 1) % lanes_.size();
-      if (auto batch = load_.lanes.take(lane())) return batch;
+      auto batch = load_.lanes.take(lane());
+      if (!batch) continue;
+      set_busy(true);
+      PGFANOUT_TRY(begin(*std::move(batch)));
+      return true;
     }
+    set_busy(false);
     is_drained_ = closed;
-    return std::nullopt;
+    return false;
   }
+  /// Sends the first statement of a batch.
+  virtual Result<void> begin(LaneBatch batch) = 0;
 
   /// Once a batch, or once a piece of it.
   void count_sent(std::uint64_t rows) {
@@ -94,14 +99,7 @@ class OpenCopyTask final : public LoadTask {
 
   Result<bool> next_statement() override {
     if (cursor_.is_open()) PGFANOUT_TRY(cursor_.account(lane(), load_.ledger));
-    PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction());
-    if (began) return true;
-    auto batch = next_batch();
-    set_busy(batch.has_value());
-    if (!batch) return false;
-    PGFANOUT_TRY(cursor_.begin(target().copy_sql));
-    write(*std::move(batch));
-    return true;
+    return begin_next();
   }
 
   Result<bool> put_piece() override {
@@ -126,6 +124,12 @@ class OpenCopyTask final : public LoadTask {
   }
 
  private:
+  Result<void> begin(LaneBatch batch) override {
+    PGFANOUT_TRY(cursor_.begin(target().copy_sql));
+    write(std::move(batch));
+    return {};
+  }
+
   void write(LaneBatch batch) {
     batch_ = std::move(batch);
     cursor_.give(batch_.bytes.view(), batch_.rows);
@@ -143,7 +147,7 @@ class SavepointTask final : public LoadTask {
   Result<bool> next_statement() override {
     switch (step_) {
       case Step::none:
-        return begin_batch();
+        return begin_next();
       case Step::savepoint_set:
         step_ = Step::copying;
         PGFANOUT_TRY(cursor_.begin(target().copy_sql));
@@ -163,10 +167,14 @@ class SavepointTask final : public LoadTask {
         pieces_->pop();
         break;
     }
-    if (!pieces_->empty()) return set_savepoint();
-    load_.lanes.sent(pieces_->take());
-    pieces_.reset();
-    return begin_batch();
+    if (pieces_->empty()) {
+      load_.lanes.sent(pieces_->take());
+      pieces_.reset();
+      step_ = Step::none;
+      return begin_next();
+    }
+    PGFANOUT_TRY(set_savepoint());
+    return true;
   }
 
   Result<bool> put_piece() override {
@@ -194,21 +202,14 @@ class SavepointTask final : public LoadTask {
   /// The last statement that was sent for the piece.
   enum class Step : std::uint8_t { none, savepoint_set, copying, released, rolled_back };
 
-  Result<bool> begin_batch() {
-    step_ = Step::none;
-    PGFANOUT_TRY_ASSIGN(const bool began, begin_transaction());
-    if (began) return true;
-    auto batch = next_batch();
-    set_busy(batch.has_value());
-    if (!batch) return false;
-    pieces_.emplace(*std::move(batch));
+  Result<void> begin(LaneBatch batch) override {
+    pieces_.emplace(std::move(batch));
     return set_savepoint();
   }
 
-  Result<bool> set_savepoint() {
+  Result<void> set_savepoint() {
     step_ = Step::savepoint_set;
-    PGFANOUT_TRY(channel().send("SAVEPOINT pgfanout_piece"));
-    return true;
+    return channel().send("SAVEPOINT pgfanout_piece");
   }
 
   /// The piece is the single row that the server refuses.
