@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "copier/catalog/own_name.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 

@@ -7,7 +7,7 @@
 
 #include "copier/carry/carry_context.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/server_versions.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_queries.h"
 

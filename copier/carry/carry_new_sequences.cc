@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "copier/carry/carry_context.h"
-#include "copier/catalog/nextval_call.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_expression.h"
 
 namespace pgfanout {
 namespace {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "hashing/pg_hash.h"
@@ -12,23 +13,6 @@ namespace {
 
 bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
-}
-
-bool starts_identifier(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
-         static_cast<unsigned char>(byte) >= 0x80U;
-}
-
-bool continues_identifier(char byte) {
-  return starts_identifier(byte) || (byte >= '0' && byte <= '9') || byte == '$';
-}
-
-std::string folded(std::string_view name) {
-  std::string lower(name);
-  for (char& byte : lower) {
-    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
-  }
-  return lower;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -42,10 +26,10 @@ std::string_view trimmed(std::string_view text) {
 std::optional<std::string> take_identifier(std::string_view& rest) {
   if (rest.empty()) return std::nullopt;
   if (rest.front() != '"') {
-    if (!starts_identifier(rest.front())) return std::nullopt;
+    if (!starts_sql_name(rest.front())) return std::nullopt;
     std::size_t end = 1;
-    while (end < rest.size() && continues_identifier(rest[end])) ++end;
-    std::string name = folded(rest.substr(0, end));
+    while (end < rest.size() && continues_sql_name(rest[end])) ++end;
+    std::string name = lower_case(rest.substr(0, end));
     rest.remove_prefix(end);
     return name;
   }
@@ -77,7 +61,7 @@ Error bad_name(std::string_view written) {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t at = 0; at <= b.size(); ++at) row[at] = at;
+  std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < a.size(); ++i) {
     std::size_t diagonal = row[0];
     row[0] = i + 1;
@@ -98,6 +82,14 @@ std::string suffixed_name(std::string_view name, std::string_view suffix) {
   std::size_t keep = kMaxMadeNameBytes - suffix.size() - hash.size();
   while (keep > 0 && is_continuation(name[keep])) --keep;
   return fmt::format("{}{}{}", name.substr(0, keep), hash, suffix);
+}
+
+std::string lower_case(std::string_view name) {
+  std::string lower(name);
+  for (char& byte : lower) {
+    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
+  }
+  return lower;
 }
 
 std::optional<std::string> parse_identifier(std::string_view written) {
@@ -142,11 +134,11 @@ std::string quoted_name(std::string_view schema, std::string_view name) {
 
 std::vector<std::string> near_names(std::string_view name,
                                     const std::vector<std::string>& candidates) {
-  const std::string wanted = folded(name);
+  const std::string wanted = lower_case(name);
   const std::size_t limit = std::max<std::size_t>(1, std::min<std::size_t>(wanted.size() / 3, 4));
   std::vector<std::pair<std::size_t, std::string>> found;
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(wanted, folded(candidate));
+    const std::size_t distance = edit_distance(wanted, lower_case(candidate));
     if (distance <= limit) found.emplace_back(distance, candidate);
   }
   std::sort(found.begin(), found.end());

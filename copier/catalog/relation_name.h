@@ -1,5 +1,5 @@
-// Names of relations and columns: as people write them, and so that they fit. PostgreSQL truncates
-// at 63 bytes, and two long names with different ends would then be the same.
+// Names of relations and columns: parsed as people write them, quoted, and shortened so that they
+// fit. PostgreSQL truncates at 63 bytes, which makes two long names with different ends the same.
 #pragma once
 
 #include <cstddef>
@@ -13,19 +13,34 @@
 namespace pgfanout {
 
 inline constexpr std::size_t kMaxNameBytes = 63;
-/// A byte less: a table's array type is its name behind an underscore, cut to 63 bytes, and the
-/// array types of a hundred leaves whose names differ in the last byte only would collide.
+/// A byte less: a table's array type is named by an underscore and the table's name, cut to 63
+/// bytes, so the array types of leaves whose names differ in the last byte only would collide.
 inline constexpr std::size_t kMaxMadeNameBytes = kMaxNameBytes - 1;
 
 /// Unquoted, as in the catalog.
 struct RelationName {
-  std::string schema;  ///< Empty: not said.
+  std::string schema;  ///< Empty: not given.
   std::string name;
 };
 
 /// `name` + `suffix`. If that is too long, `name` is cut (at a character's start, in UTF-8) and a
-/// hash of the whole name is put between: equal names give equal results, different ones different.
+/// hash of the whole name comes between: equal names give equal results, different ones different.
 [[nodiscard]] std::string suffixed_name(std::string_view name, std::string_view suffix);
+
+// Bytes of a name in SQL text, as the server's own scanner sees them.
+[[nodiscard]] inline bool is_sql_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+[[nodiscard]] inline bool starts_sql_name(char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
+         static_cast<unsigned char>(byte) >= 0x80U;
+}
+[[nodiscard]] inline bool continues_sql_name(char byte) {
+  return starts_sql_name(byte) || is_sql_digit(byte) || byte == '$';
+}
+
+/// As the server folds a name that is not quoted: ASCII letters only.
+[[nodiscard]] std::string lower_case(std::string_view name);
 
 /// One SQL identifier, as the catalog has it: unquoted ones are folded to lower case. Absent if
 /// `written` is anything else.
@@ -35,12 +50,12 @@ struct RelationName {
 /// with code "bad-name".
 Result<RelationName> parse_relation_name(std::string_view written);
 
-/// Quoted where SQL needs it beyond doubt: names of lower-case letters, digits and underscores stay
-/// as they are. Key words are not known here: for messages and suggestions, not for statements.
+/// For messages and hints, not for statements: quoted unless it consists of lower-case letters,
+/// digits and underscores. Key words stay as they are.
 [[nodiscard]] std::string display_name(std::string_view name);
 
-/// For statements: in double quotes, whatever the name. As libpq does it, in any encoding that a
-/// server can have.
+/// For statements: always in double quotes, as libpq writes it in any encoding that a server can
+/// have.
 [[nodiscard]] std::string quoted_name(std::string_view name);
 /// schema.name, both quoted.
 [[nodiscard]] std::string quoted_name(std::string_view schema, std::string_view name);

@@ -1,6 +1,11 @@
 #include "copier/catalog/server_facts.h"
 
-#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "copier/catalog/catalog_query.h"
 
 namespace pgfanout {
 namespace {
@@ -42,6 +47,27 @@ std::string own_sessions_pattern(std::string_view application_name) {
   return pattern + "%";
 }
 
+/// A superuser's settings are rows that others do not see.
+constexpr const char* kPathsSql =
+    "SELECT COALESCE((SELECT s.setting FROM pg_settings s WHERE s.name = 'data_directory'), ''),"
+    " COALESCE((SELECT pg_tablespace_location(t.oid) FROM pg_tablespace t"
+    "  WHERE t.oid = COALESCE((SELECT n.oid FROM pg_tablespace n WHERE n.spcname ="
+    "   COALESCE(NULLIF($1, ''), current_setting('default_tablespace'))),"
+    "   (SELECT d.dattablespace FROM pg_database d    WHERE d.datname = current_database()))), ''),"
+    " inet_server_addr() IS NULL, COALESCE(inet_server_addr() <<= '127.0.0.0/8'::inet"
+    "  OR inet_server_addr() = '::1'::inet, false),"
+    " has_function_privilege('pg_stat_file(text)', 'EXECUTE')";
+
+/// Whether the folder of that name here is the server's own: a server in a container has a folder
+/// of the same name elsewhere. The server says when its own was changed.
+Result<bool> is_same_folder(Connection& connection, const std::string& path) {
+  PGFANOUT_TRY_ASSIGN(const Rows row,
+                      connection.query("SELECT EXTRACT(epoch FROM f.modification)::int8"
+                                       " FROM pg_stat_file('.') f"));
+  struct stat here {};
+  return stat(path.c_str(), &here) == 0 && here.st_mtim.tv_sec == row.integer(0, 0);
+}
+
 }  // namespace
 
 Result<ServerFacts> read_server_facts(Connection& connection) {
@@ -52,26 +78,15 @@ Result<ServerFacts> read_server_facts(Connection& connection) {
   ServerFacts facts;
   facts.version = connection.server_version();
   facts.encoding = connection.encoding();
-  facts.system_identifier = row.str(0, 0);
-  facts.started_at = row.str(0, 1);
-  facts.database_oid = row.oid(0, 2);
-  facts.is_in_recovery = row.boolean(0, 3);
-  facts.zeroes_damaged_pages = row.boolean(0, 4);
-  facts.ignores_checksums = row.boolean(0, 5);
-  facts.wal_level = row.str(0, 6);
-  facts.max_connections = row.integer(0, 7);
-  facts.reserved_connections = row.integer(0, 8);
-  facts.lock_slots = row.integer(0, 9);
-  facts.database.limit = row.integer(0, 10);
-  facts.role.limit = row.integer(0, 11);
-  facts.lock_holders = row.integer(0, 12);
+  read_row(row, 0, facts.system_identifier, facts.started_at, facts.database_oid,
+           facts.is_in_recovery, facts.zeroes_damaged_pages, facts.ignores_checksums,
+           facts.wal_level, facts.max_connections, facts.reserved_connections, facts.lock_slots,
+           facts.database.limit, facts.role.limit, facts.lock_holders);
   PGFANOUT_TRY_ASSIGN(const Rows name,
                       connection.query("SELECT current_setting('application_name')"));
   PGFANOUT_TRY_ASSIGN(const Rows sessions,
                       connection.query(kSessionsSql, {own_sessions_pattern(name.text(0, 0))}));
-  facts.used_connections = sessions.integer(0, 0);
-  facts.role.used = sessions.integer(0, 1);
-  facts.database.used = sessions.integer(0, 2);
+  read_row(sessions, 0, facts.used_connections, facts.role.used, facts.database.used);
   return facts;
 }
 
@@ -81,6 +96,48 @@ bool is_same_server(const ServerFacts& a, const ServerFacts& b) {
 
 bool is_same_database(const ServerFacts& a, const ServerFacts& b) {
   return is_same_server(a, b) && a.database_oid == b.database_oid;
+}
+
+std::optional<DiskRoom> read_disk_room(const std::string& path) {
+  struct stat folder {};
+  if (path.empty() || stat(path.c_str(), &folder) != 0) return std::nullopt;
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(path, error);
+  if (error) return std::nullopt;
+  return DiskRoom{path, folder.st_dev, space.available};
+}
+
+Result<ServerDisk> read_server_disk(Connection& connection, const std::string& tablespace) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kPathsSql, {tablespace}));
+  ServerDisk disk;
+  const std::string home = row.str(0, 0);
+  disk.data_path = row.is_null(0, 1) || row.text(0, 1).empty() ? home : row.str(0, 1);
+  // A tablespace may lie in the server's own folder, and is then named from there.
+  if (!disk.data_path.empty() && disk.data_path.front() != '/' && !home.empty()) {
+    disk.data_path = home + "/" + disk.data_path;
+  }
+  const bool by_socket = row.boolean(0, 2);
+  const bool may_prove = row.boolean(0, 4);
+  if (!by_socket && !row.boolean(0, 3)) {
+    disk.unseen = "the server is on another host";
+    return disk;
+  }
+  if (home.empty()) {
+    disk.unseen = "this role may not see data_directory: grant it pg_read_all_settings";
+    return disk;
+  }
+  bool is_here = by_socket;
+  if (may_prove) {
+    PGFANOUT_TRY_ASSIGN(is_here, is_same_folder(connection, home));
+  }
+  if (!is_here) {
+    disk.unseen = "the server's data_directory is not for certain one of this host's";
+    return disk;
+  }
+  disk.data = read_disk_room(disk.data_path);
+  if (!disk.data) disk.unseen = "this process may not look at " + disk.data_path;
+  disk.wal = read_disk_room(home + "/pg_wal");
+  return disk;
 }
 
 }  // namespace pgfanout

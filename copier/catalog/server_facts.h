@@ -1,4 +1,4 @@
-// Facts about a server and the session on it, read once at the start of a plan.
+// Facts about a server and the session on it, and the free space where the server keeps its files.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,9 @@
 #include "pgfanout/result.h"
 
 namespace pgfanout {
+
+inline constexpr int kFirstWithSchemaPublications = 150000;  ///< As server_version() counts.
+inline constexpr int kFirstWithUnvalidatedParents = 180000;
 
 /// A limit on connections and how many sessions count against it now, the job's own left out.
 struct ConnectionLimit {
@@ -40,5 +43,25 @@ Result<ServerFacts> read_server_facts(Connection& connection);
 /// One postmaster: not a clone, not a standby of the other.
 [[nodiscard]] bool is_same_server(const ServerFacts& a, const ServerFacts& b);
 [[nodiscard]] bool is_same_database(const ServerFacts& a, const ServerFacts& b);
+
+/// A file system, by one of its folders.
+struct DiskRoom {
+  std::string path;
+  std::uint64_t device = 0;
+  std::uint64_t free_bytes = 0;  ///< For those who are not root.
+};
+
+struct ServerDisk {
+  std::optional<DiskRoom> data;  ///< Where new tables go; absent: not to be seen from here.
+  std::optional<DiskRoom> wal;
+  std::string data_path;  ///< As the server names it; empty: it does not say.
+  std::string unseen;     ///< Why data is absent.
+};
+
+/// `tablespace`: the leaves' tablespace by name; empty: the session's default.
+Result<ServerDisk> read_server_disk(Connection& connection, const std::string& tablespace);
+
+/// Absent if there is no such folder or it may not be looked at.
+[[nodiscard]] std::optional<DiskRoom> read_disk_room(const std::string& path);
 
 }  // namespace pgfanout

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 
-#include "copier/catalog/own_name.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/sql_bytes.h"
 
 namespace pgfanout {
 namespace {
@@ -31,6 +29,8 @@ class Cutter {
       take(SqlPieceKind::blank, end_while(is_blank));
     } else if (sees("--")) {
       take(SqlPieceKind::blank, std::min(sql_.find('\n', at_), sql_.size()));
+    } else if (sees("/*")) {
+      take(SqlPieceKind::blank, end_of_comment());
     } else if (first == '\'') {
       take(SqlPieceKind::literal, end_of_quoted('\'', at_, false));
     } else if (first == '"') {
@@ -49,6 +49,19 @@ class Cutter {
 
   [[nodiscard]] bool sees(std::string_view text) const {
     return sql_.substr(at_).starts_with(text);
+  }
+
+  /// Comments nest.
+  [[nodiscard]] std::size_t end_of_comment() const {
+    int depth = 0;
+    std::size_t at = at_;
+    do {
+      const std::string_view rest = sql_.substr(at);
+      if (rest.starts_with("/*")) ++depth;
+      if (rest.starts_with("*/")) --depth;
+      at += rest.starts_with("/*") || rest.starts_with("*/") ? 2U : 1U;
+    } while (depth > 0 && at < sql_.size());
+    return std::min(at, sql_.size());
   }
 
   template <class Predicate>
@@ -116,7 +129,7 @@ class Cutter {
 };
 
 bool is_symbol(const std::vector<SqlPiece>& pieces, std::size_t at, std::string_view symbol) {
-  return at < pieces.size() && pieces[at].kind == SqlPieceKind::symbol && pieces[at].text == symbol;
+  return at < pieces.size() && pieces[at].is(symbol);
 }
 
 /// Whether kOwnTable begins here.
@@ -136,15 +149,71 @@ bool may_be_column(const std::vector<SqlPiece>& pieces, std::size_t at) {
   }
   if (at < 2) return false;
   const SqlPiece& qualifier = pieces[at - 2];
-  if (qualifier.kind == SqlPieceKind::name)
+  if (qualifier.kind == SqlPieceKind::name) {
     return qualifier.text == "new" || qualifier.text == "old";
+  }
   return at >= 4 && is_own_table(pieces, at - 4);
+}
+
+/// After these "chunks.x" is a relation in a schema that has the table's name.
+bool is_before_relation(std::string_view word) {
+  constexpr std::string_view kWords[] = {"FROM",       "JOIN", "ON",    "ONLY",
+                                         "REFERENCES", "INTO", "UPDATE"};
+  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
 }
 
 }  // namespace
 
 std::vector<SqlPiece> sql_pieces(std::string_view sql) {
   return Cutter(sql).cut();
+}
+
+std::vector<SqlPiece> sql_words(std::string_view sql) {
+  std::vector<SqlPiece> words = sql_pieces(sql);
+  std::erase_if(words, [](const SqlPiece& piece) { return piece.kind == SqlPieceKind::blank; });
+  for (SqlPiece& word : words) {
+    if (word.kind == SqlPieceKind::name) word.name = lower_case(word.name);
+  }
+  return words;
+}
+
+std::string without_own_name(std::string_view sql, std::string_view schema, std::string_view name) {
+  const std::vector<SqlPiece> pieces = sql_pieces(sql);
+  std::string out;
+  std::string before;  // The unquoted word or symbol before `at`; "::" for a cast.
+  for (std::size_t at = 0; at < pieces.size();) {
+    const SqlPiece& first = pieces[at];
+    if (!first.is_name()) {
+      if (first.kind == SqlPieceKind::literal) before.clear();
+      if (first.kind == SqlPieceKind::symbol)
+        before = first.is(":") && before == ":" ? "::" : first.text;
+      out += first.text;
+      ++at;
+      continue;
+    }
+    // A chain of names that are joined by points: "schema.table" or "table.column" at its beginning
+    // means the table.
+    std::size_t end = at + 1;
+    while (is_symbol(pieces, end, ".") && end + 1 < pieces.size() && pieces[end + 1].is_name()) {
+      end += 2;
+    }
+    const bool is_chain = end > at + 1;
+    const bool is_call = is_symbol(pieces, end, "(");
+    const bool is_qualifier = is_chain || is_symbol(pieces, end, ".");
+    if (is_chain && first.name == schema && pieces[at + 2].name == name) {
+      if (!is_call || before == "REFERENCES") {
+        out += kOwnTable;
+        at += 3;
+      }
+    } else if (first.name == name && before != "." && before != "::" && is_qualifier && !is_call &&
+               !is_before_relation(before)) {
+      out += kOwnTable;
+      ++at;
+    }
+    before = first.kind == SqlPieceKind::name && !is_chain ? first.text : "";
+    for (; at < end; ++at) out += pieces[at].text;
+  }
+  return out;
 }
 
 std::string with_relation(std::string_view sql, std::string_view schema, std::string_view name,
@@ -168,9 +237,7 @@ std::string with_columns(std::string_view sql, const std::map<std::string, std::
   std::string out;
   for (std::size_t at = 0; at < pieces.size(); ++at) {
     const auto renamed = renames.find(pieces[at].name);
-    const bool is_name =
-        pieces[at].kind == SqlPieceKind::name || pieces[at].kind == SqlPieceKind::quoted_name;
-    if (is_name && renamed != renames.end() && may_be_column(pieces, at)) {
+    if (pieces[at].is_name() && renamed != renames.end() && may_be_column(pieces, at)) {
       out += quoted_name(renamed->second);
     } else {
       out += pieces[at].text;
@@ -179,14 +246,13 @@ std::string with_columns(std::string_view sql, const std::map<std::string, std::
   return out;
 }
 
-std::size_t end_of_list(std::string_view sql, std::size_t from) {
+std::size_t end_of_list(std::string_view sql) {
   std::size_t offset = 0;
   int depth = 0;
   for (const SqlPiece& piece : sql_pieces(sql)) {
     offset += piece.text.size();
-    if (offset <= from || piece.kind != SqlPieceKind::symbol) continue;
-    if (piece.text == "(") ++depth;
-    if (piece.text == ")" && --depth == 0) return offset;
+    if (piece.is("(")) ++depth;
+    if (piece.is(")") && --depth == 0) return offset;
   }
   return std::string_view::npos;
 }

@@ -1,4 +1,4 @@
-// A table as the catalog describes it: plain data, filled by describe_table().
+// Finds relations by name, and describes tables as the catalog does: plain data.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/result.h"
 
@@ -68,8 +69,8 @@ struct Table {
   std::uint64_t estimated_rows = 0;            ///< From reltuples; 0 when unknown.
   bool hides_rows = false;  ///< Row-level security is active for this role, here or on a leaf.
   bool is_owner = false;
-  /// Qualified names of tables that inherit from this one without being partitions: a plain SELECT
-  /// reads their rows too.
+  /// Qualified names of inheritance children that are not partitions: a plain SELECT reads their
+  /// rows too.
   std::vector<std::string> heirs;
   /// Qualified names of partitions that are partitioned themselves.
   std::vector<std::string> subpartitioned;
@@ -77,9 +78,24 @@ struct Table {
   [[nodiscard]] const Column* find(std::string_view column) const;
 };
 
-/// The table named as a user would write it to psql: qualified or found by the role's own
-/// search_path, quoted where needed. Refuses what is no table (a view is named as one), with near
-/// names as a hint.
+struct FoundRelation {
+  std::uint32_t oid = 0;   ///< 0: there is none.
+  char kind = 0;           ///< pg_class.relkind.
+  char persistence = 0;    ///< pg_class.relpersistence.
+  bool is_system = false;  ///< In a schema of the server's own.
+};
+
+/// The relation that psql would find under this name: an unqualified one is looked up in the
+/// search_path that the role, the database or the connection string sets, not in the session's
+/// empty one. Works in and outside of a transaction.
+Result<FoundRelation> find_relation(Connection& connection, const RelationName& name);
+
+/// "a view", "a sequence", ... for pg_class.relkind.
+[[nodiscard]] std::string_view kind_name(char kind);
+
+/// The table named as in psql: qualified or found by the role's own search_path, quoted where
+/// needed. Refuses a relation that is no table, with its kind, and a missing one, with near names
+/// as a hint.
 Result<Table> describe_table(Connection& connection, std::string_view name);
 /// The same by OID.
 Result<Table> describe_table(Connection& connection, std::uint32_t oid);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <charconv>
+#include "copier/catalog/catalog_query.h"
 
 namespace pgfanout {
 namespace {
@@ -35,24 +35,6 @@ constexpr const char* kTypeSql =
     " CROSS JOIN (SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base"
     " LEFT JOIN pg_type element ON element.typarray = base.oid WHERE t.oid = $1::oid";
 
-char code_of(const Rows& rows, int row, int column) {
-  const std::string_view text = rows.text(row, column);
-  return text.empty() ? '\0' : text.front();
-}
-
-std::vector<std::uint32_t> oids_of(std::string_view text) {
-  std::vector<std::uint32_t> oids;
-  while (!text.empty()) {
-    std::uint32_t oid = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), oid);
-    if (error != std::errc()) break;
-    oids.push_back(oid);
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (text.starts_with(' ')) text.remove_prefix(1);
-  }
-  return oids;
-}
-
 }  // namespace
 
 std::string oid_array(const std::vector<std::uint32_t>& oids) {
@@ -77,15 +59,11 @@ Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kTypesSql, {oid_array(types)}));
   TypeMap map;
   for (int row = 0; row < rows.size(); ++row) {
+    std::uint32_t oid = 0;
     TypeFacts facts;
-    facts.name = rows.str(row, 1);
-    facts.kind = code_of(rows, row, 2);
-    facts.element = rows.oid(row, 3);
-    facts.base = rows.oid(row, 4);
-    facts.subtype = rows.oid(row, 5);
-    facts.fields = oids_of(rows.text(row, 6));
-    facts.has_binary_form = rows.boolean(row, 7);
-    map.emplace(rows.oid(row, 0), std::move(facts));
+    read_row(rows, row, oid, facts.name, facts.kind, facts.element, facts.base, facts.subtype,
+             facts.fields, facts.has_binary_form);
+    map.emplace(oid, std::move(facts));
   }
   return map;
 }
@@ -95,17 +73,14 @@ Result<Column> describe_type(Connection& connection, std::uint32_t oid, std::int
                       connection.query(kTypeSql, {std::to_string(oid), std::to_string(modifier)}));
   if (rows.size() != 1) {
     return refused("type-missing", fmt::format("there is no type with OID {}", oid),
-                   "it was dropped a moment ago: run the command again");
+                   "it was dropped meanwhile: run the command again");
   }
   Column column;
   column.type_oid = oid;
   column.type_modifier = modifier;
-  column.type_sql = rows.str(0, 0);
-  column.type_type = code_of(rows, 0, 1);
-  column.base_type_oid = rows.oid(0, 2);
-  column.element_type_oid = rows.oid(0, 3);
-  column.element_type_type = code_of(rows, 0, 4);
-  column.storage = column.type_storage = code_of(rows, 0, 5);
+  read_row(rows, 0, column.type_sql, column.type_type, column.base_type_oid,
+           column.element_type_oid, column.element_type_type, column.storage);
+  column.type_storage = column.storage;
   return column;
 }
 

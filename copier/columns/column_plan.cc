@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "copier/catalog/nextval_call.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"

@@ -6,9 +6,9 @@
 
 #include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
-#include "copier/catalog/volatility.h"
 #include "copier/pg/connection.h"
 
 namespace pgfanout {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/table_lookup.h"
+#include "copier/catalog/table.h"
 #include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {

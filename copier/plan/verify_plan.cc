@@ -7,7 +7,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
-#include "copier/catalog/table_lookup.h"
+#include "copier/catalog/table.h"
 #include "copier/columns/column_plan.h"
 #include "copier/columns/mapping.h"
 #include "copier/columns/type_transport.h"

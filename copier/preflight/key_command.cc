@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/table_lookup.h"
+#include "copier/catalog/table.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
 #include "copier/pg/connection.h"

@@ -4,7 +4,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/server_versions.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/preflight/preflight_checks.h"
 #include "copier/schema/schema_queries.h"
 

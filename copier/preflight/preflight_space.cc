@@ -127,7 +127,7 @@ Result<LoadSize> load_size(Connection& source, const Table& table) {
 Result<void> check_space(PreflightContext& context) {
   PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(context));
   PGFANOUT_TRY_ASSIGN(const std::string tablespace, target_tablespace(context));
-  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, look_at_disk(context.target, tablespace));
+  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, read_server_disk(context.target, tablespace));
   for (Issue& issue : judge_space(need, disk, context.target.description())) {
     context.found.issues.push_back(std::move(issue));
   }

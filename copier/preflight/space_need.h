@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "copier/catalog/server_disk.h"
+#include "copier/catalog/server_facts.h"
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {

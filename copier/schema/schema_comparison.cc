@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "copier/catalog/own_name.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_impact.h"
 #include "copier/schema/schema_pairs.h"
 

@@ -1,7 +1,7 @@
 // Functions that the table needs, and the views and publications that need the table.
 #include <fmt/format.h>
 
-#include "copier/catalog/server_versions.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/schema/schema_queries.h"
 
 namespace pgfanout {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "copier/catalog/sql_words.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_impact.h"
 
 namespace pgfanout {
@@ -15,10 +15,9 @@ std::string_view type_of(std::string_view definition) {
 }
 
 bool mentions(const std::string& sql, const std::string& name) {
-  const std::vector<SqlWord> words = sql_words(sql);
-  return std::any_of(words.begin(), words.end(), [&](const SqlWord& word) {
-    return (word.kind == SqlWordKind::name || word.kind == SqlWordKind::quoted_name) &&
-           word.text == name;
+  const std::vector<SqlPiece> words = sql_words(sql);
+  return std::any_of(words.begin(), words.end(), [&](const SqlPiece& word) {
+    return word.is_name() && word.name == name;
   });
 }
 

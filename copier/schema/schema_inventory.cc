@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "copier/catalog/own_name.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_queries.h"
 
 namespace pgfanout {

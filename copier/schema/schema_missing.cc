@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/sql_words.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_impact.h"
 
 namespace pgfanout {
@@ -59,10 +59,9 @@ bool SchemaJudge::mentions_skipped_column(const SchemaObject& object) const {
   }
   // Not what stands in another table's list of columns.
   const std::string own = object.definition.substr(0, object.definition.find(" REFERENCES "));
-  const std::vector<SqlWord> words = sql_words(own);
-  return std::any_of(words.begin(), words.end(), [&](const SqlWord& word) {
-    return (word.kind == SqlWordKind::name || word.kind == SqlWordKind::quoted_name) &&
-           context_.skipped_columns.contains(word.text);
+  const std::vector<SqlPiece> words = sql_words(own);
+  return std::any_of(words.begin(), words.end(), [&](const SqlPiece& word) {
+    return word.is_name() && context_.skipped_columns.contains(word.name);
   });
 }
 

@@ -6,8 +6,8 @@
 #include <cctype>
 #include <functional>
 
-#include "copier/catalog/own_name.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_text.h"
 
 namespace pgfanout {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "copier/catalog/sql_words.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_impact.h"
 
 namespace pgfanout {
@@ -62,9 +62,9 @@ SchemaImpact SchemaJudge::missing_privileges(const SchemaObject& source,
   std::string lost;
   bool is_error = false;
   for (const std::string& item : lost_privileges(source.definition, target_definition)) {
-    const std::vector<SqlWord> words = sql_words(item);
-    const bool is_skipped = std::any_of(words.begin(), words.end(), [&](const SqlWord& word) {
-      return word.kind != SqlWordKind::symbol && context_.skipped_columns.contains(word.text);
+    const std::vector<SqlPiece> words = sql_words(item);
+    const bool is_skipped = std::any_of(words.begin(), words.end(), [&](const SqlPiece& word) {
+      return word.is_name() && context_.skipped_columns.contains(word.name);
     });
     if (is_skipped) continue;
     lost += (lost.empty() ? "" : ", ") + item;

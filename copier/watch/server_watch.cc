@@ -8,7 +8,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/server_disk.h"
+#include "copier/catalog/server_facts.h"
 
 namespace pgfanout {
 namespace {
@@ -147,7 +147,7 @@ Result<ServerFacts> ServerWatch::facts() {
 
 /// Finds out, once, what can be measured and how.
 Result<void> ServerWatch::find_ways() {
-  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, look_at_disk(*connection_, ""));
+  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, read_server_disk(*connection_, ""));
   if (disk.data) data_path_ = disk.data->path;
   if (disk.wal) wal_path_ = disk.wal->path;
   if (!disk.data) unmeasurable_[Measure::disk_free] = disk.unseen;
@@ -175,8 +175,8 @@ Result<void> ServerWatch::find_ways() {
 
 Reading ServerWatch::disk() {
   if (data_path_.empty()) return {{}, unmeasurable_[Measure::disk_free]};
-  const auto data = room_at(data_path_);
-  const auto wal = room_at(wal_path_);
+  const auto data = read_disk_room(data_path_);
+  const auto wal = read_disk_room(wal_path_);
   if (!data) return {{}, "this process may not read " + data_path_};
   const bool is_wal = wal && wal->free_bytes < data->free_bytes;
   return {static_cast<double>(is_wal ? wal->free_bytes : data->free_bytes),

@@ -77,11 +77,11 @@ TEST(SpaceNeedTest, NothingSeenIsSaid) {
 }
 
 TEST(SpaceNeedTest, FoldersOfThisHost) {
-  const auto room = room_at("/");
+  const auto room = read_disk_room("/");
   ASSERT_TRUE(room);
   EXPECT_GT(room->free_bytes, 0U);
-  EXPECT_FALSE(room_at("/no/such/folder"));
-  EXPECT_FALSE(room_at(""));
+  EXPECT_FALSE(read_disk_room("/no/such/folder"));
+  EXPECT_FALSE(read_disk_room(""));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
-// Whether an SQL expression may give another value when it is evaluated again.
+// The functions that an SQL expression calls, and whether it may give another value when it is
+// evaluated again.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,10 @@
 
 namespace pgfanout {
 
+/// For SQL that is one call of nextval(), perhaps cast or in parentheses: the literal that names
+/// the sequence, in its quotes. Absent for anything else.
+[[nodiscard]] std::optional<std::string> nextval_literal(std::string_view sql);
+
 /// A function call in an expression; `schema` is empty where it is not written.
 struct CalledFunction {
   std::string schema;
@@ -17,15 +23,15 @@ struct CalledFunction {
   friend bool operator==(const CalledFunction&, const CalledFunction&) = default;
 };
 
-/// The functions that an expression calls, found by its words: string literals, quoted names and
-/// comments are understood, grammar is not. Key words that look like calls are among them.
+/// The functions that an expression calls, found by its words without grammar: key words that look
+/// like calls are among them.
 [[nodiscard]] std::vector<CalledFunction> called_functions(std::string_view sql);
 
 /// Whether it names the time, the session or the user: now(), CURRENT_DATE, session_user, ...
 [[nodiscard]] bool depends_on_session(std::string_view sql);
 
-/// By the catalog's word (provolatile) for every function that is called, and by
-/// depends_on_session(): stable functions of the time differ between a copy and a later comparison.
+/// By provolatile of every function that is called, and by depends_on_session(): stable functions
+/// of the time differ between a copy and a later comparison.
 Result<bool> is_volatile(Connection& connection, std::string_view sql);
 
 }  // namespace pgfanout

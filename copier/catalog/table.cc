@@ -1,37 +1,14 @@
-// describe_table() by OID: what pg_class, pg_attribute and pg_inherits know about a table. Names
-// and expressions come out qualified, because every session has an empty search_path.
+#include "copier/catalog/table.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <utility>
 
-#include "copier/catalog/table.h"
+#include "copier/catalog/catalog_query.h"
 
 namespace pgfanout {
 namespace {
-
-char first_char(const Rows& rows, int row, int column) {
-  const std::string_view text = rows.text(row, column);
-  return text.empty() ? '\0' : text.front();
-}
-
-std::uint64_t unsigned_of(const Rows& rows, int row, int column) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(row, column)));
-}
-
-/// "1 2 3" as numbers.
-std::vector<std::int16_t> numbers_of(std::string_view text) {
-  std::vector<std::int16_t> numbers;
-  while (!text.empty()) {
-    std::int16_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc()) break;
-    numbers.push_back(number);
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (text.starts_with(' ')) text.remove_prefix(1);
-  }
-  return numbers;
-}
 
 constexpr const char* kTableSql =
     "SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), c.relkind,"
@@ -105,46 +82,13 @@ constexpr const char* kPrimaryKeySql =
 
 Column column_of(const Rows& rows, int row) {
   Column column;
-  column.name = rows.str(row, 0);
-  column.quoted = rows.str(row, 1);
-  column.number = static_cast<std::int16_t>(rows.integer(row, 2));
-  column.type_oid = rows.oid(row, 3);
-  column.type_modifier = static_cast<std::int32_t>(rows.integer(row, 4));
-  column.base_type_oid = rows.oid(row, 5);
-  column.type_sql = rows.str(row, 6);
-  column.type_type = first_char(rows, row, 7);
-  column.element_type_oid = rows.oid(row, 8);
-  column.element_type_type = first_char(rows, row, 9);
-  column.is_not_null = rows.boolean(row, 10);
-  column.default_sql = rows.str(row, 11);
-  column.identity = first_char(rows, row, 12);
-  column.generated = first_char(rows, row, 13);
-  column.collation = rows.str(row, 14);
-  column.is_deterministic = rows.boolean(row, 15);
-  column.storage = first_char(rows, row, 16);
-  column.type_storage = first_char(rows, row, 17);
-  column.compression = first_char(rows, row, 18);
-  column.statistics = static_cast<int>(rows.integer(row, 19));
-  column.generated_from = numbers_of(rows.text(row, 20));
+  read_row(rows, row, column.name, column.quoted, column.number, column.type_oid,
+           column.type_modifier, column.base_type_oid, column.type_sql, column.type_type,
+           column.element_type_oid, column.element_type_type, column.is_not_null,
+           column.default_sql, column.identity, column.generated, column.collation,
+           column.is_deterministic, column.storage, column.type_storage, column.compression,
+           column.statistics, column.generated_from);
   return column;
-}
-
-Leaf leaf_of(const Rows& rows, int row) {
-  Leaf leaf;
-  leaf.oid = rows.oid(row, 0);
-  leaf.schema = rows.str(row, 1);
-  leaf.name = rows.str(row, 2);
-  leaf.qualified = rows.str(row, 3);
-  leaf.kind = first_char(rows, row, 4);
-  leaf.access_method = rows.str(row, 5);
-  leaf.bound = rows.str(row, 6);
-  leaf.parent_oid = rows.oid(row, 7);
-  leaf.blocks = unsigned_of(rows, row, 8);
-  leaf.total_bytes = unsigned_of(rows, row, 9);
-  leaf.may_select = rows.boolean(row, 10);
-  leaf.may_insert = rows.boolean(row, 11);
-  leaf.hides_rows = rows.boolean(row, 12);
-  return leaf;
 }
 
 Result<void> read_relation(Connection& connection, const std::string& oid, Table& table) {
@@ -153,16 +97,8 @@ Result<void> read_relation(Connection& connection, const std::string& oid, Table
     return refused("no-such-table", fmt::format("there is no table with OID {}", oid),
                    "it was dropped a moment ago: run the command again");
   }
-  table.schema = rows.str(0, 0);
-  table.name = rows.str(0, 1);
-  table.qualified = rows.str(0, 2);
-  table.kind = first_char(rows, 0, 3);
-  table.persistence = first_char(rows, 0, 4);
-  table.owner = rows.str(0, 5);
-  table.hides_rows = rows.boolean(0, 6);
-  table.is_owner = rows.boolean(0, 7);
-  table.strategy = first_char(rows, 0, 8);
-  table.partition_key = rows.str(0, 9);
+  read_row(rows, 0, table.schema, table.name, table.qualified, table.kind, table.persistence,
+           table.owner, table.hides_rows, table.is_owner, table.strategy, table.partition_key);
   return {};
 }
 
@@ -170,9 +106,13 @@ Result<void> read_leaves(Connection& connection, const std::string& oid, Table& 
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection.query(kLeavesSql, {oid, std::string(1, table.kind)}));
   for (int row = 0; row < rows.size(); ++row) {
-    table.leaves.push_back(leaf_of(rows, row));
-    table.estimated_rows += unsigned_of(rows, row, 13);
-    table.hides_rows = table.hides_rows || table.leaves.back().hides_rows;
+    Leaf& leaf = table.leaves.emplace_back();
+    std::uint64_t estimated_rows = 0;
+    read_row(rows, row, leaf.oid, leaf.schema, leaf.name, leaf.qualified, leaf.kind,
+             leaf.access_method, leaf.bound, leaf.parent_oid, leaf.blocks, leaf.total_bytes,
+             leaf.may_select, leaf.may_insert, leaf.hides_rows, estimated_rows);
+    table.estimated_rows += estimated_rows;
+    table.hides_rows = table.hides_rows || leaf.hides_rows;
   }
   PGFANOUT_TRY_ASSIGN(const Rows heirs, connection.query(kHeirsSql, {oid}));
   for (int row = 0; row < heirs.size(); ++row) {
@@ -181,12 +121,54 @@ Result<void> read_leaves(Connection& connection, const std::string& oid, Table& 
   return {};
 }
 
-Result<std::vector<std::string>> names(Connection& connection, const char* sql,
-                                       const std::string& oid) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(sql, {oid}));
-  std::vector<std::string> found;
-  for (int row = 0; row < rows.size(); ++row) found.push_back(rows.str(row, 0));
+constexpr const char* kFindSql =
+    "SELECT c.oid, c.relkind, c.relpersistence,"
+    " n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace";
+
+/// The session's search_path as it was before it was emptied; emptied again when `look` is done.
+template <class Look>
+auto with_own_search_path(Connection& connection, Look look) -> decltype(look()) {
+  PGFANOUT_TRY(connection.run("SET search_path TO DEFAULT"));
+  auto found = look();
+  // Where that failed inside a transaction, its end restores the setting.
+  if (auto emptied = connection.run("SET search_path = ''"); !emptied && found) {
+    return std::move(emptied).error();
+  }
   return found;
+}
+
+Result<FoundRelation> found_in(Result<Rows> answer) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, std::move(answer));
+  FoundRelation found;
+  if (rows.size() > 0) {
+    read_row(rows, 0, found.oid, found.kind, found.persistence, found.is_system);
+  }
+  return found;
+}
+
+/// Tables whose name is like `name`, in schemas that the role may use.
+Result<std::string> hint_for_missing(Connection& connection, const RelationName& name) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT n.nspname, c.relname FROM pg_class c"
+                       " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+                       " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgfanout')"
+                       " AND n.nspname !~ '^pg_(toast|temp)'"
+                       " AND has_schema_privilege(n.oid, 'USAGE') LIMIT 10000"));
+  std::vector<std::string> names;
+  std::string elsewhere;
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string written =
+        fmt::format("{}.{}", display_name(rows.text(row, 0)), display_name(rows.text(row, 1)));
+    if (rows.text(row, 1) == name.name && elsewhere.empty()) elsewhere = written;
+    if (name.schema.empty() || rows.text(row, 0) == name.schema) names.push_back(rows.str(row, 1));
+  }
+  if (!elsewhere.empty()) return fmt::format("there is {}: write the schema too", elsewhere);
+  std::string hint = near_names_hint(name.name, names);
+  if (hint.empty()) hint = "check the database, the schema and the spelling";
+  return hint;
 }
 
 }  // namespace
@@ -205,9 +187,60 @@ Result<Table> describe_table(Connection& connection, std::uint32_t oid) {
   PGFANOUT_TRY_ASSIGN(const Rows columns, connection.query(kColumnsSql, {text}));
   for (int row = 0; row < columns.size(); ++row) table.columns.push_back(column_of(columns, row));
   PGFANOUT_TRY(read_leaves(connection, text, table));
-  PGFANOUT_TRY_ASSIGN(table.partition_columns, names(connection, kPartitionColumnsSql, text));
-  PGFANOUT_TRY_ASSIGN(table.primary_key, names(connection, kPrimaryKeySql, text));
+  PGFANOUT_TRY_ASSIGN(table.partition_columns,
+                      query_texts(connection, kPartitionColumnsSql, {text}));
+  PGFANOUT_TRY_ASSIGN(table.primary_key, query_texts(connection, kPrimaryKeySql, {text}));
   return table;
+}
+
+std::string_view kind_name(char kind) {
+  constexpr std::pair<char, std::string_view> kKinds[] = {
+      {'r', "a table"},          {'p', "a partitioned table"}, {'v', "a view"},
+      {'f', "a foreign table"},  {'m', "a materialized view"}, {'S', "a sequence"},
+      {'c', "a composite type"}, {'t', "a TOAST table"},       {'i', "an index"},
+      {'I', "an index"}};
+  const auto* found = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                   [&](const auto& entry) { return entry.first == kind; });
+  return found == std::end(kKinds) ? "no table" : found->second;
+}
+
+Result<FoundRelation> find_relation(Connection& connection, const RelationName& name) {
+  if (!name.schema.empty()) {
+    return found_in(
+        connection.query(fmt::format("{} WHERE n.nspname = $1 AND c.relname = $2", kFindSql),
+                         {name.schema, name.name}));
+  }
+  return with_own_search_path(connection, [&] {
+    return found_in(connection.query(
+        fmt::format("{} WHERE c.oid = to_regclass(quote_ident($1))", kFindSql), {name.name}));
+  });
+}
+
+Result<Table> describe_table(Connection& connection, std::string_view written) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, parse_relation_name(written));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
+  const std::string where(written);
+  if (found.oid == 0) {
+    PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_missing(connection, name));
+    return refused("no-such-table",
+                   fmt::format("there is no table {} in {}", written, connection.description()),
+                   std::move(hint), where);
+  }
+  if (found.kind != 'r' && found.kind != 'p') {
+    return refused("not-a-table", fmt::format("{} is {}", written, kind_name(found.kind)),
+                   "name a table or a partitioned table", where);
+  }
+  if (found.persistence == 't') {
+    return refused(
+        "temporary-table",
+        fmt::format("{} is a temporary table, which other sessions cannot read", written),
+        "copy it into an ordinary table first", where);
+  }
+  if (found.is_system) {
+    return refused("system-table", fmt::format("{} belongs to the server itself", written),
+                   "name a table of your own", where);
+  }
+  return describe_table(connection, found.oid);
 }
 
 }  // namespace pgfanout

@@ -1,0 +1,86 @@
+// Reading the rows of catalog queries, and pieces of SQL that many of them share.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "copier/pg/connection.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+// Names: under the empty search_path of every session of ours, x::regclass::text is the qualified,
+// quoted name of a relation that is not the server's own.
+
+/// FROM item: OIDs of the leaves of table $1; of the table itself where it is not partitioned.
+inline constexpr const char* kTableLeaves =
+    "(SELECT $1::oid AS oid WHERE NOT EXISTS"
+    " (SELECT FROM pg_partitioned_table WHERE partrelid = $1::oid)"
+    " UNION ALL SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t WHERE t.isleaf"
+    " AND EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = $1::oid) AND t.level > 0) "
+    "leaf";
+
+/// FROM item: OIDs of table $1 and all of its partitions.
+inline constexpr const char* kTableTree =
+    "(SELECT $1::oid AS oid"
+    " UNION SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t) tree";
+
+/// "1 2 3" as the catalog prints vectors of numbers; ends at what is no number.
+template <class Number>
+[[nodiscard]] std::vector<Number> numbers_in(std::string_view text) {
+  std::vector<Number> numbers;
+  Number number = 0;
+  while (!text.empty()) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) break;
+    numbers.push_back(number);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (text.starts_with(' ')) text.remove_prefix(1);
+  }
+  return numbers;
+}
+
+/// NULL is an empty string, 0, '\0', false or nullopt; an unsigned field takes a negative number as
+/// 0.
+template <class Field>
+void read_field(const Rows& rows, int row, int column, Field& field) {
+  if constexpr (std::is_same_v<Field, std::string>) {
+    field = rows.str(row, column);
+  } else if constexpr (std::is_same_v<Field, std::optional<std::string>>) {
+    if (!rows.is_null(row, column)) field = rows.str(row, column);
+  } else if constexpr (std::is_same_v<Field, bool>) {
+    field = rows.boolean(row, column);
+  } else if constexpr (std::is_same_v<Field, char>) {
+    field = rows.text(row, column).empty() ? '\0' : rows.text(row, column).front();
+  } else if constexpr (std::is_unsigned_v<Field>) {
+    field = static_cast<Field>(std::max<std::int64_t>(0, rows.integer(row, column)));
+  } else if constexpr (std::is_integral_v<Field>) {
+    field = static_cast<Field>(rows.integer(row, column));
+  } else {
+    field = numbers_in<typename Field::value_type>(rows.text(row, column));
+  }
+}
+
+/// Puts the first columns of a row into `fields`, in order.
+template <class... Fields>
+void read_row(const Rows& rows, int row, Fields&... fields) {
+  int column = 0;
+  (read_field(rows, row, column++, fields), ...);
+}
+
+/// The first column of each row.
+inline Result<std::vector<std::string>> query_texts(Connection& connection, std::string_view sql,
+                                                    const std::vector<Parameter>& parameters) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(sql, parameters));
+  std::vector<std::string> texts;
+  for (int row = 0; row < rows.size(); ++row) texts.push_back(rows.str(row, 0));
+  return texts;
+}
+
+}  // namespace pgfanout
