@@ -1,93 +1,213 @@
 // Owner and grants, last of all: the role that carries the rest over must own the target for it,
 // and a grant made before the owner changes is lost where the new owner is the grantee.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "copier/carry/carry_context.h"
-#include "copier/carry/carry_grants.h"
+#include <map>
+#include <utility>
+
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
-#include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
 namespace {
 
-/// Grants on leaves: how many differ, how many leaves have some, and one leaf that has.
+// An owner who took rights from himself is told apart by what acldefault() would give him.
+constexpr const char* kGrantsSql = R"sql(
+WITH rel AS (SELECT c.oid, c.relowner, c.relacl,
+    acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS usual
+  FROM pg_class c WHERE c.oid = $1::oid)
+SELECT CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
+  g.is_grantable, g.privilege, g.number, g.column, g.grantee = rel.relowner,
+  rel.relacl IS NOT NULL AND EXISTS ( SELECT u.privilege_type FROM aclexplode(rel.usual) u
+    WHERE u.grantee = rel.relowner AND u.privilege_type <> 'MAINTAIN'
+    EXCEPT SELECT a.privilege_type FROM aclexplode(rel.relacl) a WHERE a.grantee = rel.relowner)
+FROM rel CROSS JOIN LATERAL (
+  SELECT x.grantee, x.is_grantable, x.privilege_type AS privilege, 0 AS number, NULL AS column
+  FROM aclexplode(COALESCE(rel.relacl, rel.usual)) x
+  UNION ALL
+  SELECT x.grantee, x.is_grantable, x.privilege_type, a.attnum, a.attname
+  FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
+  WHERE a.attrelid = rel.oid AND NOT a.attisdropped) g
+ORDER BY 4, 1, 2, 3)sql";
+
+constexpr const char* kDefaultsSql = R"sql(
+SELECT string_agg(DISTINCT COALESCE(NULLIF(x.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
+FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+WHERE d.defaclrole = quote_ident(CURRENT_USER)::regrole AND d.defaclobjtype = $1
+  AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
+    (SELECT n.oid FROM pg_namespace n WHERE n.nspname = $2)))sql";
+
+// A superuser grants as the owner does. Anybody else would grant by rights of his own where he has
+// them, and be the one on whom the grant depends.
+constexpr const char* kOwnerSql =
+    "SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $1::oid";
+constexpr const char* kSuperuserSql = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER";
+
+class Grants {
+ public:
+  Grants(CarryDraft& draft, const GrantedRelation& relation) : draft_(draft), relation_(relation) {}
+
+  Result<std::string> make() {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        draft_.source.query(kGrantsSql, {std::to_string(relation_.oid)}));
+    for (int row = 0; row < rows.size(); ++row) PGFANOUT_TRY(take(rows, row));
+    std::vector<std::string> statements;
+    if (!owner_.empty()) {
+      statements.push_back(
+          fmt::format("REVOKE ALL ON {} {} FROM {}", relation_.words, relation_.on, owner_));
+    }
+    for (const auto& [grantee, privileges] : granted_) {
+      statements.push_back(fmt::format("GRANT {} ON {} {} TO {}{}", privileges, relation_.words,
+                                       relation_.on, grantee.first,
+                                       grantee.second ? " WITH GRANT OPTION" : ""));
+    }
+    std::string sql = fmt::format("{}", fmt::join(statements, ";\n"));
+    return sql.empty() ? sql : as_owner(std::move(sql));
+  }
+
+ private:
+  Result<std::string> as_owner(std::string sql) {
+    PGFANOUT_TRY_ASSIGN(const Rows me, draft_.target.query(kSuperuserSql));
+    if (me.size() > 0 && me.boolean(0, 0)) return sql;
+    PGFANOUT_TRY_ASSIGN(const Rows owner,
+                        draft_.source.query(kOwnerSql, {std::to_string(relation_.oid)}));
+    PGFANOUT_TRY_ASSIGN(const bool is_there, draft_.has_role(owner.str(0, 0)));
+    if (!is_there) return sql;
+    return fmt::format("SET ROLE {};\n{};\nRESET ROLE", quoted_name(owner.text(0, 0)), sql);
+  }
+
+  Result<void> take(const Rows& rows, int row) {
+    std::string role;  // Empty: PUBLIC.
+    bool has_grant_option = false;
+    std::string privilege;
+    std::int64_t column_number = 0;  // 0: on the relation itself.
+    std::string column;
+    bool is_owner = false;
+    bool owner_lacks_rights = false;
+    read_row(rows, row, role, has_grant_option, privilege, column_number, column, is_owner,
+             owner_lacks_rights);
+    const bool is_of_column = column_number != 0;
+    const std::string grantee = role.empty() ? "PUBLIC" : quoted_name(role);
+    if (is_owner && !is_of_column) {
+      if (!owner_lacks_rights) return {};
+      owner_ = grantee;
+    }
+    PGFANOUT_TRY_ASSIGN(const bool is_there, has_role(role));
+    if (!is_there) return {};
+    constexpr int kFirstWithMaintain = 170000;
+    if (privilege == "MAINTAIN" && draft_.target.server_version() < kFirstWithMaintain) return {};
+    if (is_of_column) {
+      if (relation_.has_mapped_columns) {
+        const ColumnFate* fate = draft_.columns.find(column_number);
+        if (fate == nullptr || !fate->target) return {};
+        column = *fate->target;
+      }
+      privilege += fmt::format(" ({})", quoted_name(column));
+    }
+    // An owner's own rights need no grant option.
+    std::string& all = granted_[{grantee, has_grant_option && !is_owner}];
+    all += (all.empty() ? "" : ", ") + privilege;
+    return {};
+  }
+
+  Result<bool> has_role(const std::string& role) {
+    if (role.empty()) return true;
+    PGFANOUT_TRY_ASSIGN(const bool is_there, draft_.has_role(role));
+    if (!is_there && missing_.insert({role, true}).second) {
+      draft_.leave_behind("grant", display_name(role), "the target's server has no such role",
+                          "create the role there, or accept the loss by this name");
+    }
+    return is_there;
+  }
+
+  CarryDraft& draft_;
+  const GrantedRelation& relation_;
+  std::string owner_;  ///< Of a relation whose owner lacks rights; else empty.
+  std::map<std::pair<std::string, bool>, std::string> granted_;  ///< By grantee and grant option.
+  std::map<std::string, bool> missing_;
+};
+
+/// Grants on leaves: how many different ones there are, how many leaves have some, and one leaf.
 constexpr const char* kLeafGrantsSql = R"sql(
-SELECT count(DISTINCT COALESCE(c.relacl::text, '')),
-  count(c.relacl), count(*), min(c.oid)
+SELECT count(DISTINCT COALESCE(c.relacl::text, '')), count(c.relacl), min(c.oid)
 FROM {0} JOIN pg_class c ON c.oid = leaf.oid WHERE leaf.oid <> $1::oid)sql";
 
-Result<void> revoke_defaults(CarryContext& context) {
-  const CarryRequest& request = context.request;
-  PGFANOUT_TRY_ASSIGN(const std::string grantees,
-                      default_grantees(context, 'r', request.target_schema));
-  if (grantees.empty()) return {};
-  const auto revoke = [&](const std::string& table) {
-    return fmt::format("REVOKE ALL ON TABLE {} FROM {}", table, grantees);
-  };
-  context.add_attribute("default privileges", revoke(request.target_qualified));
-  for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
-    context.add_leaf_attribute(leaf, revoke(request.target_leaves[leaf]));
+constexpr std::string_view kLeafPlaceholder = "{leaf of the target}";
+
+/// Adds `sql` with the name of each leaf in place of kLeafPlaceholder; nothing if it is empty.
+void add_to_leaves(CarryDraft& draft, std::string_view sql) {
+  for (std::size_t leaf = 0; !sql.empty() && leaf < draft.request.target_leaves.size(); ++leaf) {
+    draft.add_leaf_attribute(
+        leaf, with_placeholder(sql, kLeafPlaceholder, draft.request.target_leaves[leaf]));
   }
-  return {};
 }
 
-Result<std::uint32_t> leaf_model(CarryContext& context) {
-  if (context.request.source.kind != 'p') return 0U;
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.read(fmt::format(kLeafGrantsSql, kSchemaLeaves)));
+/// The leaf of the source whose grants every leaf of the target gets; 0: none.
+Result<std::uint32_t> leaf_model(CarryDraft& draft) {
+  if (draft.request.source.kind != 'p') return 0U;
+  PGFANOUT_TRY_ASSIGN(const Rows row, draft.read(fmt::format(kLeafGrantsSql, kTableLeaves)));
   if (row.integer(0, 1) == 0) return 0U;
-  if (row.integer(0, 0) == 1) return row.oid(0, 3);
-  context.note(Severity::warning, "leaf-object",
-               "the source's leaves differ in their grants: the target's leaves get none",
-               "grant on the table itself, or on the target's leaves after the swap");
+  if (row.integer(0, 0) == 1) return row.oid(0, 2);
+  draft.note(Severity::warning, "leaf-object",
+             "the source's leaves differ in their grants: the target's leaves get none",
+             "grant on the table itself, or on the target's leaves after the swap");
   return 0U;
 }
 
-Result<void> carry_leaves(CarryContext& context, bool has_owner) {
-  const CarryRequest& request = context.request;
-  PGFANOUT_TRY_ASSIGN(const std::uint32_t model, leaf_model(context));
-  constexpr std::string_view kPlaceholder = "{leaf of the target}";
+Result<void> carry_leaves(CarryDraft& draft, bool has_owner) {
+  const std::string leaf_of(kLeafPlaceholder);
   std::string grants;
+  PGFANOUT_TRY_ASSIGN(const std::uint32_t model, leaf_model(draft));
   if (model != 0) {
-    PGFANOUT_TRY_ASSIGN(grants,
-                        grants_of(context, {model, "TABLE", std::string(kPlaceholder), false}));
+    PGFANOUT_TRY_ASSIGN(grants, grants_of(draft, {model, "TABLE", leaf_of, false}));
   }
-  for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
-    const std::string& table = request.target_leaves[leaf];
-    if (has_owner) {
-      context.add_leaf_attribute(leaf, fmt::format("ALTER TABLE {} OWNER TO {}", table,
-                                                   quoted_name(request.source.owner)));
-    }
-    if (grants.empty()) continue;
-    context.add_leaf_attribute(leaf, with_placeholder(grants, kPlaceholder, table));
-  }
+  if (has_owner) draft.alter_leaves("OWNER TO " + quoted_name(draft.request.source.owner));
+  add_to_leaves(draft, grants);
   return {};
 }
 
 }  // namespace
 
-Result<void> carry_access(CarryContext& context) {
-  const CarryRequest& request = context.request;
-  PGFANOUT_TRY(revoke_defaults(context));
-  PGFANOUT_TRY_ASSIGN(const bool has_owner, context.has_role(request.source.owner));
+Result<std::string> grants_of(CarryDraft& draft, const GrantedRelation& relation) {
+  return Grants(draft, relation).make();
+}
+
+Result<std::string> revoke_defaults(CarryDraft& draft, std::string_view words,
+                                    const std::string& schema, std::string_view on) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows row,
+      draft.target.query(kDefaultsSql, {std::string(words == "TABLE" ? "r" : "S"), schema}));
+  if (row.is_null(0, 0)) return std::string();
+  return fmt::format("REVOKE ALL ON {} {} FROM {}", words, on, row.text(0, 0));
+}
+
+Result<void> carry_access(CarryDraft& draft) {
+  const CarryRequest& request = draft.request;
+  PGFANOUT_TRY_ASSIGN(std::string revoke,
+                      revoke_defaults(draft, "TABLE", request.target_schema, kLeafPlaceholder));
+  if (!revoke.empty()) {
+    draft.add_attribute("default privileges",
+                        with_placeholder(revoke, kLeafPlaceholder, draft.table));
+    add_to_leaves(draft, revoke);
+  }
+  PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
   if (!has_owner) {
-    context.leave_behind("owner", display_name(request.source.owner),
-                         "the target's server has no such role",
-                         "create the role there, or accept the loss by this name");
+    draft.leave_behind("owner", display_name(request.source.owner),
+                       "the target's server has no such role",
+                       "create the role there, or accept the loss by this name");
   }
-  PGFANOUT_TRY(carry_leaves(context, has_owner));
+  PGFANOUT_TRY(carry_leaves(draft, has_owner));
   if (has_owner) {
-    context.last.push_back({fmt::format("owner {}", request.target_qualified),
-                            fmt::format("ALTER TABLE {} OWNER TO {}", request.target_qualified,
-                                        quoted_name(request.source.owner)),
-                            {},
-                            0});
+    draft.last.push_back({fmt::format("owner {}", draft.table),
+                          fmt::format("ALTER TABLE {} OWNER TO {}", draft.table,
+                                      quoted_name(request.source.owner))});
   }
-  PGFANOUT_TRY_ASSIGN(std::string grants, grants_of(context, {request.source.oid, "TABLE",
-                                                              request.target_qualified, true}));
+  PGFANOUT_TRY_ASSIGN(std::string grants,
+                      grants_of(draft, {request.source.oid, "TABLE", draft.table, true}));
   if (!grants.empty()) {
-    context.grants.push_back(
-        {fmt::format("grants {}", request.target_qualified), std::move(grants), {}, 0});
+    draft.grants.push_back({fmt::format("grants {}", draft.table), std::move(grants)});
   }
   return {};
 }

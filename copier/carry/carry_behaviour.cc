@@ -1,60 +1,49 @@
-// Triggers, rules and policies: what the server does by itself when the table is used.
+// Triggers, rules and policies of the source; rules, policies and functions elsewhere that refer to
+// it by its OID and can be defined again by its name; and the function that computes the key.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "copier/carry/carry_context.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/key/key_plan.h"
 
 namespace pgfanout {
 namespace {
 
 constexpr const char* kLossIsAccepted = "accept the loss by this name, or change it before";
 
-/// pgfanout's own fence belongs to the job, not to the table. Columns: UPDATE OF and WHEN.
+// {}: columns_used().
+
+/// Without pgfanout's own fence, which belongs to the job and not to the table. Columns: UPDATE OF
+/// and WHEN.
 constexpr const char* kTriggersSql = R"sql(
 SELECT t.oid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled,
   (t.tgtype & 1) <> 0 AND (t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL),
-  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
-   FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass
-   AND d.objid = t.oid AND d.refclassid = 'pg_class'::regclass
-   AND d.refobjid = t.tgrelid AND d.refobjsubid > 0),
-  t.tgfoid::regproc::text || '()'
-FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-JOIN pg_namespace n ON n.oid = p.pronamespace
+  {}, t.tgfoid::regproc::text || '()'
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgparentid = 0
   AND n.nspname <> 'pgfanout' AND NOT starts_with(t.tgname, 'pgfanout_')
 ORDER BY t.tgname)sql";
 
 constexpr const char* kRulesSql = R"sql(
-SELECT r.oid, r.rulename, btrim(pg_get_ruledef(r.oid), E' ;\n'), r.ev_enabled,
-  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
-   FROM pg_depend d WHERE d.classid = 'pg_rewrite'::regclass
-   AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-   AND d.refobjid = r.ev_class AND d.refobjsubid > 0)
-FROM pg_rewrite r
-WHERE r.ev_class = $1::oid AND r.rulename <> '_RETURN' ORDER BY r.rulename)sql";
+SELECT r.oid, r.rulename, btrim(pg_get_ruledef(r.oid), E' ;\n'), r.ev_enabled, {}
+FROM pg_rewrite r WHERE r.ev_class = $1::oid AND r.rulename <> '_RETURN' ORDER BY r.rulename)sql";
 
-/// Conditions apart, since only they are rewritten. Roles: comma-separated and as an array of
-/// names.
+/// Conditions apart, since only they are rewritten; the roles are part of the head.
 constexpr const char* kPoliciesSql = R"sql(
-SELECT p.oid, p.polname, format('AS %s FOR %s TO ',
+SELECT p.oid, p.polname, format('AS %s FOR %s TO %s',
     CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
     CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END)
-  || (SELECT string_agg(CASE r.oid WHEN 0 THEN 'PUBLIC'
-        ELSE quote_ident(pg_get_userbyid(r.oid)) END, ', '
-        ORDER BY r.place) FROM unnest(p.polroles) WITH ORDINALITY r(oid, place)),
-  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
-  (SELECT string_agg(DISTINCT d.refobjsubid::text, ' ')
-   FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass
-   AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
-   AND d.refobjid = p.polrelid AND d.refobjsubid > 0)
+      WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+    (SELECT string_agg(COALESCE(NULLIF(r.oid, 0)::regrole::text, 'PUBLIC'), ', ' ORDER BY r.place)
+     FROM unnest(p.polroles) WITH ORDINALITY r(oid, place))),
+  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid), {}
 FROM pg_policy p WHERE p.polrelid = $1::oid ORDER BY p.polname)sql";
 
 constexpr const char* kPolicyRolesSql = R"sql(
 SELECT p.polname, pg_get_userbyid(r.oid) FROM pg_policy p
-CROSS JOIN LATERAL unnest(p.polroles) r(oid)
-WHERE p.polrelid = $1::oid AND r.oid <> 0)sql";
+CROSS JOIN LATERAL unnest(p.polroles) r(oid) WHERE p.polrelid = $1::oid AND r.oid <> 0)sql";
 
 constexpr const char* kRowSecuritySql =
     "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::oid";
@@ -72,69 +61,67 @@ std::string_view enabling(std::string_view state) {
   return {};
 }
 
-std::string with_state(const CarryContext& context, std::string sql, std::string_view state,
-                       std::string_view what, std::string_view name) {
-  if (enabling(state).empty()) return sql;
-  return fmt::format("{};\nALTER TABLE {} {} {} {}", sql, context.request.target_qualified,
-                     enabling(state), what, quoted_name(name));
+/// A trigger, rule or policy: created on the target by `sql`, or left behind for `obstacle`.
+/// `words` are its kind in SQL, `state` is its tgenabled or ev_enabled.
+void carry_object(CarryDraft& draft, CarriedClass of, std::string_view words, const Rows& rows,
+                  int row, const std::string& obstacle, std::string sql, std::string_view state) {
+  const std::string kind = lower_case(words);
+  const std::string name = rows.str(row, 1);
+  if (!obstacle.empty()) {
+    draft.leave_behind(kind, display_name(name), obstacle, kLossIsAccepted);
+    return;
+  }
+  if (!enabling(state).empty()) {
+    sql += fmt::format(";\nALTER TABLE {} {} {} {}", draft.table, enabling(state), words,
+                       quoted_name(name));
+  }
+  draft.add_attribute(fmt::format("{} {}", kind, display_name(name)), std::move(sql));
+  draft.record(of, rows.oid(row, 0),
+               fmt::format("{} {} ON {}", words, quoted_name(name), draft.table));
 }
 
-Result<std::string> trigger_obstacle(CarryContext& context, const Rows& rows, int row) {
-  std::string missing = context.missing_columns(rows.text(row, 5));
+Result<std::string> trigger_obstacle(CarryDraft& draft, const Rows& rows, int row) {
+  std::string missing = draft.missing_columns(rows.text(row, 5));
   if (!missing.empty()) return missing;
   if (rows.boolean(row, 4)) {
     return std::string("a row trigger with transition tables cannot stand on a partitioned table");
   }
-  if (context.request.same_database) return std::string();
-  PGFANOUT_TRY_ASSIGN(const Rows found, context.target.query("SELECT to_regprocedure($1) IS NULL",
-                                                             {rows.str(row, 6)}));
+  if (draft.request.same_database) return std::string();
+  PGFANOUT_TRY_ASSIGN(const Rows found,
+                      draft.target.query("SELECT to_regprocedure($1) IS NULL", {rows.str(row, 6)}));
   return found.boolean(0, 0)
              ? fmt::format("the target's database has no function {}", rows.text(row, 6))
              : std::string();
 }
 
-Result<void> carry_triggers(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kTriggersSql));
+Result<void> carry_triggers(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.read(fmt::format(kTriggersSql, columns_used("pg_trigger", "t.oid", "t.tgrelid"))));
   for (int row = 0; row < rows.size(); ++row) {
-    const std::string name = rows.str(row, 1);
-    PGFANOUT_TRY_ASSIGN(const std::string obstacle, trigger_obstacle(context, rows, row));
-    if (!obstacle.empty()) {
-      context.leave_behind("trigger", display_name(name), obstacle, kLossIsAccepted);
-      continue;
-    }
-    context.add_attribute(fmt::format("trigger {}", display_name(name)),
-                          with_state(context, context.on_target(rows.text(row, 2)),
-                                     rows.text(row, 3), "TRIGGER", name));
-    context.record(
-        CarriedClass::trigger, rows.oid(row, 0),
-        fmt::format("TRIGGER {} ON {}", quoted_name(name), context.request.target_qualified));
+    PGFANOUT_TRY_ASSIGN(const std::string obstacle, trigger_obstacle(draft, rows, row));
+    carry_object(draft, CarriedClass::trigger, "TRIGGER", rows, row, obstacle,
+                 draft.on_target(rows.text(row, 2)), rows.text(row, 3));
   }
   return {};
 }
 
-Result<void> carry_rules(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kRulesSql));
+Result<void> carry_rules(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.read(fmt::format(kRulesSql, columns_used("pg_rewrite", "r.oid", "r.ev_class"))));
   for (int row = 0; row < rows.size(); ++row) {
-    const std::string name = rows.str(row, 1);
-    if (const std::string missing = context.missing_columns(rows.text(row, 4)); !missing.empty()) {
-      context.leave_behind("rule", display_name(name), missing, kLossIsAccepted);
-      continue;
-    }
-    context.add_attribute(
-        fmt::format("rule {}", display_name(name)),
-        with_state(context, context.on_target(rows.text(row, 2)), rows.text(row, 3), "RULE", name));
-    context.record(
-        CarriedClass::rule, rows.oid(row, 0),
-        fmt::format("RULE {} ON {}", quoted_name(name), context.request.target_qualified));
+    carry_object(draft, CarriedClass::rule, "RULE", rows, row,
+                 draft.missing_columns(rows.text(row, 4)), draft.on_target(rows.text(row, 2)),
+                 rows.text(row, 3));
   }
   return {};
 }
 
-Result<std::string> missing_role(CarryContext& context, const Rows& roles,
-                                 const std::string& policy) {
+Result<std::string> missing_role(CarryDraft& draft, const Rows& roles, const std::string& policy) {
   for (int row = 0; row < roles.size(); ++row) {
     if (roles.text(row, 0) != policy) continue;
-    PGFANOUT_TRY_ASSIGN(const bool is_there, context.has_role(roles.str(row, 1)));
+    PGFANOUT_TRY_ASSIGN(const bool is_there, draft.has_role(roles.str(row, 1)));
     if (!is_there) {
       return fmt::format("the target's server has no role {}", display_name(roles.text(row, 1)));
     }
@@ -142,71 +129,191 @@ Result<std::string> missing_role(CarryContext& context, const Rows& roles,
   return std::string();
 }
 
-Result<void> carry_policies(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kPoliciesSql));
-  PGFANOUT_TRY_ASSIGN(const Rows roles, context.read(kPolicyRolesSql));
+Result<void> carry_policies(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.read(fmt::format(kPoliciesSql, columns_used("pg_policy", "p.oid", "p.polrelid"))));
+  PGFANOUT_TRY_ASSIGN(const Rows roles, draft.read(kPolicyRolesSql));
   for (int row = 0; row < rows.size(); ++row) {
-    const std::string name = rows.str(row, 1);
-    std::string obstacle = context.missing_columns(rows.text(row, 5));
+    std::string obstacle = draft.missing_columns(rows.text(row, 5));
     if (obstacle.empty()) {
-      PGFANOUT_TRY_ASSIGN(obstacle, missing_role(context, roles, name));
+      PGFANOUT_TRY_ASSIGN(obstacle, missing_role(draft, roles, rows.str(row, 1)));
     }
-    if (!obstacle.empty()) {
-      context.leave_behind("policy", display_name(name), obstacle, kLossIsAccepted);
-      continue;
+    std::string sql = fmt::format("CREATE POLICY {} ON {} {}", quoted_name(rows.text(row, 1)),
+                                  draft.table, rows.text(row, 2));
+    if (!rows.is_null(row, 3)) {
+      sql += fmt::format(" USING ({})", draft.on_target(rows.text(row, 3)));
     }
-    std::string sql = fmt::format("CREATE POLICY {} ON {} {}", quoted_name(name),
-                                  context.request.target_qualified, rows.text(row, 2));
-    if (!rows.is_null(row, 3))
-      sql += fmt::format(" USING ({})", context.on_target(rows.text(row, 3)));
     if (!rows.is_null(row, 4)) {
-      sql += fmt::format(" WITH CHECK ({})", context.on_target(rows.text(row, 4)));
+      sql += fmt::format(" WITH CHECK ({})", draft.on_target(rows.text(row, 4)));
     }
-    context.add_attribute(fmt::format("policy {}", display_name(name)), std::move(sql));
-    context.record(
-        CarriedClass::policy, rows.oid(row, 0),
-        fmt::format("POLICY {} ON {}", quoted_name(name), context.request.target_qualified));
+    carry_object(draft, CarriedClass::policy, "POLICY", rows, row, obstacle, std::move(sql), {});
   }
   return {};
 }
 
-Result<void> carry_row_security(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.read(kRowSecuritySql));
+Result<void> carry_row_security(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, draft.read(kRowSecuritySql));
   if (row.size() == 0) return {};
-  std::string settings;
-  if (row.boolean(0, 0)) settings = "ENABLE ROW LEVEL SECURITY";
-  if (row.boolean(0, 1)) {
-    settings += std::string(settings.empty() ? "" : ", ") + "FORCE ROW LEVEL SECURITY";
-  }
+  std::vector<std::string_view> settings;
+  if (row.boolean(0, 0)) settings.emplace_back("ENABLE ROW LEVEL SECURITY");
+  if (row.boolean(0, 1)) settings.emplace_back("FORCE ROW LEVEL SECURITY");
   if (settings.empty()) return {};
-  // Behind materialized views, whose filling must see every row.
-  context.last.push_back(
-      {"row security",
-       fmt::format("ALTER TABLE {} {}", context.request.target_qualified, settings),
-       {},
-       0});
+  // After materialized views, whose filling must see every row.
+  draft.last.push_back(
+      {"row security", fmt::format("ALTER TABLE {} {}", draft.table, fmt::join(settings, ", "))});
   return {};
 }
 
-Result<void> note_silenced_keys(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.read(kSilencedKeysSql));
+Result<void> note_silenced_keys(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, draft.read(kSilencedKeysSql));
   if (row.is_null(0, 0)) return {};
-  context.note(Severity::warning, "foreign-key-silenced",
-               fmt::format("triggers of foreign keys are disabled on the source: {}; on the target "
-                           "they are not",
-                           row.text(0, 0)),
-               "rows that break them stop the job when the keys are validated");
+  draft.note(Severity::warning, "foreign-key-silenced",
+             fmt::format("triggers of foreign keys are disabled on the source: {}; on the target "
+                         "they are not",
+                         row.text(0, 0)),
+             "rows that break them stop the job when the keys are validated");
   return {};
+}
+
+/// Without functions whose arguments, result or table columns have the table's row type, which
+/// stays the old table's. Kind, name, statement, columns of the source, table of the object,
+/// whether it names a leaf.
+constexpr const char* kReferrersSql = R"sql(
+WITH used AS ( SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
+      FILTER (WHERE d.refobjsubid > 0) AS columns,
+    bool_or(d.refobjid <> $1::oid) AS names_leaf
+  FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass
+    AND d.refobjid IN (SELECT tree.oid FROM {0}) AND d.deptype = 'n'
+  GROUP BY d.classid, d.objid)
+SELECT 'rule', r.rulename, regexp_replace(btrim(pg_get_ruledef(r.oid), E' ;\n'), '^CREATE ',
+    'CREATE OR REPLACE '), u.columns, r.ev_class::regclass::text, u.names_leaf
+FROM used u JOIN pg_rewrite r ON u.classid = 'pg_rewrite'::regclass
+  AND r.oid = u.objid AND r.rulename <> '_RETURN'
+WHERE r.ev_class NOT IN (SELECT tree.oid FROM {0})
+UNION ALL
+SELECT 'policy', p.polname, format('ALTER POLICY %I ON %s', p.polname, p.polrelid::regclass)
+  || COALESCE(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+  || COALESCE(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
+  u.columns, p.polrelid::regclass::text, u.names_leaf
+FROM used u JOIN pg_policy p ON u.classid = 'pg_policy'::regclass AND p.oid = u.objid
+WHERE p.polrelid NOT IN (SELECT tree.oid FROM {0})
+UNION ALL
+SELECT 'function', f.oid::regprocedure::text, pg_get_functiondef(f.oid), u.columns, '', u.names_leaf
+FROM used u JOIN pg_proc f ON u.classid = 'pg_proc'::regclass
+  AND f.oid = u.objid AND f.prokind IN ('f', 'p')
+WHERE NOT EXISTS (SELECT 1 FROM pg_depend d JOIN pg_type t
+  ON t.oid = d.refobjid LEFT JOIN pg_type e ON e.oid = t.typelem
+  WHERE d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_type'::regclass
+  AND ($1::oid IN (t.typrelid, e.typrelid)))
+ORDER BY 1, 5, 2)sql";
+
+/// Their text also names columns of other tables, so a renamed column cannot be found in it.
+std::string renamed_columns(const CarryDraft& draft, std::string_view numbers) {
+  for (const int number : numbers_in<int>(numbers)) {
+    const ColumnFate* fate = draft.columns.find(number);
+    if (fate != nullptr && fate->target && *fate->target != fate->source->name) {
+      return fmt::format("it uses column {}, which gets another name", fate->source->quoted);
+    }
+  }
+  return {};
+}
+
+constexpr std::string_view kPurpose = "for statements that insert";
+
+/// The function of that name as it is now, perhaps from an earlier job.
+constexpr const char* kFunctionSql = R"sql(
+SELECT pg_get_functiondef(p.oid), COALESCE(strpos(
+  obj_description(p.oid, 'pg_proc'), $2::text) > 0, false)
+FROM pg_proc p WHERE p.oid = to_regprocedure($1)::oid)sql";
+
+/// "chunks_partition_key"; a column with a very long name does not give it its own.
+std::string function_name(const CarryRequest& request) {
+  constexpr std::size_t kLongest = 40;
+  const std::string& column = *request.key_column;
+  return suffixed_name(request.source.name,
+                       column.size() <= kLongest ? "_" + column : "_partition_key");
 }
 
 }  // namespace
 
-Result<void> carry_behaviour(CarryContext& context) {
-  PGFANOUT_TRY(carry_triggers(context));
-  PGFANOUT_TRY(carry_rules(context));
-  PGFANOUT_TRY(carry_policies(context));
-  PGFANOUT_TRY(note_silenced_keys(context));
-  return carry_row_security(context);
+Result<void> carry_behaviour(CarryDraft& draft) {
+  PGFANOUT_TRY(carry_triggers(draft));
+  PGFANOUT_TRY(carry_rules(draft));
+  PGFANOUT_TRY(carry_policies(draft));
+  PGFANOUT_TRY(note_silenced_keys(draft));
+  return carry_row_security(draft);
+}
+
+Result<void> carry_referrers(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kReferrersSql, kTableTree)));
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string kind = rows.str(row, 0);
+    const std::string name = kind == "function" ? rows.str(row, 1)
+                                                : fmt::format("{}.{}", rows.text(row, 4),
+                                                              display_name(rows.text(row, 1)));
+    std::string obstacle = draft.missing_columns(rows.text(row, 3));
+    if (obstacle.empty()) obstacle = renamed_columns(draft, rows.text(row, 3));
+    if (rows.boolean(row, 5)) obstacle = "it names a partition of the table";
+    if (!draft.request.same_database) obstacle = "the target is in another database";
+    if (!obstacle.empty()) {
+      draft.leave_behind(kind, name, obstacle,
+                         "rewrite it for the new table after the swap, and accept by this name "
+                         "that it uses the old one until then");
+      continue;
+    }
+    // Defined again by the name that the new table has by then. In a rollback the old table still
+    // has another name, and the text must contain that one.
+    draft.plan.moves.push_back({fmt::format("{} {}", kind, name),
+                                {rows.str(row, 2)},
+                                {with_relation(rows.text(row, 2), draft.request.source.schema,
+                                               draft.request.source.name, "\001old\001")}});
+  }
+  return {};
+}
+
+Result<void> carry_key_function(CarryDraft& draft) {
+  const CarryRequest& request = draft.request;
+  if (!draft.rules.checks_key || !request.key_column) return {};
+  const std::string name = quoted_name(request.source.schema, function_name(request));
+  std::vector<std::string> parameters;
+  std::vector<std::string> types;
+  for (const std::string& input : draft.columns.key_inputs()) {
+    const Column* column = draft.columns.target(input);
+    if (column == nullptr) continue;
+    parameters.push_back(fmt::format("{} {}", quoted_name(input), column->type_sql));
+    types.push_back(column->type_sql);
+  }
+  const std::string signature = fmt::format("{}({})", name, fmt::join(types, ", "));
+  CarriedMove move;
+  move.what = fmt::format("function {}", signature);
+  move.forward = {
+      fmt::format("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE sql IMMUTABLE PARALLEL "
+                  "SAFE AS {}",
+                  name, fmt::join(parameters, ", "), key_type_sql(request.key.result_type()),
+                  dollar_quoted("SELECT " + request.key_sql_on_target)),
+      fmt::format(
+          "COMMENT ON FUNCTION {} IS {}", signature,
+          draft.quoted(fmt::format("Computes {} of {} {}", display_name(*request.key_column),
+                                   request.source.qualified, kPurpose)))};
+  PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
+  if (has_owner) {
+    move.forward.push_back(
+        fmt::format("ALTER FUNCTION {} OWNER TO {}", signature, quoted_name(request.source.owner)));
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows before,
+                      draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));
+  if (before.size() > 0 && !before.boolean(0, 1)) {
+    draft.note(Severity::warning, "function-exists",
+               fmt::format("{} is there already and not of this tool's making: it is left alone",
+                           signature),
+               "make sure that it computes the new key, or rename it before");
+    return {};
+  }
+  move.backward = {before.size() == 0 ? fmt::format("DROP FUNCTION {}", signature)
+                                      : before.str(0, 0)};
+  draft.plan.moves.push_back(std::move(move));
+  return {};
 }
 
 }  // namespace pgfanout

@@ -1,16 +1,18 @@
 // Foreign keys out of the source: NOT VALID on each leaf, validated there, then adopted by the
 // parent. The old table loses its own at the swap, so that it neither blocks deletes nor follows
 // them.
+//
+// Foreign keys of other tables that refer to the source: each needs a unique constraint with
+// exactly the columns that it names. Where the target has none, the key cannot be kept.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
 
-#include "copier/carry/carry_context.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
-#include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
 namespace {
@@ -22,26 +24,21 @@ SELECT c.oid, c.conname, pg_get_constraintdef(c.oid), format('FOREIGN KEY (%s)',
      FROM unnest(c.conkey) WITH ORDINALITY k(number, place)
      JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number)),
   array_to_string(c.conkey, ' '), array_to_string(c.confkey, ' '),
-  c.convalidated, c.confrelid = c.conrelid, format('%I.%I', rn.nspname, r.relname),
+  c.convalidated, c.confrelid = c.conrelid, c.confrelid::regclass::text,
   COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true),
-  del.numbers, del.columns, types.list,
-  obj_description(c.oid, 'pg_constraint')
-FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
-JOIN pg_namespace rn ON rn.oid = r.relnamespace
-CROSS JOIN LATERAL (SELECT string_agg(a.attnum::text, ' ' ORDER BY s.place)
-    AS numbers, string_agg(quote_ident(a.attname), ', ' ORDER BY s.place)
-    AS columns
-  FROM jsonb_array_elements_text(COALESCE(NULLIF(
-    to_jsonb(c) -> 'confdelsetcols', 'null'::jsonb),
+  del.numbers, del.columns, types.list, obj_description(c.oid, 'pg_constraint')
+FROM pg_constraint c CROSS JOIN LATERAL (
+  SELECT string_agg(a.attnum::text, ' ' ORDER BY s.place) AS numbers,
+    string_agg(quote_ident(a.attname), ', ' ORDER BY s.place) AS columns
+  FROM jsonb_array_elements_text(COALESCE(NULLIF(to_jsonb(c) -> 'confdelsetcols', 'null'::jsonb),
     '[]'::jsonb)) WITH ORDINALITY s(number, place)
   JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = s.number::int) del
-CROSS JOIN LATERAL (SELECT string_agg(
-    format_type(a.atttypid, a.atttypmod), E'\n' ORDER BY k.place) AS list
+CROSS JOIN LATERAL (
+  SELECT string_agg(format_type(a.atttypid, a.atttypmod), E'\n' ORDER BY k.place) AS list
   FROM unnest(c.confkey) WITH ORDINALITY k(number, place)
   JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) types
 WHERE c.conrelid = $1::oid AND c.contype = 'f' AND NOT EXISTS (
-  SELECT 1 FROM pg_constraint up
-  WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
+  SELECT FROM pg_constraint up WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
 ORDER BY c.conname)sql";
 
 struct ForeignKey {
@@ -73,60 +70,50 @@ std::vector<std::string> lines_of(std::string_view text) {
 
 ForeignKey key_of(const Rows& rows, int row) {
   ForeignKey key;
-  key.oid = rows.oid(row, 0);
-  key.name = rows.str(row, 1);
-  key.definition = rows.str(row, 2);
-  key.head = rows.str(row, 3);
-  key.columns = rows.str(row, 4);
-  key.referenced_columns = rows.str(row, 5);
-  key.is_valid = rows.boolean(row, 6);
-  key.is_to_itself = rows.boolean(row, 7);
-  key.referenced = rows.str(row, 8);
-  key.is_enforced = rows.boolean(row, 9);
-  key.set_numbers = rows.str(row, 10);
-  key.set_columns = rows.str(row, 11);
-  key.referenced_types = lines_of(rows.text(row, 12));
-  if (!rows.is_null(row, 13)) key.comment = rows.str(row, 13);
+  std::string types;
+  read_row(rows, row, key.oid, key.name, key.definition, key.head, key.columns,
+           key.referenced_columns, key.is_valid, key.is_to_itself, key.referenced, key.is_enforced,
+           key.set_numbers, key.set_columns, types, key.comment);
+  key.referenced_types = lines_of(types);
   return key;
 }
 
 class ForeignKeyCarrier {
  public:
-  ForeignKeyCarrier(CarryContext& context, const ForeignKey& key)
-      : context_(context), key_(key), name_(display_name(key.name)) {}
+  ForeignKeyCarrier(CarryDraft& draft, const ForeignKey& key)
+      : draft_(draft), key_(key), name_(display_name(key.name)) {}
 
   Result<void> carry() {
     PGFANOUT_TRY_ASSIGN(const std::string obstacle, find_obstacle());
     move_old();
     if (!obstacle.empty()) {
-      context_.leave_behind("foreign key", name_, obstacle,
-                            "accept the loss by this name, and check the reference elsewhere");
+      draft_.leave_behind("foreign key", name_, obstacle,
+                          "accept the loss by this name, and check the reference elsewhere");
       return {};
     }
     definition_ = definition();
     // The leaves of a key to the table itself refer to their parent's key, which comes with the
     // parent's constraints.
-    add_to_leaves(key_.is_to_itself ? context_.plan.parent_constraints
-                                    : context_.plan.leaf_constraints);
+    add_to_leaves(key_.is_to_itself ? draft_.plan.parent_constraints
+                                    : draft_.plan.leaf_constraints);
     add_to_parent();
     return {};
   }
 
  private:
   Result<std::string> find_obstacle() {
-    if (std::string missing = context_.missing_columns(key_.columns); !missing.empty()) {
+    if (std::string missing = draft_.missing_columns(key_.columns); !missing.empty()) {
       return missing;
     }
-    if (!key_.definition.starts_with(key_.head)) {
-      if (!context_.columns.renames().empty())
-        return std::string("it is over a PERIOD of a renamed column");
+    if (!key_.definition.starts_with(key_.head) && !draft_.columns.renames().empty()) {
+      return std::string("it is over a PERIOD of a renamed column");
     }
     if (key_.is_to_itself) return obstacle_to_itself();
-    const std::vector<int> numbers = numbers_in(key_.columns);
+    const std::vector<int> numbers = numbers_in<int>(key_.columns);
     for (std::size_t at = 0; at < numbers.size() && at < key_.referenced_types.size(); ++at) {
-      const ColumnFate* fate = context_.columns.find(numbers[at]);
+      const ColumnFate* fate = draft_.columns.find(numbers[at]);
       if (fate == nullptr) continue;
-      const Column* column = context_.columns.target(*fate->target);
+      const Column* column = draft_.columns.target(*fate->target);
       const bool has_new_type = column != nullptr && column->type_sql != fate->source->type_sql &&
                                 column->type_sql != key_.referenced_types[at];
       if (has_new_type) {
@@ -134,9 +121,9 @@ class ForeignKeyCarrier {
                            column->type_sql, key_.referenced, key_.referenced_types[at]);
       }
     }
-    if (context_.request.same_database) return std::string();
+    if (draft_.request.same_database) return std::string();
     PGFANOUT_TRY_ASSIGN(const Rows found,
-                        context_.target.query("SELECT to_regclass($1) IS NULL", {key_.referenced}));
+                        draft_.target.query("SELECT to_regclass($1) IS NULL", {key_.referenced}));
     return found.boolean(0, 0)
                ? fmt::format("the target's database has no table {}", key_.referenced)
                : std::string();
@@ -144,15 +131,10 @@ class ForeignKeyCarrier {
 
   /// The referenced columns must still be unique over all leaves.
   [[nodiscard]] std::string obstacle_to_itself() const {
-    if (std::string missing = context_.missing_columns(key_.referenced_columns); !missing.empty()) {
+    if (std::string missing = draft_.missing_columns(key_.referenced_columns); !missing.empty()) {
       return missing;
     }
-    std::vector<std::string> wanted = context_.column_names(key_.referenced_columns);
-    std::sort(wanted.begin(), wanted.end());
-    for (std::vector<std::string> columns : context_.parent_keys) {
-      std::sort(columns.begin(), columns.end());
-      if (columns == wanted) return {};
-    }
+    if (draft_.is_unique(key_.referenced_columns)) return {};
     return "it refers to the table itself, and no unique constraint of the target has exactly the "
            "columns that it refers to";
   }
@@ -162,98 +144,207 @@ class ForeignKeyCarrier {
     if (!key_.definition.starts_with(key_.head)) return key_.definition;
     std::string rest = key_.definition.substr(key_.head.size());
     if (key_.is_to_itself) {
-      rest = context_.on_target(rest);
+      rest = draft_.on_target(rest);
     } else if (!key_.set_columns.empty()) {
       const std::string before = fmt::format(" ({})", key_.set_columns);
       const std::size_t at = rest.rfind(before);
       if (at != std::string::npos) {
-        rest.replace(at, before.size(),
-                     fmt::format(" ({})", context_.column_list(key_.set_numbers)));
+        rest.replace(at, before.size(), fmt::format(" ({})", draft_.column_list(key_.set_numbers)));
       }
     }
-    return fmt::format("FOREIGN KEY ({}){}", context_.column_list(key_.columns), rest);
+    return fmt::format("FOREIGN KEY ({}){}", draft_.column_list(key_.columns), rest);
   }
 
   [[nodiscard]] bool is_validated() const { return key_.is_valid && key_.is_enforced; }
 
   [[nodiscard]] bool parent_may_have_it() const {
-    return is_validated() || context_.target.server_version() >= kFirstWithUnvalidatedParents;
+    return is_validated() || draft_.target.server_version() >= kFirstWithUnvalidatedParents;
   }
 
   /// A key that is not validated costs no scan: the parent passes it on to its leaves by itself.
   void add_to_leaves(std::vector<CarryStep>& steps) const {
     if (!is_validated() && parent_may_have_it()) return;
-    for (const std::string& leaf : context_.request.target_leaves) {
+    for (const std::string& leaf : draft_.request.target_leaves) {
       steps.push_back(
           {fmt::format("foreign key {} {}", leaf, name_),
            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", leaf, quoted_name(key_.name),
                        definition_, is_validated() ? " NOT VALID" : ""),
-           leaf, 0});
+           leaf});
       if (!is_validated()) continue;
       steps.push_back(
           {fmt::format("validate {} {}", leaf, name_),
-           fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", leaf, quoted_name(key_.name)), leaf,
-           0});
+           fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", leaf, quoted_name(key_.name)),
+           leaf});
     }
   }
 
   void add_to_parent() {
-    const CarryRequest& request = context_.request;
     const auto record_on = [&](const std::string& table) {
-      context_.record(CarriedClass::constraint, key_.oid,
-                      fmt::format("CONSTRAINT {} ON {}", quoted_name(key_.name), table));
+      draft_.record(CarriedClass::constraint, key_.oid,
+                    fmt::format("CONSTRAINT {} ON {}", quoted_name(key_.name), table));
     };
     if (!parent_may_have_it()) {
-      context_.note(
-          Severity::warning, "foreign-key-per-leaf",
-          fmt::format("foreign key {} is NOT VALID, which this server does not allow on a "
-                      "partitioned table: each leaf has it instead",
-                      name_),
-          "validate it before, or add it to leaves that are made later");
-      for (const std::string& leaf : request.target_leaves) record_on(leaf);
+      draft_.note(Severity::warning, "foreign-key-per-leaf",
+                  fmt::format("foreign key {} is NOT VALID, which this server does not allow on a "
+                              "partitioned table: each leaf has it instead",
+                              name_),
+                  "validate it before, or add it to leaves that are made later");
+      for (const std::string& leaf : draft_.request.target_leaves) record_on(leaf);
       return;
     }
-    context_.plan.parent_constraints.push_back(
-        {fmt::format("foreign key {} {}", request.target_qualified, name_),
-         fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", request.target_qualified,
-                     quoted_name(key_.name), definition_),
-         {},
-         0});
-    record_on(request.target_qualified);
+    draft_.plan.parent_constraints.push_back(
+        {fmt::format("foreign key {} {}", draft_.table, name_),
+         fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", draft_.table, quoted_name(key_.name),
+                     definition_)});
+    record_on(draft_.table);
   }
 
   void move_old() const {
-    CarriedMove move;
-    move.what = fmt::format("foreign key {} of the old table", name_);
-    move.forward = {
-        fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", quoted_name(key_.name))};
-    const Table& table = context_.request.source;
+    const std::string name = quoted_name(key_.name);
+    const Table& table = draft_.request.source;
     const std::string definition =
         key_.is_to_itself ? with_relation(key_.definition, table.schema, table.name, "\001old\001")
                           : key_.definition;
-    move.backward = {fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}",
-                                 quoted_name(key_.name), definition)};
+    CarriedMove move{
+        fmt::format("foreign key {} of the old table", name_),
+        {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
+        {fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}", name, definition)}};
     if (key_.comment) {
-      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}",
-                                          quoted_name(key_.name),
-                                          context_.source.quote_literal(*key_.comment)));
+      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}", name,
+                                          draft_.quoted(*key_.comment)));
     }
-    context_.plan.moves.push_back(std::move(move));
+    draft_.plan.moves.push_back(std::move(move));
   }
 
-  CarryContext& context_;
+  CarryDraft& draft_;
   const ForeignKey& key_;
   const std::string name_;
   std::string definition_;
 };
 
+constexpr const char* kInboundSql = R"sql(
+SELECT n.nspname, t.relname, t.oid::regclass::text, c.conname, pg_get_constraintdef(c.oid),
+  array_to_string(c.confkey, ' '), c.confrelid <> $1::oid, c.convalidated, t.relkind = 'p',
+  c.confrelid, c.confrelid::regclass::text, obj_description(c.oid, 'pg_constraint')
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace WHERE c.contype = 'f' AND c.conparentid = 0
+  AND c.confrelid IN (SELECT tree.oid FROM {0}) AND c.conrelid NOT IN (SELECT tree.oid FROM {0})
+ORDER BY 1, 2, 4)sql";
+
+struct Inbound {
+  std::string schema;
+  std::string table;
+  std::string qualified;
+  std::string name;
+  std::string definition;
+  std::string referenced;  ///< Numbers of the source's columns.
+  bool to_leaf = false;
+  bool is_valid = true;
+  bool is_partitioned = false;
+  std::uint32_t referenced_oid = 0;
+  std::string referenced_table;
+  std::optional<std::string> comment;
+};
+
+/// Whether the target has a unique constraint with just these columns.
+bool is_still_unique(const CarryDraft& draft, const Inbound& key) {
+  if (key.to_leaf || !draft.missing_columns(key.referenced).empty()) return false;
+  for (const int number : numbers_in<int>(key.referenced)) {
+    const ColumnFate* fate = draft.columns.find(number);
+    if (fate == nullptr || fate->is_changed) return false;
+  }
+  return draft.is_unique(key.referenced);
+}
+
+std::string referring_to(const CarryDraft& draft, const Inbound& key, std::string_view table) {
+  const Table& source = draft.request.source;
+  return with_relation(key.definition, source.schema, source.name, table);
+}
+
+std::string add_key(const Inbound& key, const std::string& definition, std::string_view more = "") {
+  return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", key.qualified, quoted_name(key.name),
+                     definition, more);
+}
+
+/// The statement of a rollback. A leaf of the source may have any name by then.
+std::string give_back(const CarryDraft& draft, const Inbound& key) {
+  if (!key.to_leaf) return add_key(key, referring_to(draft, key, "\001old\001"));
+  const std::string words = " REFERENCES " + key.referenced_table;
+  const std::size_t at = key.definition.find(words);
+  if (at == std::string::npos) return add_key(key, key.definition);
+  const std::string before = add_key(key, key.definition.substr(0, at) + " REFERENCES ");
+  return do_block(fmt::format(
+      "BEGIN EXECUTE pg_catalog.concat({}, {}::pg_catalog.regclass, {}); END", draft.quoted(before),
+      key.referenced_oid, draft.quoted(key.definition.substr(at + words.size()))));
+}
+
+void add_comment(const CarryDraft& draft, const Inbound& key, std::vector<std::string>& to) {
+  if (!key.comment) return;
+  to.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {} IS {}", quoted_name(key.name),
+                           key.qualified, draft.quoted(*key.comment)));
+}
+
+void carry_key(CarryDraft& draft, const Inbound& key) {
+  CarriedMove move;
+  move.what = fmt::format("foreign key {} of {}", display_name(key.name), key.qualified);
+  const std::string drop =
+      fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", key.qualified, quoted_name(key.name));
+  move.forward = {drop};
+  move.backward = {give_back(draft, key)};
+  add_comment(draft, key, move.backward);
+  if (!is_still_unique(draft, key)) {
+    const bool is_accepted = draft.leave_behind(
+        "foreign key", fmt::format("{}.{}", shown(key.schema, key.table), display_name(key.name)),
+        key.to_leaf ? "it refers to a partition, which is no part of the new table"
+                    : "it needs a unique constraint of the target with exactly the columns that it "
+                      "refers to, and the target's contain the partition key as well",
+        "accept by this name that the swap drops it (a rollback gives it back), give the referring "
+        "table the key column and a foreign key of its own, or check the reference elsewhere");
+    if (is_accepted) draft.plan.moves.push_back(std::move(move));
+    return;
+  }
+  // The copy has proven that the rows are the same as before, so the key is validated again after
+  // the swap, which would otherwise hold its locks for the scan.
+  const bool is_checked_later =
+      key.is_valid &&
+      (!key.is_partitioned || draft.target.server_version() >= kFirstWithUnvalidatedParents);
+  move.forward.push_back(
+      add_key(key, referring_to(draft, key, "\001new\001"), is_checked_later ? " NOT VALID" : ""));
+  add_comment(draft, key, move.forward);
+  if (key.is_valid && !is_checked_later) {
+    draft.note(Severity::warning, "swap-scans",
+               fmt::format("foreign key {} of partitioned table {} is checked within the swap, "
+                           "which waits for that",
+                           display_name(key.name), key.qualified),
+               "drop it before, and add it after the swap, if the table is large");
+  }
+  if (is_checked_later) {
+    move.after_swap = {
+        fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", key.qualified, quoted_name(key.name))};
+  }
+  move.backward.insert(move.backward.begin(), drop);
+  draft.plan.moves.push_back(std::move(move));
+}
+
 }  // namespace
 
-Result<void> carry_foreign_keys(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kForeignKeysSql));
+Result<void> carry_foreign_keys(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kForeignKeysSql));
   for (int row = 0; row < rows.size(); ++row) {
     const ForeignKey key = key_of(rows, row);
-    PGFANOUT_TRY(ForeignKeyCarrier(context, key).carry());
+    PGFANOUT_TRY(ForeignKeyCarrier(draft, key).carry());
+  }
+  return {};
+}
+
+Result<void> carry_inbound(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kInboundSql, kTableTree)));
+  for (int row = 0; row < rows.size(); ++row) {
+    Inbound key;
+    read_row(rows, row, key.schema, key.table, key.qualified, key.name, key.definition,
+             key.referenced, key.to_leaf, key.is_valid, key.is_partitioned, key.referenced_oid,
+             key.referenced_table, key.comment);
+    carry_key(draft, key);
   }
   return {};
 }

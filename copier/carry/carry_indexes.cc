@@ -1,16 +1,132 @@
-// Indexes, with the keys and exclusion constraints that stand on them: built leaf by leaf, adopted
-// by the parent without another look at the rows.
+// Indexes with the keys and exclusion constraints on them, check constraints, replica identity and
+// the CLUSTER mark. Indexes and keys are built leaf by leaf and adopted by the parent, which does
+// not read the rows again.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "copier/carry/carry_context.h"
-#include "copier/carry/carry_index_catalog.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {
+
+struct SourceIndex {
+  std::uint32_t oid = 0;
+  std::string name;
+  std::string table;       ///< Of the index: the source or one of its leaves. Unquoted.
+  std::string tail;        ///< " USING btree (a, b) INCLUDE (c) WITH (...)", without the condition.
+  std::string where;       ///< " WHERE ...", or empty.
+  std::string tablespace;  ///< Quoted; empty: the default.
+  std::string options;     ///< "fillfactor='70'", or empty.
+  bool is_unique = false;
+  bool is_valid = true;
+  bool is_exclusion = false;
+  bool has_expressions = false;
+  bool nulls_not_distinct = false;
+  bool on_leaves_only = false;    ///< All leaves have it alike; the table itself has not.
+  std::string key_columns;        ///< Numbers of the source's columns, "0" for an expression.
+  std::string include_columns;    ///< The same.
+  std::string used_columns;       ///< All that it depends on.
+  std::string equality_columns;   ///< Of an exclusion constraint: those compared by =.
+  std::uint32_t constraint = 0;   ///< OID of the constraint that the index implements; 0: none.
+  char constraint_type = 0;       ///< 'p', 'u' or 'x'.
+  std::string constraint_suffix;  ///< " DEFERRABLE INITIALLY DEFERRED", or empty.
+  std::string constraint_sql;     ///< pg_get_constraintdef() without that and the condition.
+};
+
+/// Own indexes of leaves, alike but for their names: how many leaves have them, and one of them.
+/// {1}: kIndexBody.
+constexpr const char* kLeafGroupsSql = R"sql(
+SELECT min(i.indexrelid), count(DISTINCT i.indrelid), (SELECT count(*) FROM {0}),
+  min(c.relname::text)
+FROM {0} JOIN pg_index i ON i.indrelid = leaf.oid
+JOIN pg_class c ON c.oid = i.indexrelid AND NOT c.relispartition
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+  AND k.contype IN ('p', 'u', 'x')
+WHERE leaf.oid <> $1::oid
+GROUP BY i.indisunique, k.contype, k.condeferrable, k.condeferred, i.indisvalid, {1}
+ORDER BY 1)sql";
+
+/// $2: OIDs of indexes. A leaf's columns are numbered as the table numbers them. {0}: kIndexBody,
+/// {1}: kRelationOptions.
+constexpr const char* kIndexPartsSql = R"sql(
+SELECT i.indexrelid, c.relname, t.relname, left(def.body, length(def.body) - length(def.condition)),
+  def.condition, quote_ident(ts.spcname), {1},
+  i.indisunique, i.indisvalid, i.indisexclusion, i.indexprs IS NOT NULL,
+  COALESCE((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
+  i.indrelid <> $1::oid, cols.keys, cols.included, cols.used, cols.equal,
+  k.oid, k.contype, con.suffix, con.sql
+FROM unnest($2::oid[]) WITH ORDINALITY wanted(oid, place)
+JOIN pg_index i ON i.indexrelid = wanted.oid JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_class t ON t.oid = i.indrelid LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+  AND k.contype IN ('p', 'u', 'x')
+CROSS JOIN LATERAL (SELECT {0} AS body,
+  COALESCE(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS condition) def
+CROSS JOIN LATERAL (
+  SELECT k.suffix, left(k.sql, length(k.sql) - length(k.suffix) - length(k.condition)) AS sql
+  FROM (SELECT pg_get_constraintdef(k.oid) AS sql,
+    CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END
+      || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END AS suffix,
+    COALESCE(' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', '') AS condition) k) con
+CROSS JOIN LATERAL (SELECT
+    string_agg(num.number, ' ' ORDER BY num.place) FILTER (WHERE place <= i.indnkeyatts) AS keys,
+    string_agg(num.number, ' ' ORDER BY num.place) FILTER (WHERE place > i.indnkeyatts) AS included,
+    string_agg(DISTINCT num.number, ' ') FILTER (WHERE num.number <> '0') AS used,
+    string_agg(num.number, ' ') FILTER (WHERE num.operator = '=') AS equal
+  FROM (
+    SELECT COALESCE(p.attnum, 0)::text AS number, x.place,
+      (SELECT o.oprname FROM pg_operator o WHERE o.oid = k.conexclop[x.place]) AS operator
+    FROM unnest(i.indkey::int2[]) WITH ORDINALITY x(number, place)
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = x.number
+    LEFT JOIN pg_attribute p ON p.attrelid = $1::oid
+      AND p.attname = a.attname AND NOT p.attisdropped
+    UNION ALL
+    SELECT p.attnum::text, NULL, NULL FROM pg_depend d
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
+    JOIN pg_attribute p ON p.attrelid = $1::oid AND p.attname = a.attname AND NOT p.attisdropped
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+      AND d.refclassid = 'pg_class'::regclass
+      AND d.refobjid = i.indrelid AND d.refobjsubid > 0) num) cols
+ORDER BY wanted.place)sql";
+
+/// OIDs of the table's indexes, and of those that each of its leaves has by itself; warns of those
+/// that only some leaves have.
+Result<std::vector<std::uint32_t>> find_indexes(CarryDraft& draft) {
+  std::vector<std::uint32_t> wanted;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows own,
+      draft.read("SELECT indexrelid FROM pg_index WHERE indrelid = $1::oid ORDER BY 1"));
+  for (int row = 0; row < own.size(); ++row) wanted.push_back(own.oid(row, 0));
+  if (draft.request.source.kind != 'p') return wanted;
+  PGFANOUT_TRY_ASSIGN(const Rows groups,
+                      draft.read(fmt::format(kLeafGroupsSql, kTableLeaves, kIndexBody)));
+  for (int row = 0; row < groups.size(); ++row) {
+    if (groups.integer(row, 1) == groups.integer(row, 2)) {
+      wanted.push_back(groups.oid(row, 0));
+      continue;
+    }
+    draft.note(Severity::warning, "leaf-object",
+               fmt::format("index {} on {} of {} leaves of the source is not carried over",
+                           groups.text(row, 3), groups.text(row, 1), groups.text(row, 2)),
+               "create it on the table if the application needs it");
+  }
+  return wanted;
+}
+
+SourceIndex index_of(const Rows& rows, int row) {
+  SourceIndex index;
+  read_row(rows, row, index.oid, index.name, index.table, index.tail, index.where, index.tablespace,
+           index.options, index.is_unique, index.is_valid, index.is_exclusion,
+           index.has_expressions, index.nulls_not_distinct, index.on_leaves_only, index.key_columns,
+           index.include_columns, index.used_columns, index.equality_columns, index.constraint,
+           index.constraint_type, index.constraint_suffix, index.constraint_sql);
+  return index;
+}
 
 constexpr const char* kWeakChoices =
     "accept it by this name, and it holds within each leaf only; or partition by a key that is "
@@ -18,29 +134,27 @@ constexpr const char* kWeakChoices =
 
 class IndexCarrier {
  public:
-  IndexCarrier(CarryContext& context, const SourceIndex& index)
-      : context_(context),
+  IndexCarrier(CarryDraft& draft, const SourceIndex& index)
+      : draft_(draft),
         index_(index),
         kind_(index.constraint == 0 ? "index" : "constraint"),
         name_(display_name(index.name)) {}
 
   Result<void> carry() {
     if (!index_.is_valid) {
-      context_.note(Severity::warning, "index-invalid",
-                    fmt::format("index {} is not valid: it is not carried over", name_),
-                    "REINDEX or drop it before");
+      draft_.note(Severity::warning, "index-invalid",
+                  fmt::format("index {} is not valid: it is not carried over", name_),
+                  "REINDEX or drop it before");
       return {};
     }
-    if (const std::string missing = context_.missing_columns(index_.used_columns);
-        !missing.empty()) {
-      context_.leave_behind(kind_, name_, missing,
-                            "map the column, or accept the loss by this name");
+    if (const std::string missing = draft_.missing_columns(index_.used_columns); !missing.empty()) {
+      draft_.leave_behind(kind_, name_, missing, "map the column, or accept the loss by this name");
       return {};
     }
     if (index_.constraint_type == 'x') return carry_exclusion();
     if (index_.is_exclusion) {
-      context_.leave_behind(kind_, name_, "a key WITHOUT OVERLAPS cannot be built leaf by leaf",
-                            "accept the loss by this name, and add it after the swap");
+      draft_.leave_behind(kind_, name_, "a key WITHOUT OVERLAPS cannot be built leaf by leaf",
+                          "accept the loss by this name, and add it after the swap");
       return {};
     }
     if (index_.is_unique && !may_be_unique()) return {};
@@ -49,18 +163,18 @@ class IndexCarrier {
 
  private:
   [[nodiscard]] std::vector<std::string> key_names() const {
-    return context_.column_names(index_.key_columns);
+    return draft_.column_names(index_.key_columns);
   }
 
   [[nodiscard]] bool needs_key() const {
     const auto names = key_names();
-    return index_.is_unique && context_.rules.by_columns && context_.request.key_column &&
-           std::find(names.begin(), names.end(), *context_.request.key_column) == names.end();
+    return index_.is_unique && draft_.rules.by_columns && draft_.request.key_column &&
+           std::find(names.begin(), names.end(), *draft_.request.key_column) == names.end();
   }
 
   bool may_be_unique() {
-    if (context_.covers_key(key_names())) return true;
-    return context_.leave_behind(
+    if (draft_.covers_key(key_names())) return true;
+    return draft_.leave_behind(
         kind_, name_,
         "uniqueness over the whole table cannot be kept: equal values may lie in different leaves, "
         "since the partition key is not computed from its columns",
@@ -68,19 +182,19 @@ class IndexCarrier {
   }
 
   [[nodiscard]] std::string tablespace(std::string_view words) const {
-    if (index_.tablespace.empty() || !context_.request.same_database) return {};
+    if (index_.tablespace.empty() || !draft_.request.same_database) return {};
     return fmt::format(" {} {}", words, index_.tablespace);
   }
 
   /// " USING btree (...) ..." with the key column where a unique index needs it.
   [[nodiscard]] std::string definition() const {
-    std::string tail = context_.on_target(index_.tail);
-    if (needs_key()) tail = with_item(tail, quoted_name(*context_.request.key_column));
-    return tail + tablespace("TABLESPACE") + context_.on_target(index_.where);
+    std::string tail = draft_.on_target(index_.tail);
+    if (needs_key()) tail = with_item(tail, quoted_name(*draft_.request.key_column));
+    return tail + tablespace("TABLESPACE") + draft_.on_target(index_.where);
   }
 
   [[nodiscard]] bool has_parent() const {
-    return !index_.on_leaves_only && (!index_.is_unique || context_.rules.by_columns);
+    return !index_.on_leaves_only && (!index_.is_unique || draft_.rules.by_columns);
   }
 
   [[nodiscard]] std::string_view create() const {
@@ -90,41 +204,42 @@ class IndexCarrier {
   Result<void> build() {
     carried_.source_oid = index_.oid;
     carried_.columns = key_names();
-    if (needs_key()) carried_.columns.push_back(*context_.request.key_column);
+    if (needs_key()) carried_.columns.push_back(*draft_.request.key_column);
     carried_.may_identify = may_identify();
     const std::string sql = definition();
-    const CarryRequest& request = context_.request;
+    const CarryRequest& request = draft_.request;
     for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
-      carried_.on_leaves.push_back(context_.names.leaf_index(leaf, index_.table, index_.name));
-      context_.plan.leaf_indexes.push_back(
-          {fmt::format("index {} {}", request.target_leaves[leaf], name_),
-           fmt::format("{} {} ON {}{}", create(), quoted_name(carried_.on_leaves.back()),
-                       request.target_leaves[leaf], sql),
-           request.target_leaves[leaf], 0});
+      const std::string& table = request.target_leaves[leaf];
+      carried_.on_leaves.push_back(draft_.names.leaf_index(leaf, index_.table, index_.name));
+      const std::string name = quoted_name(carried_.on_leaves.back());
+      draft_.plan.leaf_indexes.push_back({fmt::format("index {} {}", table, name_),
+                                          fmt::format("{} {} ON {}{}", create(), name, table, sql),
+                                          table});
+      if (index_.constraint == 0) continue;
+      draft_.add_leaf_clause(leaf, fmt::format("ADD CONSTRAINT {0} {1} USING INDEX {0}{2}", name,
+                                               key_words(), index_.constraint_suffix));
     }
-    if (index_.constraint != 0) constrain_leaves();
     if (index_.constraint_type == 'p') {
-      context_.primary_key_changed = needs_key() || !has_parent();
+      draft_.primary_key_changed = needs_key() || !has_parent();
     }
     note_change();
     if (has_parent()) PGFANOUT_TRY(build_parent(sql));
     record();
-    context_.indexes.push_back(std::move(carried_));
+    draft_.indexes.push_back(std::move(carried_));
     return {};
   }
 
   void note_change() {
     if (!index_.is_unique || index_.on_leaves_only) return;
     if (needs_key()) {
-      context_.note(Severity::info, "key-extended",
-                    fmt::format("{} {} gains the column {}: ON CONFLICT must name it", kind_, name_,
-                                display_name(*context_.request.key_column)));
+      draft_.note(Severity::info, "key-extended",
+                  fmt::format("{} {} gains the column {}: ON CONFLICT must name it", kind_, name_,
+                              display_name(*draft_.request.key_column)));
     } else if (!has_parent()) {
-      context_.note(
-          Severity::info, "key-per-leaf",
-          fmt::format("{} {} stands on each leaf, not on their parent: ON CONFLICT cannot "
-                      "name its columns",
-                      kind_, name_));
+      draft_.note(Severity::info, "key-per-leaf",
+                  fmt::format("{} {} stands on each leaf, not on their parent: ON CONFLICT cannot "
+                              "name its columns",
+                              kind_, name_));
     }
   }
 
@@ -133,7 +248,7 @@ class IndexCarrier {
                           index_.constraint_suffix.empty();
     return is_plain && std::all_of(carried_.columns.begin(), carried_.columns.end(),
                                    [&](const std::string& name) {
-                                     const Column* column = context_.columns.target(name);
+                                     const Column* column = draft_.columns.target(name);
                                      return column != nullptr && column->is_not_null;
                                    });
   }
@@ -142,84 +257,71 @@ class IndexCarrier {
     return index_.constraint_type == 'p' ? "PRIMARY KEY" : "UNIQUE";
   }
 
-  void constrain_leaves() {
-    for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
-      const std::string name = quoted_name(carried_.on_leaves[leaf]);
-      context_.add_leaf_clause(leaf, fmt::format("ADD CONSTRAINT {0} {1} USING INDEX {0}{2}", name,
-                                                 key_words(), index_.constraint_suffix));
-    }
-  }
-
   Result<void> build_parent(const std::string& sql) {
-    const CarryRequest& request = context_.request;
+    const CarryRequest& request = draft_.request;
     PGFANOUT_TRY_ASSIGN(carried_.on_parent,
-                        context_.names.until_swap(request.target_schema, index_.name));
+                        draft_.names.until_swap(request.target_schema, index_.name));
     auto& steps =
-        index_.constraint == 0 ? context_.plan.parent_indexes : context_.plan.parent_constraints;
+        index_.constraint == 0 ? draft_.plan.parent_indexes : draft_.plan.parent_constraints;
     if (index_.constraint != 0) {
       add_parent_key(steps);
     } else {
-      steps.push_back({fmt::format("index {} {}", request.target_qualified, name_),
+      steps.push_back({fmt::format("index {} {}", draft_.table, name_),
                        fmt::format("{} {} ON ONLY {}{}", create(), quoted_name(carried_.on_parent),
-                                   request.target_qualified, sql),
-                       {},
-                       0});
+                                   draft_.table, sql)});
     }
     for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
       steps.push_back({fmt::format("attach {} {}", request.target_leaves[leaf], name_),
                        fmt::format("ALTER INDEX {} ATTACH PARTITION {}",
-                                   context_.in_target_schema(carried_.on_parent),
-                                   context_.in_target_schema(carried_.on_leaves[leaf])),
-                       request.target_leaves[leaf], 0});
+                                   draft_.in_target_schema(carried_.on_parent),
+                                   draft_.in_target_schema(carried_.on_leaves[leaf])),
+                       request.target_leaves[leaf]});
     }
-    context_.plan.names.push_back(
-        {"INDEX", request.target_schema, carried_.on_parent, index_.name});
+    draft_.plan.names.push_back({"INDEX", request.target_schema, carried_.on_parent, index_.name});
     if (index_.is_unique && index_.where.empty() && !index_.has_expressions) {
-      context_.parent_keys.push_back(carried_.columns);
+      draft_.parent_keys.push_back(carried_.columns);
     }
     return {};
   }
 
   void add_parent_key(std::vector<CarryStep>& steps) {
-    const CarryRequest& request = context_.request;
-    std::string columns;
+    std::vector<std::string> columns;
     std::string sql;
     for (const std::string& name : carried_.columns) {
-      columns += (columns.empty() ? "" : ", ") + quoted_name(name);
-      const Column* column = context_.columns.target(name);
+      columns.push_back(quoted_name(name));
+      const Column* column = draft_.columns.target(name);
       if (index_.constraint_type != 'p' || column == nullptr || column->is_not_null) continue;
-      sql += fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;\n", request.target_qualified,
+      sql += fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;\n", draft_.table,
                          column->quoted);
     }
-    const std::string included = context_.column_list(index_.include_columns);
-    sql += fmt::format("ALTER TABLE ONLY {} ADD CONSTRAINT {} {}{} ({}){}{}{}{}",
-                       request.target_qualified, quoted_name(carried_.on_parent), key_words(),
-                       index_.nulls_not_distinct ? " NULLS NOT DISTINCT" : "", columns,
+    const std::string included = draft_.column_list(index_.include_columns);
+    sql += fmt::format("ALTER TABLE ONLY {} ADD CONSTRAINT {} {}{} ({}){}{}{}{}", draft_.table,
+                       quoted_name(carried_.on_parent), key_words(),
+                       index_.nulls_not_distinct ? " NULLS NOT DISTINCT" : "",
+                       fmt::join(columns, ", "),
                        included.empty() ? "" : fmt::format(" INCLUDE ({})", included),
                        index_.options.empty() ? "" : fmt::format(" WITH ({})", index_.options),
                        tablespace("USING INDEX TABLESPACE"), index_.constraint_suffix);
-    steps.push_back(
-        {fmt::format("constraint {} {}", request.target_qualified, name_), std::move(sql), {}, 0});
+    steps.push_back({fmt::format("constraint {} {}", draft_.table, name_), std::move(sql)});
   }
 
   void record() {
-    const CarryRequest& request = context_.request;
     const auto add = [&](const std::string& index, const std::string& table) {
-      context_.record(CarriedClass::index, index_.oid, "INDEX " + context_.in_target_schema(index));
+      draft_.record(CarriedClass::index, index_.oid, "INDEX " + draft_.in_target_schema(index));
       if (index_.constraint == 0) return;
-      context_.record(CarriedClass::constraint, index_.constraint,
-                      fmt::format("CONSTRAINT {} ON {}", quoted_name(index), table));
+      draft_.record(CarriedClass::constraint, index_.constraint,
+                    fmt::format("CONSTRAINT {} ON {}", quoted_name(index), table));
     };
-    if (has_parent()) return add(carried_.on_parent, request.target_qualified);
+    if (!carried_.on_parent.empty()) return add(carried_.on_parent, draft_.table);
     for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
-      add(carried_.on_leaves[leaf], request.target_leaves[leaf]);
+      add(carried_.on_leaves[leaf], draft_.request.target_leaves[leaf]);
     }
   }
 
   Result<void> carry_exclusion() {
-    const bool holds = context_.covers_key(context_.column_names(index_.equality_columns));
+    const bool holds = draft_.covers_key(draft_.column_names(index_.equality_columns));
     if (!holds &&
-        !context_.leave_behind(
+        !draft_.leave_behind(
             kind_, name_,
             "rows that exclude each other may lie in different leaves, since the columns that the "
             "partition key is computed from are not all compared by = in it",
@@ -227,58 +329,216 @@ class IndexCarrier {
       return {};
     }
     carried_.source_oid = index_.oid;
-    const CarryRequest& request = context_.request;
+    const CarryRequest& request = draft_.request;
     const std::string where =
-        index_.where.empty()
-            ? ""
-            : fmt::format(" WHERE ({})", context_.on_target(index_.where.substr(7)));
+        index_.where.empty() ? ""
+                             : fmt::format(" WHERE ({})", draft_.on_target(index_.where.substr(7)));
+    const std::string sql = draft_.on_target(index_.constraint_sql) +
+                            tablespace("USING INDEX TABLESPACE") + where + index_.constraint_suffix;
     for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
-      carried_.on_leaves.push_back(context_.names.leaf_index(leaf, index_.table, index_.name));
-      context_.plan.leaf_constraints.push_back(
-          {fmt::format("exclusion {} {}", request.target_leaves[leaf], name_),
-           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}{}{}", request.target_leaves[leaf],
-                       quoted_name(carried_.on_leaves.back()),
-                       context_.on_target(index_.constraint_sql),
-
-                       tablespace("USING INDEX TABLESPACE"), where, index_.constraint_suffix),
-           request.target_leaves[leaf], 0});
+      const std::string& table = request.target_leaves[leaf];
+      carried_.on_leaves.push_back(draft_.names.leaf_index(leaf, index_.table, index_.name));
+      draft_.plan.leaf_constraints.push_back(
+          {fmt::format("exclusion {} {}", table, name_),
+           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table,
+                       quoted_name(carried_.on_leaves.back()), sql),
+           table});
     }
-    context_.note(Severity::info, "exclusion-per-leaf",
-                  fmt::format("exclusion constraint {} stands on each leaf, not on their parent: "
-                              "a leaf that is added later needs its own",
-                              name_));
-    for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
-      const std::string& index = carried_.on_leaves[leaf];
-      context_.record(CarriedClass::index, index_.oid, "INDEX " + context_.in_target_schema(index));
-      context_.record(
-          CarriedClass::constraint, index_.constraint,
-          fmt::format("CONSTRAINT {} ON {}", quoted_name(index), request.target_leaves[leaf]));
-    }
-    context_.indexes.push_back(std::move(carried_));
+    draft_.note(Severity::info, "exclusion-per-leaf",
+                fmt::format("exclusion constraint {} stands on each leaf, not on their parent: "
+                            "a leaf that is added later needs its own",
+                            name_));
+    record();
+    draft_.indexes.push_back(std::move(carried_));
     return {};
   }
 
-  CarryContext& context_;
+  CarryDraft& draft_;
   const SourceIndex& index_;
   const std::string kind_;
   const std::string name_;
   CarriedIndex carried_;
 };
 
-}  // namespace
+constexpr const char* kChecksSql = R"sql(
+SELECT c.oid, c.conname, pg_get_constraintdef(c.oid), c.connoinherit, array_to_string(c.conkey, ' ')
+FROM pg_constraint c
+WHERE c.conrelid = $1::oid AND c.contype = 'c' ORDER BY c.conname)sql";
 
-Result<void> carry_indexes(CarryContext& context) {
-  PGFANOUT_TRY_ASSIGN(const SourceIndexes found,
-                      read_source_indexes(context.source, context.request.source));
-  for (const SourceIndex& index : found.carried) {
-    PGFANOUT_TRY(IndexCarrier(context, index).carry());
+void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
+                 const std::string& definition) {
+  const std::string clause =
+      fmt::format("ADD CONSTRAINT {} {}", quoted_name(name), draft.on_target(definition));
+  for (std::size_t leaf = 0; leaf < draft.request.target_leaves.size(); ++leaf) {
+    draft.add_leaf_clause(leaf, clause);
   }
-  for (const std::string& some : found.on_some_leaves) {
-    context.note(Severity::warning, "leaf-object",
-                 fmt::format("index {} of the source is not carried over", some),
-                 "create it on the table if the application needs it");
+  draft.plan.parent_constraints.push_back(
+      {fmt::format("constraint {} {}", draft.table, display_name(name)),
+       fmt::format("ALTER TABLE {} {}", draft.table, clause)});
+  draft.record(CarriedClass::constraint, oid,
+               fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
+}
+
+/// An earlier job's check of the key: the target has its own, over the new key.
+bool is_key_check(const CarryDraft& draft, const std::string& name) {
+  const CarryRequest& request = draft.request;
+  return draft.rules.checks_key && request.key_column &&
+         name == suffixed_name(*request.key_column, "_check");
+}
+
+/// Of index `i`, the index of the partitioned table that it belongs to, or itself.
+constexpr const char* kRootIndex =
+    "(SELECT CASE WHEN up.relispartition THEN pg_partition_root(i.indexrelid)::oid"
+    " ELSE i.indexrelid END AS oid FROM pg_class up WHERE up.oid = i.indexrelid) root";
+
+/// Each replica identity of the leaves, the most frequent one first. {1}: kRootIndex.
+constexpr const char* kIdentitySql = R"sql(
+SELECT c.relreplident, root.oid, count(*), min(x.relname::text)
+FROM {0} JOIN pg_class c ON c.oid = leaf.oid
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident AND c.relreplident = 'i'
+LEFT JOIN LATERAL {1} ON true LEFT JOIN pg_class x ON x.oid = root.oid
+GROUP BY c.relreplident, root.oid ORDER BY 3 DESC)sql";
+
+constexpr const char* kOwnIdentitySql =
+    "SELECT c.relreplident, i.indexrelid FROM pg_class c"
+    " LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident WHERE c.oid = $1::oid";
+
+constexpr const char* kClusterSql = R"sql(
+SELECT root.oid, count(*), (SELECT count(*) FROM {0})
+FROM {0} JOIN pg_index i ON i.indrelid = leaf.oid AND i.indisclustered CROSS JOIN LATERAL {1}
+GROUP BY root.oid)sql";
+
+const CarriedIndex* find_index(const CarryDraft& draft, std::uint32_t oid) {
+  const auto found = std::find_if(draft.indexes.begin(), draft.indexes.end(),
+                                  [&](const CarriedIndex& at) { return at.source_oid == oid; });
+  return found == draft.indexes.end() ? nullptr : &*found;
+}
+
+std::string_view plain_identity(char kind) {
+  if (kind == 'n') return "NOTHING";
+  return kind == 'f' ? "FULL" : "DEFAULT";
+}
+
+/// ALTER TABLE of each leaf with the index that is its part of `index`.
+void alter_leaves_with(CarryDraft& draft, const CarriedIndex& index, std::string_view words) {
+  for (std::size_t leaf = 0; leaf < index.on_leaves.size(); ++leaf) {
+    draft.alter_leaf(leaf, fmt::format("{} {}", words, quoted_name(index.on_leaves[leaf])));
+  }
+}
+
+void carry_index_identity(CarryDraft& draft, std::uint32_t oid, const std::string& name) {
+  const CarriedIndex* index = find_index(draft, oid);
+  if (index == nullptr || !index->may_identify) {
+    draft.leave_behind("replica identity", display_name(name),
+                       "the index that identifies rows to subscribers is not carried over in a "
+                       "form that can do so",
+                       "accept it by this name, and set another one: REPLICA IDENTITY FULL works "
+                       "always");
+    return;
+  }
+  alter_leaves_with(draft, *index, "REPLICA IDENTITY USING INDEX");
+}
+
+/// Of the source itself, where it is partitioned: no row is written under it and leaves that are
+/// added later do not inherit it, but people read it.
+Result<void> carry_own_identity(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows own, draft.read(kOwnIdentitySql));
+  if (own.size() == 0 || own.text(0, 0) == "d") return {};
+  const auto set = [&](const std::string& words) {
+    draft.add_attribute("replica identity",
+                        fmt::format("ALTER TABLE ONLY {} REPLICA IDENTITY {}", draft.table, words));
+  };
+  const CarriedIndex* index = find_index(draft, own.oid(0, 1));
+  if (own.text(0, 0) != "i") {
+    set(std::string(plain_identity(own.text(0, 0).front())));
+  } else if (index != nullptr && index->may_identify && !index->on_parent.empty()) {
+    set("USING INDEX " + quoted_name(index->on_parent));
   }
   return {};
+}
+
+Result<void> carry_cluster(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.read(fmt::format(kClusterSql, kTableLeaves, kRootIndex)));
+  if (rows.size() != 1 || rows.integer(0, 1) != rows.integer(0, 2)) return {};
+  const CarriedIndex* index = find_index(draft, rows.oid(0, 0));
+  if (index != nullptr) alter_leaves_with(draft, *index, "CLUSTER ON");
+  return {};
+}
+
+}  // namespace
+
+Result<void> carry_indexes(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> wanted, find_indexes(draft));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.source.query(fmt::format(kIndexPartsSql, kIndexBody, kRelationOptions),
+                                         {draft.oid, oid_array(wanted)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    const SourceIndex index = index_of(rows, row);
+    PGFANOUT_TRY(IndexCarrier(draft, index).carry());
+  }
+  return {};
+}
+
+Result<void> carry_checks(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kChecksSql));
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string name = rows.str(row, 1);
+    if (is_key_check(draft, name)) {
+      draft.note(Severity::info, "key-check-replaced",
+                 fmt::format("check constraint {} is replaced by the one on the new key",
+                             display_name(name)));
+      continue;
+    }
+    if (const std::string missing = draft.missing_columns(rows.text(row, 4)); !missing.empty()) {
+      draft.leave_behind("constraint", display_name(name), missing,
+                         "map the column, or accept the loss by this name");
+      continue;
+    }
+    std::string definition = rows.str(row, 2);
+    constexpr std::string_view kNoInherit = " NO INHERIT";
+    if (const auto at = definition.rfind(kNoInherit);
+        rows.boolean(row, 3) && at != std::string::npos) {
+      definition.erase(at, kNoInherit.size());
+      draft.note(Severity::info, "check-inherited",
+                 fmt::format("check constraint {} loses NO INHERIT: a partitioned table holds "
+                             "its rows in leaves",
+                             display_name(name)));
+    }
+    carry_check(draft, rows.oid(row, 0), name, definition);
+  }
+  std::vector<CarryStep> steps;
+  for (std::size_t leaf = 0; leaf < draft.leaf_clauses.size(); ++leaf) {
+    const std::string& table = draft.request.target_leaves[leaf];
+    steps.push_back({fmt::format("constraints {}", table),
+                     fmt::format("ALTER TABLE {}\n  {}", table, draft.leaf_clauses[leaf]), table});
+  }
+  // Keys and checks first: exclusion constraints build their indexes alone.
+  auto& all = draft.plan.leaf_constraints;
+  all.insert(all.begin(), std::make_move_iterator(steps.begin()),
+             std::make_move_iterator(steps.end()));
+  return {};
+}
+
+Result<void> carry_identity(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.read(fmt::format(kIdentitySql, kTableLeaves, kRootIndex)));
+  if (rows.size() > 1) {
+    draft.note(Severity::warning, "replica-identity-differs",
+               "the source's leaves differ in replica identity: the target's get the most "
+               "frequent one",
+               "set it leaf by leaf where subscribers need it");
+  }
+  if (rows.size() > 0) {
+    const char kind = rows.text(0, 0).front();
+    if (kind == 'i' && !rows.is_null(0, 1)) {
+      carry_index_identity(draft, rows.oid(0, 1), rows.str(0, 3));
+    } else if (kind != 'd' && kind != 'i') {
+      draft.alter_leaves(fmt::format("REPLICA IDENTITY {}", plain_identity(kind)));
+    }
+  }
+  PGFANOUT_TRY(carry_own_identity(draft));
+  return carry_cluster(draft);
 }
 
 }  // namespace pgfanout

@@ -22,16 +22,16 @@ namespace pgfanout {
 struct CarryStep {
   std::string id;  ///< "index public.chunks_new_p07 chunks_content_idx".
   std::string sql;
-  std::string leaf;  ///< Qualified target leaf that it works on; empty: the parent or no table.
-  std::uint64_t bytes = 0;  ///< Of that leaf: what takes longest begins first.
-  std::string undo = {};    ///< Run by a rollback before the swap; empty: goes with the table.
+  std::string leaf = {};  ///< Qualified target leaf that it changes; empty: the parent or no table.
+  std::uint64_t bytes = 0;  ///< Of that leaf: the longest step begins first.
+  std::string undo = {};    ///< Run by a rollback before the swap; empty: dropped with the table.
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap,
-/// after the one that has it now was put aside under another name.
+/// after the swap has renamed the object that has it now.
 struct CarriedName {
-  std::string
-      kind;  ///< As in ALTER: "INDEX", "SEQUENCE", "STATISTICS", "MATERIALIZED VIEW", "TABLE".
+  /// As in ALTER: "INDEX", "SEQUENCE", "STATISTICS", "MATERIALIZED VIEW", "TABLE".
+  std::string kind;
   std::string schema;
   std::string until_swap;  ///< Unquoted.
   std::string afterwards;  ///< Unquoted.
@@ -44,8 +44,8 @@ struct CarriedView {
   std::string restore;    ///< The same with its definition of today; run after all names are back.
 };
 
-/// Something that a swap takes from the old table, and what gives it back: publications, the
-/// ownership of sequences, foreign keys in both directions.
+/// Statements by which a swap takes something from the old table, and those that give it back:
+/// publications, the ownership of sequences, foreign keys in both directions.
 struct CarriedMove {
   std::string what;  ///< "foreign key chunks_collection_id_fkey".
   /// `forward` runs in the swap after all renames, `backward` in a rollback before them:
@@ -53,9 +53,9 @@ struct CarriedMove {
   /// that moment. (A name could hold any printable mark.)
   std::vector<std::string> forward;
   std::vector<std::string> backward;
-  /// Each in a transaction of its own once the swap has committed: validation of what `forward`
-  /// made NOT VALID, since its scan must not hold up the swap.
-  std::vector<std::string> after_swap;
+  /// Each in a transaction of its own once the swap has committed: validation of constraints that
+  /// `forward` made NOT VALID, since its scan must not prolong the swap.
+  std::vector<std::string> after_swap = {};
 };
 
 /// An object that cannot be carried over: no-go unless accepted by `kind` + " " + `name`.
@@ -75,12 +75,12 @@ struct CarryPlan {
   /// In order, one at a time.
   std::vector<CarryStep> parent_constraints;
   /// In order, one at a time: triggers, rules, policies, statistics, names of identity sequences,
-  /// materialized views, comments, what belongs to each leaf, owners, and last the grants, which
-  /// the new owner makes.
+  /// materialized views, comments, attributes of each leaf, owners, and last the grants, which the
+  /// new owner makes.
   std::vector<CarryStep> attributes;
   std::vector<CarriedName> names;
   std::vector<CarriedView> views;  ///< In the order of their dependencies.
-  std::vector<CarriedMove> moves;  ///< In order; a rollback takes them the other way round.
+  std::vector<CarriedMove> moves;  ///< In order; a rollback runs them in reverse order.
   std::vector<NotCarried> not_carried;
   std::vector<Issue> issues;  ///< For a person to know: INFO and WARNING.
 };
@@ -100,11 +100,11 @@ struct CarryRequest {
   bool same_database = false;
 };
 
-/// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are
-/// left 0. Until the swap, the result is the same as long as nobody changes the source's
-/// definition, however many of the plan's steps have run; what the swap and a rollback need of it
-/// must be kept. Triggers of the tool's own (function in schema pgfanout, or a name that begins
-/// with pgfanout_) are not the table's. Views and moves are empty between two databases.
+/// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are 0.
+/// Until the swap, the result is the same as long as nobody changes the source's definition,
+/// however many of the plan's steps have run; the caller must keep what the swap and a rollback
+/// need of it. Triggers of the tool's own (function in schema pgfanout, or a name that begins with
+/// pgfanout_) are not the table's. Views and moves are empty between two databases.
 Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& source,
                                   Connection& target);
 

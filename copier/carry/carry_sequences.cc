@@ -1,10 +1,11 @@
-// Sequences: those that the source's columns own pass to the new table in the swap; those of
-// identity columns are the target's own, and take name, grants and position of the source's.
+// Sequences. The swap gives those that the source's columns own to the new table. Those of identity
+// columns are the target's own, and take name, grants and position of the source's. A new column
+// that draws from a sequence becomes the owner of that sequence.
 #include <fmt/format.h>
 
-#include "copier/carry/carry_context.h"
-#include "copier/carry/carry_grants.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
 
 namespace pgfanout {
@@ -12,21 +13,21 @@ namespace {
 
 constexpr const char* kSequencesSql = R"sql(
 SELECT c.oid, n.nspname, c.relname, d.refobjsubid, d.deptype = 'i',
-  obj_description(c.oid, 'pg_class'), pg_get_userbyid(c.relowner)
+  obj_description(c.oid, 'pg_class')
 FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid = $1::oid AND d.refobjsubid > 0
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::oid AND d.refobjsubid > 0
 ORDER BY d.refobjsubid, c.oid)sql";
 
 struct Sequence {
   std::uint32_t oid = 0;
   std::string schema;
   std::string name;
-  const ColumnFate* column = nullptr;
+  std::int64_t column_number = 0;
   bool is_identity = false;
   std::string comment;
+  const ColumnFate* column = nullptr;
 };
 
 /// setval() of one sequence by what another one has; each is an SQL expression of type regclass.
@@ -40,12 +41,12 @@ std::string copy_position(const std::string& from, const std::string& to) {
 
 class SequenceCarrier {
  public:
-  SequenceCarrier(CarryContext& context, const Sequence& sequence)
-      : context_(context), sequence_(sequence) {}
+  SequenceCarrier(CarryDraft& draft, const Sequence& sequence)
+      : draft_(draft), sequence_(sequence) {}
 
   Result<void> carry() {
     if (!sequence_.column->target) {
-      context_.note(
+      draft_.note(
           Severity::warning, "sequence-stays",
           fmt::format("sequence {} belongs to column {}, which the target lacks: it goes "
                       "with the old table",
@@ -57,7 +58,7 @@ class SequenceCarrier {
       move_ownership();
       return {};
     }
-    const Column* column = context_.columns.target(*sequence_.column->target);
+    const Column* column = draft_.columns.target(*sequence_.column->target);
     if (column == nullptr || column->identity == 0) return {};
     return carry_identity();
   }
@@ -68,83 +69,134 @@ class SequenceCarrier {
     const auto owned_by = [&](std::string_view table, const std::string& column) {
       return fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", name, table, quoted_name(column));
     };
-    context_.plan.moves.push_back(
+    draft_.plan.moves.push_back(
         {fmt::format("sequence {}", shown(sequence_.schema, sequence_.name)),
          {owned_by("\001new\001", *sequence_.column->target)},
-         {owned_by("\001old\001", sequence_.column->source->name)},
-         {}});
+         {owned_by("\001old\001", sequence_.column->source->name)}});
   }
 
-  /// The server has named the target's sequence: a known name comes first.
+  /// The server has named the target's sequence: it is renamed to a known name first.
   Result<void> carry_identity() {
-    const CarryRequest& request = context_.request;
+    const std::string& schema = draft_.request.target_schema;
     PGFANOUT_TRY_ASSIGN(const std::string until_swap,
-                        context_.names.until_swap(request.target_schema, sequence_.name));
-    const std::string made = context_.in_target_schema(until_swap);
-    const Connection& target = context_.target;
-    context_.add_attribute(
+                        draft_.names.until_swap(schema, sequence_.name));
+    const std::string made = draft_.in_target_schema(until_swap);
+    draft_.add_attribute(
         fmt::format("sequence {}", display_name(sequence_.name)),
         do_block(fmt::format(
             "DECLARE sequence pg_catalog.text := pg_catalog.pg_get_serial_sequence({}, "
             "{});\nBEGIN\n"
             "  IF sequence::pg_catalog.regclass::pg_catalog.oid IS DISTINCT FROM\n"
             "      pg_catalog.to_regclass({})::pg_catalog.oid THEN\n"
-            "    EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', sequence, {});\n"
+            "    EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', sequence, {}::text);\n"
             "  END IF;\nEND",
-            target.quote_literal(request.target_qualified),
-            target.quote_literal(*sequence_.column->target), target.quote_literal(made),
-            target.quote_literal(until_swap) + "::text")));
+            draft_.quoted(draft_.table), draft_.quoted(*sequence_.column->target),
+            draft_.quoted(made), draft_.quoted(until_swap))));
     if (!sequence_.comment.empty()) {
-      context_.add_attribute(fmt::format("comment SEQUENCE {}", made),
-                             fmt::format("COMMENT ON SEQUENCE {} IS {}", made,
-                                         target.quote_literal(sequence_.comment)));
+      draft_.add_attribute(
+          fmt::format("comment SEQUENCE {}", made),
+          fmt::format("COMMENT ON SEQUENCE {} IS {}", made, draft_.quoted(sequence_.comment)));
     }
-    PGFANOUT_TRY_ASSIGN(const std::string grantees,
-                        default_grantees(context_, 'S', request.target_schema));
-    if (!grantees.empty()) {
-      context_.add_attribute(fmt::format("default privileges {}", made),
-                             fmt::format("REVOKE ALL ON SEQUENCE {} FROM {}", made, grantees));
+    PGFANOUT_TRY_ASSIGN(std::string revoke, revoke_defaults(draft_, "SEQUENCE", schema, made));
+    if (!revoke.empty()) {
+      draft_.add_attribute(fmt::format("default privileges {}", made), std::move(revoke));
     }
     PGFANOUT_TRY_ASSIGN(std::string grants,
-                        grants_of(context_, {sequence_.oid, "SEQUENCE", made, false}));
+                        grants_of(draft_, {sequence_.oid, "SEQUENCE", made, false}));
     if (!grants.empty()) {
-      context_.grants.push_back({fmt::format("grants {}", made), std::move(grants), {}, 0});
+      draft_.grants.push_back({fmt::format("grants {}", made), std::move(grants)});
     }
-    context_.plan.names.push_back({"SEQUENCE", request.target_schema, until_swap, sequence_.name});
+    draft_.plan.names.push_back({"SEQUENCE", schema, until_swap, sequence_.name});
     move_position();
     return {};
   }
 
-  /// Read in the swap, when nobody can draw numbers any more. The old sequence may have any name by
-  /// then; the new one has its final one.
+  /// Read within the swap, when nobody can draw numbers any more. The old sequence may have any
+  /// name by then; the new one has its final name.
   void move_position() {
     const std::string old = fmt::format("{}::regclass", sequence_.oid);
-    const std::string renamed = fmt::format(
-        "{}::regclass", context_.target.quote_literal(context_.in_target_schema(sequence_.name)));
-    context_.plan.moves.push_back(
+    const std::string renamed =
+        fmt::format("{}::regclass", draft_.quoted(draft_.in_target_schema(sequence_.name)));
+    draft_.plan.moves.push_back(
         {fmt::format("position of sequence {}", shown(sequence_.schema, sequence_.name)),
          {copy_position(old, renamed)},
-         {copy_position(renamed, old)},
-         {}});
+         {copy_position(renamed, old)}});
   }
 
-  CarryContext& context_;
+  CarryDraft& draft_;
   const Sequence& sequence_;
 };
 
+/// $1: the source. Whether a table may own the sequence, whether one does, and which roles may
+/// insert into the source but not draw from the sequence. {}: its name as a literal.
+constexpr const char* kSequenceSql = R"sql(
+SELECT s.oid::regclass::text, s.relowner = t.relowner AND s.relnamespace = t.relnamespace,
+  EXISTS (SELECT FROM pg_depend d WHERE d.objid = s.oid AND d.classid = 'pg_class'::regclass
+    AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass),
+  (SELECT string_agg(DISTINCT COALESCE(NULLIF(g.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
+   FROM (SELECT t.relacl AS acl UNION ALL SELECT a.attacl FROM pg_attribute a
+     WHERE a.attrelid = t.oid AND a.attnum > 0) acls CROSS JOIN LATERAL aclexplode(acls.acl) g
+   WHERE g.privilege_type = 'INSERT' AND g.grantee <> s.relowner AND CASE g.grantee
+     WHEN 0 THEN NOT has_sequence_privilege('public', s.oid, 'USAGE, UPDATE')
+     ELSE NOT has_sequence_privilege(g.grantee, s.oid, 'USAGE, UPDATE') END)
+FROM pg_class t, pg_class s
+WHERE t.oid = $1::oid AND s.relkind = 'S' AND s.oid = to_regclass({}::text)::oid)sql";
+
+void give_to_column(CarryDraft& draft, const Column& column, const Rows& found) {
+  std::string sequence;
+  bool may_be_owned = false;
+  bool is_owned = false;
+  std::string without_usage;
+  read_row(found, 0, sequence, may_be_owned, is_owned, without_usage);
+  if (!without_usage.empty()) {
+    draft.note(
+        Severity::warning, "sequence-usage",
+        fmt::format("column {} is filled from sequence {}, which roles that may insert today may "
+                    "not use: {}",
+                    column.quoted, sequence, without_usage),
+        fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence, without_usage));
+  }
+  if (is_owned) return;
+  if (!may_be_owned) {
+    draft.note(Severity::info, "sequence-alone",
+               fmt::format("sequence {} fills column {} and belongs to no table: it has another "
+                           "owner or another schema than the table",
+                           sequence, column.quoted));
+    return;
+  }
+  draft.plan.moves.push_back({fmt::format("sequence {}", sequence),
+                              {fmt::format("ALTER SEQUENCE {} OWNED BY \001new\001.{}", sequence,
+                                           quoted_name(column.name))},
+                              {fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence)}});
+}
+
 }  // namespace
 
-Result<void> carry_sequences(CarryContext& context) {
+Result<void> carry_sequences(CarryDraft& draft) {
   // In another database, copy has made them and set them.
-  if (!context.request.same_database) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.read(kSequencesSql));
+  if (!draft.request.same_database) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kSequencesSql));
   for (int row = 0; row < rows.size(); ++row) {
-    Sequence sequence{
-        rows.oid(row, 0),     rows.str(row, 1),
-        rows.str(row, 2),     context.columns.find(static_cast<int>(rows.integer(row, 3))),
-        rows.boolean(row, 4), rows.str(row, 5)};
+    Sequence sequence;
+    read_row(rows, row, sequence.oid, sequence.schema, sequence.name, sequence.column_number,
+             sequence.is_identity, sequence.comment);
+    sequence.column = draft.columns.find(sequence.column_number);
     if (sequence.column == nullptr) continue;
-    PGFANOUT_TRY(SequenceCarrier(context, sequence).carry());
+    PGFANOUT_TRY(SequenceCarrier(draft, sequence).carry());
+  }
+  return {};
+}
+
+Result<void> carry_new_sequences(CarryDraft& draft) {
+  if (!draft.request.same_database) return {};
+  for (const Column& column : draft.columns.targets()) {
+    const auto literal = nextval_literal(column.default_sql);
+    if (!literal) continue;
+    // A sequence that fills the source's own column already is carried with the other sequences.
+    const Column* same = draft.request.source.find(column.name);
+    if (same != nullptr && same->default_sql == column.default_sql) continue;
+    PGFANOUT_TRY_ASSIGN(const Rows found, draft.read(fmt::format(kSequenceSql, *literal)));
+    if (found.size() == 1) give_to_column(draft, column, found);
   }
   return {};
 }

@@ -31,6 +31,18 @@ inline constexpr const char* kTableTree =
     "(SELECT $1::oid AS oid"
     " UNION SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t) tree";
 
+/// The definition of index `c`, which is pg_index `i`, behind its table's name:
+/// " USING btree (a) WHERE ...".
+inline constexpr const char* kIndexBody =
+    "substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %s%s',"
+    " CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,"
+    " CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END, i.indrelid::regclass)))";
+
+/// Options of pg_class `c` as WITH (...) takes them: "fillfactor='70', ...".
+inline constexpr const char* kRelationOptions =
+    "(SELECT string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')"
+    " FROM unnest(c.reloptions) o)";
+
 /// "1 2 3" as the catalog prints vectors of numbers; ends at what is no number.
 template <class Number>
 [[nodiscard]] std::vector<Number> numbers_in(std::string_view text) {
