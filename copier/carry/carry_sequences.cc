@@ -35,7 +35,7 @@ std::string copy_position(const std::string& from, const std::string& to) {
   return do_block(
       fmt::format("DECLARE value pg_catalog.int8; called pg_catalog.bool;\nBEGIN\n"
                   "  EXECUTE pg_catalog.format('SELECT last_value, is_called FROM %s', {})\n"
-                  "    INTO value, called;\n  PERFORM pg_catalog.setval({}, value, called);\nEND",
+                  "    INTO value, called;\n PERFORM pg_catalog.setval({}, value, called);\nEND",
                   from, to));
 }
 

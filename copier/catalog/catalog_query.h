@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "copier/pg/connection.h"
-#include "pgfanout/result.h"
 
 namespace pgfanout {
 
@@ -31,6 +30,14 @@ inline constexpr const char* kTableTree =
     "(SELECT $1::oid AS oid"
     " UNION SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t) tree";
 
+/// FROM item `base`: OID of the type under pg_type `t`, which is itself if that is no domain.
+inline constexpr const char* kBaseType =
+    "(WITH RECURSIVE under(oid, below, is_domain, depth) AS ("
+    " SELECT t.oid, t.typbasetype, t.typtype = 'd', 0"
+    " UNION ALL SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
+    " FROM under u JOIN pg_type b ON b.oid = u.below WHERE u.is_domain)"
+    " SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base";
+
 /// The definition of index `c`, which is pg_index `i`, behind its table's name:
 /// " USING btree (a) WHERE ...".
 inline constexpr const char* kIndexBody =
@@ -40,7 +47,8 @@ inline constexpr const char* kIndexBody =
 
 /// Options of pg_class `c` as WITH (...) takes them: "fillfactor='70', ...".
 inline constexpr const char* kRelationOptions =
-    "(SELECT string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')"
+    "(SELECT string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', "
+    "')"
     " FROM unnest(c.reloptions) o)";
 
 /// "1 2 3" as the catalog prints vectors of numbers; ends at what is no number.
@@ -84,15 +92,6 @@ template <class... Fields>
 void read_row(const Rows& rows, int row, Fields&... fields) {
   int column = 0;
   (read_field(rows, row, column++, fields), ...);
-}
-
-/// The first column of each row.
-inline Result<std::vector<std::string>> query_texts(Connection& connection, std::string_view sql,
-                                                    const std::vector<Parameter>& parameters) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(sql, parameters));
-  std::vector<std::string> texts;
-  for (int row = 0; row < rows.size(); ++row) texts.push_back(rows.str(row, 0));
-  return texts;
 }
 
 }  // namespace pgfanout

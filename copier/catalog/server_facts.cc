@@ -53,7 +53,7 @@ constexpr const char* kPathsSql =
     " COALESCE((SELECT pg_tablespace_location(t.oid) FROM pg_tablespace t"
     "  WHERE t.oid = COALESCE((SELECT n.oid FROM pg_tablespace n WHERE n.spcname ="
     "   COALESCE(NULLIF($1, ''), current_setting('default_tablespace'))),"
-    "   (SELECT d.dattablespace FROM pg_database d    WHERE d.datname = current_database()))), ''),"
+    "   (SELECT d.dattablespace FROM pg_database d WHERE d.datname = current_database()))), ''),"
     " inet_server_addr() IS NULL, COALESCE(inet_server_addr() <<= '127.0.0.0/8'::inet"
     "  OR inet_server_addr() = '::1'::inet, false),"
     " has_function_privilege('pg_stat_file(text)', 'EXECUTE')";

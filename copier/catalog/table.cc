@@ -18,6 +18,7 @@ constexpr const char* kTableSql =
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid WHERE c.oid = $1::oid";
 
+/// {}: kBaseType.
 constexpr const char* kColumnsSql =
     "SELECT a.attname, quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod,"
     " base.oid, format_type(a.atttypid, a.atttypmod), t.typtype, element.oid,"
@@ -31,27 +32,21 @@ constexpr const char* kColumnsSql =
     " (SELECT string_agg(DISTINCT r.refobjsubid::text, ' ')"
     "   FROM pg_depend r WHERE a.attgenerated <> ''"
     "   AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid"
-    "    OR r.classid = 'pg_class'::regclass AND r.objid = a.attrelid    AND r.objsubid = a.attnum)"
+    "    OR r.classid = 'pg_class'::regclass AND r.objid = a.attrelid AND r.objsubid = a.attnum)"
     "   AND r.refclassid = 'pg_class'::regclass"
     "   AND r.refobjid = a.attrelid AND r.refobjsubid NOT IN (0, a.attnum))"
-    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL ("
-    "  WITH RECURSIVE under(oid, below, is_domain, depth) AS ("
-    "   SELECT t.oid, t.typbasetype, t.typtype = 'd', 0 UNION ALL"
-    "   SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
-    "   FROM under u JOIN pg_type b ON b.oid = u.below WHERE u.is_domain)"
-    "  SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base"
+    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL {}"
     " LEFT JOIN pg_type element ON element.typarray = base.oid"
     " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     " LEFT JOIN pg_collation co ON co.oid = a.attcollation"
     " LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace"
     " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-// The table itself where it has no partitions. Sizes are NULL for a leaf that was dropped
-// meanwhile.
+// The table itself where it has no partitions. Sizes are NULL for a leaf that is dropped meanwhile.
 constexpr const char* kLeavesSql =
     "SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),"
     " c.relkind, am.amname, pg_get_expr(c.relpartbound, c.oid), i.inhparent,"
-    " pg_relation_size(c.oid, 'main')  / current_setting('block_size')::int8,"
+    " pg_relation_size(c.oid, 'main') / current_setting('block_size')::int8,"
     " pg_table_size(c.oid), has_table_privilege(c.oid, 'SELECT'),"
     " has_table_privilege(c.oid, 'INSERT'), row_security_active(c.oid),"
     " GREATEST(c.reltuples, 0)::int8 FROM (SELECT $1::oid AS oid WHERE $2 <> 'p' UNION ALL"
@@ -62,9 +57,8 @@ constexpr const char* kLeavesSql =
     " WHERE c.relkind <> 'p' ORDER BY n.nspname, c.relname";
 
 constexpr const char* kHeirsSql =
-    "SELECT format('%I.%I', n.nspname, c.relname), c.relispartition, c.relkind"
+    "SELECT c.oid::regclass::text, c.relispartition"
     " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE i.inhparent = $1::oid AND (NOT c.relispartition OR c.relkind = 'p') ORDER BY 1";
 
 constexpr const char* kPartitionColumnsSql =
@@ -95,7 +89,7 @@ Result<void> read_relation(Connection& connection, const std::string& oid, Table
   PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kTableSql, {oid}));
   if (rows.size() != 1) {
     return refused("no-such-table", fmt::format("there is no table with OID {}", oid),
-                   "it was dropped a moment ago: run the command again");
+                   "it was dropped meanwhile: run the command again");
   }
   read_row(rows, 0, table.schema, table.name, table.qualified, table.kind, table.persistence,
            table.owner, table.hides_rows, table.is_owner, table.strategy, table.partition_key);
@@ -126,12 +120,13 @@ constexpr const char* kFindSql =
     " n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace";
 
-/// The session's search_path as it was before it was emptied; emptied again when `look` is done.
-template <class Look>
-auto with_own_search_path(Connection& connection, Look look) -> decltype(look()) {
+/// Runs `read` with the search_path that the session had before it was emptied, then empties it
+/// again.
+template <class Read>
+auto with_own_search_path(Connection& connection, Read read) -> decltype(read()) {
   PGFANOUT_TRY(connection.run("SET search_path TO DEFAULT"));
-  auto found = look();
-  // Where that failed inside a transaction, its end restores the setting.
+  auto found = read();
+  // If this fails inside a transaction, the transaction's end restores the setting.
   if (auto emptied = connection.run("SET search_path = ''"); !emptied && found) {
     return std::move(emptied).error();
   }
@@ -184,12 +179,14 @@ Result<Table> describe_table(Connection& connection, std::uint32_t oid) {
   Table table;
   table.oid = oid;
   PGFANOUT_TRY(read_relation(connection, text, table));
-  PGFANOUT_TRY_ASSIGN(const Rows columns, connection.query(kColumnsSql, {text}));
+  PGFANOUT_TRY_ASSIGN(const Rows columns,
+                      connection.query(fmt::format(kColumnsSql, kBaseType), {text}));
   for (int row = 0; row < columns.size(); ++row) table.columns.push_back(column_of(columns, row));
   PGFANOUT_TRY(read_leaves(connection, text, table));
-  PGFANOUT_TRY_ASSIGN(table.partition_columns,
-                      query_texts(connection, kPartitionColumnsSql, {text}));
-  PGFANOUT_TRY_ASSIGN(table.primary_key, query_texts(connection, kPrimaryKeySql, {text}));
+  PGFANOUT_TRY_ASSIGN(const Rows parts, connection.query(kPartitionColumnsSql, {text}));
+  table.partition_columns = parts.column(0);
+  PGFANOUT_TRY_ASSIGN(const Rows key, connection.query(kPrimaryKeySql, {text}));
+  table.primary_key = key.column(0);
   return table;
 }
 

@@ -15,7 +15,7 @@ constexpr const char* kTypesSql =
     "  SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid UNION ALL"
     "  SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c'"
     "   AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped UNION ALL"
-    "  SELECT g.rngsubtype FROM pg_range g   WHERE t.oid IN (g.rngtypid, g.rngmultitypid)) part)"
+    "  SELECT g.rngsubtype FROM pg_range g WHERE t.oid IN (g.rngtypid, g.rngmultitypid)) part)"
     " SELECT t.oid, format_type(t.oid, NULL), t.typtype,"
     " (SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid), t.typbasetype,"
     " (SELECT g.rngsubtype FROM pg_range g WHERE t.oid IN (g.rngtypid, g.rngmultitypid)),"
@@ -25,14 +25,10 @@ constexpr const char* kTypesSql =
     " t.typsend <> 0 AND t.typreceive <> 0"
     " FROM pg_type t WHERE t.oid IN (SELECT r.oid FROM reached r)";
 
+/// {}: kBaseType.
 constexpr const char* kTypeSql =
-    "WITH RECURSIVE under(oid, below, is_domain, depth) AS ("
-    " SELECT t.oid, t.typbasetype, t.typtype = 'd', 0 FROM pg_type t"
-    "  WHERE t.oid = $1::oid UNION ALL SELECT b.oid, b.typbasetype, b.typtype = 'd', u.depth + 1"
-    "  FROM under u JOIN pg_type b ON b.oid = u.below WHERE u.is_domain)"
-    " SELECT format_type(t.oid, $2::int4), t.typtype, base.oid, element.oid,"
-    " element.typtype, t.typstorage FROM pg_type t"
-    " CROSS JOIN (SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base"
+    "SELECT format_type(t.oid, $2::int4), t.typtype, base.oid, element.oid, element.typtype,"
+    " t.typstorage FROM pg_type t CROSS JOIN LATERAL {}"
     " LEFT JOIN pg_type element ON element.typarray = base.oid WHERE t.oid = $1::oid";
 
 }  // namespace
@@ -70,7 +66,8 @@ Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32
 
 Result<Column> describe_type(Connection& connection, std::uint32_t oid, std::int32_t modifier) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(kTypeSql, {std::to_string(oid), std::to_string(modifier)}));
+                      connection.query(fmt::format(kTypeSql, kBaseType),
+                                       {std::to_string(oid), std::to_string(modifier)}));
   if (rows.size() != 1) {
     return refused("type-missing", fmt::format("there is no type with OID {}", oid),
                    "it was dropped meanwhile: run the command again");

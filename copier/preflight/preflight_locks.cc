@@ -16,13 +16,13 @@ constexpr double kNearWraparound = 0.9;
 /// Tables and TOAST tables of the leaves; {0}: leaves. A table's own limit can only be lower.
 constexpr const char* kAgesSql =
     "SELECT format('%I.%I', n.nspname, c.relname), age.xids, age.multixacts,"
-    " LEAST(current_setting('autovacuum_freeze_max_age')::int8,  own.xids), "
-    " LEAST(current_setting('autovacuum_multixact_freeze_max_age')::int8,  own.multixacts)"
+    " LEAST(current_setting('autovacuum_freeze_max_age')::int8, own.xids), "
+    " LEAST(current_setting('autovacuum_multixact_freeze_max_age')::int8, own.multixacts)"
     " FROM {0} JOIN pg_class c ON c.oid = leaf.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid CROSS JOIN LATERAL (SELECT"
     "  GREATEST(age(c.relfrozenxid), age(t.relfrozenxid)) AS xids,"
-    "  GREATEST(mxid_age(c.relminmxid), mxid_age(t.relminmxid))   AS multixacts) age"
-    " CROSS JOIN LATERAL (SELECT  min(o.option_value::int8)"
+    "  GREATEST(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) AS multixacts) age"
+    " CROSS JOIN LATERAL (SELECT min(o.option_value::int8)"
     "   FILTER (WHERE o.option_name = 'autovacuum_freeze_max_age') AS xids,"
     "  min(o.option_value::int8)"
     "   FILTER (WHERE o.option_name = 'autovacuum_multixact_freeze_max_age') AS multixacts"

@@ -35,13 +35,13 @@ constexpr const char* kClassName = "format('%I.%I', n.nspname, c.relname)";
 /// those.
 constexpr const char* kReaders =
     "FROM (WITH RECURSIVE reader(oid, kind) AS ("
-    "  SELECT v.oid, v.relkind FROM {}   JOIN pg_depend d ON d.refobjid = tree.oid"
-    "    AND d.refclassid = 'pg_class'::regclass    AND d.classid = 'pg_rewrite'::regclass"
+    "  SELECT v.oid, v.relkind FROM {} JOIN pg_depend d ON d.refobjid = tree.oid"
+    "    AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
     "   JOIN pg_rewrite r ON r.oid = d.objid"
     "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm')"
     "  UNION SELECT v.oid, v.relkind FROM reader w"
     "   JOIN pg_depend d ON d.refobjid = w.oid AND w.kind = 'm'"
-    "    AND d.refclassid = 'pg_class'::regclass    AND d.classid = 'pg_rewrite'::regclass"
+    "    AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
     "   JOIN pg_rewrite r ON r.oid = d.objid"
     "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm'))"
     "  SELECT oid FROM reader) AS reader JOIN pg_class c ON c.oid = reader.oid"
@@ -76,13 +76,13 @@ std::vector<Need> used_objects() {
        " AND NOT has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
       {"no-privilege", "no right to use type", "a column of the table has it",
        "SELECT DISTINCT format_type(a.atttypid, NULL),"
-       " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid,  NULL), CURRENT_USER)"
+       " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid, NULL), CURRENT_USER)"
        " FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0"
        " AND NOT a.attisdropped AND NOT has_type_privilege(a.atttypid, 'USAGE') ORDER BY 1"},
       {"no-privilege", "no right to create in tablespace",
        "leaves or indexes of the table are stored there",
        fmt::format("SELECT DISTINCT quote_ident(s.spcname),"
-                   " format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname,  CURRENT_USER)"
+                   " format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname, CURRENT_USER)"
                    " FROM {} LEFT JOIN pg_index i ON i.indrelid = tree.oid"
                    " JOIN pg_class c ON c.oid IN (tree.oid, i.indexrelid)"
                    " JOIN pg_tablespace s ON s.oid = c.reltablespace"

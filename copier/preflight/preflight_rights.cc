@@ -110,8 +110,8 @@ constexpr const char* kJournalSql =
     " (SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', '"
     "   ORDER BY c.relname) FROM pg_class c"
     "  WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT ("
-    "   has_table_privilege(c.oid, 'SELECT')   AND has_table_privilege(c.oid, 'INSERT')"
-    "   AND has_table_privilege(c.oid, 'UPDATE')   AND has_table_privilege(c.oid, 'DELETE')))"
+    "   has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')"
+    "   AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')))"
     " FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = 'pgfanout'";
 
 /// Schema pgfanout holds the journal on the target's side and the fence's function on the source's.

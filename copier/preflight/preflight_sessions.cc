@@ -33,10 +33,10 @@ constexpr const char* kBlockersSql =
     "SELECT a.pid, COALESCE(a.usename, a.backend_type, '?'),"
     " COALESCE(NULLIF(a.application_name, ''), 'without a name'),"
     " COALESCE(a.state, 'state not shown'),"
-    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.xact_start)::int8,  -1),"
+    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.xact_start)::int8, -1),"
     " string_agg(DISTINCT l.mode, ', '), min(l.relation::regclass::text),"
     " count(DISTINCT l.relation) - 1,"
-    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.query_start)::int8,  -1)"
+    " COALESCE(EXTRACT(epoch FROM clock_timestamp() - a.query_start)::int8, -1)"
     " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
     " WHERE l.locktype = 'relation' AND l.granted AND l.relation IN {0}"
     " AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
@@ -129,7 +129,7 @@ constexpr const char* kPreparedSql =
     " EXTRACT(epoch FROM clock_timestamp() - p.prepared)::int8, string_agg(DISTINCT l.mode, ', '),"
     " min(l.relation::regclass::text) FROM pg_prepared_xacts p JOIN pg_locks own ON own.pid IS NULL"
     "  AND own.locktype = 'transactionid' AND own.transactionid = p.transaction"
-    " JOIN pg_locks l ON l.pid IS NULL  AND l.virtualtransaction = own.virtualtransaction"
+    " JOIN pg_locks l ON l.pid IS NULL AND l.virtualtransaction = own.virtualtransaction"
     " WHERE l.locktype = 'relation' AND l.relation IN {0}"
     " AND p.database = current_database() GROUP BY 1, 2, 3 ORDER BY 3 DESC";
 

@@ -42,7 +42,7 @@ Result<SpaceNeed> need_of(PreflightContext& context) {
 /// Slots that lost what they need hold nothing back.
 constexpr const char* kSlotsSql =
     "SELECT s.slot_name, s.active, s.slot_type,"
-    " COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn),  0)::int8,"
+    " COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::int8,"
     " (SELECT g.setting::int8 * 1048576 FROM pg_settings g"
     "  WHERE g.name = 'max_slot_wal_keep_size') FROM pg_replication_slots s"
     " WHERE s.restart_lsn IS NOT NULL AND s.wal_status IS DISTINCT FROM 'lost' ORDER BY 1";

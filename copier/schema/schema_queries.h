@@ -28,7 +28,7 @@ inline constexpr const char* kSchemaLeaves =
     "(SELECT $1::oid AS oid WHERE NOT EXISTS"
     "  (SELECT 1 FROM pg_partitioned_table WHERE partrelid = $1::oid) UNION ALL SELECT t.relid::oid"
     "  FROM pg_partition_tree($1::oid::regclass) t WHERE t.isleaf AND t.level > 0"
-    "  AND EXISTS (SELECT 1 FROM pg_partitioned_table   WHERE partrelid = $1::oid)) leaf";
+    "  AND EXISTS (SELECT 1 FROM pg_partitioned_table WHERE partrelid = $1::oid)) leaf";
 
 /// FROM item: the table with all of its partitions.
 inline constexpr const char* kSchemaTree =

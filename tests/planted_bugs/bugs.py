@@ -353,7 +353,7 @@ WINDOW = [
 
 CARRY = [
     bug("index-loses-its-predicate",
-        "return tail + tablespace(\"TABLESPACE\") + context_.on_target(index_.where);",
+        "return tail + tablespace(\"TABLESPACE\") + draft_.on_target(index_.where);",
         "return tail + tablespace(\"TABLESPACE\");",
         "CarryPlanTest.EverythingIsThereAfterTheSwapAndBackAfterTheRollback"),
     bug("unique-index-is-not-unique",
@@ -362,9 +362,9 @@ CARRY = [
         " : \"CREATE INDEX\";",
         "CarryPlanTest.EverythingIsThereAfterTheSwapAndBackAfterTheRollback"),
     bug("comments-on-columns-are-lost",
-        "for (const std::string& subject : subjects) { context.add_attribute(\"comment \"",
+        "for (const std::string& subject : subjects) { draft.add_attribute(\"comment \"",
         "for (const std::string& subject : subjects) { if (subject.starts_with(\"COLUMN\")) continue;"
-        " context.add_attribute(\"comment \"",
+        " draft.add_attribute(\"comment \"",
         "CarryPlanTest.EverythingIsThereAfterTheSwapAndBackAfterTheRollback"),
     bug("foreign-keys-of-leaves-are-not-validated",
         "if (!is_validated()) continue; steps.push_back(",
@@ -375,8 +375,8 @@ CARRY = [
         "return sql.empty() ? as_owner(std::move(sql)) : std::string();",
         "CarryPlanTest.EverythingIsThereAfterTheSwapAndBackAfterTheRollback"),
     bug("triggers-lose-their-state",
-        "if (enabling(state).empty()) return sql;",
-        "if (enabling(state).size() < 100) return sql;",
+        "if (!enabling(state).empty()) { sql += fmt::format(",
+        "if (enabling(state).size() > 100) { sql += fmt::format(",
         "CarryPlanTest.EverythingIsThereAfterTheSwapAndBackAfterTheRollback"),
 ]
 
