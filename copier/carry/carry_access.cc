@@ -20,7 +20,7 @@ WITH rel AS (SELECT c.oid, c.relowner, c.relacl,
   FROM pg_class c WHERE c.oid = $1::oid)
 SELECT CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
   g.is_grantable, g.privilege, g.number, g.column, g.grantee = rel.relowner,
-  rel.relacl IS NOT NULL AND EXISTS ( SELECT u.privilege_type FROM aclexplode(rel.usual) u
+  rel.relacl IS NOT NULL AND EXISTS (SELECT u.privilege_type FROM aclexplode(rel.usual) u
     WHERE u.grantee = rel.relowner AND u.privilege_type <> 'MAINTAIN'
     EXCEPT SELECT a.privilege_type FROM aclexplode(rel.relacl) a WHERE a.grantee = rel.relowner)
 FROM rel CROSS JOIN LATERAL (

@@ -180,7 +180,7 @@ Result<void> note_silenced_keys(CarryDraft& draft) {
 /// stays the old table's. Kind, name, statement, columns of the source, table of the object,
 /// whether it names a leaf.
 constexpr const char* kReferrersSql = R"sql(
-WITH used AS ( SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
+WITH used AS (SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
       FILTER (WHERE d.refobjsubid > 0) AS columns,
     bool_or(d.refobjid <> $1::oid) AS names_leaf
   FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass

@@ -68,7 +68,7 @@ ColumnFate fate_of(std::size_t at, const CarryRequest& request, const Mappings& 
 /// Names that are taken in schema $1, without those of the target and of each object that depends
 /// on it and that this job may have made.
 constexpr const char* kOwnSql = R"sql(
-WITH RECURSIVE own(oid) AS ( SELECT c.oid FROM pg_class c
+WITH RECURSIVE own(oid) AS (SELECT c.oid FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = $3
   UNION
   SELECT below.oid FROM own CROSS JOIN LATERAL (

@@ -1,19 +1,169 @@
 // Impact on the application's statements after the swap, by the way in which later rows get their
-// key.
+// key. Objects are found by pg_depend where the catalog knows them, by the text of functions where
+// it does not.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/preflight/impact_objects.h"
 #include "copier/preflight/preflight.h"
 
 namespace pgfanout {
 namespace {
 
 using Names = std::vector<std::string>;
+
+/// Objects that depend on the table, its leaves, its columns or its row type, by their fate:
+/// (v)iew, (f)unction or (o)ther; and the leaf that they name. Without the table's own objects
+/// (indexes, triggers, policies, ...), which are carried over. {0}: kTableTree.
+constexpr const char* kBoundSql = R"sql(
+WITH tree AS (SELECT tree.oid FROM {0}), bound(class, oid, leaf) AS (
+  SELECT 'pg_class'::regclass::oid, tree.oid, NULLIF(tree.oid, $1::oid) FROM tree
+  UNION ALL
+  SELECT 'pg_type'::regclass, y.oid, NULLIF(tree.oid, $1::oid)
+    FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_type r ON r.oid = c.reltype
+    JOIN pg_type y ON y.oid IN (r.oid, r.typarray)),
+dependent AS (SELECT d.classid, d.objid, d.objsubid, min(bound.leaf::int8) AS leaf,
+    bool_or(bound.class = 'pg_type'::regclass) AS by_type
+  FROM bound JOIN pg_depend d ON d.refclassid = bound.class AND d.refobjid = bound.oid
+  WHERE d.deptype IN ('n', 'a') GROUP BY 1, 2, 3)
+SELECT found.name, found.becomes, d.leaf::oid::regclass::text
+FROM dependent d CROSS JOIN LATERAL (
+  SELECT CASE c.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view '
+      ELSE format('rule %I on ', r.rulename) END || r.ev_class::regclass::text AS name,
+    CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'o' END AS becomes
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+    WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    AND r.ev_class NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT 'function ' || p.oid::regprocedure::text || CASE WHEN d.by_type
+      THEN ' (row type)' ELSE ' (BEGIN ATOMIC)' END, 'f'
+    FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+  UNION ALL
+  SELECT format('column %s.%I (row type)', c.oid::regclass, a.attname), 'o'
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid
+    AND a.attnum = d.objsubid AND d.objsubid > 0 AND d.by_type
+    AND c.oid NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT 'type ' || format_type(y.oid, NULL) || ' (row type)', 'o' FROM pg_type y
+    WHERE d.classid = 'pg_type'::regclass AND y.oid = d.objid AND d.by_type AND y.typtype = 'd'
+  UNION ALL
+  SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), 'o' FROM pg_policy p
+    WHERE d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+    AND p.polrelid NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT format('default of %s.%I', f.adrelid::regclass, a.attname), 'o'
+    FROM pg_attrdef f JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+    WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+    AND f.adrelid NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT format('constraint %I on %s', k.conname, k.conrelid::regclass), 'o' FROM pg_constraint k
+    WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+    AND k.contype <> 'f' AND k.conrelid <> 0 AND k.conrelid NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass), 'o' FROM pg_trigger t
+    WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+    AND NOT t.tgisinternal AND t.tgrelid NOT IN (SELECT oid FROM tree)
+  UNION ALL
+  SELECT format('cast from %s to %s', format_type(s.castsource, NULL),
+      format_type(s.casttarget, NULL)), 'o'
+    FROM pg_cast s WHERE d.classid = 'pg_cast'::regclass AND s.oid = d.objid
+  UNION ALL
+  SELECT format('operator %s', o.oid::regoperator), 'o' FROM pg_operator o
+    WHERE d.classid = 'pg_operator'::regclass AND o.oid = d.objid
+) found ORDER BY 2, 1)sql";
+
+/// Functions by their text; for a BEGIN ATOMIC body that is what the server makes of it.
+constexpr const char* kByTextSql = R"sql(
+SELECT 'function ' || p.oid::regprocedure::text
+  || CASE WHEN p.prosqlbody IS NULL THEN ' (by text)' ELSE ' (BEGIN ATOMIC)' END,
+  (SELECT string_agg(format('trigger %I on %s', t.tgname,
+     t.tgrelid::regclass), ', ' ORDER BY t.tgname, t.tgrelid)
+   FROM pg_trigger t WHERE t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgparentid = 0)
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+CROSS JOIN LATERAL (SELECT COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc) AS text) body
+WHERE l.lanname NOT IN ('c', 'internal') AND p.pronamespace NOT IN (
+    SELECT n.oid FROM pg_namespace n
+    WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pgfanout'))
+  AND body.text ~* $1 AND ($2 = '' OR body.text ~* $2)
+ORDER BY 1)sql";
+
+/// Views that take inserts for the table, and rules that make some.
+constexpr const char* kInsertPathsSql = R"sql(
+SELECT DISTINCT CASE WHEN c.relkind = 'v' THEN 'view ' || c.oid::regclass::text
+    ELSE format('rule %I on %s', r.rulename, c.oid::regclass) END
+FROM {0} JOIN pg_depend d ON d.refobjid = tree.oid
+  AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class
+WHERE (c.relkind = 'v' AND r.ev_type = '1'
+    AND pg_relation_is_updatable(c.oid::regclass, true) & 8 <> 0)
+  OR (r.ev_type <> '1' AND pg_get_ruledef(r.oid) ~* $2)
+ORDER BY 1)sql";
+
+/// A row for each column of each key or unique index.
+constexpr const char* kUniqueSql = R"sql(
+SELECT i.indexrelid, COALESCE(quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid),
+    format('%I UNIQUE INDEX (%s)', c.relname, (
+      SELECT string_agg(pg_get_indexdef(i.indexrelid, place, false), ', ' ORDER BY place)
+      FROM generate_series(1, i.indnkeyatts::int4) place))) AS text, a.attname
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+  AND k.contype IN ('p', 'u')
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS part(number, place)
+LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = part.number
+WHERE i.indrelid = $1::oid AND i.indisunique AND part.place <= i.indnkeyatts
+ORDER BY NOT i.indisprimary, text, i.indexrelid, part.place)sql";
+
+/// Views and functions whose GROUP BY rests on the primary key.
+constexpr const char* kGroupedSql = R"sql(
+SELECT DISTINCT CASE WHEN c.relkind = 'm' THEN 'materialized view ' ELSE 'view ' END
+    || c.oid::regclass::text
+FROM pg_constraint k JOIN pg_depend d ON d.refobjid = k.oid
+  AND d.refclassid = 'pg_constraint'::regclass AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class
+WHERE k.conrelid = $1::oid AND k.contype = 'p'
+UNION SELECT 'function ' || d.objid::regprocedure::text || ' (BEGIN ATOMIC)'
+FROM pg_constraint k JOIN pg_depend d ON d.refobjid = k.oid
+  AND d.refclassid = 'pg_constraint'::regclass AND d.classid = 'pg_proc'::regclass
+WHERE k.conrelid = $1::oid AND k.contype = 'p' ORDER BY 1)sql";
+
+constexpr const char* kInboundKeysSql =
+    "SELECT format('%I on %s', k.conname, k.conrelid::regclass) FROM pg_constraint k"
+    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1";
+
+/// Objects that depend on the table, by their fate.
+struct BoundObjects {
+  Names views;      ///< And materialized ones.
+  Names functions;  ///< BEGIN ATOMIC bodies, arguments and results.
+  Names others;     ///< Columns and types of the row type, policies, rules, ...
+  Names by_leaf;    ///< Those among them that name a leaf.
+};
+
+/// A key of the table, or a unique index without a constraint.
+struct UniqueKey {
+  std::string text;  ///< "chunks_pkey PRIMARY KEY (id, collection_id)".
+  Names columns;     ///< Without expressions.
+};
+
+/// A regular expression of the server's for that text and no other.
+std::string literal_pattern(std::string_view text) {
+  std::string pattern;
+  for (const char byte : text) {
+    if (!starts_sql_name(byte) && !is_sql_digit(byte)) pattern += '\\';
+    pattern += byte;
+  }
+  return pattern;
+}
+
+/// A regular expression for the table as SQL may name it: with or without schema and quotes.
+std::string name_pattern(const Table& table) {
+  return fmt::format(R"re((?:"?{}"?\s*\.\s*)?"?{}(?![\w$])"?)re", literal_pattern(table.schema),
+                     literal_pattern(table.name));
+}
 
 void append(Names& to, Names from) {
   for (std::string& name : from) {
@@ -25,12 +175,12 @@ bool holds(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Looks at one table and lists what it finds; each step appends one kind of statement.
+/// Lists the impact for one table; each step appends one kind of statement.
 class ImpactFinder {
  public:
   ImpactFinder(const JobDescription& job, const CopyPlan& plan, const CarryPlan& carry,
                Connection& source)
-      : plan_(plan), carry_(carry), source_(source) {
+      : plan_(plan), carry_(carry), source_(source), table_(name_pattern(plan.source)) {
     is_checked_ = layout_kind_of(job).rules(job).checks_key;
     stores_key_ = plan.key.column.has_value();
     supplies_key_ = stores_key_ && !plan.key.is_generated;
@@ -41,34 +191,41 @@ class ImpactFinder {
   }
 
   Result<std::vector<Impact>> find() {
-    PGFANOUT_TRY_ASSIGN(keys_, find_unique_keys(source_, plan_.source));
-    PGFANOUT_TRY_ASSIGN(bound_, find_bound_objects(source_, plan_.source));
-    PGFANOUT_TRY(look_at_inserts());
-    PGFANOUT_TRY(look_at_updates());
-    PGFANOUT_TRY(look_at_conflicts());
-    look_at_uniqueness();
-    PGFANOUT_TRY(look_at_inbound_keys());
-    PGFANOUT_TRY(look_at_groups());
-    look_at_pruning();
-    PGFANOUT_TRY(look_at_prepared());
-    look_at_columns();
-    look_at_bound();
-    PGFANOUT_TRY(look_at_leaf_names());
+    PGFANOUT_TRY(find_unique_keys());
+    PGFANOUT_TRY(find_bound_objects());
+    PGFANOUT_TRY(judge_inserts());
+    PGFANOUT_TRY(judge_updates());
+    PGFANOUT_TRY(judge_conflicts());
+    judge_uniqueness();
+    PGFANOUT_TRY(judge_inbound_keys());
+    PGFANOUT_TRY(judge_groups());
+    judge_pruning();
+    PGFANOUT_TRY(judge_prepared());
+    judge_columns();
+    judge_bound();
+    PGFANOUT_TRY(judge_leaf_names());
     return std::move(found_);
   }
 
  private:
-  Result<void> look_at_inserts();
-  Result<void> look_at_updates();
-  Result<void> look_at_conflicts();
-  void look_at_uniqueness();
-  Result<void> look_at_inbound_keys();
-  Result<void> look_at_groups();
-  void look_at_pruning();
-  Result<void> look_at_prepared();
-  void look_at_columns();
-  void look_at_bound();
-  Result<void> look_at_leaf_names();
+  Result<void> find_unique_keys();
+  Result<void> find_bound_objects();
+  /// Functions whose text matches `pattern`, and `also` if that is not empty, with the triggers
+  /// that call them. Both are regular expressions of the server, without regard to case.
+  Result<Names> find_by_text(const std::string& pattern, const std::string& also = {});
+  /// The first column of a query with the table's OID as $1.
+  Result<Names> names(std::string_view sql, std::vector<Parameter> more = {});
+  Result<void> judge_inserts();
+  Result<void> judge_updates();
+  Result<void> judge_conflicts();
+  void judge_uniqueness();
+  Result<void> judge_inbound_keys();
+  Result<void> judge_groups();
+  void judge_pruning();
+  Result<void> judge_prepared();
+  void judge_columns();
+  void judge_bound();
+  Result<void> judge_leaf_names();
 
   void add(std::string what, Names objects, std::string advice) {
     found_.push_back({std::move(what), std::move(objects), std::move(advice)});
@@ -87,6 +244,7 @@ class ImpactFinder {
   const CopyPlan& plan_;
   const CarryPlan& carry_;
   Connection& source_;
+  const std::string table_;  ///< name_pattern() of the source.
   bool is_checked_ = false;  ///< A wrong key is refused.
   bool stores_key_ = false;
   bool supplies_key_ = false;  ///< Whoever inserts has to.
@@ -97,12 +255,55 @@ class ImpactFinder {
   std::vector<Impact> found_;
 };
 
-Result<void> ImpactFinder::look_at_inserts() {
+Result<Names> ImpactFinder::names(std::string_view sql, std::vector<Parameter> more) {
+  more.insert(more.begin(), std::to_string(plan_.source.oid));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(sql, more));
+  return rows.column(0);
+}
+
+Result<Names> ImpactFinder::find_by_text(const std::string& pattern, const std::string& also) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(kByTextSql, {pattern, also}));
+  Names found = rows.column(0);
+  for (int row = 0; row < rows.size(); ++row) {
+    if (rows.is_null(row, 1)) continue;
+    found[static_cast<std::size_t>(row)] += fmt::format(", called by {}", rows.text(row, 1));
+  }
+  return found;
+}
+
+Result<void> ImpactFinder::find_unique_keys() {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      source_.query(kUniqueSql, {std::to_string(plan_.source.oid)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    if (row == 0 || rows.oid(row, 0) != rows.oid(row - 1, 0))
+      keys_.push_back({rows.str(row, 1), {}});
+    if (!rows.is_null(row, 2)) keys_.back().columns.push_back(rows.str(row, 2));
+  }
+  return {};
+}
+
+Result<void> ImpactFinder::find_bound_objects() {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(fmt::format(kBoundSql, kTableTree),
+                                                     {std::to_string(plan_.source.oid)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string_view fate = rows.text(row, 1);
+    (fate == "v"   ? bound_.views
+     : fate == "f" ? bound_.functions
+                   : bound_.others)
+        .push_back(rows.str(row, 0));
+    if (!rows.is_null(row, 2)) {
+      bound_.by_leaf.push_back(fmt::format("{}: {}", rows.text(row, 0), rows.text(row, 2)));
+    }
+  }
+  return {};
+}
+
+Result<void> ImpactFinder::judge_inserts() {
   if (!supplies_key_) return {};
-  PGFANOUT_TRY_ASSIGN(
-      Names objects,
-      find_by_text(source_, plan_.source, {R"((insert\s+into|merge\s+into|copy)\s+TABLE)", ""}));
-  PGFANOUT_TRY_ASSIGN(Names paths, find_insert_paths(source_, plan_.source));
+  PGFANOUT_TRY_ASSIGN(Names objects, find_by_text(fmt::format(
+                                         R"((insert\s+into|merge\s+into|copy)\s+{})", table_)));
+  PGFANOUT_TRY_ASSIGN(Names paths, names(fmt::format(kInsertPathsSql, kTableTree),
+                                         {fmt::format(R"(insert\s+into\s+{})", table_)}));
   append(objects, std::move(paths));
   const char* wrong_value = !plan_.target.is_new ? "the target decides about a wrong value"
                             : is_checked_        ? "a wrong value is refused"
@@ -116,14 +317,15 @@ Result<void> ImpactFinder::look_at_inserts() {
   return {};
 }
 
-Result<void> ImpactFinder::look_at_updates() {
+Result<void> ImpactFinder::judge_updates() {
   if (!supplies_key_) return {};
   Names columns;
   for (const std::string& name : key_inputs_) columns.push_back(literal_pattern(name));
   PGFANOUT_TRY_ASSIGN(
-      Names objects, find_by_text(source_, plan_.source,
-                                  {R"(update\s+(only\s+)?TABLE|insert\s+into\s+TABLE.*do\s+update)",
-                                   fmt::format(R"(\y({})\y"?\s*=)", fmt::join(columns, "|"))}));
+      Names objects,
+      find_by_text(
+          fmt::format(R"(update\s+(only\s+)?{0}|insert\s+into\s+{0}.*do\s+update)", table_),
+          fmt::format(R"(\y({})\y"?\s*=)", fmt::join(columns, "|"))));
   add(fmt::format("updates of {} must set {} too", inputs_text(), key_name_), std::move(objects),
       is_checked_ ? fmt::format("set {} = {} in the same statement; without it the CHECK refuses "
                                 "the row",
@@ -134,15 +336,14 @@ Result<void> ImpactFinder::look_at_updates() {
   return {};
 }
 
-Result<void> ImpactFinder::look_at_conflicts() {
+Result<void> ImpactFinder::judge_conflicts() {
   Names objects;
   for (const UniqueKey& key : keys_) {
     if (changes(key)) objects.push_back(key.text);
   }
   if (objects.empty()) return {};
-  PGFANOUT_TRY_ASSIGN(
-      Names functions,
-      find_by_text(source_, plan_.source, {R"(insert\s+into\s+TABLE)", R"(on\s+conflict)"}));
+  PGFANOUT_TRY_ASSIGN(Names functions, find_by_text(fmt::format(R"(insert\s+into\s+{})", table_),
+                                                    R"(on\s+conflict)"));
   append(objects, std::move(functions));
   add("ON CONFLICT targets of today match no unique constraint", std::move(objects),
       supplies_key_
@@ -150,12 +351,12 @@ Result<void> ImpactFinder::look_at_conflicts() {
                         "CONFLICT DO NOTHING without columns go on",
                         key_name_)
           : "a table listed by an expression has no unique constraint of its own: write ON "
-            "CONFLICT "
-            "DO NOTHING without columns, or insert into the leaf, or use --key-mode check");
+            "CONFLICT DO NOTHING without columns, or insert into the leaf, or use --key-mode "
+            "check");
   return {};
 }
 
-void ImpactFinder::look_at_uniqueness() {
+void ImpactFinder::judge_uniqueness() {
   Names weaker;
   for (const UniqueKey& key : keys_) {
     const bool covers =
@@ -171,8 +372,8 @@ void ImpactFinder::look_at_uniqueness() {
                   inputs_text()));
 }
 
-Result<void> ImpactFinder::look_at_inbound_keys() {
-  PGFANOUT_TRY_ASSIGN(Names objects, find_inbound_keys(source_, plan_.source));
+Result<void> ImpactFinder::judge_inbound_keys() {
+  PGFANOUT_TRY_ASSIGN(Names objects, names(kInboundKeysSql));
   if (objects.empty()) return {};
   add("foreign keys that refer to the table find no unique constraint", std::move(objects),
       supplies_key_ ? fmt::format("give the referring tables a column for {} and refer to the new "
@@ -183,10 +384,10 @@ Result<void> ImpactFinder::look_at_inbound_keys() {
   return {};
 }
 
-Result<void> ImpactFinder::look_at_groups() {
+Result<void> ImpactFinder::judge_groups() {
   const auto& key = plan_.source.primary_key;
   if (key.empty() || (supplies_key_ && holds(key, *plan_.key.column))) return {};
-  PGFANOUT_TRY_ASSIGN(Names objects, find_grouped_by_key(source_, plan_.source));
+  PGFANOUT_TRY_ASSIGN(Names objects, names(kGroupedSql));
   add(fmt::format("GROUP BY {} no longer covers the other columns", fmt::join(key, ", ")),
       std::move(objects),
       supplies_key_
@@ -195,7 +396,7 @@ Result<void> ImpactFinder::look_at_groups() {
   return {};
 }
 
-void ImpactFinder::look_at_pruning() {
+void ImpactFinder::judge_pruning() {
   Names now;
   if (!plan_.source.partition_key.empty()) {
     now.push_back("partitioned today by " + plan_.source.partition_key);
@@ -215,7 +416,7 @@ void ImpactFinder::look_at_pruning() {
           columns.empty() ? plan_.key.sql_on_target : named));
 }
 
-Result<void> ImpactFinder::look_at_prepared() {
+Result<void> ImpactFinder::judge_prepared() {
   const bool is_same = !stores_key_ && plan_.stream.columns.size() == plan_.source.columns.size() &&
                        std::all_of(plan_.stream.columns.begin(), plan_.stream.columns.end(),
                                    [&](const StreamColumn& column) {
@@ -225,10 +426,9 @@ Result<void> ImpactFinder::look_at_prepared() {
   if (is_same) return {};
   PGFANOUT_TRY_ASSIGN(
       Names objects,
-      find_by_text(
-          source_, plan_.source,
-          {R"(TABLE\s*%\s*rowtype|select\s+(\w+\.)?\*\s+(into\s+\S+\s+)?from\s+(only\s+)?TABLE)",
-           ""}));
+      find_by_text(fmt::format(
+          R"({0}\s*%\s*rowtype|select\s+(\w+\.)?\*\s+(into\s+\S+\s+)?from\s+(only\s+)?{0})",
+          table_)));
   add("a prepared SELECT * fails once in each session that was open at the swap",
       std::move(objects),
       "\"cached plan must not change result type\": let the application prepare it again or "
@@ -236,7 +436,7 @@ Result<void> ImpactFinder::look_at_prepared() {
   return {};
 }
 
-void ImpactFinder::look_at_columns() {
+void ImpactFinder::judge_columns() {
   Names changed;
   for (const StreamColumn& column : plan_.stream.columns) {
     const bool is_key = stores_key_ && column.target_column == *plan_.key.column;
@@ -261,7 +461,7 @@ void ImpactFinder::look_at_columns() {
       "statements that name them, or that rely on their order or type, must change with them");
 }
 
-void ImpactFinder::look_at_bound() {
+void ImpactFinder::judge_bound() {
   if (!bound_.views.empty()) {
     add("views show the columns that they have today", bound_.views,
         carry_.views.empty()
@@ -279,9 +479,17 @@ void ImpactFinder::look_at_bound() {
   }
 }
 
-Result<void> ImpactFinder::look_at_leaf_names() {
+Result<void> ImpactFinder::judge_leaf_names() {
   if (plan_.source.strategy == 0) return {};
-  PGFANOUT_TRY_ASSIGN(Names objects, find_leaf_names(source_, plan_.source));
+  Names leaves;
+  for (const Leaf& leaf : plan_.source.leaves) {
+    if (leaf.oid != plan_.source.oid) leaves.push_back(literal_pattern(leaf.name));
+  }
+  Names objects;
+  if (!leaves.empty()) {
+    PGFANOUT_TRY_ASSIGN(
+        objects, find_by_text(fmt::format(R"((?<![\w$])(?:{})(?![\w$]))", fmt::join(leaves, "|"))));
+  }
   append(objects, bound_.by_leaf);
   if (objects.empty()) return {};
   add("statements that name a leaf of today find no such table, or another one", std::move(objects),

@@ -10,9 +10,28 @@
 namespace pgfanout {
 namespace {
 
+Result<void> check_carry(PreflightRun& run) {
+  for (const NotCarried& object : run.carry.not_carried) {
+    const std::string accept = fmt::format("{} {}", object.kind, object.name);
+    run.add(object.is_accepted ? Severity::warning : Severity::error, "not-carried",
+            fmt::format("{} cannot be carried over: {}", accept, object.reason),
+            run.plan.source.qualified,
+            object.is_accepted
+                ? "accepted by the job; " + object.choices
+                : fmt::format("{}; or go without it: accept = [\"{}\"] in the job file",
+                              object.choices, accept));
+  }
+  return {};
+}
+
+Result<void> check_impact(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(run.found.impact, find_impact(run.job, run.plan, run.carry, run.source));
+  return {};
+}
+
 struct Check {
   const char* of;  ///< Subject that was not checked if it fails.
-  Result<void> (*run)(PreflightContext&);
+  Result<void> (*run)(PreflightRun&);
 };
 
 constexpr Check kChecks[] = {
@@ -38,22 +57,21 @@ constexpr Check kChecks[] = {
 };
 
 /// Unknown is a failure: a check that could not look is a reason not to go.
-Result<void> run_check(const Check& check, PreflightContext& context) {
-  if (context.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-  const auto checked = in_savepoint(context.source, [&] {
-    return in_savepoint(context.target, [&] { return check.run(context); });
-  });
-  if (!context.source.is_open() || !context.target.is_open()) {
+Result<void> run_check(const Check& check, PreflightRun& run) {
+  if (run.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+  const auto checked = in_savepoint(
+      run.source, [&] { return in_savepoint(run.target, [&] { return check.run(run); }); });
+  if (!run.source.is_open() || !run.target.is_open()) {
     return interrupted("connection-lost", "a server ended the connection during the preflight",
-                       "run the command again", context.plan.source.qualified);
+                       "run the command again", run.plan.source.qualified);
   }
   if (checked) return {};
   const Error& error = checked.error();
-  context.add(Severity::error, "check-not-run",
-              fmt::format("could not look at {}: {}{}", check.of, error.message,
-                          error.sqlstate.empty() ? "" : fmt::format(" ({})", error.sqlstate)),
-              error.where.empty() ? context.plan.source.qualified : error.where,
-              error.hint.empty() ? "run the plan as a role that may" : error.hint);
+  run.add(Severity::error, "check-not-run",
+          fmt::format("could not look at {}: {}{}", check.of, error.message,
+                      error.sqlstate.empty() ? "" : fmt::format(" ({})", error.sqlstate)),
+          error.where.empty() ? run.plan.source.qualified : error.where,
+          error.hint.empty() ? "run the plan as a role that may" : error.hint);
   return {};
 }
 
@@ -71,33 +89,13 @@ std::optional<Error> no_go_of(const std::vector<Issue>& issues, const std::strin
                  hint, where);
 }
 
-Result<void> check_carry(PreflightContext& context) {
-  for (const NotCarried& object : context.carry.not_carried) {
-    const std::string accept = fmt::format("{} {}", object.kind, object.name);
-    context.add(object.is_accepted ? Severity::warning : Severity::error, "not-carried",
-                fmt::format("{} cannot be carried over: {}", accept, object.reason),
-                context.plan.source.qualified,
-                object.is_accepted
-                    ? "accepted by the job; " + object.choices
-                    : fmt::format("{}; or go without it: accept = [\"{}\"] in the job file",
-                                  object.choices, accept));
-  }
-  return {};
-}
-
-Result<void> check_impact(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(context.found.impact,
-                      find_impact(context.job, context.plan, context.carry, context.source));
-  return {};
-}
-
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation) {
-  PreflightContext context{
+  PreflightRun run{
       job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server, {}};
-  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, context));
-  return std::move(context.found);
+  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, run));
+  return std::move(run.found);
 }
 
 }  // namespace pgfanout

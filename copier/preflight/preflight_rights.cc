@@ -1,12 +1,13 @@
-// The role's rights on the tables themselves, their schemas, and the journal.
+// The role's rights: on the tables, their schemas and the journal; and on the objects around the
+// source that the swap and the carry-over redefine, move, refer to or call.
 #include <fmt/format.h>
 
 #include <map>
 
 #include "copier/base/amount.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/preflight/preflight_checks.h"
-#include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
 namespace {
@@ -15,55 +16,51 @@ constexpr int kFirstWithSetOption = 160000;
 
 /// Tables of the tree that this role does not own, with the owner: fence, renames and DDL need it.
 constexpr const char* kNotOwnedSql =
-    "SELECT format('%I.%I', n.nspname, c.relname), quote_ident(r.rolname),"
-    " quote_ident(CURRENT_USER) FROM {} JOIN pg_class c ON c.oid = tree.oid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner"
+    "SELECT c.oid::regclass::text, c.relowner::regrole::text, quote_ident(CURRENT_USER)"
+    " FROM {} JOIN pg_class c ON c.oid = tree.oid"
     " WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1";
 
-Result<void> check_owner(PreflightContext& context, Connection& connection, const std::string& oid,
+Result<void> check_owner(PreflightRun& run, Connection& connection, const std::string& oid,
                          const std::string& needed_for) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(fmt::format(kNotOwnedSql, kSchemaTree), {oid}));
+                      connection.query(fmt::format(kNotOwnedSql, kTableTree), {oid}));
   std::map<std::string, std::vector<std::string>> tables_of;
   for (int row = 0; row < rows.size(); ++row) {
     tables_of[rows.str(row, 1)].push_back(rows.str(row, 0));
   }
   for (const auto& [owner, tables] : tables_of) {
-    context.add(context.if_changed(), "not-owner",
-                fmt::format("role {} does not own {}: {} need the owner, {}", rows.text(0, 2),
-                            some_of(tables), needed_for, owner),
-                tables.front(),
-                fmt::format("GRANT {} TO {}, or run as {}", owner, rows.text(0, 2), owner));
+    run.add(run.if_changed(), "not-owner",
+            fmt::format("role {} does not own {}: {} need the owner, {}", rows.text(0, 2),
+                        some_of(tables), needed_for, owner),
+            tables.front(),
+            fmt::format("GRANT {} TO {}, or run as {}", owner, rows.text(0, 2), owner));
   }
   return {};
 }
 
 /// A rename asks for CREATE on the table's schema.
-Result<void> check_schemas(PreflightContext& context) {
+Result<void> check_schemas(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      context.source.query(
-          fmt::format("SELECT DISTINCT quote_ident(n.nspname), quote_ident(CURRENT_USER)"
-                      " FROM {} JOIN pg_class c ON c.oid = tree.oid"
-                      " JOIN pg_namespace n ON n.oid = c.relnamespace"
-                      " WHERE NOT has_schema_privilege(n.oid, 'CREATE') ORDER BY 1",
-                      kSchemaTree),
-          {std::to_string(context.plan.source.oid)}));
+      run.read(fmt::format(
+          "SELECT DISTINCT c.relnamespace::regnamespace::text, quote_ident(CURRENT_USER)"
+          " FROM {} JOIN pg_class c ON c.oid = tree.oid"
+          " WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE') ORDER BY 1",
+          kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
-    context.add(
-        context.job.window.swap ? Severity::error : Severity::warning, "no-privilege",
-        fmt::format("no right to create in schema {}: the swap cannot rename the tables "
-                    "there",
-                    rows.text(row, 0)),
-        rows.str(row, 0),
-        fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(row, 0), rows.text(row, 1)));
+    run.add(run.job.window.swap ? Severity::error : Severity::warning, "no-privilege",
+            fmt::format("no right to create in schema {}: the swap cannot rename the tables "
+                        "there",
+                        rows.text(row, 0)),
+            rows.str(row, 0),
+            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(row, 0), rows.text(row, 1)));
   }
   return {};
 }
 
 /// The target is given to the source's owner.
-Result<void> check_new_owner(PreflightContext& context) {
-  Connection& target = context.target;
+Result<void> check_new_owner(PreflightRun& run) {
+  Connection& target = run.target;
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       target.query(
@@ -73,31 +70,31 @@ Result<void> check_new_owner(PreflightContext& context) {
               " FROM pg_roles r, pg_roles me, pg_namespace n"
               " WHERE r.rolname = $1 AND me.rolname = CURRENT_USER AND n.nspname = $2",
               target.server_version() >= kFirstWithSetOption ? "SET" : "MEMBER"),
-          {context.plan.source.owner, context.plan.target.schema}));
-  const std::string& where = context.plan.target.qualified;
+          {run.plan.source.owner, run.plan.target.schema}));
+  const std::string& where = run.plan.target.qualified;
   if (rows.size() == 0) {
-    context.add(Severity::error, "owner-missing",
-                fmt::format("the source's owner {} is no role of the target's server",
-                            display_name(context.plan.source.owner)),
-                where, "create that role there, or give the source another owner");
+    run.add(Severity::error, "owner-missing",
+            fmt::format("the source's owner {} is no role of the target's server",
+                        display_name(run.plan.source.owner)),
+            where, "create that role there, or give the source another owner");
     return {};
   }
   if (!rows.boolean(0, 2)) {
-    context.add(Severity::error, "no-privilege",
-                fmt::format("role {} cannot give the target to its owner {}: it may not SET ROLE "
-                            "to it",
-                            rows.text(0, 1), rows.text(0, 0)),
-                where,
-                fmt::format("GRANT {} TO {}, or run as {}", rows.text(0, 0), rows.text(0, 1),
-                            rows.text(0, 0)));
+    run.add(Severity::error, "no-privilege",
+            fmt::format("role {} cannot give the target to its owner {}: it may not SET ROLE "
+                        "to it",
+                        rows.text(0, 1), rows.text(0, 0)),
+            where,
+            fmt::format("GRANT {} TO {}, or run as {}", rows.text(0, 0), rows.text(0, 1),
+                        rows.text(0, 0)));
   }
   if (!rows.boolean(0, 3)) {
-    context.add(Severity::error, "no-privilege",
-                fmt::format("the target cannot be given to {}: that role may not create in "
-                            "schema {}",
-                            rows.text(0, 0), rows.text(0, 4)),
-                where,
-                fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 4), rows.text(0, 0)));
+    run.add(Severity::error, "no-privilege",
+            fmt::format("the target cannot be given to {}: that role may not create in "
+                        "schema {}",
+                        rows.text(0, 0), rows.text(0, 4)),
+            where,
+            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 4), rows.text(0, 0)));
   }
   return {};
 }
@@ -107,34 +104,33 @@ constexpr const char* kJournalSql =
     "  AND has_schema_privilege(n.oid, 'CREATE'),"
     " has_database_privilege(current_database(), 'CREATE'), quote_ident(CURRENT_USER),"
     " quote_ident(current_database()),"
-    " (SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', '"
-    "   ORDER BY c.relname) FROM pg_class c"
+    " (SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname) FROM pg_class c"
     "  WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT ("
     "   has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')"
     "   AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')))"
     " FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = 'pgfanout'";
 
 /// Schema pgfanout holds the journal on the target's side and the fence's function on the source's.
-Result<void> check_journal(PreflightContext& context, Connection& connection) {
+Result<void> check_journal(PreflightRun& run, Connection& connection) {
   PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kJournalSql));
   const std::string where = connection.description();
   if (!row.boolean(0, 0)) {
     if (row.boolean(0, 2)) return {};
-    context.add(Severity::error, "no-privilege",
-                "schema pgfanout, for the journal and the fence, is not there, and this role may "
-                "not create it",
-                where,
-                fmt::format("CREATE SCHEMA pgfanout AUTHORIZATION {0}, or GRANT CREATE ON "
-                            "DATABASE {1} TO {0}",
-                            row.text(0, 3), row.text(0, 4)));
+    run.add(Severity::error, "no-privilege",
+            "schema pgfanout, for the journal and the fence, is not there, and this role may "
+            "not create it",
+            where,
+            fmt::format("CREATE SCHEMA pgfanout AUTHORIZATION {0}, or GRANT CREATE ON "
+                        "DATABASE {1} TO {0}",
+                        row.text(0, 3), row.text(0, 4)));
     return {};
   }
   if (!row.boolean(0, 1)) {
-    context.add(Severity::error, "no-privilege",
-                "schema pgfanout exists, and this role may not use it or not create in it", where,
-                fmt::format("GRANT USAGE, CREATE ON SCHEMA pgfanout TO {}", row.text(0, 3)));
+    run.add(Severity::error, "no-privilege",
+            "schema pgfanout exists, and this role may not use it or not create in it", where,
+            fmt::format("GRANT USAGE, CREATE ON SCHEMA pgfanout TO {}", row.text(0, 3)));
   } else if (!row.is_null(0, 5)) {
-    context.add(
+    run.add(
         Severity::error, "no-privilege",
         fmt::format("the journal cannot be kept: no right to read and write {}", row.text(0, 5)),
         where,
@@ -145,22 +141,172 @@ Result<void> check_journal(PreflightContext& context, Connection& connection) {
   return {};
 }
 
+/// Objects that lack a right. The query takes the source's OID as $1 and returns the object's name
+/// and the statement that would help.
+struct Need {
+  const char* code;
+  const char* lacks;  ///< "no ownership of": what is said before the objects' names.
+  const char* since;  ///< Why it is needed.
+  std::string sql;
+};
+
+/// A SELECT's columns and condition for an object `name` owned by `owner`.
+std::string owner_of(const std::string& name, const std::string& owner, const std::string& from) {
+  return fmt::format(
+      "SELECT DISTINCT {0}, format('GRANT %I TO %I', pg_get_userbyid({1}),"
+      " CURRENT_USER) {2} AND NOT pg_has_role({1}, 'USAGE') ORDER BY 2, 1",
+      name, owner, from);
+}
+
+constexpr const char* kClassName = "c.oid::regclass::text";
+
+/// Views that read the table; materialized ones are created again, and so are the views that read
+/// those.
+constexpr const char* kReaders =
+    "FROM (WITH RECURSIVE reader(oid, kind) AS ("
+    "  SELECT v.oid, v.relkind FROM {} JOIN pg_depend d ON d.refobjid = tree.oid"
+    "    AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
+    "   JOIN pg_rewrite r ON r.oid = d.objid"
+    "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm')"
+    "  UNION SELECT v.oid, v.relkind FROM reader w"
+    "   JOIN pg_depend d ON d.refobjid = w.oid AND w.kind = 'm'"
+    "    AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
+    "   JOIN pg_rewrite r ON r.oid = d.objid"
+    "   JOIN pg_class v ON v.oid = r.ev_class WHERE v.relkind IN ('v', 'm'))"
+    "  SELECT oid FROM reader) AS reader JOIN pg_class c ON c.oid = reader.oid"
+    " WHERE true";
+
+std::vector<Need> owned_objects() {
+  return {{"not-owner", "no ownership of", "views that read the table are redefined at the swap",
+           owner_of(kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
+          {"not-owner", "no ownership of", "their foreign keys refer to the table",
+           owner_of(kClassName, "c.relowner",
+                    "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+                    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
+          {"not-owner", "no ownership of publication", "it publishes the table by name",
+           owner_of("quote_ident(p.pubname)", "p.pubowner",
+                    fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
+                                " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
+                                kTableTree))},
+          {"not-owner", "no ownership of statistics", "their names are taken over at the swap",
+           owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
+                    fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
+                                " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
+                                kTableTree))}};
+}
+
+std::vector<Need> used_objects() {
+  return {
+      {"no-privilege", "no right to execute", "triggers of the table call it",
+       "SELECT DISTINCT t.tgfoid::regprocedure::text, format('GRANT EXECUTE ON FUNCTION %s TO %I',"
+       "  t.tgfoid::regprocedure, CURRENT_USER)"
+       " FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal"
+       " AND NOT has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
+      {"no-privilege", "no right to use type", "a column of the table has it",
+       "SELECT DISTINCT format_type(a.atttypid, NULL),"
+       " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid, NULL), CURRENT_USER)"
+       " FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0"
+       " AND NOT a.attisdropped AND NOT has_type_privilege(a.atttypid, 'USAGE') ORDER BY 1"},
+      {"no-privilege", "no right to create in tablespace",
+       "leaves or indexes of the table are stored there",
+       fmt::format("SELECT DISTINCT quote_ident(s.spcname),"
+                   " format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname, CURRENT_USER)"
+                   " FROM {} LEFT JOIN pg_index i ON i.indrelid = tree.oid"
+                   " JOIN pg_class c ON c.oid IN (tree.oid, i.indexrelid)"
+                   " JOIN pg_tablespace s ON s.oid = c.reltablespace"
+                   " WHERE NOT has_tablespace_privilege(s.oid, 'CREATE') ORDER BY 1",
+                   kTableTree)}};
+}
+
+Result<void> check_need(PreflightRun& run, const Need& need) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, run.read(need.sql));
+  std::map<std::string, std::vector<std::string>> objects_of;
+  for (int row = 0; row < rows.size(); ++row) {
+    objects_of[rows.str(row, 1)].push_back(rows.str(row, 0));
+  }
+  for (const auto& [grant, objects] : objects_of) {
+    run.add(Severity::error, need.code,
+            fmt::format("{} {}: {}", need.lacks, some_of(objects), need.since), objects.front(),
+            grant);
+  }
+  return {};
+}
+
+constexpr const char* kForeignKeysSql =
+    "SELECT quote_ident(k.conname), k.confrelid::regclass::text,"
+    " (SELECT array_agg(a.attname::text) FROM pg_attribute a"
+    "  WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey))"
+    " FROM pg_constraint k"
+    " WHERE k.conrelid = $1::oid AND k.contype = 'f' AND k.confrelid <> k.conrelid ORDER BY 1";
+
+constexpr const char* kMayReferSql =
+    "SELECT has_schema_privilege(c.relnamespace, 'USAGE')"
+    " AND (has_table_privilege(c.oid, 'REFERENCES')"
+    "  OR (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum,"
+    "   'REFERENCES')) FROM pg_attribute a"
+    "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[]))), quote_ident(CURRENT_USER)"
+    " FROM pg_class c WHERE c.oid = to_regclass($1)";
+
+/// On the target, where the new table's foreign keys will be made. A table that is missing there is
+/// the carry-over's to tell.
+Result<void> check_references(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const Rows keys, run.read(kForeignKeysSql));
+  for (int row = 0; row < keys.size(); ++row) {
+    PGFANOUT_TRY_ASSIGN(const Rows may,
+                        run.target.query(kMayReferSql, {keys.str(row, 1), keys.str(row, 2)}));
+    if (may.size() == 0 || may.boolean(0, 0)) continue;
+    run.add(Severity::error, "no-privilege",
+            fmt::format("foreign key {} cannot be made: no REFERENCES on {}", keys.text(row, 0),
+                        keys.text(row, 1)),
+            keys.str(row, 1),
+            fmt::format("GRANT REFERENCES ON {} TO {}, and USAGE on its schema", keys.text(row, 1),
+                        may.text(0, 1)));
+  }
+  return {};
+}
+
+/// They run for the job's DDL as well, and may refuse or change it.
+Result<void> check_event_triggers(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      run.target.query("SELECT quote_ident(e.evtname),"
+                                       " e.evtfoid::regprocedure FROM pg_event_trigger e"
+                                       " WHERE e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login'"
+                                       " ORDER BY 1"));
+  for (int row = 0; row < rows.size(); ++row) {
+    run.add(Severity::warning, "event-trigger",
+            fmt::format("event trigger {} runs {} for the job's DDL, the swap's included",
+                        rows.text(row, 0), rows.text(row, 1)),
+            run.target.description(),
+            "make sure that it neither refuses nor changes it, or disable it for the window");
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<void> check_rights(PreflightContext& context) {
-  PGFANOUT_TRY(check_owner(context, context.source, std::to_string(context.plan.source.oid),
+Result<void> check_rights(PreflightRun& run) {
+  PGFANOUT_TRY(check_owner(run, run.source, std::to_string(run.plan.source.oid),
                            "the fence (ENABLE ALWAYS) and the swap's renames"));
-  if (context.plan.same_database) PGFANOUT_TRY(check_schemas(context));
-  if (!context.plan.target.is_new) {
-    PGFANOUT_TRY_ASSIGN(const Rows oid, context.target.query("SELECT to_regclass($1)::oid::text",
-                                                             {context.plan.target.qualified}));
-    PGFANOUT_TRY(check_owner(context, context.target, oid.str(0, 0),
-                             "keys, indexes and all that is carried over"));
+  if (run.plan.same_database) PGFANOUT_TRY(check_schemas(run));
+  if (!run.plan.target.is_new) {
+    PGFANOUT_TRY_ASSIGN(const Rows oid, run.target.query("SELECT to_regclass($1)::oid::text",
+                                                         {run.plan.target.qualified}));
+    PGFANOUT_TRY(
+        check_owner(run, run.target, oid.str(0, 0), "keys, indexes and all that is carried over"));
   }
-  PGFANOUT_TRY(check_new_owner(context));
-  PGFANOUT_TRY(check_journal(context, context.target));
-  if (context.plan.same_database || !context.fences()) return {};
-  return check_journal(context, context.source);
+  PGFANOUT_TRY(check_new_owner(run));
+  PGFANOUT_TRY(check_journal(run, run.target));
+  if (run.plan.same_database || !run.fences()) return {};
+  return check_journal(run, run.source);
+}
+
+Result<void> check_related_rights(PreflightRun& run) {
+  if (run.plan.same_database) {
+    for (const Need& need : owned_objects()) PGFANOUT_TRY(check_need(run, need));
+    for (const Need& need : used_objects()) PGFANOUT_TRY(check_need(run, need));
+  }
+  PGFANOUT_TRY(check_references(run));
+  return check_event_triggers(run);
 }
 
 }  // namespace pgfanout

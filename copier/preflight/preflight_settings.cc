@@ -1,8 +1,12 @@
-// Settings of the servers and of the sessions, the links to them, and the room for connections.
+// Settings of the servers and sessions, the links to them, the room for connections; policies that
+// hide rows; and subscribers, which must be told which row was changed.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "copier/base/amount.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/plan/server_limits.h"
 #include "copier/preflight/preflight_checks.h"
 
@@ -15,17 +19,17 @@ constexpr const char* kSettingsSql =
     " current_setting('synchronous_standby_names')";
 
 /// Settings of the server that rows are written to.
-Result<void> check_target_settings(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.target.query(kSettingsSql));
-  const std::string where = context.target.description();
+Result<void> check_target_settings(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, run.target.query(kSettingsSql));
+  const std::string where = run.target.description();
   const auto add = [&](Severity severity, const char* code, std::string message, const char* hint) {
-    context.add(severity, code, std::move(message), where, hint);
+    run.add(severity, code, std::move(message), where, hint);
   };
-  if (context.target_facts.zeroes_damaged_pages || context.target_facts.ignores_checksums) {
+  if (run.target_facts.zeroes_damaged_pages || run.target_facts.ignores_checksums) {
     add(Severity::error, "damaged-pages-hidden",
         fmt::format("{} is on: what is read back could lack damaged rows in silence",
-                    context.target_facts.zeroes_damaged_pages ? "zero_damaged_pages"
-                                                              : "ignore_checksum_failure"),
+                    run.target_facts.zeroes_damaged_pages ? "zero_damaged_pages"
+                                                          : "ignore_checksum_failure"),
         "turn it off");
   }
   if (row.text(0, 0) == "off") {
@@ -61,19 +65,19 @@ Result<void> check_target_settings(PreflightContext& context) {
   return {};
 }
 
-void check_source_role(PreflightContext& context) {
-  if (context.source_facts.is_in_recovery) {
-    context.add(context.if_changed(), "source-read-only",
-                "the source's server is a standby: it can be read, but neither fenced nor swapped",
-                context.source.description(),
-                "name its primary as the source, or copy with --assume-quiet");
+void check_source_role(PreflightRun& run) {
+  if (run.source_facts.is_in_recovery) {
+    run.add(run.if_changed(), "source-read-only",
+            "the source's server is a standby: it can be read, but neither fenced nor swapped",
+            run.source.description(),
+            "name its primary as the source, or copy with --assume-quiet");
   }
-  if (!context.plan.same_database) {
-    context.add(context.job.window.swap ? Severity::error : Severity::info, "two-databases",
-                "source and target are in different databases: swap and its rollback need them in "
-                "one",
-                context.plan.target.qualified,
-                "run without the swap, and point the application at the target by other means");
+  if (!run.plan.same_database) {
+    run.add(run.job.window.swap ? Severity::error : Severity::info, "two-databases",
+            "source and target are in different databases: swap and its rollback need them in "
+            "one",
+            run.plan.target.qualified,
+            "run without the swap, and point the application at the target by other means");
   }
 }
 
@@ -83,54 +87,168 @@ constexpr const char* kLinkSql =
     "  WHERE s.pid = pg_backend_pid() AND s.ssl) OR EXISTS (SELECT 1 FROM pg_stat_gssapi g"
     "  WHERE g.pid = pg_backend_pid() AND g.encrypted)";
 
-Result<void> check_link(PreflightContext& context, Connection& connection, const char* side) {
+Result<void> check_link(PreflightRun& run, Connection& connection, const char* side) {
   PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kLinkSql));
   const bool is_tcp = row.boolean(0, 0);
   const bool is_loopback = row.boolean(0, 1);
   if (!is_tcp || row.boolean(0, 2)) return {};
-  context.add(is_loopback ? Severity::info : Severity::warning, "not-encrypted",
-              fmt::format("the link to the {} is not encrypted{}", side,
-                          is_loopback ? "; by its address it does not leave the host"
-                                      : ": rows travel in the clear"),
-              connection.description(),
-              is_loopback ? "" : "add sslmode=verify-full (or require) to the connection string");
+  run.add(is_loopback ? Severity::info : Severity::warning, "not-encrypted",
+          fmt::format("the link to the {} is not encrypted{}", side,
+                      is_loopback ? "; by its address it does not leave the host"
+                                  : ": rows travel in the clear"),
+          connection.description(),
+          is_loopback ? "" : "add sslmode=verify-full (or require) to the connection string");
   return {};
+}
+
+/// Publications of changes to the table or one of its leaves; {1}: those of the schema.
+constexpr const char* kPublishedSql =
+    "SELECT quote_ident(p.pubname), p.pubupdate OR p.pubdelete, p.pubviaroot"
+    " FROM pg_publication p WHERE p.puballtables"
+    " OR EXISTS (SELECT 1 FROM pg_publication_rel r JOIN {0} ON tree.oid = r.prrelid"
+    "  WHERE r.prpubid = p.oid) {1} ORDER BY 1";
+
+constexpr const char* kOfSchemaSql =
+    "OR EXISTS (SELECT 1 FROM pg_publication_namespace s JOIN pg_class c"
+    " ON c.relnamespace = s.pnnspid WHERE s.pnpubid = p.oid AND c.oid = $1::oid)";
+
+/// Replica identities of the leaves, with how many have each.
+constexpr const char* kIdentitySql =
+    "SELECT c.relreplident, count(*) FROM {} JOIN pg_class c"
+    " ON c.oid = leaf.oid GROUP BY 1 ORDER BY 2 DESC, 1";
+
+struct Published {
+  std::vector<std::string> by;  ///< Publications.
+  bool changes = false;         ///< Updates or deletes too.
+  bool as_root = false;         ///< All of them as changes of the parent.
+};
+
+Result<Published> find_published(PreflightRun& run) {
+  const bool has_schemas = run.source.server_version() >= kFirstWithSchemaPublications;
+  PGFANOUT_TRY_ASSIGN(const Rows rows, run.read(fmt::format(kPublishedSql, kTableTree,
+                                                            has_schemas ? kOfSchemaSql : "")));
+  Published published;
+  published.as_root = rows.size() > 0;
+  for (int row = 0; row < rows.size(); ++row) {
+    published.by.push_back(rows.str(row, 0));
+    published.changes = published.changes || rows.boolean(row, 1);
+    published.as_root = published.as_root && rows.boolean(row, 2);
+  }
+  return published;
+}
+
+std::string identity_text(const Rows& rows) {
+  std::string text;
+  for (int row = 0; row < rows.size(); ++row) {
+    const char kind = rows.text(row, 0).front();
+    const char* name = kind == 'd'   ? "the primary key"
+                       : kind == 'f' ? "the whole row (FULL)"
+                       : kind == 'i' ? "an index"
+                                     : "nothing";
+    text += row == 0 ? "" : ", ";
+    text += rows.size() == 1 ? name : fmt::format("{} ({} leaves)", name, rows.text(row, 1));
+  }
+  return text;
+}
+
+/// How a subscriber finds the row of a change, once the target has the source's name.
+void note_new_identity(PreflightRun& run, const Published& published, bool is_default) {
+  const CopyPlan& plan = run.plan;
+  const bool has_parent_key = plan.key.column && !plan.key.is_generated;
+  if (!published.as_root) {
+    run.add(Severity::warning, "publishes-leaves",
+            fmt::format("{} publishes changes under the names of leaves: a subscriber needs "
+                        "the {} new ones before the swap",
+                        some_of(published.by), plan.target.leaves.size()),
+            plan.source.qualified,
+            "make the same tables at the subscribers first, or set "
+            "publish_via_partition_root");
+  }
+  if (!published.changes || !is_default) return;
+  if (has_parent_key) {
+    run.add(Severity::warning, "replica-identity",
+            fmt::format("the replica identity gains {}: subscribers to {} find rows by the "
+                        "primary key, and need the column in theirs",
+                        display_name(*plan.key.column), some_of(published.by)),
+            plan.source.qualified, "add the column and the key at the subscribers before the swap");
+  } else if (plan.source.primary_key.empty()) {
+    run.add(Severity::warning, "replica-identity",
+            fmt::format("{} publishes updates or deletes of a table without a replica "
+                        "identity: they are refused today, and will be",
+                        some_of(published.by)),
+            plan.source.qualified, "ALTER TABLE ... REPLICA IDENTITY FULL, or publish inserts");
+  } else {
+    run.add(Severity::warning, "replica-identity",
+            fmt::format("a table listed by an expression has no primary key: for {} each leaf "
+                        "needs REPLICA IDENTITY USING INDEX",
+                        some_of(published.by)),
+            plan.source.qualified,
+            "see that every leaf has it before the swap, or use --key-mode check");
+  }
 }
 
 }  // namespace
 
-Result<void> check_settings(PreflightContext& context) {
-  check_source_role(context);
-  return check_target_settings(context);
+Result<void> check_settings(PreflightRun& run) {
+  check_source_role(run);
+  return check_target_settings(run);
 }
 
-Result<void> check_links(PreflightContext& context) {
-  PGFANOUT_TRY(check_link(context, context.source, "source"));
-  if (context.plan.same_database) return {};
-  return check_link(context, context.target, "target");
+Result<void> check_links(PreflightRun& run) {
+  PGFANOUT_TRY(check_link(run, run.source, "source"));
+  if (run.plan.same_database) return {};
+  return check_link(run, run.target, "target");
 }
 
-Result<void> check_connections(PreflightContext& context) {
-  const CopyPlan& plan = context.plan;
+Result<void> check_connections(PreflightRun& run) {
+  const CopyPlan& plan = run.plan;
   const auto leaves = static_cast<std::uint32_t>(plan.target.leaves.size());
   const std::uint32_t writers = std::max(plan.connections.writers, 1U);
   const std::uint32_t lanes_each = (leaves + writers - 1) / writers;
   std::string room =
-      fmt::format("{} of {} connections are free for the job",
-                  free_connections(context.target_facts), context.target_facts.max_connections);
-  if (!is_same_server(context.source_facts, context.target_facts)) {
-    room +=
-        fmt::format(" on the target's server, {} of {} on the source's",
-                    free_connections(context.source_facts), context.source_facts.max_connections);
+      fmt::format("{} of {} connections are free for the job", free_connections(run.target_facts),
+                  run.target_facts.max_connections);
+  if (!is_same_server(run.source_facts, run.target_facts)) {
+    room += fmt::format(" on the target's server, {} of {} on the source's",
+                        free_connections(run.source_facts), run.source_facts.max_connections);
   }
-  context.add(
-      Severity::info, "connections",
-      fmt::format("{}: {} readers, {} writers and {} more; the {} lanes {}", room,
-                  plan.connections.readers, plan.connections.writers, kControlSessions, leaves,
-                  lanes_each <= 1
-                      ? std::string("have a connection each")
-                      : fmt::format("share the writers, up to {} lanes each", lanes_each)),
-      context.target.description());
+  run.add(Severity::info, "connections",
+          fmt::format("{}: {} readers, {} writers and {} more; the {} lanes {}", room,
+                      plan.connections.readers, plan.connections.writers, kControlSessions, leaves,
+                      lanes_each <= 1
+                          ? std::string("have a connection each")
+                          : fmt::format("share the writers, up to {} lanes each", lanes_each)),
+          run.target.description());
+  return {};
+}
+
+Result<void> check_row_security(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows row,
+      run.read("SELECT c.relrowsecurity, c.relforcerowsecurity, (SELECT count(*) FROM pg_policy p"
+               " WHERE p.polrelid = c.oid) FROM pg_class c WHERE c.oid = $1::oid"));
+  if (row.size() == 0 || !row.boolean(0, 0)) return {};
+  run.add(Severity::info, "row-security",
+          fmt::format("row-level security is on{} with {} {}: this role is exempt and "
+                      "reads every row; until the swap the target must have it too",
+                      row.boolean(0, 1) ? ", for the owner as well," : "", row.text(0, 2),
+                      row.integer(0, 2) == 1 ? "policy" : "policies"),
+          run.plan.source.qualified,
+          "see that policies and their switch are among what is carried over");
+  return {};
+}
+
+Result<void> check_replication(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const Rows identity, run.read(fmt::format(kIdentitySql, kTableLeaves)));
+  PGFANOUT_TRY_ASSIGN(const Published published, find_published(run));
+  const bool is_default = identity.size() > 0 && identity.text(0, 0) == "d";
+  const std::string by =
+      published.by.empty() ? "" : fmt::format(", published by {}", some_of(published.by));
+  run.add(Severity::info, "replica-identity-now",
+          fmt::format("changed rows are named to subscribers by {}{}", identity_text(identity), by),
+          run.plan.source.qualified);
+  if (published.by.empty()) return {};
+  note_new_identity(run, published, is_default);
   return {};
 }
 

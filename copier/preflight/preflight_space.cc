@@ -3,28 +3,27 @@
 #include <fmt/format.h>
 
 #include "copier/base/amount.h"
+#include "copier/preflight/estimates.h"
 #include "copier/preflight/preflight_checks.h"
-#include "copier/preflight/space_need.h"
-#include "copier/schema/schema_queries.h"
 
 namespace pgfanout {
 namespace {
 
 std::uint64_t bytes_of(const Rows& rows, int row, int column) {
-  const std::int64_t bytes = rows.integer(row, column);
-  return bytes < 0 ? 0 : static_cast<std::uint64_t>(bytes);
+  std::uint64_t bytes = 0;
+  read_field(rows, row, column, bytes);
+  return bytes;
 }
 
 /// The leaves' tablespace, where they agree on one that the target's server has.
-Result<std::string> target_tablespace(PreflightContext& context) {
-  if (!is_same_server(context.source_facts, context.target_facts)) return std::string();
+Result<std::string> target_tablespace(PreflightRun& run) {
+  if (!is_same_server(run.source_facts, run.target_facts)) return std::string();
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      context.source.query(
+      run.read(
           fmt::format("SELECT DISTINCT COALESCE(s.spcname, '') FROM {} JOIN pg_class c"
                       " ON c.oid = leaf.oid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace",
-                      kSchemaLeaves),
-          {std::to_string(context.plan.source.oid)}));
+                      kTableLeaves)));
   return rows.size() == 1 ? rows.str(0, 0) : std::string();
 }
 
@@ -32,10 +31,15 @@ constexpr const char* kWalSettingsSql =
     "SELECT sum(pg_size_bytes(current_setting(s.name)))"
     " FROM (VALUES ('max_wal_size'), ('wal_keep_size')) AS s(name)";
 
-Result<SpaceNeed> need_of(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(const LoadSize load, load_size(context.source, context.plan.source));
-  PGFANOUT_TRY_ASSIGN(const Rows limit, context.target.query(kWalSettingsSql));
-  return space_need(load.rows, load.indexes, writes_wal(context.target_facts),
+Result<SpaceNeed> need_of(PreflightRun& run) {
+  std::uint64_t row_bytes = 0;
+  for (const Leaf& leaf : run.plan.source.leaves) row_bytes += leaf.total_bytes;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows indexes,
+      run.read(
+          fmt::format("SELECT sum(pg_indexes_size(leaf.oid::regclass)) FROM {}", kTableLeaves)));
+  PGFANOUT_TRY_ASSIGN(const Rows limit, run.target.query(kWalSettingsSql));
+  return space_need(row_bytes, bytes_of(indexes, 0, 0), run.target_facts.wal_level != "minimal",
                     bytes_of(limit, 0, 0));
 }
 
@@ -47,8 +51,8 @@ constexpr const char* kSlotsSql =
     "  WHERE g.name = 'max_slot_wal_keep_size') FROM pg_replication_slots s"
     " WHERE s.restart_lsn IS NOT NULL AND s.wal_status IS DISTINCT FROM 'lost' ORDER BY 1";
 
-Result<void> check_slots(PreflightContext& context, const SpaceNeed& need) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, context.target.query(kSlotsSql));
+Result<void> check_slots(PreflightRun& run, const SpaceNeed& need) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, run.target.query(kSlotsSql));
   for (int row = 0; row < rows.size(); ++row) {
     const std::uint64_t behind = bytes_of(rows, row, 3);
     const std::string wal = amount_of_bytes(need.wal);
@@ -56,23 +60,23 @@ Result<void> check_slots(PreflightContext& context, const SpaceNeed& need) {
     const std::string slot =
         fmt::format("{} replication slot {}", rows.text(row, 2), rows.text(row, 0));
     if (limit >= 0 && static_cast<std::uint64_t>(limit) < behind + need.wal) {
-      context.add(Severity::warning, "slot-limit",
-                  fmt::format("{} is {} behind and the job writes {} of WAL: beyond "
-                              "max_slot_wal_keep_size ({}) it is lost",
-                              slot, amount_of_bytes(behind), wal,
-                              amount_of_bytes(static_cast<std::uint64_t>(limit))),
-                  context.target.description(),
-                  "raise max_slot_wal_keep_size for the window if the disk has room, and watch "
-                  "pg_replication_slots.safe_wal_size");
+      run.add(Severity::warning, "slot-limit",
+              fmt::format("{} is {} behind and the job writes {} of WAL: beyond "
+                          "max_slot_wal_keep_size ({}) it is lost",
+                          slot, amount_of_bytes(behind), wal,
+                          amount_of_bytes(static_cast<std::uint64_t>(limit))),
+              run.target.description(),
+              "raise max_slot_wal_keep_size for the window if the disk has room, and watch "
+              "pg_replication_slots.safe_wal_size");
     } else if (!rows.boolean(row, 1)) {
-      context.add(Severity::warning, "slot-inactive",
-                  fmt::format("{} is not in use and keeps {} of WAL; it will keep the {} of this "
-                              "job as well",
-                              slot, amount_of_bytes(behind), wal),
-                  context.target.description(),
-                  fmt::format("connect its consumer again, or drop it: SELECT "
-                              "pg_drop_replication_slot('{}')",
-                              rows.text(row, 0)));
+      run.add(Severity::warning, "slot-inactive",
+              fmt::format("{} is not in use and keeps {} of WAL; it will keep the {} of this "
+                          "job as well",
+                          slot, amount_of_bytes(behind), wal),
+              run.target.description(),
+              fmt::format("connect its consumer again, or drop it: SELECT "
+                          "pg_drop_replication_slot('{}')",
+                          rows.text(row, 0)));
     }
   }
   return {};
@@ -84,61 +88,49 @@ constexpr const char* kArchiverSql =
     " a.failed_count, COALESCE(a.last_failed_wal, ''),"
     " has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE') FROM pg_stat_archiver a";
 
-Result<void> check_archiving(PreflightContext& context, const SpaceNeed& need) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, context.target.query(kArchiverSql));
+Result<void> check_archiving(PreflightRun& run, const SpaceNeed& need) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, run.target.query(kArchiverSql));
   if (row.size() == 0 || !row.boolean(0, 0)) return {};
   std::string waiting;
   if (row.boolean(0, 4)) {
     PGFANOUT_TRY_ASSIGN(const Rows ready,
-                        context.target.query("SELECT count(*) FROM pg_ls_archive_statusdir()"
-                                             " f WHERE f.name LIKE '%.ready'"));
+                        run.target.query("SELECT count(*) FROM pg_ls_archive_statusdir()"
+                                         " f WHERE f.name LIKE '%.ready'"));
     waiting = fmt::format("; {} segments wait to be archived", ready.text(0, 0));
   }
   if (row.boolean(0, 1)) {
-    context.add(Severity::warning, "archiving-fails",
-                fmt::format("archiving fails ({} times, last for {}){}: none of the job's {} of "
-                            "WAL can be removed",
-                            row.text(0, 2), row.text(0, 3), waiting, amount_of_bytes(need.wal)),
-                context.target.description(),
-                "repair archive_command (the server's log says why) before the window");
+    run.add(Severity::warning, "archiving-fails",
+            fmt::format("archiving fails ({} times, last for {}){}: none of the job's {} of "
+                        "WAL can be removed",
+                        row.text(0, 2), row.text(0, 3), waiting, amount_of_bytes(need.wal)),
+            run.target.description(),
+            "repair archive_command (the server's log says why) before the window");
     return {};
   }
-  context.add(
+  run.add(
       Severity::info, "archiving",
       fmt::format("the job's {} of WAL go to the archive{}", amount_of_bytes(need.wal), waiting),
-      context.target.description());
+      run.target.description());
   return {};
 }
 
 }  // namespace
 
-Result<LoadSize> load_size(Connection& source, const Table& table) {
-  LoadSize load;
-  for (const Leaf& leaf : table.leaves) load.rows += leaf.total_bytes;
-  PGFANOUT_TRY_ASSIGN(const Rows indexes,
-                      source.query(fmt::format("SELECT COALESCE(sum(pg_indexes_size("
-                                               "leaf.oid::regclass)), 0) FROM {}",
-                                               kSchemaLeaves),
-                                   {std::to_string(table.oid)}));
-  load.indexes = bytes_of(indexes, 0, 0);
-  return load;
-}
-
-Result<void> check_space(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(context));
-  PGFANOUT_TRY_ASSIGN(const std::string tablespace, target_tablespace(context));
-  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, read_server_disk(context.target, tablespace));
-  for (Issue& issue : judge_space(need, disk, context.target.description())) {
-    context.found.issues.push_back(std::move(issue));
+Result<void> check_space(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(run));
+  PGFANOUT_TRY_ASSIGN(const std::string tablespace, target_tablespace(run));
+  PGFANOUT_TRY_ASSIGN(const ServerDisk disk, read_server_disk(run.target, tablespace));
+  for (Issue& issue : judge_space(need, disk, run.target.description())) {
+    run.found.issues.push_back(std::move(issue));
   }
   return {};
 }
 
-Result<void> check_wal_keepers(PreflightContext& context) {
-  PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(context));
+Result<void> check_wal_keepers(PreflightRun& run) {
+  PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(run));
   if (need.wal == 0) return {};
-  PGFANOUT_TRY(check_slots(context, need));
-  return check_archiving(context, need);
+  PGFANOUT_TRY(check_slots(run, need));
+  return check_archiving(run, need);
 }
 
 }  // namespace pgfanout

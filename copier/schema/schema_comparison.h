@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copier/schema/schema_inventory.h"
@@ -12,13 +13,13 @@
 namespace pgfanout {
 
 /// Differences that are expected, because the migration made them. Names as in the catalog.
-struct SchemaContext {
+struct ExpectedDifferences {
   std::string key_column;            ///< Of the target; empty: it stores none.
   std::set<std::string> key_inputs;  ///< Columns that the key is computed from; empty: unknown.
   std::set<std::string> skipped_columns;  ///< Source columns that the target does without.
   std::set<std::string> mapped_columns;   ///< Target columns whose values are made while copying.
-  /// Views, publications and inbound foreign keys of the source are then the swap's to carry over,
-  /// and its types and functions are there in any case.
+  /// The swap then carries over views, publications and inbound foreign keys of the source, and its
+  /// types and functions exist in any case.
   bool is_same_database = true;
   std::string target;  ///< Quoted, for definitions in the deployment order; empty: kOwnTable.
 };
@@ -43,6 +44,11 @@ struct SchemaComparison {
 /// definition, then by name. A key that merely gained the key column meets the one without it.
 [[nodiscard]] SchemaComparison compare_schemas(const std::vector<SchemaObject>& source,
                                                const std::vector<SchemaObject>& target,
-                                               const SchemaContext& context);
+                                               const ExpectedDifferences& expected);
+
+/// Privileges that `source` lists and `target` does not grant, in the form of SchemaObject's
+/// definition: "SELECT, UPDATE (a) WITH GRANT OPTION".
+[[nodiscard]] std::vector<std::string> lost_privileges(std::string_view source,
+                                                       std::string_view target);
 
 }  // namespace pgfanout

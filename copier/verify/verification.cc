@@ -240,7 +240,7 @@ class Verification : ReportingJob {
                         read_schema_inventory(sides_.connection(Side::source), plan_->source));
     PGFANOUT_TRY_ASSIGN(const auto target,
                         read_schema_inventory(sides_.connection(Side::target), plan_->target));
-    SchemaContext context;
+    ExpectedDifferences context;
     context.target = plan_->target.qualified;
     context.is_same_database = plan_->same_database;
     const Column* key = plan_->target.find(input_.tables.key_column);

@@ -1,5 +1,5 @@
 // The impact on the application, with the objects that the catalog and the text of functions name.
-#include "copier/preflight/impact_objects.h"
+#include "copier/preflight/preflight.h"
 #include "tests/integration/preflight_fixture.h"
 
 namespace pgfanout {

@@ -138,7 +138,7 @@ class SchemaInventoryTest : public testing::PlanFixture {
   }
 
   [[nodiscard]] SchemaComparison compare(const std::string& left, const std::string& right,
-                                         SchemaContext context = {}) const {
+                                         ExpectedDifferences context = {}) const {
     return compare_schemas(inventory(left), inventory(right), context);
   }
 
@@ -191,7 +191,7 @@ TEST_F(SchemaInventoryTest, CleanTwinInAnotherDatabase) {
   surround(other);
   make(database, "chunks");
   make(other, "chunks_new");
-  SchemaContext context;
+  ExpectedDifferences context;
   context.is_same_database = false;
   EXPECT_THAT(gaps(compare_schemas(inventory("chunks"), inventory("chunks_new", other), context)),
               IsEmpty());
@@ -211,7 +211,7 @@ TEST_F(SchemaInventoryTest, CleanTwinOnAnotherMajor) {
   ASSERT_TRUE(succeeded(table));
   const auto objects = read_schema_inventory(connection, *table);
   ASSERT_TRUE(succeeded(objects));
-  SchemaContext context;
+  ExpectedDifferences context;
   context.is_same_database = false;
   EXPECT_THAT(gaps(compare_schemas(inventory("chunks"), *objects, context)), IsEmpty());
   EXPECT_THAT(gaps(compare_schemas(*objects, inventory("chunks"), context)), IsEmpty());
@@ -298,7 +298,7 @@ TEST_F(SchemaInventoryTest, ExpectedDifferencesOfAMigration) {
       "CREATE TABLE s_new_0 PARTITION OF s_new FOR VALUES IN (0);"
       "CREATE TABLE s_new_1 PARTITION OF s_new FOR VALUES IN (1);"
       "CREATE INDEX ON s_new_0 (v); CREATE INDEX ON s_new_1 (v)");
-  SchemaContext context;
+  ExpectedDifferences context;
   context.key_column = "Key";
   context.key_inputs = {"tenant"};
   context.skipped_columns = {"old_"};
@@ -384,7 +384,7 @@ TEST_F(SchemaInventoryTest, TypesAndFunctionsOfAnotherDatabase) {
   execute(
       "CREATE TABLE a (m mood);"
       "CREATE TRIGGER g BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION touch()");
-  SchemaContext context;
+  ExpectedDifferences context;
   context.is_same_database = false;
   EXPECT_THAT(gaps(compare_schemas(inventory("a"), inventory("b", other), context)),
               ElementsAre(HasSubstr("type different: public.mood"),

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 
-#include "copier/schema/schema_impact.h"
-
 namespace pgfanout {
 namespace {
 
@@ -51,7 +49,7 @@ class SchemaComparisonTest : public ::testing::Test {
     return gap.severity;
   }
 
-  SchemaContext context{"partition_key", {"collection_id"}, {}, {}, true, "public.t_new"};
+  ExpectedDifferences context{"partition_key", {"collection_id"}, {}, {}, true, "public.t_new"};
 };
 
 TEST_F(SchemaComparisonTest, EqualObjectsHaveNoGap) {

@@ -1,0 +1,203 @@
+#include "copier/preflight/estimates.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+namespace pgfanout {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t kGB = 1'000'000'000;
+
+ServerDisk one_volume(std::uint64_t free_bytes) {
+  ServerDisk disk;
+  disk.data = DiskRoom{"/data", 1, free_bytes};
+  disk.wal = DiskRoom{"/data/pg_wal", 1, free_bytes};
+  disk.data_path = "/data";
+  return disk;
+}
+
+TEST(SpaceNeedTest, WalIsAsMuchAsWhatIsWritten) {
+  const SpaceNeed need = space_need(10 * kGB, 5 * kGB, true, 2 * kGB);
+  EXPECT_EQ(need.wal, 15 * kGB);
+  EXPECT_EQ(need.wal_kept, 2 * kGB);
+  EXPECT_EQ(space_need(kGB, 0, true, 2 * kGB).wal_kept, kGB);
+  EXPECT_EQ(space_need(10 * kGB, 5 * kGB, false, 2 * kGB).wal, 0U);
+}
+
+TEST(SpaceNeedTest, OneVolumeForAll) {
+  const SpaceNeed need = space_need(10 * kGB, 5 * kGB, true, 2 * kGB);
+  const auto judged = [&](std::uint64_t free_bytes) {
+    const auto issues = judge_space(need, one_volume(free_bytes), "here");
+    EXPECT_EQ(issues.size(), 1U);
+    return issues.front();
+  };
+  EXPECT_EQ(judged(17 * kGB - 1).code, "disk-full");
+  EXPECT_EQ(judged(17 * kGB - 1).severity, Severity::error);
+  EXPECT_EQ(judged(17 * kGB).code, "disk-tight");
+  EXPECT_EQ(judged(17 * kGB).severity, Severity::warning);
+  EXPECT_EQ(judged(30 * kGB - 1).code, "disk-tight");
+  EXPECT_EQ(judged(30 * kGB).code, "disk");
+  EXPECT_EQ(judged(30 * kGB).severity, Severity::info);
+  EXPECT_EQ(judged(30 * kGB).message,
+            "17.0 GB to 30.0 GB needed for the target (10.0 GB of rows, 5.0 GB of indexes) and "
+            "15.0 GB of WAL; 30.0 GB are free at /data");
+  EXPECT_TRUE(judged(30 * kGB).hint.empty());
+}
+
+TEST(SpaceNeedTest, WalOnItsOwnVolume) {
+  ServerDisk disk = one_volume(20 * kGB);
+  disk.wal = DiskRoom{"/wal", 2, kGB};
+  const auto issues = judge_space(space_need(10 * kGB, 5 * kGB, true, 2 * kGB), disk, "here");
+  ASSERT_EQ(issues.size(), 2U);
+  EXPECT_EQ(issues[0].code, "disk");
+  EXPECT_EQ(issues[1].code, "disk-full");
+  EXPECT_THAT(issues[1].message, HasSubstr("/wal"));
+}
+
+TEST(SpaceNeedTest, WalThatCannotBeSeenIsTakenToBeThere) {
+  ServerDisk disk = one_volume(20 * kGB);
+  disk.wal.reset();
+  const auto issues = judge_space(space_need(10 * kGB, 5 * kGB, true, 2 * kGB), disk, "here");
+  ASSERT_EQ(issues.size(), 1U);
+  EXPECT_EQ(issues[0].code, "disk-tight");
+  EXPECT_THAT(issues[0].hint, HasSubstr("could not be looked at"));
+}
+
+TEST(SpaceNeedTest, NothingSeenIsSaid) {
+  ServerDisk disk;
+  disk.unseen = "the server is on another host";
+  const auto issues = judge_space(space_need(kGB, kGB, true, 2 * kGB), disk, "here");
+  ASSERT_EQ(issues.size(), 1U);
+  EXPECT_EQ(issues[0].code, "disk-unseen");
+  EXPECT_EQ(issues[0].severity, Severity::warning);
+  EXPECT_THAT(issues[0].message, HasSubstr("2.0 GB needed"));
+  EXPECT_THAT(issues[0].message, HasSubstr("another host"));
+}
+
+TEST(SpaceNeedTest, FoldersOfThisHost) {
+  const auto room = read_disk_room("/");
+  ASSERT_TRUE(room);
+  EXPECT_GT(room->free_bytes, 0U);
+  EXPECT_FALSE(read_disk_room("/no/such/folder"));
+  EXPECT_FALSE(read_disk_room(""));
+}
+
+using Leaves = std::vector<std::uint32_t>;
+constexpr std::uint32_t kNone = UINT32_MAX;
+
+TEST(SkewTest, LargestOverMean) {
+  const SkewEstimate skew = estimate_skew(4, Leaves{0, 1, 1, 1, 2, 3, 3, 1}, {});
+  EXPECT_EQ(skew.rows, 8U);
+  EXPECT_DOUBLE_EQ(skew.by_rows, 2.0);
+  EXPECT_DOUBLE_EQ(skew.by_bytes, 0);
+  EXPECT_EQ(skew.largest, 1U);
+  EXPECT_DOUBLE_EQ(skew.largest_share, 0.5);
+}
+
+TEST(SkewTest, BytesCountByThemselves) {
+  const SkewEstimate skew = estimate_skew(2, Leaves{0, 1}, std::vector<std::uint64_t>{300, 100});
+  EXPECT_DOUBLE_EQ(skew.by_rows, 1.0);
+  EXPECT_DOUBLE_EQ(skew.by_bytes, 1.5);
+}
+
+TEST(SkewTest, RowsWithoutLeafAreCountedApart) {
+  const SkewEstimate skew = estimate_skew(2, Leaves{0, 1, kNone, kNone, kNone, kNone}, {});
+  EXPECT_EQ(skew.rows, 2U);
+  EXPECT_EQ(skew.without_leaf, 4U);
+  EXPECT_DOUBLE_EQ(skew.by_rows, 1.0);
+}
+
+TEST(SkewTest, SmallSamplesExcuseMuch) {
+  const SkewEstimate none = estimate_skew(100, {}, {});
+  EXPECT_EQ(none.rows, 0U);
+  EXPECT_DOUBLE_EQ(none.by_rows, 0);
+  Leaves even;
+  for (std::uint32_t at = 0; at < 100'000; ++at) even.push_back(at % 100);
+  EXPECT_LT(estimate_skew(100, even, {}).by_chance, 1.1);
+  even.resize(500);
+  EXPECT_GT(estimate_skew(100, even, {}).by_chance, 2.0);
+}
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Workload workload() {
+  Workload work;
+  work.row_bytes = 1'000'000'000;
+  work.indexes = {{"btree", 100'000'000}, {"btree", 50'000'000}};
+  work.foreign_keys = 1;
+  work.leaves = 100;
+  work.objects = 700;
+  work.readers = 2;
+  work.index_jobs = 2;
+  work.bytes_per_second = 100'000'000;
+  return work;
+}
+
+std::map<std::string, StageEstimate> by_stage(const Workload& work) {
+  std::map<std::string, StageEstimate> estimates;
+  for (const StageEstimate& estimate : estimate_stages(work)) {
+    EXPECT_TRUE(estimates.emplace(estimate.stage, estimate).second) << estimate.stage;
+    EXPECT_FALSE(estimate.basis.empty()) << estimate.stage;
+    EXPECT_GT(estimate.seconds, 0) << estimate.stage;
+  }
+  return estimates;
+}
+
+TEST(CalibrationTest, EveryStageHasAnEstimateAndSaysWhatItRestsOn) {
+  auto estimates = by_stage(workload());
+  for (const char* stage :
+       {"prepare", "copy", "index", "constraints", "analyze", "verify", "swap"}) {
+    EXPECT_EQ(estimates.count(stage), 1U) << stage;
+  }
+  EXPECT_EQ(estimates.size(), 7U);
+  EXPECT_THAT(estimates["copy"].basis, HasSubstr("1.0 GB at 100.0 MB/s"));
+  EXPECT_THAT(estimates["verify"].basis, HasSubstr("measured"));
+}
+
+TEST(CalibrationTest, TimeGrowsWithBytesAndShrinksWithTheRate) {
+  Workload work = workload();
+  const double copy = by_stage(work)["copy"].seconds;
+  const double index = by_stage(work)["index"].seconds;
+  work.row_bytes *= 10;
+  EXPECT_GT(by_stage(work)["copy"].seconds, 9 * copy);
+  work = workload();
+  work.bytes_per_second *= 2;
+  EXPECT_LT(by_stage(work)["copy"].seconds, copy);
+  EXPECT_LT(by_stage(work)["index"].seconds, index);
+  work = workload();
+  work.indexes.push_back({"gin", 100'000'000});
+  EXPECT_GT(by_stage(work)["index"].seconds, 2 * index);
+  EXPECT_DOUBLE_EQ(by_stage(work)["copy"].seconds, copy);
+  work = workload();
+  work.index_jobs = 4;
+  EXPECT_LT(by_stage(work)["index"].seconds, index);
+}
+
+TEST(CalibrationTest, LargeLeavesAreSampled) {
+  Workload work = workload();
+  work.rows = 1'000'000;
+  const double whole = by_stage(work)["analyze"].seconds;
+  EXPECT_THAT(by_stage(work)["analyze"].basis, HasSubstr("100 % of all rows"));
+  work.rows = 303'000'000;
+  EXPECT_THAT(by_stage(work)["analyze"].basis, HasSubstr("1 % of all rows"));
+  EXPECT_LT(by_stage(work)["analyze"].seconds, whole / 10);
+}
+
+TEST(CalibrationTest, WhatWasNotMeasuredIsNotGuessed) {
+  Workload work = workload();
+  work.bytes_per_second = 0;
+  EXPECT_THAT(estimate_stages(work), IsEmpty());
+  work.row_bytes = 0;
+  const auto empty = estimate_stages(work);
+  ASSERT_EQ(empty.size(), 1U);
+  EXPECT_EQ(empty[0].basis, "the source is empty");
+}
+
+}  // namespace
+}  // namespace pgfanout
