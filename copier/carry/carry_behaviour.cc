@@ -11,7 +11,8 @@
 namespace pgfanout {
 namespace {
 
-constexpr const char* kLossIsAccepted = "accept the loss by this name, or change it before";
+constexpr const char* kLossIsAccepted =
+    "accept the loss by this name, or change it before the window";
 
 // {}: columns_used().
 
@@ -84,7 +85,7 @@ Result<std::string> trigger_obstacle(CarryDraft& draft, const Rows& rows, int ro
   std::string missing = draft.missing_columns(rows.text(row, 5));
   if (!missing.empty()) return missing;
   if (rows.boolean(row, 4)) {
-    return std::string("a row trigger with transition tables cannot stand on a partitioned table");
+    return std::string("a partitioned table cannot have a row trigger with transition tables");
   }
   if (draft.request.same_database) return std::string();
   PGFANOUT_TRY_ASSIGN(const Rows found,
@@ -169,10 +170,10 @@ Result<void> note_silenced_keys(CarryDraft& draft) {
   PGFANOUT_TRY_ASSIGN(const Rows row, draft.read(kSilencedKeysSql));
   if (row.is_null(0, 0)) return {};
   draft.note(Severity::warning, "foreign-key-silenced",
-             fmt::format("triggers of foreign keys are disabled on the source: {}; on the target "
-                         "they are not",
+             fmt::format("triggers of foreign keys are disabled on the source and will be enabled "
+                         "on the target: {}",
                          row.text(0, 0)),
-             "rows that break them stop the job when the keys are validated");
+             "correct the rows that break these keys: the job stops when it validates them");
   return {};
 }
 
@@ -213,7 +214,7 @@ std::string renamed_columns(const CarryDraft& draft, std::string_view numbers) {
   for (const int number : numbers_in<int>(numbers)) {
     const ColumnFate* fate = draft.columns.find(number);
     if (fate != nullptr && fate->target && *fate->target != fate->source->name) {
-      return fmt::format("it uses column {}, which gets another name", fate->source->quoted);
+      return fmt::format("it uses column {}, which is renamed", fate->source->quoted);
     }
   }
   return {};
@@ -305,9 +306,9 @@ Result<void> carry_key_function(CarryDraft& draft) {
                       draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));
   if (before.size() > 0 && !before.boolean(0, 1)) {
     draft.note(Severity::warning, "function-exists",
-               fmt::format("{} is there already and not of this tool's making: it is left alone",
+               fmt::format("function {} exists, and pgfanout did not create it: it stays as it is",
                            signature),
-               "make sure that it computes the new key, or rename it before");
+               "check that it computes the new key, or rename it before the swap");
     return {};
   }
   move.backward = {before.size() == 0 ? fmt::format("DROP FUNCTION {}", signature)

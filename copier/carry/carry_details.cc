@@ -95,7 +95,7 @@ Result<void> carry_storage(CarryDraft& draft) {
   if (row.text(0, 1) == "u") {
     draft.note(Severity::warning, "unlogged",
                "the source is UNLOGGED, the target is not: it survives a crash",
-               "ALTER TABLE ... SET UNLOGGED on its leaves if that was the point");
+               "run ALTER TABLE ... SET UNLOGGED on its leaves if a crash may empty them");
   }
   if (row.is_null(0, 0) || !draft.request.same_database) return {};
   draft.add_attribute("tablespace", fmt::format("ALTER TABLE ONLY {} SET TABLESPACE {}",
@@ -112,10 +112,10 @@ void note_lost_defaults(CarryDraft& draft) {
     if (!had_one || column == nullptr || *fate.target == draft.request.key_column) continue;
     if (column->identity != 0 || column->generated != 0 || !column->default_sql.empty()) continue;
     draft.note(Severity::warning, "default-lost",
-               fmt::format("column {} loses its default, since its type or meaning changes",
+               fmt::format("column {} loses its default, because its type or meaning changes",
                            column->quoted),
                fmt::format("set one after the swap: ALTER TABLE {} ALTER COLUMN {} SET DEFAULT "
-                           "..., or have the application supply it",
+                           "..., or let the application supply the value",
                            draft.request.source.qualified, column->quoted));
   }
 }
@@ -155,10 +155,10 @@ std::vector<std::string> subjects_of(const CarryDraft& draft, const Rows& rows, 
 void note_lost(CarryDraft& draft, std::string_view text) {
   constexpr std::size_t kShown = 40;
   draft.note(Severity::warning, "comment-lost",
-             fmt::format("a comment is not carried over, since what it is on is not, or is a NOT "
+             fmt::format("a comment is not carried over, because its object is not, or is a NOT "
                          "NULL constraint: \"{}{}\"",
                          text.substr(0, kShown), text.size() > kShown ? "..." : ""),
-             "write it again after the swap");
+             "add the comment again after the swap");
 }
 
 /// {1} and {2}: list and filter, which version 14 does not have; {3}: columns_used().
@@ -212,7 +212,7 @@ void carry_member(CarryDraft& draft, const Member& member) {
   if (member.is_leaf) {
     draft.leave_behind("publication",
                        fmt::format("{} {}", display_name(member.publication), member.qualified),
-                       "it names a partition, which is no part of the new table",
+                       "it names a partition of the old table",
                        "publish the table itself, or accept the loss by this name");
     return;
   }
@@ -236,16 +236,17 @@ void carry_member(CarryDraft& draft, const Member& member) {
          {alter("DROP", "\001old\001"), alter("ADD", membership(draft, member))},
          {alter("DROP", "\001new\001"), alter("ADD", membership_of_old(draft, member))}});
   }
-  draft.note(
-      Severity::warning, "subscribers",
-      fmt::format("publication {} goes over to the new table: subscribers stop at the first change "
-                  "that they cannot apply{}",
-                  display_name(member.publication),
-                  draft.request.key_column ? fmt::format(", for example for want of column {}",
-                                                         display_name(*draft.request.key_column))
-                                           : std::string()),
-      "prepare their tables before the swap, and ALTER SUBSCRIPTION ... REFRESH PUBLICATION WITH "
-      "(copy_data = false) after it");
+  draft.note(Severity::warning, "subscribers",
+             fmt::format("the swap moves publication {} to the new table: subscribers stop at the "
+                         "first change that they cannot apply{}",
+                         display_name(member.publication),
+                         draft.request.key_column
+                             ? fmt::format(", for example because they lack column {}",
+                                           display_name(*draft.request.key_column))
+                             : std::string()),
+             "prepare their tables before the swap, and run ALTER SUBSCRIPTION ... REFRESH "
+             "PUBLICATION WITH "
+             "(copy_data = false) after it");
 }
 
 /// Objects that depend on the table, its row type, or those of its leaves; without their own parts
@@ -275,7 +276,7 @@ WHERE NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (SELECT FROM pg_attrdef
 ORDER BY 1, 2)sql";
 
 constexpr const char* kAttachedSql = R"sql(
-SELECT 'extension', quote_ident(e.extname), 'it counts the table among its members',
+SELECT 'extension', quote_ident(e.extname), 'the table is one of its members',
   'ALTER EXTENSION ... DROP TABLE, and ADD TABLE after the swap, or accept the loss by this name'
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
@@ -293,7 +294,7 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
 UNION
 SELECT 'security label', quote_ident(l.provider)
   || COALESCE(' on ' || quote_ident(a.attname), ''), 'labels are not carried over',
-  'SECURITY LABEL after the swap, and accept the loss by this name'
+  'run SECURITY LABEL after the swap, and accept the loss by this name'
 FROM pg_seclabel l LEFT JOIN pg_attribute a
   ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND l.objsubid > 0
 WHERE l.classoid = 'pg_class'::regclass AND l.objoid IN (SELECT tree.oid FROM {0})
@@ -345,12 +346,11 @@ WHERE leaf.oid <> $1::oid AND c.contype = 'f' AND c.conparentid = 0 ORDER BY 1, 
 Result<void> name_dependents(CarryDraft& draft) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kDependentsSql, kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
-    draft.leave_behind(
-        rows.str(row, 0), rows.str(row, 1),
-        rows.boolean(row, 2) ? "it is bound to the row type of the old table"
-                             : "it refers to the old table",
-        "drop it before and create it anew after the swap, or accept by this name that it stays "
-        "with the old table (which cannot be dropped then)");
+    draft.leave_behind(rows.str(row, 0), rows.str(row, 1),
+                       rows.boolean(row, 2) ? "it is bound to the row type of the old table"
+                                            : "it refers to the old table",
+                       "drop it before the swap and create it again after it, or accept by this "
+                       "name that it stays with the old table (which cleanup then cannot drop)");
   }
   return {};
 }
@@ -371,9 +371,9 @@ Result<void> name_leaf_objects(CarryDraft& draft) {
         kind == "comment" || kind == "grant" ? rows.str(row, 1) : display_name(rows.text(row, 1));
     const bool is_rule_on_data = kind == "constraint" || kind == "foreign key" || kind == "trigger";
     if (is_rule_on_data && rows.integer(row, 2) == rows.integer(row, 3)) {
-      draft.leave_behind(kind, name + " of the leaves",
-                         "each leaf of the source has it, the table itself has not",
-                         "add it to the table itself before, or accept the loss by this name");
+      draft.leave_behind(
+          kind, name + " of the leaves", "each leaf of the source has it, but not the table itself",
+          "add it to the table itself before the window, or accept the loss by this name");
       continue;
     }
     draft.note(Severity::warning, "leaf-object",
@@ -437,7 +437,7 @@ Result<void> carry_publications(CarryDraft& draft) {
              member.used, member.sends_updates, member.is_leaf, member.qualified);
     if (!draft.request.same_database) {
       draft.note(Severity::info, "publication-stays",
-                 fmt::format("publication {} is of the source's database, and stays there",
+                 fmt::format("publication {} belongs to the source's database and stays there",
                              display_name(member.publication)));
       continue;
     }

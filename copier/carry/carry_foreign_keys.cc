@@ -117,8 +117,9 @@ class ForeignKeyCarrier {
       const bool has_new_type = column != nullptr && column->type_sql != fate->source->type_sql &&
                                 column->type_sql != key_.referenced_types[at];
       if (has_new_type) {
-        return fmt::format("column {} becomes {}, and {} is referenced by {}", column->quoted,
-                           column->type_sql, key_.referenced, key_.referenced_types[at]);
+        return fmt::format("column {} becomes {}, but the column of {} that it refers to is {}",
+                           column->quoted, column->type_sql, key_.referenced,
+                           key_.referenced_types[at]);
       }
     }
     if (draft_.request.same_database) return std::string();
@@ -188,7 +189,7 @@ class ForeignKeyCarrier {
                   fmt::format("foreign key {} is NOT VALID, which this server does not allow on a "
                               "partitioned table: each leaf has it instead",
                               name_),
-                  "validate it before, or add it to leaves that are made later");
+                  "validate it before the window, or add it to each leaf that you create later");
       for (const std::string& leaf : draft_.request.target_leaves) record_on(leaf);
       return;
     }
@@ -295,10 +296,10 @@ void carry_key(CarryDraft& draft, const Inbound& key) {
   if (!is_still_unique(draft, key)) {
     const bool is_accepted = draft.leave_behind(
         "foreign key", fmt::format("{}.{}", shown(key.schema, key.table), display_name(key.name)),
-        key.to_leaf ? "it refers to a partition, which is no part of the new table"
+        key.to_leaf ? "it refers to a partition of the old table"
                     : "it needs a unique constraint of the target with exactly the columns that it "
                       "refers to, and the target's contain the partition key as well",
-        "accept by this name that the swap drops it (a rollback gives it back), give the referring "
+        "accept by this name that the swap drops it (a rollback restores it), give the referring "
         "table the key column and a foreign key of its own, or check the reference elsewhere");
     if (is_accepted) draft.plan.moves.push_back(std::move(move));
     return;
@@ -313,10 +314,10 @@ void carry_key(CarryDraft& draft, const Inbound& key) {
   add_comment(draft, key, move.forward);
   if (key.is_valid && !is_checked_later) {
     draft.note(Severity::warning, "swap-scans",
-               fmt::format("foreign key {} of partitioned table {} is checked within the swap, "
-                           "which waits for that",
+               fmt::format("the swap validates foreign key {} of partitioned table {}, and holds "
+                           "its locks meanwhile",
                            display_name(key.name), key.qualified),
-               "drop it before, and add it after the swap, if the table is large");
+               "if the table is large, drop the key before the swap and add it afterwards");
   }
   if (is_checked_later) {
     move.after_swap = {

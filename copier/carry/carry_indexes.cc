@@ -129,7 +129,7 @@ SourceIndex index_of(const Rows& rows, int row) {
 }
 
 constexpr const char* kWeakChoices =
-    "accept it by this name, and it holds within each leaf only; or partition by a key that is "
+    "accept by this name that it holds within each leaf only; or partition by a key that is "
     "computed from its columns; or enforce it elsewhere";
 
 class IndexCarrier {
@@ -143,8 +143,8 @@ class IndexCarrier {
   Result<void> carry() {
     if (!index_.is_valid) {
       draft_.note(Severity::warning, "index-invalid",
-                  fmt::format("index {} is not valid: it is not carried over", name_),
-                  "REINDEX or drop it before");
+                  fmt::format("index {} is not valid and is not carried over", name_),
+                  "REINDEX or drop it before the window");
       return {};
     }
     if (const std::string missing = draft_.missing_columns(index_.used_columns); !missing.empty()) {
@@ -176,8 +176,8 @@ class IndexCarrier {
     if (draft_.covers_key(key_names())) return true;
     return draft_.leave_behind(
         kind_, name_,
-        "uniqueness over the whole table cannot be kept: equal values may lie in different leaves, "
-        "since the partition key is not computed from its columns",
+        "uniqueness over the whole table cannot be kept: equal values may be in different leaves, "
+        "because the partition key is not computed from its columns",
         kWeakChoices);
   }
 
@@ -237,8 +237,8 @@ class IndexCarrier {
                               display_name(*draft_.request.key_column)));
     } else if (!has_parent()) {
       draft_.note(Severity::info, "key-per-leaf",
-                  fmt::format("{} {} stands on each leaf, not on their parent: ON CONFLICT cannot "
-                              "name its columns",
+                  fmt::format("{} {} exists on each leaf, not on the partitioned table: ON "
+                              "CONFLICT cannot name its columns",
                               kind_, name_));
     }
   }
@@ -320,12 +320,11 @@ class IndexCarrier {
 
   Result<void> carry_exclusion() {
     const bool holds = draft_.covers_key(draft_.column_names(index_.equality_columns));
-    if (!holds &&
-        !draft_.leave_behind(
-            kind_, name_,
-            "rows that exclude each other may lie in different leaves, since the columns that the "
-            "partition key is computed from are not all compared by = in it",
-            kWeakChoices)) {
+    if (!holds && !draft_.leave_behind(
+                      kind_, name_,
+                      "rows that exclude each other may be in different leaves, because it does "
+                      "not compare by = all columns that the partition key is computed from",
+                      kWeakChoices)) {
       return {};
     }
     carried_.source_oid = index_.oid;
@@ -345,8 +344,8 @@ class IndexCarrier {
            table});
     }
     draft_.note(Severity::info, "exclusion-per-leaf",
-                fmt::format("exclusion constraint {} stands on each leaf, not on their parent: "
-                            "a leaf that is added later needs its own",
+                fmt::format("exclusion constraint {} exists on each leaf, not on the partitioned "
+                            "table: a leaf that is added later needs its own",
                             name_));
     record();
     draft_.indexes.push_back(std::move(carried_));
@@ -429,11 +428,10 @@ void alter_leaves_with(CarryDraft& draft, const CarriedIndex& index, std::string
 void carry_index_identity(CarryDraft& draft, std::uint32_t oid, const std::string& name) {
   const CarriedIndex* index = find_index(draft, oid);
   if (index == nullptr || !index->may_identify) {
-    draft.leave_behind("replica identity", display_name(name),
-                       "the index that identifies rows to subscribers is not carried over in a "
-                       "form that can do so",
-                       "accept it by this name, and set another one: REPLICA IDENTITY FULL works "
-                       "always");
+    draft.leave_behind(
+        "replica identity", display_name(name),
+        "its index is not carried over in a form that can identify rows to subscribers",
+        "accept the loss by this name, and set another one: REPLICA IDENTITY FULL always works");
     return;
   }
   alter_leaves_with(draft, *index, "REPLICA IDENTITY USING INDEX");

@@ -48,10 +48,10 @@ class SequenceCarrier {
     if (!sequence_.column->target) {
       draft_.note(
           Severity::warning, "sequence-stays",
-          fmt::format("sequence {} belongs to column {}, which the target lacks: it goes "
-                      "with the old table",
+          fmt::format("sequence {} belongs to column {}, which the target lacks: it stays with the "
+                      "old table",
                       shown(sequence_.schema, sequence_.name), sequence_.column->source->quoted),
-          "ALTER SEQUENCE ... OWNED BY NONE keeps it");
+          "run ALTER SEQUENCE ... OWNED BY NONE to keep it when the old table is dropped");
       return {};
     }
     if (!sequence_.is_identity) {
@@ -149,18 +149,17 @@ void give_to_column(CarryDraft& draft, const Column& column, const Rows& found) 
   std::string without_usage;
   read_row(found, 0, sequence, may_be_owned, is_owned, without_usage);
   if (!without_usage.empty()) {
-    draft.note(
-        Severity::warning, "sequence-usage",
-        fmt::format("column {} is filled from sequence {}, which roles that may insert today may "
-                    "not use: {}",
-                    column.quoted, sequence, without_usage),
-        fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence, without_usage));
+    draft.note(Severity::warning, "sequence-usage",
+               fmt::format("column {} draws from sequence {}, which some roles that can insert "
+                           "today cannot use: {}",
+                           column.quoted, sequence, without_usage),
+               fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence, without_usage));
   }
   if (is_owned) return;
   if (!may_be_owned) {
     draft.note(Severity::info, "sequence-alone",
-               fmt::format("sequence {} fills column {} and belongs to no table: it has another "
-                           "owner or another schema than the table",
+               fmt::format("sequence {} fills column {} and is owned by no table: its owner or "
+                           "schema is not the table's",
                            sequence, column.quoted));
     return;
   }

@@ -301,7 +301,7 @@ class ViewCarrier {
                   fmt::format("the job file defines view {}, which does not read the table, or "
                               "reads it through another view",
                               name),
-                  "take it out of the job file, or correct its name");
+                  "remove it from the job file, or correct its name");
     }
     return {};
   }
@@ -337,10 +337,10 @@ class ViewCarrier {
                                         [&](std::uint32_t oid) { return made_.contains(oid); });
     if (!is_bound) return {};
     if (view.is_temporary) {
-      draft_.note(
-          Severity::warning, "temporary-view",
-          fmt::format("temporary view {} of some session reads the table", display_name(view.name)),
-          "it goes on reading the old one: have that session end");
+      draft_.note(Severity::warning, "temporary-view",
+                  fmt::format("temporary view {} of another session reads the table",
+                              display_name(view.name)),
+                  "end that session: its view will read the old table");
       return {};
     }
     const std::string* own = own_query(view);
@@ -350,8 +350,8 @@ class ViewCarrier {
       draft_.leave_behind(
           view.is_materialized ? "materialized view" : "view", shown(view.schema, view.name),
           obstacle,
-          "give a new definition in the job file's views, drop it before and create it anew after "
-          "the swap, or accept by this name that it goes on reading the old table");
+          "define it in the job file's views, drop it before the swap and create it again after "
+          "it, or accept by this name that it keeps reading the old table");
       return {};
     }
     return view.is_materialized ? carry_materialized(view, query, own != nullptr)
@@ -376,8 +376,7 @@ class ViewCarrier {
       if (view.has_row_type) return std::string("it has a column of the table's row type");
       if (view.needs_primary_key && draft_.primary_key_changed) {
         return std::string(
-            "its GROUP BY relies on the primary key, which does not cover the other columns any "
-            "more");
+            "its GROUP BY relies on the primary key, which no longer covers the other columns");
       }
       if (std::string missing = draft_.missing_columns(view.columns); !missing.empty()) {
         return missing;

@@ -123,7 +123,7 @@ Result<ServerDisk> read_server_disk(Connection& connection, const std::string& t
     return disk;
   }
   if (home.empty()) {
-    disk.unseen = "this role may not see data_directory: grant it pg_read_all_settings";
+    disk.unseen = "this role cannot see data_directory: grant it pg_read_all_settings";
     return disk;
   }
   bool is_here = by_socket;
@@ -131,11 +131,11 @@ Result<ServerDisk> read_server_disk(Connection& connection, const std::string& t
     PGFANOUT_TRY_ASSIGN(is_here, is_same_folder(connection, home));
   }
   if (!is_here) {
-    disk.unseen = "the server's data_directory is not for certain one of this host's";
+    disk.unseen = "it is not proven that the server's data_directory is on this host";
     return disk;
   }
   disk.data = read_disk_room(disk.data_path);
-  if (!disk.data) disk.unseen = "this process may not look at " + disk.data_path;
+  if (!disk.data) disk.unseen = "this process cannot read " + disk.data_path;
   disk.wal = read_disk_room(home + "/pg_wal");
   return disk;
 }

@@ -160,7 +160,7 @@ Result<std::string> hint_for_missing(Connection& connection, const RelationName&
     if (rows.text(row, 1) == name.name && elsewhere.empty()) elsewhere = written;
     if (name.schema.empty() || rows.text(row, 0) == name.schema) names.push_back(rows.str(row, 1));
   }
-  if (!elsewhere.empty()) return fmt::format("there is {}: write the schema too", elsewhere);
+  if (!elsewhere.empty()) return fmt::format("{} exists: write the schema too", elsewhere);
   std::string hint = near_names_hint(name.name, names);
   if (hint.empty()) hint = "check the database, the schema and the spelling";
   return hint;
@@ -234,7 +234,7 @@ Result<Table> describe_table(Connection& connection, std::string_view written) {
         "copy it into an ordinary table first", where);
   }
   if (found.is_system) {
-    return refused("system-table", fmt::format("{} belongs to the server itself", written),
+    return refused("system-table", fmt::format("{} is a system table", written),
                    "name a table of your own", where);
   }
   return describe_table(connection, found.oid);

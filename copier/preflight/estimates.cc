@@ -27,12 +27,12 @@ Issue judge(const Demand& demand, const DiskRoom& room, const std::string& where
           : amount_of_bytes(demand.least),
       demand.what, amount_of_bytes(room.free_bytes), room.path);
   if (room.free_bytes < demand.least) {
-    return {Severity::error, "disk-full", message, where, "make room, or add a volume"};
+    return {Severity::error, "disk-full", message, where, "free space there, or add a volume"};
   }
   if (room.free_bytes < demand.most) {
     return {Severity::warning, "disk-tight",
             message + ": enough only as long as WAL is archived, sent and removed in time", where,
-            "make room, or watch pg_wal while the job runs"};
+            "free space there, or watch pg_wal while the job runs"};
   }
   return {Severity::info, "disk", message, where, {}};
 }
@@ -122,12 +122,11 @@ std::vector<Issue> judge_space(const SpaceNeed& need, const ServerDisk& disk,
                                         amount_of_bytes(need.rows), amount_of_bytes(need.indexes));
   if (!disk.data) {
     return {{Severity::warning, "disk-unseen",
-             fmt::format("{} needed for {}, and up to {} for WAL; the free space could not be "
-                         "seen: {}",
+             fmt::format("{} needed for {}, and up to {} for WAL; the free space is unknown: {}",
                          amount_of_bytes(tables), parts, amount_of_bytes(need.wal), disk.unseen),
              where,
-             disk.data_path.empty() ? "look on the server: df on its data_directory"
-                                    : fmt::format("look on the server: df {}", disk.data_path)}};
+             disk.data_path.empty() ? "run df on the server's data_directory"
+                                    : fmt::format("run df {} on the server", disk.data_path)}};
   }
   if (disk.wal && disk.wal->device != disk.data->device) {
     return {judge({tables, tables, parts}, *disk.data, where),
@@ -139,7 +138,7 @@ std::vector<Issue> judge_space(const SpaceNeed& need, const ServerDisk& disk,
             *disk.data, where)};
   if (!disk.wal && need.wal > 0) {
     issues.front().hint += issues.front().hint.empty() ? "" : "; ";
-    issues.front().hint += "pg_wal could not be looked at and is taken to be on the same volume";
+    issues.front().hint += "pg_wal could not be read and is assumed to be on the same volume";
   }
   return issues;
 }

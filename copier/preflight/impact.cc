@@ -311,8 +311,8 @@ Result<void> ImpactFinder::judge_inserts() {
   add(fmt::format("inserts must supply {}; {}", key_name_, wrong_value), std::move(objects),
       fmt::format("add {} to the column list, with the value {}; an INSERT or COPY without it, or "
                   "without a column list, fails with \"no partition of relation found for row\"; a "
-                  "view that takes inserts needs the column as well. --key-mode generated lets "
-                  "inserts go on unchanged",
+                  "view that takes inserts needs the column as well. with --key-mode generated, "
+                  "inserts need no change",
                   key_name_, plan_.key.sql_on_target));
   return {};
 }
@@ -348,7 +348,7 @@ Result<void> ImpactFinder::judge_conflicts() {
   add("ON CONFLICT targets of today match no unique constraint", std::move(objects),
       supplies_key_
           ? fmt::format("add {} to the columns after ON CONFLICT; ON CONFLICT ON CONSTRAINT and ON "
-                        "CONFLICT DO NOTHING without columns go on",
+                        "CONFLICT DO NOTHING without columns still work",
                         key_name_)
           : "a table listed by an expression has no unique constraint of its own: write ON "
             "CONFLICT DO NOTHING without columns, or insert into the leaf, or use --key-mode "
@@ -367,8 +367,7 @@ void ImpactFinder::judge_uniqueness() {
   if (weaker.empty()) return;
   add("uniqueness holds within one leaf only", std::move(weaker),
       fmt::format("two rows may have equal values in these columns if they differ in {}: make the "
-                  "key from columns of every unique constraint, or make sure of it in the "
-                  "application",
+                  "key from columns of every unique constraint, or enforce it in the application",
                   inputs_text()));
 }
 
@@ -409,11 +408,10 @@ void ImpactFinder::judge_pruning() {
   add(columns.empty() ? "only conditions on the whole key expression pick one leaf"
                       : fmt::format("only conditions on {} pick one leaf", named),
       std::move(now),
-      fmt::format(
-          "a query that names {} alone looks into all {} leaves: add the condition {} = ... "
-          "with the value computed from the same parameters",
-          inputs_text(), plan_.target.leaves.size(),
-          columns.empty() ? plan_.key.sql_on_target : named));
+      fmt::format("a query that names {} alone reads all {} leaves: add the condition {} = ... "
+                  "with the value computed from the same parameters",
+                  inputs_text(), plan_.target.leaves.size(),
+                  columns.empty() ? plan_.key.sql_on_target : named));
 }
 
 Result<void> ImpactFinder::judge_prepared() {
@@ -432,7 +430,7 @@ Result<void> ImpactFinder::judge_prepared() {
   add("a prepared SELECT * fails once in each session that was open at the swap",
       std::move(objects),
       "\"cached plan must not change result type\": let the application prepare it again or "
-      "reconnect; code that reads columns by position meets the new ones");
+      "reconnect; code that reads columns by position gets the new ones");
   return {};
 }
 
@@ -465,17 +463,18 @@ void ImpactFinder::judge_bound() {
   if (!bound_.views.empty()) {
     add("views show the columns that they have today", bound_.views,
         carry_.views.empty()
-            ? "they read the old table until they are made anew"
+            ? "they read the old table until they are created again"
             : "the swap points them at the new table; CREATE OR REPLACE VIEW adds new columns");
   }
   if (!bound_.functions.empty()) {
-    add("functions are bound to the old table or its row type, and follow it", bound_.functions,
-        "a BEGIN ATOMIC body goes on reading the backup: CREATE OR REPLACE it after the swap; one "
-        "with the row type among its arguments or results must be dropped and made anew");
+    add("functions are bound to the old table or its row type, and stay with it", bound_.functions,
+        "a BEGIN ATOMIC body keeps reading the backup: CREATE OR REPLACE it after the swap; drop "
+        "and create again a function with the row type among its arguments or results");
   }
   if (!bound_.others.empty()) {
-    add("other objects are bound to the old table or its row type, and follow it", bound_.others,
-        "make them anew on the new table after the swap; cleanup cannot drop the backup before");
+    add("other objects are bound to the old table or its row type, and stay with it", bound_.others,
+        "create them again on the new table after the swap; cleanup cannot drop the backup before "
+        "that");
   }
 }
 

@@ -18,7 +18,7 @@ Result<void> check_carry(PreflightRun& run) {
             run.plan.source.qualified,
             object.is_accepted
                 ? "accepted by the job; " + object.choices
-                : fmt::format("{}; or go without it: accept = [\"{}\"] in the job file",
+                : fmt::format("{}; to go without it, write accept = [\"{}\"] in the job file",
                               object.choices, accept));
   }
   return {};
@@ -36,7 +36,7 @@ struct Check {
 
 constexpr Check kChecks[] = {
     {"rights on the tables", check_rights},
-    {"rights on what belongs to the tables", check_related_rights},
+    {"rights on related objects", check_related_rights},
     {"settings", check_settings},
     {"links", check_links},
     {"connections", check_connections},
@@ -44,16 +44,16 @@ constexpr Check kChecks[] = {
     {"replication", check_replication},
     {"columns", check_columns},
     {"disk space", check_space},
-    {"what keeps WAL", check_wal_keepers},
+    {"slots and archiving", check_wal_keepers},
     {"locks of the swap", check_swap_locks},
     {"sessions that would block the swap", check_blockers},
     {"prepared transactions", check_prepared_transactions},
     {"wraparound", check_wraparound},
     {"old snapshots", check_snapshots},
     {"the leaves' sizes", check_skew},
-    {"what is carried over", check_carry},
-    {"what the application will meet", check_impact},
-    {"the time that stages take", check_times},
+    {"the objects to carry over", check_carry},
+    {"the impact on the application", check_impact},
+    {"the times of the stages", check_times},
 };
 
 /// Unknown is a failure: a check that could not look is a reason not to go.
@@ -68,15 +68,20 @@ Result<void> run_check(const Check& check, PreflightRun& run) {
   if (checked) return {};
   const Error& error = checked.error();
   run.add(Severity::error, "check-not-run",
-          fmt::format("could not look at {}: {}{}", check.of, error.message,
+          fmt::format("could not check {}: {}{}", check.of, error.message,
                       error.sqlstate.empty() ? "" : fmt::format(" ({})", error.sqlstate)),
           error.where.empty() ? run.plan.source.qualified : error.where,
-          error.hint.empty() ? "run the plan as a role that may" : error.hint);
+          error.hint.empty() ? "run the plan as a role that can make this check" : error.hint);
   return {};
 }
 
 bool is_reason(const Issue& issue) {
   return issue.severity == Severity::critical || issue.severity == Severity::error;
+}
+
+Result<std::string> role_of(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT quote_ident(CURRENT_USER)"));
+  return row.str(0, 0);
 }
 
 }  // namespace
@@ -93,7 +98,10 @@ Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan&
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation) {
   PreflightRun run{
-      job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server, {}};
+      job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server,
+      {},  {},   {}};
+  PGFANOUT_TRY_ASSIGN(run.source_role, role_of(source));
+  PGFANOUT_TRY_ASSIGN(run.target_role, role_of(target));
   for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, run));
   return std::move(run.found);
 }

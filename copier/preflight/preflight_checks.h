@@ -27,6 +27,8 @@ struct PreflightRun {
   const Cancellation& cancellation;
   ServerFacts source_facts;
   ServerFacts target_facts;
+  std::string source_role;  ///< Of the session on the source, quoted for SQL.
+  std::string target_role;
   Preflight found;
 
   void add(Severity severity, std::string code, std::string message, std::string where,

@@ -43,7 +43,7 @@ Result<void> check_running_vacuums(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, run.read(fmt::format(kVacuumsSql, kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
     run.add(Severity::warning, "wraparound-vacuum",
-            fmt::format("autovacuum {} works on {} to prevent wraparound: that kind does not "
+            fmt::format("autovacuum worker {} is vacuuming {} to prevent wraparound, and does not "
                         "give way to the swap",
                         rows.text(row, 0), rows.text(row, 1)),
             rows.str(row, 1),
@@ -109,7 +109,7 @@ void add_blocker(PreflightRun& run, const Rows& rows, int row) {
   const std::int64_t others = rows.integer(row, 7);
   run.add(
       Severity::warning, "session-blocks",
-      fmt::format("{} holds {} on {}{}{}: while its transaction is open the swap waits",
+      fmt::format("{} holds {} on {}{}{}: the swap waits while its transaction is open",
                   session_text(rows, row), rows.text(row, 5), rows.text(row, 6),
                   others > 0 ? fmt::format(" and {} more", others) : "",
                   age < 0 ? ""
@@ -117,7 +117,7 @@ void add_blocker(PreflightRun& run, const Rows& rows, int row) {
                                         amount_of_time(age), amount_of_time(rows.integer(row, 8)))),
       rows.str(row, 6),
       fmt::format("end it before the swap (SELECT pg_terminate_backend({})); the swap waits {} ms "
-                  "for each lock and tries again for {} s",
+                  "for each lock and retries for {} s",
                   rows.text(row, 0), run.job.window.swap_lock_timeout.count(),
                   run.job.window.swap_within.count()));
 }
@@ -148,8 +148,8 @@ Result<void> find_blockers(PreflightRun& run, const std::string& table) {
   }
   if (unnamed > 0) {
     run.add(Severity::warning, "session-blocks",
-            fmt::format("{} more sessions block the swap likewise", unnamed), table,
-            "SELECT * FROM pg_locks shows them");
+            fmt::format("{} more sessions block the swap too", unnamed), table,
+            "list them with SELECT * FROM pg_locks");
   }
   if (passing > 0) {
     run.add(Severity::info, "sessions-use-table",
@@ -161,13 +161,14 @@ Result<void> find_blockers(PreflightRun& run, const std::string& table) {
 /// The server shows the activity of other sessions to some roles only.
 Result<void> note_hidden_sessions(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Rows row,
-                      run.source.query("SELECT pg_has_role('pg_read_all_stats', 'USAGE'),"
-                                       " quote_ident(CURRENT_USER)"));
+                      run.source.query("SELECT pg_has_role('pg_read_all_stats', 'USAGE')"));
   if (row.boolean(0, 0)) return {};
-  run.add(Severity::info, "sessions-hidden",
-          "this role is not shown what sessions of other roles do: ages and states of their "
-          "transactions are missing, and some blockers may be",
-          run.source.description(), fmt::format("GRANT pg_monitor TO {}", row.text(0, 1)));
+  run.add(
+      Severity::info, "sessions-hidden",
+      fmt::format("role {} cannot see what sessions of other roles do: ages and states of their "
+                  "transactions are unknown, and some blockers may be missing here",
+                  run.source_role),
+      run.source.description(), fmt::format("GRANT pg_monitor TO {}", run.source_role));
   return {};
 }
 
@@ -239,15 +240,14 @@ Result<void> check_wraparound(PreflightRun& run) {
     by_multixacts = !is_near(1, 3);
   }
   if (due == 0) return {};
-  run.add(Severity::warning, "wraparound-due",
-          fmt::format("{}{} is {} {} old; at {} an autovacuum begins that does not give way to "
-                      "the swap",
-                      rows.text(first, 0),
-                      due > 1 ? fmt::format(" (with {} more leaves)", due - 1) : "",
-                      rows.text(first, by_multixacts ? 2 : 1),
-                      by_multixacts ? "multixacts" : "transactions",
-                      rows.text(first, by_multixacts ? 4 : 3)),
-          rows.str(first, 0), "VACUUM (FREEZE) it before the window");
+  run.add(
+      Severity::warning, "wraparound-due",
+      fmt::format(
+          "{}{} is {} {} old; at {} an autovacuum starts that does not give way to the swap",
+          rows.text(first, 0), due > 1 ? fmt::format(" (with {} more leaves)", due - 1) : "",
+          rows.text(first, by_multixacts ? 2 : 1), by_multixacts ? "multixacts" : "transactions",
+          rows.text(first, by_multixacts ? 4 : 3)),
+      rows.str(first, 0), "VACUUM (FREEZE) it before the window");
   return {};
 }
 
@@ -286,11 +286,12 @@ Result<void> check_snapshots(PreflightRun& run) {
                                                          amount_of_time(rows.integer(row, 1))));
   }
   if (holders.empty()) return {};
-  run.add(Severity::warning, "old-snapshot",
-          fmt::format("VACUUM can neither freeze nor remove what is newer than the snapshots "
-                      "held by {}",
-                      some_of(holders, kMostNamed)),
-          run.target.description(), "end them before the window if you can");
+  run.add(
+      Severity::warning, "old-snapshot",
+      fmt::format(
+          "VACUUM can neither freeze nor remove rows that are newer than the snapshots held by {}",
+          some_of(holders, kMostNamed)),
+      run.target.description(), "end them before the window");
   return {};
 }
 

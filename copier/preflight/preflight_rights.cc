@@ -16,12 +16,12 @@ constexpr int kFirstWithSetOption = 160000;
 
 /// Tables of the tree that this role does not own, with the owner: fence, renames and DDL need it.
 constexpr const char* kNotOwnedSql =
-    "SELECT c.oid::regclass::text, c.relowner::regrole::text, quote_ident(CURRENT_USER)"
+    "SELECT c.oid::regclass::text, c.relowner::regrole::text"
     " FROM {} JOIN pg_class c ON c.oid = tree.oid"
     " WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1";
 
-Result<void> check_owner(PreflightRun& run, Connection& connection, const std::string& oid,
-                         const std::string& needed_for) {
+Result<void> check_owner(PreflightRun& run, Connection& connection, const std::string& role,
+                         const std::string& oid, const std::string& needed_for) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection.query(fmt::format(kNotOwnedSql, kTableTree), {oid}));
   std::map<std::string, std::vector<std::string>> tables_of;
@@ -30,10 +30,9 @@ Result<void> check_owner(PreflightRun& run, Connection& connection, const std::s
   }
   for (const auto& [owner, tables] : tables_of) {
     run.add(run.if_changed(), "not-owner",
-            fmt::format("role {} does not own {}: {} need the owner, {}", rows.text(0, 2),
-                        some_of(tables), needed_for, owner),
-            tables.front(),
-            fmt::format("GRANT {} TO {}, or run as {}", owner, rows.text(0, 2), owner));
+            fmt::format("role {} does not own {}: {} need the owner, {}", role, some_of(tables),
+                        needed_for, owner),
+            tables.front(), fmt::format("GRANT {0} TO {1}, or run as {0}", owner, role));
   }
   return {};
 }
@@ -42,18 +41,16 @@ Result<void> check_owner(PreflightRun& run, Connection& connection, const std::s
 Result<void> check_schemas(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      run.read(fmt::format(
-          "SELECT DISTINCT c.relnamespace::regnamespace::text, quote_ident(CURRENT_USER)"
-          " FROM {} JOIN pg_class c ON c.oid = tree.oid"
-          " WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE') ORDER BY 1",
-          kTableTree)));
+      run.read(fmt::format("SELECT DISTINCT c.relnamespace::regnamespace::text FROM {} JOIN "
+                           "pg_class c ON c.oid = tree.oid"
+                           " WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE') ORDER BY 1",
+                           kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
     run.add(run.job.window.swap ? Severity::error : Severity::warning, "no-privilege",
-            fmt::format("no right to create in schema {}: the swap cannot rename the tables "
-                        "there",
-                        rows.text(row, 0)),
+            fmt::format("role {} cannot create in schema {}: the swap renames the tables there",
+                        run.source_role, rows.text(row, 0)),
             rows.str(row, 0),
-            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(row, 0), rows.text(row, 1)));
+            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(row, 0), run.source_role));
   }
   return {};
 }
@@ -65,8 +62,8 @@ Result<void> check_new_owner(PreflightRun& run) {
       const Rows rows,
       target.query(
           fmt::format(
-              "SELECT quote_ident(r.rolname), quote_ident(CURRENT_USER), pg_has_role(r.oid, '{}'),"
-              " has_schema_privilege(r.oid, n.oid, 'CREATE') OR me.rolsuper, quote_ident(n.nspname)"
+              "SELECT quote_ident(r.rolname), quote_ident(n.nspname), pg_has_role(r.oid, '{}'),"
+              " has_schema_privilege(r.oid, n.oid, 'CREATE') OR me.rolsuper"
               " FROM pg_roles r, pg_roles me, pg_namespace n"
               " WHERE r.rolname = $1 AND me.rolname = CURRENT_USER AND n.nspname = $2",
               target.server_version() >= kFirstWithSetOption ? "SET" : "MEMBER"),
@@ -74,27 +71,24 @@ Result<void> check_new_owner(PreflightRun& run) {
   const std::string& where = run.plan.target.qualified;
   if (rows.size() == 0) {
     run.add(Severity::error, "owner-missing",
-            fmt::format("the source's owner {} is no role of the target's server",
+            fmt::format("role {}, which owns the source, does not exist on the target's server",
                         display_name(run.plan.source.owner)),
-            where, "create that role there, or give the source another owner");
+            where, "create the role there, or change the source's owner");
     return {};
   }
   if (!rows.boolean(0, 2)) {
     run.add(Severity::error, "no-privilege",
-            fmt::format("role {} cannot give the target to its owner {}: it may not SET ROLE "
-                        "to it",
-                        rows.text(0, 1), rows.text(0, 0)),
+            fmt::format("role {0} cannot make {1} the owner of the target: {0} cannot SET ROLE {1}",
+                        run.target_role, rows.text(0, 0)),
             where,
-            fmt::format("GRANT {} TO {}, or run as {}", rows.text(0, 0), rows.text(0, 1),
-                        rows.text(0, 0)));
+            fmt::format("GRANT {0} TO {1}, or run as {0}", rows.text(0, 0), run.target_role));
   }
   if (!rows.boolean(0, 3)) {
     run.add(Severity::error, "no-privilege",
-            fmt::format("the target cannot be given to {}: that role may not create in "
-                        "schema {}",
-                        rows.text(0, 0), rows.text(0, 4)),
+            fmt::format("role {} cannot own the target: it cannot create in schema {}",
+                        rows.text(0, 0), rows.text(0, 1)),
             where,
-            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 4), rows.text(0, 0)));
+            fmt::format("GRANT CREATE ON SCHEMA {} TO {}", rows.text(0, 1), rows.text(0, 0)));
   }
   return {};
 }
@@ -102,8 +96,7 @@ Result<void> check_new_owner(PreflightRun& run) {
 constexpr const char* kJournalSql =
     "SELECT n.oid IS NOT NULL, has_schema_privilege(n.oid, 'USAGE')"
     "  AND has_schema_privilege(n.oid, 'CREATE'),"
-    " has_database_privilege(current_database(), 'CREATE'), quote_ident(CURRENT_USER),"
-    " quote_ident(current_database()),"
+    " has_database_privilege(current_database(), 'CREATE'), quote_ident(current_database()),"
     " (SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname) FROM pg_class c"
     "  WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT ("
     "   has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')"
@@ -111,32 +104,33 @@ constexpr const char* kJournalSql =
     " FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = 'pgfanout'";
 
 /// Schema pgfanout holds the journal on the target's side and the fence's function on the source's.
-Result<void> check_journal(PreflightRun& run, Connection& connection) {
+Result<void> check_journal(PreflightRun& run, Connection& connection, const std::string& role) {
   PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kJournalSql));
   const std::string where = connection.description();
   if (!row.boolean(0, 0)) {
     if (row.boolean(0, 2)) return {};
     run.add(Severity::error, "no-privilege",
-            "schema pgfanout, for the journal and the fence, is not there, and this role may "
-            "not create it",
+            fmt::format("schema pgfanout, for the journal and the fence, does not exist, and role "
+                        "{} cannot create it",
+                        role),
             where,
             fmt::format("CREATE SCHEMA pgfanout AUTHORIZATION {0}, or GRANT CREATE ON "
                         "DATABASE {1} TO {0}",
-                        row.text(0, 3), row.text(0, 4)));
+                        role, row.text(0, 3)));
     return {};
   }
   if (!row.boolean(0, 1)) {
     run.add(Severity::error, "no-privilege",
-            "schema pgfanout exists, and this role may not use it or not create in it", where,
-            fmt::format("GRANT USAGE, CREATE ON SCHEMA pgfanout TO {}", row.text(0, 3)));
-  } else if (!row.is_null(0, 5)) {
-    run.add(
-        Severity::error, "no-privilege",
-        fmt::format("the journal cannot be kept: no right to read and write {}", row.text(0, 5)),
-        where,
-        fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
-                    "pgfanout TO {}",
-                    row.text(0, 3)));
+            fmt::format("role {} cannot use schema pgfanout or create in it", role), where,
+            fmt::format("GRANT USAGE, CREATE ON SCHEMA pgfanout TO {}", role));
+  } else if (!row.is_null(0, 4)) {
+    run.add(Severity::error, "no-privilege",
+            fmt::format("role {} cannot keep the journal: it cannot read and write {}", role,
+                        row.text(0, 4)),
+            where,
+            fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+                        "pgfanout TO {}",
+                        role));
   }
   return {};
 }
@@ -145,7 +139,7 @@ Result<void> check_journal(PreflightRun& run, Connection& connection) {
 /// and the statement that would help.
 struct Need {
   const char* code;
-  const char* lacks;  ///< "no ownership of": what is said before the objects' names.
+  const char* lacks;  ///< "does not own": between the role and the objects' names.
   const char* since;  ///< Why it is needed.
   std::string sql;
 };
@@ -177,18 +171,18 @@ constexpr const char* kReaders =
     " WHERE true";
 
 std::vector<Need> owned_objects() {
-  return {{"not-owner", "no ownership of", "views that read the table are redefined at the swap",
+  return {{"not-owner", "does not own", "the swap redefines views that read the table",
            owner_of(kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
-          {"not-owner", "no ownership of", "their foreign keys refer to the table",
+          {"not-owner", "does not own", "their foreign keys refer to the table",
            owner_of(kClassName, "c.relowner",
                     "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
                     " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
-          {"not-owner", "no ownership of publication", "it publishes the table by name",
+          {"not-owner", "does not own publication", "it publishes the table by name",
            owner_of("quote_ident(p.pubname)", "p.pubowner",
                     fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
                                 " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
                                 kTableTree))},
-          {"not-owner", "no ownership of statistics", "their names are taken over at the swap",
+          {"not-owner", "does not own statistics", "the swap takes over their names",
            owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
                     fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
                                 " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
@@ -197,17 +191,17 @@ std::vector<Need> owned_objects() {
 
 std::vector<Need> used_objects() {
   return {
-      {"no-privilege", "no right to execute", "triggers of the table call it",
+      {"no-privilege", "cannot execute", "triggers of the table call it",
        "SELECT DISTINCT t.tgfoid::regprocedure::text, format('GRANT EXECUTE ON FUNCTION %s TO %I',"
        "  t.tgfoid::regprocedure, CURRENT_USER)"
        " FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal"
        " AND NOT has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
-      {"no-privilege", "no right to use type", "a column of the table has it",
+      {"no-privilege", "cannot use type", "a column of the table has it",
        "SELECT DISTINCT format_type(a.atttypid, NULL),"
        " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid, NULL), CURRENT_USER)"
        " FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0"
        " AND NOT a.attisdropped AND NOT has_type_privilege(a.atttypid, 'USAGE') ORDER BY 1"},
-      {"no-privilege", "no right to create in tablespace",
+      {"no-privilege", "cannot create in tablespace",
        "leaves or indexes of the table are stored there",
        fmt::format("SELECT DISTINCT quote_ident(s.spcname),"
                    " format('GRANT CREATE ON TABLESPACE %I TO %I', s.spcname, CURRENT_USER)"
@@ -225,9 +219,10 @@ Result<void> check_need(PreflightRun& run, const Need& need) {
     objects_of[rows.str(row, 1)].push_back(rows.str(row, 0));
   }
   for (const auto& [grant, objects] : objects_of) {
-    run.add(Severity::error, need.code,
-            fmt::format("{} {}: {}", need.lacks, some_of(objects), need.since), objects.front(),
-            grant);
+    run.add(
+        Severity::error, need.code,
+        fmt::format("role {} {} {}: {}", run.source_role, need.lacks, some_of(objects), need.since),
+        objects.front(), grant);
   }
   return {};
 }
@@ -244,7 +239,7 @@ constexpr const char* kMayReferSql =
     " AND (has_table_privilege(c.oid, 'REFERENCES')"
     "  OR (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum,"
     "   'REFERENCES')) FROM pg_attribute a"
-    "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[]))), quote_ident(CURRENT_USER)"
+    "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[])))"
     " FROM pg_class c WHERE c.oid = to_regclass($1)";
 
 /// On the target, where the new table's foreign keys will be made. A table that is missing there is
@@ -256,11 +251,11 @@ Result<void> check_references(PreflightRun& run) {
                         run.target.query(kMayReferSql, {keys.str(row, 1), keys.str(row, 2)}));
     if (may.size() == 0 || may.boolean(0, 0)) continue;
     run.add(Severity::error, "no-privilege",
-            fmt::format("foreign key {} cannot be made: no REFERENCES on {}", keys.text(row, 0),
-                        keys.text(row, 1)),
+            fmt::format("role {} cannot create foreign key {}: it lacks REFERENCES on {}",
+                        run.target_role, keys.text(row, 0), keys.text(row, 1)),
             keys.str(row, 1),
             fmt::format("GRANT REFERENCES ON {} TO {}, and USAGE on its schema", keys.text(row, 1),
-                        may.text(0, 1)));
+                        run.target_role));
   }
   return {};
 }
@@ -274,10 +269,10 @@ Result<void> check_event_triggers(PreflightRun& run) {
                                        " ORDER BY 1"));
   for (int row = 0; row < rows.size(); ++row) {
     run.add(Severity::warning, "event-trigger",
-            fmt::format("event trigger {} runs {} for the job's DDL, the swap's included",
+            fmt::format("event trigger {} runs {} for the job's DDL, also within the swap",
                         rows.text(row, 0), rows.text(row, 1)),
             run.target.description(),
-            "make sure that it neither refuses nor changes it, or disable it for the window");
+            "check that it neither refuses nor changes that DDL, or disable it for the window");
   }
   return {};
 }
@@ -285,19 +280,19 @@ Result<void> check_event_triggers(PreflightRun& run) {
 }  // namespace
 
 Result<void> check_rights(PreflightRun& run) {
-  PGFANOUT_TRY(check_owner(run, run.source, std::to_string(run.plan.source.oid),
+  PGFANOUT_TRY(check_owner(run, run.source, run.source_role, std::to_string(run.plan.source.oid),
                            "the fence (ENABLE ALWAYS) and the swap's renames"));
   if (run.plan.same_database) PGFANOUT_TRY(check_schemas(run));
   if (!run.plan.target.is_new) {
     PGFANOUT_TRY_ASSIGN(const Rows oid, run.target.query("SELECT to_regclass($1)::oid::text",
                                                          {run.plan.target.qualified}));
-    PGFANOUT_TRY(
-        check_owner(run, run.target, oid.str(0, 0), "keys, indexes and all that is carried over"));
+    PGFANOUT_TRY(check_owner(run, run.target, run.target_role, oid.str(0, 0),
+                             "keys, indexes and all that is carried over"));
   }
   PGFANOUT_TRY(check_new_owner(run));
-  PGFANOUT_TRY(check_journal(run, run.target));
+  PGFANOUT_TRY(check_journal(run, run.target, run.target_role));
   if (run.plan.same_database || !run.fences()) return {};
-  return check_journal(run, run.source);
+  return check_journal(run, run.source, run.source_role);
 }
 
 Result<void> check_related_rights(PreflightRun& run) {

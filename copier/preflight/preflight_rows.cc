@@ -204,14 +204,14 @@ std::string sample_text(const SkewEstimate& skew) {
 Result<void> warn_of_skew(PreflightRun& run, const SkewEstimate& skew, const Sample& sample,
                           const std::vector<std::size_t>& candidates) {
   const CopyPlan& plan = run.plan;
-  std::string hint = "choose a key with more distinct values, or accept it";
+  std::string hint = "choose a key with more distinct values, or accept the skew";
   if (plan.target.is_new) {
     const auto better = find_better(plan, sample, candidates, skew.by_rows);
     hint = better ? fmt::format(
                         "--key '{}' gives {:.2f} by rows and {:.2f} by bytes on the same "
                         "sample; queries must then name both columns to reach one leaf",
                         better->sql, better->skew.by_rows, better->skew.by_bytes)
-                  : "no pair of the key's first column and another one does better";
+                  : "no pair of the key's first column and another column spreads rows better";
   }
   run.add(Severity::warning, "key-skew",
           fmt::format("the key spreads rows unevenly, {}; {} would hold {:.1f} % of all rows",
@@ -227,7 +227,7 @@ void note_missing_keys(PreflightRun& run, const SkewEstimate& skew) {
                       "that no leaf takes",
                       skew.without_leaf, skew.without_leaf + skew.rows),
           run.plan.key.expression.sql(),
-          "mend those rows, choose another key, or set them aside with --reject-limit");
+          "correct those rows, choose another key, or set them aside with --reject-limit");
 }
 
 using Clock = std::chrono::steady_clock;
@@ -317,7 +317,7 @@ Result<void> check_columns(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Travel travel, read_travel(run));
   const std::string& where = run.plan.source.qualified;
   run.add(Severity::info, "columns",
-          fmt::format("{} columns have the same type on both sides and travel as they are{}",
+          fmt::format("{} columns have the same type on both sides and are copied as they are{}",
                       travel.images,
                       run.plan.stream.read_layout.oid_patches.empty()
                           ? ""
@@ -326,13 +326,14 @@ Result<void> check_columns(PreflightRun& run) {
   for (const std::string& column : travel.computed) {
     run.add(Severity::info, "column-computed",
             fmt::format("a target column is computed by the source's server: {}", column), where,
-            "a row for which that fails stops the job, or is set aside within its limit");
+            "test the expression on all rows: one for which it fails stops the job, or counts "
+            "against --reject-limit");
   }
   if (!travel.unused.empty()) {
     run.add(Severity::info, "column-unused",
             fmt::format("source columns that do not reach the target as they are: {}",
                         some_of(travel.unused, 10)),
-            where, "see that their values are either in other columns or not needed");
+            where, "check that their values are either in other columns or not needed");
   }
   return {};
 }
@@ -363,7 +364,7 @@ Result<void> check_times(PreflightRun& run) {
             fmt::format("reading a piece of the source failed, as the copy would: {} ({})",
                         rate.error().message, rate.error().sqlstate),
             run.plan.source.qualified,
-            "mend the row or the mapping, or set such rows aside with --reject-limit");
+            "correct the row or the mapping, or set such rows aside with --reject-limit");
     return {};
   }
   workload.bytes_per_second = *rate;

@@ -27,7 +27,7 @@ Result<void> check_target_settings(PreflightRun& run) {
   };
   if (run.target_facts.zeroes_damaged_pages || run.target_facts.ignores_checksums) {
     add(Severity::error, "damaged-pages-hidden",
-        fmt::format("{} is on: what is read back could lack damaged rows in silence",
+        fmt::format("{} is on: the read-back could miss damaged rows without an error",
                     run.target_facts.zeroes_damaged_pages ? "zero_damaged_pages"
                                                           : "ignore_checksum_failure"),
         "turn it off");
@@ -41,7 +41,7 @@ Result<void> check_target_settings(PreflightRun& run) {
   if (row.text(0, 1) == "off") {
     add(Severity::warning, "not-durable",
         "full_page_writes is off: a crash in the middle of a write may leave torn pages",
-        "turn it on, unless the file system writes whole pages for certain");
+        "turn it on, unless the file system is sure to write whole pages");
   }
   if (row.text(0, 2) == "replica") {
     add(Severity::error, "replica-role",
@@ -50,17 +50,16 @@ Result<void> check_target_settings(PreflightRun& run) {
   }
   if (row.text(0, 3) != "-1") {
     add(Severity::warning, "temp-file-limit",
-        fmt::format("temp_file_limit is {}: a leaf whose index needs more to be sorted cannot be "
-                    "indexed",
+        fmt::format("temp_file_limit is {}: an index that needs more to be sorted cannot be built",
                     row.text(0, 3)),
         "raise it for this role, or give index builds more maintenance_work_mem");
   }
   if (!row.text(0, 4).empty()) {
     add(Severity::info, "synchronous-standby",
-        fmt::format("commits wait for standbys ({}): one that is away stops the job, and the swap "
-                    "while it holds its locks",
+        fmt::format("commits wait for standbys ({}): without them the job stops, and so does the "
+                    "swap while it holds its locks",
                     row.text(0, 4)),
-        "see that they are connected when the window begins");
+        "check that they are connected when the window begins");
   }
   return {};
 }
@@ -93,9 +92,9 @@ Result<void> check_link(PreflightRun& run, Connection& connection, const char* s
   const bool is_loopback = row.boolean(0, 1);
   if (!is_tcp || row.boolean(0, 2)) return {};
   run.add(is_loopback ? Severity::info : Severity::warning, "not-encrypted",
-          fmt::format("the link to the {} is not encrypted{}", side,
-                      is_loopback ? "; by its address it does not leave the host"
-                                  : ": rows travel in the clear"),
+          fmt::format(
+              "the link to the {} is not encrypted{}", side,
+              is_loopback ? "; its address is that of this host" : ": rows are sent unencrypted"),
           connection.description(),
           is_loopback ? "" : "add sslmode=verify-full (or require) to the connection string");
   return {};
@@ -161,8 +160,7 @@ void note_new_identity(PreflightRun& run, const Published& published, bool is_de
                         "the {} new ones before the swap",
                         some_of(published.by), plan.target.leaves.size()),
             plan.source.qualified,
-            "make the same tables at the subscribers first, or set "
-            "publish_via_partition_root");
+            "create the same tables at the subscribers first, or set publish_via_partition_root");
   }
   if (!published.changes || !is_default) return;
   if (has_parent_key) {
@@ -173,8 +171,8 @@ void note_new_identity(PreflightRun& run, const Published& published, bool is_de
             plan.source.qualified, "add the column and the key at the subscribers before the swap");
   } else if (plan.source.primary_key.empty()) {
     run.add(Severity::warning, "replica-identity",
-            fmt::format("{} publishes updates or deletes of a table without a replica "
-                        "identity: they are refused today, and will be",
+            fmt::format("{} publishes updates or deletes of a table without a replica identity: "
+                        "the server refuses them, before and after the swap",
                         some_of(published.by)),
             plan.source.qualified, "ALTER TABLE ... REPLICA IDENTITY FULL, or publish inserts");
   } else {
@@ -182,8 +180,7 @@ void note_new_identity(PreflightRun& run, const Published& published, bool is_de
             fmt::format("a table listed by an expression has no primary key: for {} each leaf "
                         "needs REPLICA IDENTITY USING INDEX",
                         some_of(published.by)),
-            plan.source.qualified,
-            "see that every leaf has it before the swap, or use --key-mode check");
+            plan.source.qualified, "set it on every leaf before the swap, or use --key-mode check");
   }
 }
 
@@ -234,7 +231,7 @@ Result<void> check_row_security(PreflightRun& run) {
                       row.boolean(0, 1) ? ", for the owner as well," : "", row.text(0, 2),
                       row.integer(0, 2) == 1 ? "policy" : "policies"),
           run.plan.source.qualified,
-          "see that policies and their switch are among what is carried over");
+          "check that the plan carries over the policies and enables row-level security");
   return {};
 }
 
@@ -245,7 +242,7 @@ Result<void> check_replication(PreflightRun& run) {
   const std::string by =
       published.by.empty() ? "" : fmt::format(", published by {}", some_of(published.by));
   run.add(Severity::info, "replica-identity-now",
-          fmt::format("changed rows are named to subscribers by {}{}", identity_text(identity), by),
+          fmt::format("subscribers identify changed rows by {}{}", identity_text(identity), by),
           run.plan.source.qualified);
   if (published.by.empty()) return {};
   note_new_identity(run, published, is_default);

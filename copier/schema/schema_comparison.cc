@@ -259,18 +259,20 @@ struct KindImpact {
 };
 
 constexpr KindImpact kDifferent[] = {
-    {"type", Severity::error, "values that the source's type takes may be refused or sort apart"},
+    {"type", Severity::error,
+     "values that the source's type accepts may be refused or sorted in another order"},
     {"default", Severity::warning, "inserts that leave the column out store another value"},
     {"constraint", Severity::error, "other rows are accepted or refused than before"},
     {"index", Severity::warning, "queries that use it may get slow"},
     {"trigger", Severity::error, "something else happens, or at another time"},
     {"rule", Severity::error, "statements are rewritten in another way"},
-    {"function", Severity::warning, "what calls it may compute something else"},
+    {"function", Severity::warning, "its callers may compute something else"},
     {"partition", Severity::info, "the layout is what the migration changes"},
     {"policy", Severity::error, "roles see or write other rows than before"},
     {"view", Severity::warning, "its queries may give another result"},
     {"sequence", Severity::warning,
-     "numbers are given out in another way, or go when the table goes that owns the counter"},
+     "numbers are generated in another way, or the sequence is dropped with the table that owns "
+     "it"},
     {"publication", Severity::warning, "subscribers get other changes than before"},
     {"statistics", Severity::warning, "the planner may misjudge queries on these columns"},
     {"storage option", Severity::warning, "rows are stored or maintained in another way"},
@@ -282,10 +284,10 @@ constexpr KindImpact kDifferent[] = {
 
 /// For kinds whose loss does not depend on the object.
 constexpr KindImpact kMissing[] = {
-    {"sequence", Severity::warning, "nothing counts for the column"},
+    {"sequence", Severity::warning, "the column has no sequence"},
     {"statistics", Severity::warning, "the planner misjudges queries on these columns"},
     {"storage option", Severity::warning, "rows are stored or maintained in another way"},
-    {"comment", Severity::warning, "what it explains is lost"},
+    {"comment", Severity::warning, "its explanation is lost"},
     {"partition", Severity::info, "the layout is what the migration changes"},
     {"", Severity::warning, "the target does without it"},
 };
@@ -374,7 +376,7 @@ class SchemaJudge {
   /// Of two equal objects: each table has one of its own, which matters for counters.
   [[nodiscard]] static SchemaImpact equal(const SchemaObject& source, const SchemaObject& target) {
     if (source.kind != "sequence" || source.detail == target.detail) return {};
-    return info("a counter of its own: it must stand where the source's does");
+    return info("a sequence of its own: it needs the position of the source's");
   }
 
  private:
@@ -440,7 +442,7 @@ class SchemaJudge {
     const std::string& definition = source.definition;
     if (definition.starts_with("FROM ")) {
       return warning(expected_.is_same_database
-                         ? "goes on referencing the old table unless the swap carries it over"
+                         ? "keeps referencing the old table unless the swap carries it over"
                          : "rows that the other table references could be deleted");
     }
     if (definition.starts_with("CHECK")) {
@@ -512,7 +514,7 @@ class SchemaJudge {
                      : warning("nothing that needs it can be created before it");
     }
     if (kind == "view") {
-      return warning(is_here ? "goes on reading the old table unless the swap carries it over"
+      return warning(is_here ? "keeps reading the old table unless the swap carries it over"
                              : "queries on the view fail");
     }
     if (kind == "publication") {

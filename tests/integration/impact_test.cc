@@ -191,7 +191,7 @@ TEST_F(ImpactTest, EachModeHasItsOwnList) {
   EXPECT_THAT(whats(expression), Not(Contains(HasSubstr("a prepared SELECT *"))));
   EXPECT_THAT(whats(expression), Not(Contains(HasSubstr("columns of the table change"))));
   EXPECT_THAT(item(find(job_in(KeyMode::check)), "only conditions on partition_key").advice,
-              HasSubstr("looks into all 4 leaves"));
+              HasSubstr("reads all 4 leaves"));
 }
 
 TEST_F(ImpactTest, ColumnsThatChange) {

@@ -62,11 +62,13 @@ TEST_F(PreflightTest, TheOwnerIsNeeded) {
                              HasSubstr("| GRANT " + alice + " TO " + bob + ","))));
   EXPECT_EQ(severity_of(found, "not-owner"), Severity::error);
   const auto lacking = with_code(found, "no-privilege");
-  EXPECT_THAT(lacking, Contains(HasSubstr("cannot give the target to its owner " + alice)));
-  EXPECT_THAT(lacking, Contains(HasSubstr("that role may not create in schema public")));
+  EXPECT_THAT(lacking, Contains(HasSubstr("cannot make " + alice + " the owner of the target")));
+  EXPECT_THAT(lacking,
+              Contains(HasSubstr("role " + alice +
+                                 " cannot own the target: it cannot create in schema public")));
   EXPECT_THAT(lacking, Contains(AllOf(HasSubstr("schema pgfanout"),
                                       HasSubstr("GRANT CREATE ON DATABASE " + database))));
-  EXPECT_THAT(lacking, Contains(AllOf(HasSubstr("no REFERENCES on public.collections"),
+  EXPECT_THAT(lacking, Contains(AllOf(HasSubstr("lacks REFERENCES on public.collections"),
                                       HasSubstr("GRANT REFERENCES ON public.collections TO"))));
   EXPECT_THAT(with_code(found, "sessions-hidden"), SizeIs(1));
 
@@ -92,7 +94,7 @@ TEST_F(PreflightTest, TheJournalMustBeOpen) {
               Contains(HasSubstr("GRANT USAGE, CREATE ON SCHEMA pgfanout TO")));
   execute("GRANT USAGE, CREATE ON SCHEMA pgfanout TO " + role("bob"));
   EXPECT_THAT(with_code(look_as(role("bob"), chunks_job()), "no-privilege"),
-              Contains(HasSubstr("no right to read and write pgfanout.job")));
+              Contains(HasSubstr("cannot read and write pgfanout.job")));
   execute("GRANT ALL ON pgfanout.job TO " + role("bob"));
   EXPECT_THAT(with_code(look_as(role("bob"), chunks_job()), "no-privilege"),
               Not(Contains(HasSubstr("pgfanout"))));
@@ -114,10 +116,10 @@ TEST_F(PreflightTest, WhatBelongsToTheTablesMustBeOwnedOrUsable) {
   const Preflight found = look_as(bob, chunks_job());
   EXPECT_THAT(with_code(found, "not-owner"),
               ::testing::UnorderedElementsAre(
-                  HasSubstr("no ownership of public.kept, public.on_kept, public.seen: views"),
-                  HasSubstr("no ownership of public.child: their foreign keys"),
-                  HasSubstr("no ownership of publication p:"),
-                  HasSubstr("no ownership of statistics public.s:")));
+                  HasSubstr("does not own public.kept, public.on_kept, public.seen: "),
+                  HasSubstr("does not own public.child: their foreign keys"),
+                  HasSubstr("does not own publication p:"),
+                  HasSubstr("does not own statistics public.s:")));
   EXPECT_THAT(with_code(found, "not-owner"), Each(HasSubstr("| GRANT postgres TO " + bob)));
   EXPECT_THAT(with_code(found, "no-privilege"),
               Contains(HasSubstr("GRANT EXECUTE ON FUNCTION public.touch() TO " + bob)));
@@ -181,7 +183,7 @@ TEST_F(PreflightTest, LinksThatAreNotEncrypted) {
   by_tcp.execute("postgres", kTables);
   const Preflight found = look_at(chunks_job(), by_tcp.tcp_dsn(), by_tcp.tcp_dsn());
   EXPECT_THAT(with_code(found, "not-encrypted"),
-              ElementsAre(HasSubstr("the link to the source is not encrypted; by its address")));
+              ElementsAre(HasSubstr("the link to the source is not encrypted; its address")));
   EXPECT_EQ(severity_of(found, "not-encrypted"), Severity::info);
   EXPECT_THAT(with_code(look(chunks_job()), "not-encrypted"), IsEmpty());
 }
@@ -249,7 +251,7 @@ TEST_F(PreflightTest, WhatIsNotCarriedIsANoGoUnlessAccepted) {
   EXPECT_THAT(errors(found), ElementsAre("not-carried: foreign key child_id_fkey cannot be carried "
                                          "over: the key gains a column"));
   EXPECT_THAT(with_code(found, "not-carried"),
-              ElementsAre(HasSubstr("| drop it; or go without it: accept = [\"foreign key "
+              ElementsAre(HasSubstr("| drop it; to go without it, write accept = [\"foreign key "
                                     "child_id_fkey\"]"),
                           HasSubstr("| accepted by the job; write a trigger")));
 }

@@ -65,7 +65,7 @@ TEST(SpaceNeedTest, WalThatCannotBeSeenIsTakenToBeThere) {
   const auto issues = judge_space(space_need(10 * kGB, 5 * kGB, true, 2 * kGB), disk, "here");
   ASSERT_EQ(issues.size(), 1U);
   EXPECT_EQ(issues[0].code, "disk-tight");
-  EXPECT_THAT(issues[0].hint, HasSubstr("could not be looked at"));
+  EXPECT_THAT(issues[0].hint, HasSubstr("could not be read"));
 }
 
 TEST(SpaceNeedTest, NothingSeenIsSaid) {
