@@ -13,7 +13,7 @@
 namespace pgfanout {
 namespace {
 
-// An owner who took rights from himself is told apart by what acldefault() would give him.
+// An owner who revoked own rights lacks some of those that acldefault() lists.
 constexpr const char* kGrantsSql = R"sql(
 WITH rel AS (SELECT c.oid, c.relowner, c.relacl,
     acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS usual
@@ -39,8 +39,8 @@ WHERE d.defaclrole = quote_ident(CURRENT_USER)::regrole AND d.defaclobjtype = $1
   AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
     (SELECT n.oid FROM pg_namespace n WHERE n.nspname = $2)))sql";
 
-// A superuser grants as the owner does. Anybody else would grant by rights of his own where he has
-// them, and be the one on whom the grant depends.
+// A superuser grants as the owner does. Another role would grant by its own rights where it has
+// them, and the grant would depend on that role.
 constexpr const char* kOwnerSql =
     "SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $1::oid";
 constexpr const char* kSuperuserSql = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER";

@@ -31,7 +31,7 @@ constexpr const char* kRulesSql = R"sql(
 SELECT r.oid, r.rulename, btrim(pg_get_ruledef(r.oid), E' ;\n'), r.ev_enabled, {}
 FROM pg_rewrite r WHERE r.ev_class = $1::oid AND r.rulename <> '_RETURN' ORDER BY r.rulename)sql";
 
-/// Conditions apart, since only they are rewritten; the roles are part of the head.
+/// Conditions apart, since only they are rewritten.
 constexpr const char* kPoliciesSql = R"sql(
 SELECT p.oid, p.polname, format('AS %s FOR %s TO %s',
     CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,

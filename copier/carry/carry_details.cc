@@ -20,7 +20,7 @@ SELECT s.oid, n.nspname, s.stxname, substr(pg_get_statisticsobjdef(s.oid),
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
 WHERE s.stxrelid = $1::oid ORDER BY n.nspname, s.stxname)sql";
 
-/// Only what people set: 15.20 keeps a number of its own among the options.
+/// Only options that users set: 15.20 stores a number of its own there.
 constexpr const char* kColumnOptionsSql = R"sql(
 SELECT a.attnum, string_agg(o, ', ' ORDER BY o) FROM pg_attribute a
 CROSS JOIN LATERAL unnest(a.attoptions) o
@@ -103,7 +103,7 @@ Result<void> carry_storage(CarryDraft& draft) {
   return {};
 }
 
-/// A default that the target does not have any more: inserts that relied on it will fail or differ.
+/// Warns of defaults that the target lacks: inserts that relied on them will fail or differ.
 void note_lost_defaults(CarryDraft& draft) {
   for (const ColumnFate& fate : draft.columns.fates()) {
     if (!fate.target || fate.source->generated != 0) continue;

@@ -378,7 +378,7 @@ void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
                fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
 }
 
-/// An earlier job's check of the key: the target has its own, over the new key.
+/// Whether it is an earlier job's check of the key; the target gets one over the new key.
 bool is_key_check(const CarryDraft& draft, const std::string& name) {
   const CarryRequest& request = draft.request;
   return draft.rules.checks_key && request.key_column &&

@@ -60,7 +60,7 @@ class CarryNames {
   Result<std::string> until_swap(std::string_view schema, std::string_view afterwards);
   /// The same for extended statistics, which have names of their own.
   Result<std::string> statistics_until_swap(std::string_view schema, std::string_view afterwards);
-  /// For a leaf's index that does what `index` does for `table`: "chunks_p07_content_idx".
+  /// For a leaf's counterpart of `index` on `table`: "chunks_p07_content_idx".
   std::string leaf_index(std::size_t leaf, std::string_view table, std::string_view index);
 
  private:

@@ -41,7 +41,7 @@ struct CarriedName {
 struct CarriedView {
   std::string qualified;  ///< Quoted.
   std::string create;     ///< CREATE OR REPLACE VIEW ... AS ..., names as they are after the swap.
-  std::string restore;    ///< The same with its definition of today; run after all names are back.
+  std::string restore;  ///< The same with its present definition; run after all names are restored.
 };
 
 /// Statements by which a swap takes something from the old table, and those that give it back:
@@ -82,7 +82,7 @@ struct CarryPlan {
   std::vector<CarriedView> views;  ///< In the order of their dependencies.
   std::vector<CarriedMove> moves;  ///< In order; a rollback runs them in reverse order.
   std::vector<NotCarried> not_carried;
-  std::vector<Issue> issues;  ///< For a person to know: INFO and WARNING.
+  std::vector<Issue> issues;  ///< INFO and WARNING.
 };
 
 struct CarryRequest {

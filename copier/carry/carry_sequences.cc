@@ -111,7 +111,7 @@ class SequenceCarrier {
     return {};
   }
 
-  /// Read within the swap, when nobody can draw numbers any more. The old sequence may have any
+  /// Read within the swap, when no session can draw numbers. The old sequence may have any
   /// name by then; the new one has its final name.
   void move_position() {
     const std::string old = fmt::format("{}::regclass", sequence_.oid);

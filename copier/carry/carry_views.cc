@@ -1,6 +1,6 @@
 // Views and materialized views that read the source, or a materialized view that does. The swap
 // binds plain ones to the new table by name: they keep their OID, grants and dependents.
-// Materialized ones are created and filled beside the old ones. Views between a view and the table
+// Materialized ones are created and filled beside the old ones. Views that read only other views
 // stay.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -307,7 +307,7 @@ class ViewCarrier {
   }
 
  private:
-  /// The person's definition, if the job file has one.
+  /// The job file's definition, if it has one.
   const std::string* own_query(const SourceView& view) {
     for (const auto& [written, query] : draft_.request.job.window.views) {
       const auto name = parse_relation_name(written);
@@ -321,7 +321,7 @@ class ViewCarrier {
     return nullptr;
   }
 
-  /// Whether the query means the same columns of the same types as today.
+  /// Whether the query reads the same columns with the same types as before.
   [[nodiscard]] bool is_unchanged(const SourceView& view) const {
     for (const int number : numbers_in<int>(view.columns)) {
       const ColumnFate* fate = draft_.columns.find(number);
@@ -358,7 +358,7 @@ class ViewCarrier {
                                 : carry_plain(view, query, own != nullptr);
   }
 
-  /// With the table's name of today in it, as if the server had printed it.
+  /// With the table's present name, as if the server had printed it.
   [[nodiscard]] std::string person_query(std::string_view text) const {
     std::string query = with_placeholder(text, "{table}", draft_.request.source.qualified);
     while (!query.empty() && std::string_view(" \t\r\n;").find(query.back()) != std::string::npos) {
@@ -421,7 +421,7 @@ class ViewCarrier {
       return fmt::format("CREATE OR REPLACE VIEW {} ({}){} AS\n{}", view.qualified,
                          view.column_list, options, sql);
     };
-    // After the swap the table has its name of today again, and so have materialized views.
+    // After the swap the new table and the new materialized views have the present names.
     draft_.plan.views.push_back(
         {view.qualified,
          statement(is_own ? query : draft_.on(query, draft_.request.source.qualified)),

@@ -112,7 +112,7 @@ Result<ServerDisk> read_server_disk(Connection& connection, const std::string& t
   ServerDisk disk;
   const std::string home = row.str(0, 0);
   disk.data_path = row.is_null(0, 1) || row.text(0, 1).empty() ? home : row.str(0, 1);
-  // A tablespace may lie in the server's own folder, and is then named from there.
+  // A tablespace in the server's own folder is named relative to it.
   if (!disk.data_path.empty() && disk.data_path.front() != '/' && !home.empty()) {
     disk.data_path = home + "/" + disk.data_path;
   }

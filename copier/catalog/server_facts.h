@@ -52,7 +52,7 @@ struct DiskRoom {
 };
 
 struct ServerDisk {
-  std::optional<DiskRoom> data;  ///< Where new tables go; absent: not to be seen from here.
+  std::optional<DiskRoom> data;  ///< Of new tables; absent: unknown, see `unseen`.
   std::optional<DiskRoom> wal;
   std::string data_path;  ///< As the server names it; empty: it does not say.
   std::string unseen;     ///< Why data is absent.
@@ -61,7 +61,7 @@ struct ServerDisk {
 /// `tablespace`: the leaves' tablespace by name; empty: the session's default.
 Result<ServerDisk> read_server_disk(Connection& connection, const std::string& tablespace);
 
-/// Absent if there is no such folder or it may not be looked at.
+/// Absent if the folder does not exist or cannot be read.
 [[nodiscard]] std::optional<DiskRoom> read_disk_room(const std::string& path);
 
 }  // namespace pgfanout

@@ -7,8 +7,8 @@
 namespace pgfanout {
 namespace {
 
-/// How many ranges a leaf gives: by all its bytes, but never more than it has pages, since a range
-/// is cut between pages only.
+/// Number of a leaf's ranges: by all its bytes, but at most its number of pages, since a range is
+/// cut between pages only.
 std::uint64_t range_count(const LeafSize& size, std::uint64_t range_bytes) {
   if (size.blocks == 0 || range_bytes == 0) return 1;
   const std::uint64_t wanted =

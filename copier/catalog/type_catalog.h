@@ -1,4 +1,4 @@
-// Facts of pg_type about types, as far as copying their values needs them.
+// Facts of pg_type that copying values needs.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct TypeFacts {
 
 using TypeMap = std::map<std::uint32_t, TypeFacts>;
 
-/// `types` and everything that they are made of.
+/// `types` and all types that they consist of.
 Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32_t>& types);
 
 /// A column that has nothing but the fields that describe a type.

@@ -46,14 +46,14 @@ double largest_over_mean(const std::vector<std::uint64_t>& of_leaf) {
 }
 
 // Ratios to the time in which one connection reads the source once, measured with 400,000 and
-// 1,000,000 rows of 600 bytes, server and client on one host. Other machines have others, but not
-// by much: reading, writing and sorting share disk and processors there too.
+// 1,000,000 rows of 600 bytes, server and client on one host. Other machines differ little:
+// reading, writing and sorting share disk and processors there, too.
 
-/// Routed, sent, written and logged by the target's server, beside being read.
+/// Rows are also routed, sent, written and logged by the target's server.
 constexpr double kCopyPerRead = 4.0;
 /// Each connection beyond the first adds this to the rate of reading.
 constexpr double kFurtherConnection = 0.7;
-/// An index is sorted and written; its bytes are dearer than those that are only read.
+/// An index is also sorted and written.
 constexpr double kIndexBytesPerRead = 5.0;
 /// The server's own scan of all rows, without COPY's conversion: for checks and index builds.
 constexpr double kScanPerRead = 0.1;
@@ -79,7 +79,7 @@ double parallel(std::uint32_t connections) {
   return 1 + kFurtherConnection * (std::max(connections, 1U) - 1);
 }
 
-/// Of all rows, how many ANALYZE looks at.
+/// The share of all rows that ANALYZE reads.
 double analyzed_share(const Workload& workload) {
   const auto rows = static_cast<double>(workload.rows);
   const double sampled = kAnalyzedRows * static_cast<double>(workload.leaves + 1);
@@ -166,7 +166,7 @@ SkewEstimate estimate_skew(std::size_t leaves, std::span<const std::uint32_t> le
   const auto count = static_cast<double>(rows.size());
   const auto sampled = static_cast<double>(estimate.rows);
   estimate.largest_share = static_cast<double>(rows[estimate.largest]) / sampled;
-  // The largest of n even leaves with mean m lies about sqrt(2 m ln n) above it.
+  // The largest of n even leaves with mean m is about sqrt(2 m ln n) above m.
   estimate.by_chance = 1 + std::sqrt(2 * std::log(std::max(count, 1.0)) * count / sampled);
   return estimate;
 }

@@ -17,15 +17,15 @@ struct SpaceNeed {
   std::uint64_t rows = 0;      ///< Heap and TOAST of the target.
   std::uint64_t indexes = 0;   ///< Of the target.
   std::uint64_t wal = 0;       ///< Written in all.
-  std::uint64_t wal_kept = 0;  ///< Of that, what is on disk at one time if nothing holds it back.
+  std::uint64_t wal_kept = 0;  ///< Of that, on disk at one time if nothing prevents its removal.
 };
 
 /// `wal_limit`: max_wal_size and wal_keep_size together.
 [[nodiscard]] SpaceNeed space_need(std::uint64_t rows, std::uint64_t indexes, bool writes_wal,
                                    std::uint64_t wal_limit);
 
-/// One or two issues: error where the job cannot fit, warning where it fits only as long as WAL is
-/// removed in time or where nobody could look, info where there is room for everything.
+/// One or two issues: error where the job cannot fit, warning where it fits only if WAL is removed
+/// in time or where the free space is unknown, info where everything fits.
 [[nodiscard]] std::vector<Issue> judge_space(const SpaceNeed& need, const ServerDisk& disk,
                                              const std::string& where);
 
@@ -47,7 +47,7 @@ struct SkewEstimate {
                                          std::span<const std::uint32_t> leaf_of_row,
                                          std::span<const std::uint64_t> row_bytes);
 
-/// An index as far as its build's time depends on it.
+/// The properties of an index that determine the time of its build.
 struct IndexWork {
   std::string method;  ///< "btree".
   std::uint64_t bytes = 0;
@@ -66,7 +66,7 @@ struct Workload {
   double bytes_per_second = 0;
 };
 
-/// For every stage of kWindowStages but preflight, which is over by then. Pure.
+/// For every stage of kWindowStages except preflight.
 [[nodiscard]] std::vector<StageEstimate> estimate_stages(const Workload& workload);
 
 }  // namespace pgfanout

@@ -77,7 +77,7 @@ FROM dependent d CROSS JOIN LATERAL (
     WHERE d.classid = 'pg_operator'::regclass AND o.oid = d.objid
 ) found ORDER BY 2, 1)sql";
 
-/// Functions by their text; for a BEGIN ATOMIC body that is what the server makes of it.
+/// Functions by their text; a BEGIN ATOMIC body as the server prints it.
 constexpr const char* kByTextSql = R"sql(
 SELECT 'function ' || p.oid::regprocedure::text
   || CASE WHEN p.prosqlbody IS NULL THEN ' (by text)' ELSE ' (BEGIN ATOMIC)' END,
@@ -233,7 +233,7 @@ class ImpactFinder {
   [[nodiscard]] std::string inputs_text() const {
     return fmt::format("{}", fmt::join(key_inputs_, ", "));
   }
-  /// Whether the new layout takes the key away from the parent, or adds a column to it.
+  /// Whether the new layout removes the key from the parent, or adds a column to it.
   [[nodiscard]] bool changes(const UniqueKey& key) const {
     const Names& needed = plan_.target.partition_columns;
     return needed.empty() ||
@@ -247,7 +247,7 @@ class ImpactFinder {
   const std::string table_;  ///< name_pattern() of the source.
   bool is_checked_ = false;  ///< A wrong key is refused.
   bool stores_key_ = false;
-  bool supplies_key_ = false;  ///< Whoever inserts has to.
+  bool supplies_key_ = false;  ///< Inserts must.
   std::string key_name_;
   Names key_inputs_;
   std::vector<UniqueKey> keys_;

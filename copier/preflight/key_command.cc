@@ -54,7 +54,7 @@ std::string bytes_of_hex(std::string_view hex) {
   return bytes;
 }
 
-/// Turns what a person typed into rows for the key's columns.
+/// Turns the command line's values into rows of the key's columns.
 class Question {
  public:
   Question(Connection& connection, const Table& table, const RowFunction& key)

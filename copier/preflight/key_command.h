@@ -1,4 +1,4 @@
-// The key command: which key and leaf a value goes to, and whether the server agrees.
+// The key command: a value's key and leaf, and whether the server computes the same key.
 #pragma once
 
 #include <cstdint>

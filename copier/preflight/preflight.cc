@@ -56,7 +56,7 @@ constexpr Check kChecks[] = {
     {"the times of the stages", check_times},
 };
 
-/// Unknown is a failure: a check that could not look is a reason not to go.
+/// Unknown is a failure: a check that could not be made is a no-go.
 Result<void> run_check(const Check& check, PreflightRun& run) {
   if (run.cancellation.is_set()) return interrupted("cancelled", "stopped on request");
   const auto checked = in_savepoint(

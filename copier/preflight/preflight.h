@@ -32,8 +32,7 @@ Result<std::vector<Impact>> find_impact(const JobDescription& job, const CopyPla
                                         const CarryPlan& carry, Connection& source);
 
 /// All checks. `carry` tells what cannot be carried over: an error unless it is accepted. A check
-/// that could not look is an error in the list, not the end of it. Open transactions are left as
-/// they were.
+/// that could not be made is an error in the list and does not end it. Open transactions stay open.
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation);

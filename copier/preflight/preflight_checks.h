@@ -40,9 +40,9 @@ struct PreflightRun {
   Result<Rows> read(std::string_view sql) {
     return source.query(sql, {std::to_string(plan.source.oid)});
   }
-  /// Whether a fence will stand on the source.
+  /// Whether the job will fence the source.
   [[nodiscard]] bool fences() const { return !job.assume_quiet; }
-  /// Ownership and the like: without fence and swap only a later command needs it.
+  /// Of a right that only fence and swap need: a job without them may go.
   [[nodiscard]] Severity if_changed() const {
     return fences() || job.window.swap ? Severity::error : Severity::warning;
   }

@@ -11,7 +11,7 @@
 namespace pgfanout {
 namespace {
 
-/// Of the way to autovacuum_freeze_max_age: from there on one may begin within the window.
+/// Share of autovacuum_freeze_max_age beyond which an autovacuum may start within the window.
 constexpr double kNearWraparound = 0.9;
 
 /// Tables and TOAST tables of the leaves; {0}: leaves. A table's own limit can only be lower.
@@ -59,9 +59,9 @@ constexpr const char* kOthersSessions =
     " AND split_part(a.application_name, '/', 2)"
     " = split_part(current_setting('application_name'), '/', 2))";
 
-/// So many are named one by one.
+/// More blockers than these are counted only.
 constexpr int kMostNamed = 10;
-/// A transaction open for so long is not one that just ends.
+/// A snapshot older than this is reported.
 constexpr std::int64_t kOldSnapshotSeconds = 60;
 
 /// Relations that the swap locks: {0} with all indexes, the tables at the other end of its foreign
@@ -77,7 +77,8 @@ constexpr const char* kLockedRelations =
     "  AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass"
     "  JOIN pg_rewrite r ON r.oid = d.objid)";
 
-/// {0}: relations, {1}: others' sessions. An autovacuum that is not for wraparound gives way.
+/// {0}: relations, {1}: others' sessions. Without autovacuums: one that is not for wraparound
+/// yields to the swap.
 constexpr const char* kBlockersSql =
     "SELECT a.pid, COALESCE(a.usename, a.backend_type, '?'),"
     " COALESCE(NULLIF(a.application_name, ''), 'without a name'),"
@@ -98,7 +99,7 @@ std::string session_text(const Rows& rows, int row) {
                      rows.text(row, 1), rows.text(row, 2), rows.text(row, 3));
 }
 
-/// Whether it looks as if it would still be there when the swap's patience ends.
+/// Whether the session will probably still block when the swap's lock timeout ends.
 bool stays(const Rows& rows, int row, std::int64_t patience_seconds) {
   return rows.integer(row, 4) >= patience_seconds || rows.integer(row, 4) < 0 ||
          rows.text(row, 3).starts_with("idle in transaction");
@@ -172,7 +173,7 @@ Result<void> note_hidden_sessions(PreflightRun& run) {
   return {};
 }
 
-/// A prepared transaction has no session; its locks are known by the lock on its own number.
+/// A prepared transaction has no session; the lock on its own number identifies its locks.
 constexpr const char* kPreparedSql =
     "SELECT quote_literal(p.gid), quote_ident(p.owner),"
     " EXTRACT(epoch FROM clock_timestamp() - p.prepared)::int8, string_agg(DISTINCT l.mode, ', '),"

@@ -37,7 +37,7 @@ Result<void> check_owner(PreflightRun& run, Connection& connection, const std::s
   return {};
 }
 
-/// A rename asks for CREATE on the table's schema.
+/// A rename needs CREATE on the table's schema.
 Result<void> check_schemas(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -55,7 +55,7 @@ Result<void> check_schemas(PreflightRun& run) {
   return {};
 }
 
-/// The target is given to the source's owner.
+/// The source's owner will own the target.
 Result<void> check_new_owner(PreflightRun& run) {
   Connection& target = run.target;
   PGFANOUT_TRY_ASSIGN(
@@ -135,8 +135,8 @@ Result<void> check_journal(PreflightRun& run, Connection& connection, const std:
   return {};
 }
 
-/// Objects that lack a right. The query takes the source's OID as $1 and returns the object's name
-/// and the statement that would help.
+/// A right that the role needs. The query takes the source's OID as $1 and returns the name of each
+/// object on which the role lacks it, and the statement that grants it.
 struct Need {
   const char* code;
   const char* lacks;  ///< "does not own": between the role and the objects' names.
@@ -242,8 +242,8 @@ constexpr const char* kMayReferSql =
     "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[])))"
     " FROM pg_class c WHERE c.oid = to_regclass($1)";
 
-/// On the target, where the new table's foreign keys will be made. A table that is missing there is
-/// the carry-over's to tell.
+/// On the target, where the new table's foreign keys will be made. The carry-over reports a table
+/// that is missing there.
 Result<void> check_references(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Rows keys, run.read(kForeignKeysSql));
   for (int row = 0; row < keys.size(); ++row) {
@@ -260,7 +260,7 @@ Result<void> check_references(PreflightRun& run) {
   return {};
 }
 
-/// They run for the job's DDL as well, and may refuse or change it.
+/// They also run for the job's DDL, and may refuse or change it.
 Result<void> check_event_triggers(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       run.target.query("SELECT quote_ident(e.evtname),"

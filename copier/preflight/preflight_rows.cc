@@ -33,7 +33,7 @@ Result<std::string> type_name(Connection& connection, const ResultColumn& column
 struct Travel {
   std::size_t images = 0;             ///< Columns whose bytes are copied.
   std::vector<std::string> computed;  ///< "meta jsonb from (meta)::jsonb".
-  std::vector<std::string> unused;    ///< Source columns that no target column is made from alone.
+  std::vector<std::string> unused;    ///< Source columns that no target column copies as they are.
 };
 
 Result<Travel> read_travel(PreflightRun& run) {
@@ -65,16 +65,16 @@ Result<Travel> read_travel(PreflightRun& run) {
   return travel;
 }
 
-/// Each is a branch of a UNION, and planning a thousand takes longer than reading them.
+/// Each is a branch of a UNION; planning a thousand takes longer than reading them.
 constexpr std::uint64_t kSampledPages = 400;
 constexpr std::uint64_t kMostRows = 200'000;
-/// Largest leaf over mean: what the table's users are promised to stay below.
+/// Largest leaf over mean: from here on the plan warns.
 constexpr double kBadSkew = 1.5;
 constexpr std::size_t kMostCandidates = 6;
-/// Longer text is no part of a key, and would be read for nothing.
+/// Longer text is no candidate for a key.
 constexpr std::int64_t kWidestCandidate = 64;
 
-/// Sampled values of some columns of the source, and what each row takes on disk.
+/// Sampled values of some columns of the source, and each row's bytes on disk.
 struct Sample {
   std::vector<std::size_t> columns;  ///< Of the source; parallel to each row.
   std::vector<ProbeRow> rows;
@@ -126,8 +126,8 @@ SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const Layou
                        sample.bytes);
 }
 
-/// Columns that could stand beside the key's first one: never NULL, short, taken over unchanged.
-/// Those with the most distinct values come first, as far as ANALYZE knows them.
+/// Columns that a key could add to its first one: NOT NULL, short, copied unchanged; those with the
+/// most distinct values by ANALYZE's statistics first.
 Result<std::vector<std::size_t>> find_candidates(PreflightRun& run) {
   const Table& table = run.plan.source;
   PGFANOUT_TRY_ASSIGN(
@@ -175,7 +175,7 @@ struct Better {
   SkewEstimate skew;
 };
 
-/// The best pair of the key's first column and a candidate, if it is any better.
+/// The best pair of the key's first column and a candidate, if it spreads rows better.
 std::optional<Better> find_better(const CopyPlan& plan, const Sample& sample,
                                   const std::vector<std::size_t>& candidates, double than) {
   const Table& table = plan.source;
@@ -236,7 +236,7 @@ using Clock = std::chrono::steady_clock;
 constexpr double kSeconds = 1.0;
 constexpr double kEnoughOfTable = 0.05;
 constexpr std::uint64_t kEnoughBytes = 32ULL << 20U;
-/// Small, so that the end of one comes soon: a COPY is never broken off.
+/// Small, because a COPY always runs to its end.
 constexpr std::uint64_t kPieceBytes = 2ULL << 20U;
 constexpr std::uint64_t kMostPieces = 2000;
 constexpr std::uint32_t kUsualIndexJobs = 2;

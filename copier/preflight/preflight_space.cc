@@ -43,7 +43,7 @@ Result<SpaceNeed> need_of(PreflightRun& run) {
                     bytes_of(limit, 0, 0));
 }
 
-/// Slots that lost what they need hold nothing back.
+/// Without slots that lost the WAL that they need, which keep nothing.
 constexpr const char* kSlotsSql =
     "SELECT s.slot_name, s.active, s.slot_type,"
     " COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::int8,"

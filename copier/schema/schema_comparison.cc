@@ -15,7 +15,7 @@ namespace {
 
 // --- Which object of the source is which of the target ---
 
-/// At least one of the two is there. They point into what was paired.
+/// At least one of the two is set. They point into the lists that were paired.
 struct SchemaPair {
   const SchemaObject* source = nullptr;
   const SchemaObject* target = nullptr;
@@ -23,7 +23,7 @@ struct SchemaPair {
   [[nodiscard]] const SchemaObject& any() const { return source != nullptr ? *source : *target; }
 };
 
-/// Of objects that are identified by what they are.
+/// Whether its definition identifies the object.
 bool is_named_by_definition(const SchemaObject& object) {
   return object.name == object.definition;
 }
@@ -124,7 +124,7 @@ bool is_same_object(const SchemaObject& source, const SchemaObject& target) {
   return has_same_name(source, target) && is_same_sql(source.definition, target.definition);
 }
 
-/// The same own name, where that is not what identifies it.
+/// The same own name of two objects that their definitions identify.
 bool has_same_detail(const SchemaObject& source, const SchemaObject& target) {
   return is_named_by_definition(source) && is_named_by_definition(target) &&
          !source.detail.empty() && source.detail == target.detail && !is_on_leaves_only(source);
@@ -417,7 +417,7 @@ class SchemaJudge {
                     expected_.skipped_columns);
   }
 
-  /// A value that is made while copying is expected to follow rules of its own.
+  /// Values that the job computes while copying are expected to follow other rules.
   [[nodiscard]] SchemaImpact capped(const SchemaObject& object, SchemaImpact impact) const {
     if (expected_.mapped_columns.contains(object.name) && impact.severity == Severity::error) {
       impact.severity = Severity::warning;

@@ -1,5 +1,5 @@
-// Compares two tables' schemas: an inventory with a row for each object of either side, what each
-// difference means for the application, and in which order the missing objects can be made.
+// Compares two tables' schemas: a row for each object of either side, the impact of each difference
+// on the application, and an order in which the missing objects can be created.
 #pragma once
 
 #include <set>
@@ -17,7 +17,7 @@ struct ExpectedDifferences {
   std::string key_column;            ///< Of the target; empty: it stores none.
   std::set<std::string> key_inputs;  ///< Columns that the key is computed from; empty: unknown.
   std::set<std::string> skipped_columns;  ///< Source columns that the target does without.
-  std::set<std::string> mapped_columns;   ///< Target columns whose values are made while copying.
+  std::set<std::string> mapped_columns;   ///< Target columns that the job computes while copying.
   /// The swap then carries over views, publications and inbound foreign keys of the source, and its
   /// types and functions exist in any case.
   bool is_same_database = true;
@@ -26,7 +26,7 @@ struct ExpectedDifferences {
 
 struct SchemaGap {
   std::string kind;    ///< As SchemaObject::kind.
-  std::string name;    ///< As people call it.
+  std::string name;    ///< For people.
   std::string source;  ///< Definitions; empty where there is none.
   std::string target;
   std::string gap;                     ///< "none", "missing", "extra", "different" or "not valid".
@@ -36,7 +36,8 @@ struct SchemaGap {
 
 struct SchemaComparison {
   std::vector<SchemaGap> rows;  ///< In the order of deployment, objects without a gap included.
-  /// "kind name: definition" for each gap that is not expected, and for what a missing column has.
+  /// "kind name: definition" for each gap that is not expected, and for the parts of a missing
+  /// column.
   std::vector<std::string> deployment_order;
 };
 

@@ -12,7 +12,7 @@ namespace {
 // Each query takes the table's OID as $1 and returns name (NULL: the definition is the name),
 // definition, and, if it has them, detail and whether the object is valid.
 
-// --- Types, columns and what each column has ---
+// --- Types, columns and their parts ---
 
 /// Types that the columns are made of, without the server's own: elements of arrays, base types of
 /// domains, attributes of composites.
@@ -111,8 +111,8 @@ LEFT JOIN LATERAL (SELECT format('%s.%I', o.refobjid::regclass, ta.attname) AS n
     AND o.deptype IN ('a', 'i') LIMIT 1) own ON true
 ORDER BY a.attnum, 3)sql";
 
-// Names with a blank cannot be those of a storage parameter. Of a column's options only those that
-// people set: 15.20 keeps a number of its own there (pg_attver), which differs from table to table.
+// Names with a blank cannot be those of a storage parameter. Only column options that users
+// set: 15.20 stores a number of its own there (pg_attver), which differs from table to table.
 constexpr const char* kColumnOptionsSql = R"sql(
 SELECT quote_ident(a.attname) || ' ' || o.name, o.value
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (
@@ -169,7 +169,7 @@ FROM pg_constraint c WHERE c.contype = 'f' AND c.conparentid = 0
   AND c.confrelid IN (SELECT tree.oid FROM {0}) AND c.conrelid NOT IN (SELECT tree.oid FROM {0})
 ORDER BY 2)sql";
 
-/// Without those behind a constraint of the table. {}: kIndexBody.
+/// Without those that implement a constraint of the table. {}: kIndexBody.
 constexpr const char* kIndexesSql = R"sql(
 SELECT NULL, format('CREATE %sINDEX ON %s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
     i.indrelid::regclass) || {}, quote_ident(c.relname), i.indisvalid
@@ -179,7 +179,7 @@ WHERE i.indrelid = $1::oid AND NOT EXISTS (
   AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY 2)sql";
 
-/// Indexes that leaves have by themselves, those behind keys included, as if they were the table's.
+/// Indexes that only leaves have, also those of keys, as if they were the table's.
 /// {1}: kOnLeavesOnly, {2}: kIndexBody.
 constexpr const char* kLeafIndexesSql = R"sql(
 SELECT NULL, format('CREATE %sINDEX ON %s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
@@ -223,7 +223,7 @@ WHERE s.stxrelid = $1::oid ORDER BY 2)sql";
 constexpr const char* kOwnerSql =
     "SELECT 'owner', c.relowner::regrole::text FROM pg_class c WHERE c.oid = $1::oid";
 
-// The owner may always MAINTAIN, which servers before 17 do not write down.
+// The owner may always MAINTAIN, which servers before 17 do not record.
 constexpr const char* kPrivilegesSql = R"sql(
 SELECT COALESCE(NULLIF(g.grantee, 0)::regrole::text, 'PUBLIC'),
   string_agg(DISTINCT g.item, ', ' ORDER BY g.item) FROM (
@@ -329,7 +329,7 @@ FROM pg_class c WHERE c.relkind IN ('v', 'm') AND c.oid IN (
   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT tree.oid FROM {0}))
 ORDER BY 2, 3)sql";
 
-/// {1}: columns and condition, {2}: publications of the schema; both since version 15.
+/// {1}: columns and condition, {2}: publications of the schema; since version 15.
 constexpr const char* kPublicationsSql = R"sql(
 SELECT quote_ident(p.pubname), how.sql || format(' WITH (%s%s)',
     array_to_string(ARRAY[CASE WHEN p.pubinsert THEN 'insert' END,

@@ -13,7 +13,7 @@
 namespace pgfanout {
 
 /// Name of the objects of kind "policy" that says whether row security is on, and "constraint" that
-/// is the primary key. Other objects' names are quoted where they look like these.
+/// is the primary key. Other objects with such names are quoted.
 inline constexpr std::string_view kRowSecurityName = "ROW LEVEL SECURITY";
 inline constexpr std::string_view kPrimaryKeyName = "PRIMARY KEY";
 
