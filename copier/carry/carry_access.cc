@@ -100,9 +100,9 @@ class Grants {
     if (privilege == "MAINTAIN" && draft_.target.server_version() < kFirstWithMaintain) return {};
     if (is_of_column) {
       if (relation_.has_mapped_columns) {
-        const ColumnFate* fate = draft_.columns.find(column_number);
-        if (fate == nullptr || !fate->target) return {};
-        column = *fate->target;
+        const ColumnMatch* match = draft_.columns.find(column_number);
+        if (match == nullptr || !match->target) return {};
+        column = *match->target;
       }
       privilege += fmt::format(" ({})", quoted_name(column));
     }

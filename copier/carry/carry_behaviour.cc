@@ -212,9 +212,9 @@ ORDER BY 1, 5, 2)sql";
 /// Their text also names columns of other tables, so a renamed column cannot be found in it.
 std::string renamed_columns(const CarryDraft& draft, std::string_view numbers) {
   for (const int number : numbers_in<int>(numbers)) {
-    const ColumnFate* fate = draft.columns.find(number);
-    if (fate != nullptr && fate->target && *fate->target != fate->source->name) {
-      return fmt::format("it uses column {}, which is renamed", fate->source->quoted);
+    const ColumnMatch* match = draft.columns.find(number);
+    if (match != nullptr && match->target && *match->target != match->source->name) {
+      return fmt::format("it uses column {}, which is renamed", match->source->quoted);
     }
   }
   return {};

@@ -70,19 +70,19 @@ Result<void> carry_extended(CarryDraft& draft) {
 Result<void> carry_column_options(CarryDraft& draft) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kColumnOptionsSql));
   for (int row = 0; row < rows.size(); ++row) {
-    const ColumnFate* fate = draft.columns.find(rows.integer(row, 0));
-    if (fate == nullptr || !fate->target) continue;
+    const ColumnMatch* match = draft.columns.find(rows.integer(row, 0));
+    if (match == nullptr || !match->target) continue;
     const std::string options = rows.str(row, 1);
     const std::string clause =
-        fmt::format("ALTER COLUMN {} SET ({})", quoted_name(*fate->target), options);
+        fmt::format("ALTER COLUMN {} SET ({})", quoted_name(*match->target), options);
     std::string on_parent = clause;
     constexpr std::string_view kOwn = "n_distinct=";
     const bool is_own_only = options.starts_with(kOwn) && options.find(',') == std::string::npos;
     if (draft.request.source.kind == 'r' && is_own_only) {
       on_parent = fmt::format("ALTER COLUMN {} SET ({}, n_distinct_inherited={})",
-                              quoted_name(*fate->target), options, options.substr(kOwn.size()));
+                              quoted_name(*match->target), options, options.substr(kOwn.size()));
     }
-    draft.add_attribute(fmt::format("column options {}", display_name(*fate->target)),
+    draft.add_attribute(fmt::format("column options {}", display_name(*match->target)),
                         fmt::format("ALTER TABLE ONLY {} {}", draft.table, on_parent));
     if (draft.request.source.kind == 'r') draft.alter_leaves(clause);
   }
@@ -105,11 +105,11 @@ Result<void> carry_storage(CarryDraft& draft) {
 
 /// Warns of defaults that the target lacks: inserts that relied on them will fail or differ.
 void note_lost_defaults(CarryDraft& draft) {
-  for (const ColumnFate& fate : draft.columns.fates()) {
-    if (!fate.target || fate.source->generated != 0) continue;
-    const bool had_one = fate.source->identity != 0 || !fate.source->default_sql.empty();
-    const Column* column = draft.columns.target(*fate.target);
-    if (!had_one || column == nullptr || *fate.target == draft.request.key_column) continue;
+  for (const ColumnMatch& match : draft.columns.matches()) {
+    if (!match.target || match.source->generated != 0) continue;
+    const bool had_one = match.source->identity != 0 || !match.source->default_sql.empty();
+    const Column* column = draft.columns.target(*match.target);
+    if (!had_one || column == nullptr || *match.target == draft.request.key_column) continue;
     if (column->identity != 0 || column->generated != 0 || !column->default_sql.empty()) continue;
     draft.note(Severity::warning, "default-lost",
                fmt::format("column {} loses its default, because its type or meaning changes",
@@ -143,9 +143,9 @@ std::vector<std::string> subjects_of(const CarryDraft& draft, const Rows& rows, 
   const std::string& table = draft.table;
   if (kind == 'T') return {"TABLE " + table};
   if (kind == 'C') {
-    const ColumnFate* fate = draft.columns.find(rows.integer(row, 2));
-    if (fate == nullptr || !fate->target) return {};
-    return {fmt::format("COLUMN {}.{}", table, quoted_name(*fate->target))};
+    const ColumnMatch* match = draft.columns.find(rows.integer(row, 2));
+    if (match == nullptr || !match->target) return {};
+    return {fmt::format("COLUMN {}.{}", table, quoted_name(*match->target))};
   }
   const auto found = draft.subjects.find({static_cast<CarriedClass>(kind), rows.oid(row, 1)});
   return found == draft.subjects.end() ? std::vector<std::string>() : found->second;
@@ -199,8 +199,8 @@ std::string membership_of_old(const CarryDraft& draft, const Member& member) {
   std::string sql = "\001old\001";
   std::string columns;
   for (const int number : numbers_in<int>(member.list)) {
-    const ColumnFate* fate = draft.columns.find(number);
-    if (fate != nullptr) columns += (columns.empty() ? "" : ", ") + fate->source->quoted;
+    const ColumnMatch* match = draft.columns.find(number);
+    if (match != nullptr) columns += (columns.empty() ? "" : ", ") + match->source->quoted;
   }
   if (!columns.empty()) sql += fmt::format(" ({})", columns);
   if (!member.filter.empty()) sql += fmt::format(" WHERE ({})", member.filter);

@@ -111,10 +111,10 @@ class ForeignKeyCarrier {
     if (key_.is_to_itself) return obstacle_to_itself();
     const std::vector<int> numbers = numbers_in<int>(key_.columns);
     for (std::size_t at = 0; at < numbers.size() && at < key_.referenced_types.size(); ++at) {
-      const ColumnFate* fate = draft_.columns.find(numbers[at]);
-      if (fate == nullptr) continue;
-      const Column* column = draft_.columns.target(*fate->target);
-      const bool has_new_type = column != nullptr && column->type_sql != fate->source->type_sql &&
+      const ColumnMatch* match = draft_.columns.find(numbers[at]);
+      if (match == nullptr) continue;
+      const Column* column = draft_.columns.target(*match->target);
+      const bool has_new_type = column != nullptr && column->type_sql != match->source->type_sql &&
                                 column->type_sql != key_.referenced_types[at];
       if (has_new_type) {
         return fmt::format("column {} becomes {}, but the column of {} that it refers to is {}",
@@ -251,8 +251,8 @@ struct Inbound {
 bool is_still_unique(const CarryDraft& draft, const Inbound& key) {
   if (key.to_leaf || !draft.missing_columns(key.referenced).empty()) return false;
   for (const int number : numbers_in<int>(key.referenced)) {
-    const ColumnFate* fate = draft.columns.find(number);
-    if (fate == nullptr || fate->is_changed) return false;
+    const ColumnMatch* match = draft.columns.find(number);
+    if (match == nullptr || match->is_changed) return false;
   }
   return draft.is_unique(key.referenced);
 }

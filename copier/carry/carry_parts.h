@@ -20,7 +20,7 @@
 
 namespace pgfanout {
 
-struct ColumnFate {
+struct ColumnMatch {
   const Column* source = nullptr;
   std::optional<std::string> target;  ///< Unquoted; absent: the target has no such column.
   bool is_changed = false;            ///< Its type, its collation or its values differ.
@@ -32,10 +32,10 @@ class CarryColumns {
   static Result<CarryColumns> read(const CarryRequest& request, Connection& source);
 
   /// By pg_attribute.attnum; nullptr for a system column or an expression.
-  [[nodiscard]] const ColumnFate* find(std::int64_t number) const;
+  [[nodiscard]] const ColumnMatch* find(std::int64_t number) const;
   /// A column of the target, the key column included; nullptr: there is none.
   [[nodiscard]] const Column* target(std::string_view name) const;
-  [[nodiscard]] const std::vector<ColumnFate>& fates() const { return fates_; }
+  [[nodiscard]] const std::vector<ColumnMatch>& matches() const { return matches_; }
   /// The target's columns in order, the key column last.
   [[nodiscard]] const std::vector<Column>& targets() const { return targets_; }
   /// Where the name changes.
@@ -44,7 +44,7 @@ class CarryColumns {
   [[nodiscard]] const std::vector<std::string>& key_inputs() const { return key_inputs_; }
 
  private:
-  std::vector<ColumnFate> fates_;
+  std::vector<ColumnMatch> matches_;
   std::vector<Column> targets_;
   std::map<std::string, std::string> renames_;
   std::vector<std::string> key_inputs_;
@@ -102,11 +102,11 @@ enum class CarriedClass : char {
 class CarryDraft {
  public:
   CarryDraft(const CarryRequest& wanted, Connection& source_connection,
-             Connection& target_connection, CarryColumns fates, CarryNames free_names)
+             Connection& target_connection, CarryColumns matched, CarryNames free_names)
       : request(wanted),
         source(source_connection),
         target(target_connection),
-        columns(std::move(fates)),
+        columns(std::move(matched)),
         names(std::move(free_names)),
         oid(std::to_string(wanted.source.oid)),
         table(wanted.target_qualified),

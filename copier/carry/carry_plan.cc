@@ -42,32 +42,32 @@ bool differs(const Column& source, const Column& target) {
 }
 
 /// The same name comes first: `id=nextval(...)` with `legacy_id=id` leaves an index on id with id.
-ColumnFate fate_of(std::size_t at, const CarryRequest& request, const Mappings& mappings,
-                   const ColumnPlan& plan) {
+ColumnMatch match_of(std::size_t at, const CarryRequest& request, const Mappings& mappings,
+                     const ColumnPlan& plan) {
   const Column& column = request.source.columns[at];
-  ColumnFate fate;
-  fate.source = &column;
+  ColumnMatch match;
+  match.source = &column;
   if (const PlannedColumn* same = planned(plan, column.name); same != nullptr) {
-    fate.target = column.name;
-    fate.is_changed = same->source_column != at || differs(column, same->column);
-    return fate;
+    match.target = column.name;
+    match.is_changed = same->source_column != at || differs(column, same->column);
+    return match;
   }
   if (request.key_column == column.name) {
-    fate.target = column.name;
-    fate.is_changed = column.type_sql != key_type_sql(request.key.result_type());
-    return fate;
+    match.target = column.name;
+    match.is_changed = column.type_sql != key_type_sql(request.key.result_type());
+    return match;
   }
   for (const Mapping& mapping : mappings.entries) {
     if (mapping.renames != at || planned(plan, mapping.column) == nullptr) continue;
-    fate.target = mapping.column;
-    return fate;
+    match.target = mapping.column;
+    return match;
   }
-  return fate;
+  return match;
 }
 
 /// Names that are taken in schema $1, without those of the target and of each object that depends
 /// on it and that this job may have made.
-constexpr const char* kOwnSql = R"sql(
+constexpr const char* kTakenNamesSql = R"sql(
 WITH RECURSIVE own(oid) AS (SELECT c.oid FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = $3
   UNION
@@ -92,23 +92,102 @@ WHERE n.nspname = $1 AND s.stxrelid NOT IN (SELECT own.oid FROM own))sql";
 
 }  // namespace
 
-Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& source,
-                                  Connection& target) {
-  PGFANOUT_TRY_ASSIGN(CarryColumns columns, CarryColumns::read(request, source));
-  PGFANOUT_TRY_ASSIGN(CarryNames names, CarryNames::read(request, target));
-  CarryDraft draft(request, source, target, std::move(columns), std::move(names));
-  for (auto* part : {carry_indexes, carry_checks, carry_foreign_keys, carry_behaviour,
-                     carry_statistics, carry_identity, carry_sequences, carry_new_sequences,
-                     carry_views, carry_publications, carry_inbound, carry_referrers,
-                     carry_key_function, carry_comments, carry_access, name_the_rest}) {
-    PGFANOUT_TRY(part(draft));
+Result<CarryColumns> CarryColumns::read(const CarryRequest& request, Connection& source) {
+  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(request.job, source, request.source));
+  PGFANOUT_TRY_ASSIGN(const ColumnPlan plan,
+                      plan_new_columns(request.job, request.source, mappings));
+  CarryColumns columns;
+  for (std::size_t at = 0; at < request.source.columns.size(); ++at) {
+    ColumnMatch match = match_of(at, request, mappings, plan);
+    if (match.target && *match.target != match.source->name) {
+      columns.renames_.emplace(match.source->name, *match.target);
+    }
+    columns.matches_.push_back(std::move(match));
   }
-  finish_attributes(draft);
-  if (!request.same_database) {
-    draft.plan.views.clear();
-    draft.plan.moves.clear();
+  for (const PlannedColumn& at : plan.columns) columns.targets_.push_back(at.column);
+  if (request.key_column) {
+    Column key;
+    key.name = *request.key_column;
+    key.quoted = quoted_name(key.name);
+    key.type_sql = key_type_sql(request.key.result_type());
+    key.is_not_null = true;
+    columns.targets_.push_back(std::move(key));
   }
-  return std::move(draft.plan);
+  for (const std::size_t index : request.key.used_columns()) {
+    const ColumnMatch& match = columns.matches_[index];
+    columns.key_inputs_.push_back(match.target.value_or(match.source->name));
+  }
+  return columns;
+}
+
+const ColumnMatch* CarryColumns::find(std::int64_t number) const {
+  const auto found = std::find_if(matches_.begin(), matches_.end(), [&](const ColumnMatch& match) {
+    return match.source->number == number;
+  });
+  return found == matches_.end() ? nullptr : &*found;
+}
+
+const Column* CarryColumns::target(std::string_view name) const {
+  const auto found = std::find_if(targets_.begin(), targets_.end(),
+                                  [&](const Column& column) { return column.name == name; });
+  return found == targets_.end() ? nullptr : &*found;
+}
+
+Result<CarryNames> CarryNames::read(const CarryRequest& request, Connection& target) {
+  CarryNames names(request, target);
+  PGFANOUT_TRY(names.learn(request.target_schema));
+  names.relations_.emplace(request.target_schema, request.target_name);
+  for (const auto* leaves : {&request.leaf_names, &request.leaf_names_afterwards}) {
+    for (const std::string& leaf : *leaves) names.relations_.emplace(request.target_schema, leaf);
+  }
+  return names;
+}
+
+Result<void> CarryNames::learn(std::string_view schema) {
+  if (!known_schemas_.emplace(schema).second) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      target_->query(kTakenNamesSql, {std::string(schema), request_->target_schema,
+                                                      request_->target_name}));
+  for (int row = 0; row < rows.size(); ++row) {
+    (rows.text(row, 0) == "statistics" ? statistics_ : relations_)
+        .emplace(schema, rows.str(row, 1));
+  }
+  return {};
+}
+
+std::string CarryNames::take(Taken& taken, std::string_view schema, std::string_view stem,
+                             std::string_view suffix) {
+  std::string name = suffixed_name(stem, suffix);
+  for (int number = 1; !taken.emplace(schema, name).second; ++number) {
+    name = suffixed_name(stem, fmt::format("{}{}", suffix, number));
+  }
+  return name;
+}
+
+Result<std::string> CarryNames::until_swap(std::string_view schema, std::string_view afterwards) {
+  PGFANOUT_TRY(learn(schema));
+  return take(relations_, schema, afterwards, "_new");
+}
+
+Result<std::string> CarryNames::statistics_until_swap(std::string_view schema,
+                                                      std::string_view afterwards) {
+  PGFANOUT_TRY(learn(schema));
+  return take(statistics_, schema, afterwards, "_new");
+}
+
+std::string CarryNames::leaf_index(std::size_t leaf, std::string_view table,
+                                   std::string_view index) {
+  const std::string& stem = request_->leaf_names_afterwards[leaf];
+  const bool is_named_after_table =
+      index.size() > table.size() + 1 && index.starts_with(table) && index[table.size()] == '_';
+  std::string suffix =
+      is_named_after_table ? std::string(index.substr(table.size())) : fmt::format("_{}", index);
+  if (stem.size() + suffix.size() <= kMaxMadeNameBytes) {
+    return take(relations_, request_->target_schema, stem + suffix, "");
+  }
+  // Too long: the index's own name tells indexes apart, the leaf's number tells leaves apart.
+  const std::size_t digits = std::to_string(request_->leaf_names.size() - 1).size();
+  return take(relations_, request_->target_schema, index, fmt::format("_p{:0{}}", leaf, digits));
 }
 
 std::string CarryDraft::on(std::string_view sql, std::string_view replacement) const {
@@ -120,8 +199,8 @@ std::string CarryDraft::on(std::string_view sql, std::string_view replacement) c
 std::string CarryDraft::missing_columns(std::string_view numbers) const {
   std::vector<std::string> missing;
   for (const int number : numbers_in<int>(numbers)) {
-    const ColumnFate* fate = columns.find(number);
-    if (fate != nullptr && !fate->target) missing.push_back(display_name(fate->source->name));
+    const ColumnMatch* match = columns.find(number);
+    if (match != nullptr && !match->target) missing.push_back(display_name(match->source->name));
   }
   if (missing.empty()) return {};
   return fmt::format("the target has no column {}", fmt::join(missing, ", "));
@@ -130,8 +209,8 @@ std::string CarryDraft::missing_columns(std::string_view numbers) const {
 std::vector<std::string> CarryDraft::column_names(std::string_view numbers) const {
   std::vector<std::string> found;
   for (const int number : numbers_in<int>(numbers)) {
-    const ColumnFate* fate = columns.find(number);
-    if (fate != nullptr && fate->target) found.push_back(*fate->target);
+    const ColumnMatch* match = columns.find(number);
+    if (match != nullptr && match->target) found.push_back(*match->target);
   }
   return found;
 }
@@ -217,102 +296,23 @@ std::string columns_used(std::string_view catalog, std::string_view object,
                      catalog, object, relation);
 }
 
-Result<CarryColumns> CarryColumns::read(const CarryRequest& request, Connection& source) {
-  PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(request.job, source, request.source));
-  PGFANOUT_TRY_ASSIGN(const ColumnPlan plan,
-                      plan_new_columns(request.job, request.source, mappings));
-  CarryColumns columns;
-  for (std::size_t at = 0; at < request.source.columns.size(); ++at) {
-    ColumnFate fate = fate_of(at, request, mappings, plan);
-    if (fate.target && *fate.target != fate.source->name) {
-      columns.renames_.emplace(fate.source->name, *fate.target);
-    }
-    columns.fates_.push_back(std::move(fate));
+Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& source,
+                                  Connection& target) {
+  PGFANOUT_TRY_ASSIGN(CarryColumns columns, CarryColumns::read(request, source));
+  PGFANOUT_TRY_ASSIGN(CarryNames names, CarryNames::read(request, target));
+  CarryDraft draft(request, source, target, std::move(columns), std::move(names));
+  for (auto* part : {carry_indexes, carry_checks, carry_foreign_keys, carry_behaviour,
+                     carry_statistics, carry_identity, carry_sequences, carry_new_sequences,
+                     carry_views, carry_publications, carry_inbound, carry_referrers,
+                     carry_key_function, carry_comments, carry_access, name_the_rest}) {
+    PGFANOUT_TRY(part(draft));
   }
-  for (const PlannedColumn& at : plan.columns) columns.targets_.push_back(at.column);
-  if (request.key_column) {
-    Column key;
-    key.name = *request.key_column;
-    key.quoted = quoted_name(key.name);
-    key.type_sql = key_type_sql(request.key.result_type());
-    key.is_not_null = true;
-    columns.targets_.push_back(std::move(key));
+  finish_attributes(draft);
+  if (!request.same_database) {
+    draft.plan.views.clear();
+    draft.plan.moves.clear();
   }
-  for (const std::size_t index : request.key.used_columns()) {
-    const ColumnFate& fate = columns.fates_[index];
-    columns.key_inputs_.push_back(fate.target.value_or(fate.source->name));
-  }
-  return columns;
-}
-
-const ColumnFate* CarryColumns::find(std::int64_t number) const {
-  const auto found = std::find_if(fates_.begin(), fates_.end(), [&](const ColumnFate& fate) {
-    return fate.source->number == number;
-  });
-  return found == fates_.end() ? nullptr : &*found;
-}
-
-const Column* CarryColumns::target(std::string_view name) const {
-  const auto found = std::find_if(targets_.begin(), targets_.end(),
-                                  [&](const Column& column) { return column.name == name; });
-  return found == targets_.end() ? nullptr : &*found;
-}
-
-Result<CarryNames> CarryNames::read(const CarryRequest& request, Connection& target) {
-  CarryNames names(request, target);
-  PGFANOUT_TRY(names.learn(request.target_schema));
-  names.relations_.emplace(request.target_schema, request.target_name);
-  for (const auto* leaves : {&request.leaf_names, &request.leaf_names_afterwards}) {
-    for (const std::string& leaf : *leaves) names.relations_.emplace(request.target_schema, leaf);
-  }
-  return names;
-}
-
-Result<void> CarryNames::learn(std::string_view schema) {
-  if (!known_schemas_.emplace(schema).second) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      target_->query(kOwnSql, {std::string(schema), request_->target_schema,
-                                               request_->target_name}));
-  for (int row = 0; row < rows.size(); ++row) {
-    (rows.text(row, 0) == "statistics" ? statistics_ : relations_)
-        .emplace(schema, rows.str(row, 1));
-  }
-  return {};
-}
-
-std::string CarryNames::take(Taken& taken, std::string_view schema, std::string_view stem,
-                             std::string_view suffix) {
-  std::string name = suffixed_name(stem, suffix);
-  for (int number = 1; !taken.emplace(schema, name).second; ++number) {
-    name = suffixed_name(stem, fmt::format("{}{}", suffix, number));
-  }
-  return name;
-}
-
-Result<std::string> CarryNames::until_swap(std::string_view schema, std::string_view afterwards) {
-  PGFANOUT_TRY(learn(schema));
-  return take(relations_, schema, afterwards, "_new");
-}
-
-Result<std::string> CarryNames::statistics_until_swap(std::string_view schema,
-                                                      std::string_view afterwards) {
-  PGFANOUT_TRY(learn(schema));
-  return take(statistics_, schema, afterwards, "_new");
-}
-
-std::string CarryNames::leaf_index(std::size_t leaf, std::string_view table,
-                                   std::string_view index) {
-  const std::string& stem = request_->leaf_names_afterwards[leaf];
-  const bool is_named_after_table =
-      index.size() > table.size() + 1 && index.starts_with(table) && index[table.size()] == '_';
-  std::string suffix =
-      is_named_after_table ? std::string(index.substr(table.size())) : fmt::format("_{}", index);
-  if (stem.size() + suffix.size() <= kMaxMadeNameBytes) {
-    return take(relations_, request_->target_schema, stem + suffix, "");
-  }
-  // Too long: the index's own name tells indexes apart, the leaf's number tells leaves apart.
-  const std::size_t digits = std::to_string(request_->leaf_names.size() - 1).size();
-  return take(relations_, request_->target_schema, index, fmt::format("_p{:0{}}", leaf, digits));
+  return std::move(draft.plan);
 }
 
 }  // namespace pgfanout

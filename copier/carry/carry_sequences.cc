@@ -27,7 +27,7 @@ struct Sequence {
   std::int64_t column_number = 0;
   bool is_identity = false;
   std::string comment;
-  const ColumnFate* column = nullptr;
+  const ColumnMatch* column = nullptr;
 };
 
 /// setval() of one sequence by what another one has; each is an SQL expression of type regclass.

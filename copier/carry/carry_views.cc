@@ -324,8 +324,9 @@ class ViewCarrier {
   /// Whether the query reads the same columns with the same types as before.
   [[nodiscard]] bool is_unchanged(const SourceView& view) const {
     for (const int number : numbers_in<int>(view.columns)) {
-      const ColumnFate* fate = draft_.columns.find(number);
-      if (fate != nullptr && (fate->is_changed || fate->target != fate->source->name)) return false;
+      const ColumnMatch* match = draft_.columns.find(number);
+      if (match != nullptr && (match->is_changed || match->target != match->source->name))
+        return false;
     }
     return std::none_of(view.matviews.begin(), view.matviews.end(),
                         [&](std::uint32_t oid) { return changed_.contains(oid); });

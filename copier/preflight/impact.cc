@@ -16,7 +16,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// Objects that depend on the table, its leaves, its columns or its row type, by their fate:
+/// Objects that depend on the table, its leaves, its columns or its row type, by kind:
 /// (v)iew, (f)unction or (o)ther; and the leaf that they name. Without the table's own objects
 /// (indexes, triggers, policies, ...), which are carried over. {0}: kTableTree.
 constexpr const char* kBoundSql = R"sql(
@@ -30,11 +30,11 @@ dependent AS (SELECT d.classid, d.objid, d.objsubid, min(bound.leaf::int8) AS le
     bool_or(bound.class = 'pg_type'::regclass) AS by_type
   FROM bound JOIN pg_depend d ON d.refclassid = bound.class AND d.refobjid = bound.oid
   WHERE d.deptype IN ('n', 'a') GROUP BY 1, 2, 3)
-SELECT found.name, found.becomes, d.leaf::oid::regclass::text
+SELECT found.name, found.kind, d.leaf::oid::regclass::text
 FROM dependent d CROSS JOIN LATERAL (
   SELECT CASE c.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view '
       ELSE format('rule %I on ', r.rulename) END || r.ev_class::regclass::text AS name,
-    CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'o' END AS becomes
+    CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'o' END AS kind
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
     WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     AND r.ev_class NOT IN (SELECT oid FROM tree)
@@ -135,7 +135,7 @@ constexpr const char* kInboundKeysSql =
     "SELECT format('%I on %s', k.conname, k.conrelid::regclass) FROM pg_constraint k"
     " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1";
 
-/// Objects that depend on the table, by their fate.
+/// Objects that depend on the table, by kind.
 struct BoundObjects {
   Names views;      ///< And materialized ones.
   Names functions;  ///< BEGIN ATOMIC bodies, arguments and results.
@@ -286,9 +286,9 @@ Result<void> ImpactFinder::find_bound_objects() {
   PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(fmt::format(kBoundSql, kTableTree),
                                                      {std::to_string(plan_.source.oid)}));
   for (int row = 0; row < rows.size(); ++row) {
-    const std::string_view fate = rows.text(row, 1);
-    (fate == "v"   ? bound_.views
-     : fate == "f" ? bound_.functions
+    const std::string_view kind = rows.text(row, 1);
+    (kind == "v"   ? bound_.views
+     : kind == "f" ? bound_.functions
                    : bound_.others)
         .push_back(rows.str(row, 0));
     if (!rows.is_null(row, 2)) {

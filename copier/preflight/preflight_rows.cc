@@ -30,15 +30,15 @@ Result<std::string> type_name(Connection& connection, const ResultColumn& column
   return row.str(0, 0);
 }
 
-struct Travel {
-  std::size_t images = 0;             ///< Columns whose bytes are copied.
+struct CopiedColumns {
+  std::size_t as_stored = 0;          ///< Columns whose bytes are copied.
   std::vector<std::string> computed;  ///< "meta jsonb from (meta)::jsonb".
   std::vector<std::string> unused;    ///< Source columns that no target column copies as they are.
 };
 
-Result<Travel> read_travel(PreflightRun& run) {
+Result<CopiedColumns> find_copied_columns(PreflightRun& run) {
   const CopyPlan& plan = run.plan;
-  Travel travel;
+  CopiedColumns copied;
   std::vector<const Column*> taken;
   for (const StreamColumn& column : plan.stream.columns) {
     if (column.source_sql.empty()) continue;
@@ -46,7 +46,7 @@ Result<Travel> read_travel(PreflightRun& run) {
         std::find_if(plan.source.columns.begin(), plan.source.columns.end(),
                      [&](const Column& at) { return at.quoted == column.source_sql; });
     if (origin != plan.source.columns.end()) {
-      ++travel.images;
+      ++copied.as_stored;
       taken.push_back(&*origin);
       continue;
     }
@@ -54,15 +54,15 @@ Result<Travel> read_travel(PreflightRun& run) {
                         run.source.describe(fmt::format("SELECT {} FROM ONLY {}", column.source_sql,
                                                         plan.source.qualified)));
     PGFANOUT_TRY_ASSIGN(const std::string type, type_name(run.source, described.front()));
-    travel.computed.push_back(
+    copied.computed.push_back(
         fmt::format("{} {} from {}", display_name(column.target_column), type, column.source_sql));
   }
   for (const Column& column : plan.source.columns) {
     if (std::find(taken.begin(), taken.end(), &column) == taken.end()) {
-      travel.unused.push_back(column.quoted);
+      copied.unused.push_back(column.quoted);
     }
   }
-  return travel;
+  return copied;
 }
 
 /// Each is a branch of a UNION; planning a thousand takes longer than reading them.
@@ -314,25 +314,25 @@ Result<Workload> workload_of(PreflightRun& run) {
 }  // namespace
 
 Result<void> check_columns(PreflightRun& run) {
-  PGFANOUT_TRY_ASSIGN(const Travel travel, read_travel(run));
+  PGFANOUT_TRY_ASSIGN(const CopiedColumns copied, find_copied_columns(run));
   const std::string& where = run.plan.source.qualified;
   run.add(Severity::info, "columns",
           fmt::format("{} columns have the same type on both sides and are copied as they are{}",
-                      travel.images,
+                      copied.as_stored,
                       run.plan.stream.read_layout.oid_patches.empty()
                           ? ""
                           : "; arrays of local types get the target's OIDs on the way"),
           where);
-  for (const std::string& column : travel.computed) {
+  for (const std::string& column : copied.computed) {
     run.add(Severity::info, "column-computed",
             fmt::format("a target column is computed by the source's server: {}", column), where,
             "test the expression on all rows: one for which it fails stops the job, or counts "
             "against --reject-limit");
   }
-  if (!travel.unused.empty()) {
+  if (!copied.unused.empty()) {
     run.add(Severity::info, "column-unused",
             fmt::format("source columns that do not reach the target as they are: {}",
-                        some_of(travel.unused, 10)),
+                        some_of(copied.unused, 10)),
             where, "check that their values are either in other columns or not needed");
   }
   return {};
