@@ -21,39 +21,6 @@ ConnectOptions options_for(const JobDescription& job, const std::string& dsn) {
   return connect_options(job, dsn, "pgfanout/key/key");
 }
 
-/// The function that turns a value into its binary form.
-std::string_view send_function(KeyType type) {
-  switch (type) {
-    case KeyType::int2:
-      return "int2send";
-    case KeyType::int4:
-      return "int4send";
-    case KeyType::int8:
-      return "int8send";
-    case KeyType::varchar:
-      return "varcharsend";
-    case KeyType::bpchar:
-      return "bpcharsend";
-    case KeyType::uuid:
-      return "uuid_send";
-    case KeyType::bytea:
-      return "byteasend";
-    case KeyType::boolean:
-      return "boolsend";
-    default:
-      return "textsend";
-  }
-}
-
-std::string bytes_of_hex(std::string_view hex) {
-  const auto digit = [](char byte) { return byte <= '9' ? byte - '0' : byte - 'a' + 10; };
-  std::string bytes;
-  for (std::size_t at = 0; at + 1 < hex.size(); at += 2) {
-    bytes += static_cast<char>(digit(hex[at]) * 16 + digit(hex[at + 1]));
-  }
-  return bytes;
-}
-
 /// Turns the command line's values into rows of the key's columns.
 class Question {
  public:
@@ -109,11 +76,10 @@ class Question {
                    fmt::format("add {}=VALUE", display_name(name)));
   }
 
+  /// The value as COPY carries it.
   Result<ProbeValue> binary(std::size_t column, const std::string& text) {
-    const KeyType type = types_[column];
-    auto row = connection_.query(
-        fmt::format("SELECT encode({}($1::{}), 'hex')", send_function(type), probe_type_sql(type)),
-        {text});
+    auto row = connection_.query_binary(
+        fmt::format("SELECT $1::text::{}", probe_type_sql(types_[column])), {text});
     if (!row) {
       Error error = std::move(row).error();
       if (error.consequence == Consequence::refuse) {
@@ -122,7 +88,7 @@ class Question {
       }
       return error;
     }
-    return ProbeValue(bytes_of_hex(row->text(0, 0)));
+    return ProbeValue(row->str(0, 0));
   }
 
   Connection& connection_;
