@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 
 #include "copier/catalog/relation_name.h"
@@ -47,9 +46,7 @@ std::string_view only_alias(std::string_view sql) {
 }
 
 bool is_in_name(char byte) {
-  return byte == '_' || byte == '"' || byte == '.' || byte == '$' ||
-         std::isalnum(static_cast<unsigned char>(byte)) != 0 ||
-         static_cast<unsigned char>(byte) >= 0x80;
+  return continues_sql_name(byte) || byte == '"' || byte == '.';
 }
 
 /// Outside of literals.
@@ -81,24 +78,20 @@ bool is_same_sql(std::string_view left, std::string_view right) {
 /// "(a, b)" of a key or index. Empty if there is none.
 std::string_view column_list(std::string_view definition) {
   const std::size_t open = definition.find('(');
-  if (open == std::string_view::npos) return {};
-  std::size_t depth = 0;
-  bool is_quoted = false;
-  for (std::size_t i = open; i < definition.size(); ++i) {
-    if (definition[i] == '"') is_quoted = !is_quoted;
-    if (is_quoted) continue;
-    if (definition[i] == '(') ++depth;
-    if (definition[i] == ')' && --depth == 0) return definition.substr(open, i + 1 - open);
-  }
-  return {};
+  const std::size_t end = end_of_list(definition);
+  return end == std::string_view::npos ? std::string_view() : definition.substr(open, end - open);
+}
+
+/// Of a primary key, unique constraint or unique index.
+bool is_key(std::string_view definition) {
+  return definition.starts_with("PRIMARY KEY") || definition.starts_with("UNIQUE") ||
+         definition.starts_with("CREATE UNIQUE INDEX");
 }
 
 /// `definition` of a key or unique index without `column` in its list of columns; unchanged if it
 /// is not there, or if this is no such definition.
 std::string without_key_column(const std::string& definition, const std::string& column) {
-  const bool is_key = definition.starts_with("PRIMARY KEY") || definition.starts_with("UNIQUE") ||
-                      definition.starts_with("CREATE UNIQUE INDEX");
-  if (!is_key || column.empty()) return definition;
+  if (!is_key(definition) || column.empty()) return definition;
   const std::string list(column_list(definition));
   for (const std::string& written : {column, quoted_name(column)}) {
     for (const auto& [with, without] :
@@ -247,11 +240,6 @@ bool mentions(std::string_view sql, const std::set<std::string>& names) {
   });
 }
 
-bool is_key(const SchemaObject& object) {
-  return object.definition.starts_with("PRIMARY KEY") || object.definition.starts_with("UNIQUE") ||
-         object.definition.starts_with("CREATE UNIQUE");
-}
-
 struct KindImpact {
   std::string_view kind;
   Severity severity;
@@ -339,7 +327,7 @@ class SchemaJudge {
       return warning(fmt::format("only {} and its members may alter the table", target.definition));
     }
     const bool is_keys = source.kind == "constraint" || source.kind == "index";
-    if (is_keys && is_key(source)) return different_key(source, target);
+    if (is_keys && is_key(source.definition)) return different_key(source, target);
     return capped(source, impact_of(kDifferent, source.kind));
   }
 
@@ -352,7 +340,7 @@ class SchemaJudge {
       return error("it is disabled: what it does or refuses no longer happens");
     }
     if (target.kind == "view") return warning("it holds no rows before a refresh");
-    if (is_key(target)) return error("it is not enforced on every leaf");
+    if (is_key(target.definition)) return error("it is not enforced on every leaf");
     return warning("rows that were there before were not checked");
   }
 
