@@ -204,7 +204,8 @@ std::vector<StageEstimate> estimate_stages(const Workload& workload) {
                    100 * analyzed_share(workload))},
       {"verify", 2 * read, fmt::format("both sides are read: {}", measured)},
       {"swap", kSwapSeconds + kSecondsPerRename * static_cast<double>(workload.objects),
-       fmt::format("{} objects to lock and rename, if nobody is in the way", workload.objects)}};
+       fmt::format("{} objects to lock and rename, without waiting for other sessions",
+                   workload.objects)}};
 }
 
 }  // namespace pgfanout

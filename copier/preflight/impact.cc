@@ -345,7 +345,7 @@ Result<void> ImpactFinder::judge_conflicts() {
   PGFANOUT_TRY_ASSIGN(Names functions, find_by_text(fmt::format(R"(insert\s+into\s+{})", table_),
                                                     R"(on\s+conflict)"));
   append(objects, std::move(functions));
-  add("ON CONFLICT targets of today match no unique constraint", std::move(objects),
+  add("ON CONFLICT targets no longer match a unique constraint", std::move(objects),
       supplies_key_
           ? fmt::format("add {} to the columns after ON CONFLICT; ON CONFLICT ON CONSTRAINT and ON "
                         "CONFLICT DO NOTHING without columns still work",
@@ -491,8 +491,8 @@ Result<void> ImpactFinder::judge_leaf_names() {
   }
   append(objects, bound_.by_leaf);
   if (objects.empty()) return {};
-  add("statements that name a leaf of today find no such table, or another one", std::move(objects),
-      "name the table itself, or the new leaves");
+  add("statements that name one of today's leaves find no table, or another one",
+      std::move(objects), "name the table itself, or the new leaves");
   return {};
 }
 
