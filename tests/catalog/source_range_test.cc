@@ -96,8 +96,7 @@ TEST(CutRangesTest, CoversWhateverTheSizes) {
 }
 
 TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
-  EXPECT_EQ(range_condition({0, 0, 16, 0}),
-            " WHERE ctid >= '(0,0)'::tid AND ctid < '(16,0)'::tid");
+  EXPECT_EQ(range_condition({0, 0, 16, 0}), " WHERE ctid >= '(0,0)'::tid AND ctid < '(16,0)'::tid");
   EXPECT_EQ(range_condition({0, 16, 32, 0}),
             " WHERE ctid >= '(16,0)'::tid AND ctid < '(32,0)'::tid");
   EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}), " WHERE ctid >= '(32,0)'::tid");
