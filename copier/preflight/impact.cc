@@ -491,7 +491,7 @@ Result<void> ImpactFinder::judge_leaf_names() {
   }
   append(objects, bound_.by_leaf);
   if (objects.empty()) return {};
-  add("statements that name one of today's leaves find no table, or another one",
+  add("statements that name a leaf of the old table find no table, or another one",
       std::move(objects), "name the table itself, or the new leaves");
   return {};
 }
