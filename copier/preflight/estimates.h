@@ -1,4 +1,4 @@
-// What a job will need, estimated before the window: disk space, the time of each stage, and how
+// Estimates of a job before the window: disk space, the time of each stage, and how
 // evenly the key fills the leaves. Pure; each figure says what it rests on.
 #pragma once
 
