@@ -167,10 +167,10 @@ Result<ExistingTarget> examine_target(const JobDescription& job, const Table& so
   ExistingTarget existing;
   Table& table = existing.table;
   PGFANOUT_TRY_ASSIGN(table, describe_table(target, oid));
+  PGFANOUT_TRY(check_leaves(target, table, LeafUse::read_and_write));
   PGFANOUT_TRY_ASSIGN(existing.layout,
                       layout_kind_of(table).examine(
                           job, source, table, column_name_of(job.key_column, table.columns), key));
-  PGFANOUT_TRY(check_leaves(target, table, LeafUse::read_and_write));
   PGFANOUT_TRY(check_empty(job, target, table));
   PGFANOUT_TRY(note_triggers(target, table, existing.issues));
   return existing;
