@@ -11,7 +11,7 @@ if(git)
   endif()
 endif()
 file(CONFIGURE OUTPUT ${OUTPUT} @ONLY CONTENT [[
-#include "copier/cli/git_commit.h"
+#include "copier/cli/process.h"
 
 const char* const pgfanout::git_commit = "@commit@";
 ]])

@@ -17,7 +17,7 @@
 #include "bench/insert/suite.h"
 #include "copier/base/counted.h"
 #include "copier/cli/arguments.h"
-#include "copier/cli/signals.h"
+#include "copier/cli/process.h"
 #include "copier/report/text/issue_text.h"
 
 namespace pgfanout::bench {

@@ -4,28 +4,26 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
 #include "copier/cli/commands.h"
-#include "copier/cli/help.h"
 #include "copier/cli/job_file.h"
-#include "copier/cli/nearest.h"
+#include "copier/cli/options.h"
+#include "copier/cli/values.h"
+#include "copier/pg/connection.h"
 #include "copier/report/text/text.h"
+#include "copier/report/text/tool_version.h"
 
 namespace pgfanout {
 namespace {
 
 using Words = std::span<const std::string>;
 
-const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
-  const auto found = std::find_if(options.begin(), options.end(),
-                                  [&](const OptionSpec& each) { return each.name == name; });
-  return found == options.end() ? nullptr : &*found;
-}
-
-/// "--source=" would take the next word as its value: two words say that the value is empty. An
-/// option that is followed by another one lacks its value ("--value=--x" gives one with dashes).
+/// Splits "--source=" into two words, since CLI11 would take the next word as its value. Refuses an
+/// option that is followed by another one instead of its value ("--value=--x" is a value with
+/// dashes).
 Result<std::vector<std::string>> tidy_words(std::span<const OptionSpec> options, Words words) {
   std::vector<std::string> tidy;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -46,16 +44,16 @@ Result<std::vector<std::string>> tidy_words(std::span<const OptionSpec> options,
   return tidy;
 }
 
-/// "plan, run", the commands that have an option of their own by that name.
+/// "plan, run": the commands of which it is an own option.
 std::string commands_with(std::string_view name) {
   std::vector<std::string_view> names;
   for (const CommandSpec& command : commands()) {
-    if (find_option(command.own_options, name) != nullptr) names.push_back(command.name);
+    if (find_option(own_options(command.name), name) != nullptr) names.push_back(command.name);
   }
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// Only the name is quoted, never a value: it may be a secret ("-pSECRET", "--password=SECRET").
+/// Quotes only the name, since a value may be a secret ("-pSECRET", "--password=SECRET").
 Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> options,
                      const std::string& word) {
   const std::string name = word.substr(0, word.starts_with("--") ? word.find('=') : 2);
@@ -75,7 +73,8 @@ Error unknown_option(const CommandSpec& command, std::span<const OptionSpec> opt
       did_you_mean(name, names, fmt::format("'pgfanout {} --help' lists all", command.name)));
 }
 
-/// A word that belongs to no option. It is not quoted: it may be a connection string.
+/// The refusal of a word that belongs to no option. Does not quote it: it may be a connection
+/// string.
 Error stray_word(const CommandSpec& command, bool has_job_file) {
   const std::string_view quotes =
       "values that contain blanks need quotes: --source 'host=db1 dbname=app'";
@@ -86,24 +85,22 @@ Error stray_word(const CommandSpec& command, bool has_job_file) {
                                  command.has_job ? "; the name of a job file ends in .toml" : ""));
 }
 
-/// A connection string may end in anything, so only what cannot be one is taken for a file's name.
+/// Only a word that cannot be a connection string, which may end in ".toml" too.
 bool is_job_file(const std::string& word) {
   return word.ends_with(".toml") && word.find("://") == std::string::npos &&
          word.find('=') == std::string::npos;
 }
 
-/// Takes the words out that are for Google Benchmark.
+/// Removes the words for Google Benchmark, and returns them.
 std::vector<std::string> take_benchmark_words(std::vector<std::string>& leftovers) {
-  std::vector<std::string> words;
-  const auto rest = std::stable_partition(
-      leftovers.begin(), leftovers.end(),
-      [](const std::string& word) { return !word.starts_with("--benchmark_"); });
-  words.assign(rest, leftovers.end());
-  leftovers.erase(rest, leftovers.end());
+  const auto rest = std::ranges::stable_partition(
+      leftovers, [](const std::string& word) { return !word.starts_with("--benchmark_"); });
+  std::vector<std::string> words(rest.begin(), rest.end());
+  leftovers.erase(rest.begin(), rest.end());
   return words;
 }
 
-/// The job file among the words that belong to no option; empty if there is none.
+/// The job file among the words that belong to no option; empty: none.
 Result<std::string> find_job_file(const CommandSpec& command, std::span<const OptionSpec> options,
                                   const std::vector<std::string>& leftovers) {
   std::string job_file;
@@ -145,7 +142,7 @@ CLI::Option* declare(CLI::App& app, const OptionSpec& spec, std::string& unused)
 
 Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& command,
                                                             Words words) {
-  const std::vector<OptionSpec> options = options_of(command);
+  const std::vector<OptionSpec> options = options_of(command.name);
   CLI::App app;
   app.allow_extras();
   app.set_help_flag();
@@ -155,7 +152,7 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   declared.reserve(options.size());
   for (const OptionSpec& spec : options) declared.push_back(declare(app, spec, unused));
   PGFANOUT_TRY_ASSIGN(std::vector<std::string> tidy, tidy_words(options, words));
-  std::reverse(tidy.begin(), tidy.end());  // As CLI11 wants it.
+  std::reverse(tidy.begin(), tidy.end());  // The order that CLI11 expects.
   try {
     app.parse(std::move(tidy));
   } catch (const CLI::ParseError& error) {
@@ -180,6 +177,61 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   return std::variant<Invocation, Information>(std::move(invocation));
 }
 
+/// Options that do not identify the job, or are meant for one command alone: another command would
+/// overwrite the report of this one.
+constexpr std::array<std::string_view, 10> kOfOneCommand = {
+    "--dry-run", "--json",    "--progress", "--yes",           "--restart",
+    "--confirm", "--release", "--force",    "--keep-new-rows", "--report"};
+
+/// An option with its value, or another word; as given.
+struct Part {
+  std::string_view option;  ///< Its name; empty for another word.
+  Words words;
+};
+
+std::vector<Part> parts_of(std::span<const OptionSpec> options, Words words) {
+  std::vector<Part> parts;
+  for (std::size_t at = 0; at < words.size();) {
+    const std::string& word = words[at];
+    const OptionSpec* option = find_option(options, word.substr(0, word.find('=')));
+    const bool is_apart = option != nullptr && !option->value.empty() && option->name == word;
+    const std::size_t count = is_apart && at + 1 < words.size() ? 2 : 1;
+    parts.push_back(
+        {option != nullptr ? option->name : std::string_view(), words.subspan(at, count)});
+    at += count;
+  }
+  return parts;
+}
+
+std::string with_words(std::string line, Words words) {
+  for (const std::string& word : words) line += " " + shell_word(word);
+  return line;
+}
+
+/// Another command on the same job, with the options that both have.
+std::string other_command(std::string_view name, const std::vector<Part>& parts) {
+  if (find_command(name) == nullptr) return {};
+  const std::vector<OptionSpec> options = options_of(name);
+  std::string line = "pgfanout " + std::string(name);
+  for (const Part& part : parts) {
+    const bool is_known = part.option.empty() || find_option(options, part.option) != nullptr;
+    const bool is_of_one = std::ranges::find(kOfOneCommand, part.option) != kOfOneCommand.end();
+    if (is_known && !is_of_one) line = with_words(std::move(line), part.words);
+  }
+  return line;
+}
+
+/// "pgfanout swap" or "pgfanout run --confirm verify" made complete; empty if it is no command.
+std::string completed(std::string_view bare, const std::vector<Part>& parts) {
+  constexpr std::string_view prefix = "pgfanout ";
+  if (!bare.starts_with(prefix)) return {};
+  bare.remove_prefix(prefix.size());
+  const std::size_t end = std::min(bare.find(' '), bare.size());
+  std::string line = other_command(bare.substr(0, end), parts);
+  if (!line.empty()) line += bare.substr(end);
+  return line;
+}
+
 }  // namespace
 
 Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
@@ -190,20 +242,23 @@ Result<std::variant<Invocation, Information>> parse_arguments(Words words) {
   }
   const std::string& first = words.front();
   if (first == "--help" || first == "-h" || first == "help") {
-    return Parsed(Information{general_help()});
+    const bool wants_options = words.size() == 2 && words[1] == "options";
+    return Parsed(Information{wants_options ? options_page() : general_help()});
   }
-  if (first == "--version" || first == "-V") return Parsed(Information{version_text()});
+  if (first == "--version" || first == "-V") {
+    return Parsed(Information{version_page(libpq_version())});
+  }
   const CommandSpec* command = find_command(first);
   if (command != nullptr) return parse_command(*command, words.subspan(1));
   if (first.starts_with('-')) {
-    return refused("usage", "the command comes first, its options behind it",
+    return refused("usage", "the command comes first, then its options",
                    "pgfanout plan --table public.chunks");
   }
   return unknown_command(first);
 }
 
 bool wants_json(Words words) {
-  if (!words.empty() && words.front() == bench_command().name) return false;  // It takes a file.
+  if (!words.empty() && words.front() == "bench") return false;  // It takes a file.
   if (std::find(words.begin(), words.end(), "--json") != words.end()) return true;
   const auto job_file = std::find_if(words.begin(), words.end(), is_job_file);
   Invocation invocation;
@@ -212,6 +267,39 @@ bool wants_json(Words words) {
 
 std::string command_of(Words words) {
   return words.empty() || find_command(words.front()) == nullptr ? std::string() : words.front();
+}
+
+NextCommands next_commands_of(Words words, std::string_view table, const JobResult& result) {
+  NextCommands next;
+  const CommandSpec* command = words.empty() ? nullptr : find_command(words.front());
+  if (command == nullptr) return next;
+  const std::vector<Part> parts = parts_of(options_of(command->name), words.subspan(1));
+  next.table = table;
+  if (const JobStatus* status = job_status_of(result)) {
+    next.standing = completed(status->next, parts);
+  }
+  next.again = with_words("pgfanout", words);
+  next.run = other_command("run", parts);
+  next.swap = other_command("swap", parts);
+  next.rollback = other_command("rollback", parts);
+  next.cleanup = other_command("cleanup", parts);
+  next.release = other_command(command->name == "copy" ? "copy" : "run", parts) + " --release";
+  if (result.waiting_at.empty()) return next;
+  next.confirm = "pgfanout " + words.front();
+  for (const Part& part : parts) {
+    // The journal has earlier confirmations, and --restart would start over.
+    if (part.option == "--confirm" || part.option == "--restart") continue;
+    next.confirm = with_words(std::move(next.confirm), part.words);
+  }
+  next.confirm += " --confirm " + shell_word(result.waiting_at);
+  return next;
+}
+
+std::string shell_word(std::string_view word) {
+  if (is_plain_word(word, "-_./:=@%+,")) return std::string(word);
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 }  // namespace pgfanout

@@ -1,4 +1,4 @@
-// What `pgfanout bench` was asked for. Plain data; the program pgfanout-bench does the work.
+// The request of `pgfanout bench`. Plain data; the program pgfanout-bench does the work.
 #pragma once
 
 #include <array>
@@ -10,22 +10,22 @@
 
 namespace pgfanout {
 
-/// How rows get into the table, as --methods names it.
+/// Methods to insert rows, by --methods.
 inline constexpr std::array<std::string_view, 6> kBenchMethods = {
     "row", "multirow", "pipeline", "copy_text", "copy_binary", "fan_out"};
 
-/// What is varied, as --sweep names it.
+/// Varied quantities, by --sweep.
 inline constexpr std::array<std::string_view, 6> kBenchSweeps = {"method", "key",   "writers",
                                                                  "batch",  "width", "indexes"};
 
 struct BenchRequest {
   std::optional<std::string> source_dsn;     ///< Absent: a throw-away server.
-  std::optional<std::uint64_t> rows;         ///< Absent: as fits --quick or not.
+  std::optional<std::uint64_t> rows;         ///< Absent: by --quick.
   std::vector<std::string> methods;          ///< Empty: all.
   std::vector<std::string> sweeps;           ///< Empty: method and key.
-  std::optional<std::uint32_t> repetitions;  ///< Absent: as fits what is measured.
+  std::optional<std::uint32_t> repetitions;  ///< Absent: by the case.
   std::string json_file;
-  std::string server_bindir;  ///< Where initdb and postgres are; empty: as they are found.
+  std::string server_bindir;  ///< Folder of initdb and postgres; empty: searched for.
   bool quick = false;
   bool list = false;
   std::vector<std::string> benchmark_words;  ///< --benchmark_..., for Google Benchmark.

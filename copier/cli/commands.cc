@@ -4,37 +4,39 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
+#include <utility>
 #include <vector>
 
-#include "copier/cli/command_texts.h"
-#include "copier/cli/nearest.h"
+#include "copier/cli/options.h"
+#include "copier/cli/values.h"
 
 namespace pgfanout {
 namespace {
 
-Result<void> need_table(const Invocation& invocation) {
-  if (!invocation.job.table.empty()) return {};
-  return refused("usage", invocation.command + " needs --table",
+using Done = Result<void>;
+
+Done need_table(const Invocation& call) {
+  if (!call.job.table.empty()) return {};
+  return refused("usage", call.command + " needs --table",
                  "name the source table, for example --table public.chunks, or a job file with "
                  "[source] table = \"public.chunks\"");
 }
 
-Result<void> check_release(const Invocation& invocation) {
-  if (!invocation.job.window.release || !invocation.job.restart) return {};
+Done check_release(const Invocation& call) {
+  if (!call.job.window.release || !call.job.restart) return {};
   return refused("usage",
-                 "--release only lifts the fence, --restart begins anew: they exclude each other",
+                 "--release only lifts the fence, --restart starts over: they exclude each other",
                  "leave one of them out");
 }
 
-Result<void> check_copy(const Invocation& invocation) {
-  PGFANOUT_TRY(need_table(invocation));
-  PGFANOUT_TRY(check_release(invocation));
-  if (invocation.job.window.release && invocation.job.dry_run) {
+Done check_copy(const Invocation& call) {
+  PGFANOUT_TRY(need_table(call));
+  PGFANOUT_TRY(check_release(call));
+  if (call.job.window.release && call.job.dry_run) {
     return refused("usage", "--dry-run prints the copy as if it had not begun; nothing was done",
                    "use it without --release");
   }
-  if (invocation.job.restart && invocation.job.append) {
+  if (call.job.restart && call.job.append) {
     return refused("usage",
                    "--restart drops the target, --append keeps it: they exclude each other",
                    "leave one of them out");
@@ -42,10 +44,10 @@ Result<void> check_copy(const Invocation& invocation) {
   return {};
 }
 
-Result<void> check_verify(const Invocation& invocation) {
-  const VerifyRequest& verify = invocation.job.verify;
+Done check_verify(const Invocation& call) {
+  const VerifyRequest& verify = call.job.verify;
   if (verify.install_views) return {};
-  PGFANOUT_TRY(need_table(invocation));
+  PGFANOUT_TRY(need_table(call));
   const VerifyScope scope = verify.scope.value_or(VerifyScope::full);
   if (verify.repair && scope != VerifyScope::data && scope != VerifyScope::full) {
     return refused("usage", "--repair needs to know every row that differs",
@@ -54,120 +56,354 @@ Result<void> check_verify(const Invocation& invocation) {
   return {};
 }
 
-Result<void> check_key(const Invocation& invocation) {
-  PGFANOUT_TRY(need_table(invocation));
-  if (invocation.key.values.empty() && invocation.key.check == 0) {
+Done check_key(const Invocation& call) {
+  PGFANOUT_TRY(need_table(call));
+  if (call.key.values.empty() && call.key.check == 0) {
     return refused("usage", "key needs a question",
                    "ask with --value VALUE, or compare with the server with --check 10000");
   }
   return {};
 }
 
-/// A dry run that did the work after all would be the worst surprise of all.
-Result<void> check_has_no_dry_run(const Invocation& invocation) {
-  PGFANOUT_TRY(need_table(invocation));
-  if (!invocation.job.dry_run) return {};
-  return refused("usage",
-                 invocation.command + " has no --dry-run in this version; nothing was done",
+/// A command that has no dry run must not do its work instead.
+Done check_has_no_dry_run(const Invocation& call) {
+  PGFANOUT_TRY(need_table(call));
+  if (!call.job.dry_run) return {};
+  return refused("usage", call.command + " has no --dry-run in this version; nothing was done",
                  "'pgfanout plan --dry-run' prints all SQL of a window before it begins, that of "
-                 "the swap included; 'pgfanout status' tells where the job stands");
+                 "the swap included; 'pgfanout status' shows the state of the job");
 }
 
-/// What was written since the swap is either kept or given up.
-Result<void> check_rollback(const Invocation& invocation) {
-  PGFANOUT_TRY(check_has_no_dry_run(invocation));
-  const WindowRequest& window = invocation.job.window;
-  if (!window.force || !window.keep_new_rows) return {};
+Done check_rollback(const Invocation& call) {
+  PGFANOUT_TRY(check_has_no_dry_run(call));
+  if (!call.job.window.force || !call.job.window.keep_new_rows) return {};
   return refused("usage",
-                 "--keep-new-rows keeps what was written since the swap, --force gives it up: they "
+                 "--keep-new-rows keeps rows written since the swap, --force drops them: they "
                  "exclude each other",
                  "leave one of them out");
 }
 
-/// Lifting the fence and going on with the job are opposites.
-Result<void> check_run(const Invocation& invocation) {
-  PGFANOUT_TRY(need_table(invocation));
-  const WindowRequest& window = invocation.job.window;
+Done check_run(const Invocation& call) {
+  PGFANOUT_TRY(need_table(call));
+  const WindowRequest& window = call.job.window;
   if (window.release && !window.confirmed.empty()) {
     return refused("usage",
-                   "--release gives the job up, --confirm goes on: they exclude each other",
+                   "--release ends the job, --confirm continues it: they exclude each other",
                    "leave one of them out");
   }
-  PGFANOUT_TRY(check_release(invocation));
-  if (invocation.job.dry_run && (window.release || invocation.job.restart)) {
+  PGFANOUT_TRY(check_release(call));
+  if (call.job.dry_run && (window.release || call.job.restart)) {
     return refused("usage", "--dry-run prints the window as if it had not begun; nothing was done",
                    "use it without --release and --restart");
   }
   return {};
 }
 
-const std::array table = {
-    CommandSpec{"plan", "go or no-go: what stands in the way, what changes, how long it takes",
-                plan_description, plan_examples, plan_options(), need_table},
-    CommandSpec{"run", "the whole job up to the proof; with --swap also the swap", run_description,
-                run_examples, run_options(), check_run},
-    CommandSpec{"copy", "copy a table into a new partition layout, and prove the copy",
-                copy_description, copy_examples, copy_options(), check_copy},
-    CommandSpec{"verify", "prove that two tables are equal, or name every row that is not",
-                verify_description, verify_examples, verify_options(), check_verify},
-    CommandSpec{"swap", "put the new table in the old one's place", swap_description, swap_examples,
-                swap_options(), check_has_no_dry_run},
-    CommandSpec{"rollback", "undo whatever has been done so far, after a swap too",
-                rollback_description, rollback_examples, rollback_options(), check_rollback},
-    CommandSpec{"cleanup", "drop the backup once its retention is over", cleanup_description,
-                cleanup_examples, cleanup_options(), check_has_no_dry_run},
-    CommandSpec{"status", "where the job stands, from any terminal or machine", status_description,
-                status_examples, status_options(), need_table},
-    CommandSpec{"key", "which key and leaf a value goes to, and whether the server agrees",
-                key_description, key_examples, key_options(), check_key},
+const std::array kCommands = {
+    CommandSpec{
+        "plan", "go or no-go: obstacles, changes for the application, estimated times",
+        R"text(Checks everything about the window that can be known before it begins: privileges, settings,
+connections, locks, disk, sessions in the way, objects that cannot be carried over, changes for the
+application, and the time it will take. Reads only. Exit code 0 is go, 2 is no-go.
+)text",
+        R"text(  Can the window begin, and how long will it take?
+    pgfanout plan job.toml
+  All SQL of all stages in order, nothing executed:
+    pgfanout plan job.toml --dry-run > window.sql
+  In the window: will it be done by four?
+    pgfanout plan job.toml --finish-by 04:00
+  Without a job file, although a foreign key cannot be carried over:
+    pgfanout plan --source 'service=prod' --table public.chunks \
+      --accept 'foreign key public.notes.notes_chunk_fkey'
+)text",
+        need_table},
+    CommandSpec{
+        "run", "the whole job up to the proof; with --swap also the swap",
+        R"text(Runs the stages preflight, prepare, copy, index, constraints, analyze, verify, and with --swap the
+swap. The journal in the target's database records each stage. A gate after a stage waits for a
+person: the job ends with exit code 3, and the same command with --confirm STAGE continues it. A
+fence refuses writes to the source until swap, rollback or --release. pgfanout rollback undoes all.
+docs/RUNBOOK.md describes a window step by step, docs/MESSAGES.md every message.
+)text",
+        R"text(  Everything up to the proof; writes of the application are refused meanwhile:
+    pgfanout run job.toml
+  All SQL, nothing executed (the same as plan --dry-run):
+    pgfanout run job.toml --dry-run
+  And then the swap:
+    pgfanout run job.toml --swap
+  In a window that ends at four, with a report; stops in time, resumable:
+    pgfanout run job.toml --finish-by 04:00 --stop-at-deadline --report window.html
+  Beside other work: slower above 70 % of the processors, paused while a standby lags:
+    pgfanout run job.toml --profile polite --threshold cpu=70%:slow \
+      --threshold replica_lag=30s:pause
+  With a log of events, a command at the end, and metrics for Prometheus:
+    pgfanout run job.toml --events events.jsonl --hook job_finished=/usr/local/bin/tell-the-team \
+      --metrics 127.0.0.1:9187
+  The job file says [gates] verify = "confirm", and a person has checked the result:
+    pgfanout run job.toml --swap --confirm verify
+  Not tonight: let the application write again:
+    pgfanout run job.toml --release
+)text",
+        check_run},
+    CommandSpec{
+        "copy", "copy a table into a new partition layout, and prove the copy",
+        R"text(Copies a table into a target with one leaf per partition key, and proves that every row arrived:
+rows and digests that were read, written, committed and read back must agree, leaf by leaf. Writes
+to the source are refused meanwhile; it is never changed. The same command resumes an interrupted
+copy, and a fence keeps the source unchanged until then; copy --release lifts it and ends the copy.
+A target that does not exist is created from the source's columns. pgfanout run, not copy, carries
+over the primary key, indexes, foreign keys, grants and all else that belongs to the source.
+)text",
+        R"text(  All SQL, nothing executed:
+    pgfanout copy --source 'service=prod' --table public.chunks --dry-run
+  public.chunks into public.chunks_new, 100 leaves by hash of its first partition column:
+    pgfanout copy --source 'service=prod' --table public.chunks
+  To another server, with a key of your own, result as JSON:
+    pgfanout copy --source 'service=old' --target 'service=new' \
+      --table chunks --into chunks_by_document --partitions 32 \
+      --key 'abs(hashtext(document_id::text)) % 32' --json > result.json
+  Columns renamed, computed and left out:
+    pgfanout copy --source 'service=prod' --table chunks --map legacy_id=id \
+      --map "metadata=coalesce(metadata, '{}'::jsonb)" --skip embedding_model
+  Slowly, since others use the server; an interruption repeats at most 1 GB:
+    pgfanout copy --source 'service=prod' --table public.chunks --profile polite --commit-every 1GB
+)text",
+        check_copy},
+    CommandSpec{
+        "verify", "prove that two tables are equal, or name every row that is not",
+        R"text(Compares two tables of any layouts, whichever tool made the copy, and names every row that differs:
+missing, extra, changed or misplaced, with its identity, its place on both sides and the changed
+columns. Columns are mapped as for copy. Both sides are read at once: under one snapshot in one
+database, else locked against writes. Reads only, but for --repair.
+)text",
+        R"text(  Does public.chunks_new equal public.chunks?
+    pgfanout verify --source 'service=prod' --table public.chunks
+  In seconds, without reading all rows:
+    pgfanout verify --source 'service=prod' --table public.chunks --quick
+  A table on another server that another tool filled, result as JSON:
+    pgfanout verify --source 'service=old' --target 'service=new' \
+      --table public.chunks --into public.chunks --data --json > result.json
+  A report that opens in any browser:
+    pgfanout verify --source 'service=prod' --table public.chunks --data --report verified.html
+  The SQL of a repair, and then the repair:
+    pgfanout verify --source 'service=prod' --table public.chunks --data --repair --dry-run
+    pgfanout verify --source 'service=prod' --table public.chunks --data --repair
+)text",
+        check_verify},
+    CommandSpec{
+        "swap", "put the new table in the old one's place",
+        R"text(Puts the target, loaded and proven by pgfanout run, in the source's place. In one short transaction
+both tables, their indexes, constraints and sequences change names, and views change tables. Waits
+for each lock no longer than --swap-lock-timeout, then releases all and retries; it names sessions
+in the way. The old table stays as <table>_backup_YYYYMMDD_HHMMSS, closed to writes. Then statements
+are tried on the new table and rolled back. pgfanout plan --dry-run prints the SQL. docs/RUNBOOK.md
+says who decides what, and when to turn back.
+)text",
+        R"text(  After pgfanout run job.toml:
+    pgfanout swap job.toml
+  A busy table: shorter waits, for up to ten minutes in all:
+    pgfanout swap job.toml --swap-lock-timeout 200ms --swap-within 10min
+  Terminate sessions in the way:
+    pgfanout swap job.toml --end-blockers
+)text",
+        check_has_no_dry_run},
+    CommandSpec{
+        "rollback", "undo whatever has been done so far, after a swap too",
+        R"text(Undoes the job, from any point: drops what it made, lifts its fence, and after a swap puts the old
+table back. Both tables are compared to find rows written since the swap; if there are any, rollback
+refuses without --keep-new-rows or --force. Reads the job's settings from the journal. A second
+rollback changes nothing. docs/RUNBOOK.md lists every situation and its way back.
+)text",
+        R"text(  Back to the state before the job:
+    pgfanout rollback job.toml
+  After a swap, keeping what the application has written since:
+    pgfanout rollback job.toml --keep-new-rows
+  After a swap, dropping what was written since:
+    pgfanout rollback job.toml --force
+)text",
+        check_rollback},
+    CommandSpec{
+        "cleanup", "drop the backup once its retention is over",
+        R"text(Drops the old table that a swap kept as a backup, once its retention is over: one partition at a
+time, without long locks, never with CASCADE. Names the objects that still depend on it. After that
+there is no rollback.
+)text",
+        R"text(  Some time after the swap; refuses until the retention is over:
+    pgfanout cleanup job.toml
+  Now:
+    pgfanout cleanup job.toml --force
+)text",
+        check_has_no_dry_run},
+    CommandSpec{
+        "status", "the state of a job, from any terminal or machine",
+        R"text(Shows the state of the job by the journal in the target's database: stages with their times, the
+gate at which it waits, the session that works on it, the backup, and the next command. Reads only.
+)text",
+        R"text(  What is its state, and what is the next command?
+    pgfanout status job.toml
+  The live view of a job that runs elsewhere, until it ends:
+    pgfanout status job.toml --watch
+  For scripts:
+    pgfanout status --source 'service=prod' --table public.chunks --json
+)text",
+        need_table},
+    CommandSpec{
+        "key", "which key and leaf a value goes to, and whether the server agrees",
+        R"text(Computes the key and the leaf of a value, and compares the key with the server's. Reads only.
+)text",
+        R"text(  Which leaf does this collection go to?
+    pgfanout key --source 'service=prod' --table public.chunks \
+      --value 7d444840-9dc0-11d1-b245-5ffdce74fad2
+  A key over two columns:
+    pgfanout key --table documents --key 'abs(hashtext(chapter || path)) % 16' \
+      --value chapter=eu --value path=acme
+  Do client and server agree on 100,000 values?
+    pgfanout key --source 'service=prod' --table public.chunks --check 100000
+)text",
+        check_key},
 };
 
-const CommandSpec bench = {"bench",
-                           "how fast rows go in: by method, and by who computes the key",
-                           bench_description,
-                           bench_examples,
-                           bench_options(),
-                           [](const Invocation&) { return Result<void>(); },
-                           false};
+const CommandSpec kBench = {
+    "bench",
+    "how fast rows go in: by method, and by who computes the key",
+    R"text(Measures how fast rows go into a table, on a throw-away server or on yours: by method (INSERT by
+row, by many rows, prepared in a pipeline, COPY as text and binary, fan-out into leaves), by who
+computes the key (client, trigger, generated column, partition expression), and by writers, batch,
+width and indexes. Reads back and compares after every insertion; a difference is exit code 1.
+docs/BENCH.md explains the results. pgfanout-bench, beside pgfanout, does the work.
+)text",
+    R"text(  All methods, and whether a generated column is faster than a trigger:
+    pgfanout bench
+  A check that all of it works here, in seconds:
+    pgfanout bench --quick --sweep all
+  Two methods with 1 to 100 writers on your own server, for later comparison:
+    pgfanout bench --source 'service=test' --methods copy_binary,fan_out --sweep writers \
+      --json bench.json
+  A list of what would be measured, and of what PostgreSQL cannot do:
+    pgfanout bench --list --sweep all
+)text",
+    [](const Invocation&) -> Done { return {}; },
+    false};
+
+constexpr std::size_t kPageWidth = 100;
+constexpr std::size_t kHelpColumn = 28;
+
+/// `head`, then `text` wrapped into the column that starts at `column`.
+std::string beside(std::string head, std::string_view text, std::size_t column = kHelpColumn) {
+  std::string page;
+  std::string line = std::move(head);
+  if (line.size() + 2 > column) page = std::exchange(line, "") + "\n";
+  line.resize(column, ' ');
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (line.size() > column && line.size() + 1 + word.size() > kPageWidth) {
+      page += std::exchange(line, std::string(column, ' ')) + "\n";
+    }
+    if (line.size() > column) line += ' ';
+    line += word;
+  }
+  return page + line + "\n";
+}
+
+std::string options_help(const std::vector<OptionSpec>& options) {
+  std::string page;
+  std::string_view group;
+  for (const OptionSpec& option : options) {
+    if (option.group != group) page += fmt::format("\n{}:\n", group = option.group);
+    page += beside(fmt::format("  {} {}", option.name, option.value), option.help);
+  }
+  return page;
+}
+
+std::vector<std::string_view> command_names() {
+  std::vector<std::string_view> names;
+  for (const CommandSpec& command : kCommands) names.push_back(command.name);
+  names.push_back(kBench.name);
+  return names;
+}
 
 }  // namespace
 
-const CommandSpec& bench_command() {
-  return bench;
-}
-
 std::span<const CommandSpec> commands() {
-  return table;
+  return kCommands;
 }
 
 const CommandSpec* find_command(std::string_view name) {
-  if (name == bench.name) return &bench;
-  const auto found = std::find_if(table.begin(), table.end(),
-                                  [&](const CommandSpec& command) { return command.name == name; });
-  return found == table.end() ? nullptr : &*found;
+  if (name == kBench.name) return &kBench;
+  const auto found = std::ranges::find(kCommands, name, &CommandSpec::name);
+  return found == kCommands.end() ? nullptr : &*found;
 }
 
-std::vector<OptionSpec> options_of(const CommandSpec& command) {
-  std::vector<OptionSpec> all(command.own_options.begin(), command.own_options.end());
-  if (command.has_job) all.insert(all.end(), job_options().begin(), job_options().end());
-  return all;
-}
-
-/// The name is quoted only if it can be no connection string.
+/// Quotes the name only if it can be no connection string.
 Error unknown_command(std::string_view name) {
-  std::vector<std::string_view> names;
-  names.reserve(table.size() + 1);
-  for (const CommandSpec& command : table) names.push_back(command.name);
-  names.push_back(bench.name);
+  const std::vector<std::string_view> names = command_names();
   const std::string all = fmt::format("this version has: {}", fmt::join(names, ", "));
   const bool is_word =
-      name.size() < 24 && std::all_of(name.begin(), name.end(), [](char c) {
+      name.size() < 24 && std::ranges::all_of(name, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
       });
   return refused("usage",
                  is_word ? fmt::format("there is no command '{}'; {}", name, all)
                          : fmt::format("the first word is no command; {}", all),
                  did_you_mean(name, names, "'pgfanout --help' explains them"));
+}
+
+std::string general_help() {
+  std::string page =
+      "pgfanout moves a PostgreSQL table into a new partition layout and proves that nothing was "
+      "lost.\n\nUsage: pgfanout COMMAND [JOB.toml] [options]\n\nCommands:\n";
+  for (const std::string_view name : command_names()) {
+    page += beside(fmt::format("  {}", name), find_command(name)->summary);
+  }
+  return page + R"(
+  pgfanout COMMAND --help     examples and options of a command
+  pgfanout help options       options of every command
+  pgfanout --version          version, and what it was built with
+
+First steps:
+    pgfanout key    --source 'service=prod' --table public.chunks --check 10000
+    pgfanout plan   --source 'service=prod' --table public.chunks
+    pgfanout run    --source 'service=prod' --table public.chunks
+    pgfanout status --source 'service=prod' --table public.chunks --watch
+    pgfanout verify --source 'service=prod' --table public.chunks
+    pgfanout swap   --source 'service=prod' --table public.chunks
+
+All options can stand in a job file instead, which is TOML: [source] table = "public.chunks", ...
+Options on the command line win over it. docs/job.example.toml has every setting, explained.
+
+Passwords belong in a file named by PGPASSFILE (or ~/.pgpass) or in a service file; a connection
+string that carries one is refused.
+
+Exit codes:
+  0  done, and proven: every check passed
+  1  it ran to its end and found differences
+  2  could not start or must not go on; the same command would end the same way
+  3  stopped part-way, or waiting for a person; nothing is damaged
+  4  could not prove it: a check did not run to its end
+
+See also: docs/TUTORIAL.md (fifteen minutes on a throw-away server), docs/RUNBOOK.md (a maintenance
+window, with every way back), docs/MESSAGES.md (every message: its meaning, and what to do),
+docs/job.example.toml, pgfanout(1).
+)";
+}
+
+std::string command_help(const CommandSpec& command) {
+  std::string page = fmt::format(
+      "pgfanout {}: {}\n\n{}\nUsage: pgfanout {}{} [options]\n\nExamples:\n{}{}", command.name,
+      command.summary, command.description, command.name, command.has_job ? " [JOB.toml]" : "",
+      command.examples, options_help(own_options(command.name)));
+  if (!command.has_job) return page;
+  std::vector<std::string_view> names;
+  for (const OptionSpec& option : job_options()) names.push_back(option.name);
+  return page + "\nOptions of every command, explained by 'pgfanout help options':\n" +
+         beside("", fmt::format("{}", fmt::join(names, " ")), 2);
+}
+
+std::string options_page() {
+  return "Options of every command but bench. Most can stand in a job file: "
+         "docs/job.example.toml.\n" +
+         options_help(job_options());
 }
 
 }  // namespace pgfanout

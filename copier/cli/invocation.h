@@ -1,4 +1,4 @@
-// One call of the program, understood: which command, on which job, shown how. Plain data.
+// A parsed command line: which command, on which job, with which output. Plain data.
 #pragma once
 
 #include <string>
@@ -6,16 +6,25 @@
 
 #include "copier/cli/bench_request.h"
 #include "copier/preflight/key_command.h"
+#include "copier/report/events/hooks.h"
 #include "copier/report/live/progress.h"
-#include "copier/report/record/output_request.h"
 #include "pgfanout/job.h"
 
 namespace pgfanout {
 
-/// An option that was given, on the command line or in a job file; these first.
+/// An option of the job file or the command line, in this order.
 struct GivenOption {
-  std::string name;   ///< "--table"; of settings that only a job file has "verify.scope".
+  std::string name;   ///< "--table"; of a setting that only job files have, "verify.scope".
   std::string value;  ///< Empty for a flag.
+};
+
+/// Where a job is reported, beside standard output and the terminal. Empty members: nowhere.
+struct OutputRequest {
+  std::string events;        ///< File for newline-delimited JSON.
+  std::string metrics;       ///< ADDR:PORT of the Prometheus endpoint.
+  std::string metrics_file;  ///< Textfile for the node exporter.
+  std::string report;        ///< File for the HTML report.
+  std::vector<HookRequest> hooks;
 };
 
 struct Invocation {
@@ -29,7 +38,7 @@ struct Invocation {
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;
   OutputRequest output;
-  bool watch = false;  ///< status: again and again, until interrupted or the job has ended.
+  bool watch = false;  ///< status: show the job until it has ended.
 };
 
 }  // namespace pgfanout

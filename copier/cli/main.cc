@@ -7,10 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "copier/cli/bench_program.h"
-#include "copier/cli/git_commit.h"
+#include "copier/cli/process.h"
 #include "copier/cli/session.h"
-#include "copier/cli/signals.h"
 #include "copier/copy/copy_command.h"
 #include "copier/preflight/key_command.h"
 #include "copier/report/text/tool_version.h"
@@ -20,17 +18,17 @@
 
 namespace {
 
-/// libpq keeps the password in memory, and PGPASSWORD stays in the environment: neither may get
-/// into a core dump, or be read by other processes of the same user through /proc. Sanitizers look
-/// at the process from outside to find leaks, so their builds are left as they are.
+/// The password is in libpq's memory and may be in the environment: core dumps, and other processes
+/// of the same user by /proc, must not see it. Not in sanitized builds: their leak check reads the
+/// process from outside.
 void keep_memory_private() {
 #ifndef PGFANOUT_SANITIZED
   prctl(PR_SET_DUMPABLE, 0);
 #endif
 }
 
-/// Buffers come and go by the thousand, bounded by --memory. To give each one's pages back to the
-/// system and fault them in again took a tenth of the client's time.
+/// Keeps the pages of freed buffers, which --memory bounds: to return them to the system and fault
+/// them in again took a tenth of the client's time.
 void keep_freed_pages() {
 #if defined(PGFANOUT_MIMALLOC) && MI_MALLOC_VERSION < 210
   mi_option_disable(mi_option_allow_decommit);
@@ -49,12 +47,16 @@ int main(int argc, char** argv) {
   static pgfanout::Cancellation soon(&now);
   pgfanout::handle_signals(soon, now);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const pgfanout::CommandFunctions functions = {
-      pgfanout::run_plan,    pgfanout::run_window,
-      pgfanout::run_copy,    pgfanout::run_verify,
-      pgfanout::run_swap,    pgfanout::run_rollback,
-      pgfanout::run_cleanup, pgfanout::run_status,
-      pgfanout::run_key,     pgfanout::become_bench_program,
-      pgfanout::watch_job};
+  const pgfanout::CommandFunctions functions = {{{"plan", pgfanout::run_plan},
+                                                 {"run", pgfanout::run_window},
+                                                 {"copy", pgfanout::run_copy},
+                                                 {"verify", pgfanout::run_verify},
+                                                 {"swap", pgfanout::run_swap},
+                                                 {"rollback", pgfanout::run_rollback},
+                                                 {"cleanup", pgfanout::run_cleanup},
+                                                 {"status", pgfanout::run_status}},
+                                                pgfanout::run_key,
+                                                pgfanout::become_bench_program,
+                                                pgfanout::watch_job};
   return pgfanout::run_session(words, functions, {}, soon);
 }

@@ -3,16 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
-#include "copier/cli/report_writer.h"
-#include "copier/report/events/event_file.h"
+#include "copier/cli/arguments.h"
+#include "copier/cli/options.h"
+#include "copier/pg/connection.h"
 #include "copier/report/events/event_stream.h"
 #include "copier/report/events/hooks.h"
 #include "copier/report/metrics/metrics.h"
+#include "copier/report/record/figures.h"
+#include "copier/report/record/recorder.h"
 #include "copier/report/text/issue_text.h"
-#include "copier/report/text/terminal.h"
+#include "copier/report/text/output.h"
 
 namespace pgfanout {
 namespace {
@@ -20,18 +24,11 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{10'000};
 
 CommitMode commits_of(const JobDescription& job) {
-  switch (job.commit_every.unit) {
-    case CommitEvery::Unit::automatic:
-      return job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0
-                 ? CommitMode::by_epoch
-                 : CommitMode::unknown;
-    case CommitEvery::Unit::leaf:
-      return CommitMode::by_leaf;
-    case CommitEvery::Unit::bytes:
-    case CommitEvery::Unit::rows:
-      return CommitMode::by_epoch;
-  }
-  return CommitMode::unknown;
+  using Unit = CommitEvery::Unit;
+  if (job.commit_every.unit == Unit::leaf) return CommitMode::by_leaf;
+  const bool has_rejects = job.reject_limit.rows > 0 || job.reject_limit.percent.value_or(0) > 0;
+  return job.commit_every.unit == Unit::automatic && !has_rejects ? CommitMode::unknown
+                                                                  : CommitMode::by_epoch;
 }
 
 JobLabel label_of(const Invocation& call) {
@@ -50,15 +47,119 @@ JobLabel label_of(const Invocation& call) {
   return label;
 }
 
-ProgressOptions progress_options(const Invocation& call, int message_fd) {
-  ProgressOptions options;
-  options.fd = message_fd;
-  options.mode = call.progress;
-  options.label = label_of(call);
-  return options;
+using Texts = std::vector<std::string>;
+
+/// The text after "Default: " in the help, the one place that states defaults for people.
+std::string default_of(const OptionSpec& option) {
+  constexpr std::string_view word = "Default: ";
+  const std::size_t at = option.help.rfind(word);
+  if (at == std::string_view::npos || option.value.empty()) {
+    return option.value.empty() ? "off" : "none";
+  }
+  return std::string(option.help.substr(at + word.size()));
 }
 
+std::string shown(const OptionSpec& option, const std::string& value) {
+  if (option.value.empty()) return "on";
+  if (option.value == "DSN") {
+    const std::string server = server_of_dsn(value);
+    return server.empty() ? "libpq's environment" : server;
+  }
+  return option.name == "--hook" ? shown_hook(value) : value;
+}
+
+/// The last value that was given, or all of them where an option can be repeated.
+Texts values_of(const OptionSpec& option, const Invocation& call) {
+  Texts values;
+  if (option.name == "--map") {  // The command line replaces some of the file's mappings.
+    for (const ColumnMapping& mapping : call.job.map) {
+      values.push_back(mapping.column + "=" + mapping.sql);
+    }
+    return values;
+  }
+  for (const GivenOption& given : call.given) {
+    if (given.name != option.name) continue;
+    if (!option.is_repeatable) values.clear();
+    values.push_back(shown(option, given.value));
+  }
+  return values;
+}
+
+/// The command line without the arguments of hooks, which may hold a token.
+std::vector<std::string> shown_words(std::vector<std::string> words) {
+  constexpr std::string_view kJoined = "--hook=";
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (words[at] == "--hook" && at + 1 < words.size()) words[at + 1] = shown_hook(words[at + 1]);
+    if (words[at].starts_with(kJoined)) {
+      words[at] = std::string(kJoined) + shown_hook(words[at].substr(kJoined.size()));
+    }
+  }
+  return words;
+}
+
+/// Records the job, and writes its HTML report when the command has ended. A report that cannot be
+/// written is a warning, since the job itself is done.
+class ReportWriter : public Recorder {
+ public:
+  /// `call` outlives it.
+  explicit ReportWriter(const Invocation& call) : call_(call) {}
+
+  void job_finished(JobResult& result) override {
+    HtmlReport report;
+    report.result = result;
+    report.recorded = recorded();
+    report.used = resources_used();
+    report.machine = this_machine();
+    report.next = next_commands_of(shown_words(call_.words), call_.job.table, result);
+    report.settings = settings_of(call_);
+    report.gates = call_.job.window.confirm_at;
+    const auto written = write_report_file(call_.output.report, html_report(report));
+    if (written) return;
+    result.issues.push_back({Severity::warning, "report-not-written", written.error().message,
+                             written.error().where,
+                             "the job itself is done; its result is in this output"});
+  }
+
+ private:
+  const Invocation& call_;
+};
+
 }  // namespace
+
+std::string shown_hook(const std::string& hook) {
+  const std::size_t divider = hook.find('=');
+  if (divider == std::string::npos) return hook;
+  const std::string command = hook.substr(divider + 1);
+  const std::string program = program_of(command);
+  return hook.substr(0, divider + 1) + program + (program == command ? "" : " ...");
+}
+
+std::vector<ReportSetting> settings_of(const Invocation& call) {
+  std::vector<ReportSetting> settings;
+  const auto add = [&](std::string_view group, std::string_view name, const Texts& values,
+                       const std::string& otherwise) {
+    settings.push_back({std::string(group), std::string(name),
+                        values.empty() ? otherwise : fmt::format("{}", fmt::join(values, "\n")),
+                        values.empty()});
+  };
+  for (const OptionSpec& option : options_of(call.command)) {
+    const Texts values = values_of(option, call);
+    add(option.group, option.name, values, default_of(option));
+  }
+  Texts views;
+  for (const auto& [name, sql] : call.job.window.views) views.push_back(name);
+  Texts queries;
+  for (const QueryCheck& query : call.job.window.queries) queries.push_back(query.name);
+  Texts scope;
+  for (const GivenOption& given : call.given) {
+    if (given.name == "verify.scope") scope = {given.value};
+  }
+  add("Job file alone", "[gates] confirm", call.job.window.confirm_at, "none");
+  add("Job file alone", "[views]", views, "none");
+  add("Job file alone", "[[queries]]", queries, "none");
+  add("Job file alone", "[verify] scope", scope, "none");
+  return settings;
+}
 
 class Observers::IssuesLater : public ObserverList {
  public:
@@ -67,7 +168,8 @@ class Observers::IssuesLater : public ObserverList {
 };
 
 Observers::Observers(const Invocation& call, int message_fd, const Cancellation& cancellation)
-    : message_fd_(message_fd), progress_(progress_options(call, message_fd), cancellation) {
+    : message_fd_(message_fd),
+      progress_({.fd = message_fd, .mode = call.progress, .label = label_of(call)}, cancellation) {
   if (call.command == "plan") {
     quiet_progress_ = std::make_unique<IssuesLater>(progress_);
     all_.add(*quiet_progress_);
@@ -86,13 +188,14 @@ void Observers::add(std::unique_ptr<Observer> observer) {
 Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int message_fd,
                                                    const Cancellation& cancellation) {
   std::unique_ptr<Observers> observers(new Observers(call, message_fd, cancellation));
-  // The first that hears of the end: a hook at job_finished can send the report that is written.
-  PGFANOUT_TRY_ASSIGN(auto report, ReportWriter::open(call));
-  if (report) observers->add(std::move(report));
-  // Whoever only looks has nothing to tell of.
-  if (call.command != "status") {
-    PGFANOUT_TRY(observers->open_outputs(call, cancellation));
+  // It comes first, so that a hook at job_finished can send the written report. A command that only
+  // reads would, with the same job file, overwrite the job's report.
+  const bool only_reads = call.command == "plan" || call.command == "status";
+  if (!call.output.report.empty() && !only_reads) {
+    PGFANOUT_TRY(check_report_file(call.output.report));
+    observers->add(std::make_unique<ReportWriter>(call));
   }
+  if (call.command != "status") PGFANOUT_TRY(observers->open_outputs(call, cancellation));
   return observers;
 }
 

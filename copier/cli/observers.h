@@ -1,4 +1,5 @@
-// All who are told about one command's job, as its options ask for.
+// The observers of a command's job, as its options ask for: live view, report, metrics, events,
+// hooks.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "copier/base/observer_list.h"
 #include "copier/cli/invocation.h"
+#include "copier/report/html/html_report.h"
 #include "copier/report/live/progress.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job_result.h"
@@ -16,10 +18,17 @@
 
 namespace pgfanout {
 
+/// "stage_finished=curl ...": the hook without the arguments of its command, which may hold a
+/// token.
+[[nodiscard]] std::string shown_hook(const std::string& hook);
+
+/// All settings of a call, for its report. Of connection strings only the server's name, of hooks
+/// only the program: neither can carry a secret.
+[[nodiscard]] std::vector<ReportSetting> settings_of(const Invocation& call);
+
 class Observers {
  public:
-  /// Before anything is done: a file or an address that cannot be used is a refusal. All arguments
-  /// outlive it.
+  /// Refuses a file or an address that cannot be used. All arguments outlive it.
   [[nodiscard]] static Result<std::unique_ptr<Observers>> open(const Invocation& call,
                                                                int message_fd,
                                                                const Cancellation& cancellation);
@@ -28,17 +37,17 @@ class Observers {
   Observers& operator=(const Observers&) = delete;
 
   [[nodiscard]] Observer& observer() { return all_; }
-  /// Behind the command, once: ends the live view, and tells the result to whoever wants it. What
-  /// they could not do becomes issues of the result.
+  /// Once, after the command: ends the live view, and tells all observers the result. Their
+  /// failures become issues of it.
   void finish(JobResult& result);
 
  private:
-  /// Passes all on but issues, for a command whose report names every one of them.
+  /// Forwards all but issues, for a command whose summary names all of them.
   class IssuesLater;
 
   Observers(const Invocation& call, int message_fd, const Cancellation& cancellation);
   Result<void> open_outputs(const Invocation& call, const Cancellation& cancellation);
-  /// On standard error, above the live view; from any thread.
+  /// Prints the issue on standard error, above the live view; from any thread.
   void tell(const Issue& issue);
   void add(std::unique_ptr<Observer> observer);
 

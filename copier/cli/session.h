@@ -1,8 +1,9 @@
-// One run of the program: parse, run the command, tell what came of it. Everything that main() does
-// but for signals, so that it can be tested with commands that need no server.
+// One run of the program: parses the command line, runs the command, prints its result. All of
+// main() but signals, so that it can be tested with commands that need no server.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 
@@ -17,33 +18,26 @@ namespace pgfanout {
 
 using JobFunction = std::function<JobResult(const JobDescription&, Observer&, const Cancellation&)>;
 
-/// The commands themselves.
+/// The functions of the commands.
 struct CommandFunctions {
-  JobFunction plan;
-  JobFunction run;
-  JobFunction copy;
-  JobFunction verify;
-  JobFunction swap;
-  JobFunction rollback;
-  JobFunction cleanup;
-  JobFunction status;
+  std::map<std::string, JobFunction> jobs;  ///< By the command's name: all but key and bench.
   std::function<JobResult(const JobDescription&, const KeyQuestion&, const Cancellation&)> key;
-  /// Becomes the program that measures, with these arguments; returns only if that failed.
+  /// Becomes pgfanout-bench with these arguments; returns only if that failed.
   std::function<Error(std::span<const std::string>)> bench = {};
-  /// Gives what looks at a job; both arguments outlive that.
+  /// Returns a function that reads the state of a job; both arguments outlive it.
   std::function<std::function<Result<JobSnapshot>()>(const JobDescription&, const Cancellation&)>
       watch = {};
 };
 
-/// Where output goes. `result_fd` takes what scripts read: the JSON document, the SQL of a dry run,
-/// the answers of key, what plan and status found, and the summary of a job that ended with exit
-/// code 0. `message_fd` takes all else. Neither is closed.
+/// `result_fd` takes what scripts read: the JSON document, the SQL of a dry run, the answers of
+/// key, the findings of plan and status, and the summary of a job that ended with exit code 0.
+/// `message_fd` takes all else. Neither is closed.
 struct OutputStreams {
   int result_fd = 1;
   int message_fd = 2;
 };
 
-/// Returns the exit code. `words` are the arguments behind the program's name. Never throws.
+/// Returns the exit code. `words` are the arguments after the program's name. Never throws.
 int run_session(std::span<const std::string> words, const CommandFunctions& functions,
                 const OutputStreams& streams, const Cancellation& cancellation);
 

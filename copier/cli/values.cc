@@ -9,6 +9,7 @@
 #include <cmath>
 #include <ctime>
 #include <utility>
+#include <vector>
 
 #include "copier/report/text/text.h"
 
@@ -38,14 +39,7 @@ constexpr std::array duration_units = {  // In milliseconds.
 constexpr double most_bytes = kilo * kilo * kilo * kilo * kilo;
 constexpr double day_milliseconds = 86'400'000;
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
-/// A number without sign or exponent, and what follows it behind blanks.
+/// A number without sign or exponent, and its unit in lower case.
 std::optional<std::pair<double, std::string>> split_unit(std::string_view text) {
   if (text.empty() || std::isdigit(static_cast<unsigned char>(text.front())) == 0) return {};
   double number = 0;
@@ -54,7 +48,7 @@ std::optional<std::pair<double, std::string>> split_unit(std::string_view text) 
   if (error != std::errc{} || !std::isfinite(number)) return {};
   std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  return std::pair{number, lower(unit)};
+  return std::pair{number, lower_case(unit)};
 }
 
 template <std::size_t n>
@@ -66,7 +60,39 @@ std::optional<double> scaled(const std::pair<double, std::string>& value,
   return value.first * unit->factor;
 }
 
+/// Letters to insert, drop, replace, or swap with their neighbour (optimal string alignment).
+std::size_t slips_between(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> before;
+  std::vector<std::size_t> above(right.size() + 1);
+  for (std::size_t i = 0; i <= right.size(); ++i) above[i] = i;
+  for (std::size_t row = 1; row <= left.size(); ++row) {
+    std::vector<std::size_t> line(right.size() + 1, row);
+    for (std::size_t at = 1; at <= right.size(); ++at) {
+      const std::size_t differs = left[row - 1] == right[at - 1] ? 0 : 1;
+      line[at] = std::min({above[at] + 1, line[at - 1] + 1, above[at - 1] + differs});
+      if (row > 1 && at > 1 && left[row - 1] == right[at - 2] && left[row - 2] == right[at - 1]) {
+        line[at] = std::min(line[at], before[at - 2] + 1);
+      }
+    }
+    before = std::exchange(above, std::move(line));
+  }
+  return above.back();
+}
+
 }  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(text, result.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+bool is_plain_word(std::string_view text, std::string_view others) {
+  return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) {
+    return (c < 0x80U && std::isalnum(c) != 0) || others.find(static_cast<char>(c)) != others.npos;
+  });
+}
 
 Error bad_value(std::string_view expected, std::string_view given) {
   return refused("usage", fmt::format("must be {}, not '{}'", expected, printable(given)));
@@ -144,24 +170,18 @@ Result<RejectLimit> parse_reject_limit(std::string_view text) {
 
 namespace {
 
-std::optional<Measure> measure_of(std::string_view name) {
-  constexpr std::array measures = {Measure::cpu,        Measure::memory,      Measure::errors,
-                                   Measure::lock_wait,  Measure::replica_lag, Measure::disk_free,
-                                   Measure::checkpoints};
-  for (const Measure measure : measures) {
-    if (name == name_of(measure)) return measure;
-  }
-  return {};
+template <class Value, std::size_t n>
+std::optional<Value> named(std::string_view name, const std::array<Value, n>& values) {
+  const auto found =
+      std::ranges::find_if(values, [&](Value each) { return name == name_of(each); });
+  return found == values.end() ? std::nullopt : std::optional(*found);
 }
 
-std::optional<WatchAction> action_of(std::string_view name) {
-  constexpr std::array actions = {WatchAction::off, WatchAction::warn, WatchAction::slow,
-                                  WatchAction::pause, WatchAction::stop};
-  for (const WatchAction action : actions) {
-    if (name == name_of(action)) return action;
-  }
-  return {};
-}
+constexpr std::array kMeasures = {Measure::cpu,        Measure::memory,      Measure::errors,
+                                  Measure::lock_wait,  Measure::replica_lag, Measure::disk_free,
+                                  Measure::checkpoints};
+constexpr std::array kActions = {WatchAction::off, WatchAction::warn, WatchAction::slow,
+                                 WatchAction::pause, WatchAction::stop};
 
 Result<double> parse_limit(Measure measure, std::string_view text) {
   switch (measure) {
@@ -196,7 +216,7 @@ Result<double> parse_limit(Measure measure, std::string_view text) {
 
 Result<ThresholdSetting> parse_threshold(std::string_view text) {
   const std::size_t divider = text.find('=');
-  const auto measure = measure_of(text.substr(0, divider));
+  const auto measure = named(text.substr(0, divider), kMeasures);
   if (divider == std::string_view::npos || !measure) {
     return refused("usage", "must be NAME=LIMIT[:ACTION], such as cpu=80%:slow",
                    "names are cpu, memory, errors, lock_wait, replica_lag, disk_free, checkpoints");
@@ -205,10 +225,10 @@ Result<ThresholdSetting> parse_threshold(std::string_view text) {
   std::string_view rest = text.substr(divider + 1);
   const std::size_t colon = rest.rfind(':');
   std::string_view action = colon == std::string_view::npos ? rest : rest.substr(colon + 1);
-  setting.action = action_of(action);
+  setting.action = named(action, kActions);
   if (setting.action) rest = colon == std::string_view::npos ? "" : rest.substr(0, colon);
   if (!setting.action && colon != std::string_view::npos) {
-    return bad_value("off, warn, slow, pause or stop behind the colon", action);
+    return bad_value("off, warn, slow, pause or stop after the colon", action);
   }
   if (!rest.empty()) {
     PGFANOUT_TRY_ASSIGN(setting.limit, parse_limit(*measure, rest));
@@ -218,25 +238,21 @@ Result<ThresholdSetting> parse_threshold(std::string_view text) {
 
 Result<std::chrono::system_clock::time_point> parse_clock_time(
     std::string_view text, std::chrono::system_clock::time_point now) {
-  constexpr std::string_view expected = "a time of day such as 04:00";
-  std::array<int, 3> parts = {0, 0, 0};
-  std::size_t count = 0;
-  for (std::string_view rest = text; count < parts.size();) {
-    const std::string_view part = rest.substr(0, rest.find(':'));
-    const auto number = parse_number(part, 0, count == 0 ? 23 : 59);
-    if (!number || part.size() != 2) return bad_value(expected, text);
-    parts[count++] = static_cast<int>(*number);
-    if (part.size() == rest.size()) break;
-    rest.remove_prefix(part.size() + 1);
-    if (count == parts.size()) return bad_value(expected, text);
+  const bool has_seconds = text.size() == 8 && text[5] == ':';
+  const auto hours = parse_number(text.substr(0, 2), 0, 23);
+  const auto minutes = text.size() < 5 ? hours : parse_number(text.substr(3, 2), 0, 59);
+  const auto seconds =
+      has_seconds ? parse_number(text.substr(6), 0, 59) : Result<std::uint64_t>(std::uint64_t{0});
+  const bool has_form = (text.size() == 5 || has_seconds) && text[2] == ':';
+  if (!has_form || !hours || !minutes || !seconds) {
+    return bad_value("a time of day such as 04:00", text);
   }
-  if (count < 2) return bad_value(expected, text);
   const std::time_t today = std::chrono::system_clock::to_time_t(now);
   std::tm local{};
   localtime_r(&today, &local);
-  local.tm_hour = parts[0];
-  local.tm_min = parts[1];
-  local.tm_sec = parts[2];
+  local.tm_hour = static_cast<int>(*hours);
+  local.tm_min = static_cast<int>(*minutes);
+  local.tm_sec = static_cast<int>(*seconds);
   local.tm_isdst = -1;
   std::tm tomorrow = local;
   auto moment = std::chrono::system_clock::from_time_t(std::mktime(&local));
@@ -255,6 +271,28 @@ Result<ColumnMapping> parse_mapping(std::string_view text) {
   }
   if (at == 0 || at + 1 >= text.size()) return bad_value("COLUMN=EXPRESSION", text);
   return ColumnMapping{std::string(text.substr(0, at)), std::string(text.substr(at + 1))};
+}
+
+std::string_view nearest_name(std::string_view typed, std::span<const std::string_view> names) {
+  constexpr std::size_t longest = 64;  // No name is longer; keeps the cost small.
+  if (typed.size() > longest) return {};
+  std::string_view best;
+  std::size_t fewest = std::max<std::size_t>(2, typed.size() / 3) + 1;
+  for (const std::string_view name : names) {
+    const bool abbreviates = typed.size() >= 3 && typed != "---" && name.starts_with(typed);
+    const std::size_t slips = abbreviates ? 1 : slips_between(typed, name);
+    if (slips < fewest && slips < typed.size()) {
+      fewest = slips;
+      best = name;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view typed, std::span<const std::string_view> names,
+                         std::string otherwise) {
+  const std::string_view nearest = nearest_name(typed, names);
+  return nearest.empty() ? std::move(otherwise) : fmt::format("did you mean {}?", nearest);
 }
 
 }  // namespace pgfanout

@@ -1,10 +1,11 @@
-// The values that options take, from text: pure functions. A refusal says what the value may be and
-// quotes what was given; callers put the option's name in front.
+// The values of options, from text, and hints about mistyped names. Pure functions. A refusal says
+// what the value may be and quotes the given one; callers put the option's name in front.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,12 @@ namespace pgfanout {
 
 /// The refusal of a value: "must be <expected>, not '<given>'", code "usage".
 [[nodiscard]] Error bad_value(std::string_view expected, std::string_view given);
+
+/// ASCII letters in lower case.
+[[nodiscard]] std::string lower_case(std::string_view text);
+
+/// Whether `text` has letters, digits and `others` only, and at least one of them.
+[[nodiscard]] bool is_plain_word(std::string_view text, std::string_view others);
 
 /// A decimal number without sign from `least` to `most`.
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most);
@@ -48,5 +55,14 @@ Result<std::chrono::system_clock::time_point> parse_clock_time(
 
 /// "column=expression"; the first '=' outside double quotes divides. Both parts stay as written.
 Result<ColumnMapping> parse_mapping(std::string_view text);
+
+/// The one of `names` that `typed` abbreviates or differs from by a few typing errors; empty: none.
+[[nodiscard]] std::string_view nearest_name(std::string_view typed,
+                                            std::span<const std::string_view> names);
+
+/// The hint about an unknown name: "did you mean ...?", or `otherwise` if none is close.
+[[nodiscard]] std::string did_you_mean(std::string_view typed,
+                                       std::span<const std::string_view> names,
+                                       std::string otherwise);
 
 }  // namespace pgfanout

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "copier/cli/arguments.h"
-#include "copier/cli/bench_program.h"
+#include "copier/cli/process.h"
 
 namespace pgfanout {
 namespace {

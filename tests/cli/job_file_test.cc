@@ -17,6 +17,7 @@
 
 #include "copier/cli/arguments.h"
 #include "copier/cli/commands.h"
+#include "copier/cli/options.h"
 
 namespace pgfanout {
 namespace {
@@ -188,7 +189,7 @@ TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
       "--install-views", "--value",   "--check", "--seed",    "--watch"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
-    for (const OptionSpec& option : options_of(command)) {
+    for (const OptionSpec& option : options_of(command.name)) {
       EXPECT_NE(option.job_key.empty(), !of_one_call.contains(option.name)) << option.name;
       if (option.job_key.empty()) seen.insert(option.name);
     }
@@ -200,14 +201,14 @@ TEST(JobFile, OneNameMeansOneOption) {
   std::set<std::pair<std::string_view, std::string_view>> pairs;
   std::set<std::string_view> keys;
   for (const CommandSpec& command : commands()) {
-    for (const OptionSpec& option : options_of(command)) {
+    for (const OptionSpec& option : options_of(command.name)) {
       if (option.job_key.empty()) continue;
       pairs.insert({option.job_key, option.name});
       keys.insert(option.job_key);
     }
   }
   EXPECT_EQ(pairs.size(), keys.size());
-  EXPECT_EQ(job_file_settings().size(), keys.size() + job_file_options().size());
+  EXPECT_EQ(job_file_settings().size(), keys.size() + own_options("file").size());
 }
 
 TEST(JobFile, EverySettingTakesAValue) {

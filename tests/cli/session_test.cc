@@ -37,7 +37,9 @@ JobResult small_copy() {
 
 Told run(const Words& words, const JobResult& result) {
   CommandFunctions functions;
-  functions.copy = [&](const JobDescription&, Observer&, const Cancellation&) { return result; };
+  functions.jobs["copy"] = [&](const JobDescription&, Observer&, const Cancellation&) {
+    return result;
+  };
   functions.key = [&](const JobDescription&, const KeyQuestion&, const Cancellation&) {
     return result;
   };
@@ -222,7 +224,7 @@ TEST(Session, KeyHasNoSuchMemberIfNothingWasAnswered) {
 
 TEST(Session, AnEscapedExceptionIsNoSuccess) {
   CommandFunctions functions;
-  functions.copy = [](const JobDescription&, Observer&, const Cancellation&) -> JobResult {
+  functions.jobs["copy"] = [](const JobDescription&, Observer&, const Cancellation&) -> JobResult {
     throw std::runtime_error("boom");
   };
   const Capture out;
@@ -241,7 +243,7 @@ TEST(Session, HelpAndVersionGoToStandardOutput) {
 
 TEST(Session, OutputThatNobodyTakesIsSaidOnStandardError) {
   CommandFunctions functions;
-  functions.copy = [](const JobDescription&, Observer&, const Cancellation&) {
+  functions.jobs["copy"] = [](const JobDescription&, Observer&, const Cancellation&) {
     return small_copy();
   };
   const Capture err;

@@ -11,7 +11,6 @@
 #include <optional>
 #include <string>
 
-#include "copier/cli/look_view.h"
 #include "tests/cli/capture.h"
 
 namespace pgfanout {
@@ -27,9 +26,9 @@ JobSnapshot copying(std::uint64_t rows) {
   return look;
 }
 
-TEST(LookView, CountsWhatWasReadSinceTheStageWasSeen) {
+TEST(StatusView, CountsWhatWasReadSinceTheStageWasSeen) {
   const JobDescription job;
-  LookView views(job);
+  StatusView views(job);
   EXPECT_EQ(views.view(copying(1000), 0).now.rows, 0U) << "what came before, nobody saw";
   const JobView second = views.view(copying(1500), 2);
   EXPECT_EQ(second.now.rows, 500U);
@@ -39,19 +38,19 @@ TEST(LookView, CountsWhatWasReadSinceTheStageWasSeen) {
   EXPECT_EQ(views.view(next, 4).now.rows, 0U);
 }
 
-TEST(LookView, ByEpochTheJournalKnowsTheRows) {
+TEST(StatusView, ByEpochTheJournalKnowsTheRows) {
   const JobDescription job;
   JobSnapshot look = copying(1000);
   look.by_leaf = false;
   look.rows_committed = 700;
   look.bytes_expected = 100;
   look.bytes_done = 40;
-  const JobView view = LookView(job).view(look, 0);
+  const JobView view = StatusView(job).view(look, 0);
   EXPECT_EQ(view.now.rows, 700U);
   EXPECT_EQ(percent_of(view.now), 40U);
 }
 
-TEST(LookView, ListsTheStagesThatAreToCome) {
+TEST(StatusView, ListsTheStagesThatAreToCome) {
   const JobDescription job;
   JobSnapshot look = copying(0);
   StageSummary done;
@@ -61,7 +60,7 @@ TEST(LookView, ListsTheStagesThatAreToCome) {
   gate.name = "prepare";
   gate.status = "waiting";
   look.status.stages = {done, gate};
-  const JobView view = LookView(job).view(look, 0);
+  const JobView view = StatusView(job).view(look, 0);
   ASSERT_EQ(view.stages.size(), kWindowStages.size());
   EXPECT_EQ(view.stages[0].state, JobView::StageState::done);
   EXPECT_EQ(view.stages[1].state, JobView::StageState::gate);
@@ -69,14 +68,13 @@ TEST(LookView, ListsTheStagesThatAreToCome) {
   EXPECT_DOUBLE_EQ(view.seconds, 4);
 }
 
-TEST(LookView, SaysWhereNobodyIsAtWork) {
+TEST(StatusView, SaysWhereNobodyIsAtWork) {
   const JobDescription job;
   JobSnapshot look = copying(0);
   auto& status = std::get<StatusResult>(look.status.details).status;
   status->active = "";
   status->next = "pgfanout run";
-  EXPECT_EQ(LookView(job).view(look, 0).last_issue,
-            "no session is at work on it; next: pgfanout run");
+  EXPECT_EQ(StatusView(job).view(look, 0).last_issue, "no session works on it; next: pgfanout run");
 }
 
 /// Looks that come one after the other; the last one stays.
@@ -140,9 +138,10 @@ TEST(StatusWatch, TellsThatTheServerIsAwayAndGoesOn) {
   ASSERT_TRUE(watched.result);
   EXPECT_FALSE(watched.result->error);
   EXPECT_THAT(watched.err,
-              testing::AllOf(testing::HasSubstr("copy: "),
-                             testing::HasSubstr("cannot look at the job: the connection was lost"),
-                             testing::HasSubstr("the server is there again")));
+              testing::AllOf(
+                  testing::HasSubstr("copy: "),
+                  testing::HasSubstr("cannot read the state of the job: the connection was lost"),
+                  testing::HasSubstr("connected to the server again")));
 }
 
 TEST(StatusWatch, WithoutAFirstLookFailsAsStatusDoes) {

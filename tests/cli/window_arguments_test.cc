@@ -7,8 +7,6 @@
 #include <vector>
 
 #include "copier/cli/arguments.h"
-#include "copier/cli/next_commands_of.h"
-#include "copier/cli/option_table.h"
 
 namespace pgfanout {
 namespace {

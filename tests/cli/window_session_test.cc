@@ -37,9 +37,11 @@ WindowTold told_by(const Words& words, const JobResult& result) {
       return own;
     };
   };
-  const CommandFunctions functions = {as("plan"),    as("run"),    as("copy"),
-                                      as("verify"),  as("swap"),   as("rollback"),
-                                      as("cleanup"), as("status"), {}};
+  CommandFunctions functions;
+  for (const char* name :
+       {"plan", "run", "copy", "verify", "swap", "rollback", "cleanup", "status"}) {
+    functions.jobs[name] = as(name);
+  }
   const Capture out;
   const Capture err;
   const Cancellation cancellation;

@@ -22,10 +22,16 @@ def roff(text):
 
 def parts_of(help_text):
     """description, examples, [(group, [(option, text)])] of a command's help."""
-    head, _, rest = help_text.partition("\nExamples:\n")
+    head, _, rest = help_text.partition("\nOptions of every command")[0].partition("\nExamples:\n")
     description = head.split("\n\n", 1)[1].split("\nUsage:")[0].strip()
     usage = re.search(r"^Usage: (.*)$", head, re.M)[1]
-    pieces = re.split(r"^(\S.*):\n", rest, flags=re.M)
+    examples, groups = groups_of(rest)
+    return description, usage, examples, groups
+
+
+def groups_of(text):
+    """What stands before the first group of options, and the groups."""
+    pieces = re.split(r"^(\S.*):\n", text, flags=re.M)
     groups = []
     for group, body in zip(pieces[1::2], pieces[2::2]):
         options = []
@@ -36,7 +42,7 @@ def parts_of(help_text):
             elif line.strip():
                 options[-1][1] = f"{options[-1][1]} {line.strip()}".strip()
         groups.append((group, options))
-    return description, usage, pieces[0].rstrip("\n"), groups
+    return pieces[0].rstrip("\n"), groups
 
 
 def options_text(groups):
@@ -58,9 +64,8 @@ def generated(pgfanout):
     import pages
     names = pages.commands_of(pgfanout)
     parts = {name: parts_of(pages.help_of(pgfanout, name)) for name in names}
-    shared = [each for each in parts["plan"][3] if all(each in parts[name][3] for name in names if name != "bench")]
-    commands = [command_text(name, *part[:3], [each for each in part[3] if each not in shared])
-                for name, part in parts.items()]
+    _, shared = groups_of(pages.shared_options_of(pgfanout))
+    commands = [command_text(name, *part) for name, part in parts.items()]
     template = (ROOT / "tests/docs/pgfanout.1.in").read_text()
     return template.replace("@COMMANDS@", "\n".join(commands)).replace("@OPTIONS@", options_text(shared))
 

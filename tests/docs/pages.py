@@ -35,6 +35,11 @@ def commands_of(pgfanout):
     return [line.split()[0] for line in part.splitlines() if re.match(r"  \w", line)]
 
 
+def shared_options_of(pgfanout):
+    """The page of the options that every command on a job has."""
+    return subprocess.run([pgfanout, "help", "options"], text=True, check=True, capture_output=True).stdout
+
+
 def options_in(help_text):
     return set(re.findall(r"^  (--[a-z-]+)", help_text, re.M))
 
@@ -68,7 +73,7 @@ def check_links(failures):
 
 
 def check_options(pgfanout, failures):
-    known = {"--help", "--version"}.union(*FOREIGN.values())
+    known = {"--help", "--version"}.union(*FOREIGN.values()) | options_in(shared_options_of(pgfanout))
     for command in commands_of(pgfanout):
         known |= options_in(help_of(pgfanout, command))
     for page in with_commands():
@@ -100,7 +105,7 @@ def codes_in_source():
             codes |= set(re.findall(pattern, text))
         for given in re.findall(r"\bcode = ([^;]*);", text):
             codes |= set(re.findall(r'"([a-z][a-z0-9-]*[a-z0-9])"', given))
-        if file.relative_to(ROOT).parts[0] in ("copier", "include") and file.name not in ("command_texts.h", "help.cc"):
+        if file.relative_to(ROOT).parts[0] in ("copier", "include") and file.name not in ("commands.cc", "options.cc"):
             looks |= set(re.findall(r'"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"', text))
     return codes | COMPOSED | (looks - crash_points - NO_CODES)
 

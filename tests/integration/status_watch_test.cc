@@ -103,7 +103,7 @@ TEST_F(StatusWatchTest, ShowsTheJobOfAnotherSessionInATerminal) {
   EXPECT_THAT(terminal.screen(), HasSubstr("pgfanout status "));
   let_go();
   EXPECT_EQ(job.wait().exit_code, 0);
-  EXPECT_TRUE(terminal.wait_for("no session is at work on it; next: pgfanout swap"))
+  EXPECT_TRUE(terminal.wait_for("no session works on it; next: pgfanout swap"))
       << terminal.screen();
   EXPECT_TRUE(terminal.wait_for("▆ ▆ ▆   ✓ preflight")) << terminal.screen();
   terminal.press("C-c");
@@ -169,8 +169,8 @@ TEST_F(StatusWatchTest, GoesOnWhenItsSessionIsLost) {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name LIKE 'pgfanout/status/%'");
   }
-  EXPECT_TRUE(watch.wait_for_output("cannot look at the job: ")) << watch.err();
-  EXPECT_TRUE(watch.wait_for_output("the server is there again")) << watch.err();
+  EXPECT_TRUE(watch.wait_for_output("cannot read the state of the job: ")) << watch.err();
+  EXPECT_TRUE(watch.wait_for_output("connected to the server again")) << watch.err();
   let_go();
   EXPECT_EQ(job.wait().exit_code, 0);
   const auto seen = watch.wait();

@@ -1,10 +1,19 @@
 #include "copier/report/events/hooks.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <array>
+#include <cerrno>
 #include <condition_variable>
+#include <csignal>
+#include <cstring>
 #include <deque>
 #include <thread>
 #include <utility>
@@ -14,16 +23,219 @@
 namespace pgfanout {
 namespace {
 
-/// A hook that takes a minute must not leave an endless queue behind.
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// Bound of a queue, since a hook may take a minute.
 constexpr std::size_t kMostWaiting = 1000;
-/// Of what may come by the thousand.
+/// Bound for issues, which may come by the thousand.
 constexpr std::size_t kMostIssuesWaiting = 20;
 
-bool is_look(std::string_view event) {
-  return event == "progress" || event == "threshold";
+/// Closes the descriptor at the end of its life.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  ~Descriptor() { reset(-1); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+  void reset(int fd) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_;
+};
+
+/// Splits output into lines, and shows the first ones.
+class Lines {
+ public:
+  Lines(const HookLimits& limits, const ShowLine& show) : limits_(limits), show_(show) {}
+
+  void add(std::string_view text) {
+    for (const char byte : text) {
+      if (byte == '\n') {
+        end_line();
+      } else if (line_.size() < limits_.line_bytes) {
+        line_ += byte;
+      }
+    }
+  }
+  void finish() {
+    if (!line_.empty()) end_line();
+    if (count_ > limits_.lines) {
+      show_(fmt::format("({} more lines of output are not shown)", count_ - limits_.lines));
+    }
+  }
+
+ private:
+  void end_line() {
+    if (count_++ < limits_.lines) show_(line_);
+    line_.clear();
+  }
+
+  const HookLimits& limits_;
+  const ShowLine& show_;
+  std::string line_;
+  unsigned count_ = 0;
+};
+
+/// A file without a name, not a pipe: a command that does not read it blocks nobody.
+int file_with(std::string_view text) {
+  const int fd = memfd_create("pgfanout-event", MFD_CLOEXEC);
+  if (fd < 0) return fd;
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno != EINTR) break;
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+/// The command inherits only the environment: no descriptors, no blocked or ignored signals. errno
+/// or 0.
+int start(const std::string& command, const Event& event, int input, int output, pid_t& pid) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t how;
+  posix_spawn_file_actions_init(&files);
+  posix_spawnattr_init(&how);
+  posix_spawn_file_actions_adddup2(&files, input, 0);
+  posix_spawn_file_actions_adddup2(&files, output, 1);
+  posix_spawn_file_actions_adddup2(&files, output, 2);
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&how, &none);
+  posix_spawnattr_setsigdefault(&how, &all);
+  posix_spawnattr_setpgroup(&how, 0);
+  posix_spawnattr_setflags(&how,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+  std::array<std::string, 3> words = {"sh", "-c", command};
+  std::array<char*, 4> arguments = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+  std::vector<std::string> variables = hook_environment(event);
+  std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
+  const int failure =
+      posix_spawn(&pid, "/bin/sh", &files, &how, arguments.data(), environment.data());
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&how);
+  return failure;
+}
+
+/// Whether it has ended. Does not reap it, so that the number of its process group is not reused.
+bool has_ended(pid_t pid) {
+  siginfo_t info{};
+  const int found = waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
+  return (found == 0 && info.si_pid == pid) || (found < 0 && errno == ECHILD);
+}
+
+/// Reads output that arrives within `wait`; false: end of output.
+bool read_output(int fd, milliseconds wait, Lines& lines) {
+  pollfd waiting{fd, POLLIN, 0};
+  if (poll(&waiting, 1, static_cast<int>(wait.count())) <= 0) return true;
+  std::array<char, 4096> piece{};
+  const ssize_t count = read(fd, piece.data(), piece.size());
+  if (count > 0) lines.add({piece.data(), static_cast<std::size_t>(count)});
+  return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+std::string ending_of(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return "ended in an unknown way";
+  }
+  if (WIFSIGNALED(status)) {
+    return fmt::format("was ended by signal {} ({})", WTERMSIG(status),
+                       strsignal(WTERMSIG(status)));
+  }
+  if (WEXITSTATUS(status) == 0) return {};
+  return fmt::format("ended with exit status {}", WEXITSTATUS(status));
+}
+
+/// Waits for the end of the command. Returns why it was terminated; empty: it ended by itself.
+std::string await_end(pid_t pid, int output, const HookLimits& limits, Lines& lines,
+                      const Cancellation& cancellation) {
+  constexpr milliseconds kPollEvery{10};
+  const Clock::time_point began = Clock::now();
+  Clock::time_point terminated_at{};
+  std::string reason;
+  bool has_output = true;
+  while (!has_ended(pid)) {
+    if (has_output) {
+      has_output = read_output(output, kPollEvery, lines);
+    } else {
+      poll(nullptr, 0, 1);
+    }
+    const Clock::time_point now = Clock::now();
+    const bool is_late = now - began >= limits.time;
+    if (reason.empty() && (is_late || cancellation.at_once().is_set())) {
+      reason = is_late ? fmt::format("did not end within {} s",
+                                     std::chrono::duration<double>(limits.time).count())
+                       : "was stopped with the job";
+      terminated_at = now;
+      kill(-pid, SIGTERM);
+    } else if (!reason.empty() && now - terminated_at >= limits.grace) {
+      kill(-pid, SIGKILL);
+    }
+  }
+  if (!reason.empty()) kill(-pid, SIGKILL);  // Processes of its group that ignored SIGTERM.
+  return reason;
 }
 
 }  // namespace
+
+std::vector<std::string> hook_environment(const Event& event) {
+  std::vector<std::string> variables;
+  for (char** each = environ; *each != nullptr; ++each) {
+    const std::string_view variable = *each;
+    if (variable.starts_with("PGPASSWORD=") || variable.starts_with("PGFANOUT_EVENT=") ||
+        variable.starts_with("PGFANOUT_JOB=") || variable.starts_with("PGFANOUT_STAGE=")) {
+      continue;
+    }
+    variables.emplace_back(variable);
+  }
+  variables.push_back(fmt::format("PGFANOUT_EVENT={}", event.name));
+  variables.push_back("PGFANOUT_JOB=" + event.job);
+  variables.push_back("PGFANOUT_STAGE=" + event.stage);
+  return variables;
+}
+
+std::string run_hook(const std::string& command, const Event& event, const HookLimits& limits,
+                     const ShowLine& show, const Cancellation& cancellation) {
+  const Descriptor input(file_with(event.line + "\n"));
+  std::array<int, 2> ends = {-1, -1};
+  if (input.get() < 0 || pipe2(ends.data(), O_CLOEXEC) < 0) {
+    return fmt::format("could not be started: {}", std::strerror(errno));
+  }
+  const Descriptor output(ends[0]);
+  Descriptor its_output(ends[1]);
+  fcntl(output.get(), F_SETFL, O_NONBLOCK);
+  pid_t pid = 0;
+  const int failure = start(command, event, input.get(), its_output.get(), pid);
+  its_output.reset(-1);
+  if (failure != 0) return fmt::format("could not be started: {}", std::strerror(failure));
+
+  Lines lines(limits, show);
+  const std::string reason = await_end(pid, output.get(), limits, lines, cancellation);
+  std::string ending = ending_of(pid);
+  // Reads the rest of the pipe, without waiting for background processes that hold its other end.
+  std::array<char, 4096> piece{};
+  ssize_t count = 0;
+  for (int rounds = 0; rounds < 64; ++rounds) {
+    count = read(output.get(), piece.data(), piece.size());
+    if (count <= 0) break;
+    lines.add({piece.data(), static_cast<std::size_t>(count)});
+  }
+  lines.finish();
+  return reason.empty() ? ending : reason;
+}
 
 std::string program_of(std::string_view command) {
   constexpr std::string_view kBlanks = " \t\n";
@@ -40,7 +252,7 @@ std::string program_of(std::string_view command) {
   return "command";
 }
 
-/// Runs what it is given, in order, in a thread of its own that begins with the first.
+/// Runs hooks in order, in a thread of its own, which starts with the first hook.
 class Hooks::Queue {
  public:
   explicit Queue(Hooks& hooks) : hooks_(hooks) {}
@@ -66,16 +278,12 @@ class Hooks::Queue {
     if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
     changed_.notify_all();
   }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return waiting_.empty() && !is_running_; });
-  }
-  /// False: the user no longer wants to wait.
-  [[nodiscard]] bool wait_unless(const Cancellation& cancellation) {
+  /// False: cancelled.
+  bool wait(const Cancellation* cancellation = nullptr) {
     constexpr std::chrono::milliseconds kStep{100};
     std::unique_lock lock(mutex_);
     while (!changed_.wait_for(lock, kStep, [this] { return waiting_.empty() && !is_running_; })) {
-      if (cancellation.is_set()) return false;
+      if (cancellation != nullptr && cancellation->is_set()) return false;
     }
     return true;
   }
@@ -117,8 +325,8 @@ Hooks::Hooks(std::vector<HookRequest> hooks, bool may_stop, Tell tell,
       tell_(std::move(tell)),
       cancellation_(cancellation),
       limits_(limits),
-      steps_(std::make_unique<Queue>(*this)),
-      looks_(std::make_unique<Queue>(*this)) {
+      awaited_(std::make_unique<Queue>(*this)),
+      samples_(std::make_unique<Queue>(*this)) {
   for (HookRequest& request : hooks) {
     std::string name = program_of(request.command);
     hooks_.push_back({std::move(request), std::move(name), 0, {}, {}});
@@ -130,8 +338,9 @@ Hooks::~Hooks() = default;
 void Hooks::take(const Event& event) {
   for (Hook& hook : hooks_) {
     if (hook.request.event != event.name) continue;
-    // Figures grow old while a hook runs: those of the next moment serve as well.
-    (is_look(event.name) ? looks_ : steps_)->add(hook, event, event.name == "progress");
+    // Figures are out of date when a running hook ends: the next event has newer ones.
+    const bool is_sample = event.name == "progress" || event.name == "threshold";
+    (is_sample ? samples_ : awaited_)->add(hook, event, event.name == "progress");
   }
 }
 
@@ -139,65 +348,65 @@ Result<void> Hooks::may_begin(std::string_view stage) {
   if (!may_stop_) return {};
   {
     const std::lock_guard lock(mutex_);
-    if (is_behind_swap_) return {};
+    if (has_swap_begun_) return {};
   }
-  if (!steps_->wait_unless(cancellation_)) return interrupted("cancelled", "stopped on request");
+  if (!awaited_->wait(&cancellation_)) return interrupted("cancelled", "stopped on request");
   const std::lock_guard lock(mutex_);
   const auto failed = std::find_if(hooks_.begin(), hooks_.end(),
                                    [](const Hook& hook) { return hook.failures > 0; });
   if (failed == hooks_.end()) {
-    is_behind_swap_ = stage == "swap";
+    has_swap_begun_ = stage == "swap";
     return {};
   }
   stopped_by_ = &*failed;
   return interrupted("hook-failed", failed->last_failure,
-                     "the same command goes on from here, once the hook succeeds or is left out",
+                     "repair the hook or leave it out, then repeat the same command: it resumes "
+                     "the job here",
                      failed->last_stage);
 }
 
 void Hooks::settle(JobResult& result) {
-  steps_->wait();
-  looks_->wait();
+  awaited_->wait();
+  samples_->wait();
   const std::lock_guard lock(mutex_);
   for (const Hook& hook : hooks_) {
     if (hook.failures == 0 || (&hook == stopped_by_ && hook.failures == 1)) continue;
-    Issue issue;
-    issue.severity = Severity::warning;
-    issue.code = "hook-failed";
-    issue.message = hook.last_failure;
-    if (hook.failures > 1) issue.message += fmt::format(", the last of {} times", hook.failures);
-    issue.where = hook.last_stage;
-    issue.hint = "the job went on; what the hook should have told or done was not";
-    result.issues.push_back(std::move(issue));
+    const std::string times =
+        hook.failures > 1 ? fmt::format(", the last of {} times", hook.failures) : "";
+    result.issues.push_back({Severity::warning, "hook-failed", hook.last_failure + times,
+                             hook.last_stage,
+                             "the job went on; what the hook should have done was not done"});
   }
-  if (const std::uint64_t skipped = steps_->skipped() + looks_->skipped(); skipped > 0) {
-    Issue issue;
-    issue.severity = Severity::warning;
-    issue.code = "hooks-skipped";
-    issue.message = fmt::format(
-        "{} runs of hooks were left out: events came faster than the hooks ended", skipped);
-    result.issues.push_back(std::move(issue));
+  if (const std::uint64_t skipped = awaited_->skipped() + samples_->skipped(); skipped > 0) {
+    result.issues.push_back(
+        {Severity::warning,
+         "hooks-skipped",
+         fmt::format("{} runs of hooks were skipped: events came faster than the hooks ended",
+                     skipped),
+         {},
+         {}});
   }
 }
 
 void Hooks::run(Hook& hook, const Event& event) {
   if (cancellation_.at_once().is_set()) return;
   const auto show = [&](std::string_view line) {
-    Issue issue;
-    issue.code = "hook";
-    issue.message = fmt::format("hook {} at {}: {}", hook.name, event.name, printable(line));
-    tell_(issue);
+    tell_({Severity::info,
+           "hook",
+           fmt::format("hook {} at {}: {}", hook.name, event.name, printable(line)),
+           {},
+           {}});
   };
   const std::string what = run_hook(hook.request.command, event, limits_, show, cancellation_);
   if (!what.empty()) note_failure(hook, event, what);
 }
 
 void Hooks::note_failure(Hook& hook, const Event& event, const std::string& what) {
-  Issue issue;
-  issue.severity = Severity::warning;
-  issue.code = "hook-failed";
-  issue.message = fmt::format("the hook {} at {} {}", hook.name, event.name, what);
-  issue.where = event.stage;
+  const Issue issue{Severity::warning,
+                    "hook-failed",
+                    fmt::format("the hook {} at {} {}", hook.name, event.name, what),
+                    event.stage,
+                    {}};
   bool is_first = false;
   {
     const std::lock_guard lock(mutex_);

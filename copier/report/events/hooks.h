@@ -1,8 +1,9 @@
-// Commands that are run at events. They run beside the job, one after another; only at the start of
-// a stage does the job wait for those of the events before it. One that fails keeps the next stage
-// from beginning, up to the swap; after it a failure is only reported.
+// Commands that run at events, beside the job and one after another. Before a stage begins, the job
+// waits for the hooks of earlier events. A hook that fails keeps the next stage from beginning, up
+// to the swap; after that a failure is only reported.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,20 +12,45 @@
 #include <string_view>
 #include <vector>
 
-#include "copier/report/events/event_sink.h"
-#include "copier/report/events/hook_process.h"
-#include "copier/report/record/output_request.h"
+#include "copier/report/events/event_stream.h"
 #include "pgfanout/cancellation.h"
 
 namespace pgfanout {
 
+struct HookRequest {
+  std::string event;    ///< One of kEvents.
+  std::string command;  ///< For /bin/sh; the event is its standard input.
+};
+
+struct HookLimits {
+  std::chrono::milliseconds time = std::chrono::seconds(60);  ///< Until SIGTERM.
+  std::chrono::milliseconds grace = std::chrono::seconds(5);  ///< From SIGTERM to SIGKILL.
+  unsigned lines = 100;                                       ///< Of its output that are shown.
+  std::size_t line_bytes = 1000;                              ///< Shown of each line.
+};
+
+/// Shows a line of the command's output.
+using ShowLine = std::function<void(std::string_view)>;
+
+/// Runs `/bin/sh -c command` in a process group of its own, with the event's line on standard
+/// input. Background processes of the command are left alone. Ends the command when `cancellation`
+/// asks for a stop at once. Returns the failure, such as "ended with exit status 7"; empty: it
+/// succeeded.
+[[nodiscard]] std::string run_hook(const std::string& command, const Event& event,
+                                   const HookLimits& limits, const ShowLine& show,
+                                   const Cancellation& cancellation);
+
+/// The environment of hooks: that of this process without the password, with PGFANOUT_EVENT,
+/// PGFANOUT_JOB and PGFANOUT_STAGE.
+[[nodiscard]] std::vector<std::string> hook_environment(const Event& event);
+
 class Hooks : public EventSink {
  public:
-  /// Takes the issues to report while the job runs, from any thread.
+  /// Reports an issue while the job runs; called from any thread.
   using Tell = std::function<void(const Issue&)>;
 
-  /// `may_stop`: false for commands that undo or tidy, which no hook may keep from it.
-  /// `cancellation` outlives it.
+  /// `may_stop`: false for rollback and cleanup, which no hook may stop. `cancellation` outlives
+  /// it.
   Hooks(std::vector<HookRequest> hooks, bool may_stop, Tell tell, const Cancellation& cancellation,
         const HookLimits& limits = {});
   ~Hooks() override;
@@ -39,7 +65,7 @@ class Hooks : public EventSink {
   class Queue;
   struct Hook {
     HookRequest request;
-    std::string name;            ///< Of the program that it runs.
+    std::string name;            ///< program_of() the command.
     std::uint64_t failures = 0;  // guarded by mutex_
     std::string last_failure;    // guarded by mutex_; as a sentence
     std::string last_stage;      // guarded by mutex_
@@ -55,14 +81,14 @@ class Hooks : public EventSink {
   std::mutex mutex_;
   std::vector<Hook> hooks_;
   const Hook* stopped_by_ = nullptr;  // guarded by mutex_; kept a stage from beginning
-  bool is_behind_swap_ = false;       // guarded by mutex_; or in the midst of it
+  bool has_swap_begun_ = false;       // guarded by mutex_
   // Last: their threads use all of the above.
-  std::unique_ptr<Queue> steps_;  ///< Of the job's own events.
-  std::unique_ptr<Queue> looks_;  ///< Of what is watched: the job does not wait for these.
+  std::unique_ptr<Queue> awaited_;  ///< Events that the job waits for before a stage.
+  std::unique_ptr<Queue> samples_;  ///< progress and threshold: the job does not wait for these.
 };
 
-/// "tell-pager" of "TOKEN=x /usr/bin/tell-pager --loud": what a message may say of a command, whose
-/// arguments may hold secrets.
+/// "tell-pager" of "TOKEN=x /usr/bin/tell-pager --loud": the part of a command that a message may
+/// quote. Its arguments may hold secrets.
 [[nodiscard]] std::string program_of(std::string_view command);
 
 }  // namespace pgfanout

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "copier/report/text/text.h"
 
 namespace pgfanout {
@@ -14,26 +16,15 @@ bool is_number(const std::string& title) {
 }  // namespace
 
 std::string html_attribute(std::string_view text) {
+  constexpr std::string_view kSpecial = "&<>\"'";
+  constexpr std::array kEscaped = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
   std::string html;
   for (const char c : printable(text)) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      case '\'':
-        html += "&#39;";
-        break;
-      default:
-        html += c;
+    const std::size_t at = kSpecial.find(c);
+    if (at == std::string_view::npos) {
+      html += c;
+    } else {
+      html += kEscaped.at(at);
     }
   }
   return html;
@@ -67,7 +58,7 @@ void HtmlTable::row(const std::vector<std::string>& cells) {
 }
 
 std::string HtmlTable::html(std::string_view css_class) const {
-  // A part that scrolls must be reachable from the keyboard.
+  // It scrolls, so it must be reachable by the keyboard.
   std::string html = fmt::format(
       "<div class=\"wide {}\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">"
       "<table>\n<thead><tr>",
@@ -78,6 +69,10 @@ std::string HtmlTable::html(std::string_view css_class) const {
                 : fmt::format("<th scope=\"col\">{}</th>", html_text(title));
   }
   return html + "</tr></thead>\n<tbody>\n" + rows_ + "</tbody></table></div>\n";
+}
+
+std::string HtmlTable::html_under(std::string_view heading, std::string_view css_class) const {
+  return is_empty() ? "" : fmt::format("<h3>{}</h3>\n{}", html_text(heading), html(css_class));
 }
 
 std::string html_section(std::string_view id, std::string_view title, const std::string& content) {

@@ -8,8 +8,8 @@
 
 namespace pgfanout {
 
-/// Text as content or as a quoted attribute's value. Line feeds become <br/>; what a terminal may
-/// not show is written as \xHH here, too.
+/// Text as content or as a quoted attribute's value. Line feeds become <br/>; characters that are
+/// not safe for a terminal are written as \xHH here, too.
 [[nodiscard]] std::string html_text(std::string_view text);
 /// The same without <br/>, for attributes.
 [[nodiscard]] std::string html_attribute(std::string_view text);
@@ -22,6 +22,8 @@ class HtmlTable {
   HtmlTable(std::string_view label, std::vector<std::string> titles);
   void row(const std::vector<std::string>& cells);
   [[nodiscard]] std::string html(std::string_view css_class = {}) const;
+  /// The same below a heading; empty if the table is.
+  [[nodiscard]] std::string html_under(std::string_view heading, std::string_view css_class) const;
   [[nodiscard]] bool is_empty() const { return rows_.empty(); }
 
  private:

@@ -73,21 +73,30 @@ std::string framed(const PlotFrame& frame, double top, Label label, const std::s
       tick_labels(frame.x_ticks), html_text(frame.x_label));
 }
 
-std::string legend_item(const char* kind, std::size_t number, const std::string& name) {
+std::string rectangle(const std::string& css_class, double x, double y, double width,
+                      double height) {
+  return fmt::format(
+      "<rect class=\"{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>",
+      css_class, x, y, width, height);
+}
+
+std::string legend_item(const std::string& drawing, const std::string& name) {
   return fmt::format(
       "<span class=\"key\"><svg viewBox=\"0 0 24 12\" width=\"24\" height=\"12\" "
       "aria-hidden=\"true\">{}</svg>{}</span>",
-      kind[0] == 'l'
-          ? fmt::format("<line class=\"line l{}\" x1=\"0\" x2=\"24\" y1=\"6\" y2=\"6\"/>", number)
-          : fmt::format("<rect class=\"a{}\" width=\"24\" height=\"12\"/>", number),
-      html_text(name));
+      drawing, html_text(name));
+}
+
+std::string legend_line(const std::string& css_class, const std::string& name) {
+  return legend_item(
+      fmt::format("<line class=\"{}\" x1=\"0\" x2=\"24\" y1=\"6\" y2=\"6\"/>", css_class), name);
 }
 
 std::string legend_of(const std::string& items) {
   return "<span class=\"legend\">" + items + "</span>";
 }
 
-/// Where nothing is for long, no line is drawn: several would lie over each other.
+/// Draws no line over longer times at zero, where several lines would cover each other.
 std::string pieces_of(const PlotLine& line, std::size_t number, double top) {
   const auto& points = line.points;
   std::string drawing;
@@ -169,19 +178,13 @@ std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
   const double bar = std::min(each * 0.8, 60.0);
   for (std::size_t at = 0; at < values.size(); ++at) {
     const double y = y_of(values[at], top);
-    drawing += fmt::format(
-        "<rect class=\"bar{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>",
-        values[at] == *most ? " most" : "", static_cast<double>(at) * each + (each - bar) / 2, y,
-        bar, kHigh - y);
+    drawing += rectangle(values[at] == *most ? "bar most" : "bar",
+                         static_cast<double>(at) * each + (each - bar) / 2, y, bar, kHigh - y);
   }
   std::string legend;
   if (mean) {
     drawing += level(y_of(*mean, top), "mean");
-    legend = legend_of(
-        "<span class=\"key\"><svg viewBox=\"0 0 24 12\" width=\"24\" height=\"12\" "
-        "aria-hidden=\"true\"><line class=\"mean\" x1=\"0\" x2=\"24\" y1=\"6\" y2=\"6\"/></svg>"
-        "mean " +
-        short_number(*mean) + "</span>");
+    legend = legend_of(legend_line("mean", "mean " + short_number(*mean)));
   }
   return framed(frame, top, short_number, drawing, legend);
 }
@@ -197,7 +200,7 @@ std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines
   std::string legend;
   for (std::size_t number = 0; number < lines.size(); ++number) {
     drawing += pieces_of(lines[number], number + 1, top);
-    legend += legend_item("line", number + 1, lines[number].name);
+    legend += legend_line(fmt::format("line l{}", number + 1), lines[number].name);
   }
   return framed(frame, top, short_number, drawing, legend_of(legend));
 }
@@ -208,7 +211,9 @@ std::string share_plot(const PlotFrame& frame, const std::vector<PlotLayer>& lay
   std::string drawing;
   std::string legend;
   for (std::size_t number = 0; number < layers.size(); ++number) {
-    legend += legend_item("area", number + 1, layers[number].name);
+    legend +=
+        legend_item(fmt::format("<rect class=\"a{}\" width=\"24\" height=\"12\"/>", number + 1),
+                    layers[number].name);
   }
   const double each = pieces == 0 ? kWide : kWide / static_cast<double>(pieces);
   for (std::size_t piece = 0; piece < pieces; ++piece) {
@@ -218,10 +223,8 @@ std::string share_plot(const PlotFrame& frame, const std::vector<PlotLayer>& lay
     for (std::size_t number = 0; number < layers.size() && whole > 0; ++number) {
       const double share = layers[number].values[piece] / whole;
       if (!(share > 0.0005)) continue;
-      drawing += fmt::format(
-          "<rect class=\"a{}\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>",
-          number + 1, static_cast<double>(piece) * each, kHigh - (below + share) * kHigh,
-          each + 0.05, share * kHigh);
+      drawing += rectangle(fmt::format("a{}", number + 1), static_cast<double>(piece) * each,
+                           kHigh - (below + share) * kHigh, each + 0.05, share * kHigh);
       below += share;
     }
   }

@@ -1,19 +1,99 @@
 #include "copier/report/live/progress.h"
 
-#include "copier/report/record/resources.h"
+#include <algorithm>
+
+#include "copier/report/record/figures.h"
 #include "copier/report/text/issue_text.h"
-#include "copier/report/text/terminal.h"
+#include "copier/report/text/output.h"
 #include "copier/report/text/text.h"
 #include "copier/report/text/watch_text.h"
 
 namespace pgfanout {
 namespace {
 
-using std::chrono::milliseconds;
+using StageState = JobView::StageState;
 
-constexpr milliseconds draw_every{250};
+constexpr std::chrono::milliseconds draw_every{250};
 
 }  // namespace
+
+void show_figures(const Figures& now, JobView& view) {
+  view.readers = now.readers;
+  view.readers_busy = now.readers_busy;
+  view.writers = now.writers;
+  view.writers_busy = now.writers_busy;
+  view.memory_used = now.memory_used;
+  if (now.readers > 0) view.memory_budget = now.memory_budget;
+  std::uint64_t rows = 0;
+  for (std::size_t leaf = 0; leaf < now.leaf_rows.size(); ++leaf) {
+    view.leaves.push_back({now.leaf_states[leaf], now.leaf_rows[leaf]});
+    rows += now.leaf_rows[leaf];
+  }
+  // The rows of this call, and those that earlier calls have committed.
+  const std::uint64_t earlier = rows > now.rows_written ? rows - now.rows_written : 0;
+  if (now.rows_expected > 0) view.rows_expected = now.rows_expected + earlier;
+}
+
+void TimeShares::add(double seconds, const Figures& now) {
+  constexpr double kShareSeconds = 10;
+  times_.push_back(
+      {seconds, {now.source_wait_ns, now.work_ns, now.target_wait_ns, now.pace_wait_ns}});
+  while (times_.size() > 2 && times_[1].seconds <= seconds - kShareSeconds) times_.pop_front();
+}
+
+std::optional<JobView::Shares> TimeShares::shares() const {
+  if (times_.size() < 2) return {};
+  std::array<double, 4> spent{};
+  double all = 0;
+  for (std::size_t at = 0; at < spent.size(); ++at) {
+    const std::uint64_t before = times_.front().ns[at];
+    const std::uint64_t after = times_.back().ns[at];
+    spent[at] = after > before ? static_cast<double>(after - before) : 0;
+    all += spent[at];
+  }
+  if (!(all > 0)) return {};
+  const double percent = 100 / all;
+  return JobView::Shares{spent[0] * percent, spent[1] * percent, spent[2] * percent,
+                         spent[3] * percent};
+}
+
+StageList::StageList(const std::vector<std::string>& expected) {
+  for (const std::string& name : expected) stages_.push_back({name});
+}
+
+JobView::Stage& StageList::stage(const std::string& name) {
+  const auto found = std::find_if(stages_.begin(), stages_.end(),
+                                  [&](const JobView::Stage& each) { return each.name == name; });
+  if (found != stages_.end()) return *found;
+  stages_.push_back({name});
+  return stages_.back();
+}
+
+void StageList::started(const std::string& name) {
+  stage(name).state = StageState::running;
+  for (JobView::Stage& earlier : stages_) {
+    if (earlier.name == name) break;
+    if (earlier.state == StageState::waiting) earlier.state = StageState::done;
+  }
+}
+
+void StageList::finished(const StageSummary& summary) {
+  JobView::Stage& done = stage(summary.name);
+  done.state = summary.status == "ok" ? StageState::done : StageState::failed;
+  done.seconds = summary.seconds;
+}
+
+void StageList::set_gate(const std::string& name, bool is_waiting) {
+  stage(name).state = is_waiting ? StageState::gate : StageState::done;
+}
+
+std::vector<JobView::Stage> StageList::stages(double running_seconds) const {
+  std::vector<JobView::Stage> all = stages_;
+  for (JobView::Stage& each : all) {
+    if (each.state == StageState::running) each.seconds = running_seconds;
+  }
+  return all;
+}
 
 Progress::Progress(const ProgressOptions& options, const Cancellation& cancellation)
     : options_(options),
@@ -73,7 +153,7 @@ void Progress::stage_started(std::string_view stage) {
 void Progress::stage_finished(const StageSummary& stage) {
   const std::lock_guard lock(mutex_);
   const ProgressSnapshot last = snapshot();
-  // The figures of a stage that had others within it were shown with those.
+  // A stage with inner stages has no figures of its own: those showed them.
   const bool has_figures = !open_.empty() && !open_.back().has_inner;
   StageSummary shown = stage;
   shown.name = open_.empty() ? printable(stage.name) : label();
@@ -104,7 +184,7 @@ void Progress::sampled(const WatchSample& sample) {
   sample_ = sample;
 }
 
-/// Logs changes of the job's speed, and of whether it will be done in time.
+/// Logs changes of the job's speed, and of whether it will make its deadline.
 void Progress::tell_changes(const WatchSample& sample) {
   const Speed before = sample_ ? sample_->speed : Speed::full;
   if (sample.speed != before) terminal_.print("speed: " + speed_text(sample.speed));
@@ -136,7 +216,7 @@ void Progress::draw() {
   terminal_.draw(view(snapshot()));
 }
 
-/// The counters are there: a stage is open.
+/// A stage is open, so the counters exist.
 JobView Progress::view(ProgressSnapshot now) {
   JobView view;
   view.command = options_.label.command;
@@ -154,11 +234,13 @@ JobView Progress::view(ProgressSnapshot now) {
           : interrupt_text(options_.label.command, view.now.stage, options_.label.commits);
   if (counters_ != nullptr) {
     const Figures figures = figures_of(*counters_);
-    figures_.add(view.seconds, figures);
+    // A stage that reads again counts from zero.
+    plot_.add(view.seconds, figures.rows_read + figures.rows_read_back, 1);
+    shares_.add(view.seconds, figures);
     show_figures(figures, view);
   }
-  view.rates = figures_.rates();
-  view.shares = figures_.shares();
+  view.rates = plot_.rates();
+  view.shares = shares_.shares();
   if (sample_) {
     view.waits = sample_->waits;
     view.thresholds = sample_->thresholds;
@@ -172,7 +254,7 @@ void Progress::tell_about_stop() {
   if (has_told_stop_) return;
   has_told_stop_ = true;
   terminal_.print(
-      "stopping: at the next good place (an epoch is finished first); Ctrl-C again stops at once");
+      "stopping: at the next safe point (an epoch is finished first); Ctrl-C again stops at once");
 }
 
 /// The open stages, outermost first: "copy/read-back".
@@ -201,23 +283,20 @@ ProgressSnapshot Progress::snapshot() {
     now.build_blocks_done = count.build_blocks_done;
     now.build_blocks_total = count.build_blocks_total;
   }
-  if (open.name == "copy") {
+  if (open.name == "copy" || open.name == "data") {
     now.rows = count.rows_read;
     now.bytes = count.bytes_read;
     now.bytes_expected = count.bytes_expected;
     now.is_estimate = true;
+  }
+  if (open.name == "copy") {
     now.leaves_committed = count.leaves_committed;
     now.leaves_total = count.leaves_total;
-  } else if (open.name == "data") {
-    now.rows = count.rows_read + count.rows_read_back;
-    now.bytes = count.bytes_read + count.bytes_read_back;
-    now.bytes_expected = count.bytes_expected;
-    now.is_estimate = true;
-  } else if (open.name == "read-back") {
-    now.rows = count.rows_read_back;
-    now.bytes = count.bytes_read_back;
-    now.bytes_expected = count.bytes_read;
+  } else if (open.name == "data" || open.name == "read-back") {
+    now.rows += count.rows_read_back;
+    now.bytes += count.bytes_read_back;
   }
+  if (open.name == "read-back") now.bytes_expected = count.bytes_read;
   rates_.add(now.stage_seconds, now.rows, now.bytes);
   now.rows_per_second = rates_.rows_per_second();
   now.bytes_per_second = rates_.bytes_per_second();

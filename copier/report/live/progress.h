@@ -1,22 +1,22 @@
-// Shows a running job on standard error: the live view on a terminal, lines in a log, or only what
-// a person must know. A thread of its own draws, so the job never waits for a slow terminal; output
-// that is not read is dropped.
+// Shows a running job on standard error: the live view on a terminal, lines in a log, or only
+// issues, thresholds and stops. A thread of its own draws, so that the job never waits for a slow
+// terminal; output that nobody reads is dropped.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "copier/report/live/live_figures.h"
-#include "copier/report/live/progress_view.h"
-#include "copier/report/live/stage_list.h"
-#include "copier/report/live/terminal_view.h"
-#include "copier/report/text/interrupt_text.h"
+#include "copier/report/live/job_view.h"
+#include "copier/report/record/figures.h"
+#include "copier/report/text/watch_text.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/observer.h"
 
@@ -29,21 +29,57 @@ struct JobLabel {
   std::string command;
   std::string source;
   std::string target;
-  std::vector<std::string> stages;  ///< In order; others are added as they begin.
+  std::vector<std::string> stages;  ///< In order; others are added when they begin.
   CommitMode commits = CommitMode::unknown;
 };
 
 struct ProgressOptions {
   int fd = 2;
   ProgressMode mode = ProgressMode::automatic;
-  std::chrono::milliseconds plain_every{2000};  ///< A line of how far it is.
-  std::chrono::milliseconds tick_every{100};    ///< A look at whether something is due.
+  std::chrono::milliseconds plain_every{2000};  ///< Between two progress lines in a log.
+  std::chrono::milliseconds tick_every{100};    ///< Between two checks whether a line is due.
   JobLabel label = {};
 };
 
-/// One for each job. A stage that starts within another is shown as "copy/read-back". Counters are
-/// read between stage_started() and stage_finished() only; a job that returns must have finished
-/// its stages.
+/// Adds the figures of one moment to the view.
+void show_figures(const Figures& now, JobView& view);
+
+/// Where the readers' time goes.
+class TimeShares {
+ public:
+  /// `seconds` never goes back.
+  void add(double seconds, const Figures& now);
+  /// Over the last seconds; absent while no reader has worked.
+  [[nodiscard]] std::optional<JobView::Shares> shares() const;
+
+ private:
+  struct Times {
+    double seconds = 0;
+    std::array<std::uint64_t, 4> ns{};  ///< source, work, target, held.
+  };
+  std::deque<Times> times_;
+};
+
+/// The stages of a job: a list that is known before it begins, and the state of each.
+class StageList {
+ public:
+  explicit StageList(const std::vector<std::string>& expected);
+
+  /// Waiting stages before it in the list were done by an earlier call.
+  void started(const std::string& stage);
+  void finished(const StageSummary& stage);
+  void set_gate(const std::string& stage, bool is_waiting);
+  /// `running_seconds` is the time of the running one.
+  [[nodiscard]] std::vector<JobView::Stage> stages(double running_seconds) const;
+
+ private:
+  JobView::Stage& stage(const std::string& name);
+
+  std::vector<JobView::Stage> stages_;
+};
+
+/// One for each job. Counters are read only between stage_started() and stage_finished(); a job
+/// must finish its stages before it returns.
 class Progress : public Observer {
  public:
   /// `cancellation` outlives it.
@@ -59,7 +95,7 @@ class Progress : public Observer {
   void gate_reached(std::string_view stage, bool is_waiting) override;
   void sampled(const WatchSample& sample) override;
   void threshold_changed(const ThresholdState& threshold) override;
-  /// Stops drawing and clears the live view. Callbacks may not follow.
+  /// Stops drawing and removes the live view. No callback may follow.
   void finish();
 
  private:
@@ -68,14 +104,14 @@ class Progress : public Observer {
   struct OpenStage {
     std::string name;
     Clock::time_point start;
-    // As it began: what differs later is this stage's own.
+    // When it began: the difference is this stage's own.
     std::uint64_t steps_done = 0;
     std::uint64_t steps_total = 0;
     bool has_inner = false;
   };
 
   void run();
-  // All of these are called with mutex_ held.
+  // All of these need mutex_.
   void tick();
   void tell_about_stop();
   [[nodiscard]] ProgressSnapshot snapshot();
@@ -96,7 +132,8 @@ class Progress : public Observer {
   RateWindow rates_;                       // guarded by mutex_
   TerminalView terminal_;                  // guarded by mutex_
   StageList stages_;                       // guarded by mutex_
-  LiveFigures figures_;                    // guarded by mutex_
+  RateSeries plot_;                        // guarded by mutex_
+  TimeShares shares_;                      // guarded by mutex_
   std::string job_;                        // guarded by mutex_
   Clock::time_point began_;                // guarded by mutex_
   Clock::time_point next_draw_;            // guarded by mutex_

@@ -1,99 +1,208 @@
 #include "copier/report/metrics/metrics.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
+#include <prometheus/client_metric.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
+#include <prometheus/metric_type.h>
 #include <prometheus/text_serializer.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
-#include <mutex>
-#include <utility>
-#include <vector>
+#include <initializer_list>
+#include <span>
 
-#include "copier/report/metrics/metric_families.h"
-#include "copier/report/metrics/metrics_state.h"
+#include "copier/report/text/issue_text.h"
+#include "copier/report/text/output.h"
 #include "copier/report/text/text.h"
+#include "copier/report/text/tool_version.h"
+#include "copier/report/text/watch_text.h"
 
 namespace pgfanout {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Label = ClientMetric::Label;
 
-class Collected : public prometheus::Collectable {
+/// A family with one sample, which is one of the figures.
+struct FigureFamily {
+  const char* name;
+  const char* help;
+  MetricType type;
+  std::uint64_t Figures::*figure;
+};
+
+constexpr MetricType kCounter = MetricType::Counter;
+constexpr MetricType kGauge = MetricType::Gauge;
+
+constexpr std::array kRows = {
+    FigureFamily{"pgfanout_rows_read_total", "Rows read from the source.", kCounter,
+                 &Figures::rows_read},
+    FigureFamily{"pgfanout_bytes_read_total", "Bytes of row data read from the source.", kCounter,
+                 &Figures::bytes_read},
+    FigureFamily{"pgfanout_rows_written_total", "Rows handed to the target, committed or not.",
+                 kCounter, &Figures::rows_written},
+    FigureFamily{"pgfanout_bytes_written_total", "Bytes of row data handed to the target.",
+                 kCounter, &Figures::bytes_written},
+    FigureFamily{"pgfanout_rows_read_back_total", "Rows read from the target to prove it.",
+                 kCounter, &Figures::rows_read_back},
+    FigureFamily{"pgfanout_bytes_read_back_total", "Bytes of row data read from the target.",
+                 kCounter, &Figures::bytes_read_back},
+    FigureFamily{"pgfanout_rows_rejected_total", "Rows set aside.", kCounter,
+                 &Figures::rows_rejected},
+    FigureFamily{"pgfanout_rows_expected", "Rows that the source is thought to have; 0: unknown.",
+                 kGauge, &Figures::rows_expected},
+    FigureFamily{"pgfanout_bytes_expected", "Bytes that are thought to be read, by relation sizes.",
+                 kGauge, &Figures::bytes_expected},
+    FigureFamily{"pgfanout_leaves", "Leaves that the stage works on.", kGauge,
+                 &Figures::leaves_total},
+    FigureFamily{"pgfanout_leaves_committed", "Leaves whose rows are all committed.", kGauge,
+                 &Figures::leaves_committed}};
+
+constexpr std::array kWork = {
+    FigureFamily{"pgfanout_steps", "Statements of the stages that run statements, so far known.",
+                 kGauge, &Figures::steps_total},
+    FigureFamily{"pgfanout_steps_done", "Of these, how many are done.", kGauge,
+                 &Figures::steps_done},
+    FigureFamily{"pgfanout_index_build_blocks", "Blocks of the index builds that run now.", kGauge,
+                 &Figures::build_blocks_total},
+    FigureFamily{"pgfanout_index_build_blocks_done", "Of these, how many are done.", kGauge,
+                 &Figures::build_blocks_done},
+    FigureFamily{"pgfanout_readers", "Connections that read.", kGauge, &Figures::readers},
+    FigureFamily{"pgfanout_readers_busy", "Of these, how many have a range in hand.", kGauge,
+                 &Figures::readers_busy},
+    FigureFamily{"pgfanout_writers", "Connections that write.", kGauge, &Figures::writers},
+    FigureFamily{"pgfanout_writers_busy", "Of these, how many have rows to send.", kGauge,
+                 &Figures::writers_busy},
+    FigureFamily{"pgfanout_memory_used_bytes", "Row data held by the process.", kGauge,
+                 &Figures::memory_used},
+    FigureFamily{"pgfanout_memory_budget_bytes", "How much it may hold.", kGauge,
+                 &Figures::memory_budget}};
+
+double unix_seconds(std::chrono::system_clock::time_point moment) {
+  return std::chrono::duration<double>(moment.time_since_epoch()).count();
+}
+
+/// Collects families; all samples have the labels of the job.
+class Families {
  public:
-  explicit Collected(const MetricsState& state) : state_(state) {}
-  [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override {
-    return metric_families(state_.snapshot());
+  explicit Families(std::vector<Label> job_labels) : job_labels_(std::move(job_labels)) {}
+
+  void open(const char* name, const char* help, MetricType type = kGauge) {
+    drop_empty();
+    all_.push_back({name, help, type, {}});
+  }
+  template <class Number>
+  void add(Number value, std::initializer_list<Label> labels = {}) {
+    ClientMetric metric;
+    metric.label = job_labels_;
+    metric.label.insert(metric.label.end(), labels);
+    metric.gauge.value = metric.counter.value = static_cast<double>(value);
+    all_.back().metric.push_back(std::move(metric));
+  }
+  void add_all(std::span<const FigureFamily> families, const Figures& figures) {
+    for (const FigureFamily& each : families) {
+      open(each.name, each.help, each.type);
+      add(figures.*each.figure);
+    }
+  }
+  [[nodiscard]] std::vector<MetricFamily> take() {
+    drop_empty();
+    return std::move(all_);
   }
 
  private:
-  const MetricsState& state_;
+  void drop_empty() {
+    if (!all_.empty() && all_.back().metric.empty()) all_.pop_back();
+  }
+
+  std::vector<Label> job_labels_;
+  std::vector<MetricFamily> all_;
 };
 
-/// Replaces the file in one step, since its reader may come at any time. 0 or errno.
-int replace_file(const std::string& path, const std::string& text) {
-  const std::string draft = fmt::format("{}.{}.tmp", path, getpid());
-  const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return errno;
-  fchmod(fd, 0644);  // The node exporter runs as another user, whatever our umask.
-  const ssize_t written = write(fd, text.data(), text.size());
-  int failure = written < 0 ? errno : 0;
-  if (failure == 0 && written < static_cast<ssize_t>(text.size())) failure = ENOSPC;
-  if (close(fd) != 0 && failure == 0) failure = errno;
-  if (failure == 0 && std::rename(draft.c_str(), path.c_str()) != 0) failure = errno;
-  if (failure != 0) unlink(draft.c_str());
-  return failure;
+void add_leaves(Families& to, const Figures& figures, const std::vector<std::string>& names) {
+  to.open("pgfanout_leaf_rows", "Rows handed to each leaf of the target.");
+  for (std::size_t i = 0; i < names.size(); ++i) to.add(figures.leaf_rows[i], {{"leaf", names[i]}});
+  std::array<std::uint64_t, kLeafStateNames.size()> counts{};
+  for (const LeafState state : figures.leaf_states) ++counts.at(static_cast<std::size_t>(state));
+  to.open("pgfanout_leaves_in_state", "Leaves by how far they have come.");
+  for (std::size_t i = 0; i < counts.size() && !figures.leaf_states.empty(); ++i) {
+    to.add(counts.at(i), {{"state", kLeafStateNames.at(i)}});
+  }
+}
+
+void add_reader_seconds(Families& to, const Figures& now) {
+  to.open(
+      "pgfanout_reader_seconds_total",
+      "Where the readers' time went: waiting for the source, work, waiting for the target, held "
+      "back by a threshold.",
+      kCounter);
+  for (const auto& [state, nanoseconds] : {std::pair{"source", now.source_wait_ns},
+                                           {"work", now.work_ns},
+                                           {"target", now.target_wait_ns},
+                                           {"held", now.pace_wait_ns}}) {
+    to.add(static_cast<double>(nanoseconds) / 1e9, {{"state", state}});
+  }
+}
+
+void add_sample(Families& to, const WatchSample& now) {
+  to.open("pgfanout_threshold_value",
+          "What is measured, in the measure's unit: percent, seconds, bytes, or times a minute.");
+  for (const ThresholdState& each : now.thresholds) {
+    if (each.value) to.add(*each.value, {{"threshold", name_of(each.measure)}});
+  }
+  to.open("pgfanout_threshold_limit", "The limit, in the same unit.");
+  for (const ThresholdState& each : now.thresholds) {
+    to.add(each.limit, {{"threshold", name_of(each.measure)}, {"action", name_of(each.action)}});
+  }
+  to.open("pgfanout_threshold_crossed", "1 while the limit is crossed.");
+  for (const ThresholdState& each : now.thresholds) {
+    to.add(each.is_crossed ? 1 : 0, {{"threshold", name_of(each.measure)}});
+  }
+  to.open("pgfanout_wait_sessions", "Sessions of the job on its servers, by what they wait for.");
+  for (const WaitCount& wait : now.waits) {
+    to.add(wait.sessions, {{"side", wait.side}, {"event", wait.event}});
+  }
+  to.open("pgfanout_speed", "1 at the speed that thresholds allow the readers.");
+  for (std::size_t i = 0; i < kSpeedNames.size(); ++i) {
+    to.add(static_cast<std::size_t>(now.speed) == i ? 1 : 0, {{"speed", kSpeedNames.at(i)}});
+  }
+  to.open("pgfanout_deadline_timestamp_seconds", "When the job must be done, Unix time.");
+  if (now.deadline) to.add(unix_seconds(now.deadline->finish_by));
+  to.open("pgfanout_work_left_seconds", "The work that is left, best and worst case.");
+  if (now.deadline && now.deadline->seconds_left_low) {
+    to.add(*now.deadline->seconds_left_low, {{"bound", "low"}});
+  }
+  if (now.deadline && now.deadline->seconds_left_high) {
+    to.add(*now.deadline->seconds_left_high, {{"bound", "high"}});
+  }
 }
 
 }  // namespace
 
-struct Metrics::Parts {
-  explicit Parts(const MetricsOptions& options)
-      : state(options.command, options.table),
-        collected(std::make_shared<Collected>(state)),
-        file(options.file) {}
+/// Asked for at each scrape.
+class Metrics::Page : public prometheus::Collectable {
+ public:
+  explicit Page(const Metrics& metrics) : metrics_(metrics) {}
+  [[nodiscard]] std::vector<MetricFamily> Collect() const override { return metrics_.families(); }
 
-  /// From time to time, or now.
-  void write(bool now) {
-    const std::lock_guard lock(file_mutex);
-    if (file.empty() || (!now && Clock::now() < next_write)) return;
-    constexpr std::chrono::seconds kEvery{5};
-    next_write = Clock::now() + kEvery;
-    const int failure = replace_file(file, text());
-    if (failure == 0) return;
-    last_failure = failure;
-    ++failures;
-  }
-  [[nodiscard]] std::string text() const {
-    return prometheus::TextSerializer().Serialize(collected->Collect());
-  }
-
-  MetricsState state;
-  std::shared_ptr<Collected> collected;
-  const std::string file;
-  std::mutex file_mutex;
-  Clock::time_point next_write{};                // guarded by file_mutex
-  int last_failure = 0;                          // guarded by file_mutex; errno
-  std::uint64_t failures = 0;                    // guarded by file_mutex
-  std::unique_ptr<prometheus::Exposer> exposer;  // Last: its threads use all of the above.
+ private:
+  const Metrics& metrics_;
 };
 
-Metrics::Metrics(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Metrics::Metrics(const MetricsOptions& options)
+    : options_(options), page_(std::make_shared<Page>(*this)) {}
 
 Metrics::~Metrics() = default;
 
 Result<std::unique_ptr<Metrics>> Metrics::open(const MetricsOptions& options) {
-  auto parts = std::make_unique<Parts>(options);
+  std::unique_ptr<Metrics> metrics(new Metrics(options));
   if (!options.address.empty()) {
     try {
-      parts->exposer = std::make_unique<prometheus::Exposer>(options.address, 2);
-      parts->exposer->RegisterCollectable(parts->collected);
+      metrics->exposer_ = std::make_unique<prometheus::Exposer>(options.address, 2);
+      metrics->exposer_->RegisterCollectable(metrics->page_);
     } catch (const std::exception&) {
       return refused("metrics-address",
                      fmt::format("cannot serve metrics at {}", printable(options.address)),
@@ -101,74 +210,167 @@ Result<std::unique_ptr<Metrics>> Metrics::open(const MetricsOptions& options) {
                      "done");
     }
   }
-  parts->write(true);
-  if (parts->last_failure != 0) {
+  metrics->write(true);
+  if (metrics->last_failure_ != 0) {
     return refused(
         "metrics-file",
         fmt::format("cannot write metrics to {}: {}", printable(options.file),
-                    std::strerror(parts->last_failure)),
+                    std::strerror(metrics->last_failure_)),
         "its folder must exist and be writable: the file is replaced as a whole; nothing "
         "was done");
   }
-  return std::unique_ptr<Metrics>(new Metrics(std::move(parts)));
+  return metrics;
 }
 
 std::uint16_t Metrics::port() const {
-  if (!parts_->exposer) return 0;
-  const std::vector<int> ports = parts_->exposer->GetListeningPorts();
+  if (!exposer_) return 0;
+  const std::vector<int> ports = exposer_->GetListeningPorts();
   return ports.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(ports.front());
 }
 
 std::string Metrics::text() const {
-  return parts_->text();
+  return prometheus::TextSerializer().Serialize(families());
+}
+
+void Metrics::write(bool now) {
+  const std::lock_guard lock(file_mutex_);
+  if (options_.file.empty() || (!now && Clock::now() < next_write_)) return;
+  constexpr std::chrono::seconds kEvery{5};
+  next_write_ = Clock::now() + kEvery;
+  // The node exporter, which runs as another user, must read it whatever the umask.
+  const int failure = replace_file(options_.file, text(), 0644, false);
+  if (failure == 0) return;
+  last_failure_ = failure;
+  ++failures_;
+}
+
+void Metrics::read_counters(State& into) const {
+  if (counters_ == nullptr || open_.empty()) return;
+  into.figures = figures_of(*counters_);
+  into.leaf_names.clear();
+  for (std::size_t leaf = 0; leaf < into.figures.leaf_rows.size(); ++leaf) {
+    into.leaf_names.push_back(counters_->leaves.name(leaf));
+  }
+}
+
+std::vector<MetricFamily> Metrics::families() const {
+  State now;
+  std::vector<std::pair<std::string, double>> running;
+  {
+    const std::lock_guard lock(mutex_);
+    now = state_;
+    read_counters(now);
+    running = open_.seconds();
+  }
+  std::vector<Label> labels;
+  if (!now.job.empty()) labels.push_back({"job_id", now.job});
+  labels.push_back({"command", options_.command});
+  if (!options_.table.empty()) labels.push_back({"table", options_.table});
+  Families to(std::move(labels));
+  to.open("pgfanout_job_info", "The job and what runs it. Always 1.");
+  to.add(1, {{"version", std::string(tool_version())}});
+  to.open("pgfanout_job_running", "1 while the command runs, 0 once it has ended.");
+  to.add(now.ended ? 0 : 1);
+  to.open("pgfanout_job_start_time_seconds", "When the command began, Unix time.");
+  to.add(unix_seconds(now.began));
+  to.open("pgfanout_job_end_time_seconds", "When the command ended, Unix time.");
+  if (now.ended) to.add(unix_seconds(*now.ended));
+  to.open("pgfanout_job_exit_code", "The command's exit code, once it has ended.");
+  if (now.ended) to.add(now.exit_code);
+  to.open("pgfanout_issues_total", "Issues that were told, by severity.", kCounter);
+  for (std::size_t i = 0; i < kSeverityNames.size(); ++i) {
+    to.add(now.issues.at(i), {{"severity", kSeverityNames.at(i)}});
+  }
+  to.add_all(kRows, now.figures);
+  add_leaves(to, now.figures, now.leaf_names);
+  to.add_all(kWork, now.figures);
+  add_reader_seconds(to, now.figures);
+  to.open("pgfanout_stage_seconds", "How long each stage took that has ended.");
+  for (const StageSummary& stage : now.finished) {
+    to.add(stage.seconds, {{"stage", stage.name}, {"status", stage.status}});
+  }
+  to.open("pgfanout_stage_running_seconds", "Since when each stage runs that has not ended.");
+  for (const auto& [stage, seconds] : running) to.add(seconds, {{"stage", stage}});
+  to.open("pgfanout_gate_waiting", "1 at the stage whose gate waits for a person.");
+  if (!now.waiting_at.empty()) to.add(1, {{"stage", now.waiting_at}});
+  add_sample(to, now.sample);
+  return to.take();
 }
 
 void Metrics::job_started(const std::string& job_id, const JobCounters& counters) {
-  parts_->state.start_job(job_id, counters);
-  parts_->write(true);
+  {
+    const std::lock_guard lock(mutex_);
+    state_.job = job_id;
+    counters_ = &counters;
+  }
+  write(true);
 }
 
 void Metrics::stage_started(std::string_view stage) {
-  parts_->state.start_stage(stage);
-  parts_->write(false);
+  {
+    const std::lock_guard lock(mutex_);
+    open_.start(stage);
+  }
+  write(false);
 }
 
 void Metrics::stage_finished(const StageSummary& stage) {
-  parts_->state.finish_stage(stage);
-  parts_->write(false);
+  {
+    const std::lock_guard lock(mutex_);
+    read_counters(state_);
+    StageSummary ended = stage;
+    if (!open_.empty()) ended.name = open_.finish();
+    // A repeated stage replaces its first run, since a series may have one sample only.
+    std::erase_if(state_.finished,
+                  [&](const StageSummary& each) { return each.name == ended.name; });
+    state_.finished.push_back(std::move(ended));
+  }
+  write(false);
 }
 
 void Metrics::issue_found(const Issue& issue) {
-  parts_->state.add_issue(issue);
+  const std::lock_guard lock(mutex_);
+  ++state_.issues.at(static_cast<std::size_t>(issue.severity));
 }
 
 void Metrics::gate_reached(std::string_view stage, bool is_waiting) {
-  parts_->state.reach_gate(stage, is_waiting);
+  const std::lock_guard lock(mutex_);
+  state_.waiting_at = is_waiting ? stage : std::string_view();
 }
 
 void Metrics::sampled(const WatchSample& sample) {
-  parts_->state.sample(sample);
-  parts_->write(false);
+  {
+    const std::lock_guard lock(mutex_);
+    state_.sample = sample;
+  }
+  write(false);
 }
 
 void Metrics::threshold_changed(const ThresholdState& threshold) {
-  parts_->state.change_threshold(threshold);
+  const std::lock_guard lock(mutex_);
+  std::vector<ThresholdState>& all = state_.sample.thresholds;
+  std::erase_if(all, [&](const ThresholdState& each) { return each.measure == threshold.measure; });
+  all.push_back(threshold);
 }
 
 void Metrics::job_finished(JobResult& result) {
-  parts_->state.finish_job(result);
-  parts_->write(true);
-  if (parts_->failures == 0) return;
-  Issue issue;
-  issue.severity = Severity::warning;
-  issue.code = "metrics-incomplete";
-  issue.message = fmt::format(
-      "the metrics could not be written {} times, the last time that "
-      "failed: {}",
-      parts_->failures, std::strerror(parts_->last_failure));
-  issue.where = parts_->file;
-  issue.hint = "the job itself was not affected";
-  result.issues.push_back(std::move(issue));
+  {
+    const std::lock_guard lock(mutex_);
+    counters_ = nullptr;  // They are gone with the job.
+    open_ = {};
+    if (state_.job.empty()) state_.job = result.job;
+    state_.ended = std::chrono::system_clock::now();
+    state_.exit_code = exit_code_of(result);
+    state_.waiting_at = result.waiting_at;
+    state_.sample.waits.clear();
+  }
+  write(true);
+  if (failures_ == 0) return;
+  result.issues.push_back(
+      {Severity::warning, "metrics-incomplete",
+       fmt::format("the metrics could not be written {} times, the last time that failed: {}",
+                   failures_, std::strerror(last_failure_)),
+       options_.file, "the job itself was not affected"});
 }
 
 }  // namespace pgfanout

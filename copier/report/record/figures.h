@@ -1,8 +1,12 @@
-// A job's counters at one moment, as plain numbers: what the live view, the event stream, the
-// metrics and the report show are all made of these.
+// A job's counters at one moment, as plain numbers, its open stages, and the use of this process:
+// the figures of the live view, the event stream, the metrics and the report.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pgfanout/observer.h"
@@ -40,5 +44,40 @@ struct Figures {
 };
 
 [[nodiscard]] Figures figures_of(const JobCounters& counters);
+
+/// Stages that have started and not finished, outermost first. A stage within another is labelled
+/// "copy/read-back".
+class OpenStages {
+ public:
+  void start(std::string_view stage);
+  /// Ends the innermost one, which must be there; its label.
+  std::string finish();
+  [[nodiscard]] bool empty() const { return open_.empty(); }
+  /// Of the innermost one; empty if none is open.
+  [[nodiscard]] std::string label() const { return open_.empty() ? "" : open_.back().first; }
+  /// Label of each, and for how many seconds it has run.
+  [[nodiscard]] std::vector<std::pair<std::string, double>> seconds() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::pair<std::string, Clock::time_point>> open_;
+};
+
+/// What this process has used.
+struct Resources {
+  std::uint64_t peak_rss_bytes = 0;
+  double cpu_seconds = 0;  ///< User and system time of all threads.
+};
+
+struct Machine {
+  unsigned processors = 0;         ///< That this process may use.
+  std::uint64_t memory_bytes = 0;  ///< 0: unknown.
+  std::string system;              ///< "Linux 6.1.0 x86_64".
+};
+
+[[nodiscard]] Resources resources_used();
+/// Resident memory of this process at this moment; 0: unknown.
+[[nodiscard]] std::uint64_t resident_bytes();
+[[nodiscard]] Machine this_machine();
 
 }  // namespace pgfanout

@@ -3,14 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace pgfanout {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t kMostMarks = 500;
 constexpr std::size_t kMostWaits = 200;
+
+double growth(const RecordedPoint& from, const RecordedPoint& to, Counter counter) {
+  const std::uint64_t before = from.figures.*counter;
+  const std::uint64_t after = to.figures.*counter;
+  return static_cast<double>(after >= before ? after - before : after);
+}
 
 }  // namespace
 
@@ -21,12 +26,8 @@ void BoundedSeries::push(RecordedPoint point) {
   }
   last_.reset();
   if (kept_.size() >= kMostPoints) {
-    std::size_t to = 0;
-    for (std::size_t from = 0; from < kept_.size(); from += 2) {
-      if (to != from) kept_[to] = std::move(kept_[from]);
-      ++to;
-    }
-    kept_.resize(to);
+    for (std::size_t to = 1; to < kMostPoints / 2; ++to) kept_[to] = std::move(kept_[2 * to]);
+    kept_.resize(kMostPoints / 2);
     least_apart_ = (kept_.back().at - kept_.front().at) / static_cast<double>(kept_.size() - 1);
   }
   kept_.push_back(std::move(point));
@@ -34,23 +35,20 @@ void BoundedSeries::push(RecordedPoint point) {
 
 std::vector<RecordedPoint> BoundedSeries::points() const {
   std::vector<RecordedPoint> all = kept_;
-  if (last_ && all.size() >= kMostPoints) all.back() = *last_;
-  if (last_ && all.size() < kMostPoints) all.push_back(*last_);
+  if (!last_) return all;
+  if (all.size() >= kMostPoints) all.pop_back();
+  all.push_back(*last_);
   return all;
 }
 
-Recorder::Recorder() : began_(Clock::now()) {
-  job_.began = std::chrono::system_clock::now();
-}
-
 double Recorder::now() const {
-  return std::chrono::duration<double>(Clock::now() - began_).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
 }
 
-void Recorder::look(double at) {
+void Recorder::add_point(double at) {
   if (counters_ == nullptr) return;
   RecordedPoint point{at, figures_of(*counters_)};
-  // Up to 10,000 leaves in each of 2,000 points would be memory for nothing.
+  // Nothing shows the leaves over time: 10,000 of them in 2,000 points would waste memory.
   point.figures.leaf_rows = {};
   point.figures.leaf_states = {};
   series_.push(std::move(point));
@@ -63,7 +61,7 @@ void Recorder::mark(double at, std::string what, std::string text) {
 void Recorder::job_started(const std::string& /*job_id*/, const JobCounters& counters) {
   const std::lock_guard lock(mutex_);
   counters_ = &counters;
-  look(now());
+  add_point(now());
 }
 
 void Recorder::stage_started(std::string_view stage) {
@@ -72,13 +70,13 @@ void Recorder::stage_started(std::string_view stage) {
   open_stages_.push_back(job_.stages.size());
   job_.stages.push_back(
       {std::string(stage), open_stages_.size() - 1, at, std::nullopt, "interrupted"});
-  look(at);
+  add_point(at);
 }
 
 void Recorder::stage_finished(const StageSummary& stage) {
   const std::lock_guard lock(mutex_);
   const double at = now();
-  look(at);
+  add_point(at);
   if (open_stages_.empty()) return;
   RecordedStage& record = job_.stages[open_stages_.back()];
   open_stages_.pop_back();
@@ -101,7 +99,7 @@ void Recorder::gate_reached(std::string_view stage, bool is_waiting) {
 
 void Recorder::sampled(const WatchSample& sample) {
   const std::lock_guard lock(mutex_);
-  look(now());
+  add_point(now());
   if (!sample.thresholds.empty()) job_.thresholds = sample.thresholds;
   for (const WaitCount& wait : sample.waits) {
     const auto known =
@@ -132,6 +130,43 @@ RecordedJob Recorder::recorded() const {
   job.seconds = now();
   job.points = series_.points();
   return job;
+}
+
+std::size_t piece_count(double seconds) {
+  return static_cast<std::size_t>(std::clamp(std::ceil(seconds), 8.0, 120.0));
+}
+
+std::vector<double> rates_of(const RecordedJob& job, Counter counter, std::size_t pieces) {
+  std::vector<double> rates(pieces, 0.0);
+  if (pieces == 0 || !(job.seconds > 0)) return rates;
+  const double each = job.seconds / static_cast<double>(pieces);
+  for (std::size_t at = 1; at < job.points.size(); ++at) {
+    const RecordedPoint& from = job.points[at - 1];
+    const RecordedPoint& to = job.points[at];
+    const double grown = growth(from, to, counter);
+    if (!(grown > 0)) continue;
+    const double length = std::max(to.at - from.at, 1e-9);
+    const auto piece_at = [&](double moment) {
+      return std::min(static_cast<std::size_t>(std::max(moment, 0.0) / each), pieces - 1);
+    };
+    for (std::size_t piece = piece_at(from.at); piece <= piece_at(to.at); ++piece) {
+      const double begins = static_cast<double>(piece) * each;
+      // The last piece takes what comes after it, too.
+      const double ends = piece + 1 == pieces ? std::max(to.at, job.seconds) : begins + each;
+      const double common = std::min(to.at, ends) - std::max(from.at, begins);
+      const double share = length <= 1e-9 ? 1.0 : std::clamp(common / length, 0.0, 1.0);
+      rates[piece] += grown * share / each;
+    }
+  }
+  return rates;
+}
+
+double total_of(const RecordedJob& job, Counter counter) {
+  double total = 0;
+  for (std::size_t at = 1; at < job.points.size(); ++at) {
+    total += growth(job.points[at - 1], job.points[at], counter);
+  }
+  return total;
 }
 
 }  // namespace pgfanout

@@ -1,5 +1,5 @@
-// Keeps what happened while a job ran, for its report: stages, a bounded series of its counters,
-// thresholds, gates, and what the servers' sessions waited for.
+// The record of a job, for its report: stages, a bounded series of its counters, thresholds, gates,
+// and the waits of the servers' sessions.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,7 @@ struct RecordedStage {
   std::string name;
   std::size_t depth = 0;  ///< 1 and more: part of the stage before it that is less deep.
   double began = 0;
-  std::optional<double> ended;  ///< Absent: it never came to its end.
+  std::optional<double> ended;  ///< Absent: it did not finish.
   std::string status;
 };
 
@@ -41,27 +41,27 @@ struct RecordedMark {
 struct RecordedWait {
   std::string side;
   std::string event;
-  std::uint64_t sessions = 0;  ///< Summed over all looks.
+  std::uint64_t sessions = 0;  ///< Summed over all samples.
 };
 
 struct RecordedJob {
-  std::chrono::system_clock::time_point began;
+  std::chrono::system_clock::time_point began = std::chrono::system_clock::now();
   double seconds = 0;
   std::vector<RecordedStage> stages;  ///< In the order in which they began.
   std::vector<RecordedPoint> points;
   std::vector<RecordedMark> marks;
-  std::vector<ThresholdState> thresholds;  ///< At the last look.
+  std::vector<ThresholdState> thresholds;  ///< Of the last sample.
   std::vector<RecordedWait> waits;
 };
 
-/// A series that never has more than `kMostPoints`: when it is full every other point goes, and
-/// later ones come half as often.
+/// A series of at most `kMostPoints`: when it is full, every other point is dropped, and later ones
+/// are kept half as often.
 class BoundedSeries {
  public:
   static constexpr std::size_t kMostPoints = 2000;
 
   void push(RecordedPoint point);
-  /// With the last point that was pushed.
+  /// The last one is always the point that was pushed last.
   [[nodiscard]] std::vector<RecordedPoint> points() const;
 
  private:
@@ -70,10 +70,20 @@ class BoundedSeries {
   double least_apart_ = 0;
 };
 
+using Counter = std::uint64_t Figures::*;
+
+/// Pieces of the job's time that a rate is computed for: about one a second, from 8 to 120.
+[[nodiscard]] std::size_t piece_count(double seconds);
+/// The counter's growth per second in each of `pieces` equal pieces of the job's time. Growth
+/// between two points is spread evenly over the time between them; a counter that went back was
+/// reset.
+[[nodiscard]] std::vector<double> rates_of(const RecordedJob& job, Counter counter,
+                                           std::size_t pieces);
+/// The counter's growth over the whole job.
+[[nodiscard]] double total_of(const RecordedJob& job, Counter counter);
+
 class Recorder : public Observer {
  public:
-  Recorder();
-
   void job_started(const std::string& job_id, const JobCounters& counters) override;
   void stage_started(std::string_view stage) override;
   void stage_finished(const StageSummary& stage) override;
@@ -86,12 +96,13 @@ class Recorder : public Observer {
   [[nodiscard]] RecordedJob recorded() const;
 
  private:
+  /// Seconds since the job began.
   [[nodiscard]] double now() const;
-  // These need mutex_.
-  void look(double at);
+  // Both need mutex_.
+  void add_point(double at);
   void mark(double at, std::string what, std::string text);
 
-  const std::chrono::steady_clock::time_point began_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   mutable std::mutex mutex_;  // A job's callbacks come from two threads.
   RecordedJob job_;
   BoundedSeries series_;

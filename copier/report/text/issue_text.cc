@@ -10,24 +10,9 @@
 namespace pgfanout {
 namespace {
 
-struct Style {
-  std::string_view name;
-  std::string_view color;
-};
-
-Style style_of(Severity severity) {
-  switch (severity) {
-    case Severity::critical:
-      return {"critical", "\x1b[1;31m"};
-    case Severity::error:
-      return {"error", "\x1b[31m"};
-    case Severity::warning:
-      return {"warning", "\x1b[33m"};
-    case Severity::info:
-      break;
-  }
-  return {"info", ""};
-}
+/// In the order of Severity.
+constexpr std::array kColors = {"\x1b[1;31m", "\x1b[31m", "\x1b[33m", ""};
+constexpr std::array kUpperNames = {"CRITICAL", "ERROR", "WARNING", "INFO"};
 
 std::string where_and_hint(std::string_view where, std::string_view hint) {
   std::string text;
@@ -49,24 +34,14 @@ std::string code_text(std::string_view code) {
 }
 
 std::string_view severity_name(Severity severity) {
-  switch (severity) {
-    case Severity::critical:
-      return "CRITICAL";
-    case Severity::error:
-      return "ERROR";
-    case Severity::warning:
-      return "WARNING";
-    case Severity::info:
-      break;
-  }
-  return "INFO";
+  return kUpperNames.at(static_cast<std::size_t>(severity));
 }
 
 std::string issue_text(const Issue& issue, bool color) {
-  const Style style = style_of(issue.severity);
-  const bool is_colored = color && !style.color.empty();
-  return fmt::format("{}{}{}: {}{}{}", is_colored ? style.color : "", style.name,
-                     is_colored ? "\x1b[0m" : "", printable_lines(issue.message, 2),
+  const auto severity = static_cast<std::size_t>(issue.severity);
+  const std::string_view style = color ? kColors.at(severity) : "";
+  return fmt::format("{}{}{}: {}{}{}", style, kSeverityNames.at(severity),
+                     style.empty() ? "" : "\x1b[0m", printable_lines(issue.message, 2),
                      code_text(issue.code), where_and_hint(issue.where, issue.hint));
 }
 

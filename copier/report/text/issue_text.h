@@ -1,6 +1,7 @@
 // Issues and errors as text for a person, safe for a terminal. Pure functions.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,9 @@
 
 namespace pgfanout {
 
+/// In the order of Severity.
+inline constexpr std::array<const char*, 4> kSeverityNames = {"critical", "error", "warning",
+                                                              "info"};
 /// "CRITICAL", "ERROR", "WARNING" or "INFO".
 [[nodiscard]] std::string_view severity_name(Severity severity);
 /// " [code]", by which a message is looked up in docs/MESSAGES.md; empty without one.

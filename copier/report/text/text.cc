@@ -5,19 +5,26 @@
 #include <algorithm>
 #include <cmath>
 
+#include "copier/base/amount.h"
+
 namespace pgfanout {
 namespace {
-
-struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t bytes = 0;  ///< 0: no UTF-8.
-};
 
 bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
 }
 
-/// The first code point of `text`, which is not empty. Refuses overlong forms and surrogates.
+bool is_harmless(std::uint32_t code_point) {
+  const bool controls = code_point < 0x20U || (code_point >= 0x7FU && code_point < 0xA0U);
+  const bool turns = code_point == 0x200EU || code_point == 0x200FU || code_point == 0x061CU ||
+                     (code_point >= 0x202AU && code_point <= 0x202EU) ||
+                     (code_point >= 0x2066U && code_point <= 0x2069U);
+  const bool breaks_line = code_point == 0x2028U || code_point == 0x2029U;
+  return !controls && !turns && !breaks_line;
+}
+
+}  // namespace
+
 CodePoint first_code_point(std::string_view text) {
   const auto head = static_cast<unsigned char>(text.front());
   if (head < 0x80U) return {head, 1};
@@ -33,17 +40,6 @@ CodePoint first_code_point(std::string_view text) {
   if (value < least || value > 0x10FFFFU || is_surrogate) return {};
   return {value, bytes};
 }
-
-bool is_harmless(std::uint32_t code_point) {
-  const bool controls = code_point < 0x20U || (code_point >= 0x7FU && code_point < 0xA0U);
-  const bool turns = code_point == 0x200EU || code_point == 0x200FU || code_point == 0x061CU ||
-                     (code_point >= 0x202AU && code_point <= 0x202EU) ||
-                     (code_point >= 0x2066U && code_point <= 0x2069U);
-  const bool breaks_line = code_point == 0x2028U || code_point == 0x2029U;
-  return !controls && !turns && !breaks_line;
-}
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string safe;
@@ -81,15 +77,16 @@ std::size_t columns_of(std::string_view text) {
 }
 
 std::string bytes_text(double bytes) {
-  if (!(bytes >= 999.5)) return fmt::format("{:.0f} B", std::max(bytes, 0.0));
-  constexpr std::string_view units[] = {"kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  double value = bytes / 1000;
-  while (value >= 999.95 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  return fmt::format("{:.1f} {}", value, units[unit]);
+  return amount_of_bytes(whole_number(bytes));
+}
+
+std::string rates_text(double rows_per_second, double bytes_per_second) {
+  return fmt::format("{} rows/s, {}/s", with_commas(whole_number(rows_per_second)),
+                     bytes_text(bytes_per_second));
+}
+
+std::uint64_t whole_number(double number) {
+  return number > 0 ? static_cast<std::uint64_t>(std::round(std::min(number, 1.8e19))) : 0;
 }
 
 std::string seconds_text(double seconds) {

@@ -1,5 +1,5 @@
-// Text for people: what comes from servers and users made safe for a terminal, and figures made
-// readable. Pure functions.
+// Text for people: text of servers and users made safe for a terminal, and figures made readable.
+// Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,13 @@
 
 namespace pgfanout {
 
+struct CodePoint {
+  std::uint32_t value = 0;
+  std::size_t bytes = 0;  ///< 0: no UTF-8.
+};
+
+/// The first code point of `text`, which is not empty. Refuses overlong forms and surrogates.
+[[nodiscard]] CodePoint first_code_point(std::string_view text);
 /// `text` with control characters (C0, DEL, C1), marks that change the direction of writing, and
 /// bytes that are no UTF-8 written as \xHH or \u{HHHH}. A line feed is a control character.
 [[nodiscard]] std::string printable(std::string_view text);
@@ -20,8 +27,12 @@ namespace pgfanout {
 /// Columns on a terminal: code points; wide and combining characters are not told apart.
 [[nodiscard]] std::size_t columns_of(std::string_view text);
 
-/// "512 B", "586.1 MB": powers of 1000.
+/// Rounded; 0 for negative numbers and NaN.
+[[nodiscard]] std::uint64_t whole_number(double number);
+/// amount_of_bytes() of a rate or a mean: "512 B", "586.1 MB".
 [[nodiscard]] std::string bytes_text(double bytes);
+/// "12,345 rows/s, 1.2 MB/s".
+[[nodiscard]] std::string rates_text(double rows_per_second, double bytes_per_second);
 /// "0.42 s", "42.1 s", "3:07", "2:03:04".
 [[nodiscard]] std::string seconds_text(double seconds);
 /// "0:42", "12:07", "2:03:04"; for time that is still running.

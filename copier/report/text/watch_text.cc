@@ -17,18 +17,22 @@ std::string time_of_day(std::chrono::system_clock::time_point moment) {
   return fmt::format("{:02}:{:02}", local.tm_hour, local.tm_min);
 }
 
-const char* outlook_text(DeadlineState::Outlook outlook) {
-  switch (outlook) {
-    case DeadlineState::Outlook::unknown:
-      return "not known yet";
-    case DeadlineState::Outlook::makes_it:
-      return "makes it";
-    case DeadlineState::Outlook::close:
-      return "it will be close";
-    case DeadlineState::Outlook::misses:
-      return "will miss it";
+/// In the order of DeadlineState::Outlook.
+constexpr std::array kOutlookTexts = {"not known yet", "makes it", "it will be close",
+                                      "will miss it"};
+/// In the order of Speed.
+constexpr std::array kSpeedTexts = {"full speed", "slowed down", "paused"};
+
+std::string copy_text(CommitMode mode) {
+  switch (mode) {
+    case CommitMode::by_leaf:
+      return "stops at once; the same command copies again what is not committed";
+    case CommitMode::by_epoch:
+      return "finishes the epoch, then stops; the same command resumes after it";
+    case CommitMode::unknown:
+      break;
   }
-  return "";
+  return "finishes an epoch and resumes later; by leaf, the copy starts over";
 }
 
 }  // namespace
@@ -52,15 +56,7 @@ std::string measure_text(Measure measure, double value) {
 }
 
 std::string speed_text(Speed speed) {
-  switch (speed) {
-    case Speed::full:
-      return "full speed";
-    case Speed::slow:
-      return "slowed down";
-    case Speed::paused:
-      return "paused";
-  }
-  return {};
+  return kSpeedTexts.at(static_cast<std::size_t>(speed));
 }
 
 std::string threshold_line(const ThresholdState& threshold) {
@@ -82,7 +78,7 @@ std::string threshold_line(const ThresholdState& threshold) {
 
 std::string deadline_line(const DeadlineState& deadline) {
   std::string line = fmt::format("deadline {}: {}", time_of_day(deadline.finish_by),
-                                 outlook_text(deadline.outlook));
+                                 kOutlookTexts.at(static_cast<std::size_t>(deadline.outlook)));
   if (deadline.seconds_left_low && deadline.seconds_left_high) {
     line += fmt::format("; {} to {} are left to do", clock_text(*deadline.seconds_left_low),
                         clock_text(*deadline.seconds_left_high));
@@ -106,6 +102,27 @@ std::string waits_text(const std::vector<WaitCount>& waits, const std::string& s
     text += fmt::format("{}{} {}", at == 0 ? "" : ", ", printable(own[at].event), own[at].sessions);
   }
   return text;
+}
+
+std::string interrupt_text(std::string_view command, std::string_view stage, CommitMode mode) {
+  const std::string_view last = stage.substr(stage.rfind('/') + 1);
+  if (command == "run" && last == stage && last == "preflight") {
+    return "stops at once; nothing was changed";
+  }
+  if (command == "rollback" || command == "cleanup") {
+    return "stops; the same command resumes with the rest";
+  }
+  if (last == "swap") return "before its commit no name has changed; the same command retries";
+  if (last == "repair") return "stops at once; what is repaired stays, verify again";
+  if (command == "verify") return "stops at once; nothing was changed";
+  if (last == "copy") return copy_text(mode);
+  if (last == "read-back") {
+    return "stops at once; the rows stay, the same command reads them back";
+  }
+  if (last == "index" || last == "constraints") {
+    return "stops at once; steps done stay done, the same command does the rest";
+  }
+  return "stops; the same command resumes with this stage";
 }
 
 }  // namespace pgfanout

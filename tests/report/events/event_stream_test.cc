@@ -12,9 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "copier/report/events/event_file.h"
-#include "copier/report/events/event_json.h"
-
 namespace pgfanout {
 namespace {
 

@@ -15,8 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "copier/report/events/hook_process.h"
-
 namespace pgfanout {
 namespace {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <thread>
 
-#include "copier/report/text/terminal.h"
+#include "copier/report/text/output.h"
 
 namespace pgfanout {
 namespace {
@@ -287,6 +287,42 @@ TEST(TerminalTraits, APipeIsNoLiveTerminal) {
   EXPECT_FALSE(is_live_terminal(pipe.writer()));
   EXPECT_EQ(terminal_size(pipe.writer()).columns, 80U);
   EXPECT_EQ(terminal_size(pipe.writer()).rows, 24U);
+}
+
+Figures figures(std::uint64_t rows, std::uint64_t source = 0, std::uint64_t work = 0) {
+  Figures now;
+  now.rows_read = rows;
+  now.source_wait_ns = source;
+  now.work_ns = work;
+  return now;
+}
+
+TEST(TimeShares, SharesAreOfTheLastSeconds) {
+  TimeShares live;
+  EXPECT_FALSE(live.shares());
+  live.add(0, figures(0));
+  live.add(1, figures(0));
+  EXPECT_FALSE(live.shares()) << "nothing was counted";
+  live.add(2, figures(0, 300, 100));
+  ASSERT_TRUE(live.shares());
+  EXPECT_DOUBLE_EQ(live.shares()->source, 75);
+  EXPECT_DOUBLE_EQ(live.shares()->work, 25);
+  live.add(30, figures(0, 300, 100));
+  live.add(60, figures(0, 300, 200));
+  EXPECT_DOUBLE_EQ(live.shares()->work, 100) << "what was long ago does not count";
+}
+
+TEST(ShowFigures, ExpectsWhatEarlierCallsCommittedAsWell) {
+  Figures now;
+  now.rows_expected = 60;
+  now.rows_written = 5;
+  now.leaf_rows = {20, 25};
+  now.leaf_states = {LeafState::loading, LeafState::committed};
+  JobView view;
+  show_figures(now, view);
+  EXPECT_EQ(view.rows_expected, 100U);
+  ASSERT_EQ(view.leaves.size(), 2U);
+  EXPECT_EQ(view.leaves[1].rows, 25U);
 }
 
 }  // namespace

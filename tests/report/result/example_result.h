@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "copier/report/record/resources.h"
+#include "copier/report/record/figures.h"
 #include "pgfanout/job_result.h"
 
 namespace pgfanout {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "copier/report/text/next_commands.h"
+#include "copier/report/result/summary.h"
 #include "pgfanout/job_result.h"
 #include "tests/report/result/example_result.h"
 

@@ -68,7 +68,7 @@ TEST(Commas, GroupThousands) {
 TEST(BytesText, PicksItsUnit) {
   const std::pair<double, const char*> cases[] = {
       {0, "0 B"},           {999, "999 B"},  {1000, "1.0 kB"},   {586.1e6, "586.1 MB"},
-      {999.96e3, "1.0 MB"}, {1e9, "1.0 GB"}, {2.5e12, "2.5 TB"}, {3e18, "3000.0 PB"},
+      {999.96e3, "1.0 MB"}, {1e9, "1.0 GB"}, {2.5e12, "2.5 TB"}, {3e18, "3.0 EB"},
       {-1, "0 B"},
   };
   for (const auto& [bytes, text] : cases) EXPECT_EQ(bytes_text(bytes), text);

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "copier/report/text/interrupt_text.h"
-
 namespace pgfanout {
 namespace {
 
@@ -55,9 +53,9 @@ TEST(InterruptText, FollowsWhatTheStageLeaves) {
   EXPECT_EQ(interrupt_text("run", "preflight", CommitMode::unknown),
             "stops at once; nothing was changed");
   EXPECT_EQ(interrupt_text("run", "copy/copy", CommitMode::by_epoch),
-            "finishes the epoch, then stops; the same command goes on behind it");
+            "finishes the epoch, then stops; the same command resumes after it");
   EXPECT_EQ(interrupt_text("copy", "copy", CommitMode::by_leaf),
-            "stops at once; the same command copies what is not committed anew");
+            "stops at once; the same command copies again what is not committed");
   EXPECT_EQ(interrupt_text("verify", "data", CommitMode::unknown),
             "stops at once; nothing was changed");
   for (const char* stage : {"copy/copy", "copy/read-back", "index", "analyze", "swap"}) {

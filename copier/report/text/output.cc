@@ -1,12 +1,15 @@
-#include "copier/report/text/terminal.h"
+#include "copier/report/text/output.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -29,8 +32,18 @@ bool wait_until_writable(int fd, Clock::time_point deadline) {
         poll(&waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
     if (ready > 0) return true;
     if (ready == 0 && left <= 0) return false;
-    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // write() will say what is.
+    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // write() tells the error.
   }
+}
+
+/// Writes all of the new file; errno is set if that failed.
+bool fill_file(int fd, std::string_view text, mode_t mode, bool is_durable) {
+  while (!text.empty()) {
+    const ssize_t bytes = write(fd, text.data(), text.size());
+    if (bytes < 0 && errno != EINTR) return false;
+    if (bytes > 0) text.remove_prefix(static_cast<std::size_t>(bytes));
+  }
+  return fchmod(fd, mode) == 0 && (!is_durable || fsync(fd) == 0);
 }
 
 }  // namespace
@@ -66,7 +79,7 @@ bool color_is_wanted() {
 
 WriteOutcome write_patiently(int fd, std::string_view text, std::chrono::milliseconds patience) {
   WriteOutcome outcome;
-  outcome.is_broken = fd < 0;  // poll() would wait for such a descriptor for ever.
+  outcome.is_broken = fd < 0;  // poll() would wait forever.
   while (!outcome.is_broken && outcome.bytes < text.size()) {
     if (!wait_until_writable(fd, Clock::now() + patience)) return outcome;
     const std::string_view piece = text.substr(outcome.bytes, PIPE_BUF);
@@ -78,6 +91,26 @@ WriteOutcome write_patiently(int fd, std::string_view text, std::chrono::millise
     }
   }
   return outcome;
+}
+
+int replace_file(const std::string& path, std::string_view text, mode_t mode, bool is_durable) {
+  std::string draft = path + ".XXXXXX";
+  const int fd = mkostemp(draft.data(), O_CLOEXEC);
+  if (fd < 0) return errno;
+  int failure = fill_file(fd, text, mode, is_durable) ? 0 : errno;
+  if (close(fd) != 0 && failure == 0) failure = errno;
+  if (failure == 0 && std::rename(draft.c_str(), path.c_str()) != 0) failure = errno;
+  if (failure != 0) unlink(draft.c_str());
+  return failure;
+}
+
+int try_replace_file(const std::string& path) {
+  std::string draft = path + ".XXXXXX";
+  const int fd = mkostemp(draft.data(), O_CLOEXEC);
+  if (fd < 0) return errno;
+  close(fd);
+  unlink(draft.c_str());
+  return 0;
 }
 
 }  // namespace pgfanout
