@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "hashing/pg_hash.h"
@@ -57,21 +56,6 @@ Error bad_name(std::string_view written) {
                      : fmt::format("write name or schema.name; names with other characters than "
                                    "letters, digits and _ need double quotes: '\"{}\"'",
                                    written));
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0U : 1U);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 }  // namespace
@@ -130,6 +114,24 @@ std::string quoted_name(std::string_view name) {
 
 std::string quoted_name(std::string_view schema, std::string_view name) {
   return quoted_name(schema) + '.' + quoted_name(name);
+}
+
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> before;
+  std::vector<std::size_t> above(right.size() + 1);
+  for (std::size_t i = 0; i <= right.size(); ++i) above[i] = i;
+  for (std::size_t row = 1; row <= left.size(); ++row) {
+    std::vector<std::size_t> line(right.size() + 1, row);
+    for (std::size_t at = 1; at <= right.size(); ++at) {
+      const std::size_t differs = left[row - 1] == right[at - 1] ? 0 : 1;
+      line[at] = std::min({above[at] + 1, line[at - 1] + 1, above[at - 1] + differs});
+      if (row > 1 && at > 1 && left[row - 1] == right[at - 2] && left[row - 2] == right[at - 1]) {
+        line[at] = std::min(line[at], before[at - 2] + 1);
+      }
+    }
+    before = std::exchange(above, std::move(line));
+  }
+  return above.back();
 }
 
 std::vector<std::string> near_names(std::string_view name,

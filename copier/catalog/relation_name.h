@@ -60,6 +60,9 @@ Result<RelationName> parse_relation_name(std::string_view written);
 /// schema.name, both quoted.
 [[nodiscard]] std::string quoted_name(std::string_view schema, std::string_view name);
 
+/// Letters to insert, drop, replace, or swap with their neighbour (optimal string alignment).
+[[nodiscard]] std::size_t edit_distance(std::string_view left, std::string_view right);
+
 /// Up to three of `candidates` that `name` could be a misspelling of, nearest first.
 [[nodiscard]] std::vector<std::string> near_names(std::string_view name,
                                                   const std::vector<std::string>& candidates);

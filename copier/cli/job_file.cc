@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/cli/options.h"
 #include "copier/cli/values.h"
 #include "copier/report/text/text.h"

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/report/text/text.h"
 
 namespace pgfanout {
@@ -60,33 +61,7 @@ std::optional<double> scaled(const std::pair<double, std::string>& value,
   return value.first * unit->factor;
 }
 
-/// Letters to insert, drop, replace, or swap with their neighbour (optimal string alignment).
-std::size_t slips_between(std::string_view left, std::string_view right) {
-  std::vector<std::size_t> before;
-  std::vector<std::size_t> above(right.size() + 1);
-  for (std::size_t i = 0; i <= right.size(); ++i) above[i] = i;
-  for (std::size_t row = 1; row <= left.size(); ++row) {
-    std::vector<std::size_t> line(right.size() + 1, row);
-    for (std::size_t at = 1; at <= right.size(); ++at) {
-      const std::size_t differs = left[row - 1] == right[at - 1] ? 0 : 1;
-      line[at] = std::min({above[at] + 1, line[at - 1] + 1, above[at - 1] + differs});
-      if (row > 1 && at > 1 && left[row - 1] == right[at - 2] && left[row - 2] == right[at - 1]) {
-        line[at] = std::min(line[at], before[at - 2] + 1);
-      }
-    }
-    before = std::exchange(above, std::move(line));
-  }
-  return above.back();
-}
-
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(text, result.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 bool is_plain_word(std::string_view text, std::string_view others) {
   return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) {
@@ -280,7 +255,7 @@ std::string_view nearest_name(std::string_view typed, std::span<const std::strin
   std::size_t fewest = std::max<std::size_t>(2, typed.size() / 3) + 1;
   for (const std::string_view name : names) {
     const bool abbreviates = typed.size() >= 3 && typed != "---" && name.starts_with(typed);
-    const std::size_t slips = abbreviates ? 1 : slips_between(typed, name);
+    const std::size_t slips = abbreviates ? 1 : edit_distance(typed, name);
     if (slips < fewest && slips < typed.size()) {
       fewest = slips;
       best = name;

@@ -17,9 +17,6 @@ namespace pgfanout {
 /// The refusal of a value: "must be <expected>, not '<given>'", code "usage".
 [[nodiscard]] Error bad_value(std::string_view expected, std::string_view given);
 
-/// ASCII letters in lower case.
-[[nodiscard]] std::string lower_case(std::string_view text);
-
 /// Whether `text` has letters, digits and `others` only, and at least one of them.
 [[nodiscard]] bool is_plain_word(std::string_view text, std::string_view others);
 
