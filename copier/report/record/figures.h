@@ -63,7 +63,7 @@ class OpenStages {
   std::vector<std::pair<std::string, Clock::time_point>> open_;
 };
 
-/// What this process has used.
+/// Resources that this process has used.
 struct Resources {
   std::uint64_t peak_rss_bytes = 0;
   double cpu_seconds = 0;  ///< User and system time of all threads.
