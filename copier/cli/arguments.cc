@@ -276,7 +276,7 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   const std::vector<Part> parts = parts_of(options_of(command->name), words.subspan(1));
   next.table = table;
   if (const JobStatus* status = job_status_of(result)) {
-    next.standing = completed(status->next, parts);
+    next.by_status = completed(status->next, parts);
   }
   next.again = with_words("pgfanout", words);
   next.run = other_command("run", parts);

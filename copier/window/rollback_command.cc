@@ -107,10 +107,10 @@ class RollbackJob : ReportingJob {
     VerifyInput input{job_, tables, job_, job_.verify, false, result_.job, true};
     input.request.scope = VerifyScope::data;
     input.request.repair = applies;
-    ObserverList nobody;
+    ObserverList no_observers;
     const Pace full_speed;
     JobCounters counters;
-    return verify_tables(input, nobody, cancellation_, counters, full_speed);
+    return verify_tables(input, no_observers, cancellation_, counters, full_speed);
   }
 
   /// Rows written since the swap would be lost: a person has to decide that.

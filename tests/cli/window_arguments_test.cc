@@ -170,7 +170,7 @@ std::string after_status(const std::string& bare) {
   JobResult result("status");
   std::get<StatusResult>(result.details).status.emplace().next = bare;
   return next_commands_of(Words{"status", "job.toml", "--table", "a b", "--json"}, "a b", result)
-      .standing;
+      .by_status;
 }
 
 TEST(NextCommands, AfterStatusAreComplete) {

@@ -520,7 +520,7 @@ std::string next_after_status(const JobResult& result, const NextCommands& next)
   if (status.state == "swapped" && has_rollback) {
     return figure("to undo", printable(next.rollback)) + figure("later", printable(next.cleanup));
   }
-  return figure("next", printable(next.standing.empty() ? status.next : next.standing)) +
+  return figure("next", printable(next.by_status.empty() ? status.next : next.by_status)) +
          (is_unfinished(status) && has_rollback ? figure("to undo", printable(next.rollback)) : "");
 }
 

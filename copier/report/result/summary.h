@@ -23,7 +23,7 @@ struct NextCommands {
   std::string rollback;
   std::string cleanup;
   std::string release;   ///< Lifts the fence.
-  std::string standing;  ///< The next command by status; empty: none.
+  std::string by_status;  ///< The next command by status; empty: none.
   std::string table;     ///< The source, in the words of its user.
 };
 

@@ -553,7 +553,7 @@ std::string first_line_of(const JobResult& result) {
 TEST(StatusSummary, SaysWhatAnOpenJobIsReadyFor) {
   JobResult result = open_job();
   NextCommands next = example_next();
-  next.standing = "pgfanout swap job.toml";
+  next.by_status = "pgfanout swap job.toml";
   EXPECT_THAT(status_summary_of(result, next),
               AllOf(StartsWith("open, proven and ready for the swap\n"),
                     EndsWith("  next         pgfanout swap job.toml\n"
