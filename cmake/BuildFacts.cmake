@@ -22,7 +22,7 @@ set_source_files_properties(copier/report/text/tool_version.cc PROPERTIES COMPIL
 PGFANOUT_LIBPQ=\"${libpq_VERSION}\";PGFANOUT_TBB=\"${TBB_VERSION}\";\
 PGFANOUT_XXHASH=\"${xxhash_VERSION}\";PGFANOUT_MIMALLOC_TEXT=\"${mimalloc_text}\";\
 PGFANOUT_FMT=\"${fmt_VERSION}\";PGFANOUT_JSON=\"${nlohmann_json_VERSION}\";\
-PGFANOUT_CLI11=\"${CLI11_VERSION}\";PGFANOUT_TOML=\"${toml_version}\";\
+PGFANOUT_TOML=\"${toml_version}\";\
 PGFANOUT_PROMETHEUS=\"${prometheus_core_VERSION}\"")
 add_custom_target(pgfanout_git_commit
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${CMAKE_BINARY_DIR}/git_commit.cc

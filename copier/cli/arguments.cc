@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -21,27 +20,49 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-/// Splits "--source=" into two words, since CLI11 would take the next word as its value. Refuses an
-/// option that is followed by another one instead of its value ("--value=--x" is a value with
-/// dashes).
-Result<std::vector<std::string>> tidy_words(std::span<const OptionSpec> options, Words words) {
-  std::vector<std::string> tidy;
+/// The words of a command line: the values of each option, in the order of the command's options,
+/// and the words that belong to none.
+struct SplitWords {
+  std::vector<std::vector<std::string>> values;  ///< A flag has an empty value each time.
+  std::vector<std::string> others;
+  bool wants_help = false;
+};
+
+/// Takes "--name value", "--name=value" and flags; "--" ends the options. Refuses an option that is
+/// followed by another one instead of its value ("--value=--x" is a value with dashes). Messages
+/// never quote a value, which may be a password.
+Result<SplitWords> split_words(std::span<const OptionSpec> options, Words words) {
+  SplitWords split;
+  split.values.resize(options.size());
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
-    const bool ends_in_equals = word.ends_with('=');
-    const std::string name = ends_in_equals ? word.substr(0, word.size() - 1) : word;
-    const OptionSpec* option = find_option(options, name);
-    tidy.push_back(option != nullptr ? name : word);
-    if (option == nullptr || option->value.empty()) continue;
-    if (ends_in_equals) {
-      tidy.emplace_back();
-    } else if (i + 1 == words.size() || words[i + 1].starts_with("--")) {
-      return refused("usage", fmt::format("{} needs a value: {}", name, option->value));
+    if (word == "--") {
+      split.others.insert(split.others.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                          words.end());
+      break;
+    }
+    const std::size_t equals = word.find('=');
+    const OptionSpec* option = find_option(options, word.substr(0, equals));
+    if (word == "-h" || word == "--help") {
+      split.wants_help = true;
+    } else if (option == nullptr) {
+      split.others.push_back(word);
     } else {
-      tidy.push_back(words[++i]);
+      auto& values = split.values[static_cast<std::size_t>(option - options.data())];
+      if (option->value.empty()) {
+        if (equals != word.npos)
+          return refused("usage", fmt::format("{} takes no value", option->name));
+        values.emplace_back();
+      } else if (equals != word.npos) {
+        values.push_back(word.substr(equals + 1));
+      } else if (i + 1 == words.size() || words[i + 1].starts_with("--")) {
+        return refused("usage", fmt::format("{} needs a value: {}", option->name, option->value));
+      } else {
+        values.push_back(words[++i]);
+      }
     }
   }
-  return tidy;
+  return split;
 }
 
 /// "plan, run": the commands of which it is an own option.
@@ -92,20 +113,19 @@ bool is_job_file(const std::string& word) {
 }
 
 /// Removes the words for Google Benchmark, and returns them.
-std::vector<std::string> take_benchmark_words(std::vector<std::string>& leftovers) {
+std::vector<std::string> take_benchmark_words(std::vector<std::string>& others) {
   const auto rest = std::ranges::stable_partition(
-      leftovers, [](const std::string& word) { return !word.starts_with("--benchmark_"); });
+      others, [](const std::string& word) { return !word.starts_with("--benchmark_"); });
   std::vector<std::string> words(rest.begin(), rest.end());
-  leftovers.erase(rest.begin(), rest.end());
+  others.erase(rest.begin(), rest.end());
   return words;
 }
 
 /// The job file among the words that belong to no option; empty: none.
 Result<std::string> find_job_file(const CommandSpec& command, std::span<const OptionSpec> options,
-                                  const std::vector<std::string>& leftovers) {
+                                  const std::vector<std::string>& others) {
   std::string job_file;
-  for (const std::string& word : leftovers) {
-    if (word == "--") continue;
+  for (const std::string& word : others) {
     if (word.size() > 1 && word.front() == '-') return unknown_option(command, options, word);
     if (!command.has_job || !job_file.empty() || !is_job_file(word))
       return stray_word(command, !job_file.empty());
@@ -134,43 +154,22 @@ Result<void> apply(const OptionSpec& spec, const std::vector<std::string>& value
   return {};
 }
 
-CLI::Option* declare(CLI::App& app, const OptionSpec& spec, std::string& unused) {
-  const std::string name(spec.name);
-  if (spec.value.empty()) return app.add_flag(name)->disable_flag_override();
-  return app.add_option(name, unused)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-}
-
 Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& command,
                                                             Words words) {
   const std::vector<OptionSpec> options = options_of(command.name);
-  CLI::App app;
-  app.allow_extras();
-  app.set_help_flag();
-  const CLI::Option* help = app.add_flag("-h,--help");
-  std::vector<CLI::Option*> declared;
-  std::string unused;
-  declared.reserve(options.size());
-  for (const OptionSpec& spec : options) declared.push_back(declare(app, spec, unused));
-  PGFANOUT_TRY_ASSIGN(std::vector<std::string> tidy, tidy_words(options, words));
-  std::reverse(tidy.begin(), tidy.end());  // The order that CLI11 expects.
-  try {
-    app.parse(std::move(tidy));
-  } catch (const CLI::ParseError& error) {
-    return refused("usage", printable(error.what()));
-  }
-  if (help->count() > 0)
+  PGFANOUT_TRY_ASSIGN(SplitWords split, split_words(options, words));
+  if (split.wants_help)
     return std::variant<Invocation, Information>(Information{command_help(command)});
   Invocation invocation;
   invocation.command = command.name;
   invocation.words = {std::string(command.name)};
   invocation.words.insert(invocation.words.end(), words.begin(), words.end());
-  std::vector<std::string> leftovers = app.remaining();
-  if (!command.has_job) invocation.bench.benchmark_words = take_benchmark_words(leftovers);
-  PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, leftovers));
+  if (!command.has_job) invocation.bench.benchmark_words = take_benchmark_words(split.others);
+  PGFANOUT_TRY_ASSIGN(const std::string job_file, find_job_file(command, options, split.others));
   if (!job_file.empty()) PGFANOUT_TRY(apply_job_file(job_file, invocation));
   const std::size_t mappings_from_file = invocation.job.map.size();
   for (std::size_t i = 0; i < options.size(); ++i) {
-    PGFANOUT_TRY(apply(options[i], declared[i]->results(), invocation));
+    PGFANOUT_TRY(apply(options[i], split.values[i], invocation));
   }
   let_later_mappings_win(invocation.job.map, mappings_from_file);
   PGFANOUT_TRY(command.check(invocation));

@@ -47,7 +47,6 @@ std::string version_page(std::string_view libpq) {
   add("mimalloc", PGFANOUT_MIMALLOC_TEXT);
   add("fmt", PGFANOUT_FMT);
   add("nlohmann-json", PGFANOUT_JSON);
-  add("CLI11", PGFANOUT_CLI11);
   add("toml++", PGFANOUT_TOML);
   add("prometheus-cpp", PGFANOUT_PROMETHEUS);
   add("servers", "PostgreSQL 14 to 18");
