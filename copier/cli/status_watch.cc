@@ -119,7 +119,7 @@ class StatusWatch {
     return true;
   }
 
-  /// Whether the watch goes on despite this error.
+  /// Whether the watch continues despite this error.
   bool is_passing(const Error& error) {
     if (!last_) return false;
     if (error.code == "no-job") return ++without_job_ < kMostReadsWithoutJob;
@@ -228,7 +228,7 @@ JobView StatusView::view(const JobSnapshot& snapshot, double seconds) {
         (gate.empty() ? "no session works on it" : "gate " + gate + " waits for a person") +
         "; next: " + status->next;
   }
-  view.on_interrupt = "ends the watch; the job goes on";
+  view.on_interrupt = "ends the watch; the job continues";
   return view;
 }
 

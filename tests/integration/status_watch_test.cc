@@ -99,7 +99,7 @@ TEST_F(StatusWatchTest, ShowsTheJobOfAnotherSessionInATerminal) {
   terminal.type(shell_words(words("status", {"--watch"})) + "; echo ended with $?");
   ASSERT_TRUE(terminal.wait_for("▸ copy")) << terminal.screen();
   EXPECT_TRUE(terminal.wait_for("Lock/advisory")) << terminal.screen();
-  EXPECT_THAT(terminal.screen(), HasSubstr("the job goes on"));
+  EXPECT_THAT(terminal.screen(), HasSubstr("the job continues"));
   EXPECT_THAT(terminal.screen(), HasSubstr("pgfanout status "));
   let_go();
   EXPECT_EQ(job.wait().exit_code, 0);

@@ -445,7 +445,7 @@ std::string waiting_line(const JobResult& result) {
 }
 
 std::string window_lines(const JobResult& result, const NextCommands& next) {
-  if (result.error) return error_lines(*result.error, "the same command goes on");
+  if (result.error) return error_lines(*result.error, "the same command resumes it");
   return result.waiting_at.empty() ? outcome_line(result, next) : waiting_line(result);
 }
 

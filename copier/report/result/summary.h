@@ -22,9 +22,9 @@ struct NextCommands {
   std::string swap;
   std::string rollback;
   std::string cleanup;
-  std::string release;   ///< Lifts the fence.
+  std::string release;    ///< Lifts the fence.
   std::string by_status;  ///< The next command by status; empty: none.
-  std::string table;     ///< The source, in the words of its user.
+  std::string table;      ///< The source, in the words of its user.
 };
 
 /// Of any command but key, by result.command. Issues were printed when they were found, and are

@@ -435,7 +435,7 @@ TEST(WindowSummary, OfAnInterruption) {
   result.stages = {stage_of("copy", 2, "interrupted")};
   EXPECT_EQ(window_summary_of(result),
             "error: the disk is full [disk-full]\n"
-            "interrupted: nothing is damaged; the same command goes on\n"
+            "interrupted: nothing is damaged; the same command resumes it\n"
             "  source       PostgreSQL 15.18\n"
             "  stage        state           time\n"
             "  copy         interrupted   2.00 s\n"
