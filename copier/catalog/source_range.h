@@ -38,7 +38,14 @@ struct RangeSelect {
   std::string columns;    ///< The select list.
   std::string relation;   ///< The leaf, quoted.
   std::string condition;  ///< That of range_condition().
+  /// "<leaf's OID>:<first page>", by which status finds the range among the server's statements;
+  /// empty: it does not look for it.
+  std::string place = {};
 
+  [[nodiscard]] std::string copy_sql() const {
+    return (place.empty() ? "COPY (" : "COPY /* " + place + " */ (") + sql() +
+           ") TO STDOUT (FORMAT binary)";
+  }
   [[nodiscard]] std::string sql() const {
     return "SELECT " + columns + " FROM ONLY " + relation + condition;
   }

@@ -560,7 +560,10 @@ class CopyPlanner {
 }  // namespace
 
 RangeSelect source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
-  return select_of(stream, &StreamColumn::source_sql, source.leaves[range.leaf].qualified, range);
+  const Leaf& leaf = source.leaves[range.leaf];
+  RangeSelect select = select_of(stream, &StreamColumn::source_sql, leaf.qualified, range);
+  select.place = fmt::format("{}:{}", leaf.oid, range.first_block);
+  return select;
 }
 
 RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,

@@ -46,11 +46,9 @@ class ServerSource final : public RangeSource {
                                               const std::string& after_ctid) override {
     if (!connection_.is_open()) PGFANOUT_TRY(reconnect());
     if (!in_transaction_) PGFANOUT_TRY(begin());
-    PGFANOUT_TRY_ASSIGN(auto stream,
-                        CopyOut::start(connection_,
-                                       fmt::format("COPY ({}) TO STDOUT (FORMAT binary)",
-                                                   select_behind(range, after_ctid).sql()),
-                                       cancellation_));
+    PGFANOUT_TRY_ASSIGN(
+        auto stream,
+        CopyOut::start(connection_, select_behind(range, after_ctid).copy_sql(), cancellation_));
     return std::unique_ptr<CopyOutStream>(std::move(stream));
   }
 

@@ -259,16 +259,15 @@ class JobReader {
       return {};
     }
     for (const Range& range : ranges_) snapshot.bytes_expected += range.bytes;
-    // A long list of columns may hide where it is; then nothing is said about it.
-    PGFANOUT_TRY_ASSIGN(
-        const Rows reading,
-        state_->source().query(
-            fmt::format("SELECT to_regclass(substring(a.query, 'FROM ONLY (.*) WHERE'))::oid,"
-                        " substring(a.query, 'ctid >= ''\\((\\d+),')"
-                        " FROM pg_stat_activity a WHERE {} AND a.state = 'active'"
-                        " AND a.application_name LIKE '%/reader'",
-                        kOfTheJob),
-            {prefix_of(watched_)}));
+    // Readers name their range in front of the SELECT (RangeSelect::place).
+    PGFANOUT_TRY_ASSIGN(const Rows reading,
+                        state_->source().query(
+                            fmt::format("SELECT substring(a.query, '^COPY /\\* (\\d+):')::oid,"
+                                        " substring(a.query, '^COPY /\\* \\d+:(\\d+) \\*/')"
+                                        " FROM pg_stat_activity a WHERE {} AND a.state = 'active'"
+                                        " AND a.application_name LIKE '%/reader'",
+                                        kOfTheJob),
+                            {prefix_of(watched_)}));
     std::set<std::size_t> open;
     for (int row = 0; row < reading.size(); ++row) {
       const auto found = std::find_if(ranges_.begin(), ranges_.end(), [&](const Range& range) {
