@@ -136,10 +136,11 @@ class TableCopy {
     entry.state = "loading";
     entry.is_fenced = true;
     Journal journal(*state_.target);
-    PGFANOUT_TRY(in_transaction(*state_.target, {}, [&]() -> Result<void> {
+    auto recorded = in_transaction(*state_.target, {}, [&]() -> Result<void> {
       PGFANOUT_TRY(journal.prepare());
       return journal.begin_job(entry);
-    }));
+    });
+    if (!recorded) return std::move(recorded).error();
     crash_point("job-journaled");
     state_.entry = std::move(entry);
     return {};
