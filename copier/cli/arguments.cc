@@ -114,10 +114,11 @@ bool is_job_file(const std::string& word) {
 
 /// Removes the words for Google Benchmark, and returns them.
 std::vector<std::string> take_benchmark_words(std::vector<std::string>& others) {
-  const auto rest = std::ranges::stable_partition(
-      others, [](const std::string& word) { return !word.starts_with("--benchmark_"); });
-  std::vector<std::string> words(rest.begin(), rest.end());
-  others.erase(rest.begin(), rest.end());
+  const auto rest = std::stable_partition(
+      others.begin(), others.end(),
+      [](const std::string& word) { return !word.starts_with("--benchmark_"); });
+  std::vector<std::string> words(rest, others.end());
+  others.erase(rest, others.end());
   return words;
 }
 
