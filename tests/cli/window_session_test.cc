@@ -87,7 +87,7 @@ TEST(WindowSession, AWaitingRunSaysHowToGoOn) {
   EXPECT_EQ(told.result, "");
   EXPECT_THAT(told.messages,
               AllOf(StartsWith("waiting: copy is done, and its gate waits for a person\n"),
-                    HasSubstr("  to go on     pgfanout run --table 'my t' --swap --confirm copy\n"),
+                    HasSubstr("  to resume    pgfanout run --table 'my t' --swap --confirm copy\n"),
                     EndsWith("source: writes are refused by a fence until swap or rollback; to "
                              "lift it now: pgfanout run --table 'my t' --swap --release\n")));
   const WindowTold json = told_by({"run", "--table", "t", "--json"}, result);

@@ -75,7 +75,7 @@ TEST_F(CopyFaultsTest, TheFirstSignalFinishesTheEpoch) {
   command.send_signal(SIGTERM);
   const CommandResult stopped = command.wait();
   EXPECT_EQ(stopped.exit_code, 3) << stopped;
-  EXPECT_NE(stopped.err.find("to go on"), std::string::npos) << stopped;
+  EXPECT_NE(stopped.err.find("to resume"), std::string::npos) << stopped;
   EXPECT_NE(stopped.err.find("writes are refused"), std::string::npos) << stopped;
   // All leaves have the same epoch: nothing is to be repeated.
   EXPECT_EQ(value("SELECT count(DISTINCT epoch) FROM pgfanout.leaf_load"), "1");

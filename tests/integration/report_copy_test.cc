@@ -50,7 +50,7 @@ TEST_F(ReportCopyTest, CopyVerifyAndWhatEndsThem) {
   const CommandResult stopped = command.wait();
   EXPECT_EQ(stopped.exit_code, 3) << stopped;
   EXPECT_EQ(heading(text("interrupted")), "Interrupted");
-  EXPECT_THAT(text("interrupted"), HasSubstr("to go on"));
+  EXPECT_THAT(text("interrupted"), HasSubstr("to resume"));
 
   const CommandResult seen = look_at({"copy", "verify", "refused", "interrupted"});
   EXPECT_EQ(seen.exit_code, 0) << seen;

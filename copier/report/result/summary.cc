@@ -184,7 +184,7 @@ std::string copy_summary(const JobResult& result, const Resources& used, const N
   std::string text =
       result.error ? error_lines(*result.error, kSourceUnchanged) : outcome_line(result, next);
   if (result.error && result.error->consequence == Consequence::interrupt) {
-    text += figure("to go on", printable(next.again));
+    text += figure("to resume", printable(next.again));
   }
   return text + copy_figures(result, used) + issues_line(result);
 }
@@ -481,7 +481,7 @@ std::string status_figures(const JobResult& result) {
   return figure("job", printable(result.job)) + figure("source", printable(status.source)) +
          figure("target", printable(status.target)) +
          figure("started", printable(status.started_at)) + backup_figure(result) +
-         figure("works on it", printable(status.active)) +
+         figure("run by", printable(status.active)) +
          figure("waits at", is_unfinished(status) ? printable(status.waiting_at) : "");
 }
 
@@ -633,15 +633,15 @@ std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& res
   const bool is_over = result.command == "rollback" || result.command == "cleanup";
   const int exit_code = exit_code_of(result);
   if (result.command == "copy" || result.command == "verify") {
-    if (exit_code == 3) add("to go on", next.again);
+    if (exit_code == 3) add("to resume", next.again);
     return steps;
   }
   if (!result.statements.empty()) return steps;
   if (!result.error && !result.waiting_at.empty()) {
-    add("to go on", next.confirm);
+    add("to resume", next.confirm);
     add("to undo", next.rollback);
   } else if (exit_code != 0) {
-    if (exit_code == 3) add("to go on", next.again);
+    if (exit_code == 3) add("to resume", next.again);
     if (!is_over && has_begun(result)) add("to undo", next.rollback);
   } else if (is_over) {
     return steps;

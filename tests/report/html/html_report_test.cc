@@ -104,7 +104,7 @@ TEST(HtmlReport, SaysWhatToDoNext) {
   JobResult waiting = proven_run();
   waiting.waiting_at = "verify";
   const std::string html = html_report(report_of(waiting));
-  EXPECT_THAT(html, AllOf(HasSubstr("What to do next"), HasSubstr("to go on"),
+  EXPECT_THAT(html, AllOf(HasSubstr("What to do next"), HasSubstr("to resume"),
                           HasSubstr("waits for a person"), HasSubstr("refused by a fence")));
   const std::string refusal = html_report(report_of(refused_copy()));
   EXPECT_THAT(refusal, AllOf(HasSubstr("check it"), HasSubstr("none was begun"),

@@ -400,7 +400,7 @@ TEST(WindowSummary, OfARunThatWaits) {
             "  stage        state           time\n"
             "  prepare      ok            1.00 s\n"
             "  copy         waiting       2.00 s\n"
-            "  to go on     pgfanout run job.toml --confirm copy\n"
+            "  to resume    pgfanout run job.toml --confirm copy\n"
             "  to undo      pgfanout rollback job.toml\n");
 }
 
@@ -439,7 +439,7 @@ TEST(WindowSummary, OfAnInterruption) {
             "  source       PostgreSQL 15.18\n"
             "  stage        state           time\n"
             "  copy         interrupted   2.00 s\n"
-            "  to go on     pgfanout run job.toml\n"
+            "  to resume    pgfanout run job.toml\n"
             "  to undo      pgfanout rollback job.toml\n");
   result.error->consequence = Consequence::unproven;
   EXPECT_THAT(window_summary_of(result),
@@ -530,7 +530,7 @@ TEST(StatusSummary, OfAJobThatWaitsOrRuns) {
   status.active = "pid 4711 on db1, since 02:00";
   EXPECT_EQ(status_summary_of(result, example_next()),
             "open, waiting for a person after verify\n"
-            "  works on it  pid 4711 on db1, since 02:00\n"
+            "  run by       pid 4711 on db1, since 02:00\n"
             "  waits at     verify\n");
 }
 
