@@ -36,6 +36,7 @@ struct SourceIndex {
   char constraint_type = 0;       ///< 'p', 'u' or 'x'.
   std::string constraint_suffix;  ///< " DEFERRABLE INITIALLY DEFERRED", or empty.
   std::string constraint_sql;     ///< pg_get_constraintdef() without that and the condition.
+  std::string statistics;         ///< "ALTER COLUMN 1 SET STATISTICS 500, ...", or empty.
 };
 
 /// Own indexes of leaves, alike but for their names: how many leaves have them, and one of them.
@@ -59,7 +60,10 @@ SELECT i.indexrelid, c.relname, t.relname, left(def.body, length(def.body) - len
   i.indisunique, i.indisvalid, i.indisexclusion, i.indexprs IS NOT NULL,
   COALESCE((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
   i.indrelid <> $1::oid, cols.keys, cols.included, cols.used, cols.equal,
-  k.oid, k.contype, con.suffix, con.sql
+  k.oid, k.contype, con.suffix, con.sql,
+  (SELECT string_agg(format('ALTER COLUMN %s SET STATISTICS %s', a.attnum, a.attstattarget), ', '
+     ORDER BY a.attnum)
+   FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
 FROM unnest($2::oid[]) WITH ORDINALITY wanted(oid, place)
 JOIN pg_index i ON i.indexrelid = wanted.oid JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_class t ON t.oid = i.indrelid LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
@@ -124,7 +128,7 @@ SourceIndex index_of(const Rows& rows, int row) {
            index.options, index.is_unique, index.is_valid, index.is_exclusion,
            index.has_expressions, index.nulls_not_distinct, index.on_leaves_only, index.key_columns,
            index.include_columns, index.used_columns, index.equality_columns, index.constraint,
-           index.constraint_type, index.constraint_suffix, index.constraint_sql);
+           index.constraint_type, index.constraint_suffix, index.constraint_sql, index.statistics);
   return index;
 }
 
@@ -224,9 +228,23 @@ class IndexCarrier {
     }
     note_change();
     if (has_parent()) PGFANOUT_TRY(build_parent(sql));
+    carry_statistics_targets();
     record();
     draft_.indexes.push_back(std::move(carried_));
     return {};
+  }
+
+  /// Of expressions, whose places the key column does not change: it is the last one.
+  void carry_statistics_targets() {
+    if (index_.statistics.empty()) return;
+    const auto alter = [&](const std::string& index) {
+      return fmt::format("ALTER INDEX {} {}", draft_.in_target_schema(index), index_.statistics);
+    };
+    for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
+      draft_.add_leaf_attribute(leaf, alter(carried_.on_leaves[leaf]));
+    }
+    if (carried_.on_parent.empty()) return;
+    draft_.add_attribute(fmt::format("statistics of index {}", name_), alter(carried_.on_parent));
   }
 
   void note_change() {

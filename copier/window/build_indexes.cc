@@ -378,13 +378,17 @@ Result<void> vacuum(const StageInput& input, WorkerSettings settings,
       });
 }
 
+/// Everything is built by the definition that the source had when it was fenced.
+Result<MadeTarget> made_target(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+  PGFANOUT_TRY(check_definition(state, source));
+  return examine_made_target(state);
+}
+
 }  // namespace
 
 Result<std::string> build_indexes(const StageInput& input) {
-  PGFANOUT_TRY_ASSIGN(const MadeTarget made, examine_made_target(input.state));
-  // From here on everything is built by the source's definition as it is now.
-  PGFANOUT_TRY_ASSIGN(const auto facts, input.state.journal().fence("carry"));
-  if (facts.empty()) PGFANOUT_TRY(input.state.journal().set_fence("carry", facts_of(made.carry)));
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
@@ -398,7 +402,7 @@ Result<std::string> build_indexes(const StageInput& input) {
 }
 
 Result<std::string> add_constraints(const StageInput& input) {
-  PGFANOUT_TRY_ASSIGN(const MadeTarget made, check_carry(input.state));
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());

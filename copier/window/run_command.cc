@@ -9,6 +9,7 @@
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
 #include "copier/base/pace.h"
+#include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/table_copy.h"
 #include "copier/journal/copy_journal.h"
@@ -224,16 +225,19 @@ class WindowStages {
     return {};
   }
 
-  /// Raises the fence around the source. The facts that identify it are journaled before a row is
-  /// read.
+  /// Raises the fence around the source. The facts that identify it, and its definition, are
+  /// journaled before a row is read.
   Result<std::string> prepare() {
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY(state_->raise_fence("source", source));
+    PGFANOUT_TRY_ASSIGN(const auto facts, read_source_facts(state_->source(), source.oid));
+    PGFANOUT_TRY(state_->journal().set_fence("carry", facts));
     return fmt::format("writes to {} are refused from now on", source.qualified);
   }
 
   Result<std::string> copy() {
     PGFANOUT_TRY_ASSIGN(Table source, state_->source_table());
+    PGFANOUT_TRY(check_definition(*state_, source));
     PGFANOUT_TRY(check_fence(*state_, "source", source));
     CopyState copied{job(), state_->cancellation(), counters_, pace_,
                      [this](Issue issue) { state_->report(std::move(issue)); }};
@@ -277,9 +281,9 @@ class WindowStages {
   Result<std::string> verify() {
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY_ASSIGN(const Table target, state_->target_table());
+    PGFANOUT_TRY(check_definition(*state_, source));
     PGFANOUT_TRY(check_fence(*state_, "source", source));
     PGFANOUT_TRY(check_fence(*state_, "target", target));
-    PGFANOUT_TRY(check_carry(*state_));
     VerifyInput input{job(), job(), job(), job().verify, false, result_.job, true};
     input.request.repair = false;
     input.request.scope = job().verify.scope.value_or(VerifyScope::quick);

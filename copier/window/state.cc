@@ -12,8 +12,6 @@
 #include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"
 #include "copier/session/job_connections.h"
-#include "hashing/row_digest.h"
-#include "pgfanout/bytes.h"
 
 namespace pgfanout {
 
@@ -151,38 +149,6 @@ CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
   request.key_column = plan.key.column;
   request.same_database = plan.same_database;
   return request;
-}
-
-std::vector<std::string> facts_of(const CarryPlan& carry) {
-  std::vector<std::string> facts;
-  const auto add = [&](std::string_view what, const std::string& text) {
-    const RowDigest digest = row_digest(as_bytes(text));
-    facts.push_back(fmt::format("{} {:016x}{:016x}", what, digest.high, digest.low));
-  };
-  const auto text_of = [](const std::vector<CarryStep>& steps) {
-    std::string text;
-    for (const CarryStep& step : steps) text += step.id + "\n" + step.sql + "\n";
-    return text;
-  };
-  add("indexes of leaves", text_of(carry.leaf_indexes));
-  add("indexes", text_of(carry.parent_indexes));
-  add("constraints of leaves", text_of(carry.leaf_constraints));
-  add("constraints", text_of(carry.parent_constraints));
-  add("attributes", text_of(carry.attributes));
-  std::string names;
-  for (const CarriedName& name : carry.names) {
-    names += name.kind + " " + name.schema + "." + name.afterwards + "\n";
-  }
-  add("names", names);
-  std::string views;
-  for (const CarriedView& view : carry.views) views += view.create + "\n" + view.restore + "\n";
-  add("views", views);
-  std::string moves;
-  for (const CarriedMove& move : carry.moves) moves += move.what + "\n";
-  for (const NotCarried& left : carry.not_carried) moves += left.kind + " " + left.name + "\n";
-  add("what is moved or left behind", moves);
-  std::sort(facts.begin(), facts.end());
-  return facts;
 }
 
 Result<MadeTarget> examine_made_target(WindowState& state) {

@@ -100,8 +100,4 @@ struct MadeTarget {
 };
 Result<MadeTarget> examine_made_target(WindowState& state);
 
-/// Digests of what the source's definition requires of the target, by kind: they show later whether
-/// it is still the same. Sorted.
-[[nodiscard]] std::vector<std::string> facts_of(const CarryPlan& carry);
-
 }  // namespace pgfanout

@@ -9,6 +9,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
 
 namespace pgfanout {
@@ -135,18 +136,16 @@ Result<void> check_fence(WindowState& state, const std::string& side, const Tabl
                  "start over with --restart: the copy is not reliable", table.qualified);
 }
 
-/// Refuses if the source's objects are no longer those that were carried over.
-Result<MadeTarget> check_carry(WindowState& state) {
+Result<void> check_definition(WindowState& state, const Table& source) {
   PGFANOUT_TRY_ASSIGN(const auto then, state.journal().fence("carry"));
-  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state));
-  const std::string broken = broken_facts(then, facts_of(made.carry));
-  if (broken.empty()) return made;
-  return refused(
-      "definition-changed",
-      "indexes, constraints, grants, triggers or the like of the source were changed since "
-      "they were carried over: " +
-          broken,
-      "take the change back, or start over with run --restart", made.source.qualified);
+  PGFANOUT_TRY_ASSIGN(const auto now, read_source_facts(state.source(), source.oid));
+  const std::string changes = changed_facts(then, now);
+  if (changes.empty()) return {};
+  return refused("definition-changed",
+                 "the definition of the source was changed since the job fenced it: " + changes,
+                 "change it back and run the same command again; or start over with 'pgfanout run "
+                 "--restart', which carries the change over",
+                 source.qualified);
 }
 
 Result<SwapOutcome> swap_tables(WindowState& state) {
@@ -154,6 +153,8 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
     return refused("two-databases", "a swap needs source and target in one database",
                    "switch the application to the target's database instead");
   }
+  PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+  PGFANOUT_TRY(check_definition(state, source));
   PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state));
   if (made.source.schema != made.target.schema) {
     return refused("two-schemas", "a swap needs source and target in one schema",
@@ -170,9 +171,9 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
       [&]() -> Result<void> {
         began = Clock::now();
         PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));
+        PGFANOUT_TRY(check_definition(state, made.source));
         PGFANOUT_TRY(check_fence(state, "source", made.source));
         PGFANOUT_TRY(check_fence(state, "target", made.target));
-        PGFANOUT_TRY(check_carry(state));
         PGFANOUT_TRY_ASSIGN(const auto holders,
                             find_name_holders(connection, made.names, made.carry, made.source.oid));
         PGFANOUT_TRY_ASSIGN(const SwapScript script,

@@ -27,9 +27,9 @@ Result<double> swap_back(WindowState& state);
 /// lowers its fences. Twice is harmless. The journal keeps its record, as "rolled back".
 Result<void> undo_job(WindowState& state);
 
-/// Returns the made target. Refuses if the source's definition is not the one that was carried over
-/// (journaled as side "carry").
-Result<MadeTarget> check_carry(WindowState& state);
+/// Refuses if anything about the source that the job read, beside its rows, was changed since it
+/// was fenced (journaled as side "carry").
+Result<void> check_definition(WindowState& state, const Table& source);
 
 /// Refuses unless the fence is on `side` and nothing passed it since it was raised.
 Result<void> check_fence(WindowState& state, const std::string& side, const Table& table);
