@@ -3,34 +3,45 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
 
 namespace pgfanout {
 namespace {
 
-// An owner who revoked own rights lacks some of those that acldefault() lists.
+// An owner who revoked own rights lacks some of those that acldefault() lists. {}: an object.
 constexpr const char* kGrantsSql = R"sql(
-WITH rel AS (SELECT c.oid, c.relowner, c.relacl,
-    acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS usual
-  FROM pg_class c WHERE c.oid = $1::oid)
-SELECT CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
-  g.is_grantable, g.privilege, g.number, g.column, g.grantee = rel.relowner,
-  rel.relacl IS NOT NULL AND EXISTS (SELECT u.privilege_type FROM aclexplode(rel.usual) u
-    WHERE u.grantee = rel.relowner AND u.privilege_type <> 'MAINTAIN'
-    EXCEPT SELECT a.privilege_type FROM aclexplode(rel.relacl) a WHERE a.grantee = rel.relowner)
-FROM rel CROSS JOIN LATERAL (
-  SELECT x.grantee, x.is_grantable, x.privilege_type AS privilege, 0 AS number, NULL AS column
-  FROM aclexplode(COALESCE(rel.relacl, rel.usual)) x
+WITH object AS ({})
+SELECT pg_get_userbyid(g.grantor), CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
+  g.is_grantable, g.privilege, g.number, g.column, g.grantee = object.owner, pg_get_userbyid(owner),
+  object.acl IS NOT NULL AND EXISTS (SELECT u.privilege_type FROM aclexplode(object.usual) u
+    WHERE u.grantee = object.owner AND u.privilege_type <> 'MAINTAIN'
+    EXCEPT SELECT a.privilege_type FROM aclexplode(object.acl) a WHERE a.grantee = object.owner)
+FROM object LEFT JOIN LATERAL (
+  SELECT x.grantor, x.grantee, x.is_grantable, x.privilege_type AS privilege, 0 AS number,
+    NULL AS column
+  FROM aclexplode(COALESCE(object.acl, object.usual)) x
   UNION ALL
-  SELECT x.grantee, x.is_grantable, x.privilege_type, a.attnum, a.attname
+  SELECT x.grantor, x.grantee, x.is_grantable, x.privilege_type, a.attnum, a.attname
   FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
-  WHERE a.attrelid = rel.oid AND NOT a.attisdropped) g
-ORDER BY 4, 1, 2, 3)sql";
+  WHERE object.is_relation AND a.attrelid = object.oid AND NOT a.attisdropped) g ON true
+ORDER BY 5, 1, 2, 3, 4)sql";
+
+constexpr const char* kRelationSql =
+    "SELECT c.oid, c.relowner AS owner, c.relacl AS acl, true AS is_relation,"
+    " acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner) AS usual"
+    " FROM pg_class c WHERE c.oid = $1::oid";
+
+constexpr const char* kRoutineSql =
+    "SELECT p.oid, p.proowner AS owner, p.proacl AS acl, false AS is_relation,"
+    " acldefault('f', p.proowner) AS usual FROM pg_proc p WHERE p.oid = $1::oid";
 
 constexpr const char* kDefaultsSql = R"sql(
 SELECT string_agg(DISTINCT COALESCE(NULLIF(x.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
@@ -39,76 +50,200 @@ WHERE d.defaclrole = quote_ident(CURRENT_USER)::regrole AND d.defaclobjtype = $1
   AND x.grantee <> d.defaclrole AND d.defaclnamespace IN (0,
     (SELECT n.oid FROM pg_namespace n WHERE n.nspname = $2)))sql";
 
-// A superuser grants as the owner does. Another role would grant by its own rights where it has
-// them, and the grant would depend on that role.
-constexpr const char* kOwnerSql =
-    "SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $1::oid";
 constexpr const char* kSuperuserSql = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER";
+/// {}: SET or MEMBER.
+constexpr const char* kMayBecomeSql = "SELECT pg_has_role($1, '{}')";
+
+struct Grant {
+  std::string grantor;
+  std::string grantee;  ///< Empty: PUBLIC.
+  bool has_option = false;
+  std::string privilege;
+  std::int64_t column_number = 0;  ///< 0: on the object itself.
+  std::string column;
+  bool is_owner = false;
+  std::string owner;
+  bool owner_lacks_rights = false;
+};
+
+std::string role_words(const std::string& role) {
+  return role.empty() ? "PUBLIC" : quoted_name(role);
+}
 
 class Grants {
  public:
-  Grants(CarryDraft& draft, const GrantedRelation& relation) : draft_(draft), relation_(relation) {}
+  Grants(CarryDraft& draft, const GrantedObject& object) : draft_(draft), object_(object) {}
 
   Result<std::string> make() {
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        draft_.source.query(kGrantsSql, {std::to_string(relation_.oid)}));
-    for (int row = 0; row < rows.size(); ++row) PGFANOUT_TRY(take(rows, row));
-    std::vector<std::string> statements;
-    if (!owner_.empty()) {
-      statements.push_back(
-          fmt::format("REVOKE ALL ON {} {} FROM {}", relation_.words, relation_.on, owner_));
+    const bool is_routine = object_.words == "ROUTINE";
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        draft_.source.query(fmt::format(kGrantsSql, is_routine ? kRoutineSql : kRelationSql),
+                            {std::to_string(object_.oid)}));
+    for (int row = 0; row < rows.size(); ++row) {
+      Grant grant;
+      read_row(rows, row, grant.grantor, grant.grantee, grant.has_option, grant.privilege,
+               grant.column_number, grant.column, grant.is_owner, grant.owner,
+               grant.owner_lacks_rights);
+      PGFANOUT_TRY(take(std::move(grant)));
     }
-    for (const auto& [grantee, privileges] : granted_) {
-      statements.push_back(fmt::format("GRANT {} ON {} {} TO {}{}", privileges, relation_.words,
-                                       relation_.on, grantee.first,
-                                       grantee.second ? " WITH GRANT OPTION" : ""));
-    }
-    std::string sql = fmt::format("{}", fmt::join(statements, ";\n"));
-    return sql.empty() ? sql : as_owner(std::move(sql));
+    if (object_.has_mapped_columns) extend_to_key();
+    return statements();
   }
 
  private:
-  Result<std::string> as_owner(std::string sql) {
-    PGFANOUT_TRY_ASSIGN(const Rows me, draft_.target.query(kSuperuserSql));
-    if (me.size() > 0 && me.boolean(0, 0)) return sql;
-    PGFANOUT_TRY_ASSIGN(const Rows owner,
-                        draft_.source.query(kOwnerSql, {std::to_string(relation_.oid)}));
-    PGFANOUT_TRY_ASSIGN(const bool is_there, draft_.has_role(owner.str(0, 0)));
-    if (!is_there) return sql;
-    return fmt::format("SET ROLE {};\n{};\nRESET ROLE", quoted_name(owner.text(0, 0)), sql);
-  }
-
-  Result<void> take(const Rows& rows, int row) {
-    std::string role;  // Empty: PUBLIC.
-    bool has_grant_option = false;
-    std::string privilege;
-    std::int64_t column_number = 0;  // 0: on the relation itself.
-    std::string column;
-    bool is_owner = false;
-    bool owner_lacks_rights = false;
-    read_row(rows, row, role, has_grant_option, privilege, column_number, column, is_owner,
-             owner_lacks_rights);
-    const bool is_of_column = column_number != 0;
-    const std::string grantee = role.empty() ? "PUBLIC" : quoted_name(role);
-    if (is_owner && !is_of_column) {
-      if (!owner_lacks_rights) return {};
-      owner_ = grantee;
+  Result<void> take(Grant grant) {
+    owner_ = grant.owner;
+    owner_lacks_rights_ = grant.owner_lacks_rights;
+    if (grant.privilege.empty()) return {};  // Nobody has any right.
+    if (grant.is_owner && grant.column_number == 0) {
+      if (!grant.owner_lacks_rights && object_.words != "ROUTINE") return {};
+      grant.has_option = false;  // An owner's own rights need none.
     }
-    PGFANOUT_TRY_ASSIGN(const bool is_there, has_role(role));
+    PGFANOUT_TRY_ASSIGN(const bool is_there, has_role(grant.grantee));
     if (!is_there) return {};
     constexpr int kFirstWithMaintain = 170000;
-    if (privilege == "MAINTAIN" && draft_.target.server_version() < kFirstWithMaintain) return {};
-    if (is_of_column) {
-      if (relation_.has_mapped_columns) {
-        const ColumnMatch* match = draft_.columns.find(column_number);
-        if (match == nullptr || !match->target) return {};
-        column = *match->target;
-      }
-      privilege += fmt::format(" ({})", quoted_name(column));
+    if (grant.privilege == "MAINTAIN" && draft_.target.server_version() < kFirstWithMaintain) {
+      return {};
     }
-    // An owner's own rights need no grant option.
-    std::string& all = granted_[{grantee, has_grant_option && !is_owner}];
-    all += (all.empty() ? "" : ", ") + privilege;
+    if (grant.column_number != 0 && object_.has_mapped_columns) {
+      const ColumnMatch* match = draft_.columns.find(grant.column_number);
+      if (match == nullptr || !match->target) return {};
+      grant.column = *match->target;
+    }
+    grants_.push_back(std::move(grant));
+    return {};
+  }
+
+  /// A role that has a privilege on columns needs it on the key column as well: to insert in any
+  /// case, to update where it may change what the key is computed from, and else where it has it on
+  /// all of that, which then tells it nothing new.
+  void extend_to_key() {
+    const auto& key = draft_.request.key_column;
+    const bool is_new =
+        key && std::none_of(draft_.columns.matches().begin(), draft_.columns.matches().end(),
+                            [&](const auto& match) { return match.source->name == *key; });
+    if (!is_new) return;
+    const auto& inputs = draft_.columns.key_inputs();
+    std::map<std::pair<std::string, std::string>, std::vector<Grant>> groups;
+    for (const Grant& grant : grants_) groups[{grant.grantee, grant.privilege}].push_back(grant);
+    for (const auto& [who, grants] : groups) {
+      const std::string& privilege = who.second;
+      const auto has = [&](const std::string& column) {
+        return std::any_of(grants.begin(), grants.end(),
+                           [&](const Grant& grant) { return grant.column == column; });
+      };
+      const bool is_of_table = std::any_of(grants.begin(), grants.end(), [](const Grant& grant) {
+        return grant.column_number == 0;
+      });
+      const bool writes = privilege == "INSERT" || privilege == "UPDATE";
+      if (is_of_table || (writes && !draft_.rules.supplies_key)) continue;
+      const bool needs_key =
+          privilege == "INSERT" ||
+          (privilege == "UPDATE" ? std::any_of(inputs.begin(), inputs.end(), has)
+                                 : std::all_of(inputs.begin(), inputs.end(), has));
+      if (!needs_key) continue;
+      Grant more = grants.front();
+      more.column = *key;
+      grants_.push_back(more);
+      draft_.plan.key_grants.push_back(
+          fmt::format("{} ({}) to {}", privilege, display_name(*key),
+                      who.first.empty() ? "PUBLIC" : display_name(who.first)));
+    }
+  }
+
+  /// A grantor other than the owner must have the right to grant already.
+  [[nodiscard]] bool may_grant(const std::vector<Grant>& made, const Grant& grant) const {
+    return grant.grantor == owner_ ||
+           std::any_of(made.begin(), made.end(), [&](const Grant& before) {
+             return before.has_option && before.grantee == grant.grantor &&
+                    before.privilege == grant.privilege &&
+                    (before.column_number == 0 || before.column == grant.column);
+           });
+  }
+
+  /// Each by its grantor, in the order in which they were possible.
+  Result<std::string> statements() {
+    std::vector<std::string> all;
+    if (owner_lacks_rights_) {
+      all.push_back(fmt::format("REVOKE ALL ON {} {} FROM {}", object_.words, object_.on,
+                                role_words(owner_)));
+      PGFANOUT_TRY(run_as(owner_, all));
+    }
+    std::vector<Grant> made;
+    std::vector<Grant> left = std::move(grants_);
+    while (!left.empty()) {
+      std::vector<Grant> now;
+      const auto rest = std::stable_partition(
+          left.begin(), left.end(), [&](const Grant& grant) { return !may_grant(made, grant); });
+      now.assign(rest, left.end());
+      left.erase(rest, left.end());
+      if (now.empty()) now.swap(left);
+      std::map<std::string, std::vector<Grant>> by_grantor;
+      for (const Grant& grant : now) {
+        PGFANOUT_TRY_ASSIGN(const std::string grantor, grantor_of(grant));
+        by_grantor[grantor].push_back(grant);
+      }
+      for (const auto& [grantor, grants] : by_grantor) {
+        std::vector<std::string> sql = sentences(grants);
+        PGFANOUT_TRY(run_as(grantor, sql));
+        all.insert(all.end(), sql.begin(), sql.end());
+      }
+      made.insert(made.end(), now.begin(), now.end());
+    }
+    return fmt::format("{}", fmt::join(all, ";\n"));
+  }
+
+  /// "GRANT a, b (c) ON ... TO ...", one for each grantee and grant option.
+  [[nodiscard]] std::vector<std::string> sentences(const std::vector<Grant>& grants) const {
+    std::map<std::pair<std::string, bool>, std::string> by_grantee;
+    for (const Grant& grant : grants) {
+      std::string& privileges = by_grantee[{role_words(grant.grantee), grant.has_option}];
+      privileges += (privileges.empty() ? "" : ", ") + grant.privilege;
+      if (!grant.column.empty()) privileges += fmt::format(" ({})", quoted_name(grant.column));
+    }
+    std::vector<std::string> sql;
+    for (const auto& [grantee, privileges] : by_grantee) {
+      sql.push_back(fmt::format("GRANT {} ON {} {} TO {}{}", privileges, object_.words, object_.on,
+                                grantee.first, grantee.second ? " WITH GRANT OPTION" : ""));
+    }
+    return sql;
+  }
+
+  /// The owner, where this session cannot become the grantor.
+  Result<std::string> grantor_of(const Grant& grant) {
+    if (grant.grantor == owner_) return owner_;
+    PGFANOUT_TRY_ASSIGN(const bool is_there, draft_.has_role(grant.grantor));
+    if (is_there) {
+      const bool has_set = draft_.target.server_version() >= kFirstWithSetOption;
+      PGFANOUT_TRY_ASSIGN(
+          const Rows may,
+          draft_.target.query(fmt::format(kMayBecomeSql, has_set ? "SET" : "MEMBER"),
+                              {grant.grantor}));
+      if (may.boolean(0, 0)) return grant.grantor;
+    }
+    if (missing_.insert({grant.grantor, true}).second) {
+      draft_.note(Severity::info, "grantor-changes",
+                  fmt::format("the owner repeats the grants that role {} has made on {}",
+                              display_name(grant.grantor), object_.on),
+                  fmt::format("GRANT {} TO the role that runs the job, if {} is to revoke them "
+                              "later",
+                              quoted_name(grant.grantor), display_name(grant.grantor)));
+    }
+    return owner_;
+  }
+
+  /// A superuser grants as the owner does. Another role would grant by its own rights where it has
+  /// them, and the grant would depend on that role.
+  Result<void> run_as(const std::string& role, std::vector<std::string>& sql) {
+    if (role == owner_) {
+      PGFANOUT_TRY_ASSIGN(const Rows me, draft_.target.query(kSuperuserSql));
+      if (me.size() > 0 && me.boolean(0, 0)) return {};
+      PGFANOUT_TRY_ASSIGN(const bool is_there, draft_.has_role(owner_));
+      if (!is_there) return {};
+    }
+    sql.insert(sql.begin(), "SET ROLE " + quoted_name(role));
+    sql.emplace_back("RESET ROLE");
     return {};
   }
 
@@ -123,9 +258,10 @@ class Grants {
   }
 
   CarryDraft& draft_;
-  const GrantedRelation& relation_;
-  std::string owner_;  ///< Of a relation whose owner lacks rights; else empty.
-  std::map<std::pair<std::string, bool>, std::string> granted_;  ///< By grantee and grant option.
+  const GrantedObject& object_;
+  std::string owner_;
+  bool owner_lacks_rights_ = false;
+  std::vector<Grant> grants_;
   std::map<std::string, bool> missing_;
 };
 
@@ -170,17 +306,22 @@ Result<void> carry_leaves(CarryDraft& draft, bool has_owner) {
 
 }  // namespace
 
-Result<std::string> grants_of(CarryDraft& draft, const GrantedRelation& relation) {
-  return Grants(draft, relation).make();
+Result<std::string> grants_of(CarryDraft& draft, const GrantedObject& object) {
+  return Grants(draft, object).make();
 }
 
 Result<std::string> revoke_defaults(CarryDraft& draft, std::string_view words,
                                     const std::string& schema, std::string_view on) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows row,
-      draft.target.query(kDefaultsSql, {std::string(words == "TABLE" ? "r" : "S"), schema}));
-  if (row.is_null(0, 0)) return std::string();
-  return fmt::format("REVOKE ALL ON {} {} FROM {}", words, on, row.text(0, 0));
+  PGFANOUT_TRY_ASSIGN(const Rows row,
+                      draft.target.query(kDefaultsSql, {std::string(words == "TABLE"     ? "r"
+                                                                    : words == "ROUTINE" ? "f"
+                                                                                         : "S"),
+                                                        schema}));
+  std::string roles = row.str(0, 0);
+  // PUBLIC may execute any new routine.
+  if (words == "ROUTINE") roles += roles.empty() ? "PUBLIC" : ", PUBLIC";
+  if (roles.empty()) return std::string();
+  return fmt::format("REVOKE ALL ON {} {} FROM {}", words, on, roles);
 }
 
 Result<void> carry_access(CarryDraft& draft) {

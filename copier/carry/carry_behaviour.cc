@@ -65,11 +65,12 @@ std::string_view enabling(std::string_view state) {
 /// A trigger, rule or policy: created on the target by `sql`, or left behind for `obstacle`.
 /// `words` are its kind in SQL, `state` is its tgenabled or ev_enabled.
 void carry_object(CarryDraft& draft, CarriedClass of, std::string_view words, const Rows& rows,
-                  int row, const std::string& obstacle, std::string sql, std::string_view state) {
+                  int row, std::string obstacle, std::string sql, std::string_view state) {
   const std::string kind = lower_case(words);
   const std::string name = rows.str(row, 1);
+  if (obstacle.empty()) obstacle = draft.row_type_obstacle(of, rows.oid(row, 0));
   if (!obstacle.empty()) {
-    draft.leave_behind(kind, display_name(name), obstacle, kLossIsAccepted);
+    draft.leave_behind(kind, display_name(name), std::move(obstacle), kLossIsAccepted);
     return;
   }
   if (!enabling(state).empty()) {
@@ -177,15 +178,16 @@ Result<void> note_silenced_keys(CarryDraft& draft) {
   return {};
 }
 
-/// Without functions whose arguments, result or table columns have the table's row type, which
-/// stays the old table's. Kind, name, statement, columns of the source, table of the object,
-/// whether it names a leaf.
+/// Rules, policies and functions with a parsed body that use the table, or a routine over its row
+/// type: their text is the same before and after the swap. Kind, name, statement, columns of the
+/// source, table of the object, whether it names a leaf. {1}: row_type_tables().
 constexpr const char* kReferrersSql = R"sql(
-WITH used AS (SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
-      FILTER (WHERE d.refobjsubid > 0) AS columns,
-    bool_or(d.refobjid <> $1::oid) AS names_leaf
-  FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass
-    AND d.refobjid IN (SELECT tree.oid FROM {0}) AND d.deptype = 'n'
+WITH {1}, used AS (SELECT d.classid, d.objid, string_agg(DISTINCT d.refobjsubid::text, ' ')
+      FILTER (WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0) AS columns,
+    bool_or(d.refclassid = 'pg_class'::regclass AND d.refobjid <> $1::oid) AS names_leaf
+  FROM pg_depend d WHERE d.deptype = 'n'
+    AND (d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT tree.oid FROM {0})
+      OR d.refclassid = 'pg_proc'::regclass AND d.refobjid IN (SELECT oid FROM row_routine))
   GROUP BY d.classid, d.objid)
 SELECT 'rule', r.rulename, regexp_replace(btrim(pg_get_ruledef(r.oid), E' ;\n'), '^CREATE ',
     'CREATE OR REPLACE '), u.columns, r.ev_class::regclass::text, u.names_leaf
@@ -203,10 +205,7 @@ UNION ALL
 SELECT 'function', f.oid::regprocedure::text, pg_get_functiondef(f.oid), u.columns, '', u.names_leaf
 FROM used u JOIN pg_proc f ON u.classid = 'pg_proc'::regclass
   AND f.oid = u.objid AND f.prokind IN ('f', 'p')
-WHERE NOT EXISTS (SELECT 1 FROM pg_depend d JOIN pg_type t
-  ON t.oid = d.refobjid LEFT JOIN pg_type e ON e.oid = t.typelem
-  WHERE d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_type'::regclass
-  AND ($1::oid IN (t.typrelid, e.typrelid)))
+WHERE f.prosqlbody IS NOT NULL AND f.oid NOT IN (SELECT oid FROM row_routine)
 ORDER BY 1, 5, 2)sql";
 
 /// Their text also names columns of other tables, so a renamed column cannot be found in it.
@@ -221,6 +220,21 @@ std::string renamed_columns(const CarryDraft& draft, std::string_view numbers) {
 }
 
 constexpr std::string_view kPurpose = "for statements that insert";
+
+/// Roles other than the owner that read or write the table, or some of its columns, for which the
+/// key function is made; none if everybody may execute what this role creates.
+constexpr const char* kKeyUsersSql = R"sql(
+SELECT DISTINCT COALESCE(quote_ident(r.rolname), 'PUBLIC') FROM pg_class c CROSS JOIN LATERAL (
+  SELECT x.* FROM aclexplode(c.relacl) x
+  UNION ALL SELECT x.* FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
+  WHERE a.attrelid = c.oid AND NOT a.attisdropped) g LEFT JOIN pg_roles r ON r.oid = g.grantee
+WHERE c.oid = $1::oid AND g.grantee <> c.relowner
+  AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  AND EXISTS (SELECT FROM pg_default_acl d
+    WHERE d.defaclrole = quote_ident(CURRENT_USER)::regrole AND d.defaclobjtype = 'f'
+    AND d.defaclnamespace = 0
+    AND NOT EXISTS (SELECT FROM aclexplode(d.defaclacl) x WHERE x.grantee = 0))
+ORDER BY 1)sql";
 
 /// The function of that name as it is now, perhaps from an earlier job.
 constexpr const char* kFunctionSql = R"sql(
@@ -247,7 +261,8 @@ Result<void> carry_behaviour(CarryDraft& draft) {
 }
 
 Result<void> carry_referrers(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kReferrersSql, kTableTree)));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.read(fmt::format(kReferrersSql, kTableTree, row_type_tables())));
   for (int row = 0; row < rows.size(); ++row) {
     const std::string kind = rows.str(row, 0);
     const std::string name = kind == "function" ? rows.str(row, 1)
@@ -263,12 +278,8 @@ Result<void> carry_referrers(CarryDraft& draft) {
                          "that it uses the old one until then");
       continue;
     }
-    // Defined again by the name that the new table has by then. In a rollback the old table still
-    // has another name, and the text must contain that one.
-    draft.plan.moves.push_back({fmt::format("{} {}", kind, name),
-                                {rows.str(row, 2)},
-                                {with_relation(rows.text(row, 2), draft.request.source.schema,
-                                               draft.request.source.name, "\001old\001")}});
+    draft.plan.moves.push_back(
+        {fmt::format("{} {}", kind, name), {rows.str(row, 2)}, {}, {}, {rows.str(row, 2)}});
   }
   return {};
 }
@@ -301,6 +312,12 @@ Result<void> carry_key_function(CarryDraft& draft) {
   if (has_owner) {
     move.forward.push_back(
         fmt::format("ALTER FUNCTION {} OWNER TO {}", signature, quoted_name(request.source.owner)));
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
+  if (users.size() > 0) {
+    const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
+    move.forward.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
+    draft.plan.key_grants.push_back(fmt::format("EXECUTE on {} to {}", signature, roles));
   }
   PGFANOUT_TRY_ASSIGN(const Rows before,
                       draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));

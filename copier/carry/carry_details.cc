@@ -2,6 +2,11 @@
 // objects that no other part handles, which are named: nothing that depends on the source is lost
 // silently.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
 
 #include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
@@ -177,103 +182,182 @@ struct Member {
   bool sends_updates = false;
   bool is_leaf = false;
   std::string qualified;
+
+  [[nodiscard]] bool is_partial() const { return !list.empty() || !filter.empty(); }
 };
 
-/// "{new} (a, b) WHERE (...)": updates need the primary key's columns in a list, also its new one.
-std::string membership(const CarryDraft& draft, const Member& member) {
-  std::string sql = "\001new\001";
-  if (!member.list.empty()) {
-    std::string columns = draft.column_list(member.list);
-    if (member.sends_updates && draft.rules.by_columns && draft.primary_key_changed) {
-      columns += ", " + quoted_name(*draft.request.key_column);
+/// The publications that name the table, with what the target makes of their lists.
+class Publications {
+ public:
+  Publications(CarryDraft& draft, std::vector<Member> members)
+      : draft_(draft), members_(std::move(members)) {
+    for (const Member& member : members_) {
+      if (covers_identity(member)) extended_.insert(member.list);
     }
-    sql += fmt::format(" ({})", columns);
   }
-  if (!member.filter.empty()) {
-    sql += fmt::format(" WHERE ({})", draft.on(member.filter, "\001new\001"));
-  }
-  return sql;
-}
 
-std::string membership_of_old(const CarryDraft& draft, const Member& member) {
-  std::string sql = "\001old\001";
-  std::string columns;
-  for (const int number : numbers_in<int>(member.list)) {
-    const ColumnMatch* match = draft.columns.find(number);
-    if (match != nullptr) columns += (columns.empty() ? "" : ", ") + match->source->quoted;
+  void carry() {
+    for (const Member& member : members_) carry(member);
   }
-  if (!columns.empty()) sql += fmt::format(" ({})", columns);
-  if (!member.filter.empty()) sql += fmt::format(" WHERE ({})", member.filter);
-  return sql;
-}
 
-void carry_member(CarryDraft& draft, const Member& member) {
-  const std::string name = quoted_name(member.publication);
-  if (member.is_leaf) {
-    draft.leave_behind("publication",
-                       fmt::format("{} {}", display_name(member.publication), member.qualified),
-                       "it names a partition of the old table",
-                       "publish the table itself, or accept the loss by this name");
-    return;
+ private:
+  /// The server refuses to publish an update or delete by a list without the replica identity.
+  [[nodiscard]] bool covers_identity(const Member& member) const {
+    if (member.list.empty() || !member.sends_updates) return false;
+    const std::vector<std::string> listed = draft_.column_names(member.list);
+    return std::all_of(draft_.identity.begin(), draft_.identity.end(), [&](const auto& name) {
+      return name == draft_.request.key_column ||
+             std::find(listed.begin(), listed.end(), name) != listed.end();
+    });
   }
-  const std::string missing = draft.missing_columns(member.used);
-  std::string obstacle = missing;
-  if (missing.empty() && !member.via_root) {
-    obstacle = "it publishes under the names of leaves, which the subscribers do not have";
+
+  /// Quoted: with what the replica identity gained. Equal lists stay equal, since a subscription to
+  /// two publications with different ones stops.
+  [[nodiscard]] std::vector<std::string> columns(const Member& member) const {
+    std::vector<std::string> names = draft_.column_names(member.list);
+    if (extended_.contains(member.list)) {
+      for (const std::string& name : draft_.identity) {
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      }
+    }
+    for (std::string& name : names) name = quoted_name(name);
+    return names;
   }
-  if (!obstacle.empty() &&
-      !draft.leave_behind("publication", display_name(member.publication), obstacle,
-                          "ALTER PUBLICATION ... SET (publish_via_partition_root = true), or "
-                          "accept it by this name")) {
-    return;
+
+  [[nodiscard]] bool sends_key(const Member& member) const {
+    if (!draft_.request.key_column) return false;
+    const std::vector<std::string> listed = columns(member);
+    return listed.empty() || std::find(listed.begin(), listed.end(),
+                                       quoted_name(*draft_.request.key_column)) != listed.end();
   }
-  if (missing.empty()) {
-    const auto alter = [&](std::string_view words, std::string_view table) {
-      return fmt::format("ALTER PUBLICATION {} {} TABLE {}", name, words, table);
+
+  /// The tables to add: the target, or its leaves, which alone may have a list or a condition where
+  /// changes are published under their names.
+  [[nodiscard]] std::vector<std::string> tables(const Member& member) const {
+    if (member.via_root || !member.is_partial()) return {"\001new\001"};
+    std::vector<std::string> leaves;
+    for (const std::string& leaf : draft_.request.leaf_names_afterwards) {
+      leaves.push_back(draft_.in_target_schema(leaf));
+    }
+    return leaves;
+  }
+
+  [[nodiscard]] std::string additions(const Member& member) const {
+    std::string part;
+    if (!member.list.empty()) part = fmt::format(" ({})", fmt::join(columns(member), ", "));
+    std::vector<std::string> added = tables(member);
+    for (std::string& table : added) {
+      const std::string condition =
+          member.filter.empty() ? "" : fmt::format(" WHERE ({})", draft_.on(member.filter, table));
+      table += part + condition;
+    }
+    return fmt::format("{}", fmt::join(added, ", "));
+  }
+
+  [[nodiscard]] std::string addition_of_old(const Member& member) const {
+    std::string sql = "\001old\001";
+    std::string columns;
+    for (const int number : numbers_in<int>(member.list)) {
+      const ColumnMatch* match = draft_.columns.find(number);
+      if (match != nullptr) columns += (columns.empty() ? "" : ", ") + match->source->quoted;
+    }
+    if (!columns.empty()) sql += fmt::format(" ({})", columns);
+    if (!member.filter.empty()) sql += fmt::format(" WHERE ({})", member.filter);
+    return sql;
+  }
+
+  /// False: it has to stay with the old table.
+  bool judge(const Member& member, const std::string& name) {
+    if (member.is_leaf) {
+      draft_.leave_behind("publication", fmt::format("{} {}", name, member.qualified),
+                          "it names a partition of the old table",
+                          "publish the table itself, or accept the loss by this name");
+      return false;
+    }
+    const std::string missing = draft_.missing_columns(member.used);
+    if (!missing.empty()) {
+      draft_.leave_behind("publication", name, missing,
+                          "map the column, or accept by this name that it goes on publishing the "
+                          "old table");
+      return false;
+    }
+    if (member.via_root) return true;
+    draft_.leave_behind(
+        "publication", name,
+        fmt::format("without publish_via_partition_root, changes are published under the names of "
+                    "the leaves: a subscriber needs tables of these names{}",
+                    member.is_partial() ? ". it has a column list or a condition, so the leaves "
+                                          "become its members, and a leaf that is added later "
+                                          "has to be added to it"
+                                        : ""),
+        "create the leaves at the subscribers before the swap, or ALTER PUBLICATION ... SET "
+        "(publish_via_partition_root = true)");
+    draft_.plan.not_carried.back().is_changed = true;
+    return true;
+  }
+
+  void carry(const Member& member) {
+    const std::string name = display_name(member.publication);
+    if (!judge(member, name)) return;
+    const auto alter = [&](std::string_view words, std::string_view tables) {
+      return fmt::format("ALTER PUBLICATION {} {} TABLE {}", quoted_name(member.publication), words,
+                         tables);
     };
-    draft.plan.moves.push_back(
-        {fmt::format("publication {}", display_name(member.publication)),
-         {alter("DROP", "\001old\001"), alter("ADD", membership(draft, member))},
-         {alter("DROP", "\001new\001"), alter("ADD", membership_of_old(draft, member))}});
+    draft_.plan.moves.push_back({"publication " + name,
+                                 {alter("DROP", "\001old\001"), alter("ADD", additions(member))},
+                                 {alter("DROP", fmt::format("{}", fmt::join(tables(member), ", "))),
+                                  alter("ADD", addition_of_old(member))}});
+    draft_.note(
+        Severity::warning, "subscribers",
+        fmt::format("the swap moves publication {} to the new table: subscribers stop at "
+                    "the first change that they cannot apply{}",
+                    name,
+                    sends_key(member) ? fmt::format(", for example because they lack column {}",
+                                                    display_name(*draft_.request.key_column))
+                                      : std::string()),
+        "prepare their tables before the swap, and run ALTER SUBSCRIPTION ... REFRESH "
+        "PUBLICATION WITH (copy_data = false) after it");
   }
-  draft.note(Severity::warning, "subscribers",
-             fmt::format("the swap moves publication {} to the new table: subscribers stop at the "
-                         "first change that they cannot apply{}",
-                         display_name(member.publication),
-                         draft.request.key_column
-                             ? fmt::format(", for example because they lack column {}",
-                                           display_name(*draft.request.key_column))
-                             : std::string()),
-             "prepare their tables before the swap, and run ALTER SUBSCRIPTION ... REFRESH "
-             "PUBLICATION WITH "
-             "(copy_data = false) after it");
-}
 
-/// Objects that depend on the table, its row type, or those of its leaves; without their own parts
-/// and the kinds of objects that other parts of the plan handle (constraints, triggers, policies,
-/// rules and views, statistics, publications, sequences, indexes, functions that mention the table
-/// in a parsed body).
+  CarryDraft& draft_;
+  const std::vector<Member> members_;
+  std::set<std::string> extended_;  ///< Lists that gain what the replica identity gained.
+};
+
+/// Objects that depend on the table, its row type, those of its leaves, or a routine over one;
+/// without their own parts and the kinds of objects that other parts of the plan handle
+/// (constraints, triggers, policies, rules and views, statistics, publications, sequences, indexes,
+/// routines). The last column is "type", the routine, or empty: the table itself. {1}:
+/// row_type_tables().
 constexpr const char* kDependentsSql = R"sql(
-WITH types AS (
-  SELECT t.oid FROM pg_type t WHERE t.typrelid IN (SELECT tree.oid FROM {0})
-  UNION ALL SELECT t.typarray FROM pg_type t
-    WHERE t.typrelid IN (SELECT tree.oid FROM {0}) AND t.typarray <> 0
-), dependents AS (
-  SELECT DISTINCT d.classid, d.objid, d.objsubid, false AS of_type FROM pg_depend d
+WITH {1}, dependents AS (
+  SELECT d.classid, d.objid, d.objsubid, '' AS bound_to FROM pg_depend d
   WHERE d.refclassid = 'pg_class'::regclass AND d.deptype IN ('n', 'a')
     AND d.refobjid IN (SELECT tree.oid FROM {0}) AND d.classid NOT IN ('pg_constraint'::regclass,
       'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass, 'pg_proc'::regclass,
       'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass, 'pg_class'::regclass)
-  UNION SELECT DISTINCT d.classid, d.objid, d.objsubid, true FROM pg_depend d
+    AND NOT EXISTS (SELECT FROM pg_attrdef a WHERE d.classid = 'pg_attrdef'::regclass
+      AND a.oid = d.objid AND a.adrelid IN (SELECT tree.oid FROM {0}))
+  UNION SELECT d.classid, d.objid, d.objsubid, 'type' FROM pg_depend d
   WHERE d.refclassid = 'pg_type'::regclass AND d.deptype IN ('n', 'a')
-    AND d.refobjid IN (SELECT types.oid FROM types) AND d.classid <> 'pg_rewrite'::regclass)
-SELECT DISTINCT i.type, i.identity, d.of_type FROM dependents d
+    AND d.refobjid IN (SELECT oid FROM row_type) AND d.classid <> 'pg_rewrite'::regclass
+  UNION SELECT d.classid, d.objid, d.objsubid, d.refobjid::regprocedure::text FROM pg_depend d
+  WHERE d.refclassid = 'pg_proc'::regclass AND d.deptype IN ('n', 'a')
+    AND d.refobjid IN (SELECT oid FROM row_routine)
+    AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_policy'::regclass)
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass
+      AND t.oid = d.objid AND t.tgrelid IN (SELECT tree.oid FROM {0}))
+    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE d.classid = 'pg_constraint'::regclass
+      AND k.oid = d.objid AND k.conrelid IN (SELECT tree.oid FROM {0}))
+    AND NOT EXISTS (SELECT FROM pg_index i WHERE d.classid = 'pg_class'::regclass
+      AND i.indexrelid = d.objid AND i.indrelid IN (SELECT tree.oid FROM {0})))
+SELECT DISTINCT ON (i.type, i.identity) i.type, i.identity, d.bound_to FROM dependents d
 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) i
-WHERE NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (SELECT FROM pg_attrdef a
-    WHERE a.oid = d.objid AND a.adrelid IN (SELECT tree.oid FROM {0})))
-  AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class c
-    WHERE c.oid = d.objid AND (c.relkind IN ('v', 'm') OR c.oid IN (SELECT tree.oid FROM {0}))))
-ORDER BY 1, 2)sql";
+WHERE NOT EXISTS (SELECT FROM pg_class c WHERE d.classid = 'pg_class'::regclass
+    AND c.oid = d.objid AND (c.relkind IN ('v', 'm') OR c.oid IN (SELECT tree.oid FROM {0})))
+  AND NOT EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass
+    AND p.oid = d.objid AND p.prokind <> 'a')
+ORDER BY 1, 2, d.bound_to = 'type' DESC, d.bound_to)sql";
 
 constexpr const char* kAttachedSql = R"sql(
 SELECT 'extension', quote_ident(e.extname), 'the table is one of its members',
@@ -308,9 +392,10 @@ SELECT 'inheritance', i.inhparent::regclass::text,
 FROM pg_inherits i WHERE i.inhrelid = $1::oid
 UNION
 SELECT 'subscription', quote_ident(s.subname),
-  'it writes into the table, and will write into the old one after the swap',
-  'disable it for the window, and ALTER SUBSCRIPTION ... REFRESH PUBLICATION after the swap;'
-  ' accept it by this name'
+  'it writes into the table: the fence stops it, and after the swap it skips every change to the new'
+  ' table without a word until it is refreshed',
+  'let nothing be published to it from the start of the window until ALTER SUBSCRIPTION ... REFRESH'
+  ' PUBLICATION WITH (copy_data = false) has run after the swap, and accept that by this name'
 FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
 WHERE r.srrelid IN (SELECT tree.oid FROM {0}) ORDER BY 1, 2)sql";
 
@@ -343,14 +428,41 @@ SELECT c.conrelid, c.conname, pg_get_constraintdef(c.oid)
 FROM {0} JOIN pg_constraint c ON c.conrelid = leaf.oid
 WHERE leaf.oid <> $1::oid AND c.contype = 'f' AND c.conparentid = 0 ORDER BY 1, 2)sql";
 
+/// What the application meets after the swap.
+std::string fate_of_dependent(const std::string& type, const std::string& bound_to) {
+  if (bound_to.empty()) return "it refers to the old table";
+  if (bound_to != "type") {
+    return fmt::format(
+        "it goes on calling the old version of {}, which takes or returns rows of the old table: "
+        "after the swap it fails for rows of the new one",
+        bound_to);
+  }
+  const std::string bound = "it is bound to the row type of the old table: after the swap ";
+  if (type == "table column") {
+    return bound +
+           "a row of the new table cannot be stored in it (\"column ... is of type ... but "
+           "expression is of type ...\")";
+  }
+  if (type == "aggregate") {
+    return bound + "a call with rows of the new table fails (\"function ... does not exist\")";
+  }
+  return bound +
+         "a row of the new table does not fit it (\"cannot cast type ...\", or \"operator "
+         "does not exist\")";
+}
+
 Result<void> name_dependents(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kDependentsSql, kTableTree)));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.read(fmt::format(kDependentsSql, kTableTree, row_type_tables())));
   for (int row = 0; row < rows.size(); ++row) {
-    draft.leave_behind(rows.str(row, 0), rows.str(row, 1),
-                       rows.boolean(row, 2) ? "it is bound to the row type of the old table"
-                                            : "it refers to the old table",
-                       "drop it before the swap and create it again after it, or accept by this "
-                       "name that it stays with the old table (which cleanup then cannot drop)");
+    const bool is_column = rows.text(row, 0) == "table column" && rows.text(row, 2) == "type";
+    draft.leave_behind(
+        rows.str(row, 0), rows.str(row, 1), fate_of_dependent(rows.str(row, 0), rows.str(row, 2)),
+        fmt::format("{}, or accept by this name that it stays with the old table (which cleanup "
+                    "then cannot drop)",
+                    is_column ? "make it jsonb before the window (ALTER TABLE ... ALTER COLUMN ... "
+                                "TYPE jsonb USING to_jsonb(...))"
+                              : "drop it before the swap and create it again after it"));
   }
   return {};
 }
@@ -431,18 +543,19 @@ Result<void> carry_publications(CarryDraft& draft) {
                              has_parts ? "array_to_string(r.prattrs::int2[], ' ')" : "NULL",
                              has_parts ? "pg_get_expr(r.prqual, r.prrelid)" : "NULL",
                              columns_used("pg_publication_rel", "r.oid", "r.prrelid"))));
+  std::vector<Member> members;
   for (int row = 0; row < rows.size(); ++row) {
     Member member;
     read_row(rows, row, member.publication, member.via_root, member.list, member.filter,
              member.used, member.sends_updates, member.is_leaf, member.qualified);
+    members.push_back(std::move(member));
     if (!draft.request.same_database) {
       draft.note(Severity::info, "publication-stays",
                  fmt::format("publication {} belongs to the source's database and stays there",
-                             display_name(member.publication)));
-      continue;
+                             display_name(members.back().publication)));
     }
-    carry_member(draft, member);
   }
+  if (draft.request.same_database) Publications(draft, std::move(members)).carry();
   return {};
 }
 

@@ -155,6 +155,12 @@ class IndexCarrier {
       draft_.leave_behind(kind_, name_, missing, "map the column, or accept the loss by this name");
       return {};
     }
+    if (std::string obstacle = draft_.row_type_obstacle(CarriedClass::index, index_.oid);
+        !obstacle.empty()) {
+      draft_.leave_behind(kind_, name_, std::move(obstacle),
+                          "accept the loss by this name, and create it again after the swap");
+      return {};
+    }
     if (index_.constraint_type == 'x') return carry_exclusion();
     if (index_.is_exclusion) {
       draft_.leave_behind(kind_, name_, "a key WITHOUT OVERLAPS cannot be built leaf by leaf",
@@ -225,6 +231,7 @@ class IndexCarrier {
     }
     if (index_.constraint_type == 'p') {
       draft_.primary_key_changed = needs_key() || !has_parent();
+      draft_.primary_key = carried_.columns;
     }
     note_change();
     if (has_parent()) PGFANOUT_TRY(build_parent(sql));
@@ -453,6 +460,7 @@ void carry_index_identity(CarryDraft& draft, std::uint32_t oid, const std::strin
     return;
   }
   alter_leaves_with(draft, *index, "REPLICA IDENTITY USING INDEX");
+  draft.identity = index->columns;
 }
 
 /// Of the source itself, where it is partitioned: no row is written under it and leaves that are
@@ -511,6 +519,13 @@ Result<void> carry_checks(CarryDraft& draft) {
                          "map the column, or accept the loss by this name");
       continue;
     }
+    if (std::string obstacle = draft.row_type_obstacle(CarriedClass::constraint, rows.oid(row, 0));
+        !obstacle.empty()) {
+      draft.leave_behind("constraint", display_name(name), std::move(obstacle),
+                         "give the function columns in place of the row, or accept the loss by "
+                         "this name and add it again after the swap");
+      continue;
+    }
     std::string definition = rows.str(row, 2);
     constexpr std::string_view kNoInherit = " NO INHERIT";
     if (const auto at = definition.rfind(kNoInherit);
@@ -549,7 +564,9 @@ Result<void> carry_identity(CarryDraft& draft) {
     const char kind = rows.text(0, 0).front();
     if (kind == 'i' && !rows.is_null(0, 1)) {
       carry_index_identity(draft, rows.oid(0, 1), rows.str(0, 3));
-    } else if (kind != 'd' && kind != 'i') {
+    } else if (kind == 'd') {
+      draft.identity = draft.primary_key;
+    } else if (kind != 'i') {
       draft.alter_leaves(fmt::format("REPLICA IDENTITY {}", plain_identity(kind)));
     }
   }

@@ -135,6 +135,10 @@ class CarryDraft {
   /// Whether a unique constraint of the target has exactly the columns of these numbers.
   [[nodiscard]] bool is_unique(std::string_view numbers) const;
 
+  /// Why an object of the source cannot be created before the swap, if it calls a routine over the
+  /// row type; empty: it can. For rules this is the OID of the pg_rewrite entry, views included.
+  [[nodiscard]] std::string row_type_obstacle(CarriedClass of, std::uint32_t source_oid) const;
+
   /// Records an object that cannot be carried over; true if the job accepts that.
   bool leave_behind(std::string kind, std::string name, std::string reason, std::string choices);
   void note(Severity severity, std::string code, std::string message, std::string hint = {});
@@ -168,11 +172,16 @@ class CarryDraft {
   CarryPlan plan;
   std::vector<CarriedIndex> indexes;
   std::map<std::pair<CarriedClass, std::uint32_t>, std::vector<std::string>> subjects;
+  /// Routines over the row type, by the objects that call them.
+  std::map<std::pair<CarriedClass, std::uint32_t>, std::string> row_type_users;
   std::vector<std::string> leaf_attributes;  ///< Of each leaf; empty: none.
   std::vector<CarryStep> last;               ///< Row security and owners, after all attributes.
   std::vector<CarryStep> grants;             ///< Made by the new owners, hence after those.
   std::vector<std::string> leaf_clauses;     ///< Of each leaf's one ALTER TABLE: keys, checks.
   bool primary_key_changed = false;          ///< It gained a column, or the parent has none.
+  std::vector<std::string> primary_key;      ///< Of the target, or of its leaves: unquoted.
+  /// Columns of the target by which subscribers find a row; empty: all of them, or none.
+  std::vector<std::string> identity;
   /// Columns of the parent's unique indexes, as foreign keys may name them.
   std::vector<std::vector<std::string>> parent_keys;
 
@@ -188,24 +197,31 @@ class CarryDraft {
 [[nodiscard]] std::string columns_used(std::string_view catalog, std::string_view object,
                                        std::string_view relation);
 
-struct GrantedRelation {
+/// SQL: "row_type(oid) AS (...), row_routine(oid) AS (...)": the row types of table $1 and its
+/// partitions with their arrays, and the routines that have one among their arguments or results.
+[[nodiscard]] std::string row_type_tables();
+
+struct GrantedObject {
   std::uint32_t oid = 0;             ///< In the source's database.
-  std::string_view words = "TABLE";  ///< As in GRANT ... ON: TABLE or SEQUENCE.
-  std::string on;                    ///< Quoted: the relation that the statements are about.
-  bool has_mapped_columns = true;    ///< Columns are those of the job's source, and may be renamed.
+  std::string_view words = "TABLE";  ///< As in GRANT ... ON: TABLE, SEQUENCE or ROUTINE.
+  std::string on;                    ///< Quoted: the object that the statements are about.
+  /// Columns are those of the job's source: they may be renamed, and the key column joins them.
+  bool has_mapped_columns = true;
 };
 
-/// Statements that repeat a relation's grants, to be run after `on` belongs to its owner, who makes
-/// them. Empty where only the owner has rights. Roles that the target's server lacks are left
-/// behind.
-Result<std::string> grants_of(CarryDraft& draft, const GrantedRelation& relation);
+/// Statements that repeat an object's grants, each as its grantor, to be run after `on` belongs to
+/// its owner. Empty for a relation on which only the owner has rights. Roles that the target's
+/// server lacks are left behind.
+Result<std::string> grants_of(CarryDraft& draft, const GrantedObject& object);
 
-/// REVOKE of the rights that ALTER DEFAULT PRIVILEGES gives on a relation ("TABLE" or "SEQUENCE")
-/// that this role creates in a schema. `on` is quoted. Empty: it gives none.
+/// REVOKE of the rights that others have on a relation ("TABLE" or "SEQUENCE") or "ROUTINE" that
+/// this role creates in a schema, by ALTER DEFAULT PRIVILEGES or by default. `on` is quoted. Empty:
+/// there are none.
 Result<std::string> revoke_defaults(CarryDraft& draft, std::string_view words,
                                     const std::string& schema, std::string_view on);
 
 // The parts, in the order in which they run.
+Result<void> find_row_type_users(CarryDraft& draft);
 Result<void> carry_indexes(CarryDraft& draft);
 Result<void> carry_checks(CarryDraft& draft);
 Result<void> carry_foreign_keys(CarryDraft& draft);
@@ -214,6 +230,7 @@ Result<void> carry_statistics(CarryDraft& draft);  ///< Extended ones, and colum
 Result<void> carry_identity(CarryDraft& draft);    ///< Replica identity, CLUSTER.
 Result<void> carry_sequences(CarryDraft& draft);
 Result<void> carry_new_sequences(CarryDraft& draft);  ///< Those that mappings draw from.
+Result<void> carry_routines(CarryDraft& draft);       ///< Those over the row type.
 Result<void> carry_views(CarryDraft& draft);
 Result<void> carry_publications(CarryDraft& draft);
 Result<void> carry_inbound(CarryDraft& draft);    ///< Foreign keys of other tables.

@@ -301,16 +301,18 @@ Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& sourc
   PGFANOUT_TRY_ASSIGN(CarryColumns columns, CarryColumns::read(request, source));
   PGFANOUT_TRY_ASSIGN(CarryNames names, CarryNames::read(request, target));
   CarryDraft draft(request, source, target, std::move(columns), std::move(names));
-  for (auto* part : {carry_indexes, carry_checks, carry_foreign_keys, carry_behaviour,
-                     carry_statistics, carry_identity, carry_sequences, carry_new_sequences,
-                     carry_views, carry_publications, carry_inbound, carry_referrers,
-                     carry_key_function, carry_comments, carry_access, name_the_rest}) {
+  for (auto* part :
+       {find_row_type_users, carry_indexes, carry_checks, carry_foreign_keys, carry_behaviour,
+        carry_statistics, carry_identity, carry_sequences, carry_new_sequences, carry_routines,
+        carry_views, carry_publications, carry_inbound, carry_referrers, carry_key_function,
+        carry_comments, carry_access, name_the_rest}) {
     PGFANOUT_TRY(part(draft));
   }
   finish_attributes(draft);
   if (!request.same_database) {
     draft.plan.views.clear();
     draft.plan.moves.clear();
+    draft.plan.routines.clear();
   }
   return std::move(draft.plan);
 }

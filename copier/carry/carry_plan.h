@@ -45,7 +45,7 @@ struct CarriedView {
 };
 
 /// Statements by which a swap takes something from the old table, and those that give it back:
-/// publications, the ownership of sequences, foreign keys in both directions.
+/// publications, the ownership of sequences, foreign keys in both directions, routines.
 struct CarriedMove {
   std::string what;  ///< "foreign key chunks_collection_id_fkey".
   /// `forward` runs in the swap after all renames, `backward` in a rollback before them:
@@ -56,15 +56,27 @@ struct CarriedMove {
   /// Each in a transaction of its own once the swap has committed: validation of constraints that
   /// `forward` made NOT VALID, since its scan must not prolong the swap.
   std::vector<std::string> after_swap = {};
+  /// The last statements of a rollback, once all names and views are those from before the swap;
+  /// those of later moves first.
+  std::vector<std::string> restored = {};
 };
 
-/// An object that cannot be carried over: no-go unless accepted by `kind` + " " + `name`.
+/// A routine that the swap sets aside under another name, and that goes with the backup.
+struct RoutineSetAside {
+  std::uint32_t oid = 0;
+  std::string schema;
+  std::string name;  ///< From the swap on.
+};
+
+/// An object that cannot be carried over, or not without a change that somebody has to know of:
+/// no-go unless accepted by `kind` + " " + `name`.
 struct NotCarried {
   std::string kind;
   std::string name;
   std::string reason;
   std::string choices;
   bool is_accepted = false;
+  bool is_changed = false;  ///< Once accepted it is carried over, with the change of `reason`.
 };
 
 struct CarryPlan {
@@ -81,7 +93,11 @@ struct CarryPlan {
   std::vector<CarriedName> names;
   std::vector<CarriedView> views;  ///< In the order of their dependencies.
   std::vector<CarriedMove> moves;  ///< In order; a rollback runs them in reverse order.
+  std::vector<RoutineSetAside> routines;
   std::vector<NotCarried> not_carried;
+  /// Rights that the key needs beside those that were granted before, for people: "INSERT
+  /// (partition_key) to writer".
+  std::vector<std::string> key_grants;
   std::vector<Issue> issues;  ///< INFO and WARNING.
 };
 

@@ -37,12 +37,14 @@ struct SourceView {
   bool has_row_type = false;
   bool needs_primary_key = false;  ///< GROUP BY the key covers other columns.
   bool is_temporary = false;
+  std::uint32_t rule = 0;  ///< OID of its pg_rewrite entry.
 };
 
 /// Materialized ones first, in the order in which they depend on each other; then the others,
-/// oldest first. {1}: kRelationOptions.
+/// oldest first. A view that calls a routine over the row type reads the table by it. {1}:
+/// kRelationOptions; {2}: row_type_tables().
 constexpr const char* kViewsSql = R"sql(
-WITH RECURSIVE replaced(oid, depth) AS (
+WITH RECURSIVE {2}, replaced(oid, depth) AS (
   SELECT tree.oid, 0 FROM {0}
   UNION
   SELECT r.ev_class, p.depth + 1 FROM replaced p
@@ -52,12 +54,14 @@ WITH RECURSIVE replaced(oid, depth) AS (
   JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'm'
 ), readers AS (
   SELECT r.ev_class AS oid, r.oid AS rule, max(p.depth) AS depth,
-    bool_or(p.depth = 0) AS reads_table, bool_or(p.depth = 0 AND p.oid <> $1::oid) AS reads_leaf,
+    bool_or(p.depth = 0 OR p.class = 'pg_proc'::regclass) AS reads_table,
+    bool_or(p.depth = 0 AND p.oid <> $1::oid) AS reads_leaf,
     string_agg(DISTINCT p.oid::text, ' ') FILTER (WHERE p.depth > 0) AS matviews,
     string_agg(DISTINCT d.refobjsubid::text, ' ')
-      FILTER (WHERE p.oid = $1::oid AND d.refobjsubid > 0) AS columns
-  FROM (SELECT x.oid, max(x.depth) AS depth FROM replaced x GROUP BY x.oid) p
-  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+      FILTER (WHERE p.oid = $1::oid AND p.depth = 0 AND d.refobjsubid > 0) AS columns
+  FROM (SELECT 'pg_class'::regclass AS class, x.oid, max(x.depth) AS depth FROM replaced x
+      GROUP BY x.oid UNION ALL SELECT 'pg_proc'::regclass, f.oid, NULL FROM row_routine f) p
+  JOIN pg_depend d ON d.refclassid = p.class
     AND d.refobjid = p.oid AND d.classid = 'pg_rewrite'::regclass
   JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> p.oid AND r.rulename = '_RETURN'
   GROUP BY r.ev_class, r.oid)
@@ -72,7 +76,7 @@ SELECT c.oid, c.relkind = 'm', n.nspname, c.relname, c.oid::regclass::text,
   EXISTS (SELECT FROM pg_depend d JOIN pg_constraint k ON k.oid = d.refobjid
     WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = w.rule
     AND d.refclassid = 'pg_constraint'::regclass AND k.conrelid = $1::oid),
-  c.relpersistence = 't'
+  c.relpersistence = 't', w.rule
 FROM readers w JOIN pg_class c ON c.oid = w.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
 WHERE c.relkind IN ('v', 'm')
@@ -83,7 +87,7 @@ SourceView view_of(const Rows& rows, int row) {
   read_row(rows, row, view.oid, view.is_materialized, view.schema, view.name, view.qualified,
            view.query, view.options, view.access_method, view.tablespace, view.is_populated,
            view.owner, view.column_list, view.matviews, view.reads_table, view.reads_leaf,
-           view.columns, view.has_row_type, view.needs_primary_key, view.is_temporary);
+           view.columns, view.has_row_type, view.needs_primary_key, view.is_temporary, view.rule);
   return view;
 }
 
@@ -382,6 +386,10 @@ class ViewCarrier {
       if (std::string missing = draft_.missing_columns(view.columns); !missing.empty()) {
         return missing;
       }
+      if (view.is_materialized) {
+        std::string calls = draft_.row_type_obstacle(CarriedClass::rule, view.rule);
+        if (!calls.empty()) return calls;
+      }
       if (is_unchanged(view)) return std::string();
     }
     PGFANOUT_TRY_ASSIGN(const ViewColumns answer, probe_.ask(query));
@@ -445,8 +453,9 @@ class ViewCarrier {
 }  // namespace
 
 Result<void> carry_views(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      draft.read(fmt::format(kViewsSql, kTableTree, kRelationOptions)));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.read(fmt::format(kViewsSql, kTableTree, kRelationOptions, row_type_tables())));
   std::vector<SourceView> views;
   for (int row = 0; row < rows.size(); ++row) views.push_back(view_of(rows, row));
   return ViewCarrier(draft).carry(views);

@@ -24,9 +24,9 @@ struct StageRecord {
   std::string confirmed_at;  ///< The same.
 };
 
-/// A relation that the swap set aside.
+/// A relation or routine that the swap set aside.
 struct BackupRelation {
-  std::string kind;  ///< As in DROP: "TABLE", "MATERIALIZED VIEW".
+  std::string kind;  ///< As in DROP: "TABLE", "MATERIALIZED VIEW", "ROUTINE".
   std::uint32_t oid = 0;
   std::string schema;
   std::string name;

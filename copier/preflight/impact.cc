@@ -17,7 +17,8 @@ namespace {
 using Names = std::vector<std::string>;
 
 /// Objects that depend on the table, its leaves, its columns or its row type, by kind:
-/// (v)iew, (f)unction or (o)ther; and the leaf that they name. Without the table's own objects
+/// (v)iew, (f)unction or (o)ther; the leaf that they name; and a function's name in the plan that
+/// carries objects over. Without the table's own objects
 /// (indexes, triggers, policies, ...), which are carried over. {0}: kTableTree.
 constexpr const char* kBoundSql = R"sql(
 WITH tree AS (SELECT tree.oid FROM {0}), bound(class, oid, leaf) AS (
@@ -30,7 +31,9 @@ dependent AS (SELECT d.classid, d.objid, d.objsubid, min(bound.leaf::int8) AS le
     bool_or(bound.class = 'pg_type'::regclass) AS by_type
   FROM bound JOIN pg_depend d ON d.refclassid = bound.class AND d.refobjid = bound.oid
   WHERE d.deptype IN ('n', 'a') GROUP BY 1, 2, 3)
-SELECT found.name, found.kind, d.leaf::oid::regclass::text
+SELECT found.name, found.kind, d.leaf::oid::regclass::text, CASE found.kind WHEN 'f' THEN (
+    SELECT format('%s %s', i.type, i.identity)
+    FROM pg_identify_object(d.classid, d.objid, d.objsubid) i) END
 FROM dependent d CROSS JOIN LATERAL (
   SELECT CASE c.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view '
       ELSE format('rule %I on ', r.rulename) END || r.ev_class::regclass::text AS name,
@@ -137,10 +140,11 @@ constexpr const char* kInboundKeysSql =
 
 /// Objects that depend on the table, by kind.
 struct BoundObjects {
-  Names views;      ///< And materialized ones.
-  Names functions;  ///< BEGIN ATOMIC bodies, arguments and results.
-  Names others;     ///< Columns and types of the row type, policies, rules, ...
-  Names by_leaf;    ///< Those among them that name a leaf.
+  Names views;           ///< And materialized ones.
+  Names functions;       ///< BEGIN ATOMIC bodies, arguments and results: created again by the swap.
+  Names lost_functions;  ///< The same, but they stay with the old table.
+  Names others;          ///< Columns and types of the row type, policies, rules, ...
+  Names by_leaf;         ///< Those among them that name a leaf.
 };
 
 /// A key of the table, or a unique index without a constraint.
@@ -202,6 +206,7 @@ class ImpactFinder {
     judge_pruning();
     PGFANOUT_TRY(judge_prepared());
     judge_columns();
+    judge_grants();
     judge_bound();
     PGFANOUT_TRY(judge_leaf_names());
     return std::move(found_);
@@ -224,6 +229,7 @@ class ImpactFinder {
   void judge_pruning();
   Result<void> judge_prepared();
   void judge_columns();
+  void judge_grants();
   void judge_bound();
   Result<void> judge_leaf_names();
 
@@ -287,9 +293,13 @@ Result<void> ImpactFinder::find_bound_objects() {
                                                      {std::to_string(plan_.source.oid)}));
   for (int row = 0; row < rows.size(); ++row) {
     const std::string_view kind = rows.text(row, 1);
+    const bool is_lost = std::any_of(
+        carry_.not_carried.begin(), carry_.not_carried.end(),
+        [&](const NotCarried& left) { return left.kind + " " + left.name == rows.text(row, 3); });
     (kind == "v"   ? bound_.views
-     : kind == "f" ? bound_.functions
-                   : bound_.others)
+     : kind != "f" ? bound_.others
+     : is_lost     ? bound_.lost_functions
+                   : bound_.functions)
         .push_back(rows.str(row, 0));
     if (!rows.is_null(row, 2)) {
       bound_.by_leaf.push_back(fmt::format("{}: {}", rows.text(row, 0), rows.text(row, 2)));
@@ -430,7 +440,9 @@ Result<void> ImpactFinder::judge_prepared() {
   add("a prepared SELECT * fails once in each session that was open at the swap",
       std::move(objects),
       "\"cached plan must not change result type\": let the application prepare it again or "
-      "reconnect; code that reads columns by position gets the new ones");
+      "reconnect; code that reads columns by position gets the new ones. a function that returns "
+      "SELECT * as a fixed list of columns (RETURNS TABLE) fails on every call: name the columns "
+      "in its query");
   return {};
 }
 
@@ -459,6 +471,14 @@ void ImpactFinder::judge_columns() {
       "statements that name them, or that rely on their order or type, must change with them");
 }
 
+void ImpactFinder::judge_grants() {
+  if (carry_.key_grants.empty()) return;
+  add(fmt::format("roles that may use some columns only get {} too", key_name_), carry_.key_grants,
+      fmt::format("the swap grants this; a role that has no right on {} gets \"permission denied\" "
+                  "for SELECT *, for INSERT without a column list, and where it names the column",
+                  key_name_));
+}
+
 void ImpactFinder::judge_bound() {
   if (!bound_.views.empty()) {
     add("views show the columns that they have today", bound_.views,
@@ -467,14 +487,24 @@ void ImpactFinder::judge_bound() {
             : "the swap points them at the new table; CREATE OR REPLACE VIEW adds new columns");
   }
   if (!bound_.functions.empty()) {
-    add("functions are bound to the old table or its row type, and stay with it", bound_.functions,
-        "a BEGIN ATOMIC body keeps reading the backup: CREATE OR REPLACE it after the swap; drop "
-        "and create again a function with the row type among its arguments or results");
+    add("functions over the table or its rows are created again by the swap", bound_.functions,
+        "they take and return rows of the new table, with its columns: callers that list the "
+        "columns of a result, or build a row of the table, must change with them; a session that "
+        "was open at the swap keeps variables of the old row type in PL/pgSQL until it reconnects");
+  }
+  if (!bound_.lost_functions.empty()) {
+    add("functions are bound to the old table or its row type, and stay with it: calls with rows "
+        "of the new table fail",
+        bound_.lost_functions,
+        "\"function ... does not exist\", or \"return type mismatch\": drop them before the swap "
+        "and create them again after it");
   }
   if (!bound_.others.empty()) {
     add("other objects are bound to the old table or its row type, and stay with it", bound_.others,
-        "create them again on the new table after the swap; cleanup cannot drop the backup before "
-        "that");
+        "a row of the new table does not fit them (\"column ... is of type ...\", \"cannot cast "
+        "type "
+        "...\"): create them again on the new table after the swap; cleanup cannot drop the backup "
+        "before that");
   }
 }
 

@@ -14,12 +14,15 @@ Result<void> check_carry(PreflightRun& run) {
   for (const NotCarried& object : run.carry.not_carried) {
     const std::string accept = fmt::format("{} {}", object.kind, object.name);
     run.add(object.is_accepted ? Severity::warning : Severity::error, "not-carried",
-            fmt::format("{} cannot be carried over: {}", accept, object.reason),
+            fmt::format(
+                "{} {}: {}", accept,
+                object.is_changed ? "changes when it is carried over" : "cannot be carried over",
+                object.reason),
             run.plan.source.qualified,
             object.is_accepted
                 ? "accepted by the job; " + object.choices
-                : fmt::format("{}; to go without it, write accept = [\"{}\"] in the job file",
-                              object.choices, accept));
+                : fmt::format("{}; to {}, write accept = [\"{}\"] in the job file", object.choices,
+                              object.is_changed ? "accept the change" : "go without it", accept));
   }
   return {};
 }

@@ -5,14 +5,14 @@
 #include <map>
 
 #include "copier/base/amount.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {
 namespace {
-
-constexpr int kFirstWithSetOption = 160000;
 
 /// Tables of the tree that this role does not own, with the owner: fence, renames and DDL need it.
 constexpr const char* kNotOwnedSql =
@@ -41,10 +41,12 @@ Result<void> check_owner(PreflightRun& run, Connection& connection, const std::s
 Result<void> check_schemas(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      run.read(fmt::format("SELECT DISTINCT c.relnamespace::regnamespace::text FROM {} JOIN "
-                           "pg_class c ON c.oid = tree.oid"
-                           " WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE') ORDER BY 1",
-                           kTableTree)));
+      run.read(fmt::format("WITH {}, used(schema) AS (SELECT c.relnamespace FROM {} JOIN pg_class c"
+                           "  ON c.oid = tree.oid UNION SELECT p.pronamespace FROM pg_proc p"
+                           "  JOIN row_routine r ON r.oid = p.oid)"
+                           " SELECT schema::regnamespace::text FROM used"
+                           " WHERE NOT has_schema_privilege(schema, 'CREATE') ORDER BY 1",
+                           row_type_tables(), kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
     run.add(run.job.window.swap ? Severity::error : Severity::warning, "no-privilege",
             fmt::format("role {} cannot create in schema {}: the swap renames the tables there",
@@ -177,6 +179,11 @@ std::vector<Need> owned_objects() {
            owner_of(kClassName, "c.relowner",
                     "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
                     " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
+          {"not-owner", "does not own", "the swap creates it again for rows of the new table",
+           owner_of("p.oid::regprocedure::text", "p.proowner",
+                    fmt::format("FROM (WITH {} SELECT oid FROM row_routine) r"
+                                " JOIN pg_proc p ON p.oid = r.oid WHERE p.prokind <> 'a'",
+                                row_type_tables()))},
           {"not-owner", "does not own publication", "it publishes the table by name",
            owner_of("quote_ident(p.pubname)", "p.pubowner",
                     fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"

@@ -11,14 +11,14 @@
 namespace pgfanout {
 namespace {
 
-/// Objects that would keep relation $1 from being dropped, or be dropped with it, but for the
-/// relations $2.
+/// Objects that would keep relation or routine $1 of catalog $3 from being dropped, or be dropped
+/// with it, but for the relations and routines $2.
 constexpr const char* kDependentsSql = R"sql(
 WITH tree(oid) AS (
   SELECT $1::oid UNION SELECT t.relid::oid
   FROM pg_partition_tree($1::oid::regclass) t),
 part(class, oid) AS (
-  SELECT 'pg_class'::regclass::oid, tree.oid FROM tree
+  SELECT $3::regclass::oid, tree.oid FROM tree
   UNION SELECT 'pg_type'::regclass, t.oid FROM pg_type t
     JOIN pg_class c ON c.reltype = t.oid JOIN tree ON tree.oid = c.oid
   UNION SELECT 'pg_type'::regclass, t.typarray FROM pg_type t
@@ -48,7 +48,8 @@ AND NOT (d.classid = 'pg_policy'::regclass AND EXISTS (
 AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (
   SELECT 1 FROM pg_rewrite r JOIN tree ON tree.oid = r.ev_class WHERE r.oid = d.objid))
 ) AS dependents WHERE NOT EXISTS (SELECT 1 FROM unnest($2::oid[]) AS own
-  WHERE name = pg_describe_object('pg_class'::regclass, own, 0))
+  WHERE name IN (pg_describe_object('pg_class'::regclass, own, 0),
+    pg_describe_object('pg_proc'::regclass, own, 0)))
 ORDER BY 1)sql";
 
 class CleanupJob : ReportingJob {
@@ -128,13 +129,23 @@ class CleanupJob : ReportingJob {
     return {};
   }
 
+  static std::string catalog_of(const BackupRelation& relation) {
+    return relation.kind == "ROUTINE" ? "pg_proc" : "pg_class";
+  }
+
   Result<bool> is_there(const BackupRelation& relation) {
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
-        state_->target().query("SELECT 1 FROM pg_class c JOIN pg_namespace n"
-                               " ON n.oid = c.relnamespace"
-                               " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
-                               {std::to_string(relation.oid), relation.schema, relation.name}));
+        state_->target().query(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n"
+            " ON n.oid = c.relnamespace"
+            " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3"
+            " AND $4 = 'pg_class'"
+            " UNION ALL SELECT 1 FROM pg_proc p JOIN pg_namespace n"
+            " ON n.oid = p.pronamespace"
+            " WHERE p.oid = $1 AND n.nspname = $2 AND p.proname = $3"
+            " AND $4 = 'pg_proc'",
+            {std::to_string(relation.oid), relation.schema, relation.name, catalog_of(relation)}));
     return found.size() > 0;
   }
 
@@ -146,9 +157,9 @@ class CleanupJob : ReportingJob {
     std::string own = "{";
     for (const BackupRelation& other : backup)
       own += fmt::format("{}{}", own.size() > 1 ? "," : "", other.oid);
-    PGFANOUT_TRY_ASSIGN(
-        const Rows dependents,
-        state_->target().query(kDependentsSql, {std::to_string(relation.oid), own + "}"}));
+    PGFANOUT_TRY_ASSIGN(const Rows dependents,
+                        state_->target().query(kDependentsSql, {std::to_string(relation.oid),
+                                                                own + "}", catalog_of(relation)}));
     std::vector<std::string> names;
     for (int row = 0; row < dependents.size(); ++row) names.push_back(dependents.str(row, 0));
     if (names.empty()) return {};

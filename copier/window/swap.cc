@@ -85,11 +85,15 @@ std::string stamp_now() {
   return fmt::format("{:%Y%m%d_%H%M%S}", fmt::gmtime(std::time(nullptr)));
 }
 
-/// Old materialized views first: they read the old table.
-std::vector<BackupRelation> backup_of(const Table& source, const std::string& backup_name,
+/// Old routines and materialized views first: they depend on the old table.
+std::vector<BackupRelation> backup_of(const Table& source, const CarryPlan& carry,
+                                      const std::string& backup_name,
                                       const std::vector<NameHolder>& holders,
                                       const std::string& stamp) {
   std::vector<BackupRelation> backup;
+  for (const RoutineSetAside& routine : carry.routines) {
+    backup.push_back({"ROUTINE", routine.oid, routine.schema, routine.name});
+  }
   for (const NameHolder& holder : holders) {
     if (holder.kind != "MATERIALIZED VIEW" || !holder.is_of_source) continue;
     backup.push_back(
@@ -187,7 +191,7 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
         PGFANOUT_TRY(journal.set_after(script.after));
         PGFANOUT_TRY(journal.set_swapped(
             script.backup_name, state.job().window.retention_days,
-            backup_of(made.source, script.backup_name, holders, made.names.stamp)));
+            backup_of(made.source, made.carry, script.backup_name, holders, made.names.stamp)));
         outcome.backup_name = script.backup_name;
         crash_point("swap-renamed");
         return {};

@@ -166,6 +166,9 @@ Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& car
     script.backward.push_back(rename->backward());
   }
   for (const CarriedView& view : carry.views) script.backward.push_back(view.restore);
+  for (auto move = carry.moves.rbegin(); move != carry.moves.rend(); ++move) {
+    script.backward.insert(script.backward.end(), move->restored.begin(), move->restored.end());
+  }
   return script;
 }
 

@@ -221,6 +221,9 @@ class CarryFixture : public PlanFixture {
     }
     rename(session, "ALTER TABLE ", schema, backup_of(source.name), source.name);
     for (const CarriedView& view : made.carry.views) execute_all(session, {view.restore}, "", "");
+    for (auto move = made.carry.moves.rbegin(); move != made.carry.moves.rend(); ++move) {
+      execute_all(session, move->restored, "", "");
+    }
     for (auto name = made.carry.names.rbegin(); name != made.carry.names.rend(); ++name) {
       if (name->kind != "MATERIALIZED VIEW") continue;
       session.execute("DROP MATERIALIZED VIEW " + named(name->schema, name->until_swap));
