@@ -317,7 +317,9 @@ Result<void> carry_key_function(CarryDraft& draft) {
   if (users.size() > 0) {
     const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
     move.forward.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
-    draft.plan.key_grants.push_back(fmt::format("EXECUTE on {} to {}", signature, roles));
+    draft.plan.key_grants.push_back(fmt::format(
+        "EXECUTE on function {}({}) to {}", shown(request.source.schema, function_name(request)),
+        fmt::join(types, ", "), roles));
   }
   PGFANOUT_TRY_ASSIGN(const Rows before,
                       draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));

@@ -157,12 +157,43 @@ class QueryRun {
 };
 
 constexpr const char* kForeignKeyViolation = "23503";
+constexpr const char* kInsufficientPrivilege = "42501";
 constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT, from version 18 on.
+
+/// Roles that may insert into the old table $1, with the columns of the new one $2 that each could
+/// fill, but for the key column $3, and the same of a row r.
+constexpr const char* kInsertersSql = R"sql(
+SELECT r.rolname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+  string_agg('r.' || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+FROM (SELECT DISTINCT g.grantee FROM pg_class c CROSS JOIN LATERAL (
+    SELECT x.grantee, x.privilege_type FROM aclexplode(c.relacl) x
+    UNION ALL SELECT x.grantee, x.privilege_type FROM pg_attribute a
+      CROSS JOIN LATERAL aclexplode(a.attacl) x WHERE a.attrelid = c.oid AND NOT a.attisdropped) g
+  WHERE c.oid = $1::oid AND g.privilege_type = 'INSERT' AND g.grantee NOT IN (0, c.relowner)) who
+JOIN pg_roles r ON r.oid = who.grantee AND NOT r.rolsuper
+JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND a.attname <> $3 AND has_column_privilege(r.oid, a.attrelid, a.attnum, 'INSERT')
+JOIN pg_attribute n ON n.attrelid = $2::oid AND n.attname = a.attname AND n.attgenerated = ''
+  AND n.attidentity <> 'a'
+GROUP BY r.oid, r.rolname ORDER BY 1)sql";
+
+/// A call of the key function of table $1 over a row r. Its parameters are named as columns. $2:
+/// the key column.
+constexpr const char* kKeyFunctionSql = R"sql(
+SELECT format('%I.%I(%s)', n.nspname, p.proname, (
+  SELECT string_agg('r.' || quote_ident(u.name), ', ' ORDER BY u.place)
+  FROM unnest(p.proargnames) WITH ORDINALITY u(name, place)))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_class c ON c.oid = $1::oid AND c.relnamespace = n.oid
+WHERE obj_description(p.oid, 'pg_proc') = format('Computes %s of %I.%I for statements that insert',
+  $2::text, n.nspname, c.relname))sql";
 
 class AfterSwapCheck {
  public:
-  AfterSwapCheck(WindowState& state, Connection& connection, const Table& table)
+  AfterSwapCheck(WindowState& state, Connection& connection, const Table& table,
+                 const RefusedBefore& before)
       : state_(state),
+        before_(before),
         job_(state.job()),
         layout_(layout_kind_of(state.job())),
         entry_(*state.entry()),
@@ -176,6 +207,7 @@ class AfterSwapCheck {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(write_and_read());
     PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_rows"));
+    PGFANOUT_TRY(try_roles());
     PGFANOUT_TRY(check_pruning());
     PGFANOUT_TRY(try_wrong_key());
     PGFANOUT_TRY(try_dangling_reference());
@@ -190,18 +222,19 @@ class AfterSwapCheck {
   }
 
   /// Runs one statement that must touch one row. `may_be_referred_to`: rows of other tables may
-  /// keep it.
+  /// keep it. `before`: the SQLSTATE with which the old table refused it.
   Result<void> expect_one(const std::string& what, const std::string& sql,
-                          bool may_be_referred_to = false) {
+                          bool may_be_referred_to = false, std::string_view before = {}) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
     auto done = connection_.query(sql);
     const std::int64_t rows = !done ? 0 : done->affected() < 0 ? done->size() : done->affected();
     switch (judge_one_row(done ? "" : done.error().sqlstate, rows, may_be_turned_,
-                          may_be_referred_to)) {
+                          may_be_referred_to, before)) {
       case Trial::right:
         break;
       case Trial::unknown:
-        unknown(what, "a trigger or a rule of the table turns it into something else");
+        unknown(what, done ? "a trigger or a rule of the table turns it into something else"
+                           : "it was refused before the swap as well: " + done.error().message);
         break;
       case Trial::referred:
         can_delete_ = false;
@@ -308,19 +341,98 @@ class AfterSwapCheck {
     if (has_key_) {
       PGFANOUT_TRY(expect_one("read by the full key", fmt::format("SELECT 1 FROM {} t WHERE {}",
                                                                   table_.qualified, equal_)));
-      if (!update_.empty()) {
-        PGFANOUT_TRY(expect_one("update by the full key",
-                                fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}",
-                                            table_.qualified, update_, equal_)));
-      }
     }
-    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_));
+    // It may move the row, which has no other name than its place where there is no key.
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_update"));
+    if (!update_.empty()) {
+      PGFANOUT_TRY(expect_one(
+          has_key_ ? "update by the full key" : "update of that row",
+          fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}", table_.qualified, update_, equal_),
+          false, before_.updates));
+    }
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_update"));
+    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_, before_.deletes));
+    if (!before_.deletes.empty()) can_delete_ = false;
     if (!can_delete_) return {};
     return expect_one("insert of that row", insert(values_));
   }
 
   [[nodiscard]] std::string delete_row() const {
     return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
+  }
+
+  /// By the function that the swap made for this, or as the row has it.
+  Result<std::string> key_value(const std::string& column) {
+    PGFANOUT_TRY_ASSIGN(const Rows function,
+                        connection_.query(kKeyFunctionSql, {std::to_string(table_.oid),
+                                                            display_name(*entry_.key_column)}));
+    return function.size() == 1 ? function.str(0, 0) : "r." + column;
+  }
+
+  /// Those other than the owner that may insert into the old table, which keeps its grants. Each
+  /// insert has the columns that it had before, and the key.
+  Result<void> try_roles() {
+    PGFANOUT_TRY_ASSIGN(const Table old_table, state_.source_table());
+    const bool has_key = entry_.key_column && layout_.rules(job_).supplies_key;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows roles,
+        connection_.query(kInsertersSql, {std::to_string(old_table.oid), std::to_string(table_.oid),
+                                          has_key ? *entry_.key_column : std::string()}));
+    if (roles.size() == 0) return {};
+    std::string column;
+    std::string value;
+    if (has_key) {
+      column = ", " + quoted_name(*entry_.key_column);
+      PGFANOUT_TRY_ASSIGN(value, key_value(quoted_name(*entry_.key_column)));
+      value.insert(0, ", ");
+    }
+    PGFANOUT_TRY(connection_.run("GRANT SELECT ON pg_temp.pgfanout_row TO PUBLIC"));
+    for (int row = 0; row < roles.size(); ++row) {
+      const auto insert = [&](const std::string& table, const std::string& more_columns,
+                              const std::string& more_values) {
+        return fmt::format("INSERT INTO {} ({}{}) SELECT {}{} FROM pg_temp.pgfanout_row r", table,
+                           roles.text(row, 1), more_columns, roles.text(row, 2), more_values);
+      };
+      PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_role"));
+      PGFANOUT_TRY(try_role(roles.str(row, 0), insert(table_.qualified, column, value),
+                            insert(old_table.qualified, "", "")));
+      PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_role"));
+    }
+    return {};
+  }
+
+  /// `before` is the same insert into the old table, which is explained and not run.
+  Result<void> try_role(const std::string& role, const std::string& sql,
+                        const std::string& before) {
+    const std::string what = "insert as role " + display_name(role);
+    if (can_delete_) PGFANOUT_TRY(connection_.run(delete_row()));
+    const std::string become = fmt::format("SET LOCAL ROLE {}; ", quoted_name(role));
+    PGFANOUT_TRY_ASSIGN(const Error refused, error_of(become));
+    if (!refused.sqlstate.empty()) {
+      unknown(what, "this session may not become that role");
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(const Error inserted, error_of(become + sql));
+    if (inserted.sqlstate.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const Error now, error_of(fmt::format("{}EXPLAIN {}", become, sql)));
+    PGFANOUT_TRY_ASSIGN(const Error then, error_of(fmt::format("{}EXPLAIN {}", become, before)));
+    if (judge_as_role(inserted.sqlstate, now.sqlstate, then.sqlstate) == Trial::wrong) {
+      wrong(what, inserted.message);
+    } else {
+      unknown(what, inserted.message);
+    }
+    return {};
+  }
+
+  /// Runs it and takes it back. Without a SQLSTATE: it ran. A lost connection is an error.
+  Result<Error> error_of(const std::string& sql) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = connection_.run(sql);
+    Error error;
+    if (!done) error = std::move(done).error();
+    if (!done && error.sqlstate.empty()) return error;
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try"));
+    return error;
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
@@ -400,7 +512,8 @@ class AfterSwapCheck {
     return {};
   }
 
-  const WindowState& state_;
+  WindowState& state_;
+  const RefusedBefore& before_;
   const JobDescription& job_;
   const LayoutKind& layout_;
   const JournalEntry& entry_;
@@ -478,7 +591,8 @@ Result<std::string> check_queries(WindowState& state, const Table& source, const
 }
 
 Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
-                    bool may_be_referred_to) {
+                    bool may_be_referred_to, std::string_view before) {
+  if (!sqlstate.empty() && sqlstate == before) return Trial::unknown;
   const bool is_reference = sqlstate == kForeignKeyViolation || sqlstate == kRestrictViolation;
   if (is_reference && may_be_referred_to) return Trial::referred;
   if (!sqlstate.empty()) return Trial::wrong;
@@ -486,25 +600,57 @@ Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_tu
   return rows == 0 && may_be_turned ? Trial::unknown : Trial::wrong;
 }
 
+Trial judge_as_role(std::string_view inserted, std::string_view explained,
+                    std::string_view before) {
+  if (inserted.empty()) return Trial::right;
+  const bool lacks_right = inserted == kInsufficientPrivilege &&
+                           explained == kInsufficientPrivilege && before != kInsufficientPrivilege;
+  return lacks_right ? Trial::wrong : Trial::unknown;
+}
+
 Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
   if (sqlstate.empty()) return Trial::wrong;
   return sqlstate == wanted ? Trial::right : Trial::unknown;
 }
 
-Result<bool> check_after_swap(WindowState& state) {
+Result<RefusedBefore> find_refused_before(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const Table table, state.source_table());
+  RefusedBefore found;
+  const auto column = std::find_if(table.columns.begin(), table.columns.end(), [](const auto& at) {
+    return at.generated == 0 && at.identity != 'a';
+  });
+  const auto explain = [&](std::string& sqlstate, const std::string& sql) -> Result<void> {
+    auto done = in_savepoint(state.source(), [&] { return state.source().run("EXPLAIN " + sql); });
+    if (done) return {};
+    if (done.error().sqlstate.empty()) return std::move(done).error();
+    sqlstate = done.error().sqlstate;
+    return {};
+  };
+  PGFANOUT_TRY(in_transaction(
+      state.source(), {"BEGIN; SET LOCAL lock_timeout = '5s'", TransactionEnd::roll_back},
+      [&]() -> Result<void> {
+        PGFANOUT_TRY(explain(found.deletes, "DELETE FROM " + table.qualified));
+        if (column == table.columns.end()) return {};
+        return explain(found.updates,
+                       fmt::format("UPDATE {} SET {} = DEFAULT", table.qualified, column->quoted));
+      }));
+  return found;
+}
+
+Result<bool> check_after_swap(WindowState& state, const RefusedBefore& before) {
   PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
   PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
   // As the application has it: rules and foreign keys act for the table's owner, and would be
   // refused where policies hold for that one too.
   bool has_passed = false;
-  PGFANOUT_TRY(in_transaction(connection,
-                              {"BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on",
-                               TransactionEnd::roll_back},
-                              [&]() -> Result<void> {
-                                PGFANOUT_TRY_ASSIGN(has_passed,
-                                                    AfterSwapCheck(state, connection, table).run());
-                                return {};
-                              }));
+  PGFANOUT_TRY(in_transaction(
+      connection,
+      {"BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on",
+       TransactionEnd::roll_back},
+      [&]() -> Result<void> {
+        PGFANOUT_TRY_ASSIGN(has_passed, AfterSwapCheck(state, connection, table, before).run());
+        return {};
+      }));
   return has_passed;
 }
 

@@ -35,15 +35,30 @@ enum class Trial : std::uint8_t {
 };
 /// One that must touch one row. `sqlstate`: empty if it ran. `may_be_turned`: triggers or rules of
 /// the table may make another statement of it. `may_be_referred_to`: foreign keys of other tables
-/// may forbid it.
+/// may forbid it. `before`: the SQLSTATE with which the old table refused it.
 [[nodiscard]] Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,
-                                  bool may_be_referred_to);
+                                  bool may_be_referred_to, std::string_view before = {});
 /// One that must be refused with SQLSTATE `wanted`.
 [[nodiscard]] Trial judge_refusal(std::string_view sqlstate, std::string_view wanted);
 
-/// Delete and insert of a row, reading and updating it by its key, partition pruning, a wrong key
-/// and a dangling reference refused. False if something did not do what it should; each failure is
+/// An insert as a role that may insert into some or all columns, by the SQLSTATEs of the insert, of
+/// its EXPLAIN on the new table, and of its EXPLAIN on the old one, where that role has its old
+/// rights.
+[[nodiscard]] Trial judge_as_role(std::string_view inserted, std::string_view explained,
+                                  std::string_view before);
+
+/// SQLSTATEs with which the server refuses any UPDATE and DELETE of the table before the swap, as
+/// it does where a publication cannot publish them; empty: it does not.
+struct RefusedBefore {
+  std::string updates;
+  std::string deletes;
+};
+Result<RefusedBefore> find_refused_before(WindowState& state);
+
+/// Delete and insert of a row, reading and updating it by its key, as publications publish it, an
+/// insert as each role that may insert, partition pruning, a wrong key and a dangling reference
+/// refused. False if something did not do what it should; each failure is
 /// reported. A table without rows passes.
-Result<bool> check_after_swap(WindowState& state);
+Result<bool> check_after_swap(WindowState& state, const RefusedBefore& before);
 
 }  // namespace pgfanout

@@ -317,6 +317,7 @@ class WindowStages {
 
   /// Then the table is tried as an application would.
   Result<std::string> swap() {
+    PGFANOUT_TRY_ASSIGN(const RefusedBefore before, find_refused_before(*state_));
     PGFANOUT_TRY_ASSIGN(const SwapOutcome outcome, swap_tables(*state_));
     is_swapped_ = true;
     PGFANOUT_TRY(state_->read_entry());
@@ -341,7 +342,7 @@ class WindowStages {
                     outcome.backup_qualified,
                     "'pgfanout cleanup' drops it, 'pgfanout rollback' restores it"});
     PGFANOUT_TRY(finish_swap());
-    auto checked = check_after_swap(*state_);
+    auto checked = check_after_swap(*state_, before);
     if (!checked) {
       Error error = std::move(checked).error();
       error.consequence = Consequence::unproven;

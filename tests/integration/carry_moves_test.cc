@@ -92,6 +92,68 @@ TEST_F(CarryMovesTest, PublicationsChangeTheirMember) {
   expect_same(catalog_of("public.t"), before);
 }
 
+TEST_F(CarryMovesTest, ListsOfPublicationsGainWhatTheReplicaIdentityGains) {
+  if (server().major() < 15) return;  // Neither lists nor conditions.
+  execute(
+      "CREATE TABLE t (a int NOT NULL, b int, c text); CREATE UNIQUE INDEX t_a ON t (a); ALTER "
+      "TABLE t REPLICA IDENTITY USING INDEX t_a; INSERT INTO t SELECT n, n, 'c' FROM "
+      "generate_series(1, 20) n;"
+      "CREATE PUBLICATION by_list FOR TABLE t (a, b) WITH (publish_via_partition_root = true);"
+      "CREATE PUBLICATION same_list FOR TABLE t (a, b) WITH (publish_via_partition_root = true, "
+      "publish = 'insert');"
+      "CREATE PUBLICATION inserts FOR TABLE t (c) WITH (publish_via_partition_root = true, publish "
+      "= 'insert');"
+      "CREATE PUBLICATION under_leaves FOR TABLE t (a, c) WHERE (a > 3);"
+      "CREATE PUBLICATION some_rows FOR TABLE t WHERE (a > 3) WITH (publish = 'delete')");
+  const Lines before = catalog_of("public.t");
+  JobDescription job = job_by_a();
+  const auto refused = carry_plan(job);
+  ASSERT_TRUE(succeeded(refused));
+  EXPECT_THAT(left_behind(*refused),
+              ElementsAre("publication some_rows", "publication under_leaves"));
+  job.window.accept = {"publication some_rows", "publication under_leaves"};
+  const auto made = carry(job);
+  ASSERT_TRUE(made);
+  for (const NotCarried& left : made->carry.not_carried) EXPECT_TRUE(left.is_changed);
+  Lines told;
+  for (const Issue& issue : made->carry.issues) {
+    if (issue.code == "subscribers") told.push_back(issue.message);
+  }
+  EXPECT_THAT(
+      told,
+      ElementsAre(HasSubstr("lack column partition_key"), ::testing::Not(HasSubstr("lack column")),
+                  HasSubstr("lack column partition_key"), HasSubstr("lack column partition_key"),
+                  HasSubstr("lack column partition_key")));
+  swap(*made);
+  EXPECT_EQ(
+      lines("SELECT concat_ws(' ', pubname, tablename, attnames, rowfilter) FROM "
+            "pg_publication_tables WHERE tablename IN ('t', 't_p0') ORDER BY 1"),
+      (Lines{"by_list t {a,b,partition_key}", "inserts t {c}", "same_list t {a,b,partition_key}",
+             "some_rows t_p0 {a,b,c,partition_key} (a > 3)",
+             "under_leaves t_p0 {a,c,partition_key} (a > 3)"}));
+  execute("UPDATE t SET b = 2 WHERE a = 5; DELETE FROM t WHERE a = 6");
+  roll_back(*made);
+  expect_same(catalog_of("public.t"), before);
+  execute("UPDATE t SET b = 2 WHERE a = 5; DELETE FROM t WHERE a = 6");
+}
+
+TEST_F(CarryMovesTest, AListThatNeverCoveredTheReplicaIdentityStaysAsItIs) {
+  if (server().major() < 15) return;
+  execute(
+      "CREATE TABLE t (a int PRIMARY KEY, b int); ALTER TABLE t REPLICA IDENTITY FULL; CREATE "
+      "PUBLICATION full_row FOR TABLE t (b) WITH (publish_via_partition_root = true); CREATE TABLE "
+      "u (a int PRIMARY KEY, b int); CREATE PUBLICATION without_key FOR TABLE u (b) WITH "
+      "(publish_via_partition_root = true)");
+  for (const char* table : {"t", "u"}) {
+    const auto made = carry(job_for(std::string("public.") + table, "mod(a, 4)"));
+    ASSERT_TRUE(made);
+    swap(*made);
+    EXPECT_EQ(value(std::string("SELECT attnames FROM pg_publication_tables WHERE tablename = '") +
+                    table + "'"),
+              "{b}");
+  }
+}
+
 TEST_F(CarryMovesTest, InboundForeignKeysAreNamedAndComeBack) {
   execute(
       "CREATE TABLE t (a int PRIMARY KEY); CREATE SCHEMA \"Other\"; CREATE TABLE \"Other\".child "
@@ -127,8 +189,7 @@ TEST_F(CarryMovesTest, RulesPoliciesAndFunctionsElsewhereFollowTheTable) {
   const auto strict = carry_plan(job_by_a());
   ASSERT_TRUE(succeeded(strict));
   EXPECT_THAT(left_behind(*strict),
-              ElementsAre("view public.of_leaf", "function public.of_row(public.t)",
-                          "table column public.holder.whole"));
+              ElementsAre("view public.of_leaf", "table column public.holder.whole"));
   const std::string bound =
       "SELECT string_agg(DISTINCT d.refobjid::regclass::text, ' ') FROM pg_depend d WHERE "
       "refclassid "

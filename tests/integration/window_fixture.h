@@ -111,11 +111,13 @@ SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") FROM (
   UNION ALL
   SELECT format('statistics %s', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext s
   UNION ALL
-  SELECT format('publication %s has %s', p.pubname, r.prrelid::regclass)
+  SELECT format('publication %s has %s columns %s where %s', p.pubname, r.prrelid::regclass,
+    to_jsonb(r) ->> 'prattrs', to_jsonb(r) ->> 'prqual')
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
   UNION ALL
-  SELECT format('function %s.%s owner %s', n.nspname, p.oid::regprocedure,
-    pg_get_userbyid(p.proowner))
+  SELECT format('routine %s.%s owner %s acl %s %s', n.nspname, p.oid::regprocedure,
+    pg_get_userbyid(p.proowner), p.proacl,
+    CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
   UNION ALL

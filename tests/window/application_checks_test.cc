@@ -75,5 +75,19 @@ TEST(AfterSwapCheck, AStatementThatMustBeRefused) {
   EXPECT_EQ(judge_refusal("42501", "23514"), Trial::unknown);
 }
 
+TEST(AfterSwapCheck, WhatWasRefusedBeforeIsNotTheSwapsFault) {
+  EXPECT_EQ(judge_one_row("42P10", 0, false, false, "42P10"), Trial::unknown);
+  EXPECT_EQ(judge_one_row("42P10", 0, false, false, "55000"), Trial::wrong);
+  EXPECT_EQ(judge_one_row("", 1, false, false, "55000"), Trial::right);
+}
+
+TEST(AfterSwapCheck, AnInsertAsARoleIsWrongIfItLostARight) {
+  EXPECT_EQ(judge_as_role("", "", ""), Trial::right);
+  EXPECT_EQ(judge_as_role("42501", "42501", ""), Trial::wrong);
+  EXPECT_EQ(judge_as_role("42501", "42501", "42501"), Trial::unknown) << "it had none before";
+  EXPECT_EQ(judge_as_role("42501", "", ""), Trial::unknown) << "a policy or a trigger refused it";
+  EXPECT_EQ(judge_as_role("23505", "", ""), Trial::unknown);
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -15,9 +15,12 @@ SwapNames names() {
 CarryPlan carry() {
   CarryPlan plan;
   plan.names.push_back({"INDEX", "public", "t_new_pkey", "t_pkey"});
-  plan.moves.push_back(
-      {"a", {"A \001new\001 \001old\001"}, {"back of A on \001old\001"}, {"after A \001new\001"}});
-  plan.moves.push_back({"b", {"B"}, {"back of B"}, {}});
+  plan.moves.push_back({"a",
+                        {"A \001new\001 \001old\001"},
+                        {"back of A on \001old\001"},
+                        {"after A \001new\001"},
+                        {"last of A"}});
+  plan.moves.push_back({"b", {"B"}, {"back of B"}, {}, {"last of B"}});
   plan.views.push_back({"public.v", "CREATE v", "RESTORE v"});
   return plan;
 }
@@ -42,7 +45,7 @@ TEST(SwapScript, NamesChangeHandsAndAllOfItIsTakenBackInReverse) {
                    R"(ALTER TABLE "public"."t" RENAME TO "t_new")",
                    R"(ALTER TABLE "public"."t_backup_20260102_030405" RENAME TO "t")",
                    R"(ALTER INDEX "public"."t_pkey_backup_20260102_030405" RENAME TO "t_pkey")",
-                   "RESTORE v"}));
+                   "RESTORE v", "last of B", "last of A"}));
   EXPECT_EQ(script->after, Lines{R"(after A "public"."t")"});
 }
 
