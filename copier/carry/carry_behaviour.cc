@@ -313,14 +313,6 @@ Result<void> carry_key_function(CarryDraft& draft) {
     move.forward.push_back(
         fmt::format("ALTER FUNCTION {} OWNER TO {}", signature, quoted_name(request.source.owner)));
   }
-  PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
-  if (users.size() > 0) {
-    const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
-    move.forward.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
-    draft.plan.key_grants.push_back(fmt::format(
-        "EXECUTE on function {}({}) to {}", shown(request.source.schema, function_name(request)),
-        fmt::join(types, ", "), roles));
-  }
   PGFANOUT_TRY_ASSIGN(const Rows before,
                       draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));
   if (before.size() > 0 && !before.boolean(0, 1)) {
@@ -329,6 +321,14 @@ Result<void> carry_key_function(CarryDraft& draft) {
                            signature),
                "check that it computes the new key, or rename it before the swap");
     return {};
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
+  if (users.size() > 0 && request.same_database) {
+    const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
+    move.forward.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
+    draft.plan.key_grants.push_back(fmt::format(
+        "EXECUTE on function {}({}) to {}", shown(request.source.schema, function_name(request)),
+        fmt::join(types, ", "), roles));
   }
   move.backward = {before.size() == 0 ? fmt::format("DROP FUNCTION {}", signature)
                                       : before.str(0, 0)};

@@ -23,6 +23,12 @@ SELECT p.oid, n.nspname, p.proname, i.type, i.identity, p.oid::regprocedure::tex
   CASE WHEN EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
       AND d.objid = p.oid AND d.deptype IN ('e', 'x'))
     THEN 'it belongs to an extension'
+    WHEN EXISTS (SELECT FROM pg_depend d JOIN pg_type y ON y.oid = d.refobjid
+      LEFT JOIN pg_type e ON e.oid = y.typelem WHERE d.classid = 'pg_proc'::regclass
+      AND d.objid = p.oid AND d.refclassid = 'pg_type'::regclass
+      AND COALESCE(NULLIF(y.typrelid, 0), e.typrelid) IN (
+        SELECT t.relid FROM pg_partition_tree($1::oid::regclass) t WHERE t.relid <> $1::oid))
+    THEN 'it names a partition of the table'
     WHEN EXISTS (SELECT FROM pg_seclabel l WHERE l.classoid = 'pg_proc'::regclass
       AND l.objoid = p.oid)
     THEN 'it has a security label'

@@ -17,8 +17,8 @@ namespace {
 using Names = std::vector<std::string>;
 
 /// Objects that depend on the table, its leaves, its columns or its row type, by kind:
-/// (v)iew, (f)unction or (o)ther; the leaf that they name; and a function's name in the plan that
-/// carries objects over. Without the table's own objects
+/// (v)iew, (f)unction, rule or policy elsewhere, or (o)ther; the leaf that they name; and a
+/// function's name in the plan that carries objects over. Without the table's own objects
 /// (indexes, triggers, policies, ...), which are carried over. {0}: kTableTree.
 constexpr const char* kBoundSql = R"sql(
 WITH tree AS (SELECT tree.oid FROM {0}), bound(class, oid, leaf) AS (
@@ -37,7 +37,7 @@ SELECT found.name, found.kind, d.leaf::oid::regclass::text, CASE found.kind WHEN
 FROM dependent d CROSS JOIN LATERAL (
   SELECT CASE c.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view '
       ELSE format('rule %I on ', r.rulename) END || r.ev_class::regclass::text AS name,
-    CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'o' END AS kind
+    CASE WHEN c.relkind IN ('v', 'm') THEN 'v' ELSE 'f' END AS kind
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
     WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     AND r.ev_class NOT IN (SELECT oid FROM tree)
@@ -55,7 +55,7 @@ FROM dependent d CROSS JOIN LATERAL (
   SELECT 'type ' || format_type(y.oid, NULL) || ' (row type)', 'o' FROM pg_type y
     WHERE d.classid = 'pg_type'::regclass AND y.oid = d.objid AND d.by_type AND y.typtype = 'd'
   UNION ALL
-  SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), 'o' FROM pg_policy p
+  SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), 'f' FROM pg_policy p
     WHERE d.classid = 'pg_policy'::regclass AND p.oid = d.objid
     AND p.polrelid NOT IN (SELECT oid FROM tree)
   UNION ALL
@@ -141,7 +141,7 @@ constexpr const char* kInboundKeysSql =
 /// Objects that depend on the table, by kind.
 struct BoundObjects {
   Names views;           ///< And materialized ones.
-  Names functions;       ///< BEGIN ATOMIC bodies, arguments and results: created again by the swap.
+  Names functions;       ///< And rules and policies elsewhere: the swap creates them again.
   Names lost_functions;  ///< The same, but they stay with the old table.
   Names others;          ///< Columns and types of the row type, policies, rules, ...
   Names by_leaf;         ///< Those among them that name a leaf.
@@ -473,10 +473,13 @@ void ImpactFinder::judge_columns() {
 
 void ImpactFinder::judge_grants() {
   if (carry_.key_grants.empty()) return;
-  add(fmt::format("roles that may use some columns only get {} too", key_name_), carry_.key_grants,
-      fmt::format("the swap grants this; a role that has no right on {} gets \"permission denied\" "
-                  "for SELECT *, for INSERT without a column list, and where it names the column",
-                  key_name_));
+  add(fmt::format("the new table grants the rights on {} that go with those on other columns",
+                  key_name_),
+      carry_.key_grants,
+      fmt::format(
+          "a role that still has no right on {0} gets \"permission denied\" for SELECT *, and "
+          "where a statement names {0}: grant it after the swap",
+          key_name_));
 }
 
 void ImpactFinder::judge_bound() {
@@ -487,8 +490,10 @@ void ImpactFinder::judge_bound() {
             : "the swap points them at the new table; CREATE OR REPLACE VIEW adds new columns");
   }
   if (!bound_.functions.empty()) {
-    add("functions over the table or its rows are created again by the swap", bound_.functions,
-        "they take and return rows of the new table, with its columns: callers that list the "
+    add("functions over the table or its rows are created again by the swap, with rules and "
+        "policies of other tables",
+        bound_.functions,
+        "functions take and return rows of the new table, with its columns: callers that list the "
         "columns of a result, or build a row of the table, must change with them; a session that "
         "was open at the swap keeps variables of the old row type in PL/pgSQL until it reconnects");
   }

@@ -173,27 +173,37 @@ constexpr const char* kReaders =
     " WHERE true";
 
 std::vector<Need> owned_objects() {
-  return {{"not-owner", "does not own", "the swap redefines views that read the table",
-           owner_of(kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
-          {"not-owner", "does not own", "their foreign keys refer to the table",
-           owner_of(kClassName, "c.relowner",
-                    "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-                    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
-          {"not-owner", "does not own", "the swap creates it again for rows of the new table",
-           owner_of("p.oid::regprocedure::text", "p.proowner",
-                    fmt::format("FROM (WITH {} SELECT oid FROM row_routine) r"
-                                " JOIN pg_proc p ON p.oid = r.oid WHERE p.prokind <> 'a'",
-                                row_type_tables()))},
-          {"not-owner", "does not own publication", "it publishes the table by name",
-           owner_of("quote_ident(p.pubname)", "p.pubowner",
-                    fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
-                                " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
-                                kTableTree))},
-          {"not-owner", "does not own statistics", "the swap takes over their names",
-           owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
-                    fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
-                                " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
-                                kTableTree))}};
+  return {
+      {"not-owner", "does not own", "the swap redefines views that read the table",
+       owner_of(kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
+      {"not-owner", "does not own", "their foreign keys refer to the table",
+       owner_of(kClassName, "c.relowner",
+                "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+                " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
+      {"not-owner", "does not own", "the swap creates it again for rows of the new table",
+       owner_of("p.oid::regprocedure::text", "p.proowner",
+                fmt::format("FROM (WITH {} SELECT oid FROM row_routine) r"
+                            " JOIN pg_proc p ON p.oid = r.oid WHERE p.prokind <> 'a'",
+                            row_type_tables()))},
+      {"no-privilege", "cannot give to its owner", "the owner cannot create in its schema",
+       fmt::format("WITH {} SELECT DISTINCT p.oid::regprocedure::text,"
+                   " format('GRANT CREATE ON SCHEMA %I TO %I', n.nspname,"
+                   "  pg_get_userbyid(p.proowner)) FROM row_routine r"
+                   " JOIN pg_proc p ON p.oid = r.oid AND p.prokind <> 'a'"
+                   " JOIN pg_namespace n ON n.oid = p.pronamespace"
+                   " WHERE NOT has_schema_privilege(p.proowner, n.oid, 'CREATE') AND NOT (SELECT"
+                   "  u.rolsuper FROM pg_roles u WHERE u.rolname = CURRENT_USER) ORDER BY 2, 1",
+                   row_type_tables())},
+      {"not-owner", "does not own publication", "it publishes the table by name",
+       owner_of("quote_ident(p.pubname)", "p.pubowner",
+                fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
+                            " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
+                            kTableTree))},
+      {"not-owner", "does not own statistics", "the swap takes over their names",
+       owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
+                fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
+                            " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
+                            kTableTree))}};
 }
 
 std::vector<Need> used_objects() {
