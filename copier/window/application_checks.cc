@@ -237,7 +237,6 @@ class AfterSwapCheck {
                            : "it was refused before the swap as well: " + done.error().message);
         break;
       case Trial::referred:
-        can_delete_ = false;
         unknown(what, "rows of other tables refer to it");
         break;
       case Trial::wrong:
@@ -246,7 +245,8 @@ class AfterSwapCheck {
                          : done.error().message);
         break;
     }
-    if (done) return {};
+    is_done_ = static_cast<bool>(done);
+    if (is_done_) return {};
     return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
   }
 
@@ -352,7 +352,7 @@ class AfterSwapCheck {
     }
     PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_update"));
     PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_, before_.deletes));
-    if (!before_.deletes.empty()) can_delete_ = false;
+    can_delete_ = is_done_;
     if (!can_delete_) return {};
     return expect_one("insert of that row", insert(values_));
   }
@@ -407,15 +407,16 @@ class AfterSwapCheck {
     const std::string what = "insert as role " + display_name(role);
     if (can_delete_) PGFANOUT_TRY(connection_.run(delete_row()));
     const std::string become = fmt::format("SET LOCAL ROLE {}; ", quoted_name(role));
-    PGFANOUT_TRY_ASSIGN(const Error refused, error_of(become));
+    PGFANOUT_TRY_ASSIGN(const Refusal refused, refusal_of(become));
     if (!refused.sqlstate.empty()) {
       unknown(what, "this session may not become that role");
       return {};
     }
-    PGFANOUT_TRY_ASSIGN(const Error inserted, error_of(become + sql));
+    PGFANOUT_TRY_ASSIGN(const Refusal inserted, refusal_of(become + sql));
     if (inserted.sqlstate.empty()) return {};
-    PGFANOUT_TRY_ASSIGN(const Error now, error_of(fmt::format("{}EXPLAIN {}", become, sql)));
-    PGFANOUT_TRY_ASSIGN(const Error then, error_of(fmt::format("{}EXPLAIN {}", become, before)));
+    PGFANOUT_TRY_ASSIGN(const Refusal now, refusal_of(fmt::format("{}EXPLAIN {}", become, sql)));
+    PGFANOUT_TRY_ASSIGN(const Refusal then,
+                        refusal_of(fmt::format("{}EXPLAIN {}", become, before)));
     if (judge_as_role(inserted.sqlstate, now.sqlstate, then.sqlstate) == Trial::wrong) {
       wrong(what, inserted.message);
     } else {
@@ -424,15 +425,21 @@ class AfterSwapCheck {
     return {};
   }
 
-  /// Runs it and takes it back. Without a SQLSTATE: it ran. A lost connection is an error.
-  Result<Error> error_of(const std::string& sql) {
+  struct Refusal {
+    std::string sqlstate;  ///< Empty: the server did it.
+    std::string message;
+  };
+  /// Runs it and takes it back.
+  Result<Refusal> refusal_of(const std::string& sql) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
     auto done = connection_.run(sql);
-    Error error;
-    if (!done) error = std::move(done).error();
-    if (!done && error.sqlstate.empty()) return error;
+    Refusal refusal;
+    if (!done) {
+      if (done.error().sqlstate.empty()) return std::move(done).error();
+      refusal = {done.error().sqlstate, done.error().message};
+    }
     PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try"));
-    return error;
+    return refusal;
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
@@ -526,6 +533,7 @@ class AfterSwapCheck {
   bool has_key_ = false;         ///< That is its key, else its place.
   bool may_be_turned_ = false;   ///< By triggers or rules of the application.
   bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
+  bool is_done_ = true;          ///< The server ran the last statement of expect_one().
   bool can_delete_ = true;
   bool is_right_ = true;
 };

@@ -98,7 +98,8 @@ TEST_F(CarryRoutinesTest, WhatCannotFollowIsNamedWithWhatTheApplicationMeets) {
       "EACH ROW WHEN (seen(NEW)) EXECUTE FUNCTION suppress_redundant_updates_trigger();"
       "CREATE MATERIALIZED VIEW m AS SELECT seen(t) FROM t; CREATE AGGREGATE rows_of(t) (SFUNC = "
       "array_append, STYPE = t[], INITCOND = '{}'); CREATE TYPE pair AS (one t, two t);"
-      "CREATE DOMAIN some AS t CHECK ((VALUE).id > 0); CREATE OPERATOR <<< (LEFTARG = t, RIGHTARG "
+      "CREATE DOMAIN some_row AS t CHECK ((VALUE).id > 0); CREATE OPERATOR <<< (LEFTARG = t, "
+      "RIGHTARG "
       "= "
       "t, FUNCTION = less); CREATE CAST (t AS int) WITH FUNCTION to_number(t);"
       "CREATE TABLE history (n int DEFAULT to_number(NULL), old t, CHECK (seen(old)))");
@@ -113,7 +114,7 @@ TEST_F(CarryRoutinesTest, WhatCannotFollowIsNamedWithWhatTheApplicationMeets) {
                   "operator public.<<<(public.t,"
                   "public.t)",
                   "table column public.history.old",
-                  "table constraint history_old_check on public.history", "type public.some"));
+                  "table constraint history_old_check on public.history", "type public.some_row"));
   for (const NotCarried& left : made->carry.not_carried) {
     EXPECT_FALSE(left.choices.empty()) << left.name;
     EXPECT_THAT(left.reason, ::testing::AnyOf(HasSubstr("after the swap"), HasSubstr("it calls")));
