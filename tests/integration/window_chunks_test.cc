@@ -124,7 +124,8 @@ TEST_F(WindowChunksTest, TheWholeMigration) {
           "column id bigint null f default nextval('chunks_id_seq'::regclass) identity  generated "
           " acl {chunks_reader=r/chunks_owner}",
           "column legacy_id uuid null t default  identity  generated  acl ",
-          "column partition_key integer null f default  identity  generated  acl ",
+          "column partition_key integer null f default  identity  generated  acl "
+          "{chunks_reader=r/chunks_owner}",
           HasSubstr("comment on function chunks_partition_key(uuid): Computes partition_key"),
           "constraint chunks_pkey PRIMARY KEY (id, collection_id, partition_key) valid t",
           "constraint partition_key_check CHECK ((partition_key = "

@@ -112,7 +112,8 @@ SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") FROM (
   SELECT format('statistics %s', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext s
   UNION ALL
   SELECT format('publication %s has %s columns %s where %s', p.pubname, r.prrelid::regclass,
-    to_jsonb(r) ->> 'prattrs', to_jsonb(r) ->> 'prqual')
+    to_jsonb(r) ->> 'prattrs',
+    regexp_replace(to_jsonb(r) ->> 'prqual', ':location -?[0-9]+', '', 'g'))
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
   UNION ALL
   SELECT format('routine %s.%s owner %s acl %s %s', n.nspname, p.oid::regprocedure,
