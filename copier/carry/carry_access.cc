@@ -120,9 +120,7 @@ class Grants {
   /// all of that, which then tells it nothing new.
   void extend_to_key() {
     const auto& key = draft_.request.key_column;
-    const bool is_new =
-        key && std::none_of(draft_.columns.matches().begin(), draft_.columns.matches().end(),
-                            [&](const auto& match) { return match.source->name == *key; });
+    const bool is_new = key && draft_.request.source.find(*key) == nullptr;
     if (!is_new) return;
     const auto& inputs = draft_.columns.key_inputs();
     std::map<std::pair<std::string, std::string>, std::vector<Grant>> groups;

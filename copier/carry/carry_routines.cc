@@ -14,8 +14,8 @@
 namespace pgfanout {
 namespace {
 
-/// Those in languages that check nothing first, since parsed bodies may call them. {}:
-/// row_type_tables().
+/// Those with parsed bodies last, since these may call the others. $2: the table gains a column; a
+/// body that returns whole rows then returns it too. {}: row_type_tables().
 constexpr const char* kRoutinesSql = R"sql(
 WITH {}
 SELECT p.oid, n.nspname, p.proname, i.type, i.identity, p.oid::regprocedure::text,
@@ -32,6 +32,10 @@ SELECT p.oid, n.nspname, p.proname, i.type, i.identity, p.oid::regprocedure::tex
     WHEN EXISTS (SELECT FROM pg_seclabel l WHERE l.classoid = 'pg_proc'::regclass
       AND l.objoid = p.oid)
     THEN 'it has a security label'
+    WHEN $2::boolean AND p.prosqlbody IS NOT NULL AND p.prorettype IN (SELECT oid FROM row_type)
+      AND strpos(pg_get_function_sqlbody(p.oid), '.*::' || format_type(p.prorettype, NULL)) = 0
+    THEN 'its parsed body returns the columns that the table has today, and goes on reading the old'
+      ' table'
     WHEN (p.proleakproof OR p.prosupport <> 0 OR NOT l.lanpltrusted)
       AND NOT (SELECT u.rolsuper FROM pg_roles u WHERE u.rolname = CURRENT_USER)
     THEN 'only a superuser may create it' END
@@ -155,7 +159,12 @@ Result<void> find_row_type_users(CarryDraft& draft) {
 }
 
 Result<void> carry_routines(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kRoutinesSql, row_type_tables())));
+  const auto& key = draft.request.key_column;
+  const bool gains_column = key && draft.request.source.find(*key) == nullptr;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.source.query(fmt::format(kRoutinesSql, row_type_tables()),
+                         {draft.oid, std::string(gains_column ? "true" : "false")}));
   for (int row = 0; row < rows.size(); ++row) {
     Routine routine;
     read_row(rows, row, routine.oid, routine.schema, routine.name, routine.kind, routine.identity,

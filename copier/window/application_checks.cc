@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "copier/base/counted.h"
+#include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
@@ -188,6 +189,16 @@ JOIN pg_class c ON c.oid = $1::oid AND c.relnamespace = n.oid
 WHERE obj_description(p.oid, 'pg_proc') = format('Computes %s of %I.%I for statements that insert',
   $2::text, n.nspname, c.relname))sql";
 
+/// Functions in SQL over the row type of table $1, and the statements that check their bodies.
+std::string sql_routines() {
+  return fmt::format(
+      "WITH {} SELECT i.identity, 'SELECT pg_catalog.fmgr_sql_validator(' || p.oid || ')'"
+      " FROM row_routine r JOIN pg_proc p ON p.oid = r.oid AND p.prokind <> 'a'"
+      " JOIN pg_language l ON l.oid = p.prolang AND l.lanname = 'sql' CROSS JOIN LATERAL"
+      " pg_identify_object('pg_proc'::regclass, p.oid, 0) i ORDER BY p.oid",
+      row_type_tables());
+}
+
 class AfterSwapCheck {
  public:
   AfterSwapCheck(WindowState& state, Connection& connection, const Table& table,
@@ -208,6 +219,7 @@ class AfterSwapCheck {
     PGFANOUT_TRY(write_and_read());
     PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(try_roles());
+    PGFANOUT_TRY(try_routines());
     PGFANOUT_TRY(check_pruning());
     PGFANOUT_TRY(try_wrong_key());
     PGFANOUT_TRY(try_dangling_reference());
@@ -425,6 +437,23 @@ class AfterSwapCheck {
     return {};
   }
 
+  /// A body that lists columns may not make a row of the new table.
+  Result<void> try_routines() {
+    PGFANOUT_TRY_ASSIGN(const Rows routines,
+                        connection_.query(sql_routines(), {std::to_string(table_.oid)}));
+    for (int row = 0; row < routines.size(); ++row) {
+      PGFANOUT_TRY_ASSIGN(const Refusal found, refusal_of(routines.str(row, 1)));
+      if (found.sqlstate.empty()) continue;
+      const std::string what = "function " + routines.str(row, 0);
+      if (before_.routines.contains(routines.str(row, 0))) {
+        unknown(what, "its body was wrong before the swap as well");
+      } else {
+        wrong(what, found.message);
+      }
+    }
+    return {};
+  }
+
   struct Refusal {
     std::string sqlstate;  ///< Empty: the server did it.
     std::string message;
@@ -627,8 +656,8 @@ Result<RefusedBefore> find_refused_before(WindowState& state) {
   const auto column = std::find_if(table.columns.begin(), table.columns.end(), [](const auto& at) {
     return at.generated == 0 && at.identity != 'a';
   });
-  const auto explain = [&](std::string& sqlstate, const std::string& sql) -> Result<void> {
-    auto done = in_savepoint(state.source(), [&] { return state.source().run("EXPLAIN " + sql); });
+  const auto try_it = [&](std::string& sqlstate, const std::string& sql) -> Result<void> {
+    auto done = in_savepoint(state.source(), [&] { return state.source().run(sql); });
     if (done) return {};
     if (done.error().sqlstate.empty()) return std::move(done).error();
     sqlstate = done.error().sqlstate;
@@ -637,10 +666,17 @@ Result<RefusedBefore> find_refused_before(WindowState& state) {
   PGFANOUT_TRY(in_transaction(
       state.source(), {"BEGIN; SET LOCAL lock_timeout = '5s'", TransactionEnd::roll_back},
       [&]() -> Result<void> {
-        PGFANOUT_TRY(explain(found.deletes, "DELETE FROM " + table.qualified));
+        PGFANOUT_TRY_ASSIGN(const Rows routines,
+                            state.source().query(sql_routines(), {std::to_string(table.oid)}));
+        for (int row = 0; row < routines.size(); ++row) {
+          std::string sqlstate;
+          PGFANOUT_TRY(try_it(sqlstate, routines.str(row, 1)));
+          if (!sqlstate.empty()) found.routines.insert(routines.str(row, 0));
+        }
+        PGFANOUT_TRY(try_it(found.deletes, "EXPLAIN DELETE FROM " + table.qualified));
         if (column == table.columns.end()) return {};
-        return explain(found.updates,
-                       fmt::format("UPDATE {} SET {} = DEFAULT", table.qualified, column->quoted));
+        return try_it(found.updates, fmt::format("EXPLAIN UPDATE {} SET {} = DEFAULT",
+                                                 table.qualified, column->quoted));
       }));
   return found;
 }

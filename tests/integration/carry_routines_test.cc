@@ -121,6 +121,21 @@ TEST_F(CarryRoutinesTest, WhatCannotFollowIsNamedWithWhatTheApplicationMeets) {
   }
 }
 
+TEST_F(CarryRoutinesTest, AParsedBodyThatListsTheColumnsOfToday) {
+  make_table();
+  execute(
+      "CREATE FUNCTION listed() RETURNS SETOF t BEGIN ATOMIC SELECT * FROM t; END; CREATE FUNCTION "
+      "whole() RETURNS SETOF t BEGIN ATOMIC SELECT t FROM t; END");
+  const auto made = carry_plan(job_by_id());
+  ASSERT_TRUE(succeeded(made));
+  EXPECT_THAT(left_behind(*made), ElementsAre("function public.listed()"));
+  JobDescription job = job_by_id();
+  job.key_mode = KeyMode::expression;
+  const auto same = carry_plan(job);
+  ASSERT_TRUE(succeeded(same));
+  EXPECT_THAT(left_behind(*same), IsEmpty()) << "no column is added";
+}
+
 TEST_F(CarryRoutinesTest, WhereColumnsChangeOrTheRoleMayNotTheyAreNamed) {
   make_table();
   execute(

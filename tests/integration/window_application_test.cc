@@ -100,6 +100,24 @@ TEST_F(WindowApplicationTest, WhatItCannotDoAnyMoreIsFound) {
   }
 }
 
+TEST_F(WindowApplicationTest, FunctionThatListsTheColumnsOfTheOldRowIsFound) {
+  execute(
+      "CREATE TABLE t (id bigint PRIMARY KEY, v text); INSERT INTO t SELECT n, 'v' FROM "
+      "generate_series(1, 50) n; SET check_function_bodies = off; CREATE FUNCTION listed() RETURNS "
+      "SETOF t LANGUAGE sql AS $$ SELECT id, v FROM public.t $$; CREATE FUNCTION starred() RETURNS "
+      "SETOF t LANGUAGE sql AS $$ SELECT * FROM public.t $$; CREATE FUNCTION broken() RETURNS "
+      "SETOF "
+      "t LANGUAGE sql AS $$ SELECT * FROM public.none $$");
+  const CommandResult swapped = run("run", {"--swap"});
+  EXPECT_EQ(swapped.exit_code, 1) << swapped;
+  const std::string all = Json(tried()).dump();
+  EXPECT_THAT(all,
+              HasSubstr("CRITICAL: function public.listed(): could not run a statement: return "
+                        "type mismatch"));
+  EXPECT_THAT(all, ::testing::Not(HasSubstr("starred")));
+  EXPECT_THAT(all, HasSubstr("INFO: function public.broken(): its body was wrong before"));
+}
+
 TEST_F(WindowApplicationTest, WhatItNeverCouldDoIsNoFailure) {
   execute(
       "DO $$ BEGIN CREATE ROLE window_stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
