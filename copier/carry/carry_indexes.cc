@@ -158,7 +158,7 @@ class IndexCarrier {
     if (std::string obstacle = draft_.row_type_obstacle(CarriedClass::index, index_.oid);
         !obstacle.empty()) {
       draft_.leave_behind(kind_, name_, std::move(obstacle),
-                          "accept the loss by this name, and create it again after the swap");
+                          "give it columns in place of the row, or accept the loss by this name");
       return {};
     }
     if (index_.constraint_type == 'x') return carry_exclusion();
@@ -522,8 +522,7 @@ Result<void> carry_checks(CarryDraft& draft) {
     if (std::string obstacle = draft.row_type_obstacle(CarriedClass::constraint, rows.oid(row, 0));
         !obstacle.empty()) {
       draft.leave_behind("constraint", display_name(name), std::move(obstacle),
-                         "give the function columns in place of the row, or accept the loss by "
-                         "this name and add it again after the swap");
+                         "give it columns in place of the row, or accept the loss by this name");
       continue;
     }
     std::string definition = rows.str(row, 2);

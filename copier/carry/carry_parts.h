@@ -136,7 +136,8 @@ class CarryDraft {
   [[nodiscard]] bool is_unique(std::string_view numbers) const;
 
   /// Why an object of the source cannot be created before the swap, if it calls a routine over the
-  /// row type; empty: it can. For rules this is the OID of the pg_rewrite entry, views included.
+  /// row type or uses whole rows; empty: it can. For rules this is the OID of the pg_rewrite entry,
+  /// views included.
   [[nodiscard]] std::string row_type_obstacle(CarriedClass of, std::uint32_t source_oid) const;
 
   /// Records an object that cannot be carried over; true if the job accepts that.
@@ -172,7 +173,7 @@ class CarryDraft {
   CarryPlan plan;
   std::vector<CarriedIndex> indexes;
   std::map<std::pair<CarriedClass, std::uint32_t>, std::vector<std::string>> subjects;
-  /// Routines over the row type, by the objects that call them.
+  /// Reasons, for row_type_obstacle().
   std::map<std::pair<CarriedClass, std::uint32_t>, std::string> row_type_users;
   std::vector<std::string> leaf_attributes;  ///< Of each leaf; empty: none.
   std::vector<CarryStep> last;               ///< Row security and owners, after all attributes.

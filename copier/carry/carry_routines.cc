@@ -57,10 +57,17 @@ struct Routine {
   std::string obstacle;
 };
 
+/// Objects that need the row type, and the routine that they call; NULL: they use whole rows of
+/// their table, and a partitioned table cannot have them. {0}: row_type_tables(); {1}: kTableTree.
 constexpr const char* kUsersSql = R"sql(
-WITH {}
-SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN 't' WHEN 'pg_policy'::regclass THEN 'p'
-    WHEN 'pg_rewrite'::regclass THEN 'r' WHEN 'pg_constraint'::regclass THEN 'c' ELSE 'i' END,
+WITH {0}
+SELECT 'c', k.oid, NULL FROM {1} JOIN pg_constraint k ON k.conrelid = tree.oid
+WHERE k.conbin::text ~ ':varattno 0 '
+UNION ALL SELECT 'i', i.indexrelid, NULL FROM {1} JOIN pg_index i ON i.indrelid = tree.oid
+WHERE concat(i.indexprs, i.indpred) ~ ':varattno 0 '
+UNION ALL SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN 't'
+    WHEN 'pg_policy'::regclass THEN 'p' WHEN 'pg_rewrite'::regclass THEN 'r'
+    WHEN 'pg_constraint'::regclass THEN 'c' ELSE 'i' END,
   d.objid, min(d.refobjid::regprocedure::text)
 FROM pg_depend d JOIN row_routine r ON r.oid = d.refobjid
 WHERE d.refclassid = 'pg_proc'::regclass AND d.deptype IN ('n', 'a') AND d.classid IN (
@@ -142,18 +149,21 @@ row_routine(oid) AS (SELECT DISTINCT d.objid FROM row_type y JOIN pg_depend d
 
 std::string CarryDraft::row_type_obstacle(CarriedClass of, std::uint32_t source_oid) const {
   const auto found = row_type_users.find({of, source_oid});
-  if (found == row_type_users.end()) return {};
-  return fmt::format(
-      "it calls {}, which takes or returns rows of the table: there is none for the new table "
-      "before the swap",
-      found->second);
+  return found == row_type_users.end() ? std::string() : found->second;
 }
 
 Result<void> find_row_type_users(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(fmt::format(kUsersSql, row_type_tables())));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      draft.read(fmt::format(kUsersSql, row_type_tables(), kTableTree)));
   for (int row = 0; row < rows.size(); ++row) {
-    draft.row_type_users[{static_cast<CarriedClass>(rows.text(row, 0).front()), rows.oid(row, 1)}] =
-        rows.str(row, 2);
+    const std::pair key{static_cast<CarriedClass>(rows.text(row, 0).front()), rows.oid(row, 1)};
+    draft.row_type_users.emplace(
+        key, rows.is_null(row, 2)
+                 ? std::string("it uses whole rows of the table, which a partitioned table cannot "
+                               "have in checks and indexes")
+                 : fmt::format("it calls {}, which takes or returns rows of the table: there is "
+                               "none for the new table before the swap",
+                               rows.text(row, 2)));
   }
   return {};
 }

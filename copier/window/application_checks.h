@@ -47,11 +47,13 @@ enum class Trial : std::uint8_t {
 [[nodiscard]] Trial judge_as_role(std::string_view inserted, std::string_view explained,
                                   std::string_view before);
 
-/// SQLSTATEs with which the server refuses any UPDATE and DELETE of the table before the swap, as
-/// it does where a publication cannot publish them; empty: it does not.
+/// What the server refuses before the swap already.
 struct RefusedBefore {
+  /// SQLSTATEs for any UPDATE and DELETE of the table, as where a publication cannot publish them;
+  /// empty: it does them.
   std::string updates;
   std::string deletes;
+  std::set<std::string> routines;  ///< SQL functions over the row type whose bodies are wrong.
 };
 Result<RefusedBefore> find_refused_before(WindowState& state);
 

@@ -117,8 +117,27 @@ TEST_F(CarryRoutinesTest, WhatCannotFollowIsNamedWithWhatTheApplicationMeets) {
                   "table constraint history_old_check on public.history", "type public.some_row"));
   for (const NotCarried& left : made->carry.not_carried) {
     EXPECT_FALSE(left.choices.empty()) << left.name;
-    EXPECT_THAT(left.reason, ::testing::AnyOf(HasSubstr("after the swap"), HasSubstr("it calls")));
+    EXPECT_THAT(left.reason, ::testing::AnyOf(HasSubstr("after the swap"), HasSubstr("it calls"),
+                                              HasSubstr("whole rows")));
   }
+}
+
+TEST_F(CarryRoutinesTest, WholeRowsInChecksAndIndexesAreNamedAndElsewhereCarried) {
+  make_table();
+  execute(
+      "ALTER TABLE t ADD CONSTRAINT whole CHECK (t IS NOT NULL); CREATE INDEX whole ON t ((t IS "
+      "NULL)); CREATE POLICY whole ON t USING (t IS NOT NULL); CREATE TRIGGER whole BEFORE UPDATE "
+      "ON t FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION "
+      "suppress_redundant_updates_trigger()");
+  JobDescription job = job_by_id();
+  job.window.accept = {"constraint whole", "index whole"};
+  const auto made = carry(job);
+  ASSERT_TRUE(made);
+  EXPECT_THAT(left_behind(*made),
+              ElementsAre("index whole (accepted)", "constraint whole (accepted)"));
+  swap(*made);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_policy WHERE polrelid = 't'::regclass"), "1");
+  roll_back(*made);
 }
 
 TEST_F(CarryRoutinesTest, AParsedBodyThatListsTheColumnsOfToday) {
