@@ -134,6 +134,14 @@ FROM pg_constraint k JOIN pg_depend d ON d.refobjid = k.oid
   AND d.refclassid = 'pg_constraint'::regclass AND d.classid = 'pg_proc'::regclass
 WHERE k.conrelid = $1::oid AND k.contype = 'p' ORDER BY 1)sql";
 
+/// Functions of the table's triggers that use all columns of a row, whatever they are.
+constexpr const char* kRowStoringSql = R"sql(
+SELECT format('function %s, called by trigger %s', p.oid::regprocedure,
+  string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname))
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND p.prosrc ~* '\y(new|old)\y[\s)]*\.\s*\*'
+GROUP BY p.oid ORDER BY 1)sql";
+
 constexpr const char* kInboundKeysSql =
     "SELECT format('%I on %s', k.conname, k.conrelid::regclass) FROM pg_constraint k"
     " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1";
@@ -205,6 +213,7 @@ class ImpactFinder {
     PGFANOUT_TRY(judge_groups());
     judge_pruning();
     PGFANOUT_TRY(judge_prepared());
+    PGFANOUT_TRY(judge_stored_rows());
     judge_columns();
     judge_grants();
     judge_bound();
@@ -228,6 +237,7 @@ class ImpactFinder {
   Result<void> judge_groups();
   void judge_pruning();
   Result<void> judge_prepared();
+  Result<void> judge_stored_rows();
   void judge_columns();
   void judge_grants();
   void judge_bound();
@@ -239,6 +249,8 @@ class ImpactFinder {
   [[nodiscard]] std::string inputs_text() const {
     return fmt::format("{}", fmt::join(key_inputs_, ", "));
   }
+  /// Whether SELECT * gives the same columns after the swap.
+  [[nodiscard]] bool has_same_columns() const;
   /// Whether the new layout removes the key from the parent, or adds a column to it.
   [[nodiscard]] bool changes(const UniqueKey& key) const {
     const Names& needed = plan_.target.partition_columns;
@@ -424,14 +436,28 @@ void ImpactFinder::judge_pruning() {
                   columns.empty() ? plan_.key.sql_on_target : named));
 }
 
+bool ImpactFinder::has_same_columns() const {
+  return !stores_key_ && plan_.stream.columns.size() == plan_.source.columns.size() &&
+         std::all_of(plan_.stream.columns.begin(), plan_.stream.columns.end(),
+                     [&](const StreamColumn& column) {
+                       const Column* same = plan_.source.find(column.target_column);
+                       return same != nullptr && same->quoted == column.source_sql;
+                     });
+}
+
+Result<void> ImpactFinder::judge_stored_rows() {
+  if (has_same_columns()) return {};
+  PGFANOUT_TRY_ASSIGN(Names objects, names(kRowStoringSql));
+  if (objects.empty()) return {};
+  add("trigger functions that store whole rows find other columns", std::move(objects),
+      "\"INSERT has more expressions than target columns\" at every write to the table: name the "
+      "columns in place of NEW.* and OLD.*, or give the table that they fill the same columns "
+      "before the swap");
+  return {};
+}
+
 Result<void> ImpactFinder::judge_prepared() {
-  const bool is_same = !stores_key_ && plan_.stream.columns.size() == plan_.source.columns.size() &&
-                       std::all_of(plan_.stream.columns.begin(), plan_.stream.columns.end(),
-                                   [&](const StreamColumn& column) {
-                                     const Column* same = plan_.source.find(column.target_column);
-                                     return same != nullptr && same->quoted == column.source_sql;
-                                   });
-  if (is_same) return {};
+  if (has_same_columns()) return {};
   PGFANOUT_TRY_ASSIGN(
       Names objects,
       find_by_text(fmt::format(

@@ -162,10 +162,14 @@ constexpr const char* kInsufficientPrivilege = "42501";
 constexpr const char* kRestrictViolation = "23001";  ///< Of ON DELETE RESTRICT, from version 18 on.
 
 /// Roles that may insert into the old table $1, with the columns of the new one $2 that each could
-/// fill, but for the key column $3, and the same of a row r.
+/// fill, but for the key column $3, the same of a row r, and whether it has the right to these and
+/// the key column of the new one.
 constexpr const char* kInsertersSql = R"sql(
 SELECT r.rolname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
-  string_agg('r.' || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+  string_agg('r.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),
+  bool_and(has_column_privilege(r.oid, n.attrelid, n.attnum, 'INSERT')) AND NOT EXISTS (
+    SELECT FROM pg_attribute k WHERE k.attrelid = $2::oid AND k.attname = $3
+    AND NOT has_column_privilege(r.oid, k.attrelid, k.attnum, 'INSERT'))
 FROM (SELECT DISTINCT g.grantee FROM pg_class c CROSS JOIN LATERAL (
     SELECT x.grantee, x.privilege_type FROM aclexplode(c.relacl) x
     UNION ALL SELECT x.grantee, x.privilege_type FROM pg_attribute a
@@ -183,7 +187,7 @@ GROUP BY r.oid, r.rolname ORDER BY 1)sql";
 constexpr const char* kKeyFunctionSql = R"sql(
 SELECT format('%I.%I(%s)', n.nspname, p.proname, (
   SELECT string_agg('r.' || quote_ident(u.name), ', ' ORDER BY u.place)
-  FROM unnest(p.proargnames) WITH ORDINALITY u(name, place)))
+  FROM unnest(p.proargnames) WITH ORDINALITY u(name, place))), p.oid
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_class c ON c.oid = $1::oid AND c.relnamespace = n.oid
 WHERE obj_description(p.oid, 'pg_proc') = format('Computes %s of %I.%I for statements that insert',
@@ -373,14 +377,6 @@ class AfterSwapCheck {
     return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
   }
 
-  /// By the function that the swap made for this, or as the row has it.
-  Result<std::string> key_value(const std::string& column) {
-    PGFANOUT_TRY_ASSIGN(const Rows function,
-                        connection_.query(kKeyFunctionSql, {std::to_string(table_.oid),
-                                                            display_name(*entry_.key_column)}));
-    return function.size() == 1 ? function.str(0, 0) : "r." + column;
-  }
-
   /// Those other than the owner that may insert into the old table, which keeps its grants. Each
   /// insert has the columns that it had before, and the key.
   Result<void> try_roles() {
@@ -393,10 +389,15 @@ class AfterSwapCheck {
     if (roles.size() == 0) return {};
     std::string column;
     std::string value;
+    std::string function;  // OID of the one that the swap made for this; empty: as the row has it.
     if (has_key) {
-      column = ", " + quoted_name(*entry_.key_column);
-      PGFANOUT_TRY_ASSIGN(value, key_value(quoted_name(*entry_.key_column)));
-      value.insert(0, ", ");
+      const std::string name = quoted_name(*entry_.key_column);
+      PGFANOUT_TRY_ASSIGN(const Rows call,
+                          connection_.query(kKeyFunctionSql, {std::to_string(table_.oid),
+                                                              display_name(*entry_.key_column)}));
+      column = ", " + name;
+      value = call.size() == 1 ? ", " + call.str(0, 0) : ", r." + name;
+      if (call.size() == 1) function = call.str(0, 1);
     }
     PGFANOUT_TRY(connection_.run("GRANT SELECT ON pg_temp.pgfanout_row TO PUBLIC"));
     for (int row = 0; row < roles.size(); ++row) {
@@ -405,11 +406,34 @@ class AfterSwapCheck {
         return fmt::format("INSERT INTO {} ({}{}) SELECT {}{} FROM pg_temp.pgfanout_row r", table,
                            roles.text(row, 1), more_columns, roles.text(row, 2), more_values);
       };
+      PGFANOUT_TRY_ASSIGN(const bool may_become, may_become_role(roles.str(row, 0)));
+      if (!may_become) {
+        PGFANOUT_TRY(check_rights_of(roles.str(row, 0), roles.boolean(row, 3), function));
+        continue;
+      }
       PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_role"));
       PGFANOUT_TRY(try_role(roles.str(row, 0), insert(table_.qualified, column, value),
                             insert(old_table.qualified, "", "")));
       PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_role"));
     }
+    return {};
+  }
+
+  Result<bool> may_become_role(const std::string& role) {
+    PGFANOUT_TRY_ASSIGN(const Refusal refused, refusal_of("SET LOCAL ROLE " + quoted_name(role)));
+    return refused.sqlstate.empty();
+  }
+
+  /// Of a role that this session may not become.
+  Result<void> check_rights_of(const std::string& role, bool has_columns,
+                               const std::string& function) {
+    const std::string what = "insert as role " + display_name(role);
+    if (!has_columns) wrong(what, "it lacks INSERT on columns that it needs");
+    if (function.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const Rows may,
+                        connection_.query("SELECT has_function_privilege($1, $2::oid, 'EXECUTE')",
+                                          {role, function}));
+    if (!may.boolean(0, 0)) wrong(what, "it may not execute the function that computes the key");
     return {};
   }
 
@@ -419,11 +443,6 @@ class AfterSwapCheck {
     const std::string what = "insert as role " + display_name(role);
     if (can_delete_) PGFANOUT_TRY(connection_.run(delete_row()));
     const std::string become = fmt::format("SET LOCAL ROLE {}; ", quoted_name(role));
-    PGFANOUT_TRY_ASSIGN(const Refusal refused, refusal_of(become));
-    if (!refused.sqlstate.empty()) {
-      unknown(what, "this session may not become that role");
-      return {};
-    }
     PGFANOUT_TRY_ASSIGN(const Refusal inserted, refusal_of(become + sql));
     if (inserted.sqlstate.empty()) return {};
     PGFANOUT_TRY_ASSIGN(const Refusal now, refusal_of(fmt::format("{}EXPLAIN {}", become, sql)));

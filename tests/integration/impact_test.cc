@@ -163,6 +163,23 @@ TEST_F(ImpactTest, ObjectsThatFollowTheOldTable) {
                                    "view public.leaf_view: public.chunks_1"));
 }
 
+TEST_F(ImpactTest, TriggersThatStoreWholeRows) {
+  execute(
+      "CREATE TABLE log_of_chunks (LIKE chunks); CREATE FUNCTION log_it() RETURNS trigger LANGUAGE "
+      "plpgsql AS 'BEGIN INSERT INTO log_of_chunks SELECT (OLD) . *; RETURN OLD; END'; CREATE "
+      "FUNCTION keep_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log_of_chunks "
+      "VALUES (new.*); RETURN NEW; END'; CREATE FUNCTION note_it() RETURNS trigger LANGUAGE "
+      "plpgsql "
+      "AS 'BEGIN RAISE NOTICE ''%'', NEW.id; RETURN NEW; END'; CREATE TRIGGER a AFTER DELETE ON "
+      "chunks FOR EACH ROW EXECUTE FUNCTION log_it(); CREATE TRIGGER b AFTER UPDATE ON chunks FOR "
+      "EACH ROW EXECUTE FUNCTION keep_it(); CREATE TRIGGER c AFTER UPDATE ON chunks FOR EACH ROW "
+      "EXECUTE FUNCTION note_it()");
+  EXPECT_THAT(item(find(chunks_job()), "trigger functions that store").objects,
+              ElementsAre("function public.keep_it(), called by trigger b",
+                          "function public.log_it(), called by trigger a"));
+  EXPECT_THAT(whats(find(job_in(KeyMode::expression))), Not(Contains(HasSubstr("store whole"))));
+}
+
 TEST_F(ImpactTest, NothingIsBoundToAPlainTable) {
   execute("CREATE TABLE t (id int PRIMARY KEY, c text CHECK (c <> ''), up int REFERENCES t)");
   EXPECT_THAT(whats(find(job_for("t", "id % 4"))),

@@ -100,6 +100,31 @@ TEST_F(WindowApplicationTest, WhatItCannotDoAnyMoreIsFound) {
   }
 }
 
+TEST_F(WindowApplicationTest, RightsOfARoleThatTheSessionMayNotBecome) {
+  make_table();
+  execute(
+      "DO $$ BEGIN CREATE ROLE window_mover LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END "
+      "$$; DROP PUBLICATION p; GRANT CREATE ON SCHEMA public TO window_mover; ALTER TABLE t OWNER "
+      "TO window_mover; CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql SECURITY "
+      "DEFINER AS $$ BEGIN IF pg_catalog.to_regproc('public.t_partition_key') IS NOT NULL THEN "
+      "REVOKE EXECUTE ON FUNCTION public.t_partition_key(bigint) FROM "
+      "window_writer; END IF; END $$; ALTER DEFAULT PRIVILEGES FOR ROLE window_mover REVOKE "
+      "EXECUTE ON "
+      "FUNCTIONS FROM PUBLIC");
+  execute("GRANT CREATE ON DATABASE " + database + " TO window_mover");
+  const std::string mover = dsn("window_mover");
+  ASSERT_EQ(run("run", {"--swap", "--source", mover}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(tried(), std::vector<std::string>());
+  ASSERT_EQ(run("rollback", {"--source", mover}).exit_code, 0) << json.dump(1);
+  execute(
+      "CREATE EVENT TRIGGER meddler ON ddl_command_end WHEN TAG IN ('GRANT') EXECUTE FUNCTION "
+      "meddle()");
+  const CommandResult swapped = run("run", {"--swap", "--source", mover});
+  EXPECT_EQ(swapped.exit_code, 1) << swapped;
+  EXPECT_THAT(Json(tried()).dump(),
+              HasSubstr("CRITICAL: insert as role window_writer: it may not execute"));
+}
+
 TEST_F(WindowApplicationTest, FunctionThatListsTheColumnsOfTheOldRowIsFound) {
   execute(
       "CREATE TABLE t (id bigint PRIMARY KEY, v text); INSERT INTO t SELECT n, 'v' FROM "
