@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/base/shell_word.h"
 #include "copier/cli/commands.h"
 #include "copier/cli/job_file.h"
 #include "copier/cli/options.h"
@@ -293,13 +294,6 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   }
   next.confirm += " --confirm " + shell_word(result.waiting_at);
   return next;
-}
-
-std::string shell_word(std::string_view word) {
-  if (is_plain_word(word, "-_./:=@%+,")) return std::string(word);
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
 }
 
 }  // namespace pgfanout

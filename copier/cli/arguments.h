@@ -35,7 +35,4 @@ Result<std::variant<Invocation, Information>> parse_arguments(std::span<const st
 [[nodiscard]] NextCommands next_commands_of(std::span<const std::string> words,
                                             std::string_view table, const JobResult& result);
 
-/// As a word of a POSIX shell: unchanged if it needs no quotes.
-[[nodiscard]] std::string shell_word(std::string_view word);
-
 }  // namespace pgfanout

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
@@ -297,12 +298,13 @@ class ExistingColumns {
     const bool has_value =
         column.generated != 0 || column.identity != 0 || !column.default_sql.empty();
     if (!has_value && column.is_not_null) {
-      return refused("column-unmapped",
-                     fmt::format("the target's column {} is NOT NULL, has no default, and gets "
-                                 "no value of the source",
-                                 column.quoted),
-                     fmt::format("give it a value: --map '{}=EXPRESSION'", column.name),
-                     target_.qualified);
+      return refused(
+          "column-unmapped",
+          fmt::format("the target's column {} is NOT NULL, has no default, and gets "
+                      "no value of the source",
+                      column.quoted),
+          fmt::format("give it a value: --map {}", shell_word(column.name + "=EXPRESSION")),
+          target_.qualified);
     }
     if (column.generated == 0) {
       note(Severity::warning, "column-left-out",
@@ -325,9 +327,8 @@ class ExistingColumns {
         return refused(
             "column-lost",
             fmt::format("the source's column {} has no counterpart in the target", column.quoted),
-            fmt::format("leave it out on purpose with --skip '{0}', or rename it with "
-                        "--map 'NAME={0}'",
-                        column.quoted),
+            fmt::format("leave it out on purpose with --skip {}, or rename it with --map {}",
+                        shell_word(column.quoted), shell_word("NAME=" + column.quoted)),
             source_.qualified);
       }
     }

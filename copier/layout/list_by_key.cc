@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "copier/base/amount.h"
+#include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
@@ -100,7 +101,8 @@ Result<void> find_key_column(const std::string& wanted, const Table& source, con
     return refused("key-column-differs",
                    fmt::format("the target {} is listed by its column {}, not by {}",
                                table.qualified, display_name(listed), display_name(wanted)),
-                   fmt::format("say so: --key-column '{}'", display_name(listed)), table.qualified);
+                   fmt::format("say so: --key-column {}", shell_word(display_name(listed))),
+                   table.qualified);
   } else {
     existing.partition_columns = {listed};
   }
@@ -313,7 +315,8 @@ class ListKind final : public LayoutKind {
         "list-expression",
         fmt::format("the target {} is listed by another expression than the job's key: {}",
                     target.qualified, existing.expression),
-        fmt::format("give that expression: --key '{}'", existing.expression), target.qualified);
+        fmt::format("give that expression: --key {}", shell_word(existing.expression)),
+        target.qualified);
   }
 
   Result<void> check_request(const JobDescription& job) const override {

@@ -12,6 +12,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/base/byte_order.h"
+#include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
@@ -208,9 +209,9 @@ Result<void> warn_of_skew(PreflightRun& run, const SkewEstimate& skew, const Sam
   if (plan.target.is_new) {
     const auto better = find_better(plan, sample, candidates, skew.by_rows);
     hint = better ? fmt::format(
-                        "--key '{}' gives {:.2f} by rows and {:.2f} by bytes on the same "
+                        "--key {} gives {:.2f} by rows and {:.2f} by bytes on the same "
                         "sample; queries must then name both columns to reach one leaf",
-                        better->sql, better->skew.by_rows, better->skew.by_bytes)
+                        shell_word(better->sql), better->skew.by_rows, better->skew.by_bytes)
                   : "no pair of the key's first column and another column spreads rows better";
   }
   run.add(Severity::warning, "key-skew",
@@ -321,7 +322,7 @@ Result<void> check_columns(PreflightRun& run) {
                       copied.as_stored,
                       run.plan.stream.read_layout.oid_patches.empty()
                           ? ""
-                          : "; arrays of local types get the target's OIDs on the way"),
+                          : "; the OIDs of types within them are replaced by the target's"),
           where);
   for (const std::string& column : copied.computed) {
     run.add(Severity::info, "column-computed",

@@ -223,12 +223,5 @@ TEST(NextCommands, CanBeParsedAgain) {
   EXPECT_EQ(next.rollback, "pgfanout rollback --table t");
 }
 
-TEST(ShellWord, IsQuotedWhereItMustBe) {
-  EXPECT_EQ(shell_word("public.chunks"), "public.chunks");
-  EXPECT_EQ(shell_word(""), "''");
-  EXPECT_EQ(shell_word("host=a dbname=b"), "'host=a dbname=b'");
-  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
-}
-
 }  // namespace
 }  // namespace pgfanout

@@ -4,62 +4,58 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "copier/base/amount.h"
 
 namespace pgfanout {
+
 namespace {
 
-bool is_continuation(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+/// The name within the quotes of an identifier as U&"..." has it; absent if it is no UTF-8.
+std::optional<std::string> unicode_name(std::string_view name) {
+  std::string escaped;
+  while (!name.empty()) {
+    const CodePoint point = first_code_point(name);
+    if (point.bytes == 0) return std::nullopt;
+    const std::string_view letter = name.substr(0, point.bytes);
+    if (letter == "\\") {
+      escaped += "\\\\";
+    } else if (printable(letter) == letter) {
+      escaped += letter;
+    } else {
+      const bool is_long = point.value > 0xFFFFU;
+      escaped += fmt::format("\\{}{:0{}x}", is_long ? "+" : "", point.value, is_long ? 6 : 4);
+    }
+    name.remove_prefix(point.bytes);
+  }
+  return escaped;
 }
 
-bool is_harmless(std::uint32_t code_point) {
-  const bool controls = code_point < 0x20U || (code_point >= 0x7FU && code_point < 0xA0U);
-  const bool turns = code_point == 0x200EU || code_point == 0x200FU || code_point == 0x061CU ||
-                     (code_point >= 0x202AU && code_point <= 0x202EU) ||
-                     (code_point >= 0x2066U && code_point <= 0x2069U);
-  const bool breaks_line = code_point == 0x2028U || code_point == 0x2029U;
-  return !controls && !turns && !breaks_line;
+/// Writes quoted identifiers with characters that cannot be shown as U&"...", which a server reads
+/// as the same names: statements in hints can be pasted.
+std::string with_shown_names(std::string_view text) {
+  std::string shown;
+  while (true) {
+    const std::size_t begin = text.find('"');
+    std::size_t end = begin == std::string_view::npos ? begin : text.find('"', begin + 1);
+    while (end != std::string_view::npos && text.substr(end + 1).starts_with('"')) {
+      end = text.find('"', end + 2);
+    }
+    if (end == std::string_view::npos) return shown.append(text);
+    const std::string_view name = text.substr(begin + 1, end - begin - 1);
+    const auto escaped = printable(name) == name ? std::nullopt : unicode_name(name);
+    shown += text.substr(0, begin);
+    shown += escaped ? fmt::format("U&\"{}\"", *escaped) : fmt::format("\"{}\"", name);
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace
 
-CodePoint first_code_point(std::string_view text) {
-  const auto head = static_cast<unsigned char>(text.front());
-  if (head < 0x80U) return {head, 1};
-  const std::size_t bytes = head >= 0xF0U ? 4 : head >= 0xE0U ? 3 : 2;
-  if (head < 0xC2U || head > 0xF4U || text.size() < bytes) return {};
-  std::uint32_t value = head & (0x7FU >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if (!is_continuation(text[i])) return {};
-    value = (value << 6U) | (static_cast<unsigned char>(text[i]) & 0x3FU);
-  }
-  const std::uint32_t least = bytes == 4 ? 0x10000U : bytes == 3 ? 0x800U : 0x80U;
-  const bool is_surrogate = value >= 0xD800U && value <= 0xDFFFU;
-  if (value < least || value > 0x10FFFFU || is_surrogate) return {};
-  return {value, bytes};
-}
-
-std::string printable(std::string_view text) {
-  std::string safe;
-  safe.reserve(text.size());
-  while (!text.empty()) {
-    const CodePoint point = first_code_point(text);
-    const std::size_t bytes = std::max<std::size_t>(point.bytes, 1);
-    if (point.bytes > 0 && is_harmless(point.value)) {
-      safe += text.substr(0, bytes);
-    } else if (bytes == 1) {
-      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
-    } else {
-      safe += fmt::format("\\u{{{:04x}}}", point.value);
-    }
-    text.remove_prefix(bytes);
-  }
-  return safe;
-}
-
-std::string printable_lines(std::string_view text, std::size_t indent) {
+std::string printable_lines(std::string_view source, std::size_t indent) {
+  const std::string shown = with_shown_names(source);
+  std::string_view text = shown;
   std::string lines;
   while (true) {
     const std::size_t end = text.find('\n');
@@ -72,8 +68,8 @@ std::string printable_lines(std::string_view text, std::size_t indent) {
 }
 
 std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return !is_continuation(byte); }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char byte) { return !is_utf8_continuation(byte); }));
 }
 
 std::string bytes_text(double bytes) {

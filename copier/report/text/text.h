@@ -8,21 +8,12 @@
 #include <string_view>
 
 #include "copier/base/counted.h"
+#include "copier/base/utf8.h"
 
 namespace pgfanout {
 
-struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t bytes = 0;  ///< 0: no UTF-8.
-};
-
-/// The first code point of `text`, which is not empty. Refuses overlong forms and surrogates.
-[[nodiscard]] CodePoint first_code_point(std::string_view text);
-/// `text` with control characters (C0, DEL, C1), marks that change the direction of writing, and
-/// bytes that are no UTF-8 written as \xHH or \u{HHHH}. A line feed is a control character.
-[[nodiscard]] std::string printable(std::string_view text);
-/// The same for text of several lines: later lines are indented by `indent` blanks, so that none
-/// can pass for the program's own.
+/// printable() for text of several lines: later lines are indented by `indent` blanks, so that none
+/// can pass for the program's own. Quoted SQL names in it are shown as U&"..." where needed.
 [[nodiscard]] std::string printable_lines(std::string_view text, std::size_t indent);
 /// Columns on a terminal: code points; wide and combining characters are not told apart.
 [[nodiscard]] std::size_t columns_of(std::string_view text);

@@ -50,6 +50,12 @@ TEST(PrintableLines, IndentsLaterLines) {
   EXPECT_EQ(printable_lines("a\nerror: b\x1b", 2), "a\n  error: b\\x1b");
   EXPECT_EQ(printable_lines("a\n", 2), "a");
   EXPECT_EQ(printable_lines("", 2), "");
+  // A server reads these as the same names.
+  EXPECT_EQ(printable_lines("GRANT SELECT ON public.\"a\nb\"\"c\\\" TO x", 2),
+            "GRANT SELECT ON public.U&\"a\\000ab\"\"c\\\\\" TO x");
+  EXPECT_EQ(printable_lines("\"t\xc3\xbcr\" \"\xf3\xa0\x80\xa0\t\" \"a b\"", 2),
+            "\"t\xc3\xbcr\" U&\"\xf3\xa0\x80\xa0\\0009\" \"a b\"");
+  EXPECT_EQ(printable_lines("\"\xfc\x01\" and 5\" of\nit", 2), "\"\\xfc\\x01\" and 5\" of\n  it");
 }
 
 TEST(Columns, AreCodePoints) {
