@@ -20,7 +20,7 @@ Error bad_mapping(std::string message, std::string_view column, std::string hint
 
 /// An error of the server about an expression, with what the empty search_path means for it.
 Error bad_expression(Error error, const Mapping& mapping) {
-  if (error.consequence != Consequence::refuse) return error;
+  if (error.consequence != Consequence::refuse || error.sqlstate.empty()) return error;
   error.code = "bad-mapping";
   error.message = fmt::format("the expression for column {} is not accepted by the source: {}",
                               display_name(mapping.column), error.message);
@@ -37,7 +37,7 @@ Error bad_expression(Error error, const Mapping& mapping) {
 
 Result<void> understand(Connection& source, const Table& table, Mapping& mapping) {
   const std::string& relation =
-      table.leaves.empty() ? table.qualified : table.leaves.front().qualified;
+      table.kind != 'p' || table.leaves.empty() ? table.qualified : table.leaves.front().qualified;
   // The condition is there because it takes no aggregates, window functions and sets, which would
   // change the number of rows.
   const std::string value = parenthesized(mapping.sql);

@@ -199,4 +199,18 @@ std::string probe_text(KeyType type, const std::string& value) {
   }
 }
 
+std::string probe_literal(KeyType type, const ProbeValue& value) {
+  std::string literal = "NULL";
+  if (value) {
+    literal = "E'";
+    for (const char byte : probe_text(type, *value)) {
+      const auto code = static_cast<unsigned char>(byte);
+      if (byte == '\'' || byte == '\\') literal += byte;
+      literal += code < 0x80U ? std::string(1, byte) : fmt::format("\\x{:02x}", code);
+    }
+    literal += '\'';
+  }
+  return fmt::format("{}::{}", literal, probe_type_sql(type));
+}
+
 }  // namespace pgfanout

@@ -34,13 +34,8 @@ using ProbeRow = std::vector<ProbeValue>;
 /// The value as its type's input function reads it.
 [[nodiscard]] std::string probe_text(KeyType type, const std::string& value);
 
-/// The value as an SQL literal of its type. `quote` quotes text for the server.
-template <class Quote>
-[[nodiscard]] std::string probe_literal(KeyType type, const ProbeValue& value, Quote quote) {
-  std::string literal = value ? quote(probe_text(type, *value)) : std::string("NULL");
-  literal += "::";
-  literal += probe_type_sql(type);
-  return literal;
-}
+/// The value as an SQL literal of its type, in ASCII: the value's bytes are the server's, whatever
+/// the statement around it is written in.
+[[nodiscard]] std::string probe_literal(KeyType type, const ProbeValue& value);
 
 }  // namespace pgfanout

@@ -132,10 +132,7 @@ class Oracle {
     for (std::size_t row = 0; row < rows.size(); ++row) {
       values += fmt::format("{}({}", row == 0 ? "" : ",", row);
       for (std::size_t column = 0; column < names.size(); ++column) {
-        values += ',' + probe_literal(function_.types[column], rows[row][column],
-                                      [&](const std::string& text) {
-                                        return connection_.quote_literal(text);
-                                      });
+        values += ',' + probe_literal(function_.types[column], rows[row][column]);
       }
       values += ')';
     }

@@ -229,6 +229,7 @@ Result<void> Connection::set_up_session() {
   if (encoding == nullptr) return error_of_connection(raw(), "learn the server's encoding");
   encoding_ = encoding;
   PGFANOUT_TRY(run("SET client_encoding = " + quote_literal(encoding_)));
+  text_encoding_ = TextEncoding(encoding_);
   // Since 14; an error where the server's platform cannot tell that a socket was closed.
   if (server_version() >= 140000) {
     auto asked = run("SET client_connection_check_interval = '2s'");
@@ -284,10 +285,11 @@ bool Connection::is_in_transaction() const {
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
+/// standard_conforming_strings is on.
 std::string Connection::quote_literal(std::string_view value) const {
-  const std::unique_ptr<char, decltype(&PQfreemem)> quoted(
-      PQescapeLiteral(raw(), value.data(), value.size()), &PQfreemem);
-  return quoted == nullptr ? std::string() : std::string(quoted.get());
+  std::string quoted = "'";
+  for (const char byte : value) quoted += byte == '\'' ? "''" : std::string(1, byte);
+  return quoted + "'";
 }
 
 Result<Rows> Connection::query(std::string_view sql, const std::vector<Parameter>& parameters) {
@@ -306,21 +308,53 @@ Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parame
   std::vector<int> lengths;
   const std::vector<int> formats(parameters.size(), format);
   values.reserve(parameters.size());
-  for (const Parameter& parameter : parameters) {
+  PGFANOUT_TRY_ASSIGN(const std::string statement, text_encoding_.to_server(sql));
+  const bool is_text = format == 0;
+  std::vector<Parameter> converted;
+  if (is_text && text_encoding_.converts()) {
+    converted = parameters;
+    for (Parameter& parameter : converted) {
+      if (!parameter) continue;
+      PGFANOUT_TRY_ASSIGN(parameter, text_encoding_.to_server(*parameter));
+    }
+  }
+  for (const Parameter& parameter : converted.empty() ? parameters : converted) {
     values.push_back(parameter ? parameter->c_str() : nullptr);
     lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
   }
   PGFANOUT_TRY(take_leftovers());
-  return answer_to(send_or_lose(raw(), [&] {
-    return PQsendQueryParams(raw(), std::string(sql).c_str(), static_cast<int>(values.size()),
-                             nullptr, values.data(), lengths.data(), formats.data(), format) == 1;
+  auto rows = answer_to(send_or_lose(raw(), [&] {
+    return PQsendQueryParams(raw(), statement.c_str(), static_cast<int>(values.size()), nullptr,
+                             values.data(), lengths.data(), formats.data(), format) == 1;
   }));
+  if (rows && is_text) convert_values(*rows);
+  return rows;
+}
+
+void Connection::convert_values(Rows& rows) const {
+  if (!text_encoding_.converts()) return;
+  for (int row = 0; row < rows.size(); ++row) {
+    for (int column = 0; column < rows.columns(); ++column) {
+      std::string value = text_encoding_.to_utf8(rows.text(row, column));
+      if (value == rows.text(row, column)) continue;
+      PQsetvalue(rows.result_.get(), row, column, value.data(), static_cast<int>(value.size()));
+    }
+  }
+}
+
+Error Connection::error_of(const pg_result* result, std::string_view doing) const {
+  Error error = error_of_result(result, doing);
+  for (std::string* text : {&error.message, &error.where, &error.hint, &error.key}) {
+    *text = text_encoding_.to_utf8(*text);
+  }
+  return error;
 }
 
 Result<void> Connection::run(std::string_view sql) {
+  PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(sql));
   PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(answer_to(
-      send_or_lose(raw(), [&] { return PQsendQuery(raw(), std::string(sql).c_str()) == 1; })));
+  PGFANOUT_TRY(
+      answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; })));
   return {};
 }
 
@@ -368,7 +402,7 @@ Result<void> Connection::collect(Answer& answer, const Cancellation* cancellatio
     answer.last = Rows(result);
     const ExecStatusType status = PQresultStatus(result);
     if (is_copy(status)) return refused("internal", "a COPY was run as if it were a statement");
-    if (!is_success(status) && !answer.failure) answer.failure = error_of_result(result, kDoing);
+    if (!is_success(status) && !answer.failure) answer.failure = error_of(result, kDoing);
   }
 }
 
@@ -394,18 +428,20 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
 
 Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
   constexpr std::string_view kAnalysing = "analyse a query";
-  PGresult* result = PQprepare(raw(), "", std::string(sql).c_str(), 0, nullptr);
+  PGFANOUT_TRY_ASSIGN(const std::string statement, text_encoding_.to_server(sql));
+  PGresult* result = PQprepare(raw(), "", statement.c_str(), 0, nullptr);
   Rows owner(result);
   if (PQresultStatus(result) == PGRES_COMMAND_OK) {
     result = PQdescribePrepared(raw(), "");
     owner = Rows(result);
   }
   if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-    return is_open() ? error_of_result(result, kAnalysing) : error_of_connection(raw(), kAnalysing);
+    return is_open() ? error_of(result, kAnalysing) : error_of_connection(raw(), kAnalysing);
   }
   std::vector<ResultColumn> columns;
   for (int at = 0; at < PQnfields(result); ++at) {
-    columns.push_back({PQfname(result, at), PQftype(result, at), PQfmod(result, at)});
+    columns.push_back(
+        {text_encoding_.to_utf8(PQfname(result, at)), PQftype(result, at), PQfmod(result, at)});
   }
   return columns;
 }

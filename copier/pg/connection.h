@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "copier/pg/text_encoding.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
@@ -53,6 +54,7 @@ class Rows {
   [[nodiscard]] std::int64_t affected() const;
 
  private:
+  friend class Connection;
   std::unique_ptr<pg_result, LibpqDeleter> result_;
 };
 
@@ -115,11 +117,12 @@ class Connection {
   Connection& operator=(Connection&& other) noexcept;
 
   // Statements wait for the server, but not for one that cannot be reached any more: StallWatch.
+  // Their text is UTF-8, whatever the server's encoding is.
 
   /// One statement, with parameters $1, $2, ...
   Result<Rows> query(std::string_view sql, const std::vector<Parameter>& parameters = {});
   /// The same in binary: parameters are the types' binary forms, and so are the results' values,
-  /// as text() gives them. Values are those that a binary COPY carries.
+  /// as text() gives them. Values are those that a binary COPY carries, text in the server's bytes.
   Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
   /// One or more statements, results thrown away; the first error ends them.
   Result<void> run(std::string_view sql);
@@ -147,8 +150,11 @@ class Connection {
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] bool is_in_transaction() const;
 
-  /// libpq's quoting. Names need no connection: quoted_name().
+  /// Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
+
+  /// Between UTF-8 and the bytes that values have in binary.
+  [[nodiscard]] const TextEncoding& text_encoding() const { return text_encoding_; }
 
   /// For copier/pg/ only.
   [[nodiscard]] pg_conn* raw() const { return connection_.get(); }
@@ -156,6 +162,8 @@ class Connection {
   /// lets libpq have it. An error of code "cancelled" when the cancellation, if there is one, was
   /// set meanwhile. `waited` is brought up to date at each step.
   Result<void> wait_for_input(const Cancellation* cancellation, WaitTime* waited = nullptr);
+  /// For copier/pg/ only: error_of_result(), in UTF-8.
+  [[nodiscard]] Error error_of(const pg_result* result, std::string_view doing) const;
   /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
   Result<void> check_stalled(std::chrono::steady_clock::time_point& silent_since);
 
@@ -164,6 +172,7 @@ class Connection {
   Result<void> set_up_session();
   Result<void> identify_backend();
   Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
+  void convert_values(Rows& rows) const;
   struct Answer;
   Result<void> take_leftovers();
   Result<Rows> answer_to(bool was_sent);
@@ -173,6 +182,7 @@ class Connection {
 
   std::unique_ptr<pg_conn, LibpqDeleter> connection_;
   std::string encoding_;
+  TextEncoding text_encoding_;
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;
   bool is_abandoned_ = false;

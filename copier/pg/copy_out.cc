@@ -29,14 +29,15 @@ void drain(Connection& connection, const Cancellation& cancellation) {
 Result<std::unique_ptr<CopyOut>> CopyOut::start(Connection& connection, std::string_view sql,
                                                 const Cancellation& cancellation) {
   PGconn* raw = connection.raw();
-  if (PQsendQuery(raw, std::string(sql).c_str()) == 0) {
+  PGFANOUT_TRY_ASSIGN(const std::string statement, connection.text_encoding().to_server(sql));
+  if (PQsendQuery(raw, statement.c_str()) == 0) {
     return error_of_connection(raw, "start reading");
   }
   while (PQisBusy(raw) == 1) PGFANOUT_TRY(connection.wait_for_input(&cancellation));
   PGresult* result = PQgetResult(raw);
   const Rows owner(result);
   if (PQresultStatus(result) != PGRES_COPY_OUT) {
-    Error error = PQstatus(raw) == CONNECTION_OK ? error_of_result(result, "read")
+    Error error = PQstatus(raw) == CONNECTION_OK ? connection.error_of(result, "read")
                                                  : error_of_connection(raw, "read");
     drain(connection, cancellation);
     return error;
@@ -98,7 +99,7 @@ Result<void> CopyOut::finish() {
     return {};
   }
   if (PQstatus(raw) != CONNECTION_OK) return error_of_connection(raw, "read rows");
-  Error error = error_of_result(result, "read rows");
+  Error error = connection_.error_of(result, "read rows");
   drain(connection_, cancellation_);
   return error;
 }

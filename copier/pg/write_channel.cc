@@ -33,8 +33,8 @@ class LibpqWriteChannel final : public WriteChannel {
   [[nodiscard]] std::string command_tag() const override { return command_tag_; }
 
   Result<void> send(std::string_view sql) override {
-    if (PQsendQuery(connection_.raw(), std::string(sql).c_str()) == 0)
-      return broken("send a statement");
+    PGFANOUT_TRY_ASSIGN(const std::string statement, connection_.text_encoding().to_server(sql));
+    if (PQsendQuery(connection_.raw(), statement.c_str()) == 0) return broken("send a statement");
     state_ = ChannelState::waiting;
     still_since_ = Clock::now();
     return flush();
@@ -120,7 +120,7 @@ class LibpqWriteChannel final : public WriteChannel {
           command_tag_ = PQcmdStatus(result);
           break;
         default:
-          if (!failure_) failure_ = error_of_result(result, "write");
+          if (!failure_) failure_ = connection_.error_of(result, "write");
           break;
       }
     }

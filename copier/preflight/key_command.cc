@@ -78,8 +78,9 @@ class Question {
 
   /// The value as COPY carries it.
   Result<ProbeValue> binary(std::size_t column, const std::string& text) {
+    PGFANOUT_TRY_ASSIGN(std::string bytes, connection_.text_encoding().to_server(text));
     auto row = connection_.query_binary(
-        fmt::format("SELECT $1::text::{}", probe_type_sql(types_[column])), {text});
+        fmt::format("SELECT $1::text::{}", probe_type_sql(types_[column])), {std::move(bytes)});
     if (!row) {
       Error error = std::move(row).error();
       if (error.consequence == Consequence::refuse) {

@@ -59,14 +59,14 @@ TEST(KeyProbeTest, RowsTryEveryValueOfEveryColumn) {
 }
 
 TEST(KeyProbeTest, LiteralsAreWhatTheTypeReads) {
-  const auto quote = [](const std::string& text) { return "'" + text + "'"; };
-  EXPECT_EQ(probe_literal(KeyType::int2, std::string("\x80\x00", 2), quote), "'-32768'::int2");
-  EXPECT_EQ(probe_literal(KeyType::int8, std::string(8, '\xff'), quote), "'-1'::int8");
-  EXPECT_EQ(probe_literal(KeyType::uuid, std::string(16, '\x0f'), quote),
-            "'0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'::uuid");
-  EXPECT_EQ(probe_literal(KeyType::bytea, std::string("\0\xff", 2), quote), "'\\x00ff'::bytea");
-  EXPECT_EQ(probe_literal(KeyType::boolean, std::string(1, '\1'), quote), "'t'::bool");
-  EXPECT_EQ(probe_literal(KeyType::text, std::nullopt, quote), "NULL::text");
+  EXPECT_EQ(probe_literal(KeyType::int2, std::string("\x80\x00", 2)), "E'-32768'::int2");
+  EXPECT_EQ(probe_literal(KeyType::int8, std::string(8, '\xff')), "E'-1'::int8");
+  EXPECT_EQ(probe_literal(KeyType::uuid, std::string(16, '\x0f')),
+            "E'0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f'::uuid");
+  EXPECT_EQ(probe_literal(KeyType::bytea, std::string("\0\xff", 2)), "E'\\\\x00ff'::bytea");
+  EXPECT_EQ(probe_literal(KeyType::boolean, std::string(1, '\1')), "E't'::bool");
+  EXPECT_EQ(probe_literal(KeyType::text, std::nullopt), "NULL::text");
+  EXPECT_EQ(probe_literal(KeyType::text, "it's \\ \xc3\xa4"), "E'it''s \\\\ \\xc3\\xa4'::text");
 }
 
 TEST(KeyProbeTest, RandomValuesRepeatWithTheirSeed) {
