@@ -22,7 +22,13 @@ constexpr const char* kTypesSql =
     " (SELECT string_agg(a.atttypid::text, ' ' ORDER BY a.attnum)"
     "  FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid"
     "  AND a.attnum > 0 AND NOT a.attisdropped),"
-    " t.typsend <> 0 AND t.typreceive <> 0"
+    " t.typsend <> 0 AND t.typreceive <> 0,"
+    " CASE t.typtype WHEN 'c' THEN (SELECT format('(%s)', string_agg("
+    "   format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum))"
+    "   FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)"
+    "  WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)"
+    "  WHEN 'r' THEN (SELECT format_type(g.rngsubtype, NULL) FROM pg_range g"
+    "   WHERE g.rngtypid = t.oid) END"
     " FROM pg_type t WHERE t.oid IN (SELECT r.oid FROM reached r)";
 
 /// {}: kBaseType.
@@ -58,7 +64,7 @@ Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32
     std::uint32_t oid = 0;
     TypeFacts facts;
     read_row(rows, row, oid, facts.name, facts.kind, facts.element, facts.base, facts.subtype,
-             facts.fields, facts.has_binary_form);
+             facts.fields, facts.has_binary_form, facts.definition);
     map.emplace(oid, std::move(facts));
   }
   return map;

@@ -20,6 +20,7 @@ struct TypeFacts {
   std::uint32_t subtype = 0;          ///< Of a range or multirange.
   std::vector<std::uint32_t> fields;  ///< Of a composite, in order.
   bool has_binary_form = true;        ///< It can be sent and received.
+  std::string definition;  ///< Fields of a composite; what a domain or a range is made of.
 };
 
 using TypeMap = std::map<std::uint32_t, TypeFacts>;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "copier/wire/encoder.h"
@@ -17,12 +18,24 @@
 
 namespace pgfanout {
 
-/// A one-dimensional or deeper array whose element type has another OID in the target's database:
-/// the OID stands 8 bytes behind the start of the field's data.
+/// The OIDs of types within the binary form of a value, and those that the same types have in the
+/// target's database.
+struct TypeShape {
+  /// How the parts follow each other. Plain: nothing within has to change.
+  enum class Form : std::uint8_t { plain, array, composite, range, multirange };
+  Form form = Form::plain;
+  std::uint32_t from_oid = 0;  ///< Of the type itself, as an array or a composite around it has it.
+  std::uint32_t to_oid = 0;
+  std::vector<TypeShape> parts;  ///< Element; fields; range's subtype; multirange's range.
+};
+
+/// Rewrites them in place; false if the value does not have that form.
+[[nodiscard]] bool rewrite_oids(const TypeShape& shape, std::span<std::uint8_t> value);
+
+/// A field whose values carry OIDs that are others in the target's database.
 struct OidPatch {
   std::uint16_t field = 0;
-  std::uint32_t from_oid = 0;
-  std::uint32_t to_oid = 0;
+  TypeShape shape;
 };
 
 struct RowLayout {

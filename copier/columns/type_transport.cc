@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "copier/base/shell_word.h"
+
 namespace pgfanout {
 namespace {
 
@@ -20,18 +22,11 @@ bool is_local(std::uint32_t oid) {
   return oid >= kFirstLocalOid;
 }
 
-/// The parts of a type, each with whether its OID travels along.
-struct Part {
-  std::uint32_t type;
-  bool is_named;
-};
-
-std::vector<Part> parts_of(const TypeFacts& type) {
-  std::vector<Part> parts;
-  if (type.base != 0) parts.push_back({type.base, false});
-  if (type.subtype != 0) parts.push_back({type.subtype, false});
-  if (type.element != 0) parts.push_back({type.element, true});
-  for (const std::uint32_t field : type.fields) parts.push_back({field, true});
+std::vector<std::uint32_t> parts_of(const TypeFacts& type) {
+  std::vector<std::uint32_t> parts = type.fields;
+  for (const std::uint32_t part : {type.base, type.subtype, type.element}) {
+    if (part != 0) parts.push_back(part);
+  }
   return parts;
 }
 
@@ -42,8 +37,8 @@ std::optional<std::string> find_within(const TypeMap& types, std::uint32_t oid,
   const auto type = types.find(oid);
   if (type == types.end()) return std::nullopt;
   if (is_wanted(oid, type->second)) return type->second.name;
-  for (const Part& part : parts_of(type->second)) {
-    if (auto found = find_within(types, part.type, is_wanted)) return found;
+  for (const std::uint32_t part : parts_of(type->second)) {
+    if (auto found = find_within(types, part, is_wanted)) return found;
   }
   return std::nullopt;
 }
@@ -65,9 +60,13 @@ Error refuse_column(const Column& column, std::string code, std::string_view wha
 
 std::string hint_as_text(const Column& column) {
   return fmt::format(
-      "copy it as text (--map '{0}={0}::text' and a column of that type), or leave "
-      "it out with --skip",
-      column.quoted);
+      "copy it as text (--map {} and a column of that type), or leave it out with --skip",
+      shell_word(fmt::format("{0}={0}::text", column.quoted)));
+}
+
+std::string words_of(const TypeFacts& type) {
+  if (!type.definition.empty()) return type.definition;
+  return type.kind == 'e' ? "an enum" : fmt::format("of another kind ({})", type.kind);
 }
 
 class Transport {
@@ -133,27 +132,12 @@ class Transport {
                                        *reg),
                            hint_as_text(column));
     }
-    return plan_patch(field, column, oid);
-  }
-
-  Result<void> plan_patch(std::uint16_t field, const Column& column, std::uint32_t oid) {
-    const auto local = embedded_local_type(types_, oid);
-    if (!local) return {};
-    const auto type = types_.find(without_domains(types_, oid));
-    const std::uint32_t element = type->second.element;
-    if (element == 0 || embedded_local_type(types_, element)) {
-      return refuse_column(column, "local-oids",
-                           fmt::format("of type {} carries the OID of type {}, which is "
-                                       "another one in the target's database",
-                                       column.type_sql, *local),
-                           hint_as_text(column));
-    }
-    PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, types_.at(element).name));
-    if (there != element) patches_.push_back({field, element, there});
+    TypeShape shape = shape_of(types_, there_, oid);
+    if (shape.form != TypeShape::Form::plain) patches_.push_back({field, std::move(shape)});
     return {};
   }
 
-  /// Every type that users made must be there under the same name, enums with the same labels.
+  /// Every type that users made must be there under the same name, and be the same.
   Result<void> check_exists(const Column& column, std::uint32_t oid) {
     std::vector<std::uint32_t> local;
     (void)find_within(types_, oid, [&](std::uint32_t type, const TypeFacts&) {
@@ -161,15 +145,26 @@ class Transport {
       return false;
     });
     for (const std::uint32_t type : local) {
-      const std::string& name = types_.at(type).name;
-      PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, name));
+      const TypeFacts& here = types_.at(type);
+      PGFANOUT_TRY_ASSIGN(const std::uint32_t there, find_type(target_, here.name));
       if (there == 0) {
         return refuse_column(
             column, "type-missing",
-            fmt::format("needs type {}, which the target's database does not have", name),
-            fmt::format("create {} there as it is in the source's", name));
+            fmt::format("needs type {}, which the target's database does not have", here.name),
+            fmt::format("create {} there as it is in the source's", here.name));
       }
-      if (types_.at(type).kind == 'e') PGFANOUT_TRY(check_labels(column, type, there));
+      PGFANOUT_TRY_ASSIGN(const TypeMap facts, read_types(target_, {there}));
+      const TypeFacts& other = facts.at(there);
+      if (here.kind != other.kind || here.definition != other.definition) {
+        return refuse_column(column, "type-differs",
+                             fmt::format("needs type {}, which is {} in the source's database and "
+                                         "{} in the target's",
+                                         here.name, words_of(here), words_of(other)),
+                             fmt::format("create {} there as it is in the source's, or {}",
+                                         here.name, hint_as_text(column)));
+      }
+      if (here.kind == 'e') PGFANOUT_TRY(check_labels(column, type, there));
+      there_[type] = there;
     }
     return {};
   }
@@ -202,23 +197,49 @@ class Transport {
   const bool is_same_database_;
   std::vector<const Column*> columns_;
   std::vector<std::uint32_t> oids_;
-  TypeMap types_;
+  TypeMap types_;                                 // plan
+  std::map<std::uint32_t, std::uint32_t> there_;  // check_exists: the target's OIDs
   std::vector<OidPatch> patches_;
 };
 
 }  // namespace
 
-std::optional<std::string> embedded_local_type(const TypeMap& types, std::uint32_t oid) {
-  const auto type = types.find(oid);
-  if (type == types.end()) return std::nullopt;
-  for (const Part& part : parts_of(type->second)) {
-    if (part.is_named && is_local(part.type)) {
-      const auto named = types.find(part.type);
-      return named == types.end() ? std::to_string(part.type) : named->second.name;
+TypeShape shape_of(const TypeMap& types, const std::map<std::uint32_t, std::uint32_t>& there,
+                   std::uint32_t type) {
+  using Form = TypeShape::Form;
+  TypeShape shape;
+  shape.from_oid = type;
+  const auto other = there.find(type);
+  shape.to_oid = other == there.end() ? type : other->second;
+  const auto found = types.find(without_domains(types, type));
+  if (found == types.end()) return shape;
+  const TypeFacts& facts = found->second;
+  bool names_parts = true;
+  if (facts.element != 0) {
+    shape.form = Form::array;
+    shape.parts = {shape_of(types, there, facts.element)};
+  } else if (!facts.fields.empty()) {
+    shape.form = Form::composite;
+    for (const std::uint32_t field : facts.fields) {
+      shape.parts.push_back(shape_of(types, there, field));
     }
-    if (auto found = embedded_local_type(types, part.type)) return found;
+  } else if (facts.subtype != 0) {
+    names_parts = false;
+    shape.form = Form::range;
+    shape.parts = {shape_of(types, there, facts.subtype)};
   }
-  return std::nullopt;
+  const bool changes = std::ranges::any_of(shape.parts, [&](const TypeShape& part) {
+    return part.form != Form::plain || (names_parts && part.from_oid != part.to_oid);
+  });
+  if (!changes) {
+    shape.form = Form::plain;
+    shape.parts.clear();
+  } else if (facts.kind == 'm') {
+    TypeShape range = shape;
+    shape.form = Form::multirange;
+    shape.parts = {std::move(range)};
+  }
+  return shape;
 }
 
 Result<std::vector<OidPatch>> plan_transport(Connection& source, Connection& target,

@@ -2,8 +2,8 @@
 // their parts by OID, and OIDs of types that users made differ from one database to another.
 #pragma once
 
-#include <optional>
-#include <string>
+#include <cstdint>
+#include <map>
 #include <vector>
 
 #include "copier/catalog/type_catalog.h"
@@ -14,15 +14,14 @@
 
 namespace pgfanout {
 
-/// The name of a type whose OID values of `type` carry inside, and which differs from one database
-/// to another; absent if they carry none. The element type of an array that is `type` itself
-/// counts.
-[[nodiscard]] std::optional<std::string> embedded_local_type(const TypeMap& types,
-                                                             std::uint32_t type);
+/// The OIDs that values of `type` carry; `there`: those of the target's database, for the types
+/// that have another one there.
+[[nodiscard]] TypeShape shape_of(const TypeMap& types,
+                                 const std::map<std::uint32_t, std::uint32_t>& there,
+                                 std::uint32_t type);
 
-/// Refuses types without a binary form; between databases also those that are missing there,
-/// composites with local OIDs in them, and reg* types. Arrays of local types are let through: what
-/// comes back are the OIDs to be rewritten in the stream.
+/// Refuses types without a binary form; between databases also those that are missing or otherwise
+/// defined there, and reg* types. What comes back are the OIDs to be rewritten in the stream.
 Result<std::vector<OidPatch>> plan_transport(Connection& source, Connection& target,
                                              const ColumnPlan& columns, bool is_same_database);
 

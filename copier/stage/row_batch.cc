@@ -18,21 +18,17 @@ Error malformed(const RowBatch& batch, std::string what) {
   return error;
 }
 
-/// Array header: dimensions, flags, element type's OID, 4 bytes each.
 Result<void> patch_oids(const RowFields& fields, RowBatch& batch, std::size_t patch_number) {
-  constexpr std::uint32_t kOidOffset = 8;
   const OidPatch& patch = fields.layout().oid_patches[patch_number];
   const std::size_t position = fields.patch_position(patch_number);
   for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
     const FieldRef field = fields.of_row(batch, row)[position];
     if (field.is_null()) continue;
-    if (field.length < 12) return malformed(batch, "an array is shorter than its header");
-    std::uint8_t* at = batch.bytes.mutable_data() + field.offset + kOidOffset;
-    if (load_be32(at) != patch.from_oid) {
-      return malformed(batch, fmt::format("an array has element type {} instead of {}",
-                                          load_be32(at), patch.from_oid));
+    if (!rewrite_oids(patch.shape, {batch.bytes.mutable_data() + field.offset,
+                                    static_cast<std::size_t>(field.length)})) {
+      return malformed(batch, fmt::format("a value of field {} does not have the form of its type",
+                                          patch.field + 1));
     }
-    store_be32(at, patch.to_oid);
   }
   return {};
 }

@@ -153,7 +153,8 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
               "SELECT t.leaf::text, t.place::text"
               " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
               " FROM {}{}) AS t ON {}",
-              arrays, names, values, table.kind == 'p' ? "" : "ONLY ", table.qualified, conditions),
+              arrays, names, values, table.kind == 'p' || table.has_heirs() ? "" : "ONLY ",
+              table.qualified, conditions),
           identity_arrays(plan_, identities)));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {
@@ -216,9 +217,11 @@ RowName RowFetcher::name_of(const Rows& rows, int row) const {
     append_be32(bytes, static_cast<std::uint32_t>(value.size()));
     bytes.append(value);
     for (const OidPatch& patch : layout_of(plan_, side_).oid_patches) {
-      if (patch.field != column || value.size() < 12) continue;
-      store_be32(reinterpret_cast<std::uint8_t*>(bytes.data()) + bytes.size() - value.size() + 8,
-                 patch.to_oid);
+      if (patch.field != column) continue;
+      // A value of another form keeps its bytes, and so has another digest than the streamed row.
+      (void)rewrite_oids(
+          patch.shape, {reinterpret_cast<std::uint8_t*>(bytes.data()) + bytes.size() - value.size(),
+                        value.size()});
     }
   }
   if (plan_.identity_columns == plan_.columns.size()) identity_end = bytes.size();
@@ -283,8 +286,10 @@ Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>&
         }
         for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
           const int column = static_cast<int>(columns + 1 + at);
-          fetched.identity.push_back(rows.is_null(row, column) ? Parameter()
-                                                               : Parameter(rows.str(row, column)));
+          fetched.identity.push_back(
+              rows.is_null(row, column)
+                  ? Parameter()
+                  : Parameter(connection_.text_encoding().to_utf8(rows.text(row, column))));
         }
         return fetched;
       });
@@ -298,7 +303,9 @@ Result<std::vector<RowValues>> RowFetcher::fetch_values(const std::vector<RowAdd
     }
     for (const OidPatch& patch : layout_of(plan_, side_).oid_patches) {
       Parameter& value = fetched.values[patch.field];
-      if (value) store_be32(reinterpret_cast<std::uint8_t*>(value->data()) + 8, patch.to_oid);
+      if (!value) continue;
+      (void)rewrite_oids(patch.shape,
+                         {reinterpret_cast<std::uint8_t*>(value->data()), value->size()});
     }
     return fetched;
   });

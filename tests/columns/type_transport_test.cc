@@ -43,19 +43,41 @@ TypeMap types() {
   return map;
 }
 
-TEST(EmbeddedLocalTypeTest, WhatCarriesNoLocalOid) {
+using Form = TypeShape::Form;
+
+/// Every type that users made has another OID in the target's database.
+std::map<std::uint32_t, std::uint32_t> there() {
+  std::map<std::uint32_t, std::uint32_t> oids;
+  for (const auto& [oid, facts] : types()) {
+    if (oid > 10000) oids[oid] = oid + 5000;
+  }
+  return oids;
+}
+
+TEST(ShapeOfTest, WhatNamesNoLocalTypeIsPlain) {
   // An enum travels as its label, a range as its bounds, a composite names only its fields' types.
   for (const std::uint32_t oid : {23U, 1007U, kMood, kPair, kIntRange}) {
-    EXPECT_EQ(embedded_local_type(types(), oid), std::nullopt) << oid;
+    EXPECT_EQ(shape_of(types(), there(), oid).form, Form::plain) << oid;
   }
 }
 
-TEST(EmbeddedLocalTypeTest, WhatCarriesOne) {
-  EXPECT_EQ(embedded_local_type(types(), kMoodArray), "public.mood");
-  EXPECT_EQ(embedded_local_type(types(), kMoodsDomain), "public.mood");
-  EXPECT_EQ(embedded_local_type(types(), kMoodPair), "public.mood");
-  EXPECT_EQ(embedded_local_type(types(), kMoodPairRange), "public.mood");
-  EXPECT_EQ(embedded_local_type(types(), kPlainPairArray), "public.pair");
+TEST(ShapeOfTest, WhatNamesOneIsRewrittenAtItsPlace) {
+  const TypeShape array = shape_of(types(), there(), kMoodArray);
+  ASSERT_EQ(array.form, Form::array);
+  EXPECT_EQ(array.parts.front().from_oid, kMood);
+  EXPECT_EQ(array.parts.front().to_oid, kMood + 5000);
+  EXPECT_EQ(shape_of(types(), there(), kMoodsDomain).form, Form::array);
+  EXPECT_EQ(shape_of(types(), there(), kMoodPair).form, Form::composite);
+  EXPECT_EQ(shape_of(types(), there(), kPlainPairArray).form, Form::array);
+  const TypeShape range = shape_of(types(), there(), kMoodPairRange);
+  ASSERT_EQ(range.form, Form::range);
+  EXPECT_EQ(range.parts.front().form, Form::composite);
+}
+
+TEST(ShapeOfTest, WhereAllOidsAreTheSameNothingIsRewritten) {
+  for (const auto& [oid, facts] : types()) {
+    EXPECT_EQ(shape_of(types(), {}, oid).form, Form::plain) << oid;
+  }
 }
 
 }  // namespace

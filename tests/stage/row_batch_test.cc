@@ -71,10 +71,11 @@ TEST(DecodeStage, RowsMustBeAsManyAsMessages) {
 
 TEST(DecodeStage, RewritesElementOidsOfArrays) {
   const auto array_of = [](std::int32_t oid) {
-    return int4(1) + int4(0) + int4(oid) + int4(0) + int4(1);
+    return int4(1) + int4(0) + int4(oid) + int4(1) + int4(1) + int4(2) + "ok";
   };
   RowLayout layout = id_name_layout();
-  layout.oid_patches = {{0, 7001, 9001}};
+  const TypeShape element{TypeShape::Form::plain, 7001, 9001, {}};
+  layout.oid_patches = {{0, {TypeShape::Form::array, 7000, 9000, {element}}}};
   RowBatch batch = batch_of({copy_row({array_of(7001), "a"}), copy_row({std::nullopt, "b"})});
   ASSERT_TRUE(decode_batch(RowFields(layout), batch));
   const RowFields fields(layout);
