@@ -25,10 +25,14 @@ inline constexpr const char* kTableLeaves =
     " AND EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = $1::oid) AND t.level > 0) "
     "leaf";
 
-/// FROM item: OIDs of table $1 and all of its partitions.
+/// FROM item: OIDs of table $1 and of all that inherit from it, partitions or not, each once.
+/// Temporary ones belong to one session, and no other reads them.
 inline constexpr const char* kTableTree =
-    "(SELECT $1::oid AS oid"
-    " UNION SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t) tree";
+    "(WITH RECURSIVE descent(oid) AS (SELECT $1::oid UNION"
+    " SELECT h.inhrelid FROM descent d JOIN pg_inherits h ON h.inhparent = d.oid"
+    " JOIN pg_class heir ON heir.oid = h.inhrelid"
+    " WHERE NOT h.inhdetachpending AND heir.relpersistence <> 't')"
+    " SELECT descent.oid FROM descent) tree";
 
 /// FROM item `base`: OID of the type under pg_type `t`, which is itself if that is no domain.
 inline constexpr const char* kBaseType =

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "copier/catalog/catalog_query.h"
+#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {
@@ -42,24 +43,27 @@ constexpr const char* kColumnsSql =
     " LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace"
     " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-// The table itself where it has no partitions. Sizes are NULL for a leaf that is dropped meanwhile.
+/// {}: kTableTree. Sizes are NULL for a leaf that is dropped meanwhile.
 constexpr const char* kLeavesSql =
     "SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),"
     " c.relkind, am.amname, pg_get_expr(c.relpartbound, c.oid), i.inhparent,"
     " pg_relation_size(c.oid, 'main') / current_setting('block_size')::int8,"
-    " pg_table_size(c.oid), has_table_privilege(c.oid, 'SELECT'),"
+    " pg_table_size(c.oid), has_schema_privilege(n.oid, 'USAGE'),"
+    " has_table_privilege(c.oid, 'SELECT'),"
     " has_table_privilege(c.oid, 'INSERT'), row_security_active(c.oid),"
-    " GREATEST(c.reltuples, 0)::int8 FROM (SELECT $1::oid AS oid WHERE $2 <> 'p' UNION ALL"
-    "  SELECT t.relid FROM pg_partition_tree($1::oid::regclass) t"
-    "  WHERE $2 = 'p' AND t.isleaf AND t.level > 0) leaf JOIN pg_class c ON c.oid = leaf.oid"
+    " GREATEST(c.reltuples, 0)::int8 FROM {} JOIN pg_class c ON c.oid = tree.oid"
     " JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam"
     " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
     " WHERE c.relkind <> 'p' ORDER BY n.nspname, c.relname";
 
-constexpr const char* kHeirsSql =
-    "SELECT c.oid::regclass::text, c.relispartition"
-    " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-    " WHERE i.inhparent = $1::oid AND (NOT c.relispartition OR c.relkind = 'p') ORDER BY 1";
+constexpr const char* kSubpartitionedSql =
+    "SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+    " WHERE i.inhparent = $1::oid AND c.relkind = 'p' ORDER BY 1";
+
+/// A NOT NULL of the parent does not bind its heirs: before version 18 each may drop it.
+constexpr const char* kNullableSql =
+    "SELECT DISTINCT a.attname FROM pg_attribute a"
+    " WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attnotnull";
 
 constexpr const char* kPartitionColumnsSql =
     "SELECT a.attname FROM pg_partitioned_table p"
@@ -98,19 +102,27 @@ Result<void> read_relation(Connection& connection, const std::string& oid, Table
 
 Result<void> read_leaves(Connection& connection, const std::string& oid, Table& table) {
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(kLeavesSql, {oid, std::string(1, table.kind)}));
+                      connection.query(fmt::format(kLeavesSql, kTableTree), {oid}));
   for (int row = 0; row < rows.size(); ++row) {
     Leaf& leaf = table.leaves.emplace_back();
     std::uint64_t estimated_rows = 0;
     read_row(rows, row, leaf.oid, leaf.schema, leaf.name, leaf.qualified, leaf.kind,
              leaf.access_method, leaf.bound, leaf.parent_oid, leaf.blocks, leaf.total_bytes,
-             leaf.may_select, leaf.may_insert, leaf.hides_rows, estimated_rows);
+             leaf.may_use_schema, leaf.may_select, leaf.may_insert, leaf.hides_rows,
+             estimated_rows);
     table.estimated_rows += estimated_rows;
     table.hides_rows = table.hides_rows || leaf.hides_rows;
   }
-  PGFANOUT_TRY_ASSIGN(const Rows heirs, connection.query(kHeirsSql, {oid}));
-  for (int row = 0; row < heirs.size(); ++row) {
-    (heirs.boolean(row, 1) ? table.subpartitioned : table.heirs).push_back(heirs.str(row, 0));
+  PGFANOUT_TRY_ASSIGN(const Rows parents, connection.query(kSubpartitionedSql, {oid}));
+  table.subpartitioned = parents.column(0);
+  if (!table.has_heirs()) return {};
+  std::vector<std::uint32_t> oids;
+  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
+  PGFANOUT_TRY_ASSIGN(const Rows nullable, connection.query(kNullableSql, {oid_array(oids)}));
+  for (const std::string& name : nullable.column(0)) {
+    for (Column& column : table.columns) {
+      if (column.name == name) column.is_not_null = false;
+    }
   }
   return {};
 }
@@ -213,30 +225,44 @@ Result<FoundRelation> find_relation(Connection& connection, const RelationName& 
   });
 }
 
-Result<Table> describe_table(Connection& connection, std::string_view written) {
-  PGFANOUT_TRY_ASSIGN(const RelationName name, parse_relation_name(written));
-  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
+Result<void> check_is_table(const FoundRelation& found, const RelationName& name,
+                            std::string_view written) {
   const std::string where(written);
-  if (found.oid == 0) {
-    PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_missing(connection, name));
-    return refused("no-such-table",
-                   fmt::format("there is no table {} in {}", written, connection.description()),
-                   std::move(hint), where);
-  }
-  if (found.kind != 'r' && found.kind != 'p') {
-    return refused("not-a-table", fmt::format("{} is {}", written, kind_name(found.kind)),
-                   "name a table or a partitioned table", where);
-  }
   if (found.persistence == 't') {
     return refused(
         "temporary-table",
         fmt::format("{} is a temporary table, which other sessions cannot read", written),
         "copy it into an ordinary table first", where);
   }
-  if (found.is_system) {
+  if (found.kind == 'r' || found.kind == 'p') {
+    if (!found.is_system) return {};
     return refused("system-table", fmt::format("{} is a system table", written),
                    "name a table of your own", where);
   }
+  std::string hint = "name a table or a partitioned table";
+  if (found.kind == 'v' || found.kind == 'm' || found.kind == 'f') {
+    const auto sql_of = [&](std::string_view relation) {
+      return name.schema.empty() ? quoted_name(relation) : quoted_name(name.schema, relation);
+    };
+    hint = fmt::format(
+        "it is not read by pages: make a table of its rows, and name that: CREATE "
+        "TABLE {} AS TABLE {}",
+        sql_of(suffixed_name(name.name, "_rows")), sql_of(name.name));
+  }
+  return refused("not-a-table", fmt::format("{} is {}", written, kind_name(found.kind)),
+                 std::move(hint), where);
+}
+
+Result<Table> describe_table(Connection& connection, std::string_view written) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, parse_relation_name(written));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
+  if (found.oid == 0) {
+    PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_missing(connection, name));
+    return refused("no-such-table",
+                   fmt::format("there is no table {} in {}", written, connection.description()),
+                   std::move(hint), std::string(written));
+  }
+  PGFANOUT_TRY(check_is_table(found, name, written));
   return describe_table(connection, found.oid);
 }
 

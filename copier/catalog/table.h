@@ -47,6 +47,7 @@ struct Leaf {
   std::uint32_t parent_oid = 0;
   std::uint64_t blocks = 0;
   std::uint64_t total_bytes = 0;  ///< Heap and TOAST.
+  bool may_use_schema = false;
   bool may_select = false;
   bool may_insert = false;
   bool hides_rows = false;  ///< Row-level security of the leaf itself is active for this role.
@@ -61,21 +62,23 @@ struct Table {
   char persistence = 'p';
   std::string owner;
   std::vector<Column> columns;  ///< Without dropped ones, by attnum.
-  std::vector<Leaf> leaves;     ///< The table itself if it is not partitioned. By qualified name.
-  char strategy = 0;            ///< 'h', 'l', 'r', or 0.
+  /// By qualified name. If the table is not partitioned: itself, and all tables that inherit from
+  /// it, since a plain SELECT reads their rows too.
+  std::vector<Leaf> leaves;
+  char strategy = 0;                           ///< 'h', 'l', 'r', or 0.
   std::vector<std::string> partition_columns;  ///< Empty string where it is an expression.
   std::string partition_key;                   ///< pg_get_partkeydef(); empty if none.
   std::vector<std::string> primary_key;        ///< Column names; empty: none.
   std::uint64_t estimated_rows = 0;            ///< From reltuples; 0 when unknown.
   bool hides_rows = false;  ///< Row-level security is active for this role, here or on a leaf.
   bool is_owner = false;
-  /// Qualified names of inheritance children that are not partitions: a plain SELECT reads their
-  /// rows too.
-  std::vector<std::string> heirs;
   /// Qualified names of partitions that are partitioned themselves.
   std::vector<std::string> subpartitioned;
 
   [[nodiscard]] const Column* find(std::string_view column) const;
+  /// Whether tables inherit from it that are not its partitions. Constraints, triggers, indexes
+  /// and row-level security are each table's own then.
+  [[nodiscard]] bool has_heirs() const { return kind != 'p' && leaves.size() > 1; }
 };
 
 struct FoundRelation {
@@ -92,6 +95,10 @@ Result<FoundRelation> find_relation(Connection& connection, const RelationName& 
 
 /// "a view", "a sequence", ... for pg_class.relkind.
 [[nodiscard]] std::string_view kind_name(char kind);
+
+/// Refuses a relation that is no table, with its kind and a way out; `written`: the name as given.
+Result<void> check_is_table(const FoundRelation& found, const RelationName& name,
+                            std::string_view written);
 
 /// The table named as in psql: qualified or found by the role's own search_path, quoted where
 /// needed. Refuses a relation that is no table, with its kind, and a missing one, with near names

@@ -221,7 +221,7 @@ class CopyCommand : ReportingJob {
       auto again = Connection::open(state_.connect_options(job().source_dsn, "source"));
       if (again) source_ = *std::move(again);
     }
-    const auto standing = source_ ? fences_on(*source_, table_.oid)
+    const auto standing = source_ ? fences_on(*source_, table_)
                                   : Result<std::vector<std::string>>(std::vector<std::string>{""});
     // A fence that cannot be looked at is reported as standing.
     result_.writes_refused = !standing || !standing->empty();

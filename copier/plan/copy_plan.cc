@@ -452,6 +452,7 @@ class CopyPlanner {
   }
 
   Result<void> add_notes() {
+    PGFANOUT_TRY(note_heirs(source_, plan_->source, plan_->issues));
     PGFANOUT_TRY(note_publications());
     PGFANOUT_TRY(note_locks());
     if (plan_->target_server.wal_level == "minimal") {

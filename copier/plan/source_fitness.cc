@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
+#include "copier/catalog/role_rights.h"
 #include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
@@ -42,6 +44,31 @@ constexpr const char* kNotCarriedSql =
     " (9, 'comments', (SELECT count(*) FROM pg_description d WHERE d.objoid = $1::oid"
     "   AND d.classoid = 'pg_class'::regclass))) AS v (place, name, n) WHERE n > 0";
 
+Result<void> refuse_foreign(Connection& connection, const Leaf& leaf) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT CASE WHEN c.relispartition"
+                       " THEN format('ALTER TABLE %s DETACH PARTITION %s', i.inhparent::regclass,"
+                       "  c.oid::regclass)"
+                       " ELSE format('ALTER FOREIGN TABLE %s NO INHERIT %s', c.oid::regclass,"
+                       "  i.inhparent::regclass) END"
+                       " FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid"
+                       " WHERE c.oid = $1 ORDER BY i.inhseqno LIMIT 1",
+                       {std::to_string(leaf.oid)}));
+  return refused("foreign-leaf", fmt::format("the leaf {} is a foreign table", leaf.qualified),
+                 fmt::format("make it an ordinary table of the same database, or leave it out: {}",
+                             rows.size() == 0 ? "" : rows.text(0, 0)),
+                 leaf.qualified);
+}
+
+/// Columns of the tables $2 that table $1 has not.
+constexpr const char* kHeirColumnsSql =
+    "SELECT a.attrelid::regclass::text,"
+    " string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"
+    " WHERE a.attrelid = ANY ($2::oid[]) AND a.attnum > 0 AND NOT a.attisdropped"
+    " AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = $1::oid"
+    "  AND p.attname = a.attname AND p.attnum > 0 AND NOT p.attisdropped) GROUP BY 1 ORDER BY 1";
+
 }  // namespace
 
 Result<BothServers> read_both_servers(Connection& source, Connection& target) {
@@ -59,17 +86,9 @@ Result<BothServers> read_both_servers(Connection& source, Connection& target) {
 }
 
 Result<void> check_leaves(Connection& connection, const Table& table, LeafUse use) {
-  if (table.hides_rows) {
-    return refused("row-security",
-                   fmt::format("row-level security of {} applies to this role", table.qualified),
-                   "run as its owner or as a role with BYPASSRLS", table.qualified);
-  }
+  const std::string_view rights = use == LeafUse::read_and_write ? "SELECT, INSERT" : "SELECT";
   for (const Leaf& leaf : table.leaves) {
-    if (leaf.kind != 'r') {
-      return refused("foreign-leaf", fmt::format("the leaf {} is a foreign table", leaf.qualified),
-                     "make it an ordinary table of the same database, or detach it",
-                     leaf.qualified);
-    }
+    if (leaf.kind != 'r') PGFANOUT_TRY(refuse_foreign(connection, leaf));
     if (leaf.access_method != "heap") {
       return refused("not-heap",
                      fmt::format("the leaf {} uses the access method {}: only heaps can be read by "
@@ -77,33 +96,68 @@ Result<void> check_leaves(Connection& connection, const Table& table, LeafUse us
                                  leaf.qualified, leaf.access_method),
                      "copy it into a heap table first", leaf.qualified);
     }
-    const bool writes = use == LeafUse::read_and_write;
-    if (leaf.may_select && (leaf.may_insert || !writes)) continue;
-    const std::string_view lacking = leaf.may_select ? "INSERT" : "SELECT";
-    PGFANOUT_TRY_ASSIGN(const Rows role, connection.query("SELECT quote_ident(CURRENT_USER)"));
-    return refused(
-        "no-privilege", fmt::format("no {} on {}", lacking, leaf.qualified),
-        fmt::format("GRANT {} ON {} TO {}{}", writes ? "SELECT, INSERT" : "SELECT", leaf.qualified,
-                    role.text(0, 0),
-                    table.kind == 'p' ? " (each leaf is used directly, so each one needs "
-                                        "it)"
-                                      : ""),
-        leaf.qualified);
+    if (!leaf.may_use_schema) {
+      PGFANOUT_TRY_ASSIGN(const Rows names, connection.query("SELECT quote_ident($1),"
+                                                             " quote_ident(CURRENT_USER)",
+                                                             {leaf.schema}));
+      return refused(
+          "no-privilege", fmt::format("no USAGE on schema {}", names.text(0, 0)),
+          fmt::format("GRANT USAGE ON SCHEMA {} TO {}", names.text(0, 0), names.text(0, 1)),
+          leaf.qualified);
+    }
+    const bool may_write = leaf.may_insert || use == LeafUse::read;
+    if (!leaf.may_select || !may_write) {
+      PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_right(connection, leaf, rights));
+      if (table.leaves.size() > 1) {
+        hint += " (each leaf is used directly, so each one needs it)";
+      }
+      return refused(
+          "no-privilege",
+          fmt::format("no {} on {}", leaf.may_select ? "INSERT" : "SELECT", leaf.qualified),
+          std::move(hint), leaf.qualified);
+    }
+    if (leaf.hides_rows) {
+      PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_hidden_rows(connection, leaf));
+      return refused("row-security",
+                     fmt::format("row-level security of {} applies to this role", leaf.qualified),
+                     std::move(hint), leaf.qualified);
+    }
   }
-  return {};
+  if (!table.hides_rows) return {};
+  Leaf root;
+  root.oid = table.oid;
+  PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_hidden_rows(connection, root));
+  return refused("row-security",
+                 fmt::format("row-level security of {} applies to this role", table.qualified),
+                 std::move(hint), table.qualified);
 }
 
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts) {
   PGFANOUT_TRY(check_settings(source, facts));
-  if (!table.heirs.empty()) {
-    return refused("has-heirs",
-                   fmt::format("{} inherits from {}: a query on the latter reads both, a copy of "
-                               "it would not",
-                               table.heirs.front(), table.qualified),
-                   "make its heirs partitions, or end the inheritance (ALTER TABLE ... NO INHERIT)",
-                   table.qualified);
-  }
   return check_leaves(source, table, LeafUse::read);
+}
+
+Result<void> note_heirs(Connection& source, const Table& table, std::vector<Issue>& issues) {
+  if (!table.has_heirs()) return {};
+  issues.push_back(
+      {Severity::info, "has-heirs",
+       fmt::format("{} is read with the {} from it, as a query reads it", table.qualified,
+                   counted(table.leaves.size() - 1, "table that inherits", "tables that inherit")),
+       table.qualified});
+  std::vector<std::uint32_t> oids;
+  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      source.query(kHeirColumnsSql, {std::to_string(table.oid), oid_array(oids)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    issues.push_back({Severity::warning, "heir-columns",
+                      fmt::format("{} has columns that {} has not, and which are left out: {}",
+                                  rows.text(row, 0), table.qualified, rows.text(row, 1)),
+                      rows.str(row, 0),
+                      fmt::format("add them to {} first if they are to be taken along: ALTER TABLE "
+                                  "{} ADD COLUMN ...",
+                                  table.qualified, table.qualified)});
+  }
+  return {};
 }
 
 Result<Issue> note_not_carried(Connection& source, const Table& table) {
@@ -112,7 +166,9 @@ Result<Issue> note_not_carried(Connection& source, const Table& table) {
                fmt::format("copy makes columns, defaults and leaves only: owner, grants{} of the "
                            "source are not carried over",
                            counts.text(0, 0)),
-               table.qualified, "pgfanout run carries them over"};
+               table.qualified,
+               table.has_heirs() ? "create what the new table needs before it is used"
+                                 : "pgfanout run carries them over"};
 }
 
 }  // namespace pgfanout

@@ -23,8 +23,11 @@ enum class LeafUse : unsigned char { read, read_and_write };
 /// Refuses leaves that are no heaps, that this role may not use, or whose rows are hidden from it.
 Result<void> check_leaves(Connection& connection, const Table& table, LeafUse use);
 
-/// The same of a table that is read, and what makes a copy of it incomplete.
+/// The same of a table that is read, and a setting that drops rows.
 Result<void> check_source(Connection& source, const Table& table, const ServerFacts& facts);
+
+/// Says that tables inherit from it, and what of them is not read.
+Result<void> note_heirs(Connection& source, const Table& table, std::vector<Issue>& issues);
 
 /// Counts the objects that a new target does not get from the source while it is copied: keys,
 /// indexes, triggers, ...

@@ -64,6 +64,8 @@ class VerifyPlanner {
                      fmt::format("there is no table {}.{}", name.schema, name.name),
                      "name the table to compare with by --into", target_connection_.description());
     }
+    PGFANOUT_TRY(check_is_table(
+        found, name, fmt::format("{}.{}", display_name(name.schema), display_name(name.name))));
     PGFANOUT_TRY_ASSIGN(target_, describe_table(target_connection_, found.oid));
     PGFANOUT_TRY(check_source(target_connection_, target_, servers_.target));
     same_database_ = is_same_database(servers_.source, servers_.target);
@@ -71,7 +73,8 @@ class VerifyPlanner {
       return refused("same-table", "source and target are the same table",
                      "name another one with --into", target_.qualified);
     }
-    return {};
+    PGFANOUT_TRY(note_heirs(source_connection_, source_, issues_));
+    return note_heirs(target_connection_, target_, issues_);
   }
 
   /// The target's key column: an integer column of that name.
@@ -88,7 +91,7 @@ class VerifyPlanner {
                         read_mappings(tables_, source_connection_, source_));
     PGFANOUT_TRY_ASSIGN(columns_,
                         plan_existing_columns(tables_, source_, mappings, target_, key_column_));
-    issues_ = std::move(columns_.issues);
+    issues_.insert(issues_.end(), columns_.issues.begin(), columns_.issues.end());
     columns_.issues.clear();
     for (const PlannedColumn& planned : columns_.columns) {
       if (planned.is_volatile) {

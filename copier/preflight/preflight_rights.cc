@@ -7,6 +7,7 @@
 #include "copier/base/amount.h"
 #include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/role_rights.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/preflight/preflight_checks.h"
@@ -16,23 +17,27 @@ namespace {
 
 /// Tables of the tree that this role does not own, with the owner: fence, renames and DDL need it.
 constexpr const char* kNotOwnedSql =
-    "SELECT c.oid::regclass::text, c.relowner::regrole::text"
-    " FROM {} JOIN pg_class c ON c.oid = tree.oid"
+    "SELECT c.oid::regclass::text, c.relowner::regrole::text, {1}"
+    " FROM {0} JOIN pg_class c ON c.oid = tree.oid"
     " WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1";
 
 Result<void> check_owner(PreflightRun& run, Connection& connection, const std::string& role,
                          const std::string& oid, const std::string& needed_for) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(fmt::format(kNotOwnedSql, kTableTree), {oid}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query(
+          fmt::format(kNotOwnedSql, kTableTree, grant_role_sql(connection, "c.relowner")), {oid}));
   std::map<std::string, std::vector<std::string>> tables_of;
+  std::map<std::string, std::string> grants;
   for (int row = 0; row < rows.size(); ++row) {
     tables_of[rows.str(row, 1)].push_back(rows.str(row, 0));
+    grants[rows.str(row, 1)] = rows.str(row, 2);
   }
   for (const auto& [owner, tables] : tables_of) {
     run.add(run.if_changed(), "not-owner",
             fmt::format("role {} does not own {}: {} need the owner, {}", role, some_of(tables),
                         needed_for, owner),
-            tables.front(), fmt::format("GRANT {0} TO {1}, or run as {0}", owner, role));
+            tables.front(), fmt::format("{}, or run as {}", grants[owner], owner));
   }
   return {};
 }
@@ -60,6 +65,7 @@ Result<void> check_schemas(PreflightRun& run) {
 /// The source's owner will own the target.
 Result<void> check_new_owner(PreflightRun& run) {
   Connection& target = run.target;
+  const bool has_set_option = target.server_version() >= kFirstWithSetOption;
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       target.query(
@@ -68,7 +74,7 @@ Result<void> check_new_owner(PreflightRun& run) {
               " has_schema_privilege(r.oid, n.oid, 'CREATE') OR me.rolsuper"
               " FROM pg_roles r, pg_roles me, pg_namespace n"
               " WHERE r.rolname = $1 AND me.rolname = CURRENT_USER AND n.nspname = $2",
-              target.server_version() >= kFirstWithSetOption ? "SET" : "MEMBER"),
+              has_set_option ? "SET" : "MEMBER"),
           {run.plan.source.owner, run.plan.target.schema}));
   const std::string& where = run.plan.target.qualified;
   if (rows.size() == 0) {
@@ -83,7 +89,8 @@ Result<void> check_new_owner(PreflightRun& run) {
             fmt::format("role {0} cannot make {1} the owner of the target: {0} cannot SET ROLE {1}",
                         run.target_role, rows.text(0, 0)),
             where,
-            fmt::format("GRANT {0} TO {1}, or run as {0}", rows.text(0, 0), run.target_role));
+            fmt::format("GRANT {0} TO {1}{2}, or run as {0}", rows.text(0, 0), run.target_role,
+                        has_set_option ? " WITH SET TRUE" : ""));
   }
   if (!rows.boolean(0, 3)) {
     run.add(Severity::error, "no-privilege",
@@ -147,11 +154,10 @@ struct Need {
 };
 
 /// A SELECT's columns and condition for an object `name` owned by `owner`.
-std::string owner_of(const std::string& name, const std::string& owner, const std::string& from) {
-  return fmt::format(
-      "SELECT DISTINCT {0}, format('GRANT %I TO %I', pg_get_userbyid({1}),"
-      " CURRENT_USER) {2} AND NOT pg_has_role({1}, 'USAGE') ORDER BY 2, 1",
-      name, owner, from);
+std::string owner_of(const Connection& connection, const std::string& name,
+                     const std::string& owner, const std::string& from) {
+  return fmt::format("SELECT DISTINCT {0}, {3} {2} AND NOT pg_has_role({1}, 'USAGE') ORDER BY 2, 1",
+                     name, owner, from, grant_role_sql(connection, owner));
 }
 
 constexpr const char* kClassName = "c.oid::regclass::text";
@@ -172,16 +178,16 @@ constexpr const char* kReaders =
     "  SELECT oid FROM reader) AS reader JOIN pg_class c ON c.oid = reader.oid"
     " WHERE true";
 
-std::vector<Need> owned_objects() {
+std::vector<Need> owned_objects(const Connection& source) {
   return {
       {"not-owner", "does not own", "the swap redefines views that read the table",
-       owner_of(kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
+       owner_of(source, kClassName, "c.relowner", fmt::format(kReaders, kTableTree))},
       {"not-owner", "does not own", "their foreign keys refer to the table",
-       owner_of(kClassName, "c.relowner",
+       owner_of(source, kClassName, "c.relowner",
                 "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
                 " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0")},
       {"not-owner", "does not own", "the swap creates it again for rows of the new table",
-       owner_of("p.oid::regprocedure::text", "p.proowner",
+       owner_of(source, "p.oid::regprocedure::text", "p.proowner",
                 fmt::format("FROM (WITH {} SELECT oid FROM row_routine) r"
                             " JOIN pg_proc p ON p.oid = r.oid WHERE p.prokind <> 'a'",
                             row_type_tables()))},
@@ -195,12 +201,12 @@ std::vector<Need> owned_objects() {
                    "  u.rolsuper FROM pg_roles u WHERE u.rolname = CURRENT_USER) ORDER BY 2, 1",
                    row_type_tables())},
       {"not-owner", "does not own publication", "it publishes the table by name",
-       owner_of("quote_ident(p.pubname)", "p.pubowner",
+       owner_of(source, "quote_ident(p.pubname)", "p.pubowner",
                 fmt::format("FROM {} JOIN pg_publication_rel l ON l.prrelid = tree.oid"
                             " JOIN pg_publication p ON p.oid = l.prpubid WHERE true",
                             kTableTree))},
       {"not-owner", "does not own statistics", "the swap takes over their names",
-       owner_of("format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
+       owner_of(source, "format('%I.%I', n.nspname, s.stxname)", "s.stxowner",
                 fmt::format("FROM {} JOIN pg_statistic_ext s ON s.stxrelid = tree.oid"
                             " JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE true",
                             kTableTree))}};
@@ -314,7 +320,7 @@ Result<void> check_rights(PreflightRun& run) {
 
 Result<void> check_related_rights(PreflightRun& run) {
   if (run.plan.same_database) {
-    for (const Need& need : owned_objects()) PGFANOUT_TRY(check_need(run, need));
+    for (const Need& need : owned_objects(run.source)) PGFANOUT_TRY(check_need(run, need));
     for (const Need& need : used_objects()) PGFANOUT_TRY(check_need(run, need));
   }
   PGFANOUT_TRY(check_references(run));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "copier/base/amount.h"
+#include "copier/base/counted.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/plan/server_limits.h"
@@ -186,8 +187,23 @@ void note_new_identity(PreflightRun& run, const Published& published, bool is_de
 
 }  // namespace
 
+/// Constraints, triggers, indexes and grants are each table's own, and after the swap the heirs
+/// would still inherit from the backup.
+void check_heirs(PreflightRun& run) {
+  const Table& source = run.plan.source;
+  if (!source.has_heirs()) return;
+  run.add(Severity::error, "has-heirs",
+          fmt::format("{} from {}: a window cannot replace them",
+                      counted(source.leaves.size() - 1, "table inherits", "tables inherit"),
+                      source.qualified),
+          source.qualified,
+          "use 'pgfanout copy' and 'pgfanout verify', which read all of them, create what the new "
+          "table needs, and rename both tables yourself");
+}
+
 Result<void> check_settings(PreflightRun& run) {
   check_source_role(run);
+  check_heirs(run);
   return check_target_settings(run);
 }
 

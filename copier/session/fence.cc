@@ -4,7 +4,10 @@
 
 #include <algorithm>
 
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/role_rights.h"
+#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {
@@ -15,10 +18,8 @@ constexpr const char* kTruncateTrigger = "pgfanout_fence_truncate";
 
 // NOT NULL, identity and defaults are facts of the source only ($3): the job itself changes those
 // of the target. A trigger's xmin changes whenever it is made, enabled or disabled.
-constexpr const char* kFactsSql = R"sql(
-WITH tree(oid) AS (
-  SELECT $1::oid UNION SELECT t.relid::oid
-  FROM pg_partition_tree($1::oid::regclass) t),
+// It begins behind kTableTree.
+constexpr const char* kFactsSql = R"sql(),
 fence(oid, xmin) AS (
   SELECT p.oid, p.xmin FROM pg_proc p
   WHERE p.proname = $2 AND p.pronamespace = (
@@ -75,17 +76,20 @@ END $fence$)sql";
 
 std::vector<std::string> Fence::raise_statements(const Table& table) const {
   const std::string function = quoted_name(function_name());
-  std::vector<std::string> statements{
-      fmt::format(kBodySql, function, job_),
-      fmt::format("CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"
-                  " EXECUTE FUNCTION pgfanout.{}()",
-                  kRowTrigger, table.qualified, function)};
+  std::vector<std::string> statements{fmt::format(kBodySql, function, job_)};
   std::vector<std::string> relations{table.qualified};
   for (const Leaf& leaf : table.leaves) {
     if (leaf.oid != table.oid) relations.push_back(leaf.qualified);
   }
   relations.insert(relations.end(), table.subpartitioned.begin(), table.subpartitioned.end());
   for (const std::string& relation : relations) {
+    // Partitions get the parent's row trigger from it.
+    if (relation == table.qualified || table.kind != 'p') {
+      statements.push_back(
+          fmt::format("CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"
+                      " EXECUTE FUNCTION pgfanout.{}()",
+                      kRowTrigger, relation, function));
+    }
     statements.push_back(
         fmt::format("CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT"
                     " EXECUTE FUNCTION pgfanout.{}()",
@@ -102,7 +106,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
                           const Cancellation& cancellation) const {
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
   if (is_up) return {};
-  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table.oid));
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table));
   if (!others.empty()) {
     const std::string& other = others.front();
     return refused("fenced-already",
@@ -128,7 +132,9 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
     // One statement locks all partitions first: no deadlock with writers.
     PGFANOUT_TRY(
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
-    for (const std::string& sql : raise_statements(table)) {
+    // A table may have come to inherit from it before the lock.
+    PGFANOUT_TRY_ASSIGN(const Table locked, describe_table(connection, table.oid));
+    for (const std::string& sql : raise_statements(locked)) {
       PGFANOUT_TRY(connection.run(sql));
     }
     return {};
@@ -141,15 +147,20 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
     error.hint =
         "run it as the table's owner, and GRANT CREATE on the database, or on schema pgfanout if "
         "that exists: the fence against writes needs both";
+    if (auto owner = hint_for_owner(connection, table); owner && !owner->empty()) {
+      error.hint = *std::move(owner);
+    }
   }
   return error;
 }
 
 Result<std::vector<std::string>> Fence::facts(Connection& connection,
                                               std::uint32_t table_oid) const {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(std::string(kFactsSql) + kPlaceSql,
-                                                        {std::to_string(table_oid), function_name(),
-                                                         side_ == "source" ? "true" : "false"}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query(fmt::format("WITH tree(oid) AS (SELECT tree.oid FROM {}{}{}",
+                                                   kTableTree, kFactsSql, kPlaceSql),
+                                       {std::to_string(table_oid), function_name(),
+                                        side_ == "source" ? "true" : "false"}));
   std::vector<std::string> facts = rows.column(0);
   std::sort(facts.begin(), facts.end());
   return facts;
@@ -213,15 +224,18 @@ Result<std::string> fence_place(Connection& connection) {
   return rows.str(0, 0);
 }
 
-Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query("SELECT DISTINCT split_part(p.proname, '_', 2) || ' '"
-                                       " || split_part(p.proname, '_', 3)"
-                                       " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
-                                       " JOIN pg_namespace n ON n.oid = p.pronamespace"
-                                       " WHERE t.tgrelid = $1 AND n.nspname = 'pgfanout'"
-                                       " AND starts_with(p.proname, 'fence_') ORDER BY 1",
-                                       {std::to_string(table_oid)}));
+Result<std::vector<std::string>> fences_on(Connection& connection, const Table& table) {
+  std::vector<std::uint32_t> oids{table.oid};
+  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      connection.query("SELECT DISTINCT split_part(p.proname, '_', 2) || ' '"
+                       " || split_part(p.proname, '_', 3)"
+                       " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+                       " JOIN pg_namespace n ON n.oid = p.pronamespace"
+                       " WHERE t.tgrelid = ANY ($1::oid[]) AND n.nspname = 'pgfanout'"
+                       " AND starts_with(p.proname, 'fence_') ORDER BY 1",
+                       {oid_array(oids)}));
   return rows.column(0);
 }
 

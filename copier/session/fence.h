@@ -1,6 +1,6 @@
 // The fence: triggers that refuse writes to a table, committed in its database, so that they
 // outlive a crash of this program. A row trigger on the table covers its partitions; TRUNCATE needs
-// a trigger on each of them. All are ENABLE ALWAYS, so they stop replication and sessions with
+// a trigger on each of them, and tables that inherit otherwise need both. All are ENABLE ALWAYS, so they stop replication and sessions with
 // session_replication_role, too. Triggers do not stop rewrites, new partitions, or ALTER TABLE ...
 // DISABLE TRIGGER: those change the fence's facts, which the journal keeps.
 #pragma once
@@ -51,8 +51,8 @@ class Fence {
 /// "database 5 of system 7...": the fact that names the fence's database.
 Result<std::string> fence_place(Connection& connection);
 
-/// Jobs that have a fence on the table now, as "<side> <job>".
-Result<std::vector<std::string>> fences_on(Connection& connection, std::uint32_t table_oid);
+/// Jobs that have a fence on the table or on one of its leaves now, as "<side> <job>".
+Result<std::vector<std::string>> fences_on(Connection& connection, const Table& table);
 
 /// The facts of `then` that no longer hold `now`, in words; empty if all hold.
 [[nodiscard]] std::string broken_facts(const std::vector<std::string>& then,

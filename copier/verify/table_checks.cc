@@ -62,9 +62,10 @@ constexpr const char* kReferencesSql =
 Result<std::vector<Reference>> references_of(
     Connection& connection, const Table& table,
     const std::function<std::string(const std::string&)>& target_column) {
+  std::vector<Reference> references;
+  if (table.has_heirs()) return references;  // They do not bind the heirs' rows.
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection.query(kReferencesSql, {std::to_string(table.oid)}));
-  std::vector<Reference> references;
   std::set<std::string> incomplete;
   for (int row = 0; row < rows.size(); ++row) {
     if (references.empty() || references.back().name != rows.text(row, 0)) {

@@ -55,15 +55,18 @@ TEST_F(PlanSourceTest, RowSecurityOfParentOrLeafIsRefused) {
   expect_refused(plan_as(role, job_for("t", "a % 4")), "row-security");
 }
 
-TEST_F(PlanSourceTest, HeirsAndForeignLeavesAreRefused) {
+TEST_F(PlanSourceTest, ForeignLeavesAreRefused) {
   execute(
-      "CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent);"
-      "CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE EXTENSION file_fdw;"
+      "CREATE TABLE parent (a int); CREATE EXTENSION file_fdw;"
+      "CREATE TABLE t (a int) PARTITION BY LIST (a);"
       "CREATE SERVER f FOREIGN DATA WRAPPER file_fdw;"
       "CREATE FOREIGN TABLE ft PARTITION OF t FOR VALUES IN (1) SERVER f OPTIONS (filename "
+      "'/dev/null'); CREATE FOREIGN TABLE fc () INHERITS (parent) SERVER f OPTIONS (filename "
       "'/dev/null')");
-  expect_refused(plan(job_for("parent", "a % 4")), "has-heirs", {"public.child", "public.parent"});
-  expect_refused(plan(job_for("t", "a % 4")), "foreign-leaf", {"public.ft"});
+  expect_refused(plan(job_for("t", "a % 4")), "foreign-leaf",
+                 {"public.ft", "ALTER TABLE public.t DETACH PARTITION public.ft"});
+  expect_refused(plan(job_for("parent", "a % 4")), "foreign-leaf",
+                 {"public.fc", "ALTER FOREIGN TABLE public.fc NO INHERIT public.parent"});
 }
 
 TEST_F(PlanSourceTest, SettingsThatDropDamagedRowsAreRefused) {

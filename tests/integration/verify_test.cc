@@ -298,5 +298,46 @@ TEST_F(VerifyTest, ViewsForTheTimeAfter) {
   EXPECT_EQ(value("SELECT count(*) > 0 FROM pgfanout.hot_partitions WHERE place = 1"), "t");
 }
 
+TEST_F(VerifyTest, ASideThatIsNoTableIsNamedWithAWayThatWorks) {
+  make_chunks(50);
+  execute(
+      "CREATE VIEW v AS SELECT * FROM chunks; CREATE MATERIALIZED VIEW mv AS SELECT * FROM chunks;"
+      "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+      "CREATE FOREIGN TABLE far (id int) SERVER files OPTIONS (program 'echo 1');"
+      "CREATE SEQUENCE s; CREATE TYPE pair AS (a int)");
+  const auto refusal = [&](const std::vector<std::string>& words) {
+    const CommandResult result = verify(words);
+    EXPECT_EQ(result.exit_code, 2) << result;
+    for (const Json& issue : json["issues"]) {
+      if (issue["code"] != "not-a-table") continue;
+      return issue["message"].get<std::string>() + "\n" + issue.value("hint", "");
+    }
+    return json["issues"].dump();
+  };
+  for (const auto& [name, kind] :
+       std::vector<std::pair<std::string, std::string>>{{"v", "a view"},
+                                                        {"mv", "a materialized view"},
+                                                        {"far", "a foreign table"},
+                                                        {"s", "a sequence"},
+                                                        {"chunks_pkey", "an index"},
+                                                        {"pair", "a composite type"}}) {
+    for (const std::string& text : {refusal({"--table", "chunks", "--into", name, "--data"}),
+                                    refusal({"--table", name, "--into", "chunks", "--data"})}) {
+      EXPECT_NE(text.find(name + " is " + kind), std::string::npos) << text;
+      const std::size_t sql = text.find("CREATE TABLE");
+      EXPECT_EQ(sql != std::string::npos, name == "v" || name == "mv" || name == "far") << text;
+      if (name == "v" && sql != std::string::npos) {
+        execute("DROP TABLE IF EXISTS v_rows;" + text.substr(sql));
+      }
+    }
+  }
+  EXPECT_EQ(verify({"--table", "chunks", "--into", "v_rows", "--data"}).exit_code, 0);
+  EXPECT_EQ(verify({"--table", "chunks", "--into", "pg_catalog.pg_class"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("system-table"));
+  // A leaf of a partitioned table is a table like others.
+  execute("CREATE TABLE h3 AS TABLE chunks_h3");
+  EXPECT_EQ(verify({"--table", "chunks_h3", "--into", "h3", "--data"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace pgfanout
