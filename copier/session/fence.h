@@ -1,8 +1,9 @@
 // The fence: triggers that refuse writes to a table, committed in its database, so that they
 // outlive a crash of this program. A row trigger on the table covers its partitions; TRUNCATE needs
-// a trigger on each of them, and tables that inherit otherwise need both. All are ENABLE ALWAYS, so they stop replication and sessions with
-// session_replication_role, too. Triggers do not stop rewrites, new partitions, or ALTER TABLE ...
-// DISABLE TRIGGER: those change the fence's facts, which the journal keeps.
+// a trigger on each of them, and tables that inherit otherwise need both. All are ENABLE ALWAYS, so
+// they stop replication and sessions with session_replication_role, too. Triggers do not stop
+// rewrites, new partitions, or ALTER TABLE ... DISABLE TRIGGER: those change the fence's facts,
+// which the journal keeps.
 #pragma once
 
 #include <cstdint>
