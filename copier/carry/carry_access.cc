@@ -125,8 +125,9 @@ class Grants {
     const auto& inputs = draft_.columns.key_inputs();
     std::map<std::pair<std::string, std::string>, std::vector<Grant>> groups;
     for (const Grant& grant : grants_) groups[{grant.grantee, grant.privilege}].push_back(grant);
-    for (const auto& [who, grants] : groups) {
-      const std::string& privilege = who.second;
+    for (const auto& group : groups) {
+      const auto& [grantee, privilege] = group.first;
+      const std::vector<Grant>& grants = group.second;
       const auto has = [&](const std::string& column) {
         return std::any_of(grants.begin(), grants.end(),
                            [&](const Grant& grant) { return grant.column == column; });
@@ -141,12 +142,14 @@ class Grants {
           (privilege == "UPDATE" ? std::any_of(inputs.begin(), inputs.end(), has)
                                  : std::all_of(inputs.begin(), inputs.end(), has));
       if (!needs_key) continue;
-      Grant more = grants.front();
+      Grant more = *std::max_element(
+          grants.begin(), grants.end(),
+          [](const Grant& one, const Grant& other) { return one.has_option < other.has_option; });
       more.column = *key;
       grants_.push_back(more);
       draft_.plan.key_grants.push_back(
           fmt::format("{} ({}) to {}", privilege, display_name(*key),
-                      who.first.empty() ? "PUBLIC" : display_name(who.first)));
+                      grantee.empty() ? "PUBLIC" : display_name(grantee)));
     }
   }
 
@@ -176,7 +179,10 @@ class Grants {
           left.begin(), left.end(), [&](const Grant& grant) { return !may_grant(made, grant); });
       now.assign(rest, left.end());
       left.erase(rest, left.end());
-      if (now.empty()) now.swap(left);
+      if (now.empty()) {  // The key column joined some that others may grant.
+        now.swap(left);
+        for (Grant& grant : now) grant.grantor = owner_;
+      }
       std::map<std::string, std::vector<Grant>> by_grantor;
       for (const Grant& grant : now) {
         PGFANOUT_TRY_ASSIGN(const std::string grantor, grantor_of(grant));
