@@ -160,8 +160,7 @@ std::vector<std::string> subjects_of(const CarryDraft& draft, const Rows& rows, 
 void note_lost(CarryDraft& draft, std::string_view text) {
   constexpr std::size_t kShown = 40;
   draft.note(Severity::warning, "comment-lost",
-             fmt::format("a comment is not carried over, because its object is not, or is a NOT "
-                         "NULL constraint: \"{}{}\"",
+             fmt::format("a comment is not carried over, because its object is not: \"{}{}\"",
                          text.substr(0, kShown), text.size() > kShown ? "..." : ""),
              "add the comment again after the swap");
 }

@@ -8,6 +8,7 @@
 
 #include "copier/carry/carry_parts.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
 
@@ -403,6 +404,37 @@ void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
                fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
 }
 
+/// Validated ones come with the target's columns.
+constexpr const char* kNotNullsSql = R"sql(
+SELECT c.oid, c.conname, array_to_string(c.conkey, ' '), c.convalidated FROM pg_constraint c
+WHERE c.conrelid = $1::oid AND c.contype = 'n' ORDER BY c.conname)sql";
+
+/// Of servers from 18 on. Those that are NOT VALID cost no scan: the parent passes them on to its
+/// leaves. An older server has a check instead.
+Result<void> carry_not_nulls(CarryDraft& draft) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kNotNullsSql));
+  const bool has_names = draft.target.server_version() >= kFirstWithNamedNotNulls;
+  for (int row = 0; row < rows.size(); ++row) {
+    const std::string name = rows.str(row, 1);
+    const std::vector<std::string> columns = draft.column_names(rows.text(row, 2));
+    const Column* column = columns.empty() ? nullptr : draft.columns.target(columns.front());
+    if (column == nullptr) continue;
+    const bool is_valid = rows.boolean(row, 3);
+    if (is_valid && (!has_names || column->not_null_name != name)) continue;
+    if (!is_valid) {
+      draft.plan.parent_constraints.push_back(
+          {fmt::format("constraint {} {}", draft.table, display_name(name)),
+           fmt::format(
+               "ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", draft.table, quoted_name(name),
+               has_names ? fmt::format("NOT NULL {}", quoted_name(column->name))
+                         : fmt::format("CHECK ({} IS NOT NULL)", quoted_name(column->name)))});
+    }
+    draft.record(CarriedClass::constraint, rows.oid(row, 0),
+                 fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
+  }
+  return {};
+}
+
 /// Whether it is an earlier job's check of the key; the target gets one over the new key.
 bool is_key_check(const CarryDraft& draft, const std::string& name) {
   const CarryRequest& request = draft.request;
@@ -537,6 +569,7 @@ Result<void> carry_checks(CarryDraft& draft) {
     }
     carry_check(draft, rows.oid(row, 0), name, definition);
   }
+  PGFANOUT_TRY(carry_not_nulls(draft));
   std::vector<CarryStep> steps;
   for (std::size_t leaf = 0; leaf < draft.leaf_clauses.size(); ++leaf) {
     const std::string& table = draft.request.target_leaves[leaf];

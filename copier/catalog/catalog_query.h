@@ -55,6 +55,18 @@ inline constexpr const char* kRelationOptions =
     "')"
     " FROM unnest(c.reloptions) o)";
 
+/// The condition on a row `t` that pg_constraint `c` states: a check, foreign key or not null.
+inline constexpr const char* kRowCondition =
+    "(CASE c.contype WHEN 'c' THEN format('(%s) IS NOT FALSE', pg_get_expr(c.conbin, c.conrelid))"
+    " ELSE (SELECT CASE c.contype WHEN 'n' THEN string_agg(format('t.%I IS NOT NULL', a.attname),"
+    " ' AND ') ELSE format('(%s OR EXISTS (SELECT FROM %s AS r WHERE %s))',"
+    " string_agg(format('t.%I IS NULL', a.attname), ' OR '), c.confrelid::regclass,"
+    " string_agg(format('r.%s = t.%s', quote_ident(f.attname), quote_ident(a.attname)), ' AND ')) "
+    "END"
+    " FROM ROWS FROM (unnest(c.conkey), unnest(c.confkey)) AS k(own, other)"
+    " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own"
+    " LEFT JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other) END)";
+
 /// "1 2 3" as the catalog prints vectors of numbers; ends at what is no number.
 template <class Number>
 [[nodiscard]] std::vector<Number> numbers_in(std::string_view text) {

@@ -13,6 +13,7 @@ namespace pgfanout {
 inline constexpr int kFirstWithSchemaPublications = 150000;  ///< As server_version() counts.
 inline constexpr int kFirstWithSetOption = 160000;           ///< GRANT role ... WITH SET.
 inline constexpr int kFirstWithUnvalidatedParents = 180000;
+inline constexpr int kFirstWithNamedNotNulls = 180000;
 
 /// A limit on connections and how many sessions count against it now, the job's own left out.
 struct ConnectionLimit {

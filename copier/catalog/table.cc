@@ -23,7 +23,9 @@ constexpr const char* kTableSql =
 constexpr const char* kColumnsSql =
     "SELECT a.attname, quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod,"
     " base.oid, format_type(a.atttypid, a.atttypmod), t.typtype, element.oid,"
-    " element.typtype, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity,"
+    " element.typtype, a.attnotnull AND COALESCE(nn.convalidated, true),"
+    " CASE WHEN nn.convalidated THEN nn.conname END, pg_get_expr(d.adbin, d.adrelid), "
+    "a.attidentity,"
     " a.attgenerated,"
     " CASE WHEN a.attcollation <> t.typcollation"
     "  THEN format('%I.%I', cn.nspname, co.collname) END,"
@@ -39,6 +41,8 @@ constexpr const char* kColumnsSql =
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL {}"
     " LEFT JOIN pg_type element ON element.typarray = base.oid"
     " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " LEFT JOIN pg_constraint nn ON nn.conrelid = a.attrelid AND nn.contype = 'n'"
+    "  AND nn.conkey = ARRAY[a.attnum]"
     " LEFT JOIN pg_collation co ON co.oid = a.attcollation"
     " LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace"
     " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -83,9 +87,9 @@ Column column_of(const Rows& rows, int row) {
   read_row(rows, row, column.name, column.quoted, column.number, column.type_oid,
            column.type_modifier, column.base_type_oid, column.type_sql, column.type_type,
            column.element_type_oid, column.element_type_type, column.is_not_null,
-           column.default_sql, column.identity, column.generated, column.collation,
-           column.is_deterministic, column.storage, column.type_storage, column.compression,
-           column.statistics, column.generated_from);
+           column.not_null_name, column.default_sql, column.identity, column.generated,
+           column.collation, column.is_deterministic, column.storage, column.type_storage,
+           column.compression, column.statistics, column.generated_from);
   return column;
 }
 

@@ -23,10 +23,11 @@ struct Column {
   char type_type = 'b';                ///< pg_type.typtype: b, c, d, e, r, m, p.
   std::uint32_t element_type_oid = 0;  ///< Of an array; else 0.
   char element_type_type = 0;          ///< typtype of the element; 0 if not an array.
-  bool is_not_null = false;
-  std::string default_sql;                   ///< Default or generation expression; empty: none.
-  char identity = 0;                         ///< 'a', 'd', or 0.
-  char generated = 0;                        ///< 's' stored, 'v' virtual, or 0.
+  bool is_not_null = false;   ///< No row has NULL: a NOT NULL that is NOT VALID says nothing.
+  std::string not_null_name;  ///< Of that constraint; empty: none, or a server before 18.
+  std::string default_sql;    ///< Default or generation expression; empty: none.
+  char identity = 0;          ///< 'a', 'd', or 0.
+  char generated = 0;         ///< 's' stored, 'v' virtual, or 0.
   std::vector<std::int16_t> generated_from;  ///< Numbers of the columns that it is computed from.
   std::string collation;         ///< Qualified and quoted if not the type's default; else empty.
   bool is_deterministic = true;  ///< Of its collation.

@@ -129,6 +129,7 @@ class NewColumns {
     const Column* origin = source_.find(column.name);
     if (origin == nullptr) return;
     column.is_not_null = origin->is_not_null;
+    column.not_null_name = origin->not_null_name;
     if (origin->type_sql != column.type_sql || origin->generated != 0) return;
     const bool is_not_null = column.is_not_null;
     column = *origin;
@@ -140,6 +141,7 @@ class NewColumns {
     column.default_sql.clear();
     column.identity = 0;
     column.is_not_null = false;
+    column.not_null_name.clear();
   }
 
   /// An ordinary column with the values that were generated.
@@ -181,6 +183,8 @@ class NewColumns {
     const Column* origin = source_.find(key_column_);
     column.quoted = origin != nullptr ? origin->quoted : quoted_name(key_column_);
     column.is_not_null = true;
+    // As the server would name it in the table that it will be.
+    column.not_null_name = suffixed_name(source_.name, fmt::format("_{}_not_null", key_column_));
     plan_.key_column = std::move(column);
     return {};
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/table.h"
 #include "copier/catalog/type_catalog.h"
 
@@ -102,9 +103,10 @@ constexpr int kFirstWithVirtualColumns = 180000;
 /// "name type COLLATE ... DEFAULT ... NOT NULL". `identity_options` are those of its sequence.
 /// Identity belongs to the parent alone: from version 17 on a table with an identity column cannot
 /// be attached, and before that a leaf's own is never used. Servers before 18 know no virtual
-/// columns: there they are stored.
+/// columns: there they are stored. `not_null_name` may be empty.
 std::string column_definition(const Column& column, bool is_parent,
-                              const std::string& identity_options, int server_version) {
+                              const std::string& identity_options, int server_version,
+                              const std::string& not_null_name) {
   std::string sql = fmt::format("{} {}", column.quoted, column.type_sql);
   if (!column.collation.empty()) sql += " COLLATE " + column.collation;
   if (column.generated != 0) {
@@ -117,7 +119,9 @@ std::string column_definition(const Column& column, bool is_parent,
   } else if (column.identity == 0 && !column.default_sql.empty()) {
     sql += fmt::format(" DEFAULT {}", column.default_sql);
   }
-  if (column.is_not_null) sql += " NOT NULL";
+  if (!column.is_not_null) return sql;
+  if (!not_null_name.empty()) sql += fmt::format(" CONSTRAINT {}", quoted_name(not_null_name));
+  sql += " NOT NULL";
   return sql;
 }
 
@@ -331,12 +335,16 @@ class TargetTables {
 
   [[nodiscard]] std::string definitions(bool is_parent) const {
     std::string sql;
+    std::set<std::string> names;  // Several columns may come from one of the source.
     for (const Column* column : columns_) {
+      const bool has_name = server_version_ >= kFirstWithNamedNotNulls && column->is_not_null &&
+                            names.insert(column->not_null_name).second;
       const auto options = sequences_.identity_options.find(column->name);
       const bool has_options = options != sequences_.identity_options.end();
-      sql += fmt::format("{}\n  {}", sql.empty() ? "" : ",",
-                         column_definition(*column, is_parent, has_options ? options->second : "",
-                                           server_version_));
+      sql += fmt::format(
+          "{}\n  {}", sql.empty() ? "" : ",",
+          column_definition(*column, is_parent, has_options ? options->second : "", server_version_,
+                            has_name ? column->not_null_name : std::string()));
     }
     return sql;
   }

@@ -32,6 +32,8 @@ constexpr const char* kNotCarriedSql =
     "   AND c.contype = 'f' AND c.conparentid = 0)),"
     " (4, 'checks',"
     "  (SELECT count(*) FROM pg_constraint c WHERE c.conrelid = $1::oid AND c.contype = 'c')),"
+    " (4, 'NOT NULL constraints that are NOT VALID', (SELECT count(*) FROM pg_constraint c"
+    "   WHERE c.conrelid = $1::oid AND c.contype = 'n' AND NOT c.convalidated)),"
     // The fence's own triggers are the job's.
     " (5, 'triggers', (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = $1::oid"
     "   AND NOT t.tgisinternal AND NOT EXISTS (SELECT 1 FROM pg_proc f"

@@ -54,6 +54,7 @@ constexpr Check kChecks[] = {
     {"wraparound", check_wraparound},
     {"old snapshots", check_snapshots},
     {"the leaves' sizes", check_skew},
+    {"states that are carried over", check_states},
     {"the objects to carry over", check_carry},
     {"the impact on the application", check_impact},
     {"the times of the stages", check_times},

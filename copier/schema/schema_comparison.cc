@@ -305,6 +305,9 @@ class SchemaJudge {
       return {Severity::info, "comes with the column, which is missing", true};
     }
     if (kind == "not null") {
+      if (!source.is_valid && has_check_of_null(source)) {
+        return info("a check that is NOT VALID refuses NULL instead");
+      }
       return capped(source, error("inserts that leave the column out would store NULL"));
     }
     if (kind == "default") return capped(source, missing_default(source));
@@ -374,6 +377,14 @@ class SchemaJudge {
       return object.kind == kind && object.name == name;
     });
     return found == side.end() ? nullptr : &*found;
+  }
+
+  /// A server before 18 has one in place of a NOT NULL that is NOT VALID.
+  [[nodiscard]] bool has_check_of_null(const SchemaObject& source) const {
+    const std::string check = fmt::format("CHECK (({} IS NOT NULL))", display_name(source.name));
+    return std::any_of(target_.begin(), target_.end(), [&](const SchemaObject& each) {
+      return each.kind == "constraint" && is_same_sql(each.definition, check);
+    });
   }
 
   /// The column of a default, NOT NULL, sequence, comment or storage option; else empty.

@@ -161,6 +161,15 @@ WHERE c.conrelid = $1::oid AND c.contype IN ('p', 'u', 'c', 'f', 'x') AND NOT EX
   SELECT 1 FROM pg_constraint up WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
 ORDER BY strpos('pucfx', c.contype::text), 2)sql";
 
+/// Foreign keys that every leaf has by itself, as if they were the table's. {1}: kOnLeavesOnly,
+/// {2}: kConstraintDefinition.
+constexpr const char* kLeafKeysSql = R"sql(
+SELECT NULL, {2}, format('{1}%s of its leaves', count(DISTINCT c.conrelid)),
+  bool_and(c.convalidated)
+FROM {0} JOIN pg_constraint c ON c.conrelid = leaf.oid AND c.contype = 'f' AND c.conparentid = 0
+WHERE leaf.oid <> $1::oid GROUP BY 2
+HAVING count(DISTINCT c.conrelid) = (SELECT count(*) FROM {0}) ORDER BY 2)sql";
+
 /// {1}: kConstraintDefinition.
 constexpr const char* kInboundSql = R"sql(
 SELECT NULL, format('FROM %s: ', c.conrelid::regclass) || {1},
@@ -364,30 +373,32 @@ struct SchemaQuery {
 
 std::vector<SchemaQuery> schema_queries(int server_version) {
   const bool has_parts = server_version >= kFirstWithSchemaPublications;
-  return {{"type", kTypesSql, true, true},
-          {"column", kColumnsSql},
-          {"not null", kNotNullSql, false},
-          {"default", kDefaultsSql},
-          {"sequence", kSequencesSql},
-          {"storage option", kColumnOptionsSql, false},
-          {"storage option", fmt::format(kTableOptionsSql, kTableLeaves), false},
-          {"constraint", fmt::format(kConstraintsSql, kPrimaryKeyName, kConstraintDefinition)},
-          {"constraint", fmt::format(kInboundSql, kTableTree, kConstraintDefinition)},
-          {"index", fmt::format(kIndexesSql, kIndexBody)},
-          {"index", fmt::format(kLeafIndexesSql, kTableLeaves, kOnLeavesOnly, kIndexBody)},
-          {"trigger", kTriggersSql},
-          {"rule", kRulesSql},
-          {"statistics", kStatisticsSql},
-          {"policy", fmt::format(kRowSecuritySql, kRowSecurityName), false},
-          {"policy", kPoliciesSql},
-          {"owner", kOwnerSql, false},
-          {"privilege", kPrivilegesSql, false},
-          {"comment", kCommentsSql, false},
-          {"replica identity", fmt::format(kReplicaIdentitySql, kTableLeaves), false},
-          {"function", kFunctionsSql, true, true},
-          {"view", fmt::format(kViewsSql, kTableTree)},
-          {"publication", fmt::format(kPublicationsSql, kTableTree, has_parts ? kPublishedPart : "",
-                                      has_parts ? kPublishedSchema : "")}};
+  return {
+      {"type", kTypesSql, true, true},
+      {"column", kColumnsSql},
+      {"not null", kNotNullSql, false},
+      {"default", kDefaultsSql},
+      {"sequence", kSequencesSql},
+      {"storage option", kColumnOptionsSql, false},
+      {"storage option", fmt::format(kTableOptionsSql, kTableLeaves), false},
+      {"constraint", fmt::format(kConstraintsSql, kPrimaryKeyName, kConstraintDefinition)},
+      {"constraint", fmt::format(kLeafKeysSql, kTableLeaves, kOnLeavesOnly, kConstraintDefinition)},
+      {"constraint", fmt::format(kInboundSql, kTableTree, kConstraintDefinition)},
+      {"index", fmt::format(kIndexesSql, kIndexBody)},
+      {"index", fmt::format(kLeafIndexesSql, kTableLeaves, kOnLeavesOnly, kIndexBody)},
+      {"trigger", kTriggersSql},
+      {"rule", kRulesSql},
+      {"statistics", kStatisticsSql},
+      {"policy", fmt::format(kRowSecuritySql, kRowSecurityName), false},
+      {"policy", kPoliciesSql},
+      {"owner", kOwnerSql, false},
+      {"privilege", kPrivilegesSql, false},
+      {"comment", kCommentsSql, false},
+      {"replica identity", fmt::format(kReplicaIdentitySql, kTableLeaves), false},
+      {"function", kFunctionsSql, true, true},
+      {"view", fmt::format(kViewsSql, kTableTree)},
+      {"publication", fmt::format(kPublicationsSql, kTableTree, has_parts ? kPublishedPart : "",
+                                  has_parts ? kPublishedSchema : "")}};
 }
 
 SchemaObject object_of(const Rows& rows, int row, const SchemaQuery& query, const Table& table) {

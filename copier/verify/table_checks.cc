@@ -10,6 +10,10 @@
 #include <vector>
 
 #include "copier/base/counted.h"
+#include "copier/catalog/catalog_query.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/catalog/timed_query.h"
+#include "copier/schema/sequence_positions.h"
 
 namespace pgfanout {
 namespace {
@@ -20,37 +24,22 @@ std::string oid_array(const Table& table) {
   return oids + "}";
 }
 
-/// Runs a statement within a savepoint, so that an error or a time-out ends it alone.
-Result<std::optional<Rows>> try_query(Connection& connection, const std::string& sql,
-                                      std::chrono::milliseconds patience) {
-  PGFANOUT_TRY(connection.run(
-      fmt::format("SAVEPOINT pgfanout_check; SET LOCAL statement_timeout = {}", patience.count())));
-  auto rows = connection.query(sql);
-  if (!rows) {
-    if (!connection.is_open()) return std::move(rows).error();
-    const bool is_harmless = rows.error().sqlstate == "57014" || rows.error().sqlstate == "42501";
-    PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_check"));
-    if (!is_harmless) return std::move(rows).error();
-    return std::optional<Rows>();
-  }
-  PGFANOUT_TRY(connection.run("SET LOCAL statement_timeout = 0; RELEASE SAVEPOINT pgfanout_check"));
-  return std::optional<Rows>(std::move(*rows));
-}
-
 std::string column_list(const std::vector<std::string>& columns) {
   return fmt::format("{}", fmt::join(columns, ", "));
 }
 
 struct Reference {
   std::string name;
-  std::string table;  ///< That is referenced, qualified.
+  bool is_validated = true;  ///< On the source, if that has it.
+  std::string table;         ///< That is referenced, qualified.
   std::vector<std::string> columns;
   std::vector<std::string> referenced;
 };
 
 constexpr const char* kReferencesSql =
     "SELECT quote_ident(c.conname), c.confrelid::regclass::text,"
-    " quote_ident(a.attname), quote_ident(f.attname), a.attname FROM pg_constraint c"
+    " quote_ident(a.attname), quote_ident(f.attname), a.attname, c.convalidated"
+    " FROM pg_constraint c"
     " CROSS JOIN LATERAL ROWS FROM (unnest(c.conkey), unnest(c.confkey))"
     " WITH ORDINALITY AS k (own, other, n)"
     " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own"
@@ -69,7 +58,7 @@ Result<std::vector<Reference>> references_of(
   std::set<std::string> incomplete;
   for (int row = 0; row < rows.size(); ++row) {
     if (references.empty() || references.back().name != rows.text(row, 0)) {
-      references.push_back({rows.str(row, 0), rows.str(row, 1), {}, {}});
+      references.push_back({rows.str(row, 0), rows.boolean(row, 5), rows.str(row, 1), {}, {}});
     }
     const std::string column = target_column(rows.str(row, 4));
     if (column.empty()) incomplete.insert(references.back().name);
@@ -106,8 +95,8 @@ std::string orphans_sql(const Table& table, std::span<const Reference> reference
 Result<void> count_orphans(Connection& target, const Table& table,
                            std::span<const Reference> references, const IssueSink& report) {
   if (references.empty()) return {};
-  PGFANOUT_TRY_ASSIGN(const auto rows, try_query(target, orphans_sql(table, references),
-                                                 std::chrono::milliseconds(0)));
+  PGFANOUT_TRY_ASSIGN(const auto rows, query_in_time(target, orphans_sql(table, references),
+                                                     std::chrono::milliseconds(0)));
   if (!rows && references.size() > 1) {
     for (std::size_t at = 0; at < references.size(); ++at) {
       PGFANOUT_TRY(count_orphans(target, table, references.subspan(at, 1), report));
@@ -124,11 +113,17 @@ Result<void> count_orphans(Connection& target, const Table& table,
   for (std::size_t at = 0; at < references.size(); ++at) {
     const std::int64_t orphans = rows->integer(0, static_cast<int>(at));
     if (orphans == 0) continue;
-    report({Severity::error, "orphans",
+    const Reference& reference = references[at];
+    report({reference.is_validated ? Severity::error : Severity::warning, "orphans",
             fmt::format("{} by ({}) to rows that {} does not have",
                         counted(static_cast<std::uint64_t>(orphans), "row refers", "rows refer"),
-                        column_list(references[at].columns), references[at].table),
-            table.qualified, "the foreign key " + references[at].name + " could not be validated"});
+                        column_list(reference.columns), reference.table),
+            table.qualified,
+            reference.is_validated
+                ? fmt::format("the foreign key {} could not be validated", reference.name)
+                : fmt::format("the foreign key {} is not validated: correct these rows before "
+                              "you validate it",
+                              reference.name)});
   }
   return {};
 }
@@ -153,29 +148,83 @@ Result<std::vector<Reference>> with_table(Connection& target, const Table& table
   return present;
 }
 
+struct ObjectState {
+  std::string name;        ///< Quoted.
+  std::string definition;  ///< Without its validity.
+  std::string relation;
+  bool is_index = false;
+  bool is_valid = false;
+};
+
+/// Constraints that need validation, and indexes. {}: kIndexBody.
+constexpr const char* kStatesSql = R"sql(
+SELECT quote_ident(k.conname), regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
+  k.conrelid::regclass::text, false, k.convalidated FROM pg_constraint k
+WHERE k.conrelid = ANY ($1::oid[]) AND k.contype IN ('c', 'f', 'n')
+UNION ALL SELECT i.indexrelid::regclass::text, {}, i.indrelid::regclass::text, true,
+  i.indisvalid AND i.indisready
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY ($1::oid[])
+ORDER BY 4, 3, 1)sql";
+
+Result<std::vector<ObjectState>> states_of(Connection& connection, const Table& table) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      connection.query(fmt::format(kStatesSql, kIndexBody), {oid_array(table)}));
+  std::vector<ObjectState> states;
+  for (int row = 0; row < rows.size(); ++row) {
+    ObjectState& state = states.emplace_back();
+    read_row(rows, row, state.name, state.definition, state.relation, state.is_index,
+             state.is_valid);
+  }
+  return states;
+}
+
+/// The source's object of that definition, else of that name; nullptr: it has none.
+const ObjectState* same_object(const std::vector<ObjectState>& of_source,
+                               const ObjectState& object) {
+  const auto find = [&](std::string ObjectState::*part) {
+    const auto found =
+        std::find_if(of_source.begin(), of_source.end(), [&](const ObjectState& each) {
+          return each.is_index == object.is_index && each.*part == object.*part;
+        });
+    return found == of_source.end() ? nullptr : &*found;
+  };
+  const ObjectState* same = find(&ObjectState::definition);
+  return same != nullptr ? same : find(&ObjectState::name);
+}
+
+/// Of a target's object that is not valid; absent where the source's is not valid either.
+std::optional<Issue> issue_of(const ObjectState& object, const ObjectState* of_source) {
+  if (of_source != nullptr && !of_source->is_valid) return std::nullopt;
+  if (object.is_index) {
+    return Issue{Severity::error, "not-valid", fmt::format("index {} is not valid", object.name),
+                 object.relation, "REINDEX INDEX, or attach what is missing"};
+  }
+  return Issue{of_source != nullptr ? Severity::error : Severity::warning, "not-valid",
+               fmt::format("constraint {} was never validated{}", object.name,
+                           of_source != nullptr ? "" : "; the source has none like it"),
+               object.relation,
+               fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", object.relation, object.name)};
+}
+
+/// Of the column that becomes `target_column`; empty: none.
+std::string source_column_of(const VerifyPlan& plan, std::string_view target_column) {
+  for (const ComparedColumn& compared : plan.columns) {
+    if (compared.name == target_column && compared.source_column) {
+      return plan.source.columns[*compared.source_column].name;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<void> check_validity(Connection& target, const Table& table, const IssueSink& report) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows constraints,
-      target.query("SELECT quote_ident(conname), conrelid::regclass::text FROM pg_constraint"
-                   " WHERE conrelid = ANY ($1::oid[]) AND NOT convalidated ORDER BY 2, 1",
-                   {oid_array(table)}));
-  for (int row = 0; row < constraints.size(); ++row) {
-    report({Severity::error, "not-valid",
-            fmt::format("constraint {} was never validated", constraints.text(row, 0)),
-            constraints.str(row, 1), "ALTER TABLE ... VALIDATE CONSTRAINT"});
-  }
-  PGFANOUT_TRY_ASSIGN(
-      const Rows indexes,
-      target.query("SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index"
-                   " WHERE indrelid = ANY ($1::oid[])"
-                   " AND NOT (indisvalid AND indisready) ORDER BY 1",
-                   {oid_array(table)}));
-  for (int row = 0; row < indexes.size(); ++row) {
-    report({Severity::error, "not-valid",
-            fmt::format("index {} is not valid", indexes.text(row, 0)), indexes.str(row, 1),
-            "REINDEX INDEX, or attach what is missing"});
+Result<void> check_validity(Connection& source, Connection& target, const VerifyPlan& plan,
+                            const IssueSink& report) {
+  PGFANOUT_TRY_ASSIGN(const auto of_source, states_of(source, plan.source));
+  PGFANOUT_TRY_ASSIGN(const auto of_target, states_of(target, plan.target));
+  for (const ObjectState& object : of_target) {
+    if (object.is_valid) continue;
+    if (auto issue = issue_of(object, same_object(of_source, object))) report(*std::move(issue));
   }
   return {};
 }
@@ -190,49 +239,34 @@ void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueS
           plan.target.qualified, "create the partitions, or say how many there are: --partitions"});
 }
 
-Result<void> check_sequences(Connection& target, const Table& table,
+Result<void> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
                              std::chrono::milliseconds patience, const IssueSink& report) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      target.query(
-          "SELECT quote_ident(a.attname), s.oid::regclass::text, q.seqincrement FROM pg_depend d"
-          " JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-          " JOIN pg_sequence q ON q.seqrelid = s.oid"
-          " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
-          " WHERE d.classid = 'pg_class'::regclass AND d.refobjid = $1"
-          " UNION SELECT quote_ident(a.attname), s.oid::regclass::text, q.seqincrement"
-          " FROM pg_attrdef f JOIN pg_depend d ON d.objid = f.oid"
-          " AND d.classid = 'pg_attrdef'::regclass"
-          " JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'"
-          " JOIN pg_sequence q ON q.seqrelid = s.oid"
-          " JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum"
-          " WHERE f.adrelid = $1 ORDER BY 1",
-          {std::to_string(table.oid)}));
-  for (int row = 0; row < rows.size(); ++row) {
-    const std::string column = rows.str(row, 0);
-    const std::string sequence = rows.str(row, 1);
-    const bool is_rising = rows.integer(row, 2) > 0;
-    PGFANOUT_TRY_ASSIGN(
-        const auto ahead,
-        try_query(target,
-                  fmt::format("SELECT coalesce((CASE WHEN s.is_called THEN s.last_value + {} ELSE"
-                              " s.last_value END) {} t.edge, true), t.edge FROM {} AS s,"
-                              " (SELECT {}({}) AS edge FROM {}) AS t",
-                              rows.text(row, 2), is_rising ? ">" : "<", sequence,
-                              is_rising ? "max" : "min", column, table.qualified),
-                  patience));
-    if (!ahead) {
+  PGFANOUT_TRY_ASSIGN(const auto positions, read_sequence_positions(target, plan.target, patience));
+  std::optional<std::vector<SequencePosition>> of_source;
+  for (const SequencePosition& position : positions) {
+    const std::string column = display_name(position.column);
+    if (!position.is_known) {
       report({Severity::info, "sequence-not-checked",
               fmt::format("whether sequence {} is ahead of column {} was not checked: it takes too "
                           "long or may not be read",
-                          sequence, column),
-              table.qualified, "an index on the column makes it quick"});
-    } else if (!ahead->boolean(0, 0)) {
-      report({Severity::error, "sequence-behind",
-              fmt::format("sequence {} would give values that column {} holds already (up to {})",
-                          sequence, column, ahead->text(0, 1)),
-              table.qualified, "SELECT setval(...) past the data"});
+                          position.sequence, column),
+              plan.target.qualified, "an index on the column makes it quick"});
     }
+    if (!position.is_behind) continue;
+    if (!of_source) {
+      PGFANOUT_TRY_ASSIGN(of_source, read_sequence_positions(source, plan.source, patience));
+    }
+    const std::string origin = source_column_of(plan, position.column);
+    const bool is_as_before = std::any_of(
+        of_source->begin(), of_source->end(),
+        [&](const SequencePosition& each) { return each.column == origin && each.is_behind; });
+    report({is_as_before ? Severity::warning : Severity::error, "sequence-behind",
+            fmt::format("sequence {} would give values that column {} holds already (up to {}){}",
+                        position.sequence, column, position.edge,
+                        is_as_before ? ", as it would on the source" : ""),
+            plan.target.qualified,
+            fmt::format("SELECT setval({}, {})", target.quote_literal(position.sequence),
+                        position.edge)});
   }
   return {};
 }
@@ -280,11 +314,15 @@ Result<void> check_references(Connection& source, Connection& target, const Veri
         return std::string();
       }));
   for (const Reference& reference : of_source) {
-    const bool is_known =
-        std::any_of(references.begin(), references.end(), [&](const Reference& known) {
-          return known.table == reference.table && known.columns == reference.columns;
+    const auto known =
+        std::find_if(references.begin(), references.end(), [&](const Reference& each) {
+          return each.table == reference.table && each.columns == reference.columns;
         });
-    if (!is_known) references.push_back(reference);
+    if (known == references.end()) {
+      references.push_back(reference);
+    } else {
+      known->is_validated = reference.is_validated;
+    }
   }
   PGFANOUT_TRY_ASSIGN(references, with_table(target, plan.target, std::move(references), report));
   return count_orphans(target, plan.target, references, report);

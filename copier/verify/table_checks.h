@@ -12,15 +12,18 @@
 
 namespace pgfanout {
 
+// A state that the source has as well is no difference.
+
 /// Constraints that were never validated, indexes that are not valid.
-Result<void> check_validity(Connection& target, const Table& table, const IssueSink& report);
+Result<void> check_validity(Connection& source, Connection& target, const VerifyPlan& plan,
+                            const IssueSink& report);
 
 /// Leaves for all keys from 0 to partitions - 1, if the target is laid out by the key.
 void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report);
 
 /// Sequences of the target's columns must be ahead of the data. `patience`: for each statement;
 /// 0: as long as it takes.
-Result<void> check_sequences(Connection& target, const Table& table,
+Result<void> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
                              std::chrono::milliseconds patience, const IssueSink& report);
 
 /// Columns that are NOT NULL in the source and may be NULL in the target hold none.

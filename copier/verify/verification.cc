@@ -270,11 +270,10 @@ class Verification : ReportingJob {
   Result<void> quick() {
     const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
     check_bounds(*plan_, input_.tables.partitions, sink);
-    PGFANOUT_TRY(check_validity(sides_.connection(Side::target), plan_->target, sink));
-    PGFANOUT_TRY(check_sequences(sides_.connection(Side::target), plan_->target,
-                                 std::chrono::seconds(5), sink));
     Connection& source = sides_.connection(Side::source);
     Connection& target = sides_.connection(Side::target);
+    PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
+    PGFANOUT_TRY(check_sequences(source, target, *plan_, std::chrono::seconds(5), sink));
     PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
     PGFANOUT_TRY_ASSIGN(const RowCount of_source, count_rows(source, plan_->source));
     PGFANOUT_TRY_ASSIGN(const RowCount of_target, count_rows(target, plan_->target));
@@ -372,10 +371,10 @@ class Verification : ReportingJob {
     Connection& source = sides_.connection(Side::source);
     Connection& target = sides_.connection(Side::target);
     PGFANOUT_TRY(target.run("SET LOCAL max_parallel_workers_per_gather TO DEFAULT"));
-    PGFANOUT_TRY(check_validity(target, plan_->target, sink));
+    PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
     // In a window positions change hands in the swap, and in the swap back: after this.
     if (!input_.is_in_window) {
-      PGFANOUT_TRY(check_sequences(target, plan_->target, std::chrono::milliseconds(0), sink));
+      PGFANOUT_TRY(check_sequences(source, target, *plan_, std::chrono::milliseconds(0), sink));
     }
     PGFANOUT_TRY(check_required(target, *plan_, sink));
     PGFANOUT_TRY(check_references(source, target, *plan_, sink));

@@ -1,6 +1,7 @@
 #include "copier/window/application_checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +10,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/carry/carry_parts.h"
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
@@ -295,11 +297,38 @@ class AfterSwapCheck {
     return columns;
   }
 
-  Result<bool> pick_row() {
+  /// Of a row that could be written: one of the first that meets the constraints which were never
+  /// validated, if there is one.
+  Result<std::optional<Rows>> place_of_row() {
     PGFANOUT_TRY_ASSIGN(
-        const Rows place,
-        connection_.query(fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified)));
-    if (place.size() == 0) return false;
+        const Rows conditions,
+        connection_.query(fmt::format("SELECT DISTINCT {} FROM pg_constraint c WHERE NOT"
+                                      " c.convalidated AND c.contype IN ('c', 'f', 'n')"
+                                      " AND COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true)"
+                                      " AND c.conrelid IN (SELECT tree.oid FROM {})",
+                                      kRowCondition, kTableTree),
+                          {std::to_string(table_.oid)}));
+    const std::string any = fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified);
+    if (conditions.size() == 0) {
+      PGFANOUT_TRY_ASSIGN(Rows first, connection_.query(any));
+      return std::optional(std::move(first));
+    }
+    auto found = in_savepoint(connection_, [&] {
+      return connection_.query(fmt::format(
+          "SELECT t.row_table, t.row_place FROM (SELECT tableoid AS row_table, ctid AS row_place, *"
+          " FROM {} LIMIT 1000) AS t WHERE {} LIMIT 1",
+          table_.qualified, fmt::join(conditions.column(0), " AND ")));
+    });
+    if (found && found->size() > 0) return std::optional(std::move(*found));
+    if (!connection_.is_open()) return std::move(found).error();
+    unknown("a row to try", "those that were read violate constraints that are NOT VALID");
+    return std::optional<Rows>();
+  }
+
+  Result<bool> pick_row() {
+    PGFANOUT_TRY_ASSIGN(const auto found, place_of_row());
+    if (!found || found->size() == 0) return false;
+    const Rows& place = *found;
     const std::string here =
         fmt::format("t.tableoid = {} AND t.ctid = '{}'", place.text(0, 0), place.text(0, 1));
     PGFANOUT_TRY(connection_.run(fmt::format(
@@ -543,6 +572,7 @@ class AfterSwapCheck {
                           " FROM pg_constraint k JOIN pg_attribute a"
                           " ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
                           " WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conparentid = 0"
+                          " AND COALESCE((to_jsonb(k) ->> 'conenforced')::bool, true)"
                           " AND cardinality(k.conkey) = 1 ORDER BY 1",
                           {std::to_string(table_.oid)}));
     if (!can_delete_) return {};

@@ -81,6 +81,10 @@ constexpr std::array kErrorWords = {
                "on the target."}};
 
 std::string_view meaning_of(const JobResult& result) {
+  if (result.verdict == Verdict::differs && has_equal_rows(result)) {
+    return "Every row is the same on both sides; a check beside the rows failed, and is named "
+           "below.";
+  }
   if (result.verdict == Verdict::differs) {
     return "The job ran to its end and found differences, or a check that failed; they are named "
            "below. The target must not replace the source as it is.";

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "copier/report/result/summary.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/tool_version.h"
 
@@ -213,6 +214,12 @@ Json json_document(const JobResult& result, const Resources& used) {
   add_text(document, "job", result.job);
   document["exit_code"] = exit_code_of(result);
   document["status"] = status_of(result);
+  const bool compares = read_part(result) != nullptr || result.command == "swap";
+  if (compares && !result.error && result.waiting_at.empty()) {
+    std::string line = outcome_line(result, {});
+    line.pop_back();
+    document["headline"] = line;
+  }
   if (result.source) document["source"] = *result.source;
   if (result.target) document["target"] = *result.target;
   const CopyResult* copied = copy_part(result);

@@ -23,6 +23,39 @@ std::string table_name(const std::optional<TableSummary>& table, std::string_vie
   return table ? printable(table->table) : std::string(otherwise);
 }
 
+/// What a check found that failed, by the first issue code that belongs to it. Codes of rows are
+/// not among them.
+struct FailedCheck {
+  std::string_view code;  ///< Or its beginning.
+  std::string_view words;
+};
+constexpr FailedCheck kFailedChecks[] = {
+    {"schema-", "the schema differs"},
+    {"not-valid", "a constraint or an index is not valid"},
+    {"sequence-behind", "a sequence is behind"},
+    {"orphans", "rows refer to rows that are not there"},
+    {"null-required", "a column holds NULL that is required on the source"},
+    {"leaf-missing", "a leaf is missing"},
+    {"key-mismatch", "stored keys of the source are wrong"},
+    {"after-swap", "a check after the swap failed"},
+    {"query-", "a query of the job gives another result"}};
+
+/// "the schema differs, a sequence is behind"; empty: none of the checks beside the rows failed.
+std::string failed_checks(const JobResult& result) {
+  std::string words;
+  for (const FailedCheck& check : kFailedChecks) {
+    const bool has_failed = std::ranges::any_of(result.issues, [&](const Issue& issue) {
+      return issue.severity <= Severity::error && issue.code.starts_with(check.code);
+    });
+    if (has_failed) words += fmt::format("{}{}", words.empty() ? "" : ", ", check.words);
+  }
+  return words;
+}
+
+/// Codes of issues that say that rows differ.
+constexpr std::string_view kRowCodes[] = {
+    "missing", "extra", "changed", "misplaced", "rows-differ", "sample-differs", "copy-differs"};
+
 /// "match: ...", "differs: ...", "unproven: ..." or "dry run: ...".
 std::string verdict_line(const JobResult& result) {
   const std::string source = table_name(result.source, "the source");
@@ -44,8 +77,14 @@ std::string verdict_line(const JobResult& result) {
     case Verdict::match:
       return fmt::format("match: {} in {} {} {}{}\n", rows_text(rows), target,
                          rows == 1 ? "equals" : "equal", source, set_aside);
-    case Verdict::differs:
+    case Verdict::differs: {
+      const std::string checks = failed_checks(result);
+      if (has_equal_rows(result)) {
+        return fmt::format("rows equal: {} has the rows of {}, but {}{}\n", target, source,
+                           checks.empty() ? "a check failed" : checks, set_aside);
+      }
       return fmt::format("differs: {} does not equal {}{}\n", target, source, set_aside);
+    }
     case Verdict::unproven:
       break;
   }
@@ -272,12 +311,8 @@ std::string verify_verdict(const JobResult& result) {
     return result.verdict == Verdict::match
                ? fmt::format("passed: {} of {} against {}; rows were not compared\n", what, target,
                              source)
-               : fmt::format("failed: {} of {} against {}\n", what, target, source);
-  }
-  const Differences* differences = differences_of(result);
-  const bool same_rows = differences != nullptr && differences->total() == 0;
-  if (result.verdict == Verdict::differs && same_rows) {
-    return fmt::format("differs: {} has the rows of {}, but checks failed\n", target, source);
+               : fmt::format("failed: {} of {} against {}{}\n", what, target, source,
+                             failed_checks(result).empty() ? "" : ": " + failed_checks(result));
   }
   return verdict_line(result);
 }
@@ -526,8 +561,13 @@ std::string next_after_status(const JobResult& result, const NextCommands& next)
 
 /// The action of a command that changed something, else the proof.
 std::string window_verdict(const JobResult& result, const NextCommands& next) {
-  if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
   const std::string table = source_name(result, next);
+  if (result.statements.empty() && result.verdict == Verdict::differs && is_done(result, "swap")) {
+    const std::string checks = failed_checks(result);
+    return fmt::format("swapped: {} is the new table, but {}\n", table,
+                       checks.empty() ? "a check failed" : checks);
+  }
+  if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
   if (result.command == "rollback") {
     return fmt::format("rolled back: {} is as it was before the job\n", table);
   }
@@ -596,6 +636,16 @@ std::string summary_of(const JobResult& result, const Resources& used, const Nex
   if (result.command == "plan") return plan_summary(result, next);
   if (result.command == "status") return status_summary(result, next);
   return window_summary(result, used, next);
+}
+
+bool has_equal_rows(const JobResult& result) {
+  const bool has_row_issue = std::ranges::any_of(result.issues, [](const Issue& issue) {
+    return std::ranges::find(kRowCodes, issue.code) != std::end(kRowCodes);
+  });
+  if (has_row_issue || result.command == "copy") return false;
+  if (const Differences* differences = differences_of(result)) return differences->total() == 0;
+  return result.source && result.target && !result.source->digest.empty() &&
+         result.source->digest == result.target->digest;
 }
 
 std::string leaves_text(const ReadResult& read) {

@@ -35,9 +35,11 @@ struct NextCommands {
 [[nodiscard]] std::string key_summary(const std::vector<std::string>& values, std::uint64_t seed,
                                       const KeyResult& key);
 
-/// "match: ...", "differs: ...", "swapped: ..." and so on: the first line, of a command that ran to
-/// its end.
+/// "match: ...", "differs: ...", "rows equal: ...", "swapped: ..." and so on: the first line, of a
+/// command that ran to its end. It says "differs" of rows only.
 [[nodiscard]] std::string outcome_line(const JobResult& result, const NextCommands& next);
+/// Whether the rows of both sides were read and are equal, whatever else was found.
+[[nodiscard]] bool has_equal_rows(const JobResult& result);
 /// How rows spread over leaves; there must be some.
 [[nodiscard]] std::string leaves_text(const ReadResult& read);
 /// Whether the plan ran to its end: go, or no-go for reasons that it found.

@@ -205,8 +205,33 @@ TEST(VerifySummary, FailedChecksAreNoDifferenceOfRows) {
   JobResult result = verified("data", Verdict::differs);
   result.issues.push_back({Severity::error, "orphans", "3 rows refer to nothing", "", ""});
   EXPECT_THAT(verify_summary_of(result),
-              StartsWith("differs: public.chunks_new has the rows of public.chunks, but checks "
-                         "failed\n"));
+              StartsWith("rows equal: public.chunks_new has the rows of public.chunks, but rows "
+                         "refer to rows that are not there\n"));
+  result.issues.push_back({Severity::error, "schema-missing", "index i: missing", "", ""});
+  result.issues.push_back({Severity::warning, "sequence-behind", "as on the source", "", ""});
+  EXPECT_THAT(verify_summary_of(result),
+              StartsWith("rows equal: public.chunks_new has the rows of public.chunks, but the "
+                         "schema differs, rows refer to rows that are not there\n"));
+}
+
+TEST(WindowSummary, EqualRowsAreNotSaidToDiffer) {
+  JobResult result("run");
+  result.verdict = Verdict::differs;
+  result.source = {"public.t", 10, "aa", "15"};
+  result.target = {"public.t_new", 10, "aa", "15"};
+  result.issues.push_back({Severity::error, "not-valid", "index i is not valid", "", ""});
+  EXPECT_EQ(outcome_line(result, {}),
+            "rows equal: public.t_new has the rows of public.t, but a constraint or an index is "
+            "not valid\n");
+  result.issues.push_back({Severity::critical, "rows-differ", "a row came in between", "", ""});
+  EXPECT_EQ(outcome_line(result, {}), "differs: public.t_new does not equal public.t\n");
+  result.issues.pop_back();
+  StageSummary swap;
+  swap.name = "swap";
+  swap.status = "ok";
+  result.stages.push_back(swap);
+  EXPECT_EQ(outcome_line(result, {}),
+            "swapped: public.t is the new table, but a constraint or an index is not valid\n");
 }
 
 TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {

@@ -1,0 +1,186 @@
+// A state that the source has as well is no difference: constraints that were never validated,
+// sequences that are behind, disabled triggers, indexes that are not valid. It is carried over as
+// it is, told by the plan, and does not spoil the verdict on equal rows.
+#include <gmock/gmock.h>
+
+#include "tests/integration/window_fixture.h"
+
+namespace pgfanout {
+namespace {
+
+using testing::CommandResult;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Json = nlohmann::json;
+
+class CarriedStatesTest : public testing::WindowFixture {
+ protected:
+  CommandResult run(std::vector<std::string> more = {}) {
+    more.insert(more.begin(), kJob.begin(), kJob.end());
+    return window("run", std::move(more));
+  }
+  CommandResult verify(std::vector<std::string> more) {
+    more.insert(more.begin(), kJob.begin(), kJob.end());
+    return window("verify", std::move(more));
+  }
+  [[nodiscard]] bool is_told(const std::string& code, const std::string& severity,
+                             const std::string& words) const {
+    return std::any_of(json["issues"].begin(), json["issues"].end(), [&](const Json& issue) {
+      return issue["code"] == code && issue["severity"] == severity &&
+             issue["message"].get<std::string>().find(words) != std::string::npos;
+    });
+  }
+  [[nodiscard]] std::string headline() const { return json.value("headline", ""); }
+
+  static inline const std::vector<std::string> kJob = {
+      "--table", "t", "--key", "abs(hashtext(id::text)) % 4", "--partitions", "4"};
+};
+
+TEST_F(CarriedStatesTest, ConstraintsThatWereNeverValidatedStaySo) {
+  execute(
+      "CREATE TABLE place (id int, b int, PRIMARY KEY (id, b));"
+      "INSERT INTO place SELECT n, n FROM generate_series(0, 9) n;"
+      "CREATE TABLE t (id bigint PRIMARY KEY, n int, place int, b int);"
+      "INSERT INTO t SELECT n, n - 3, n % 10, CASE WHEN n < 5 THEN 77 ELSE n % 10 END"
+      " FROM generate_series(1, 600) n;"
+      "ALTER TABLE t ADD CONSTRAINT \"Small\" CHECK (n < 99999) NOT VALID,"
+      " ADD CONSTRAINT positive CHECK (n > 0) NOT VALID,"
+      " ADD CONSTRAINT t_place FOREIGN KEY (place, b) REFERENCES place NOT VALID");
+  ASSERT_EQ(window("plan", kJob).exit_code, 0) << json.dump(1);
+  EXPECT_TRUE(is_told("constraint-not-valid", "WARNING", "positive is NOT VALID"));
+  EXPECT_TRUE(is_told("constraint-not-valid", "WARNING", "on the target; 3 rows violate it"));
+  EXPECT_TRUE(is_told("constraint-not-valid", "WARNING", "on the target; no row violates it"));
+  EXPECT_TRUE(is_told("constraint-not-valid", "WARNING", "on the target; 4 rows violate it"));
+  const CommandResult ready = run();
+  ASSERT_EQ(ready.exit_code, 0) << ready;
+  EXPECT_THAT(headline(), StartsWith("match: "));
+  for (const char* scope : {"--full", "--quick"}) {
+    EXPECT_EQ(verify({scope}).exit_code, 0) << scope << json.dump(1);
+  }
+  EXPECT_EQ(value("SELECT count(*) FROM pg_constraint WHERE conrelid IN (SELECT relid FROM"
+                  " pg_partition_tree('t_new')) AND conname IN ('Small', 'positive', 't_place')"
+                  " AND convalidated"),
+            "0");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_constraint WHERE conrelid IN (SELECT relid FROM"
+                  " pg_partition_tree('t_new')) AND conname IN ('Small', 'positive')"),
+            "10");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_constraint WHERE conrelid IN (SELECT inhrelid FROM"
+                  " pg_inherits WHERE inhparent = 't_new'::regclass) AND conname = 't_place'"),
+            "4");
+}
+
+TEST_F(CarriedStatesTest, AfterTheSwapARowIsTriedThatTheConstraintsAllow) {
+  execute(
+      "CREATE TABLE t (id bigint PRIMARY KEY, n int);"
+      "INSERT INTO t SELECT n, CASE WHEN n < 550 THEN -n ELSE n END FROM generate_series(1, 600) n;"
+      "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0) NOT VALID");
+  const std::string before = catalog();
+  const CommandResult swapped = run({"--swap"});
+  EXPECT_EQ(swapped.exit_code, 0) << swapped;
+  EXPECT_THAT(headline(), StartsWith("swapped: "));
+  EXPECT_EQ(window("rollback", kJob).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(catalog(), before);
+}
+
+TEST_F(CarriedStatesTest, OnlyNumbersThatASequenceGivesAreCompared) {
+  execute(
+      "CREATE SEQUENCE s; CREATE SEQUENCE cycling MAXVALUE 10 CYCLE;"
+      "CREATE SEQUENCE last START 9223372036854775807;"
+      "CREATE SEQUENCE down INCREMENT -1 MAXVALUE 100000 START 100000 MINVALUE 1;"
+      "CREATE TABLE other (id bigserial PRIMARY KEY); SELECT setval('other_id_seq', 5000);"
+      "CREATE TABLE t (id bigint PRIMARY KEY, code text DEFAULT 'N-' || nextval('s'),"
+      " short varchar(20) DEFAULT nextval('s'), twice int DEFAULT nextval('s') * 2,"
+      " less int DEFAULT -nextval('s'), cash money DEFAULT nextval('s')::text::money,"
+      " ring int DEFAULT nextval('cycling'), top bigint DEFAULT nextval('last'),"
+      " falling int DEFAULT nextval('down'), theirs bigint DEFAULT nextval('other_id_seq'),"
+      " own serial, g int GENERATED BY DEFAULT AS IDENTITY (INCREMENT -5 MINVALUE -9000 MAXVALUE 5"
+      " START 5), digits numeric DEFAULT nextval('s'), untouched bigserial);"
+      "ALTER TABLE t ALTER own DROP DEFAULT, ALTER own TYPE text;"
+      "INSERT INTO t (id, own, digits, top, theirs, untouched) SELECT n, 'x' || n,"
+      " CASE WHEN n = 7 THEN numeric 'NaN' ELSE -n END, n, n, -n FROM generate_series(1, 500) n;"
+      "SELECT nextval('last')");
+  const CommandResult swapped = run({"--swap"});
+  EXPECT_EQ(swapped.exit_code, 0) << swapped;
+  EXPECT_FALSE(has_issue("sequence-behind")) << swapped;
+  EXPECT_FALSE(has_issue("sequence-not-checked")) << swapped;
+}
+
+TEST_F(CarriedStatesTest, SequencesThatAreBehindAreAWarning) {
+  execute(
+      "CREATE TABLE t (id bigserial PRIMARY KEY, down int GENERATED BY DEFAULT AS IDENTITY"
+      " (INCREMENT -1 MAXVALUE 100 START 100 MINVALUE -1000));"
+      "INSERT INTO t (id, down) SELECT n, 100 - n FROM generate_series(1, 500) n");
+  ASSERT_EQ(window("plan", kJob).exit_code, 0) << json.dump(1);
+  EXPECT_TRUE(is_told("sequence-behind", "WARNING",
+                      "public.t_id_seq would give values that column "
+                      "id holds already (up to 500)"));
+  EXPECT_TRUE(is_told("sequence-behind", "WARNING", "column down holds already (up to -400)"));
+  const CommandResult ready = run();
+  EXPECT_EQ(ready.exit_code, 0) << ready;
+  EXPECT_EQ(verify({"--full"}).exit_code, 0) << json.dump(1);
+  EXPECT_TRUE(is_told("sequence-behind", "WARNING", "as it would on the source"));
+  // One that is behind on the target alone is an error, and no difference of rows.
+  execute(
+      "SELECT setval('t_down_seq', -400);"
+      "DO $$ BEGIN EXECUTE format('SELECT setval(%L, 100, false)',"
+      " pg_get_serial_sequence('t_new', 'down')); END $$");
+  EXPECT_EQ(verify({"--full"}).exit_code, 1);
+  EXPECT_TRUE(is_told("sequence-behind", "ERROR", "column down")) << json.dump(1);
+  EXPECT_EQ(headline(),
+            "rows equal: public.t_new has the rows of public.t, but a sequence is behind");
+}
+
+TEST_F(CarriedStatesTest, DisabledTriggersAndInvalidIndexesStayAsTheyAre) {
+  execute(
+      "CREATE TABLE t (id bigint PRIMARY KEY, n int);"
+      "INSERT INTO t SELECT n, n % 7 FROM generate_series(1, 300) n;"
+      "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN RAISE EXCEPTION ''fired''; END';"
+      "CREATE TRIGGER off BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION fire();"
+      "ALTER TABLE t DISABLE TRIGGER off");
+  EXPECT_EQ(sqlstate_of("CREATE UNIQUE INDEX CONCURRENTLY broken ON t (n)"), "23505");
+  ASSERT_EQ(value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'broken'::regclass"), "f");
+  ASSERT_EQ(run().exit_code, 0) << json.dump(1);
+  EXPECT_TRUE(is_told("disabled", "INFO", "trigger off is disabled"));
+  EXPECT_TRUE(is_told("index-invalid", "WARNING", "broken"));
+  EXPECT_EQ(verify({"--full"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(value("SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger"
+                  " WHERE tgname = 'off'"),
+            "D");
+}
+
+TEST_F(CarriedStatesTest, VerdictOnTwoTablesOfPeopleIsAboutTheRows) {
+  execute(
+      "CREATE TABLE a (id int PRIMARY KEY, n int); INSERT INTO a SELECT n, n FROM"
+      " generate_series(1, 100) n; CREATE TABLE b (LIKE a INCLUDING ALL);"
+      "INSERT INTO b SELECT * FROM a;"
+      "ALTER TABLE a ADD CONSTRAINT one CHECK (n > 50) NOT VALID;"
+      "ALTER TABLE b ADD CONSTRAINT other CHECK (n > 50) NOT VALID,"
+      " ADD CONSTRAINT alone CHECK (n > 60) NOT VALID");
+  const std::vector<std::string> tables = {"--table", "a", "--into", "b", "--data"};
+  EXPECT_EQ(window("verify", tables).exit_code, 0) << json.dump(1);
+  EXPECT_TRUE(is_told("not-valid", "WARNING", "alone was never validated; the source has none"));
+  EXPECT_FALSE(is_told("not-valid", "WARNING", "other"));
+  execute(
+      "ALTER TABLE a DROP CONSTRAINT one; UPDATE a SET n = 61; UPDATE b SET n = 61;"
+      "ALTER TABLE a ADD CONSTRAINT one CHECK (n > 50)");
+  const CommandResult invalid = window("verify", tables);
+  EXPECT_EQ(invalid.exit_code, 1) << invalid;
+  EXPECT_TRUE(is_told("not-valid", "ERROR", "other was never validated"));
+  EXPECT_EQ(headline(),
+            "rows equal: public.b has the rows of public.a, but a constraint or an "
+            "index is not valid");
+  EXPECT_EQ(json["status"], "differences") << "the contract's word stays";
+  execute("ALTER TABLE b DROP CONSTRAINT other, DROP CONSTRAINT alone; CREATE INDEX ON a (n)");
+  const CommandResult gap = window("verify", {"--table", "a", "--into", "b", "--full"});
+  EXPECT_EQ(gap.exit_code, 1) << gap;
+  EXPECT_EQ(headline(), "rows equal: public.b has the rows of public.a, but the schema differs");
+  EXPECT_THAT(gap.err, Not(HasSubstr("differs: public.b")));
+  execute("UPDATE b SET n = 62 WHERE id = 3");
+  EXPECT_EQ(window("verify", tables).exit_code, 1);
+  EXPECT_EQ(headline(), "differs: public.b does not equal public.a");
+}
+
+}  // namespace
+}  // namespace pgfanout
