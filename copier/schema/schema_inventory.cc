@@ -297,7 +297,8 @@ FROM {0} JOIN pg_class c ON c.oid = leaf.oid HAVING count(*) > 0)sql";
 // --- Functions that the table needs, and the views and publications that need the table ---
 
 // From all parts of the table through functions (BEGIN ATOMIC bodies depend on others) and
-// operators. The server's own objects are not recorded as dependencies.
+// operators. The server's own objects are not recorded as dependencies; those of a job's fence are
+// not the table's.
 constexpr const char* kFunctionsSql = R"sql(
 WITH RECURSIVE part(class, oid) AS (
   SELECT 'pg_class'::regclass::oid, $1::oid
@@ -325,6 +326,7 @@ FROM used u JOIN pg_proc p ON p.oid = u.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE u.class = 'pg_proc'::regclass AND p.pronamespace <> 'pg_catalog'::regnamespace
+  AND p.pronamespace IS DISTINCT FROM to_regnamespace('pgfanout')::oid
 ORDER BY 1)sql";
 
 constexpr const char* kViewsSql = R"sql(
