@@ -599,6 +599,10 @@ std::string text_of(const SchemaObject* object) {
   return text;
 }
 
+bool can_be_disabled(const SchemaObject& object) {
+  return object.kind == "trigger" || object.kind == "rule";
+}
+
 /// Fills gap, impact and severity. Returns whether something is to be made.
 bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaGap& row) {
   SchemaImpact impact;
@@ -614,6 +618,9 @@ bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaGap& row) {
   } else if (pair.source->is_valid && !pair.target->is_valid) {
     row.gap = "not valid";
     impact = judge.not_valid(*pair.target);
+  } else if (!pair.source->is_valid && pair.target->is_valid && can_be_disabled(*pair.source)) {
+    row.gap = "different";
+    impact = error("it is enabled, and is disabled at the source");
   } else {
     row.gap = "none";
     impact = judge.equal(*pair.source, *pair.target);

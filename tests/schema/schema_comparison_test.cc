@@ -219,6 +219,28 @@ TEST_F(SchemaComparisonTest, NotValid) {
   EXPECT_EQ(row({primary_key("(id)")}, {invalid(primary_key("(id)"))}).severity, Severity::error);
 }
 
+TEST_F(SchemaComparisonTest, SameStateIsNoGapAndTheOtherOneOfATriggerIs) {
+  const SchemaObject trigger = known_by("trigger", "CREATE TRIGGER BEFORE INSERT", "tr");
+  EXPECT_EQ(row({invalid(trigger)}, {invalid(trigger)}).gap, "none");
+  EXPECT_EQ(row({trigger}, {invalid(trigger)}).severity, Severity::error);
+  const SchemaGap enabled = row({invalid(trigger)}, {trigger});
+  EXPECT_EQ(enabled.gap, "different");
+  EXPECT_EQ(enabled.severity, Severity::error);
+  const SchemaObject check = known_by("constraint", "CHECK ((n > 0))", "positive");
+  EXPECT_EQ(row({invalid(check)}, {check}).gap, "none") << "it holds on more than the source says";
+}
+
+TEST_F(SchemaComparisonTest, CheckStandsInForANotNullThatIsNotValid) {
+  const SchemaObject source = invalid(object("not null", "my note", "NOT NULL"));
+  const SchemaObject column = object("column", "my note", "text");
+  const SchemaObject check =
+      known_by("constraint", "CHECK ((\"my note\" IS NOT NULL))", "note_given");
+  for (const SchemaGap& gap : compare({column, source}, {column, check}).rows) {
+    EXPECT_EQ(gap.severity, Severity::info) << gap.kind;
+  }
+  EXPECT_EQ(compare({column, source}, {column}).rows.back().severity, Severity::error);
+}
+
 TEST_F(SchemaComparisonTest, PrivilegesByWhatIsLost) {
   const auto gap = [&](const char* source, const char* target) {
     return row({object("privilege", "bob", source)}, {object("privilege", "bob", target)});
