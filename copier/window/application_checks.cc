@@ -205,6 +205,19 @@ std::string sql_routines() {
       row_type_tables());
 }
 
+/// The server refuses these where a publication cannot publish such a change.
+std::string explain_delete(const Table& table) {
+  return "EXPLAIN DELETE FROM " + table.qualified;
+}
+/// Empty: there is no column to set.
+std::string explain_update(const Table& table) {
+  const auto column = std::find_if(table.columns.begin(), table.columns.end(), [](const auto& at) {
+    return at.generated == 0 && at.identity != 'a';
+  });
+  if (column == table.columns.end()) return {};
+  return fmt::format("EXPLAIN UPDATE {} SET {} = DEFAULT", table.qualified, column->quoted);
+}
+
 class AfterSwapCheck {
  public:
   AfterSwapCheck(WindowState& state, Connection& connection, const Table& table,
@@ -218,8 +231,8 @@ class AfterSwapCheck {
         table_(table) {}
 
   Result<bool> run() {
-    PGFANOUT_TRY_ASSIGN(const bool has_row, pick_row());
-    if (!has_row) return true;
+    PGFANOUT_TRY_ASSIGN(has_row_, pick_row());
+    if (!has_row_) return run_without_row();
     // Each trial finds the row in its old place.
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(write_and_read());
@@ -233,6 +246,20 @@ class AfterSwapCheck {
   }
 
  private:
+  /// What the server refuses whether there is a row or not.
+  Result<bool> run_without_row() {
+    const std::pair<std::string, const std::string*> changes[] = {
+        {explain_update(table_), &before_.updates}, {explain_delete(table_), &before_.deletes}};
+    for (const auto& [sql, before] : changes) {
+      if (sql.empty()) continue;
+      PGFANOUT_TRY_ASSIGN(const Refusal found, refusal_of(sql));
+      if (!found.sqlstate.empty() && found.sqlstate != *before) wrong(sql, found.message);
+    }
+    PGFANOUT_TRY(try_roles());
+    PGFANOUT_TRY(try_routines());
+    return is_right_;
+  }
+
   void wrong(const std::string& what, const std::string& why) {
     is_right_ = false;
     state_.report({Severity::critical, "after-swap", fmt::format("{}: {}", what, why),
@@ -428,7 +455,9 @@ class AfterSwapCheck {
       value = call.size() == 1 ? ", " + call.str(0, 0) : ", r." + name;
       if (call.size() == 1) function = call.str(0, 1);
     }
-    PGFANOUT_TRY(connection_.run("GRANT SELECT ON pg_temp.pgfanout_row TO PUBLIC"));
+    if (has_row_) {
+      PGFANOUT_TRY(connection_.run("GRANT SELECT ON pg_temp.pgfanout_row TO PUBLIC"));
+    }
     for (int row = 0; row < roles.size(); ++row) {
       const auto insert = [&](const std::string& table, const std::string& more_columns,
                               const std::string& more_values) {
@@ -436,7 +465,7 @@ class AfterSwapCheck {
                            roles.text(row, 1), more_columns, roles.text(row, 2), more_values);
       };
       PGFANOUT_TRY_ASSIGN(const bool may_become, may_become_role(roles.str(row, 0)));
-      if (!may_become) {
+      if (!has_row_ || !may_become) {
         PGFANOUT_TRY(check_rights_of(roles.str(row, 0), roles.boolean(row, 3), function));
         continue;
       }
@@ -453,7 +482,7 @@ class AfterSwapCheck {
     return refused.sqlstate.empty();
   }
 
-  /// Of a role that this session may not become.
+  /// Of a role that this session may not become, or without a row to insert.
   Result<void> check_rights_of(const std::string& role, bool has_columns,
                                const std::string& function) {
     const std::string what = "insert as role " + display_name(role);
@@ -608,6 +637,7 @@ class AfterSwapCheck {
   std::string values_;
   std::string update_;           ///< A column that may be set.
   std::string equal_;            ///< A condition on t that the row alone meets.
+  bool has_row_ = false;         ///< The table has one, which the trials change.
   bool has_key_ = false;         ///< That is its key, else its place.
   bool may_be_turned_ = false;   ///< By triggers or rules of the application.
   bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
@@ -702,9 +732,6 @@ Trial judge_refusal(std::string_view sqlstate, std::string_view wanted) {
 Result<RefusedBefore> find_refused_before(WindowState& state) {
   PGFANOUT_TRY_ASSIGN(const Table table, state.source_table());
   RefusedBefore found;
-  const auto column = std::find_if(table.columns.begin(), table.columns.end(), [](const auto& at) {
-    return at.generated == 0 && at.identity != 'a';
-  });
   const auto try_it = [&](std::string& sqlstate, const std::string& sql) -> Result<void> {
     auto done = in_savepoint(state.source(), [&] { return state.source().run(sql); });
     if (done) return {};
@@ -722,10 +749,9 @@ Result<RefusedBefore> find_refused_before(WindowState& state) {
           PGFANOUT_TRY(try_it(sqlstate, routines.str(row, 1)));
           if (!sqlstate.empty()) found.routines.insert(routines.str(row, 0));
         }
-        PGFANOUT_TRY(try_it(found.deletes, "EXPLAIN DELETE FROM " + table.qualified));
-        if (column == table.columns.end()) return {};
-        return try_it(found.updates, fmt::format("EXPLAIN UPDATE {} SET {} = DEFAULT",
-                                                 table.qualified, column->quoted));
+        PGFANOUT_TRY(try_it(found.deletes, explain_delete(table)));
+        const std::string update = explain_update(table);
+        return update.empty() ? Result<void>() : try_it(found.updates, update);
       }));
   return found;
 }

@@ -60,7 +60,8 @@ Result<RefusedBefore> find_refused_before(WindowState& state);
 /// Delete and insert of a row, reading and updating it by its key, as publications publish it, an
 /// insert as each role that may insert, functions over the row type, partition pruning, a wrong key
 /// and a dangling reference refused. False if something did not do what it should; each failure is
-/// reported. A table without rows passes.
+/// reported. Of a table without
+/// rows, what the server refuses without one.
 Result<bool> check_after_swap(WindowState& state, const RefusedBefore& before);
 
 }  // namespace pgfanout

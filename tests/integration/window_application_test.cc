@@ -100,6 +100,26 @@ TEST_F(WindowApplicationTest, WhatItCannotDoAnyMoreIsFound) {
   }
 }
 
+TEST_F(WindowApplicationTest, OfAnEmptyTableWhatIsRefusedWithoutARowIsFound) {
+  make_table();
+  execute(
+      "TRUNCATE t; CREATE FUNCTION listed() RETURNS SETOF t LANGUAGE sql AS $$ SELECT id, v, "
+      "secret "
+      "FROM public.t $$; CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$ "
+      "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 't' AND relkind = 'p') "
+      "THEN "
+      "REVOKE INSERT (partition_key) ON public.t FROM window_writer; ALTER TABLE public.t_p1 "
+      "REPLICA IDENTITY NOTHING; END IF; END $$; CREATE EVENT TRIGGER meddler ON ddl_command_end "
+      "WHEN TAG IN ('COMMENT') EXECUTE FUNCTION meddle()");
+  const CommandResult swapped = run("run", {"--swap"});
+  EXPECT_EQ(swapped.exit_code, 1) << swapped;
+  const std::string all = Json(tried()).dump();
+  EXPECT_THAT(all, HasSubstr("insert as role window_writer: it lacks INSERT"));
+  EXPECT_THAT(all, HasSubstr("EXPLAIN UPDATE public.t"));
+  EXPECT_THAT(all, HasSubstr("EXPLAIN DELETE FROM public.t"));
+  EXPECT_THAT(all, HasSubstr("function public.listed()"));
+}
+
 TEST_F(WindowApplicationTest, RightsOfARoleThatTheSessionMayNotBecome) {
   make_table();
   execute(
