@@ -19,7 +19,8 @@ constexpr const char* kMemberSql =
     " FROM pg_roles r JOIN pg_class c ON c.oid = ANY ($1::oid[])"
     " WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, 'USAGE') AND {2}"
     " ORDER BY r.oid = c.relowner DESC, EXISTS (SELECT FROM pg_auth_members m"
-    "  WHERE m.roleid = r.oid AND m.member = CURRENT_USER::regrole) DESC, r.oid LIMIT 1";
+    "  JOIN pg_roles me ON me.oid = m.member AND me.rolname = CURRENT_USER"
+    "  WHERE m.roleid = r.oid) DESC, r.oid LIMIT 1";
 
 /// The statement for the first role that `which` finds, and, where it is possible, how to do
 /// without it; empty if there is none.
