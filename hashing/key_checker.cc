@@ -436,6 +436,7 @@ class Checker : Pass {
                    "write the number without quotes");
     }
     literal.integer = *number;
+    literal.text.clear();
     return retyped(operand, type);
   }
 

@@ -43,7 +43,14 @@ class Printer {
           std::span<const std::string> new_names)
       : syntax_(syntax), names_(names), new_names_(new_names) {}
 
+  /// Prints the node `index` as `text`.
+  void replace(std::uint32_t index, std::string text) {
+    replaced_ = index;
+    replacement_ = std::move(text);
+  }
+
   std::string print(std::uint32_t index) {
+    if (replaced_ == index) return replacement_;
     const SyntaxNode& node = syntax_.nodes[index];
     switch (node.kind) {
       case SyntaxKind::integer: {
@@ -92,7 +99,36 @@ class Printer {
   const SyntaxTree& syntax_;
   const std::span<const std::string> names_;
   const std::span<const std::string> new_names_;
+  std::optional<std::uint32_t> replaced_;
+  std::string replacement_;
 };
+
+/// The literal N of `... % N`.
+struct Modulus {
+  std::uint32_t node = 0;
+  std::int64_t value = 0;
+};
+
+std::optional<Modulus> literal_at(const SyntaxTree& syntax, std::uint32_t index) {
+  while (syntax.nodes[index].kind == SyntaxKind::cast) index = syntax.nodes[index].children[0];
+  const SyntaxNode& node = syntax.nodes[index];
+  std::optional<std::int64_t> value;
+  if (node.kind == SyntaxKind::string) value = parse_integer(node.text);
+  if (node.kind == SyntaxKind::integer && !node.negative) {
+    value = static_cast<std::int64_t>(node.magnitude);
+  }
+  return value && *value > 0 ? std::optional(Modulus{index, *value}) : std::nullopt;
+}
+
+std::optional<Modulus> modulus_of(const SyntaxTree& syntax, std::uint32_t index) {
+  const SyntaxNode& node = syntax.nodes[index];
+  const bool is_call = node.kind == SyntaxKind::call;
+  const bool is_wrapped = node.kind == SyntaxKind::cast || (is_call && node.text == "abs");
+  if (is_wrapped) return modulus_of(syntax, node.children[0]);
+  const bool is_modulo =
+      (is_call && node.text == "mod") || (node.kind == SyntaxKind::binary && node.text == "%");
+  return is_modulo ? literal_at(syntax, node.children[1]) : std::nullopt;
+}
 
 }  // namespace
 }  // namespace keyexpr
@@ -152,6 +188,44 @@ std::vector<std::string> KeyExpression::functions() const {
     if (std::find(names.begin(), names.end(), node.text) == names.end()) names.push_back(node.text);
   }
   return names;
+}
+
+bool KeyExpression::computes_same_as(const KeyExpression& other) const {
+  const Program& a = *program_;
+  const Program& b = *other.program_;
+  using keyexpr::Constant;
+  using keyexpr::Instruction;
+  using keyexpr::Slot;
+  const auto is_same_slot = [](const Slot& x, const Slot& y) {
+    return x.index == y.index && x.constant == y.constant;
+  };
+  const auto is_same_step = [&](const Instruction& x, const Instruction& y) {
+    return x.operation == y.operation && x.type == y.type && x.field == y.field &&
+           is_same_slot(x.left, y.left) && is_same_slot(x.right, y.right);
+  };
+  const auto is_same_constant = [](const Constant& x, const Constant& y) {
+    return x.state == y.state && x.integer == y.integer && x.text == y.text;
+  };
+  return a.used_columns == b.used_columns && is_same_slot(a.result, b.result) &&
+         std::equal(a.instructions.begin(), a.instructions.end(), b.instructions.begin(),
+                    b.instructions.end(), is_same_step) &&
+         std::equal(a.constants.begin(), a.constants.end(), b.constants.begin(), b.constants.end(),
+                    is_same_constant);
+}
+
+std::optional<std::int64_t> KeyExpression::modulus() const {
+  const auto found = keyexpr::modulus_of(program_->syntax, program_->syntax.root);
+  return found ? std::optional(found->value) : std::nullopt;
+}
+
+std::string KeyExpression::with_modulus(std::uint32_t modulus,
+                                        std::span<const std::string> column_names) const {
+  const auto found = keyexpr::modulus_of(program_->syntax, program_->syntax.root);
+  keyexpr::Printer printer(program_->syntax, program_->column_names, column_names);
+  const bool is_text = program_->syntax.nodes[found->node].kind == keyexpr::SyntaxKind::string;
+  printer.replace(found->node,
+                  is_text ? "'" + std::to_string(modulus) + "'" : std::to_string(modulus));
+  return printer.print(program_->syntax.root);
 }
 
 namespace {

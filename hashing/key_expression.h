@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +82,14 @@ class KeyExpression {
   [[nodiscard]] std::string qualified_sql(std::span<const std::string> column_names) const;
   /// Names of the hash functions in it, unqualified, each once.
   [[nodiscard]] std::vector<std::string> functions() const;
+  /// Whether the other one, compiled over the same columns, is the same computation: spelling,
+  /// parentheses and casts that change nothing do not count.
+  [[nodiscard]] bool computes_same_as(const KeyExpression& other) const;
+  /// N of an expression of the form `... % N`, also within abs() or a cast: its keys are below N.
+  [[nodiscard]] std::optional<std::int64_t> modulus() const;
+  /// As qualified_sql(), with `modulus` in place of modulus(), which must have a value.
+  [[nodiscard]] std::string with_modulus(std::uint32_t modulus,
+                                         std::span<const std::string> column_names) const;
 
   /// Keys of `rows` rows. `base` is the start of the batch's bytes; `fields` holds, row by row,
   /// used_columns().size() fields in that order. `keys` and `states` have `rows` elements; a key is

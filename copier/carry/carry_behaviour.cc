@@ -7,6 +7,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
+#include "copier/layout/known_key.h"
 
 namespace pgfanout {
 namespace {
@@ -219,8 +220,6 @@ std::string renamed_columns(const CarryDraft& draft, std::string_view numbers) {
   return {};
 }
 
-constexpr std::string_view kPurpose = "for statements that insert";
-
 /// Roles other than the owner that read or write the table, or some of its columns, for which the
 /// key function is made; none if everybody may execute what this role creates.
 constexpr const char* kKeyUsersSql = R"sql(
@@ -307,14 +306,15 @@ Result<void> carry_key_function(CarryDraft& draft) {
       fmt::format(
           "COMMENT ON FUNCTION {} IS {}", signature,
           draft.quoted(fmt::format("Computes {} of {} {}", display_name(*request.key_column),
-                                   request.source.qualified, kPurpose)))};
+                                   request.source.qualified, kKeyFunctionPurpose)))};
   PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
   if (has_owner) {
     move.forward.push_back(
         fmt::format("ALTER FUNCTION {} OWNER TO {}", signature, quoted_name(request.source.owner)));
   }
-  PGFANOUT_TRY_ASSIGN(const Rows before,
-                      draft.target.query(kFunctionSql, {signature, std::string(kPurpose)}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows before,
+      draft.target.query(kFunctionSql, {signature, std::string(kKeyFunctionPurpose)}));
   if (before.size() > 0 && !before.boolean(0, 1)) {
     draft.note(Severity::warning, "function-exists",
                fmt::format("function {} exists, and pgfanout did not create it: it stays as it is",

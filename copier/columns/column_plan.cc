@@ -214,7 +214,10 @@ class ExistingColumns {
 
   Result<ColumnPlan> plan(const std::string& key_column_name) {
     PGFANOUT_TRY(check_mappings());
-    PGFANOUT_TRY_ASSIGN(plan_.stored_key, find_stored_key(source_, mappings_, key_column_name));
+    const auto stored = find_stored_key(source_, mappings_, key_column_name);
+    if (!stored && key_column_ != nullptr) return stored.error();
+    // Of a target without a key column it is an ordinary one.
+    plan_.stored_key = stored ? *stored : std::nullopt;
     for (const Column& column : target_.columns) {
       if (&column != key_column_) PGFANOUT_TRY(add(column));
     }
@@ -384,7 +387,8 @@ Result<ColumnPlan> plan_new_columns(const JobDescription& job, const Table& sour
 }
 
 std::string key_column_name(const TableRequest& job, const Table& source) {
-  return column_name_of(job.key_column, source.columns);
+  return column_name_of(job.key_column.empty() ? kDefaultKeyColumn : job.key_column,
+                        source.columns);
 }
 
 Result<ColumnPlan> plan_existing_columns(const TableRequest& job, const Table& source,

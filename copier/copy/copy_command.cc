@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "copier/base/crash_point.h"
@@ -10,7 +11,7 @@
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/table_copy.h"
 #include "copier/journal/job_request.h"
-#include "copier/key/key_plan.h"
+#include "copier/plan/job_key.h"
 #include "copier/plan/source_fitness.h"
 #include "copier/session/fence.h"
 #include "copier/session/job_guard.h"
@@ -97,8 +98,16 @@ class CopyCommand : ReportingJob {
 
   Result<void> check_request() {
     PGFANOUT_TRY(check_same_source(*state_.entry, table_.oid));
-    PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job(), table_));
-    return check_same_request(*state_.entry, request_of(job(), key.sql()), table_.qualified);
+    std::optional<Table> target;
+    PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job(), table_));
+    PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(*state_.target, name));
+    if (found.kind == 'p' && !made_its_target(*state_.entry)) {
+      PGFANOUT_TRY_ASSIGN(target, describe_table(*state_.target, found.oid));
+    }
+    PGFANOUT_TRY_ASSIGN(const JobKey key, key_of_copy(job(), *source_, table_, *state_.target,
+                                                      target ? &*target : nullptr));
+    return check_same_request(*state_.entry, request_of(as_recorded(job(), key), key.sql),
+                              table_.qualified);
   }
 
   /// The same command again, after its end.

@@ -248,10 +248,16 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
   }
   const std::uint64_t mismatches = state_.rejects->key_mismatch_count();
   if (mismatches > 0 && state_.job.on_key_mismatch == KeyMismatchPolicy::fail) {
-    return refused("key-mismatch",
-                   counted(mismatches, "row of the source stores", "rows of the source store") +
-                       " a key that differs from the recomputed one",
-                   "correct the source, or let --on-key-mismatch fix write the recomputed key");
+    return refused(
+        "key-mismatch",
+        counted(mismatches, "row of the source stores", "rows of the source store") +
+            " a key that differs from the recomputed one",
+        state_.stands_alone
+            ? "correct the rows, or repeat the command with --on-key-mismatch fix, which "
+              "writes the recomputed key into the target"
+            : "repeat the command with --on-key-mismatch fix, which writes the "
+              "recomputed key into the target; or 'pgfanout rollback', which allows "
+              "writes again, and correct the rows");
   }
   if (state_.cancellation.at_once().is_set()) {
     return interrupted("cancelled", "stopped on request");

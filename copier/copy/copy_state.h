@@ -12,6 +12,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/copy/target_leaves.h"
 #include "copier/journal/copy_journal.h"
+#include "copier/journal/job_request.h"
 #include "copier/journal/journal.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
@@ -85,6 +86,13 @@ struct CopyState {
   entry.target_name = target.name;
   entry.key = std::move(key);
   return entry;
+}
+
+/// The key as the plan settled it, and the request with it.
+inline void record_key(const CopyPlan& plan, const JobDescription& job, JournalEntry& entry) {
+  entry.request = request_of(as_recorded(job, plan.job_key), plan.job_key.sql);
+  entry.key_sql_on_target = plan.key.sql_on_target;
+  entry.key_column = plan.key.column;
 }
 
 inline Result<void> stop_if_cancelled(const CopyState& state) {

@@ -132,7 +132,7 @@ class TableCopy {
     JournalEntry entry =
         new_entry(state_.job_id, *connection_, table_, {plan.target.schema, plan.target.name},
                   plan.key.expression.sql());
-    entry.request = request_of(job(), entry.key);
+    record_key(plan, job(), entry);
     entry.state = "loading";
     entry.is_fenced = true;
     Journal journal(*state_.target);
@@ -243,6 +243,7 @@ class TableCopy {
     JournalEntry entry =
         new_entry(state_.job_id, state_.source->connection(), plan.source,
                   {plan.target.schema, plan.target.name}, plan.key.expression.sql());
+    record_key(plan, job(), entry);
     entry.is_fenced = false;
     if (state_.entry) entry = *state_.entry;
     entry.made.clear();

@@ -48,7 +48,7 @@ void apply(const Setting& setting, JobDescription& job) {
   if (name == "skip") job.skip.push_back(value);
   if (name == "accept") job.window.accept.push_back(value);
   if (name == "partitions") {
-    std::from_chars(value.data(), value.data() + value.size(), job.partitions);
+    std::from_chars(value.data(), value.data() + value.size(), job.partitions.emplace());
   }
   const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
   if (name == "key mode" && mode != std::end(kModeNames)) {
@@ -61,8 +61,8 @@ void apply(const Setting& setting, JobDescription& job) {
 std::string request_of(const JobDescription& job, const std::string& key_sql) {
   std::vector<Setting> settings = {
       {"key expression", key_sql},
-      {"partitions", std::to_string(job.partitions)},
-      {"key column", job.key_column},
+      {"partitions", std::to_string(job.partitions.value_or(kDefaultPartitions))},
+      {"key column", job.key_column.empty() ? std::string(kDefaultKeyColumn) : job.key_column},
       {"key mode", std::string(kModeNames[static_cast<int>(job.key_mode)])}};
   for (const ColumnMapping& each : job.map) settings.push_back({"map", each.column, each.sql});
   for (const std::string& column : job.skip) settings.push_back({"skip", column});

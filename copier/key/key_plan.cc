@@ -18,16 +18,22 @@ std::vector<KeyColumn> key_columns_of(const Table& table) {
 
 Result<std::string> key_sql_of(const TableRequest& job, const Table& source) {
   if (!job.key.empty()) return job.key;
+  const std::uint32_t partitions = job.partitions.value_or(kDefaultPartitions);
   const auto first = std::find_if(source.partition_columns.begin(), source.partition_columns.end(),
                                   [](const std::string& name) { return !name.empty(); });
-  if (first == source.partition_columns.end()) {
-    return refused("no-key",
-                   fmt::format("{} is not partitioned by a column that a key could be made from",
-                               source.qualified),
-                   fmt::format("say how: --key 'abs(hashtext(COLUMN::text)) % {}'", job.partitions),
-                   source.qualified);
+  const bool is_list = source.strategy == 'l';
+  if (is_list || first == source.partition_columns.end()) {
+    return refused(
+        "no-key",
+        is_list ? fmt::format("{} is partitioned by {}, which may be a key already: no key is made "
+                              "from it, and how it is computed is not known",
+                              source.qualified, source.partition_key)
+                : fmt::format("{} is not partitioned by a column that a key could be made from",
+                              source.qualified),
+        fmt::format("say how: --key 'abs(hashtext(COLUMN::text)) % {}'", partitions),
+        source.qualified);
   }
-  return fmt::format("abs(hashtext({}::text)) % {}", source.find(*first)->quoted, job.partitions);
+  return fmt::format("abs(hashtext({}::text)) % {}", source.find(*first)->quoted, partitions);
 }
 
 Result<KeyExpression> compile_key(const TableRequest& job, const Table& source) {

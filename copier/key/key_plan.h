@@ -15,7 +15,7 @@ namespace pgfanout {
 /// The table's columns as an expression may name them, in the table's order.
 [[nodiscard]] std::vector<KeyColumn> key_columns_of(const Table& table);
 
-/// The job's expression, or the default one over the source's first partition column.
+/// The job's expression, or the default one over the source's first column of HASH or RANGE.
 Result<std::string> key_sql_of(const TableRequest& job, const Table& source);
 
 /// Compiles the job's expression over the source, and refuses columns whose collation decides what

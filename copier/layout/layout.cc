@@ -1,5 +1,7 @@
 #include "copier/layout/layout.h"
 
+#include <algorithm>
+
 #include "copier/layout/list_by_key.h"
 
 namespace pgfanout {
@@ -25,6 +27,11 @@ std::vector<std::pair<std::string, std::string>> leaf_renames(
     renames.emplace_back(leaves[leaf], is_ours ? layout.leaf_name(source, leaf) : leaves[leaf]);
   }
   return renames;
+}
+
+std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {
+  if (job.partitions) return *job.partitions;
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(key.modulus().value_or(0), UINT32_MAX));
 }
 
 // LIST by a computed key is the only kind so far. What a job asks for, and pg_partitioned_table's

@@ -138,6 +138,9 @@ class LayoutKind {
   /// Refuses bounds that it cannot route for.
   [[nodiscard]] virtual Result<LayoutPointer> layout_of(const std::vector<Leaf>& leaves,
                                                         const KeyExpression& key) const = 0;
+  /// The highest key that a leaf takes, plus one: N of a key `... % N`. Absent: there is none, or
+  /// no key of that form.
+  [[nodiscard]] virtual std::optional<std::uint32_t> key_count(const Table& table) const = 0;
   /// Whether the key, which `key_column` (null: no column) stores, decides about the leaves.
   [[nodiscard]] virtual bool is_by_key(const Table& table, const Column* key_column) const = 0;
   /// Refuses a target that is not laid out as the job asks for, or lacks a leaf. `key_column` is
@@ -169,6 +172,10 @@ class LayoutKind {
   [[nodiscard]] virtual std::optional<std::string> wrong_key_sql(const JobDescription& job,
                                                                  std::string_view key) const = 0;
 };
+
+/// Keys from 0 to N-1 that the job asks for, or that the key's own modulus gives; 0: it is not
+/// known which ones there are.
+[[nodiscard]] std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key);
 
 /// The kind that the job asks for.
 [[nodiscard]] const LayoutKind& layout_kind_of(const JobDescription& job);

@@ -141,11 +141,12 @@ Result<void> read_leaves(const JobDescription& job, const Table& table, const Ke
     return bound->keys.empty();
   });
   PGFANOUT_TRY_ASSIGN(existing.layout, layout_by_bounds(existing.leaves, key));
-  const std::vector<std::string> missing = existing.layout->missing_leaves(job.partitions);
+  const std::uint32_t wanted = wanted_keys(job, key);
+  const std::vector<std::string> missing = existing.layout->missing_leaves(wanted);
   if (missing.empty()) return {};
   return refused("leaf-missing",
-                 fmt::format("{} of {} keys have no partition in {}: {}", missing.size(),
-                             job.partitions, table.qualified, some_of(missing, 10)),
+                 fmt::format("{} of {} keys have no partition in {}: {}", missing.size(), wanted,
+                             table.qualified, some_of(missing, 10)),
                  std::move(hint), table.qualified);
 }
 
@@ -286,6 +287,16 @@ class ListKind final : public LayoutKind {
     return layout_by_bounds(leaves, key);
   }
 
+  std::optional<std::uint32_t> key_count(const Table& table) const override {
+    std::int64_t highest = -1;
+    for (const Leaf& leaf : table.leaves) {
+      const auto keys = sorted_keys(leaf);
+      if (keys && !keys->empty()) highest = std::max(highest, keys->back());
+    }
+    if (highest < 0 || highest >= kMostLeaves) return std::nullopt;
+    return static_cast<std::uint32_t>(highest + 1);
+  }
+
   bool is_by_key(const Table& table, const Column* key_column) const override {
     if (table.strategy != 'l' || table.partition_columns.size() != 1) return false;
     const std::string& listed = table.partition_columns.front();
@@ -320,8 +331,9 @@ class ListKind final : public LayoutKind {
   }
 
   Result<void> check_request(const JobDescription& job) const override {
-    if (job.partitions > 0 && job.partitions <= kMostLeaves) return {};
-    return refused("bad-partitions", fmt::format("{} partitions are not possible", job.partitions),
+    const std::uint32_t wanted = job.partitions.value_or(kDefaultPartitions);
+    if (wanted > 0 && wanted <= kMostLeaves) return {};
+    return refused("bad-partitions", fmt::format("{} partitions are not possible", wanted),
                    fmt::format("use 1 to {}", kMostLeaves), "--partitions");
   }
 
@@ -336,8 +348,9 @@ class ListKind final : public LayoutKind {
 
   std::optional<std::string> wrong_key_sql(const JobDescription& job,
                                            std::string_view key) const override {
-    if (job.key_mode != KeyMode::check || job.partitions < 2) return std::nullopt;
-    return fmt::format("({} + 1) % {}", key, job.partitions);
+    const std::uint32_t leaves = job.partitions.value_or(kDefaultPartitions);
+    if (job.key_mode != KeyMode::check || leaves < 2) return std::nullopt;
+    return fmt::format("({} + 1) % {}", key, leaves);
   }
 };
 
@@ -358,7 +371,8 @@ NewLayout ListKind::make(const NewLayoutRequest& request) const {
   // Of the partition key's own type, so that the bound and its check compare the same way.
   const KeyType type = request.key.result_type();
   std::vector<std::vector<std::int64_t>> keys;
-  for (std::int64_t key = 0; key < request.job.partitions; ++key) {
+  const std::int64_t leaves = request.job.partitions.value_or(kDefaultPartitions);
+  for (std::int64_t key = 0; key < leaves; ++key) {
     const std::string literal = type == KeyType::int4
                                     ? std::to_string(key)
                                     : fmt::format("'{}'::{}", key, key_type_sql(type));

@@ -161,19 +161,15 @@ Result<void> note_triggers(Connection& target, const Table& table, std::vector<I
 
 /// Refuses what keeps the copy from being right: another layout, leaves that cannot be written to
 /// or read back, rows, missing privileges, row-level security.
-Result<ExistingTarget> examine_target(const JobDescription& job, const Table& source,
-                                      const KeyExpression& key, Connection& target,
-                                      std::uint32_t oid) {
-  ExistingTarget existing;
-  Table& table = existing.table;
-  PGFANOUT_TRY_ASSIGN(table, describe_table(target, oid));
-  PGFANOUT_TRY(check_leaves(target, table, LeafUse::read_and_write));
+Result<void> examine_target(const JobDescription& job, const Table& source,
+                            const KeyExpression& key, Connection& target,
+                            ExistingTarget& existing) {
+  const Table& table = existing.table;
   PGFANOUT_TRY_ASSIGN(existing.layout,
                       layout_kind_of(table).examine(
                           job, source, table, column_name_of(job.key_column, table.columns), key));
   PGFANOUT_TRY(check_empty(job, target, table));
-  PGFANOUT_TRY(note_triggers(target, table, existing.issues));
-  return existing;
+  return note_triggers(target, table, existing.issues);
 }
 
 /// Adds an issue for each column left to a default that keeps COPY from inserting many rows at
@@ -280,6 +276,8 @@ class CopyPlanner {
     PGFANOUT_TRY(check_servers());
     PGFANOUT_TRY(read_source());
     PGFANOUT_TRY(find_target());
+    PGFANOUT_TRY(settle_key());
+    PGFANOUT_TRY(examine_existing());
     PGFANOUT_TRY(plan_columns());
     PGFANOUT_TRY(plan_key());
     PGFANOUT_TRY(plan_target());
@@ -305,9 +303,8 @@ class CopyPlanner {
   Result<void> read_source() {
     PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
     PGFANOUT_TRY(check_source(source_, table, servers_.source));
-    PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(job_, table));
-    PGFANOUT_TRY(check_key_functions(source_, key));
-    plan_.emplace(std::move(key));
+    PGFANOUT_TRY_ASSIGN(KeyExpression no_key, KeyExpression::compile("0", {}));
+    plan_.emplace(std::move(no_key));  // Until settle_key().
     plan_->source = std::move(table);
     plan_->source_server = servers_.source;
     plan_->target_server = servers_.target;
@@ -338,8 +335,23 @@ class CopyPlanner {
           fmt::format("{} exists and is {}", plan_->target.qualified, kind_name(found.kind)),
           "drop or rename it, or choose another target with --into", plan_->target.qualified);
     }
-    PGFANOUT_TRY_ASSIGN(
-        existing_, examine_target(job_, plan_->source, plan_->key.expression, target_, found.oid));
+    PGFANOUT_TRY_ASSIGN(existing_.emplace().table, describe_table(target_, found.oid));
+    return {};
+  }
+
+  Result<void> settle_key() {
+    if (existing_) PGFANOUT_TRY(check_leaves(target_, existing_->table, LeafUse::read_and_write));
+    PGFANOUT_TRY_ASSIGN(plan_->job_key, key_of_copy(job_, source_, plan_->source, target_,
+                                                    existing_ ? &existing_->table : nullptr));
+    job_ = with_key(job_, plan_->job_key);
+    plan_->issues = plan_->job_key.issues;
+    PGFANOUT_TRY_ASSIGN(plan_->key.expression, compile_key(job_, plan_->source));
+    return check_key_functions(source_, plan_->key.expression);
+  }
+
+  Result<void> examine_existing() {
+    if (!existing_) return {};
+    PGFANOUT_TRY(examine_target(job_, plan_->source, plan_->key.expression, target_, *existing_));
     for (const Leaf& leaf : existing_->layout.leaves) {
       for (const Leaf& origin : plan_->source.leaves) {
         if (plan_->same_database && origin.oid == leaf.oid) {
@@ -369,6 +381,7 @@ class CopyPlanner {
   Result<void> plan_key() {
     PGFANOUT_TRY_ASSIGN(carriers_,
                         find_key_carriers(columns_, plan_->source, plan_->key.expression));
+    if (plan_->job_key.replaces_other_key) columns_.stored_key.reset();
     plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
     if (columns_.key_column) plan_->key.column = columns_.key_column->name;
     if (existing_) {
@@ -547,13 +560,13 @@ class CopyPlanner {
         {severity, std::move(code), std::move(message), plan_->target.qualified, std::move(hint)});
   }
 
-  const JobDescription& job_;
+  JobDescription job_;  ///< From settle_key() on with the key.
   Connection& source_;
   Connection& target_;
   const std::vector<std::uint32_t>& made_;
   BothServers servers_;                     // check_servers
   std::optional<CopyPlan> plan_;            // read_source
-  std::optional<ExistingTarget> existing_;  // find_target
+  std::optional<ExistingTarget> existing_;  // find_target, examine_existing
   ColumnPlan columns_;                      // plan_columns
   KeyCarriers carriers_;                    // plan_key
 };

@@ -15,6 +15,7 @@
 #include "copier/catalog/table.h"
 #include "copier/columns/row_layout.h"
 #include "copier/layout/layout.h"
+#include "copier/plan/job_key.h"
 #include "copier/plan/server_limits.h"
 #include "hashing/key_expression.h"
 #include "pgfanout/job.h"
@@ -109,6 +110,7 @@ struct CopyPlan {
   CopyTarget target;
   bool same_database = false;
   CopyKey key;
+  JobKey job_key;  ///< Where `key` is from.
   CopyStream stream;
   TargetDdl ddl;
   CommitPlan commits;

@@ -13,6 +13,7 @@
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
 #include "copier/plan/copy_plan.h"
+#include "copier/plan/job_key.h"
 #include "copier/plan/server_limits.h"
 #include "copier/plan/source_fitness.h"
 
@@ -39,11 +40,15 @@ class VerifyPlanner {
  public:
   VerifyPlanner(const TableRequest& tables, const RowRequest& rows, Connection& source,
                 Connection& target)
-      : tables_(tables), rows_(rows), source_connection_(source), target_connection_(target) {}
+      : asked_(tables),
+        tables_(tables),
+        rows_(rows),
+        source_connection_(source),
+        target_connection_(target) {}
 
   Result<VerifyPlan> make() {
     PGFANOUT_TRY(read_tables());
-    PGFANOUT_TRY(find_key_column());
+    PGFANOUT_TRY(settle_key());
     PGFANOUT_TRY(plan_columns());
     PGFANOUT_TRY(plan_key());
     PGFANOUT_TRY(plan_leaves());
@@ -77,12 +82,20 @@ class VerifyPlanner {
     return note_heirs(target_connection_, target_, issues_);
   }
 
-  /// The target's key column: an integer column of that name.
-  Result<void> find_key_column() {
+  /// The key, and the target's key column: an integer column of that name. Where the key is not
+  /// known, a column that both sides have is compared like any other.
+  Result<void> settle_key() {
+    PGFANOUT_TRY_ASSIGN(job_key_, key_of_comparison(asked_, source_connection_, source_,
+                                                    target_connection_, target_));
+    tables_ = with_key(asked_, job_key_);
     const std::string name = column_name_of(tables_.key_column, target_.columns);
     const Column* column = target_.find(name);
-    if (column == nullptr) return {};
-    if (is_key_integer(key_type_of_oid(column->type_oid))) key_column_ = column;
+    if (column == nullptr || !is_key_integer(key_type_of_oid(column->type_oid))) return {};
+    if (job_key_.sql.empty() && source_.find(name) != nullptr) {
+      compared_key_column_ = name;
+      return {};
+    }
+    key_column_ = column;
     return {};
   }
 
@@ -91,6 +104,7 @@ class VerifyPlanner {
                         read_mappings(tables_, source_connection_, source_));
     PGFANOUT_TRY_ASSIGN(columns_,
                         plan_existing_columns(tables_, source_, mappings, target_, key_column_));
+    if (compared_key_column_ || job_key_.replaces_other_key) columns_.stored_key.reset();
     issues_.insert(issues_.end(), columns_.issues.begin(), columns_.issues.end());
     columns_.issues.clear();
     for (const PlannedColumn& planned : columns_.columns) {
@@ -129,15 +143,18 @@ class VerifyPlanner {
     return carriers;
   }
 
-  /// Puts the columns of the identity first: of the source's primary key, else of the target's.
+  /// Puts the columns of the identity first: of the source's primary key, else of the target's. A
+  /// stored key was added to them, and does not tell rows apart.
   void order_by_identity() {
-    auto key =
-        carriers_of(source_.primary_key, [&](const PlannedColumn& planned, const auto& name) {
-          return planned.source_column && source_.columns[*planned.source_column].name == name;
-        });
+    std::vector<std::string> of_source = source_.primary_key;
+    std::erase(of_source, column_name_of(tables_.key_column, source_.columns));
+    if (of_source.empty()) of_source = source_.primary_key;
+    auto key = carriers_of(of_source, [&](const PlannedColumn& planned, const auto& name) {
+      return planned.source_column && source_.columns[*planned.source_column].name == name;
+    });
     if (key.empty()) {
       std::vector<std::string> of_target = target_.primary_key;
-      if (key_column_ != nullptr) std::erase(of_target, key_column_->name);
+      std::erase(of_target, column_name_of(tables_.key_column, target_.columns));
       key = carriers_of(of_target, [](const PlannedColumn& planned, const auto& name) {
         return planned.column.name == name;
       });
@@ -153,27 +170,47 @@ class VerifyPlanner {
 
   /// Without a key that can be computed, every row has the same one.
   Result<void> plan_key() {
-    const bool is_wanted =
-        key_column_ != nullptr || !tables_.key.empty() || target_.strategy == 'l';
-    const bool is_known = !tables_.key.empty() || key_sql_of(tables_, source_).has_value();
-    if (is_wanted && !is_known && key_column_ != nullptr) {
-      note(Severity::warning, "no-key",
-           fmt::format("the key in column {} is not recomputed: the job names no key",
-                       key_column_->quoted),
-           "name the expression: --key 'EXPRESSION'");
-    }
-    if (is_wanted && is_known) {
+    if (!job_key_.sql.empty()) {
       PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(tables_, source_));
       PGFANOUT_TRY(check_key_functions(source_connection_, key));
-      plan_.emplace(std::move(key));
-      PGFANOUT_TRY_ASSIGN(carriers_, find_key_carriers(columns_, source_, plan_->key));
-      plan_->has_key = true;
-      plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
-    } else {
-      PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile("0", key_columns_of(source_)));
-      plan_.emplace(std::move(key));
+      auto carriers = find_key_carriers(columns_, source_, key);
+      if (carriers) {
+        carriers_ = *std::move(carriers);
+        plan_.emplace(std::move(key));
+        plan_->has_key = true;
+        plan_->key_is_stated = job_key_.is_stated;
+        plan_->wanted_keys = wanted_keys(tables_, plan_->key);
+        plan_->key_sql_on_target = plan_->key.qualified_sql(carriers_.target_names);
+        issues_.insert(issues_.begin(), job_key_.issues.begin(), job_key_.issues.end());
+        return {};
+      }
+      // A key that is only known is left out where it cannot be checked.
+      if (job_key_.is_stated) return std::move(carriers).error();
     }
+    PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile("0", key_columns_of(source_)));
+    plan_.emplace(std::move(key));
+    note_unchecked();
     return {};
+  }
+
+  /// Says what is not checked about keys, and how to ask for it.
+  void note_unchecked() {
+    for (Issue& issue : job_key_.issues) {
+      if (issue.severity < Severity::info) issues_.push_back(std::move(issue));
+    }
+    const bool stores_key = key_column_ != nullptr || compared_key_column_.has_value();
+    if (!stores_key && target_.strategy != 'l') return;
+    std::string what =
+        "no key is stated, and none is known: rows are compared, and that each is in "
+        "its leaf is left to the server's bounds";
+    if (compared_key_column_) {
+      what += fmt::format("; column {} is compared as the source stores it, not recomputed",
+                          display_name(*compared_key_column_));
+    } else if (key_column_ != nullptr) {
+      what += fmt::format("; column {} is not checked", key_column_->quoted);
+    }
+    note(key_column_ != nullptr ? Severity::warning : Severity::info, "no-key", std::move(what),
+         "to have keys recomputed and checked, state the expression: --key 'EXPRESSION'");
   }
 
   /// Without a layout by the key, the server alone says which leaf a row of the target belongs to.
@@ -231,6 +268,8 @@ class VerifyPlanner {
       plan_->target_key_column = add_key(plan_->target_layout, *key_column_);
       plan_->key_is_generated = key_column_->generated != 0;
     }
+    plan_->compared_key_column = compared_key_column_;
+    if (key_column_ != nullptr) plan_->key_column = key_column_->name;
     plan_->same_database = same_database_;
     PGFANOUT_TRY_ASSIGN(
         plan_->source_layout.oid_patches,
@@ -258,19 +297,22 @@ class VerifyPlanner {
         {severity, std::move(code), std::move(message), target_.qualified, std::move(hint)});
   }
 
-  const TableRequest& tables_;
+  const TableRequest& asked_;
+  TableRequest tables_;  ///< From settle_key() on with the key.
   const RowRequest& rows_;
   Connection& source_connection_;
   Connection& target_connection_;
-  BothServers servers_;                 // read_tables
-  bool same_database_ = false;          // read_tables
-  Table source_;                        // read_tables
-  Table target_;                        // read_tables
-  const Column* key_column_ = nullptr;  // find_key_column: of the target
-  ColumnPlan columns_;                  // plan_columns: only what is compared, identity first
-  std::size_t identity_columns_ = 0;    // plan_columns
-  std::optional<VerifyPlan> plan_;      // plan_key
-  KeyCarriers carriers_;                // plan_key
+  BothServers servers_;                             // read_tables
+  bool same_database_ = false;                      // read_tables
+  Table source_;                                    // read_tables
+  Table target_;                                    // read_tables
+  JobKey job_key_;                                  // settle_key
+  const Column* key_column_ = nullptr;              // settle_key: of the target
+  std::optional<std::string> compared_key_column_;  // settle_key
+  ColumnPlan columns_;                // plan_columns: only what is compared, identity first
+  std::size_t identity_columns_ = 0;  // plan_columns
+  std::optional<VerifyPlan> plan_;    // plan_key
+  KeyCarriers carriers_;              // plan_key
   std::vector<Issue> issues_;
 };
 

@@ -48,8 +48,13 @@ struct VerifyPlan {
   IdentityKind identity = IdentityKind::row;
   std::size_t identity_bytes = 0;  ///< Of a fixed identity, length words included.
 
-  KeyExpression key;  ///< Gives 0 for every row if the target is not laid out by a key.
+  KeyExpression key;  ///< Gives 0 for every row if no key is known.
   bool has_key = false;
+  bool key_is_stated = false;     ///< By a person: only then a row's stored key is ever corrected.
+  std::uint32_t wanted_keys = 0;  ///< As wanted_keys() has it.
+  /// Name of a column that seems to store a key that is not known, compared as it is.
+  std::optional<std::string> compared_key_column;
+  std::optional<std::string> key_column;  ///< Name of the target's key column, if it has one.
   std::string key_sql_on_target;  ///< Qualified, over the target's column names; empty: no key.
   std::optional<std::string> source_key_column;  ///< Quoted; a key that the source stores.
   std::optional<std::string> target_key_column;  ///< Quoted.

@@ -11,6 +11,7 @@
 #include "copier/key/key_proof.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
+#include "copier/plan/job_key.h"
 #include "copier/session/job_connections.h"
 #include "copier/session/reporting_job.h"
 
@@ -97,26 +98,43 @@ class Question {
   std::vector<KeyType> types_;
 };
 
-/// The leaves of the target, if it exists and has a layout that the key decides about.
-struct TargetLeaves {
+/// The job's key, and the leaves of the target, if it exists and the key decides about them;
+/// without a target, those of a table that was converted itself.
+struct KeyAndLeaves {
+  KeyExpression key;
   LayoutPointer layout;
   std::vector<Leaf> leaves;
+  std::vector<Issue> issues;
 };
 
-Result<TargetLeaves> read_target_leaves(const JobDescription& job, const Table& source,
-                                        const KeyExpression& key) {
-  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job, source));
-  PGFANOUT_TRY_ASSIGN(Connection target, Connection::open(options_for(job, target_dsn_of(job))));
-  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target, name));
-  if (found.kind != 'p') return TargetLeaves{};
-  PGFANOUT_TRY_ASSIGN(Table table, describe_table(target, found.oid));
-  auto layout = layout_kind_of(table).layout_of(table.leaves, key);
-  if (!layout) return TargetLeaves{};
-  return TargetLeaves{*std::move(layout), std::move(table.leaves)};
+Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, const Table& table) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job, table));
+  PGFANOUT_TRY_ASSIGN(Connection connection,
+                      Connection::open(options_for(job, target_dsn_of(job))));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
+  std::optional<Table> target;
+  if (found.kind == 'p') {
+    PGFANOUT_TRY_ASSIGN(target, describe_table(connection, found.oid));
+  }
+  // Without a target and a wish, the question is about the table as it is.
+  const bool is_about_itself = !target && job.key.empty() && !job.partitions &&
+                               layout_kind_of(table).key_count(table).has_value();
+  if (is_about_itself) target = table;
+  PGFANOUT_TRY_ASSIGN(JobKey settled,
+                      key_of_copy(job, source, table, is_about_itself ? source : connection,
+                                  target ? &*target : nullptr));
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(with_key(job, settled), table));
+  KeyAndLeaves answer{std::move(key), nullptr, {}, std::move(settled.issues)};
+  if (!target) return answer;
+  auto layout = layout_kind_of(*target).layout_of(target->leaves, answer.key);
+  if (!layout) return answer;
+  answer.layout = *std::move(layout);
+  answer.leaves = std::move(target->leaves);
+  return answer;
 }
 
 KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const KeyOutcome& server,
-                     const TargetLeaves& leaves) {
+                     const KeyAndLeaves& leaves) {
   KeyAnswer answer;
   answer.expression = key.sql();
   if (client.state == KeyState::ok) {
@@ -133,12 +151,14 @@ KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const K
 }
 
 Result<void> answer_question(const JobDescription& job, const KeyQuestion& question,
-                             KeyResult& report, const Cancellation& cancellation) {
+                             JobResult& result, const Cancellation& cancellation) {
+  auto& report = std::get<KeyResult>(result.details);
   PGFANOUT_TRY_ASSIGN(Connection source, Connection::open(options_for(job, job.source_dsn)));
   PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job.table));
-  PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job, table));
+  PGFANOUT_TRY_ASSIGN(const KeyAndLeaves leaves, read_key(job, source, table));
+  const KeyExpression& key = leaves.key;
   PGFANOUT_TRY(check_key_functions(source, key));
-  PGFANOUT_TRY_ASSIGN(const TargetLeaves leaves, read_target_leaves(job, table, key));
+  result.issues = leaves.issues;
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
 
   const RowFunction function = row_function(table, key);
@@ -178,7 +198,7 @@ JobResult run_key(const JobDescription& job, const KeyQuestion& question,
   return without_exceptions("key", [&] {
     JobResult result("key");
     auto& report = std::get<KeyResult>(result.details);
-    if (auto done = answer_question(job, question, report, cancellation); !done) {
+    if (auto done = answer_question(job, question, result, cancellation); !done) {
       result.error = std::move(done).error();
     } else {
       judge(report, job, result);

@@ -55,6 +55,7 @@ constexpr Check kChecks[] = {
     {"old snapshots", check_snapshots},
     {"the leaves' sizes", check_skew},
     {"states that are carried over", check_states},
+    {"the stored keys", check_stored_keys},
     {"the objects to carry over", check_carry},
     {"the impact on the application", check_impact},
     {"the times of the stages", check_times},

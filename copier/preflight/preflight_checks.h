@@ -71,6 +71,7 @@ Result<void> check_wraparound(PreflightRun& run);
 Result<void> check_snapshots(PreflightRun& run);
 Result<void> check_skew(PreflightRun& run);
 Result<void> check_states(PreflightRun& run);
+Result<void> check_stored_keys(PreflightRun& run);
 Result<void> check_times(PreflightRun& run);
 
 }  // namespace pgfanout

@@ -113,7 +113,7 @@ Result<Sample> read_columns(PreflightRun& run, std::vector<std::size_t> columns)
   return sample;
 }
 
-SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const Layout& layout) {
+std::vector<KeyOutcome> keys_of(const KeyExpression& key, const Sample& sample) {
   std::vector<std::size_t> places;
   for (const std::size_t used : key.used_columns()) {
     places.push_back(static_cast<std::size_t>(std::distance(
@@ -123,8 +123,18 @@ SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const Layou
   for (std::size_t at = 0; at < rows.size(); ++at) {
     for (const std::size_t place : places) rows[at].push_back(sample.rows[at][place]);
   }
-  return estimate_skew(layout.leaf_count(), leaves_of(layout, evaluate_rows(key, rows)),
-                       sample.bytes);
+  return evaluate_rows(key, rows);
+}
+
+SkewEstimate skew_of(const KeyExpression& key, const Sample& sample, const Layout& layout) {
+  return estimate_skew(layout.leaf_count(), leaves_of(layout, keys_of(key, sample)), sample.bytes);
+}
+
+/// Of an integer type, as binary COPY carries it.
+std::int64_t integer_of(const std::string& bytes) {
+  std::int64_t value = static_cast<signed char>(bytes.front());
+  for (const char byte : bytes.substr(1)) value = value * 256 + static_cast<unsigned char>(byte);
+  return value;
 }
 
 /// Columns that a key could add to its first one: NOT NULL, short, copied unchanged; those with the
@@ -353,6 +363,38 @@ Result<void> check_skew(PreflightRun& run) {
     return warn_of_skew(run, skew, sample, candidates);
   }
   run.add(Severity::info, "key-skew", sample_text(skew), plan.key.expression.sql());
+  return {};
+}
+
+Result<void> check_stored_keys(PreflightRun& run) {
+  const CopyPlan& plan = run.plan;
+  if (!plan.stream.read_layout.stored_key) return {};
+  const KeyExpression& key = plan.key.expression;
+  const auto& all = plan.source.columns;
+  const auto stored = std::find_if(all.begin(), all.end(), [&](const Column& column) {
+    return column.quoted == plan.stream.columns.back().source_sql;
+  });
+  std::vector<std::size_t> columns = key.used_columns();
+  columns.push_back(static_cast<std::size_t>(stored - all.begin()));
+  PGFANOUT_TRY_ASSIGN(const Sample sample, read_columns(run, std::move(columns)));
+  const std::vector<KeyOutcome> keys = keys_of(key, sample);
+  std::uint64_t differing = 0;
+  for (std::size_t row = 0; row < keys.size(); ++row) {
+    const ProbeValue& value = sample.rows[row].back();
+    if (keys[row].state != KeyState::ok) continue;
+    if (!value || integer_of(*value) != keys[row].key) ++differing;
+  }
+  if (differing == 0) return {};
+  const bool is_fixed = run.job.on_key_mismatch == KeyMismatchPolicy::fix;
+  run.add(is_fixed ? Severity::info : Severity::error, "key-mismatch",
+          fmt::format("{} of {} sampled rows store another key in column {} than the expression "
+                      "gives{}",
+                      differing, keys.size(), stored->quoted,
+                      is_fixed ? ": the target gets the recomputed one" : ""),
+          plan.source.qualified,
+          is_fixed ? ""
+                   : "--on-key-mismatch fix writes the recomputed key into the target; or correct "
+                     "the rows, or state the key that they store by --key");
   return {};
 }
 

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "copier/base/counted.h"
+#include "copier/base/shell_word.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/pg/transaction.h"
 
 namespace pgfanout {
@@ -31,6 +33,20 @@ bool writes_key(const VerifyPlan& plan) {
   return plan.target_key_column && !plan.key_is_generated;
 }
 
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Whether the key is made from a column that changes.
+bool changes_key(const VerifyPlan& plan, const std::vector<std::string>& changed) {
+  const auto& inputs = plan.key.used_columns();
+  return std::any_of(inputs.begin(), inputs.end(), [&](std::size_t input) {
+    return std::any_of(plan.columns.begin(), plan.columns.end(), [&](const ComparedColumn& column) {
+      return column.source_column == input && has(changed, column.name);
+    });
+  });
+}
+
 /// Names and values of what is written; `only`: these columns alone, the key among them.
 std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
                                                const std::vector<std::string>* only) {
@@ -47,7 +63,10 @@ std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
       add(column.target_sql, "pgfanout_new." + column.target_sql);
     }
   }
-  if (writes_key(plan)) add(*plan.target_key_column, "(" + plan.key_sql_on_target + ")");
+  const bool keeps_key = only != nullptr && !plan.key_is_stated && !changes_key(plan, *only);
+  if (writes_key(plan) && !keeps_key) {
+    add(*plan.target_key_column, "(" + plan.key_sql_on_target + ")");
+  }
   return {names, values};
 }
 
@@ -165,6 +184,46 @@ Result<void> disable_triggers(Connection& target) {
   return {};
 }
 
+/// A key that nobody stated is not repaired: it may be another one on purpose.
+Result<void> check_keys_are_stated(const VerifyPlan& plan, const FoundDifferences& found) {
+  if (plan.key_is_stated) return {};
+  const auto count = [&](auto is_such) {
+    return static_cast<std::uint64_t>(std::count_if(found.rows.begin(), found.rows.end(), is_such));
+  };
+  const std::uint64_t wrong = count([&](const FoundDifference& each) {
+    return (each.named.kind == "misplaced" && writes_key(plan)) ||
+           (plan.compared_key_column && has(each.named.columns, *plan.compared_key_column));
+  });
+  if (wrong > 0) {
+    const std::string column =
+        plan.key_column ? *plan.key_column : plan.compared_key_column.value_or("");
+    return refused(
+        "key-not-stated",
+        fmt::format("{} another key in column {}, and no --key says which one is right: nothing "
+                    "was repaired",
+                    counted(wrong, "row stores", "rows store"), display_name(column)),
+        plan.has_key
+            ? fmt::format("if the known key is right, state it: --key {}",
+                          shell_word(plan.key.sql()))
+            : fmt::format("state the key by --key 'EXPRESSION', or leave the column out by --skip "
+                          "{}",
+                          shell_word(display_name(column))),
+        plan.target.qualified);
+  }
+  const Column* key_column = plan.key_column ? plan.target.find(*plan.key_column) : nullptr;
+  const std::uint64_t missing =
+      count([](const FoundDifference& each) { return each.named.kind == "missing"; });
+  if (plan.has_key || key_column == nullptr || missing == 0 || key_column->generated != 0 ||
+      !key_column->default_sql.empty()) {
+    return {};
+  }
+  return refused("key-not-stated",
+                 fmt::format("{} missing, and the key to insert into column {} is not known: "
+                             "nothing was repaired",
+                             counted(missing, "row is", "rows are"), key_column->quoted),
+                 "state the key: --key 'EXPRESSION'", plan.target.qualified);
+}
+
 }  // namespace
 
 Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& found) {
@@ -176,6 +235,7 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
                    fmt::format("--max-differences {}", found.counts.total()),
                    plan.target.qualified);
   }
+  PGFANOUT_TRY(check_keys_are_stated(plan, found));
   RepairPlan planned;
   std::map<std::string, std::uint64_t> counts;
   for (const FoundDifference& difference : found.rows) {

@@ -229,13 +229,13 @@ Result<void> check_validity(Connection& source, Connection& target, const Verify
   return {};
 }
 
-void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report) {
+void check_bounds(const VerifyPlan& plan, const IssueSink& report) {
   if (!plan.layout) return;
-  const std::vector<std::string> missing = plan.layout->missing_leaves(partitions);
+  const std::vector<std::string> missing = plan.layout->missing_leaves(plan.wanted_keys);
   if (missing.empty()) return;
   report({Severity::error, "leaf-missing",
           fmt::format("{} of {} keys have no partition, the first is {}", missing.size(),
-                      partitions, missing.front()),
+                      plan.wanted_keys, missing.front()),
           plan.target.qualified, "create the partitions, or say how many there are: --partitions"});
 }
 

@@ -18,8 +18,8 @@ namespace pgfanout {
 Result<void> check_validity(Connection& source, Connection& target, const VerifyPlan& plan,
                             const IssueSink& report);
 
-/// Leaves for all keys from 0 to partitions - 1, if the target is laid out by the key.
-void check_bounds(const VerifyPlan& plan, std::uint32_t partitions, const IssueSink& report);
+/// Leaves for all keys that the job asks for or its key can give, if the target is laid out by it.
+void check_bounds(const VerifyPlan& plan, const IssueSink& report);
 
 /// Sequences of the target's columns must be ahead of the data. `patience`: for each statement;
 /// 0: as long as it takes.

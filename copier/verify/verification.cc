@@ -243,8 +243,7 @@ class Verification : ReportingJob {
     ExpectedDifferences context;
     context.target = plan_->target.qualified;
     context.is_same_database = plan_->same_database;
-    const Column* key = plan_->target.find(input_.tables.key_column);
-    if (key != nullptr) context.key_column = key->name;
+    context.key_column = plan_->key_column.value_or("");
     for (const std::size_t index : plan_->key.used_columns()) {
       context.key_inputs.insert(plan_->source.columns[index].name);
     }
@@ -269,7 +268,7 @@ class Verification : ReportingJob {
 
   Result<void> quick() {
     const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
-    check_bounds(*plan_, input_.tables.partitions, sink);
+    check_bounds(*plan_, sink);
     Connection& source = sides_.connection(Side::source);
     Connection& target = sides_.connection(Side::target);
     PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
@@ -378,9 +377,11 @@ class Verification : ReportingJob {
     }
     PGFANOUT_TRY(check_required(target, *plan_, sink));
     PGFANOUT_TRY(check_references(source, target, *plan_, sink));
-    check_bounds(*plan_, input_.tables.partitions, sink);
+    check_bounds(*plan_, sink);
+    const bool may_differ =
+        !plan_->key_is_stated || input_.rows.on_key_mismatch == KeyMismatchPolicy::fix;
     const KeyFacts facts{books_->stored_key_errors(), books_->key_errors(Side::source),
-                         verified_.skew};
+                         verified_.skew, may_differ};
     for (Issue& issue : issues_of(facts, plan_->source, plan_->target)) report(std::move(issue));
     return {};
   }

@@ -44,7 +44,7 @@ std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const T
   std::vector<Issue> issues;
   if (facts.stored_key_errors > 0) {
     issues.push_back(
-        {Severity::error, "key-mismatch",
+        {facts.stored_keys_may_differ ? Severity::warning : Severity::error, "key-mismatch",
          counted(facts.stored_key_errors, "row of the source stores", "rows of the source store") +
              " a key that differs from the recomputed one",
          source.qualified});

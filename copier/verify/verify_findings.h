@@ -23,6 +23,7 @@ struct KeyFacts {
   std::uint64_t stored_key_errors = 0;  ///< Of the source: stored key is not the recomputed one.
   std::uint64_t impossible_keys = 0;    ///< Of the source: no key, or one without a leaf.
   std::optional<double> skew;           ///< Largest leaf of the target over mean.
+  bool stored_keys_may_differ = false;  ///< They are no fault of the copy.
 };
 [[nodiscard]] std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source,
                                            const Table& target);

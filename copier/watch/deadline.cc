@@ -289,7 +289,8 @@ JobDeadline::JobDeadline(const JobDescription& job, std::string_view command)
     : job_(job),
       finish_by_(*job.watch.finish_by),
       command_(command),
-      left_(parts_of(command, job)) {}
+      left_(parts_of(command, job)),
+      leaves_(job.partitions.value_or(kDefaultPartitions)) {}
 
 void JobDeadline::set_estimates(std::vector<StageEstimate> estimates) {
   for (StageEstimate& each : estimates) {
@@ -324,7 +325,7 @@ TurningBack JobDeadline::turning_back(bool is_swapping) const {
   back.how = command_ == "copy"     ? "'pgfanout copy --release'"
              : command_ == "verify" ? ""
                                     : "'pgfanout rollback'";
-  back.seconds = kUndoSeconds + kUndoSecondsPerLeaf * job_.partitions;
+  back.seconds = kUndoSeconds + kUndoSecondsPerLeaf * static_cast<double>(leaves_);
   if (is_swapping && compare_seconds_) *back.seconds += *compare_seconds_;
   if (is_swapping && !compare_seconds_) back.seconds.reset();
   return back;
@@ -333,6 +334,7 @@ TurningBack JobDeadline::turning_back(bool is_swapping) const {
 DeadlineState JobDeadline::judge(const std::vector<std::string>& stages,
                                  const JobCounters& counters, TimePoint now) {
   const std::string part = part_of(command_, stages);
+  if (counters.leaves.size() > 0) leaves_ = counters.leaves.size();
   if (const auto fraction = fraction_of(part, counters)) left_.progress(*fraction, now.steady);
   const std::uint64_t done = part == "load" ? counters.epochs_done.load() : epochs_done_;
   if (done > epochs_done_ && epoch_began_) {

@@ -131,6 +131,7 @@ class JobDeadline {
   std::optional<double> compare_seconds_;  // of both sides, by the estimates
   bool is_fenced_ = false;
   std::uint64_t epochs_done_ = 0;
+  std::size_t leaves_;  ///< As asked for, until the board has them.
   std::optional<std::chrono::steady_clock::time_point> epoch_began_;
   double epoch_seconds_ = 0;  // of the last one that ended
 };

@@ -114,10 +114,12 @@ class PlanJob : ReportingJob {
       statements.push_back("-- swap: not possible, source and target are in different places");
       return {};
     }
-    SwapNames names{plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}};
+    SwapNames names{
+        plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}, {}};
     std::vector<std::string> leaves;
     for (const TargetLeaf& leaf : plan.target.leaves) leaves.push_back(leaf.name);
     names.leaves = leaf_renames(*plan.target.layout, leaves, plan.target.name, plan.source.name);
+    PGFANOUT_TRY_ASSIGN(names.given_up, own_leaf_names(plan.source, plan.key.expression));
     PGFANOUT_TRY_ASSIGN(const auto holders,
                         find_name_holders(state.source(), names, carry, plan.source.oid));
     PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));

@@ -15,7 +15,6 @@
 #include "copier/journal/copy_journal.h"
 #include "copier/journal/job_request.h"
 #include "copier/journal/journal.h"
-#include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
 #include "copier/preflight/preflight.h"
@@ -173,7 +172,7 @@ class WindowStages {
                         check_before_window(job(), plan, carry, state_->source(), state_->target(),
                                             state_->cancellation()));
     if (state_->cancellation().is_set()) return cancelled();
-    key_sql_ = plan.key.expression.sql();
+    job_key_ = plan.job_key;
     key_sql_on_target_ = plan.key.sql_on_target;
     key_column_ = plan.key.column;
     result_.source = {plan.source.qualified, 0, {}, state_->source().server_version_text()};
@@ -197,9 +196,10 @@ class WindowStages {
   Result<void> check_request() {
     if (!state_->entry()) return {};
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
-    PGFANOUT_TRY_ASSIGN(const KeyExpression key, compile_key(job(), source));
+    PGFANOUT_TRY_ASSIGN(const JobKey key,
+                        key_of_copy(job(), state_->source(), source, state_->target(), nullptr));
     const std::string differences =
-        request_differences(state_->entry()->request, request_of(job(), key.sql()));
+        request_differences(state_->entry()->request, request_of(as_recorded(job(), key), key.sql));
     if (differences.empty()) return {};
     return refused("other-request", "the job was begun with other settings: " + differences,
                    "use the same ones, or start over with run --restart", source.qualified);
@@ -209,10 +209,10 @@ class WindowStages {
   Result<void> begin_job() {
     PGFANOUT_TRY_ASSIGN(const Table source, describe_table(state_->source(), job().table));
     JournalEntry entry =
-        new_entry(result_.job, state_->source(), source, state_->target_name(), key_sql_);
+        new_entry(result_.job, state_->source(), source, state_->target_name(), job_key_.sql);
     entry.state = "open";
     entry.command = "run";
-    entry.request = request_of(job(), key_sql_);
+    entry.request = request_of(as_recorded(job(), job_key_), job_key_.sql);
     entry.key_sql_on_target = key_sql_on_target_;
     entry.key_column = key_column_;
     Journal journal(state_->target());
@@ -393,7 +393,7 @@ class WindowStages {
   JobCounters& counters_;
   Pace& pace_;
   Observer& observer_;
-  std::string key_sql_;                    // preflight
+  JobKey job_key_;                         // preflight
   std::string key_sql_on_target_;          // preflight
   std::optional<std::string> key_column_;  // preflight
   std::vector<StageEstimate> estimates_;   // preflight
@@ -486,13 +486,11 @@ class WindowJob {
   /// table must be asked for.
   bool is_same_request(const JournalEntry& entry) {
     if (entry.state != "swapped") return false;
-    std::string key = entry.key;
-    if (!job_.key.empty()) {
-      const auto live = describe_table(state_->source(), job_.table);
-      const auto compiled = live ? compile_key(job_, *live) : Result<KeyExpression>(live.error());
-      if (compiled) key = compiled->sql();
-    }
-    return request_differences(entry.request, request_of(job_, key)).empty();
+    const JobDescription then = with_request({}, entry.request);
+    JobDescription now = job_;
+    if (now.key.empty()) now.key = entry.key;
+    if (now.key_column.empty()) now.key_column = then.key_column;
+    return request_differences(entry.request, request_of(now, now.key)).empty();
   }
 
   /// Only lifts the fence. The job cannot be resumed after that, since the source may change.

@@ -142,6 +142,19 @@ CarryRequest make_request(const JobDescription& job, const Table& source, const 
 
 }  // namespace
 
+Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExpression& key) {
+  std::vector<std::string> names;
+  const LayoutKind& kind = layout_kind_of(table);
+  if (!kind.key_count(table)) return names;
+  PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(table));
+  PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, key));
+  for (std::uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
+    const bool is_ours = leaves[leaf].name == layout->leaf_name(table.name, leaf);
+    if (is_ours && leaves[leaf].schema == table.schema) names.push_back(leaves[leaf].name);
+  }
+  return names;
+}
+
 CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
   CarryRequest request = make_request(job, plan.source, plan.target, plan.target.leaves,
                                       *plan.target.layout, plan.key.expression);
@@ -156,7 +169,9 @@ Result<MadeTarget> examine_made_target(WindowState& state) {
   MadeTarget made;
   PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
   PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
-  PGFANOUT_TRY_ASSIGN(made.key, compile_key(job, made.source));
+  TableRequest tables = job;
+  tables.key = state.entry()->key;
+  PGFANOUT_TRY_ASSIGN(made.key, compile_key(tables, made.source));
   const LayoutKind& kind = layout_kind_of(made.target);
   PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(made.target));
   PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, *made.key));
@@ -164,10 +179,11 @@ Result<MadeTarget> examine_made_target(WindowState& state) {
   request.key_sql_on_target = state.entry()->key_sql_on_target;
   request.key_column = state.entry()->key_column;
   request.same_database = state.same_database();
-  made.names = {made.source.schema, made.source.name, made.target.name, {}, {}};
+  made.names = {made.source.schema, made.source.name, made.target.name, {}, {}, {}};
   for (std::size_t at = 0; at < leaves.size(); ++at) {
     made.names.leaves.emplace_back(leaves[at].name, request.leaf_names_afterwards[at]);
   }
+  PGFANOUT_TRY_ASSIGN(made.names.given_up, own_leaf_names(made.source, *made.key));
   // The table of rows that the copy set aside is renamed with the target.
   for (const MadeRelation& relation : state.entry()->made) {
     if (relation.name != reject_table_name(made.target.name)) continue;

@@ -95,6 +95,11 @@ Result<std::vector<NameHolder>> find_name_holders(Connection& connection, const 
     wanted.push_back(name);
   };
   for (const auto& [now, then] : names.leaves) add("TABLE", names.schema, then);
+  for (const std::string& name : names.given_up) {
+    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end()) {
+      add("TABLE", names.schema, name);
+    }
+  }
   for (const CarriedName& name : carry.names) add(name.kind, name.schema, name.afterwards);
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,

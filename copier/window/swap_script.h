@@ -28,6 +28,9 @@ struct SwapNames {
   std::string stamp;  ///< "20261121_020000".
   /// Of the target's leaves and of other tables that go with it, now and afterwards.
   std::vector<std::pair<std::string, std::string>> leaves;
+  /// The source's leaves that bear the names that this tool gives them: they leave these names to
+  /// later targets, needed now or not.
+  std::vector<std::string> given_up;
 };
 
 struct SwapScript {

@@ -106,13 +106,18 @@ struct Endpoints {
   std::chrono::seconds stall_timeout{60};
 };
 
+inline constexpr std::string_view kDefaultKeyColumn = "partition_key";
+inline constexpr std::uint32_t kDefaultPartitions = 100;
+
 /// The two tables, their columns, and the key: what a row becomes.
 struct TableRequest {
   std::string table;  ///< As written: qualified or not, quoted where needed.
   std::string into;   ///< Empty: `<table>_new` in the table's schema.
-  std::string key;    ///< Empty: abs(hashtext(<first partition column>::text)) % n.
-  std::string key_column = "partition_key";
-  std::uint32_t partitions = 100;
+  // Left open, the tables settle these (plan/job_key.h):
+  std::string key;         ///< Empty: that of a converted table, else a hash of a column.
+  std::string key_column;  ///< Empty: that of a converted table, else kDefaultKeyColumn.
+  std::optional<std::uint32_t>
+      partitions;  ///< Absent: as an existing target has, else the default.
   KeyMode key_mode = KeyMode::check;
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;

@@ -61,8 +61,8 @@ TEST(Arguments, DefaultsAreThoseOfTheJob) {
   EXPECT_EQ(call.job.table, "t");
   EXPECT_EQ(call.job.source_dsn, "");
   EXPECT_FALSE(call.job.target_dsn);
-  EXPECT_EQ(call.job.key_column, "partition_key");
-  EXPECT_EQ(call.job.partitions, 100U);
+  EXPECT_EQ(call.job.key_column, "") << "as in a converted table, or partition_key";
+  EXPECT_FALSE(call.job.partitions) << "as in an existing target, or 100";
   EXPECT_EQ(call.job.memory_bytes, 256ULL << 20U);
   EXPECT_EQ(call.job.lock_timeout, defaults.lock_timeout);
   EXPECT_FALSE(call.job.readers);

@@ -38,7 +38,7 @@ std::string image(const Invocation& call) {
             std::to_string(query.max_ratio.value_or(0)) + "\n";
   }
   for (const std::uint64_t number :
-       {std::uint64_t{job.partitions}, std::uint64_t{job.readers.value_or(0)},
+       {std::uint64_t{job.partitions.value_or(0)}, std::uint64_t{job.readers.value_or(0)},
         std::uint64_t{job.writers.value_or(0)}, job.memory_bytes, job.reject_limit.rows,
         std::uint64_t{job.window.retention_days}, job.window.maintenance_work_bytes.value_or(0)}) {
     text += std::to_string(number) + " ";

@@ -398,6 +398,41 @@ TEST(KeyExpressionTest, QualifiedSqlCompilesToTheSameKey) {
   }
 }
 
+TEST(KeyExpressionTest, SameComputationHoweverItIsWritten) {
+  const std::vector<KeyColumn> columns = {{"id", KeyType::int8, "bigint"},
+                                          {"c", KeyType::text, "text"},
+                                          {"v", KeyType::varchar, "character varying"}};
+  const auto is_same = [&](const char* one, const char* other) {
+    return KeyExpression::compile(one, columns)
+        ->computes_same_as(*KeyExpression::compile(other, columns));
+  };
+  EXPECT_TRUE(is_same("abs(hashtext(id::text)) % 4",
+                      "(pg_catalog.abs(pg_catalog.hashtext((\"id\")::text)) % 4)"));
+  EXPECT_TRUE(is_same("hashtext(c::text)", "hashtext(c)"));
+  EXPECT_TRUE(is_same("hashtext(v || 'x')", "hashtext(((v)::text || 'x'::text))"));
+  EXPECT_TRUE(
+      is_same("hashtextextended(c, 7) % 5", "(hashtextextended(c, (7)::bigint) % '5'::bigint)"));
+  EXPECT_FALSE(is_same("id % 4", "id % 8"));
+  EXPECT_FALSE(is_same("hashtext(c)", "hashtext(v)"));
+  EXPECT_FALSE(is_same("abs(id % 4)", "abs(id) % 4"));
+}
+
+TEST(KeyExpressionTest, ModulusIsReadAndReplaced) {
+  const std::vector<KeyColumn> columns = {{"id", KeyType::int8, "bigint"}};
+  const std::vector<std::string> names = {"a"};
+  const auto with_seven = [&](const char* sql) -> std::string {
+    const auto key = KeyExpression::compile(sql, columns);
+    return key->modulus() ? key->with_modulus(7, names) : "";
+  };
+  EXPECT_EQ(KeyExpression::compile("abs(id % 100)", columns)->modulus(), 100);
+  EXPECT_EQ(with_seven("abs(id % 100)"), "pg_catalog.abs((\"a\" % 7))");
+  EXPECT_EQ(with_seven("mod(id, '100'::int8)::int4"),
+            "pg_catalog.mod(\"a\", '7'::pg_catalog.int8)::pg_catalog.int4");
+  for (const char* none : {"id", "id % -4", "id % id", "id % 4 + 1", "4 % id"}) {
+    EXPECT_EQ(with_seven(none), "") << none;
+  }
+}
+
 TEST(KeyExpressionTest, TypesOfTheCatalog) {
   const std::pair<std::uint32_t, KeyType> types[] = {
       {16, KeyType::boolean},  {17, KeyType::bytea},     {20, KeyType::int8},

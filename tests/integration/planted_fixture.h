@@ -56,6 +56,7 @@ class PlantedFixture : public CopyFixture {
     fill_target(kKey);
     PlantedShape shape;
     shape.keys = kLeaves;
+    shape.arguments = {"--key", kKey};
     return shape;
   }
   PlantedShape make_with_other_types(int rows) const {

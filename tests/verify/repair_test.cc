@@ -28,7 +28,8 @@ class Repair : public ::testing::Test {
       plan.target.columns.push_back(column);
     }
     for (const std::uint32_t oid : {70U, 71U}) plan.target.leaves.emplace_back().oid = oid;
-    plan.target_key_column = key_column;
+    plan.has_key = plan.key_is_stated = true;
+    plan.key_column = plan.target_key_column = key_column;
     plan.key_sql_on_target = "id OPERATOR(pg_catalog.%) 2";
     return plan;
   }
@@ -55,6 +56,33 @@ class Repair : public ::testing::Test {
       "(SELECT $1::integer AS id, $2::text AS note, $3::integer AS twice) AS pgfanout_new";
   static constexpr const char* kPlace = " WHERE tableoid = 71 AND ctid = '(0,7)'::tid";
 };
+
+TEST_F(Repair, KeyThatNobodyStatedIsNotWrittenAnew) {
+  VerifyPlan plan = plan_with("partition_key");
+  plan.key_is_stated = false;
+  plan.columns[0].source_column = 0;
+  find("missing");
+  find("changed", {"note"});
+  find("changed", {"id"});
+  const auto planned = plan_repair(plan, found);
+  ASSERT_TRUE(planned.has_value());
+  EXPECT_THAT(planned->statements[0], HasSubstr("partition_key"));
+  EXPECT_THAT(planned->statements[1], Not(HasSubstr("partition_key")));
+  EXPECT_THAT(planned->statements[2], HasSubstr("partition_key")) << "the key is made from id";
+  find("misplaced");
+  EXPECT_EQ(plan_repair(plan, found).error().code, "key-not-stated");
+  EXPECT_THAT(plan_repair(plan, found).error().hint, HasSubstr("--key 'id % 2'"));
+}
+
+TEST_F(Repair, StoredKeyThatIsComparedAsItIsIsNotRepaired) {
+  VerifyPlan plan = plan_with(std::nullopt);
+  plan.has_key = plan.key_is_stated = false;
+  plan.compared_key_column = "id";
+  find("changed", {"note"});
+  EXPECT_TRUE(plan_repair(plan, found).has_value());
+  find("changed", {"note", "id"});
+  EXPECT_EQ(plan_repair(plan, found).error().code, "key-not-stated");
+}
 
 TEST_F(Repair, EachKindHasItsStatementAndTouchesTheNamedRowAlone) {
   find("missing");

@@ -16,7 +16,8 @@ std::vector<std::string> bounds_issues(LayoutPointer layout, std::uint32_t parti
   VerifyPlan plan(KeyExpression::compile("id % 2", columns).value());
   plan.layout = std::move(layout);
   std::vector<std::string> found;
-  check_bounds(plan, partitions, [&](const Issue& issue) {
+  plan.wanted_keys = partitions;
+  check_bounds(plan, [&](const Issue& issue) {
     EXPECT_EQ(issue.severity, Severity::error);
     found.push_back(issue.code + ": " + issue.message);
   });

@@ -9,7 +9,8 @@ namespace {
 using Lines = std::vector<std::string>;
 
 SwapNames names() {
-  return {"public", "t", "t_new", "20260102_030405", {{"t_new_p0", "t_p0"}, {"other", "other"}}};
+  return {"public", "t", "t_new", "20260102_030405", {{"t_new_p0", "t_p0"}, {"other", "other"}},
+          {}};
 }
 
 CarryPlan carry() {

@@ -1,0 +1,214 @@
+#include "copier/plan/job_key.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/columns/mapping.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/known_key.h"
+#include "copier/layout/layout.h"
+
+namespace pgfanout {
+namespace {
+
+/// The names of the target's columns as the source has them: what is not renamed has the same one.
+std::vector<std::string> names_at_source(const TableRequest& job, const Table& source,
+                                         const Table& target) {
+  std::vector<std::string> names;
+  for (const Column& column : target.columns) {
+    names.push_back(column.name);
+    for (const ColumnMapping& mapping : job.map) {
+      if (column_name_of(mapping.column, target.columns) != column.name) continue;
+      const std::string origin = column_name_of(mapping.sql, source.columns);
+      // A computed column is none of the source's: a key over it is not known there.
+      names.back() = source.find(origin) != nullptr ? origin : std::string();
+    }
+  }
+  return names;
+}
+
+std::optional<KeyExpression> compiled(const std::string& sql, const Table& source) {
+  auto key = KeyExpression::compile(sql, key_columns_of(source));
+  return key ? std::optional(*std::move(key)) : std::nullopt;
+}
+
+class KeySettlement {
+ public:
+  KeySettlement(const TableRequest& job, const Table& source, const Table* target)
+      : job_(job), source_(source), target_(target) {}
+
+  Result<void> read(Connection& source, Connection& target) {
+    const std::string_view column =
+        job_.key_column.empty() ? kDefaultKeyColumn : std::string_view(job_.key_column);
+    PGFANOUT_TRY_ASSIGN(of_source_,
+                        find_table_key(source, source_, column_name_of(column, source_.columns)));
+    if (target_ == nullptr) return {};
+    PGFANOUT_TRY_ASSIGN(of_target_,
+                        find_table_key(target, *target_, column_name_of(column, target_->columns)));
+    if (of_target_.known) {
+      at_source_ = compiled(
+          of_target_.known->expression.qualified_sql(names_at_source(job_, source_, *target_)),
+          source_);
+    }
+    return {};
+  }
+
+  Result<JobKey> of_copy() {
+    const auto read = target_ != nullptr ? layout_kind_of(*target_).key_count(*target_)
+                                         : std::optional<std::uint32_t>();
+    key_.partitions = job_.partitions.value_or(read.value_or(kDefaultPartitions));
+    choose_column();
+    if (!job_.key.empty()) {
+      key_.sql = job_.key;
+      key_.is_stated = true;
+    } else if (at_source_) {
+      take(at_source_->sql(), of_target_.known->origin);
+    } else if (of_source_.known) {
+      PGFANOUT_TRY(cut_anew());
+    } else {
+      doubt();
+      TableRequest request = job_;
+      request.partitions = key_.partitions;
+      if (!of_source_.doubts.empty()) {
+        const Issue& doubt = of_source_.doubts.front();
+        return refused("no-key", doubt.message, doubt.hint, source_.qualified);
+      }
+      PGFANOUT_TRY_ASSIGN(key_.sql, key_sql_of(request, source_));
+    }
+    compare_with_source();
+    return std::move(key_);
+  }
+
+  Result<JobKey> of_comparison() {
+    choose_column();
+    const auto& job = of_target_.job;
+    const bool is_own_job = job && job->source_oid == source_.oid && of_target_.doubts.empty();
+    if (!job_.key.empty()) {
+      key_.sql = job_.key;
+      key_.is_stated = true;
+    } else if (is_own_job && compiled(job->key, source_)) {
+      key_.sql = job->key;
+      key_.is_stated = true;
+    } else if (at_source_) {
+      take(at_source_->sql(), of_target_.known->origin);
+    } else if (of_source_.known && target_->strategy != 'l' &&
+               target_->find(key_.column) == nullptr) {
+      // The target has no key: the source's own is checked.
+      take(of_source_.known->expression.sql(), of_source_.known->origin);
+    }
+    if (!key_.is_stated) doubt();
+    compare_with_source();
+    return std::move(key_);
+  }
+
+ private:
+  void choose_column() {
+    const auto column_of = [](const TableKey& key) {
+      return key.known ? key.known->column : std::optional<std::string>();
+    };
+    const auto own = column_of(of_source_);
+    key_.column = job_.key_column;
+    if (!key_.column.empty()) return;
+    if (const auto known = column_of(of_target_)) key_.column = *known;
+    const bool may_be_named_so = target_ == nullptr || (own && target_->find(*own) != nullptr);
+    if (key_.column.empty() && own && may_be_named_so) key_.column = *own;
+    if (key_.column.empty() && of_target_.job) {
+      key_.column = of_target_.job->key_column.value_or("");
+    }
+    if (key_.column.empty()) key_.column = kDefaultKeyColumn;
+    // A stored key that the target has under another name, or not at all.
+    if (own && *own != key_.column && target_ != nullptr && target_->find(*own) == nullptr) {
+      key_.skip.push_back(quoted_name(*own));
+    }
+  }
+
+  void take(std::string sql, const std::string& origin) {
+    key_.sql = std::move(sql);
+    key_.issues.push_back(
+        {Severity::info,
+         "key-known",
+         fmt::format("no --key is given; the key is known from the {}: {}", origin, key_.sql),
+         target_ != nullptr ? target_->qualified : source_.qualified,
+         {}});
+  }
+
+  /// The source's own key for another number of leaves.
+  Result<void> cut_anew() {
+    const KnownKey& known = *of_source_.known;
+    const auto modulus = known.expression.modulus();
+    if (modulus == key_.partitions) {
+      take(known.expression.sql(), known.origin);
+      return {};
+    }
+    if (!modulus) {
+      return refused(
+          "no-key",
+          fmt::format("the key of {} is {}, known from the {}; it has no form ... % N "
+                      "that could be changed to {} leaves",
+                      source_.qualified, known.expression.sql(), known.origin, key_.partitions),
+          "say what the new key is: --key 'EXPRESSION'", source_.qualified);
+    }
+    std::vector<std::string> names;
+    for (const Column& column : source_.columns) names.push_back(column.name);
+    take(known.expression.with_modulus(key_.partitions, names), known.origin);
+    return {};
+  }
+
+  void doubt() {
+    for (const TableKey* of : {&of_source_, &of_target_}) {
+      key_.issues.insert(key_.issues.end(), of->doubts.begin(), of->doubts.end());
+    }
+  }
+
+  /// Whether a stored key of the source is to be the job's key as well.
+  void compare_with_source() {
+    if (!of_source_.known || of_source_.known->column != key_.column) return;
+    const auto key = compiled(key_.sql, source_);
+    if (!key || key->computes_same_as(of_source_.known->expression)) return;
+    const auto& used = key->used_columns();
+    const auto stored = [&](std::size_t at) { return source_.columns[at].name == key_.column; };
+    if (std::any_of(used.begin(), used.end(), stored)) return;
+    key_.replaces_other_key = true;
+    key_.issues.push_back(
+        {Severity::info,
+         "key-replaced",
+         fmt::format("column {} of the source stores its own key, {}, known from the {}: it is not "
+                     "compared with the job's",
+                     display_name(key_.column), of_source_.known->expression.sql(),
+                     of_source_.known->origin),
+         source_.qualified,
+         {}});
+  }
+
+  const TableRequest& job_;
+  const Table& source_;
+  const Table* target_;
+  TableKey of_source_;
+  TableKey of_target_;
+  std::optional<KeyExpression> at_source_;  ///< The target's known key.
+  JobKey key_;
+};
+
+}  // namespace
+
+Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connection,
+                           const Table& source, Connection& target_connection,
+                           const Table* target) {
+  KeySettlement settlement(job, source, target);
+  PGFANOUT_TRY(settlement.read(source_connection, target_connection));
+  return settlement.of_copy();
+}
+
+Result<JobKey> key_of_comparison(const TableRequest& tables, Connection& source_connection,
+                                 const Table& source, Connection& target_connection,
+                                 const Table& target) {
+  KeySettlement settlement(tables, source, &target);
+  PGFANOUT_TRY(settlement.read(source_connection, target_connection));
+  return settlement.of_comparison();
+}
+
+}  // namespace pgfanout
