@@ -14,13 +14,14 @@
 
 namespace pgfanout {
 
-inline constexpr std::array<std::string_view, 35> kCrashPoints = {
+inline constexpr std::array<std::string_view, 36> kCrashPoints = {
     // A copy, in the order in which it meets them.
     "job-journaled", "fence-raised", "fence-journaled", "source-locked", "tables-created",
     "epoch-begun", "reader-began", "reader-batch", "reader-ended", "lane-began", "lane-sent",
     "lane-taken", "row-set-aside", "epoch-drained", "lane-finishing", "lane-commit-sent",
     "lane-committed", "epoch-committed", "copy-committed", "read-back", "leaves-locked",
-    "leaves-attached", "attach-committed", "fence-lifting", "fence-lifted", "job-ended",
+    "leaves-attached", "source-judged", "attach-committed", "fence-lifting", "fence-lifted",
+    "job-ended",
     // The window around it.
     "stage-recorded", "step-committed", "swap-renamed", "swap-committed", "swap-settled",
     "names-taken-back", "tables-dropped", "backup-dropping", "backup-dropped"};

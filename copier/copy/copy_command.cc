@@ -11,6 +11,7 @@
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/table_copy.h"
 #include "copier/journal/job_request.h"
+#include "copier/journal/target_claim.h"
 #include "copier/plan/job_key.h"
 #include "copier/plan/source_fitness.h"
 #include "copier/session/fence.h"
@@ -59,9 +60,12 @@ class CopyCommand : ReportingJob {
   Result<CopyStart> claim() {
     PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job(), table_));
     Journal journal(*state_.target);
-    if (!job().dry_run) PGFANOUT_TRY(journal.claim(name.schema, name.name));
+    if (!job().dry_run) {
+      PGFANOUT_TRY(claim_target(*state_.target, name, state_.cancellation, state_.report));
+    }
     PGFANOUT_TRY_ASSIGN(auto earlier, journal.find(name.schema, name.name));
     PGFANOUT_TRY_ASSIGN(const CopyStart start, start_of_copy(earlier, job(), table_.qualified));
+    if (start == CopyStart::fresh && earlier) PGFANOUT_TRY(check_not_done(*earlier));
     if (start == CopyStart::restart) PGFANOUT_TRY(drop_earlier(*earlier));
     if (start == CopyStart::fresh || start == CopyStart::restart) {
       PGFANOUT_TRY(take_job(new_job_id()));
@@ -87,6 +91,22 @@ class CopyCommand : ReportingJob {
     return {};
   }
 
+  /// Refuses to copy into the target of a copy that is done, while it holds rows.
+  Result<void> check_not_done(const JournalEntry& earlier) {
+    if (earlier.command != "copy" || earlier.state != "done" || job().append) return {};
+    PGFANOUT_TRY_ASSIGN(
+        const FoundRelation found,
+        find_relation(*state_.target, {earlier.target_schema, earlier.target_name}));
+    if (!is_target_there(earlier, found.oid == 0 ? std::nullopt : std::optional(found.oid)))
+      return {};
+    const std::string target = quoted_name(earlier.target_schema, earlier.target_name);
+    PGFANOUT_TRY_ASSIGN(const Rows some,
+                        state_.target->query(fmt::format("SELECT 1 FROM {} LIMIT 1", target)));
+    if (some.size() == 0) return {};
+    const auto request = request_now(earlier);
+    return done_already(earlier, table_.oid, request ? *request : std::string());
+  }
+
   Result<void> drop_earlier(const JournalEntry& earlier) {
     PGFANOUT_TRY(check_fence_place(*state_.target, *source_, earlier));
     PGFANOUT_TRY(check_nothing_stays(*state_.target, earlier));
@@ -96,18 +116,23 @@ class CopyCommand : ReportingJob {
     return drop_made(*state_.target, earlier, JournalRemains::nothing);
   }
 
-  Result<void> check_request() {
-    PGFANOUT_TRY(check_same_source(*state_.entry, table_.oid));
+  /// With the key as this call settles it.
+  Result<std::string> request_now(const JournalEntry& entry) {
     std::optional<Table> target;
     PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job(), table_));
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(*state_.target, name));
-    if (found.kind == 'p' && !made_its_target(*state_.entry)) {
+    if (found.kind == 'p' && !made_its_target(entry)) {
       PGFANOUT_TRY_ASSIGN(target, describe_table(*state_.target, found.oid));
     }
     PGFANOUT_TRY_ASSIGN(const JobKey key, key_of_copy(job(), *source_, table_, *state_.target,
                                                       target ? &*target : nullptr));
-    return check_same_request(*state_.entry, request_of(as_recorded(job(), key), key.sql),
-                              table_.qualified);
+    return request_of(as_recorded(job(), key), key.sql);
+  }
+
+  Result<void> check_request() {
+    PGFANOUT_TRY(check_same_source(*state_.entry, table_.oid));
+    PGFANOUT_TRY_ASSIGN(const std::string request, request_now(*state_.entry));
+    return check_same_request(*state_.entry, request, table_.qualified);
   }
 
   /// The same command again, after its end.

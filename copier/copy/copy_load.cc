@@ -30,6 +30,14 @@ RejectPlace reject_place(const CopyState& state, std::uint32_t epoch) {
   return {state.job_id, state.plan->target.schema, state.plan->target.name, epoch};
 }
 
+Error rejects_lost(const RejectPlace& place, std::uint64_t expected, std::uint64_t found) {
+  return unproven("rejects-lost",
+                  fmt::format("{} set aside by this job, and the table of such rows has {}",
+                              counted(expected, "row was", "rows were"), with_commas(found)),
+                  "somebody changed or dropped that table: start over with --restart",
+                  fmt::format("{}.{}", place.schema, reject_table_name(place.target)));
+}
+
 }  // namespace
 
 Result<void> CopyLoad::restore() {
@@ -65,13 +73,35 @@ Result<void> CopyLoad::restore() {
   counters.bytes_expected = bytes_left;
   std::uint64_t rejected = 0;
   if (state_.is_resumed) {
-    PGFANOUT_TRY_ASSIGN(
-        rejected, count_rejects(*state_.target, reject_place(state_, next), kept_leaves(next)));
+    PGFANOUT_TRY_ASSIGN(rejected, count_set_aside(next));
   }
   counters.rows_rejected_earlier = rejected;
   counters.rows_rejected = rejected;
   state_.rejects.emplace(reject_limit_of(state_), rejected);
   return {};
+}
+
+/// Rows that were set aside before that epoch, and in it for leaves that have it. The table has as
+/// many as the journal's books: a row that is in neither table would be lost.
+Result<std::uint64_t> CopyLoad::count_set_aside(std::uint32_t next_epoch) const {
+  std::uint64_t booked = 0;
+  for (const LeafProgress& leaf : state_.progress.leaves) booked += leaf.refused.rows();
+  for (const auto& [epoch, books] : state_.progress.books) {
+    if (epoch < next_epoch) booked += books.rejected.rows();
+  }
+  const RejectPlace place = reject_place(state_, next_epoch);
+  PGFANOUT_TRY_ASSIGN(const RejectCount found,
+                      count_rejects(*state_.target, place, kept_leaves(next_epoch)));
+  if (found.read == booked) return found.rows;
+  return rejects_lost(place, booked, found.read);
+}
+
+/// All rows that this job has set aside are in the table.
+Result<void> CopyLoad::check_rejects() const {
+  const RejectPlace place = reject_place(state_, state_.progress.last_epoch() + 1);
+  PGFANOUT_TRY_ASSIGN(const RejectCount found, count_rejects(*state_.target, place, {}));
+  if (found.rows == state_.counters.rows_rejected) return {};
+  return rejects_lost(place, state_.counters.rows_rejected, found.rows);
 }
 
 std::vector<std::string> CopyLoad::kept_leaves(std::uint32_t epoch) const {
@@ -98,6 +128,7 @@ Result<void> CopyLoad::run() {
     reached = next;
   }
   crash_point("copy-committed");
+  PGFANOUT_TRY(check_rejects());
   return report_corrected_keys();
 }
 
@@ -284,7 +315,7 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   }
   std::vector<LocatedReject> rejects;
   for (const Reject& row : state_.rejects->rows()) {
-    PGFANOUT_TRY_ASSIGN(RowLocation location, locate(row));
+    PGFANOUT_TRY_ASSIGN(RowLocation location, locate(row, reject_digest()));
     rejects.push_back({row, std::move(location)});
   }
   Connection& target = *state_.target;
@@ -298,8 +329,20 @@ Result<void> CopyLoad::note_epoch(std::uint32_t epoch) {
   return {};
 }
 
-Result<RowLocation> CopyLoad::locate(const Reject& row) {
-  return locate_row(state_.source->connection(), state_.plan->source, state_.progress.ranges, row);
+/// Over the columns that a verification compares.
+std::string CopyLoad::reject_digest() const {
+  const CopyStream& stream = state_.plan->stream;
+  std::vector<std::pair<std::string, std::string>> columns;
+  for (std::size_t at = 0; at < stream.read_layout.digested; ++at) {
+    const StreamColumn& column = stream.columns[at];
+    if (!column.is_volatile) columns.emplace_back(column.target_column, column.source_sql);
+  }
+  return reject_digest_sql(std::move(columns));
+}
+
+Result<RowLocation> CopyLoad::locate(const Reject& row, const std::string& digest_sql) {
+  return locate_row(state_.source->connection(), state_.plan->source, state_.progress.ranges, row,
+                    digest_sql);
 }
 
 /// Adds place and identity of the row that ended the copy.

@@ -37,7 +37,10 @@ class CopyLoad {
   [[nodiscard]] LeafProgress progress_of(std::uint32_t leaf, std::uint32_t epoch) const;
   [[nodiscard]] bool has_volatile_values() const;
   Result<void> report_corrected_keys();
-  Result<RowLocation> locate(const Reject& row);
+  Result<std::uint64_t> count_set_aside(std::uint32_t next_epoch) const;
+  Result<void> check_rejects() const;
+  [[nodiscard]] std::string reject_digest() const;
+  Result<RowLocation> locate(const Reject& row, const std::string& digest_sql = {});
   Error located(Error error);
 
   CopyState& state_;

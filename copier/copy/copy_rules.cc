@@ -60,6 +60,28 @@ Result<CopyStart> start_of_copy(const std::optional<JournalEntry>& last, const J
   return is_finished ? CopyStart::finished : CopyStart::resumes;
 }
 
+Error done_already(const JournalEntry& entry, std::uint32_t source_oid,
+                   const std::string& request_now) {
+  std::string differs;
+  if (entry.source_oid != source_oid) {
+    differs = ", of another source: " + entry.source;
+  } else if (!entry.request.empty()) {
+    const std::string settings = request_differences(entry.request, request_now);
+    if (!settings.empty()) differs = ", with other settings: " + settings;
+  }
+  return refused(
+      "target-not-empty",
+      fmt::format("the target holds rows: a copy into it is done already (job {}, done at "
+                  "{}, {} copied and proven then{})",
+                  entry.job, entry.finished_at, rows_text(entry.rows), differs),
+      fmt::format("'pgfanout verify' compares both sides again; {}",
+                  made_its_target(entry)
+                      ? "to copy once more, use --restart, which drops this target first"
+                      : "to copy once more, empty the target first, or use --append to "
+                        "leave its rows alone"),
+      target_of(entry));
+}
+
 Result<void> check_same_source(const JournalEntry& entry, std::uint32_t source_oid) {
   if (entry.source_oid == source_oid) return {};
   return refused("other-request", "the unfinished copy into this table has another source",

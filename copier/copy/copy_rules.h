@@ -32,6 +32,11 @@ Result<CopyStart> start_of_copy(const std::optional<JournalEntry>& last, const J
 /// A copy that is done, and was killed before the journal said that its fence is lifted.
 [[nodiscard]] bool is_done_but_fenced(const JournalEntry& entry);
 
+/// The refusal of a copy into a target that a copy has filled already: which copy that was, when it
+/// was done, and what to do next. `request_now` is empty if it cannot be made.
+[[nodiscard]] Error done_already(const JournalEntry& entry, std::uint32_t source_oid,
+                                 const std::string& request_now);
+
 /// The same call again means the same rows: of the same source,
 Result<void> check_same_source(const JournalEntry& entry, std::uint32_t source_oid);
 /// by the same settings.

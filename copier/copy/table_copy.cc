@@ -328,7 +328,7 @@ class TableCopy {
   }
 
   Result<void> read_back() {
-    PGFANOUT_TRY(lock_leaves(state_.leaf_sessions(), state_.plan->target));
+    PGFANOUT_TRY_ASSIGN(leaf_lock_, LeafLock::take(state_.leaf_sessions(), state_.plan->target));
     crash_point("leaves-locked");
     PGFANOUT_TRY(read_target(*state_.ledger));
     const Balance balance = balance_after_read_back(*state_.ledger, state_.leaf_names());
@@ -344,24 +344,41 @@ class TableCopy {
     return {};
   }
 
-  /// Leaves that differ are not attached: the target must not show them.
+  /// The target shows leaves, and the journal says that the copy is done, only once both sides have
+  /// been judged as well: within the transaction that attaches the leaves.
   Result<void> attach() {
     Connection& target = *state_.target;
-    // Judges the source first: its fence matters more than attached leaves.
-    if (state_.raises_fence() && outcome_.verdict == Verdict::match) close_source();
-    if (outcome_.verdict != Verdict::match) {
-      state_.report({Severity::error, "not-attached",
-                     "the leaves were not attached, and are kept for inspection",
-                     state_.plan->target.qualified, "run again with --restart"});
-      return state_.leaf_sessions().run("ROLLBACK");
-    }
+    if (outcome_.verdict != Verdict::match) return leave_unattached();
     PGFANOUT_TRY(attach_leaves(target, state_.plan->ddl, state_.cancellation));
     crash_point("leaves-attached");
+    if (auto doubt = leaf_lock_->doubt(state_.leaf_sessions(), state_.plan->target)) {
+      if (doubt->severity == Severity::critical) outcome_.verdict = Verdict::unproven;
+      state_.report(*std::move(doubt));
+    }
+    close_source();
+    if (outcome_.verdict != Verdict::match) return leave_unattached();
+    crash_point("source-judged");
     PGFANOUT_TRY(Journal(target).finish_job(state_.job_id, state_.stands_alone ? "done" : "open",
                                             outcome_.target->rows, outcome_.target->digest));
     PGFANOUT_TRY(state_.leaf_sessions().run("COMMIT"));
     crash_point("attach-committed");
     return {};
+  }
+
+  Result<void> leave_unattached() {
+    const CopyTarget& target = state_.plan->target;
+    if (target.is_new) {
+      state_.report({Severity::error, "not-attached",
+                     "the leaves were not attached, and are kept for inspection", target.qualified,
+                     "run again with --restart"});
+    } else {
+      state_.report({Severity::error, "not-proven",
+                     "the rows are in the target, and are not proven to be those of the source",
+                     target.qualified,
+                     "compare both sides with 'pgfanout verify', or delete the rows and run again "
+                     "with --restart"});
+    }
+    return state_.leaf_sessions().run("ROLLBACK");
   }
 
   void sum_up() {
@@ -416,7 +433,8 @@ class TableCopy {
   Table table_;
   StageClock& clock_;
   CopyOutcome outcome_;
-  bool is_committed_ = false;  // copy
+  bool is_committed_ = false;          // copy
+  std::optional<LeafLock> leaf_lock_;  // read_back
 };
 
 }  // namespace

@@ -48,13 +48,19 @@ std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
   return *std::max_element(server_of_lane.begin(), server_of_lane.end()) + 1;
 }
 
-Result<void> lock_on_server(Connection& session, const std::string& names, bool is_new) {
-  if (names.empty()) return session.run("BEGIN");
-  auto locked = in_transaction(
-      session, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
-      [&] { return session.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
-  if (locked || locked.error().sqlstate != "42501" || is_new) return locked;
-  return session.run("BEGIN");
+/// A right on the leaves is enough, and so is one on their parent. False: the role has neither, and
+/// the transaction has no lock.
+Result<bool> lock_on_server(Connection& session, const std::string& leaves,
+                            const CopyTarget& target) {
+  for (const std::string& names : {leaves, target.qualified}) {
+    auto locked = in_transaction(
+        session, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
+        [&] { return session.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
+    if (locked) return true;
+    if (locked.error().sqlstate != "42501" || target.is_new) return std::move(locked).error();
+  }
+  PGFANOUT_TRY(session.run("BEGIN"));
+  return false;
 }
 
 }  // namespace
@@ -154,15 +160,43 @@ std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& p
   return targets;
 }
 
-Result<void> lock_leaves(const LeafSessions& sessions, const CopyTarget& target) {
+Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& target) {
   std::vector<std::string> names(target.servers.size());
   for (const TargetLeaf& leaf : target.leaves) {
     names[leaf.server] += (names[leaf.server].empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
   }
+  LeafLock lock;
   for (std::size_t server = 0; server < names.size(); ++server) {
-    PGFANOUT_TRY(lock_on_server(*sessions.all()[server], names[server], target.is_new));
+    Connection& session = *sessions.all()[server];
+    lock.unlocked_.emplace_back();
+    if (names[server].empty()) {
+      PGFANOUT_TRY(session.run("BEGIN"));
+      continue;
+    }
+    PGFANOUT_TRY_ASSIGN(const bool is_locked, lock_on_server(session, names[server], target));
+    if (is_locked) continue;
+    PGFANOUT_TRY_ASSIGN(const Rows role, session.query("SELECT quote_ident(current_user)"));
+    lock.role_ = role.str(0, 0);
+    PGFANOUT_TRY_ASSIGN(lock.unlocked_.back(), QuietServer::watch(session));
   }
-  return {};
+  return lock;
+}
+
+std::optional<Issue> LeafLock::doubt(const LeafSessions& sessions, const CopyTarget& target) const {
+  std::optional<Issue> issue;
+  for (std::size_t server = 0; server < unlocked_.size(); ++server) {
+    if (!unlocked_[server]) continue;
+    const bool is_quiet = unlocked_[server]->has_stayed_quiet(*sessions.all()[server]);
+    if (issue && is_quiet) continue;
+    issue = {is_quiet ? Severity::info : Severity::critical, "target-not-locked",
+             is_quiet ? "the role may not lock the target, but no transaction wrote on its server "
+                        "while the rows were read back"
+                      : "the role may not lock the target against writes, and its server was "
+                        "written to while the rows were read back: they may have changed meanwhile",
+             target.qualified,
+             fmt::format("GRANT UPDATE ON {} TO {}, so that it may", target.qualified, role_)};
+  }
+  return issue;
 }
 
 Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "copier/journal/journal.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
+#include "copier/session/quiet_server.h"
 #include "copier/stage/lane_writer.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -57,10 +59,23 @@ Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
 [[nodiscard]] std::vector<LaneTarget> lane_targets(const CopyPlan& plan,
                                                    const CopyProgress& progress);
 
-/// Begins a transaction in each session that holds SHARE on the server's leaves, so that the rows
-/// that are read back are those that will be attached. Without the privilege (on leaves of others)
-/// they stay unlocked.
-Result<void> lock_leaves(const LeafSessions& sessions, const CopyTarget& target);
+/// How the leaves are kept as they are while they are read back.
+class LeafLock {
+ public:
+  /// Begins a transaction in each session that holds SHARE on the server's leaves, so that the rows
+  /// that are read back are those that will be attached. Without the privilege (on leaves of
+  /// others) they stay unlocked, and only the server's transactions tell whether they were changed.
+  static Result<LeafLock> take(const LeafSessions& sessions, const CopyTarget& target);
+
+  /// Absent: nobody could write to the leaves. Else an INFO, if no transaction wrote on their
+  /// server, or a CRITICAL, since they may have changed.
+  [[nodiscard]] std::optional<Issue> doubt(const LeafSessions& sessions,
+                                           const CopyTarget& target) const;
+
+ private:
+  std::vector<std::optional<QuietServer>> unlocked_;  ///< By server; absent: locked.
+  std::string role_;                                  ///< Quoted: the one without the right.
+};
 
 /// Sizes of the target's leaves now, in their order.
 Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target);

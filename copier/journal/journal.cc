@@ -7,7 +7,6 @@
 #include <random>
 
 #include "copier/base/crash_point.h"
-#include "copier/base/pause.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/pg/transaction.h"
 
@@ -239,38 +238,6 @@ std::string new_job_id() {
                      device() & 0xFFFFU);
 }
 
-Result<void> Journal::claim(const std::string& target_schema, const std::string& target_name) {
-  const std::string target = fmt::format("pgfanout {} {}", target_schema, target_name);
-  // The session of a call that was killed a moment ago may need that moment to end.
-  constexpr int kTries = 14;  // About a second.
-  Backoff pauses(std::chrono::milliseconds(5), std::chrono::milliseconds(100));
-  for (int attempt = 0; attempt < kTries; ++attempt) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows taken,
-        connection_.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", {target}));
-    if (taken.boolean(0, 0)) return {};
-    pause_for(pauses.next());
-  }
-  PGFANOUT_TRY_ASSIGN(
-      const Rows holder,
-      connection_.query("SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'),"
-                        " date_trunc('second', a.backend_start)::text"
-                        " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-                        " WHERE l.locktype = 'advisory' AND l.granted AND l.database ="
-                        " (SELECT oid FROM pg_database WHERE datname = current_database())"
-                        " AND ((l.classid::bigint << 32) | l.objid::bigint) ="
-                        " hashtextextended($1, 0) AND l.objsubid = 1",
-                        {target}));
-  std::string who = "another job";
-  if (holder.size() > 0) {
-    who = fmt::format("{} (backend {}, from {}, since {})", holder.text(0, 1), holder.text(0, 0),
-                      holder.text(0, 2), holder.text(0, 3));
-  }
-  return refused("target-in-use", "this target is in use by " + who,
-                 "wait for it to end, or stop it",
-                 fmt::format("{}.{}", target_schema, target_name));
-}
-
 Result<std::optional<JournalEntry>> Journal::find(const std::string& target_schema,
                                                   const std::string& target_name) {
   PGFANOUT_TRY_ASSIGN(auto entries, find_where("target_schema = $1 AND target_name = $2"
@@ -305,7 +272,9 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
       const Rows rows,
       connection_.query(fmt::format("SELECT job, source, key, state,"
                                     " date_trunc('second', started_at)::text, rows, digest, {},"
-                                    " target_schema, target_name, {} FROM pgfanout.job WHERE {}",
+                                    " target_schema, target_name, {},"
+                                    " date_trunc('second', finished_at)::text"
+                                    " FROM pgfanout.job WHERE {}",
                                     version == 1 ? copy : window,
                                     version == 1 ? "false, false" : progress, condition),
                         parameters));
@@ -331,6 +300,7 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
     entry.target_name = rows.str(row, 17);
     entry.is_fenced = rows.boolean(row, 18);
     entry.has_progress = rows.boolean(row, 19);
+    entry.finished_at = rows.str(row, 20);
     PGFANOUT_TRY_ASSIGN(const Rows made,
                         connection_.query("SELECT relation, schema_name, relation_name"
                                           " FROM pgfanout.made_relation WHERE job = $1",

@@ -54,6 +54,7 @@ struct JournalEntry {
   std::string digest;         ///< The same.
   bool is_fenced = true;      ///< A fence around the source outlives the session.
   bool has_progress = false;  ///< A copy has begun and can be resumed.
+  std::string finished_at;    ///< When the copy was done; empty: it is not.
 
   /// The job has ended: another one may begin.
   [[nodiscard]] bool is_over() const { return state != "open" && state != "loading"; }
@@ -63,8 +64,6 @@ class Journal {
  public:
   explicit Journal(Connection& connection) : connection_(connection) {}
 
-  /// Takes the target for this session: one live job per target. The refusal says who has it.
-  Result<void> claim(const std::string& target_schema, const std::string& target_name);
   /// The last job into that target, if there is one. Refuses a newer version's journal.
   Result<std::optional<JournalEntry>> find(const std::string& target_schema,
                                            const std::string& target_name);

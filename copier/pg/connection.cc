@@ -224,7 +224,10 @@ Result<void> Connection::set_up_session() {
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
           "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
           // JIT costs more than it saves on the catalogs' queries.
-          "SET xmloption = content; SET jit = off"));
+          "SET xmloption = content; SET jit = off;"
+          // An idle session of a client whose host is lost ends after a minute.
+          "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10;"
+          "SET tcp_keepalives_count = 3"));
   const char* encoding = PQparameterStatus(raw(), "server_encoding");
   if (encoding == nullptr) return error_of_connection(raw(), "learn the server's encoding");
   encoding_ = encoding;

@@ -466,6 +466,7 @@ class CopyPlanner {
 
   Result<void> add_notes() {
     PGFANOUT_TRY(note_heirs(source_, plan_->source, plan_->issues));
+    PGFANOUT_TRY(note_lock_right());
     PGFANOUT_TRY(note_publications());
     PGFANOUT_TRY(note_locks());
     if (plan_->target_server.wal_level == "minimal") {
@@ -482,6 +483,32 @@ class CopyPlanner {
       note(Severity::info, "key-mode", layout_kind_of(job_).note(job_, plan_->key.column));
     }
     note_volatile_columns();
+    return {};
+  }
+
+  /// Of a target that exists: it is locked while it is read back.
+  Result<void> note_lock_right() {
+    if (!existing_) return {};
+    constexpr int kFirstWithMaintain = 170000;
+    const char* rights = target_.server_version() >= kFirstWithMaintain
+                             ? "UPDATE, DELETE, TRUNCATE, MAINTAIN"
+                             : "UPDATE, DELETE, TRUNCATE";
+    std::string leaves;
+    for (const TargetLeaf& leaf : plan_->target.leaves) {
+      leaves += fmt::format("{}{}", leaves.empty() ? "" : ",", leaf.oid);
+    }
+    PGFANOUT_TRY_ASSIGN(
+        const Rows may,
+        target_.query("SELECT has_table_privilege($1::oid, $3) OR"
+                      " bool_and(has_table_privilege(leaf, $3)), quote_ident(current_user)"
+                      " FROM unnest($2::oid[]) AS leaf",
+                      {std::to_string(existing_->table.oid), "{" + leaves + "}", rights}));
+    if (may.boolean(0, 0)) return {};
+    note(Severity::warning, "target-not-locked",
+         fmt::format("role {} may not lock the target: the copy is proven only if no transaction "
+                     "writes on the target's server while it is read back",
+                     may.text(0, 1)),
+         fmt::format("GRANT UPDATE ON {} TO {}", plan_->target.qualified, may.text(0, 1)));
     return {};
   }
 

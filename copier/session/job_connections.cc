@@ -29,7 +29,7 @@ Result<void> end_orphans(Connection& connection, const std::string& job, std::st
                         connection.query(sql, {fmt::format("pgfanout/{}/{}", job, role)}));
     if (left.size() == 0) return {};
     if (check == kChecks) {
-      return refused(
+      return interrupted(
           "orphans",
           fmt::format("backend {} of an earlier call of this job does not end", left.text(0, 1)),
           "terminate that backend, then run the same command again", connection.description());

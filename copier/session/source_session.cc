@@ -70,13 +70,9 @@ Result<SourceSession> SourceSession::open(Connection connection,
     return table.lock == TableLock::none;
   });
   PGFANOUT_TRY(open.run(kPhysicalOrder));
-  PGFANOUT_TRY_ASSIGN(const Rows snapshot,
-                      open.query("SELECT pg_export_snapshot(), "
-                                 "pg_snapshot_xmin(pg_current_snapshot())::text, "
-                                 "pg_snapshot_xmax(pg_current_snapshot())::text"));
+  PGFANOUT_TRY_ASSIGN(const Rows snapshot, open.query("SELECT pg_export_snapshot()"));
   session.snapshot_ = snapshot.str(0, 0);
-  session.was_idle_ = snapshot.text(0, 1) == snapshot.text(0, 2);
-  session.next_transaction_ = snapshot.str(0, 2);
+  PGFANOUT_TRY_ASSIGN(session.then_, QuietServer::watch(open));
   return session;
 }
 
@@ -88,9 +84,7 @@ std::string SourceSession::reader_begin(bool writes) const {
 bool SourceSession::close_and_check_unchanged() {
   const bool is_alive = static_cast<bool>(connection_.run("COMMIT"));
   if (is_locked_) return is_alive;
-  if (!is_alive || !was_idle_) return false;
-  const auto now = connection_.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
-  return now && now->text(0, 0) == next_transaction_;
+  return is_alive && then_->has_stayed_quiet(connection_);
 }
 
 }  // namespace pgfanout

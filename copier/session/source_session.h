@@ -6,11 +6,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
+#include "copier/session/quiet_server.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
@@ -55,8 +57,7 @@ class SourceSession {
   Connection connection_;
   std::string snapshot_;
   bool is_locked_ = false;
-  std::string next_transaction_;  ///< Unlocked: first transaction id not yet given at the snapshot.
-  bool was_idle_ = false;         ///< Unlocked: no writing transaction was running then.
+  std::optional<QuietServer> then_;  ///< By the snapshot: judges an unlocked source.
 };
 
 }  // namespace pgfanout

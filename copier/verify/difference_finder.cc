@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "copier/base/byte_order.h"
+#include "copier/journal/reject_table.h"
 
 namespace pgfanout {
 namespace {
@@ -52,26 +53,26 @@ std::vector<Row> difference_of(const std::vector<Row>& a, const std::vector<Row>
   return left;
 }
 
-/// How many pairs of equal identity two sorted lists of rows make.
-std::uint64_t pairs_of(const CollectedSides& rows) {
-  std::uint64_t pairs = 0;
-  auto a = rows.source.begin();
-  auto b = rows.target.begin();
-  const auto who = [](const CollectedRow& row) {
-    return std::tuple(row.name.identity.high, row.name.identity.low);
-  };
-  while (a != rows.source.end() && b != rows.target.end()) {
-    if (who(*a) < who(*b)) {
-      ++a;
-    } else if (who(*b) < who(*a)) {
-      ++b;
+template <class Row>
+auto who(const Row& row) {
+  return std::tuple(row.name.identity.high, row.name.identity.low);
+}
+
+/// Of two sorted lists of rows, those of the first that make no pair of equal identity with one of
+/// the second.
+template <class Row>
+std::vector<std::size_t> without_pair(const std::vector<Row>& a, const std::vector<Row>& b) {
+  std::vector<std::size_t> alone;
+  auto other = b.begin();
+  for (std::size_t at = 0; at < a.size(); ++at) {
+    while (other != b.end() && who(*other) < who(a[at])) ++other;
+    if (other != b.end() && who(*other) == who(a[at])) {
+      ++other;
     } else {
-      ++pairs;
-      ++a;
-      ++b;
+      alone.push_back(at);
     }
   }
-  return pairs;
+  return alone;
 }
 
 std::vector<RowPlace> places_of(const std::vector<CollectedRow>& rows) {
@@ -311,24 +312,53 @@ Result<std::vector<RowValues>> RowFetcher::fetch_values(const std::vector<RowAdd
   });
 }
 
+Result<std::vector<std::string>> RowFetcher::fetch_digests(
+    const std::vector<RowAddress>& addresses) {
+  std::vector<std::pair<std::string, std::string>> columns;
+  for (const ComparedColumn& column : plan_.columns) {
+    columns.emplace_back(column.name, column.source_sql);
+  }
+  const std::string digest = reject_digest_sql(std::move(columns));
+  std::map<RowAddress, std::vector<std::size_t>> wanted;
+  for (std::size_t at = 0; at < addresses.size(); ++at) wanted[addresses[at]].push_back(at);
+  std::vector<std::string> digests(addresses.size());
+  for (auto next = wanted.begin(); next != wanted.end();) {
+    if (cancellation_.is_set()) return cancelled();
+    const std::uint32_t leaf = next->first.leaf;
+    std::string tids;
+    for (std::size_t count = 0; next != wanted.end() && count < kRowsAtOnce; ++count, ++next) {
+      if (next->first.leaf != leaf) break;
+      tids += fmt::format("{}\"{}\"", tids.empty() ? "" : ",", next->first.ctid);
+    }
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        connection_.query(fmt::format(
+                            "SELECT ctid::text, {} FROM ONLY {} WHERE ctid = ANY ('{{{}}}'::tid[])",
+                            digest, table_of(plan_, side_).leaves[leaf].qualified, tids)));
+    for (int row = 0; row < rows.size(); ++row) {
+      for (const std::size_t at : wanted[{leaf, rows.str(row, 0)}]) digests[at] = rows.str(row, 1);
+    }
+  }
+  return digests;
+}
+
 namespace {
 
 class DifferenceFinder {
  public:
-  /// Connections are in transactions under the snapshots that were streamed. `set_aside` is sorted.
+  /// Connections are in transactions under the snapshots that were streamed.
   DifferenceFinder(const VerifyPlan& plan, VerifySides& sides, Connection& source,
-                   Connection& target, std::vector<std::string> set_aside, std::size_t max_named,
+                   Connection& target, SetAsideDigests set_aside, std::size_t max_named,
                    std::uint64_t memory_bytes, JobCounters& counters,
                    const Cancellation& cancellation)
       : plan_(plan),
         sides_(sides),
-        set_aside_(std::move(set_aside)),
         max_named_(max_named),
         memory_bytes_(memory_bytes),
         counters_(counters),
         cancellation_(cancellation),
         source_(plan, Side::source, source, cancellation),
-        target_(plan, Side::target, target, cancellation) {}
+        target_(plan, Side::target, target, cancellation),
+        set_aside_(std::move(set_aside)) {}
 
   Result<FoundDifferences> find(DifferenceSketch sketch, const Comparison& books) {
     const DifferenceSketch::Answer answer = std::move(sketch).peel();
@@ -349,6 +379,8 @@ class DifferenceFinder {
                                                          : find_by_name(answer.differences));
     }
     PGFANOUT_TRY(add_misplaced(books));
+    gap_.merge(books.total(Side::target));
+    found_.adds_up = gap_ == books.total(Side::source);
     return std::move(found_);
   }
 
@@ -381,7 +413,15 @@ class DifferenceFinder {
     }
     std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
     std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
-    add_pairs({difference_of(rows.source, rows.target), difference_of(rows.target, rows.source)});
+    FetchedSides left{difference_of(rows.source, rows.target),
+                      difference_of(rows.target, rows.source)};
+    account(left.source, left.target);
+    PGFANOUT_TRY(take_out_set_aside(left.source, left.target, [&](const auto& alone) {
+      std::vector<RowAddress> addresses;
+      for (const std::size_t at : alone) addresses.push_back(left.source[at].address);
+      return Result<std::vector<RowAddress>>(std::move(addresses));
+    }));
+    add_pairs(std::move(left));
     return {};
   }
 
@@ -425,35 +465,55 @@ class DifferenceFinder {
     return {};
   }
 
-  /// Rows that were set aside are not missing.
-  Result<void> take_out_set_aside(std::vector<CollectedRow>& rows) {
+  /// Rows of either side that the other lacks.
+  template <class Row>
+  void account(const std::vector<Row>& source, const std::vector<Row>& target) {
+    MultisetDigest extra;
+    for (const Row& row : source) gap_.add(row.name.digest);
+    for (const Row& row : target) extra.add(row.name.digest);
+    gap_.subtract(extra);
+  }
+
+  /// Rows that were set aside are not missing: each of the reject table stands for one that has its
+  /// content. `addresses_of` takes indexes into `source`.
+  template <class Row, class AddressesOf>
+  Result<void> take_out_set_aside(std::vector<Row>& source, const std::vector<Row>& target,
+                                  AddressesOf addresses_of) {
     if (set_aside_.empty()) return {};
-    PGFANOUT_TRY_ASSIGN(const auto addresses,
-                        source_.resolve(sides_.ranges(Side::source), places_of(rows)));
-    std::vector<CollectedRow> left;
-    for (std::size_t at = 0; at < rows.size(); ++at) {
-      if (is_set_aside(addresses[at])) {
-        ++found_.set_aside;
-      } else {
-        left.push_back(rows[at]);
-      }
+    const std::vector<std::size_t> alone = without_pair(source, target);
+    PGFANOUT_TRY_ASSIGN(const std::vector<RowAddress> addresses, addresses_of(alone));
+    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> digests, source_.fetch_digests(addresses));
+    std::vector<bool> is_set_aside(source.size(), false);
+    for (std::size_t at = 0; at < alone.size(); ++at) {
+      const auto found = set_aside_.find(digests[at]);
+      if (found == set_aside_.end() || found->second == 0) continue;
+      --found->second;
+      ++found_.set_aside;
+      is_set_aside[alone[at]] = true;
     }
-    rows = std::move(left);
+    std::size_t at = 0;
+    std::erase_if(source, [&](const Row&) { return is_set_aside[at++]; });
     return {};
   }
 
   /// Counts all, fetches as many as are still to be named.
   Result<void> take_collected(CollectedSides rows) {
     const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
+    account(rows.source, rows.target);
+    PGFANOUT_TRY(take_out_set_aside(rows.source, rows.target, [&](const auto& alone) {
+      std::vector<RowPlace> places;
+      for (const std::size_t at : alone) places.push_back(rows.source[at].place);
+      return source_.resolve(sides_.ranges(Side::source), places);
+    }));
     const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
     const auto is_misplaced = [](const CollectedRow& row) { return row.is_misplaced; };
     const auto misplaced = std::count_if(rows.target.begin(), rows.target.end(), is_misplaced);
     const std::uint64_t otherwise = counted_otherwise_ + static_cast<std::uint64_t>(misplaced);
     if (!fits) {
-      PGFANOUT_TRY(take_out_set_aside(rows.source));
-      const std::uint64_t changed = plan_.identity == IdentityKind::row ? 0 : pairs_of(rows);
+      const std::uint64_t missing = without_pair(rows.source, rows.target).size();
+      const std::uint64_t changed = rows.source.size() - missing;
       found_.counts.changed += changed;
-      found_.counts.missing += rows.source.size() - changed;
+      found_.counts.missing += missing;
       found_.counts.extra += rows.target.size() - changed;
       rows.source.resize(std::min(rows.source.size(), room));
       rows.target.resize(std::min(rows.target.size(), room));
@@ -477,25 +537,16 @@ class DifferenceFinder {
   void add_pairs(FetchedSides rows) {
     auto a = rows.source.begin();
     auto b = rows.target.begin();
-    const bool has_identity = plan_.identity != IdentityKind::row;
-    const auto who = [](const FetchedRow& row) {
-      return std::tuple(row.name.identity.high, row.name.identity.low);
-    };
     while (a != rows.source.end() || b != rows.target.end()) {
       const bool has_a = a != rows.source.end();
       const bool has_b = b != rows.target.end();
-      if (has_a && has_b && has_identity && who(*a) == who(*b)) {
+      if (has_a && has_b && who(*a) == who(*b)) {
         ++found_.counts.changed;
         if (b->is_misplaced) ++counted_otherwise_;
         add("changed", std::move(*a++), std::move(*b++));
       } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
-        if (is_set_aside(a->address)) {
-          ++found_.set_aside;
-          ++a;
-        } else {
-          ++found_.counts.missing;
-          add("missing", std::move(*a++), std::nullopt);
-        }
+        ++found_.counts.missing;
+        add("missing", std::move(*a++), std::nullopt);
       } else {
         ++found_.counts.extra;
         if (b->is_misplaced) ++counted_otherwise_;
@@ -545,17 +596,12 @@ class DifferenceFinder {
     found_.rows.push_back(std::move(difference));
   }
 
-  [[nodiscard]] bool is_set_aside(const RowAddress& address) const {
-    return std::binary_search(set_aside_.begin(), set_aside_.end(), text_of(Side::source, address));
-  }
-
   [[nodiscard]] std::string text_of(Side side, const RowAddress& address) const {
     return table_of(plan_, side).leaves[address.leaf].qualified + " " + address.ctid;
   }
 
   const VerifyPlan& plan_;
   VerifySides& sides_;
-  const std::vector<std::string> set_aside_;
   const std::size_t max_named_;
   const std::uint64_t memory_bytes_;
   JobCounters& counters_;
@@ -564,6 +610,8 @@ class DifferenceFinder {
   RowFetcher target_;
   std::vector<RowAddress> misplaced_;    // Sorted; as many as the books name.
   std::uint64_t counted_otherwise_ = 0;  // Misplaced rows that are changed or extra as well.
+  SetAsideDigests set_aside_;            // Those that no missing row was found for so far.
+  MultisetDigest gap_;                   // Rows found in the source, less those in the target.
   FoundDifferences found_;
 };
 
@@ -571,12 +619,11 @@ class DifferenceFinder {
 
 Result<FoundDifferences> find_differences(const VerifyPlan& plan, VerifySides& sides,
                                           DifferenceSketch sketch, const Comparison& books,
-                                          std::vector<std::string> set_aside, std::size_t max_named,
+                                          SetAsideDigests set_aside, std::size_t max_named,
                                           std::uint64_t memory_bytes, JobCounters& counters,
                                           const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection source, sides.join_snapshot(Side::source));
   PGFANOUT_TRY_ASSIGN(Connection target, sides.join_snapshot(Side::target));
-  std::sort(set_aside.begin(), set_aside.end());
   return DifferenceFinder(plan, sides, source, target, std::move(set_aside), max_named,
                           memory_bytes, counters, cancellation)
       .find(std::move(sketch), books);

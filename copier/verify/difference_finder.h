@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +61,9 @@ class RowFetcher {
   Result<std::vector<FetchedRow>> fetch(const std::vector<RowAddress>& addresses);
   /// The same with all values: for few rows.
   Result<std::vector<RowValues>> fetch_values(const std::vector<RowAddress>& addresses);
+  /// Digests of rows of the source as those that are set aside have them, parallel to `addresses`;
+  /// empty where there is no row.
+  Result<std::vector<std::string>> fetch_digests(const std::vector<RowAddress>& addresses);
 
  private:
   template <class Row, class Take>
@@ -86,15 +90,18 @@ struct FoundDifferences {
   std::vector<FoundDifference> rows;
   std::uint64_t set_aside = 0;  ///< Missing rows that the copy put into the reject table.
   bool is_complete = false;     ///< The sketch named all differences by itself.
+  bool adds_up = false;         ///< The rows account for the difference of the sides' digests.
 };
 
-/// Names the differences. `sketch` and `books` as the comparison left them; `set_aside`: "<leaf>
-/// <ctid>" of rows of the source that are in the reject table. Needs a second pass over both sides
-/// if rows have no identity of fixed width, or if the sketch overflowed: then over the groups that
-/// differ alone, as many at a time as `memory_bytes` allows.
+/// Rows that were set aside, by their digest: how many there are of each.
+using SetAsideDigests = std::map<std::string, std::uint64_t>;
+
+/// Names the differences. `sketch` and `books` as the comparison left them. Needs a second pass
+/// over both sides if rows have no identity of fixed width, or if the sketch overflowed: then over
+/// the groups that differ alone, as many at a time as `memory_bytes` allows.
 Result<FoundDifferences> find_differences(const VerifyPlan& plan, VerifySides& sides,
                                           DifferenceSketch sketch, const Comparison& books,
-                                          std::vector<std::string> set_aside, std::size_t max_named,
+                                          SetAsideDigests set_aside, std::size_t max_named,
                                           std::uint64_t memory_bytes, JobCounters& counters,
                                           const Cancellation& cancellation);
 

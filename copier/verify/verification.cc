@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <optional>
 #include <random>
+#include <set>
 
 #include "copier/base/byte_order.h"
+#include "copier/base/counted.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/journal/journal.h"
 #include "copier/journal/reject_table.h"
@@ -87,19 +89,65 @@ Result<std::optional<std::vector<RowAddress>>> locate_in_time(
   return std::optional(std::move(*found));
 }
 
+/// The rows that were set aside and are still where they were, without a row of their identity in
+/// the target, as far as that can be found out in time. Sorted.
+Result<std::vector<RowAddress>> find_set_aside(const VerifyPlan& plan, Connection& source,
+                                               Connection& target,
+                                               const std::vector<SetAsideRow>& set_aside,
+                                               const Cancellation& cancellation) {
+  RowFetcher own(plan, Side::source, source, cancellation);
+  RowFetcher other(plan, Side::target, target, cancellation);
+  const auto& leaves = plan.source.leaves;
+  std::vector<RowAddress> places;
+  std::vector<std::string> digests;
+  for (const SetAsideRow& row : set_aside) {
+    // A table without partitions may be named otherwise since.
+    const auto leaf = std::find_if(leaves.begin(), leaves.end(), [&](const Leaf& each) {
+      return leaves.size() == 1 || each.qualified == row.leaf;
+    });
+    if (leaf == leaves.end() || row.ctid.empty()) continue;
+    places.push_back({static_cast<std::uint32_t>(leaf - leaves.begin()), row.ctid});
+    digests.push_back(row.digest);
+  }
+  PGFANOUT_TRY_ASSIGN(const auto now, own.fetch_digests(places));
+  std::vector<RowAddress> there;
+  for (std::size_t at = 0; at < places.size(); ++at) {
+    if (now[at] == digests[at]) there.push_back(places[at]);
+  }
+  std::sort(there.begin(), there.end());
+  there.erase(std::unique(there.begin(), there.end()), there.end());
+  if (plan.identity != IdentityKind::fixed || there.empty()) return there;
+  PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(there));
+  std::vector<std::string> identities;
+  for (const RowValues& row : rows) {
+    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
+  }
+  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, target, identities));
+  if (!found) return there;
+  PGFANOUT_TRY_ASSIGN(const auto inserted, other.fetch(*found));
+  std::set<std::pair<std::uint64_t, std::uint64_t>> names;
+  for (const FetchedRow& row : inserted) {
+    names.insert({row.name.identity.high, row.name.identity.low});
+  }
+  std::vector<RowAddress> left;
+  for (std::size_t at = 0; at < there.size(); ++at) {
+    const RowDigest& identity = rows[at].name.identity;
+    if (!names.contains({identity.high, identity.low})) left.push_back(there[at]);
+  }
+  return left;
+}
+
 /// Looks up a sample of side `from` on the other one. `set_aside`: rows that need not be there,
 /// sorted.
 Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here, Connection& there,
-                            const std::vector<std::string>& set_aside,
+                            const std::vector<RowAddress>& set_aside,
                             const Cancellation& cancellation, const IssueSink& report) {
   const Side to = from == Side::source ? Side::target : Side::source;
   RowFetcher own(plan, from, here, cancellation);
   RowFetcher other(plan, to, there, cancellation);
   PGFANOUT_TRY_ASSIGN(auto addresses, sample(here, table_of(plan, from)));
   std::erase_if(addresses, [&](const RowAddress& address) {
-    return std::binary_search(
-        set_aside.begin(), set_aside.end(),
-        table_of(plan, from).leaves[address.leaf].qualified + " " + address.ctid);
+    return std::binary_search(set_aside.begin(), set_aside.end(), address);
   });
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(addresses));
   if (rows.empty()) return {};
@@ -153,18 +201,17 @@ Result<RowCount> count_rows(Connection& connection, const Table& table) {
   return count;
 }
 
-/// Reports how a sample of each side compares with the other. `set_aside`: "<leaf> <ctid>" of the
-/// source's rows that are in the reject table.
+/// Reports how a sample of each side compares with the other. `set_aside`: rows of the source that
+/// need not be in the target, sorted.
 Result<void> compare_samples(const VerifyPlan& plan, Connection& source, Connection& target,
-                             std::vector<std::string> set_aside, const Cancellation& cancellation,
-                             const IssueSink& report) {
+                             const std::vector<RowAddress>& set_aside,
+                             const Cancellation& cancellation, const IssueSink& report) {
   if (plan.identity != IdentityKind::fixed) {
     report({Severity::info, "no-sample",
             "no sample was compared: the tables share no primary key of fixed width",
             plan.target.qualified, "--data compares all rows"});
     return {};
   }
-  std::sort(set_aside.begin(), set_aside.end());
   PGFANOUT_TRY(compare_sample(plan, Side::source, source, target, set_aside, cancellation, report));
   return compare_sample(plan, Side::target, target, source, {}, cancellation, report);
 }
@@ -273,7 +320,9 @@ class Verification : ReportingJob {
     Connection& target = sides_.connection(Side::target);
     PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
     PGFANOUT_TRY(check_sequences(source, target, *plan_, std::chrono::seconds(5), sink));
-    PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+    PGFANOUT_TRY_ASSIGN(const SetAside rejects, read_rejects());
+    PGFANOUT_TRY_ASSIGN(const auto set_aside,
+                        find_set_aside(*plan_, source, target, rejects.rows, cancellation_));
     PGFANOUT_TRY_ASSIGN(const RowCount of_source, count_rows(source, plan_->source));
     PGFANOUT_TRY_ASSIGN(const RowCount of_target, count_rows(target, plan_->target));
     result_.source->rows = of_source.rows;
@@ -285,9 +334,9 @@ class Verification : ReportingJob {
     verified_.skew = skew_of(verified_.partitions);
     const RowCounts counts{of_source.rows, of_target.rows, set_aside.size(),
                            of_source.is_exact && of_target.is_exact};
+    if (auto doubt = doubt_of(counts, rejects, plan_->target)) return *std::move(doubt);
     if (auto issue = issue_of(counts, plan_->target)) report(*std::move(issue));
-    PGFANOUT_TRY(
-        compare_samples(*plan_, source, target, std::move(set_aside), cancellation_, sink));
+    PGFANOUT_TRY(compare_samples(*plan_, source, target, set_aside, cancellation_, sink));
     report({Severity::info, "quick",
             "only a sample of rows was compared; this proves nothing about the others",
             plan_->target.qualified, "--data reads them all"});
@@ -316,29 +365,23 @@ class Verification : ReportingJob {
     return {};
   }
 
-  /// "<leaf> <ctid>" of the rows in <target>_rejects.
-  Result<std::vector<std::string>> rows_set_aside() {
-    Connection& target = sides_.connection(Side::target);
-    const std::string table =
-        quoted_name(plan_->target.schema, reject_table_name(plan_->target.name));
-    PGFANOUT_TRY_ASSIGN(const Rows exists,
-                        target.query("SELECT to_regclass($1) IS NOT NULL", {table}));
-    std::vector<std::string> places;
-    if (!exists.boolean(0, 0)) return places;
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        target.query("SELECT source_leaf, source_ctid::text FROM " + table +
-                                     " WHERE source_ctid IS NOT NULL"));
-    // A table without partitions may be named otherwise since.
-    const auto& leaves = plan_->source.leaves;
-    for (int row = 0; row < rows.size(); ++row) {
-      const std::string leaf = leaves.size() == 1 ? leaves.front().qualified : rows.str(row, 0);
-      places.push_back(leaf + " " + rows.str(row, 1));
+  Result<SetAside> read_rejects() {
+    PGFANOUT_TRY_ASSIGN(const SetAside rejects, read_set_aside(sides_.connection(Side::target),
+                                                               plan_->target, plan_->source.oid));
+    if (rejects.of_others > 0) {
+      report({Severity::info, "rejects-of-others",
+              counted(rejects.of_others, "row was", "rows were") +
+                  " set aside by other jobs than the last one from this source into this target, "
+                  "and may not be missing now",
+              plan_->target.schema + "." + reject_table_name(plan_->target.name)});
     }
-    return places;
+    return rejects;
   }
 
   Result<void> name() {
-    PGFANOUT_TRY_ASSIGN(auto set_aside, rows_set_aside());
+    PGFANOUT_TRY_ASSIGN(const SetAside rejects, read_rejects());
+    SetAsideDigests set_aside;
+    for (const SetAsideRow& row : rejects.rows) ++set_aside[row.digest];
     PGFANOUT_TRY_ASSIGN(
         found_, find_differences(*plan_, sides_, *std::exchange(sketch_, std::nullopt), *books_,
                                  std::move(set_aside), input_.request.max_differences,
@@ -355,12 +398,18 @@ class Verification : ReportingJob {
     for (const FoundDifference& difference : found_->rows) {
       verified_.differences->rows.push_back(difference.named);
     }
-    if (found_->counts.total() == 0 && found_->set_aside == 0) {
-      return unproven("not-named", "the sides' digests differ, but no row that differs was found",
-                      "this is a defect of pgfanout or of the machine's memory: please report it");
-    }
     for (Issue& issue : issues_of(found_->counts, found_->set_aside, plan_->target)) {
       report(std::move(issue));
+    }
+    if (!found_->adds_up) {
+      return unproven(
+          "not-named",
+          "the rows that were found do not account for the difference between the sides'"
+          " digests",
+          "this is a defect of pgfanout or of the machine's memory: please report it");
+    }
+    if (auto doubt = doubt_of(found_->counts.missing, found_->set_aside, rejects, plan_->target)) {
+      return *std::move(doubt);
     }
     return {};
   }

@@ -6,12 +6,15 @@
 #include <string_view>
 
 #include "copier/base/counted.h"
-#include "copier/journal/reject_table.h"
 
 namespace pgfanout {
 namespace {
 
 constexpr double kSkewWarning = 1.5;
+
+std::string rejects_of(const Table& target) {
+  return target.schema + "." + reject_table_name(target.name);
+}
 
 }  // namespace
 
@@ -34,10 +37,46 @@ std::vector<Issue> issues_of(const Differences& counts, std::uint64_t set_aside,
     issues.push_back({Severity::warning, "rows-rejected",
                       counted(set_aside, "row of the source was", "rows of the source were") +
                           " set aside when copied",
-                      target.schema + "." + reject_table_name(target.name),
-                      "the table says the reason for each"});
+                      rejects_of(target), "the table says the reason for each"});
   }
   return issues;
+}
+
+std::optional<Error> doubt_of(std::uint64_t missing, std::uint64_t set_aside,
+                              const SetAside& rejects, const Table& target) {
+  if (set_aside > rejects.booked) {
+    return unproven(
+        "rejects-changed",
+        fmt::format("{} in the reject table that the target lacks, but the job's books "
+                    "have {} as set aside: somebody has changed that table",
+                    counted(set_aside, "row is", "rows are"), with_commas(rejects.booked)),
+        "copy again with --restart", rejects_of(target));
+  }
+  if (missing == 0 || rejects.undigested == 0) return std::nullopt;
+  return unproven(
+      "rejects-undigested",
+      fmt::format("{} in the reject table without a digest, since an earlier version of pgfanout "
+                  "set them aside or they could not be read: they may be among the missing ones",
+                  counted(rejects.undigested, "row is", "rows are")),
+      "compare their identity with the missing rows that --data names, or copy again with"
+      " --restart",
+      rejects_of(target));
+}
+
+std::optional<Error> doubt_of(const RowCounts& counts, const SetAside& rejects,
+                              const Table& target) {
+  const std::uint64_t expected = counts.target + counts.set_aside;
+  const std::uint64_t missing = counts.source - std::min(counts.source, expected);
+  const std::uint64_t moved = rejects.rows.size() - counts.set_aside;
+  if (auto doubt = doubt_of(missing, counts.set_aside, rejects, target)) return doubt;
+  if (!counts.is_exact || missing == 0 || missing > moved) return std::nullopt;
+  return unproven(
+      "rejects-moved",
+      fmt::format("{} more than the target, and {} since they were set aside: the counts"
+                  " do not tell whether they are the same",
+                  counted(missing, "row is in the source", "rows are in the source"),
+                  counted(moved, "row was moved or changed", "rows were moved or changed")),
+      "--data compares all rows", rejects_of(target));
 }
 
 std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const Table& target) {

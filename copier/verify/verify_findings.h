@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "copier/journal/reject_table.h"
 #include "copier/plan/verify_plan.h"
 #include "pgfanout/job_result.h"
+#include "pgfanout/result.h"
 #include "pgfanout/verdict.h"
 
 namespace pgfanout {
@@ -17,6 +19,11 @@ namespace pgfanout {
 /// An issue for each kind of difference, and one for rows of the source that the copy set aside.
 [[nodiscard]] std::vector<Issue> issues_of(const Differences& counts, std::uint64_t set_aside,
                                            const Table& target);
+
+/// Why it cannot be known which rows of the source are missing: more were found set aside than the
+/// job's books have, or rows are missing and some of those set aside cannot be told from them.
+[[nodiscard]] std::optional<Error> doubt_of(std::uint64_t missing, std::uint64_t set_aside,
+                                            const SetAside& rejects, const Table& target);
 
 /// Rows whose keys are wrong without a difference between the sides.
 struct KeyFacts {
@@ -35,6 +42,9 @@ struct RowCounts {
   std::uint64_t set_aside = 0;  ///< Rows of the source that need not be in the target.
   bool is_exact = true;         ///< Both sides were counted, not estimated.
 };
+/// The same for counts: rows that were set aside are not where they were, and could explain it.
+[[nodiscard]] std::optional<Error> doubt_of(const RowCounts& counts, const SetAside& rejects,
+                                            const Table& target);
 /// Absent: as many on both sides.
 [[nodiscard]] std::optional<Issue> issue_of(const RowCounts& counts, const Table& target);
 

@@ -8,6 +8,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/journal/job_request.h"
+#include "copier/pg/transaction.h"
 #include "copier/session/reporting_job.h"
 #include "copier/verify/verification.h"
 #include "copier/window/commands.h"
@@ -61,6 +62,16 @@ class RollbackJob : ReportingJob {
       }
     }
     if (start == RollbackStart::no_job) {
+      if (entry && entry->command == "copy") {
+        return refused(
+            "no-job",
+            fmt::format("the copy of job {} was done at {}, and has not touched this table:"
+                        " there is nothing to undo",
+                        entry->job, entry->finished_at),
+            "if its target is not wanted: DROP TABLE " +
+                quoted_name(entry->target_schema, entry->target_name),
+            job_.table);
+      }
       return refused("no-job", "there is no job on this table that could be undone",
                      "'pgfanout status' shows the last one", job_.table);
     }
@@ -197,6 +208,7 @@ class RollbackJob : ReportingJob {
     // All of them have to be named, however many there are.
     job_.verify.max_differences = static_cast<std::uint32_t>(
         std::clamp<std::uint64_t>(count, job_.verify.max_differences, kMostNewRows));
+    PGFANOUT_TRY(tell_whether_triggers_fire(live));
     PGFANOUT_TRY(state_->journal().begin_stage(kKeepStage));
     PGFANOUT_TRY_ASSIGN(JobResult applied, compare(true));
     if (applied.error) return *std::move(applied.error);
@@ -214,6 +226,23 @@ class RollbackJob : ReportingJob {
     report({Severity::info, "new-rows-kept",
             fmt::format("rows written since the swap are in the restored table: {}", what),
             job_.table});
+    return {};
+  }
+
+  /// run_repair() goes on without the right to switch triggers off.
+  Result<void> tell_whether_triggers_fire(const Table& live) {
+    Connection& target = state_->target();
+    const auto off = in_transaction(target, {"BEGIN", TransactionEnd::roll_back}, [&] {
+      return target.run("SET LOCAL session_replication_role = replica");
+    });
+    if (off) return {};
+    if (off.error().sqlstate != "42501") return off;
+    report({Severity::warning, "trigger-fires",
+            "this role may not set session_replication_role: triggers fire once more for the rows "
+            "that are applied, and foreign keys are checked",
+            live.qualified,
+            "undo what the triggers did twice; a superuser, or from version 15 on GRANT SET ON "
+            "PARAMETER session_replication_role, avoids it"});
     return {};
   }
 

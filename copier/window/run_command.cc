@@ -619,7 +619,11 @@ class WindowJob {
       return refused(is_swapped ? "already-swapped" : "no-job",
                      is_swapped ? fmt::format("job {} has swapped this table already", entry->job)
                                 : "there is no job whose target could take this table's place",
-                     "'pgfanout run' makes one, 'pgfanout status' shows the last one", job_.table);
+                     is_swapped
+                         ? "nothing is left to do: 'pgfanout cleanup' drops the backup " +
+                               entry->backup_name + ", 'pgfanout rollback' takes the swap back"
+                         : "'pgfanout run' makes one, 'pgfanout status' shows the last one",
+                     job_.table);
     }
     // A call that only names the table means the job as it was begun.
     const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");

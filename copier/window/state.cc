@@ -9,6 +9,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/journal/reject_table.h"
+#include "copier/journal/target_claim.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"
 #include "copier/session/job_connections.h"
@@ -34,7 +35,7 @@ Result<WindowState> WindowState::open(const JobDescription& job, const Cancellat
       state.target_qualified_,
       qualified_name(*state.target_, state.target_name_.schema, state.target_name_.name));
   if (claims) {
-    PGFANOUT_TRY(Journal(*state.target_).claim(state.target_name_.schema, state.target_name_.name));
+    PGFANOUT_TRY(claim_target(*state.target_, state.target_name_, cancellation, state.report_));
   }
   PGFANOUT_TRY(state.read_entry());
   if (state.entry_) PGFANOUT_TRY(state.take_job(state.entry_->job));

@@ -55,6 +55,37 @@ TEST(VerifyFindings, RowsSetAsideAreAWarningOnly) {
                           "[public.t_new_rejects]"));
 }
 
+SetAside set_aside(std::size_t rows, std::uint64_t booked, std::uint64_t undigested = 0) {
+  return {std::vector<SetAsideRow>(rows), undigested, booked, 0};
+}
+std::string code_of(const std::optional<Error>& doubt) {
+  EXPECT_TRUE(!doubt || doubt->consequence == Consequence::unproven);
+  return doubt ? doubt->code : "";
+}
+
+TEST(VerifyFindings, MoreSetAsideThanTheBooksHaveProvesNothing) {
+  const Table target = table_named("t_new");
+  EXPECT_EQ(code_of(doubt_of(0, 2, set_aside(2, 2), target)), "");
+  EXPECT_EQ(code_of(doubt_of(0, 3, set_aside(3, 2), target)), "rejects-changed");
+  EXPECT_EQ(code_of(doubt_of(1, 1, set_aside(2, 2), target)), "");
+}
+
+TEST(VerifyFindings, MissingRowsMayBeThoseWithoutADigest) {
+  const Table target = table_named("t_new");
+  EXPECT_EQ(code_of(doubt_of(1, 0, set_aside(0, 1, 1), target)), "rejects-undigested");
+  EXPECT_EQ(code_of(doubt_of(0, 0, set_aside(0, 1, 1), target)), "");
+}
+
+TEST(VerifyFindings, CountsThatRowsWhichMovedCouldExplain) {
+  const Table target = table_named("t_new");
+  EXPECT_EQ(code_of(doubt_of({100, 98, 2, true}, set_aside(2, 2), target)), "");
+  EXPECT_EQ(code_of(doubt_of({100, 98, 1, true}, set_aside(2, 2), target)), "rejects-moved");
+  EXPECT_EQ(code_of(doubt_of({100, 97, 1, true}, set_aside(2, 2), target)), "")
+      << "one row more is missing than could have moved";
+  EXPECT_EQ(code_of(doubt_of({97, 98, 0, true}, set_aside(2, 2), target)), "");
+  EXPECT_EQ(code_of(doubt_of({100, 98, 1, false}, set_aside(2, 2), target)), "");
+}
+
 TEST(VerifyFindings, KeysThatAreStoredWronglyAreAnErrorAndOthersAWarning) {
   const Table source = table_named("t");
   const Table target = table_named("t_new");
