@@ -12,10 +12,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kHolderSql = R"sql(
-SELECT a.pid, a.application_name, COALESCE(host(a.client_addr), 'the server''s host'),
+SELECT l.pid, a.application_name, COALESCE(host(a.client_addr), 'the server''s host'),
   date_trunc('second', a.backend_start), a.state,
   COALESCE(a.wait_event_type || '/' || a.wait_event, ''), a.query_start
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended($1, 0))sql";

@@ -171,6 +171,15 @@ RECONCILE = [
 ]
 
 RESUME = [
+    bug("leaves-are-attached-before-the-source-is-judged",
+        'crash_point("leaves-attached");',
+        'if (outcome_.verdict) { crash_point("leaves-attached"); (void)Journal(target).finish_job('
+        'state_.job_id, "done", 0, ""); (void)state_.leaf_sessions().run("COMMIT; BEGIN"); }',
+        "CopyJudgedTest.WithoutAFenceNothingIsAttachedBeforeTheSourceIsJudged"),
+    bug("an-unlocked-target-is-quiet",
+        "return now && was_idle_ && now->next_transaction_ == next_transaction_;",
+        "return now && was_idle_;",
+        "CopyJudgedTest.ATargetThatMayNotBeLocked"),
     bug("partition-of-a-stranger-is-dropped",
         "if (strangers.size() == 0) return {};",
         "if (strangers.size() < 1000) return {};",
@@ -269,6 +278,18 @@ FENCE = [
 ]
 
 VERIFY = [
+    bug("rows-set-aside-excuse-any-content",
+        "const auto found = set_aside_.find(digests[at]);",
+        "const auto found = set_aside_.begin();",
+        "RejectsVerifyTest.AnotherRowAtThePlaceOfARejectedOneIsMissing"),
+    bug("rows-set-aside-by-any-job-count",
+        "if (!rows.boolean(row, 0)) { ++found.of_others; }",
+        "if (rows.is_null(row, 0)) { ++found.of_others; }",
+        "RejectsVerifyTest.WhatALaterJobCopiedMustBeThere"),
+    bug("one-row-set-aside-excuses-many",
+        "--found->second; ++found_.set_aside;",
+        "++found_.set_aside;",
+        "RejectsVerifyTest.OfEqualRowsAsManyAsWereSetAside"),
     bug("verifier-skips-a-leaf",
         "for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});"
         " return cut_ranges_for(sizes, readers);",
