@@ -68,6 +68,10 @@ std::string suffixed_name(std::string_view name, std::string_view suffix) {
   return fmt::format("{}{}{}", name.substr(0, keep), hash, suffix);
 }
 
+std::string reject_table_name(std::string_view target) {
+  return suffixed_name(target, "_rejects");
+}
+
 std::string lower_case(std::string_view name) {
   std::string lower(name);
   for (char& byte : lower) {

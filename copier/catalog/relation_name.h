@@ -27,6 +27,9 @@ struct RelationName {
 /// hash of the whole name comes between: equal names give equal results, different ones different.
 [[nodiscard]] std::string suffixed_name(std::string_view name, std::string_view suffix);
 
+/// Of the table for the rows that a copy into `target` sets aside, in the target's schema.
+[[nodiscard]] std::string reject_table_name(std::string_view target);
+
 // Bytes of a name in SQL text, as the server's own scanner sees them.
 [[nodiscard]] inline bool is_sql_digit(char byte) {
   return byte >= '0' && byte <= '9';

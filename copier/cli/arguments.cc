@@ -281,6 +281,7 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   }
   next.again = with_words("pgfanout", words);
   next.run = other_command("run", parts);
+  next.copy = other_command("copy", parts);
   next.swap = other_command("swap", parts);
   next.rollback = other_command("rollback", parts);
   next.cleanup = other_command("cleanup", parts);

@@ -20,10 +20,7 @@ namespace pgfanout {
 namespace {
 
 std::uint64_t reject_limit_of(const CopyState& state) {
-  const RejectLimit& limit = state.job.reject_limit;
-  if (!limit.percent) return limit.rows;
-  return static_cast<std::uint64_t>(*limit.percent / 100.0 *
-                                    static_cast<double>(state.plan->source.estimated_rows));
+  return rows_to_set_aside(state.job.reject_limit, state.plan->source.estimated_rows);
 }
 
 RejectPlace reject_place(const CopyState& state, std::uint32_t epoch) {

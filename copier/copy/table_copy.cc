@@ -10,6 +10,7 @@
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/copy_load.h"
 #include "copier/copy/copy_rules.h"
@@ -128,6 +129,7 @@ class TableCopy {
   Result<void> begin_fenced_job() {
     PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job(), *connection_, *state_.target));
     PGFANOUT_TRY(plan.target.layout->prove(*connection_, plan.source));
+    PGFANOUT_TRY(Fence(state_.job_id, "source").check_free(*connection_, table_));
     PGFANOUT_TRY(stop_if_cancelled(state_));
     JournalEntry entry =
         new_entry(state_.job_id, *connection_, table_, {plan.target.schema, plan.target.name},

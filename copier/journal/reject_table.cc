@@ -155,10 +155,6 @@ Result<RowLocation> locate_row(Connection& connection, const Table& table,
   return location;
 }
 
-std::string reject_table_name(const std::string& target) {
-  return suffixed_name(target, "_rejects");
-}
-
 Result<void> store_rejects(Connection& connection, const RejectPlace& place,
                            const std::vector<LocatedReject>& rejects,
                            const std::vector<std::string>& kept) {

@@ -85,7 +85,4 @@ struct SetAside {
 Result<SetAside> read_set_aside(Connection& connection, const Table& target,
                                 std::uint32_t source_oid);
 
-/// The table's name: `<target>_rejects`, within 63 bytes.
-[[nodiscard]] std::string reject_table_name(const std::string& target);
-
 }  // namespace pgfanout

@@ -109,4 +109,18 @@ Result<std::vector<ProbeRow>> read_sample(Connection& connection, const std::str
   return rows;
 }
 
+Result<std::uint64_t> estimate_rows(Connection& connection, const Table& table) {
+  constexpr std::uint64_t kPages = 200;
+  std::uint64_t total = 0;
+  for (const Leaf& leaf : table.leaves) total += leaf.blocks;
+  std::mt19937_64 random(std::random_device{}());
+  const std::vector<SampledPage> pages = draw_pages(table, kPages, random);
+  if (pages.empty()) return 0;
+  constexpr std::uint64_t kMostRowsOfPage = 3000;
+  PGFANOUT_TRY_ASSIGN(
+      const auto rows,
+      read_sample(connection, sample_sql(table, "1", pages, kPages * kMostRowsOfPage), 1));
+  return rows.size() * total / pages.size();
+}
+
 }  // namespace pgfanout

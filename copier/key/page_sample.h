@@ -41,4 +41,7 @@ struct SampledPage {
 Result<std::vector<ProbeRow>> read_sample(Connection& connection, const std::string& sql,
                                           std::size_t columns);
 
+/// The table's rows, by those of pages drawn at random; exact for a small table.
+Result<std::uint64_t> estimate_rows(Connection& connection, const Table& table);
+
 }  // namespace pgfanout

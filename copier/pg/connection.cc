@@ -222,7 +222,10 @@ Result<void> Connection::set_up_session() {
           lift +
           "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
-          "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
+          "SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET array_nulls = on;"
+          // What is made is stored as the source is; an error in a savepoint ends no session.
+          "SET default_tablespace = ''; SET default_table_access_method = heap;"
+          "SET quote_all_identifiers = off; SET exit_on_error = off;"
           // JIT costs more than it saves on the catalogs' queries.
           "SET xmloption = content; SET jit = off;"
           // An idle session of a client whose host is lost ends after a minute.

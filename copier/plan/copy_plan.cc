@@ -8,6 +8,8 @@
 
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
+#include "copier/catalog/name_holders.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/table.h"
@@ -16,7 +18,9 @@
 #include "copier/columns/mapping.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
+#include "copier/key/page_sample.h"
 #include "copier/plan/new_target.h"
+#include "copier/plan/row_fitness.h"
 #include "copier/plan/source_fitness.h"
 
 namespace pgfanout {
@@ -31,8 +35,9 @@ std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyStream
   std::uint16_t count = 0;
   for (const PlannedColumn& planned : columns.columns) {
     if (planned.role != role) continue;
-    stream.columns.push_back(
-        {planned.column.name, planned.source_sql, planned.column.quoted, planned.is_volatile});
+    stream.columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
+                              planned.is_volatile, planned.column.type_sql,
+                              planned.column.type_type == 'd', planned.column.is_not_null});
     ++count;
   }
   return count;
@@ -284,6 +289,7 @@ class CopyPlanner {
     PGFANOUT_TRY(plan_stream());
     PGFANOUT_TRY(plan_connections());
     PGFANOUT_TRY(plan_when_to_commit());
+    if (made_.empty()) PGFANOUT_TRY(try_rows());
     PGFANOUT_TRY(add_notes());
     return std::move(*plan_);
   }
@@ -294,10 +300,23 @@ class CopyPlanner {
     PGFANOUT_TRY(check_version(target_));
     PGFANOUT_TRY(layout_kind_of(job_).check_request(job_));
     PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_, target_));
+    if (servers_.source.is_in_recovery && !job_.assume_quiet) {
+      return refused(
+          "source-read-only",
+          fmt::format("the source's server {} is in recovery (a standby): it can be read, but "
+                      "neither locked, fenced nor swapped",
+                      source_.description()),
+          "name its primary as the source; or copy from the standby with --assume-quiet into a "
+          "--target on another server, while the standby's replay is paused: SELECT "
+          "pg_wal_replay_pause()",
+          source_.description());
+    }
     if (!servers_.target.is_in_recovery) return {};
     return refused("target-read-only",
-                   fmt::format("the target's server {} is a standby", target_.description()),
-                   "name its primary as the target", target_.description());
+                   fmt::format("the target's server {} is in recovery (a standby), and can only be "
+                               "read",
+                               target_.description()),
+                   "name a server that can be written to with --target", target_.description());
   }
 
   Result<void> read_source() {
@@ -306,6 +325,10 @@ class CopyPlanner {
     PGFANOUT_TRY_ASSIGN(KeyExpression no_key, KeyExpression::compile("0", {}));
     plan_.emplace(std::move(no_key));  // Until settle_key().
     plan_->source = std::move(table);
+    // A share of the rows needs their number, and statistics may be missing or old.
+    if (job_.reject_limit.percent || plan_->source.estimated_rows == 0) {
+      PGFANOUT_TRY_ASSIGN(plan_->source.estimated_rows, estimate_rows(source_, plan_->source));
+    }
     plan_->source_server = servers_.source;
     plan_->target_server = servers_.target;
     plan_->same_database = is_same_database(servers_.source, servers_.target);
@@ -451,6 +474,8 @@ class CopyPlanner {
     PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
     if (!made_.empty()) return {};  // The journal's epochs count.
     const CommitPlan& commits = plan_->commits;
+    if (commits.sets_aside) PGFANOUT_TRY(check_reject_table());
+    if (job_.reject_limit.percent) note_reject_limit();
     note(
         Severity::info, "commits",
         commits.by_leaf
@@ -461,6 +486,49 @@ class CopyPlanner {
             : fmt::format("each {} or so of the source are committed together, {}; an interruption "
                           "repeats that much at most",
                           amount_of_bytes(commits.epoch_bytes), commits.reason));
+    return {};
+  }
+
+  void note_reject_limit() {
+    const std::uint64_t rows = plan_->source.estimated_rows;
+    const std::uint64_t limit = rows_to_set_aside(job_.reject_limit, rows);
+    note(limit == 0 ? Severity::warning : Severity::info, "reject-limit",
+         fmt::format("--reject-limit {}% of about {} lets {} be set aside",
+                     *job_.reject_limit.percent, rows_text(rows),
+                     limit == 0 ? "no row" : counted(limit, "row", "rows")),
+         limit == 0 ? "give the limit as a number of rows" : "");
+  }
+
+  /// Rows that are set aside go there; an earlier job may have left it.
+  Result<void> check_reject_table() {
+    const std::string name = reject_table_name(plan_->target.name);
+    PGFANOUT_TRY_ASSIGN(const std::vector<NameHolder> holders,
+                        find_name_holders(target_, {{"TABLE", plan_->target.schema, name}}));
+    if (holders.empty()) return {};
+    const std::string qualified = quoted_name(plan_->target.schema, name);
+    PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(target_, qualified));
+    if (is_ours && holders.front().kind == "TABLE") return {};
+    return refused("name-taken",
+                   fmt::format("{} has the name of the table for rows that are set aside",
+                               holders.front().text()),
+                   "drop or rename it, or choose another target with --into", qualified);
+  }
+
+  /// A new target has no rules yet but those of its columns.
+  Result<void> try_rows() {
+    std::vector<RowRule> rules;
+    if (existing_) {
+      PGFANOUT_TRY_ASSIGN(rules, read_row_rules(target_, existing_->table.oid, false));
+    }
+    PGFANOUT_TRY_ASSIGN(std::vector<Issue> broken,
+                        find_refused_rows(source_, target_, *plan_, rules));
+    for (Issue& issue : broken) {
+      if (!plan_->commits.sets_aside) {
+        return refused(issue.code, issue.message, issue.hint, issue.where);
+      }
+      issue.severity = Severity::warning;
+      plan_->issues.push_back(std::move(issue));
+    }
     return {};
   }
 
@@ -618,6 +686,11 @@ Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,
   PGFANOUT_TRY_ASSIGN(CommitPlan plan, choose(job, bytes, rows, sets_aside));
   plan.sets_aside = sets_aside;
   return plan;
+}
+
+std::uint64_t rows_to_set_aside(const RejectLimit& limit, std::uint64_t source_rows) {
+  if (!limit.percent) return limit.rows;
+  return static_cast<std::uint64_t>(*limit.percent / 100.0 * static_cast<double>(source_rows));
 }
 
 std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves, std::size_t readers,

@@ -32,7 +32,10 @@ struct StreamColumn {
   std::string source_sql;
   /// The same value read from a target leaf. Empty: the target does not store the key.
   std::string target_sql;
-  bool is_volatile = false;  ///< Taken once while copying; left out of later comparisons.
+  bool is_volatile = false;   ///< Taken once while copying; left out of later comparisons.
+  std::string type_sql = {};  ///< Of the target's column.
+  bool is_domain = false;
+  bool is_not_null = false;
 };
 
 /// A server that holds leaves of the target.
@@ -127,6 +130,9 @@ struct CopyPlan {
 
 /// As the job says, else by size: by leaf for what takes minutes. `rows` may be 0 if unknown.
 Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes, std::uint64_t rows);
+
+/// How many rows a copy may set aside, of a source of about that many.
+[[nodiscard]] std::uint64_t rows_to_set_aside(const RejectLimit& limit, std::uint64_t source_rows);
 
 /// Ranges for that many readers, numbered by epochs from 1 without gaps.
 [[nodiscard]] std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves,

@@ -9,10 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "copier/base/amount.h"
+#include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/table.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/plan/needed_objects.h"
 
 namespace pgfanout {
 namespace {
@@ -37,28 +40,51 @@ Result<void> check_schema(Connection& target, const CopyTarget& plan) {
   return {};
 }
 
-/// Names the plan's leaves, each of which must be free.
-Result<void> name_leaves(Connection& target, const Layout& layout, bool is_made, CopyTarget& plan) {
+/// Refuses unless the target's own name and those of its leaves are free.
+Result<void> check_names(Connection& target, const CopyTarget& plan) {
+  std::vector<WantedName> wanted{{"TABLE", plan.schema, plan.name}};
+  for (const TargetLeaf& leaf : plan.leaves) wanted.push_back({"TABLE", leaf.schema, leaf.name});
+  PGFANOUT_TRY_ASSIGN(const std::vector<NameHolder> holders, find_name_holders(target, wanted));
+  if (holders.empty()) return {};
+  std::vector<std::string> taken;
+  for (const NameHolder& holder : holders) taken.push_back(holder.text());
+  return refused("name-taken",
+                 fmt::format("{} exist{} already, and the target needs {} for itself or its leaves",
+                             some_of(taken), taken.size() == 1 ? "s" : "",
+                             taken.size() == 1 ? "that name" : "those names"),
+                 "drop or rename it, or choose another target with --into",
+                 quoted_name(holders.front().schema, holders.front().name));
+}
+
+/// Refuses unless the target's server has what the columns name.
+Result<void> check_column_objects(Connection& source, Connection& target, const ColumnPlan& columns,
+                                  const CopyPlan& plan) {
+  std::vector<std::int64_t> numbers;
+  for (const PlannedColumn& planned : columns.columns) {
+    if (!planned.source_column) continue;
+    const Column& origin = plan.source.columns[*planned.source_column];
+    const bool keeps_default = origin.default_sql.empty() || !planned.column.default_sql.empty();
+    if (keeps_default) numbers.push_back(origin.number);
+  }
+  PGFANOUT_TRY_ASSIGN(const std::vector<Issue> unusable,
+                      find_unusable_objects(source, target, plan.same_database, plan.source,
+                                            numbers, NeededBy::columns));
+  if (unusable.empty()) return {};
+  const Issue& first = unusable.front();
+  return refused(first.code, first.message, first.hint, first.where);
+}
+
+Result<void> name_leaves(Connection& target, const Layout& layout, CopyTarget& plan) {
   std::vector<std::string> names;
   for (std::uint32_t leaf = 0; leaf < layout.leaf_count(); ++leaf) {
     names.push_back(layout.leaf_name(plan.name, leaf));
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      target.query("SELECT w.name, format('%I.%I', $2::text, w.name), EXISTS ("
-                   " SELECT 1 FROM pg_class c JOIN pg_namespace n"
-                   " ON n.oid = c.relnamespace WHERE n.nspname = $2 AND c.relname = w.name)"
-                   " OR EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n"
-                   " ON n.oid = t.typnamespace WHERE n.nspname = $2 AND t.typname = w.name)"
+      target.query("SELECT w.name, format('%I.%I', $2::text, w.name)"
                    " FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) ORDER BY w.place",
                    {text_array(names), plan.schema}));
   for (int row = 0; row < rows.size(); ++row) {
-    if (rows.boolean(row, 2) && !is_made) {
-      return refused("name-taken",
-                     fmt::format("{} exists already, and the target needs that name for a leaf",
-                                 rows.text(row, 1)),
-                     "drop or rename it, or choose another target with --into", rows.str(row, 1));
-    }
     plan.leaves.push_back({plan.schema, rows.str(row, 0), rows.str(row, 1)});
   }
   return {};
@@ -391,7 +417,9 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
                          .make({request.job, plan.key.expression,
                                 columns.key_column ? &*columns.key_column : nullptr,
                                 plan.key.sql_on_target, request.key_inputs_are_not_null});
-  PGFANOUT_TRY(name_leaves(target, *layout.layout, request.is_made, plan.target));
+  PGFANOUT_TRY(name_leaves(target, *layout.layout, plan.target));
+  if (!request.is_made) PGFANOUT_TRY(check_names(target, plan.target));
+  if (!request.is_made) PGFANOUT_TRY(check_column_objects(source, target, columns, plan));
   PGFANOUT_TRY_ASSIGN(const LeafStorage storage, read_storage(source, plan));
   PGFANOUT_TRY_ASSIGN(const SequencePlan sequences,
                       SequencePlanner(source, target, plan, request.is_made).plan(columns));

@@ -53,6 +53,7 @@ constexpr Check kChecks[] = {
     {"prepared transactions", check_prepared_transactions},
     {"wraparound", check_wraparound},
     {"old snapshots", check_snapshots},
+    {"the constraints on sampled rows", check_rules},
     {"the leaves' sizes", check_skew},
     {"states that are carried over", check_states},
     {"the stored keys", check_stored_keys},

@@ -2,6 +2,7 @@
 // source that the swap and the carry-over redefine, move, refer to or call.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "copier/base/amount.h"
@@ -10,6 +11,7 @@
 #include "copier/catalog/role_rights.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/plan/needed_objects.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {
@@ -214,16 +216,27 @@ std::vector<Need> owned_objects(const Connection& source) {
 
 std::vector<Need> used_objects() {
   return {
-      {"no-privilege", "cannot execute", "triggers of the table call it",
-       "SELECT DISTINCT t.tgfoid::regprocedure::text, format('GRANT EXECUTE ON FUNCTION %s TO %I',"
-       "  t.tgfoid::regprocedure, CURRENT_USER)"
-       " FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal"
-       " AND NOT has_function_privilege(t.tgfoid, 'EXECUTE') ORDER BY 1"},
-      {"no-privilege", "cannot use type", "a column of the table has it",
-       "SELECT DISTINCT format_type(a.atttypid, NULL),"
-       " format('GRANT USAGE ON TYPE %s TO %I', format_type(a.atttypid, NULL), CURRENT_USER)"
-       " FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0"
-       " AND NOT a.attisdropped AND NOT has_type_privilege(a.atttypid, 'USAGE') ORDER BY 1"},
+      {"no-privilege", "cannot use language", "the fence and the key function are written in it",
+       "SELECT quote_ident(l.lanname), format('GRANT USAGE ON LANGUAGE %I TO %I', l.lanname,"
+       "  CURRENT_USER) FROM pg_language l WHERE l.lanname IN ('plpgsql', 'sql')"
+       " AND NOT has_language_privilege(l.oid, 'USAGE') AND $1::oid IS NOT NULL ORDER BY 1"},
+      {"no-privilege", "cannot create in schema",
+       "statistics or materialized views of the table are made again there",
+       fmt::format("SELECT DISTINCT n.oid::regnamespace::text, format('GRANT CREATE ON SCHEMA %I TO"
+                   " %I', n.nspname, CURRENT_USER) FROM pg_namespace n WHERE n.oid IN ("
+                   "SELECT s.stxnamespace FROM pg_statistic_ext s WHERE s.stxrelid = $1::oid"
+                   " UNION ALL SELECT c.relnamespace {} AND c.relkind = 'm')"
+                   " AND NOT has_schema_privilege(n.oid, 'CREATE') ORDER BY 1",
+                   fmt::format(kReaders, kTableTree))},
+      {"no-privilege", "cannot read", "a materialized view that reads the table reads it, too",
+       fmt::format(
+           "SELECT DISTINCT o.oid::regclass::text, format('GRANT SELECT ON %s TO %I',"
+           "  o.oid::regclass, CURRENT_USER) FROM (SELECT c.oid {} AND c.relkind = 'm') m"
+           " JOIN pg_rewrite r ON r.ev_class = m.oid JOIN pg_depend d ON d.objid = r.oid"
+           "  AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
+           " JOIN pg_class o ON o.oid = d.refobjid AND o.relkind IN ('r', 'p', 'v', 'm', 'f')"
+           " WHERE o.oid <> m.oid AND NOT has_any_column_privilege(o.oid, 'SELECT') ORDER BY 1",
+           fmt::format(kReaders, kTableTree))},
       {"no-privilege", "cannot create in tablespace",
        "leaves or indexes of the table are stored there",
        fmt::format("SELECT DISTINCT quote_ident(s.spcname),"
@@ -264,6 +277,23 @@ constexpr const char* kMayReferSql =
     "   'REFERENCES')) FROM pg_attribute a"
     "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[])))"
     " FROM pg_class c WHERE c.oid = to_regclass($1)";
+
+/// What the carried objects name must be there, and usable.
+Result<void> check_named_objects(PreflightRun& run) {
+  std::vector<std::int64_t> columns;
+  for (const Column& column : run.plan.source.columns) {
+    const auto& streamed = run.plan.stream.columns;
+    const bool is_kept = std::any_of(streamed.begin(), streamed.end(), [&](const StreamColumn& at) {
+      return at.target_column == column.name;
+    });
+    if (is_kept) columns.push_back(column.number);
+  }
+  PGFANOUT_TRY_ASSIGN(std::vector<Issue> unusable,
+                      find_unusable_objects(run.source, run.target, run.plan.same_database,
+                                            run.plan.source, columns, NeededBy::dependents));
+  for (Issue& issue : unusable) run.found.issues.push_back(std::move(issue));
+  return {};
+}
 
 /// On the target, where the new table's foreign keys will be made. The carry-over reports a table
 /// that is missing there.
@@ -323,6 +353,7 @@ Result<void> check_related_rights(PreflightRun& run) {
     for (const Need& need : owned_objects(run.source)) PGFANOUT_TRY(check_need(run, need));
     for (const Need& need : used_objects()) PGFANOUT_TRY(check_need(run, need));
   }
+  if (run.plan.target.is_new) PGFANOUT_TRY(check_named_objects(run));
   PGFANOUT_TRY(check_references(run));
   return check_event_triggers(run);
 }

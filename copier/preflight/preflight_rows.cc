@@ -17,6 +17,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
 #include "copier/pg/copy_out.h"
+#include "copier/plan/row_fitness.h"
 #include "copier/plan/server_limits.h"
 #include "copier/preflight/estimates.h"
 #include "copier/preflight/preflight_checks.h"
@@ -346,6 +347,22 @@ Result<void> check_columns(PreflightRun& run) {
                         some_of(copied.unused, 10)),
             where, "check that their values are either in other columns or not needed");
   }
+  return {};
+}
+
+/// The window makes the source's rules for the target once the rows are in it.
+Result<void> check_rules(PreflightRun& run) {
+  if (!run.plan.target.is_new) return {};
+  PGFANOUT_TRY_ASSIGN(std::vector<RowRule> rules,
+                      read_row_rules(run.source, run.plan.source.oid, true));
+  std::erase_if(rules, [&](const RowRule& rule) {
+    return std::any_of(
+        run.carry.not_carried.begin(), run.carry.not_carried.end(),
+        [&](const NotCarried& left) { return rule.name.ends_with(" " + left.name); });
+  });
+  PGFANOUT_TRY_ASSIGN(std::vector<Issue> broken,
+                      find_refused_rows(run.source, run.target, run.plan, rules));
+  for (Issue& issue : broken) run.found.issues.push_back(std::move(issue));
   return {};
 }
 

@@ -65,12 +65,18 @@ Result<void> check_target_settings(PreflightRun& run) {
   return {};
 }
 
-void check_source_role(PreflightRun& run) {
+void check_places(PreflightRun& run) {
   if (run.source_facts.is_in_recovery) {
-    run.add(run.if_changed(), "source-read-only",
-            "the source's server is a standby: it can be read, but neither fenced nor swapped",
-            run.source.description(),
-            "name its primary as the source, or copy with --assume-quiet");
+    run.add(
+        Severity::warning, "source-read-only",
+        "the source's server is in recovery: the copy cannot keep writes from it, and is proven "
+        "only if the standby replays none meanwhile",
+        run.source.description(), "SELECT pg_wal_replay_pause() on the standby before the copy");
+  }
+  if (run.plan.same_database && run.plan.source.schema != run.plan.target.schema) {
+    run.add(run.job.window.swap ? Severity::error : Severity::info, "two-schemas",
+            "source and target are in different schemas: swap and its rollback need them in one",
+            run.plan.target.qualified, "name a target in the source's schema with --into");
   }
   if (!run.plan.same_database) {
     run.add(run.job.window.swap ? Severity::error : Severity::info, "two-databases",
@@ -202,7 +208,7 @@ void check_heirs(PreflightRun& run) {
 }
 
 Result<void> check_settings(PreflightRun& run) {
-  check_source_role(run);
+  check_places(run);
   check_heirs(run);
   return check_target_settings(run);
 }

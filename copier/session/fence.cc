@@ -102,19 +102,24 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
   return statements;
 }
 
+Result<void> Fence::check_free(Connection& connection, const Table& table) const {
+  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  if (is_up) return {};
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table));
+  if (others.empty()) return {};
+  const std::string& other = others.front();
+  return refused("fenced-already",
+                 fmt::format("job {} has a fence around this table: one job at a time",
+                             other.substr(other.find(' ') + 1)),
+                 "wait until that job ends, or run its own command with --release",
+                 table.qualified);
+}
+
 Result<void> Fence::raise(Connection& connection, const Table& table, const LockPatience& patience,
                           const Cancellation& cancellation) const {
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
   if (is_up) return {};
-  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table));
-  if (!others.empty()) {
-    const std::string& other = others.front();
-    return refused("fenced-already",
-                   fmt::format("job {} has a fence around this table: one job at a time",
-                               other.substr(other.find(' ') + 1)),
-                   "wait until that job ends, or run its own command with --release",
-                   table.qualified);
-  }
+  PGFANOUT_TRY(check_free(connection, table));
   LockAttempts attempts;
   attempts.patience = patience;
   attempts.relations.push_back(table.oid);

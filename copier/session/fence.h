@@ -23,6 +23,8 @@ class Fence {
   /// `side` ("source", "target", "live") tells the fences of one job apart.
   Fence(std::string job, std::string side) : job_(std::move(job)), side_(std::move(side)) {}
 
+  /// Refuses if another job has a fence around the table.
+  Result<void> check_free(Connection& connection, const Table& table) const;
   /// Raises it around a table and its partitions, unless it is up already. When this returns, no
   /// transaction that wrote to the table is open any more.
   Result<void> raise(Connection& connection, const Table& table, const LockPatience& patience,

@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "copier/base/counted.h"
+#include "copier/catalog/relation_name.h"
+#include "copier/journal/reject_table.h"
 
 namespace pgfanout {
 namespace {

@@ -3,14 +3,13 @@
 
 #include "copier/catalog/source_range.h"
 #include "copier/copy/table_copy.h"
-#include "copier/layout/layout.h"
 #include "copier/plan/copy_plan.h"
-#include "copier/preflight/preflight.h"
 #include "copier/session/reporting_job.h"
 #include "copier/watch/deadline.h"
 #include "copier/window/commands.h"
 #include "copier/window/state.h"
 #include "copier/window/swap_script.h"
+#include "copier/window/window_plan.h"
 
 namespace pgfanout {
 namespace {
@@ -52,38 +51,21 @@ class PlanJob : ReportingJob {
                      "'pgfanout run' resumes it, 'pgfanout rollback' undoes it",
                      state.target_qualified());
     }
-    PGFANOUT_TRY_ASSIGN(const CopyPlan plan, make_copy_plan(job_, state.source(), state.target()));
-    for (const Issue& issue : plan.issues) {
-      // The window carries over the objects that copy alone does not.
-      if (issue.code != "not-carried") report(issue);
-    }
-    PGFANOUT_TRY(plan.target.layout->prove(state.source(), plan.source));
-    PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job_, plan),
-                                                               state.source(), state.target()));
-    for (const Issue& issue : carry.issues) report(issue);
-    PGFANOUT_TRY_ASSIGN(
-        const Preflight found,
-        check_before_window(job_, plan, carry, state.source(), state.target(), cancellation_));
-    result_.source = {plan.source.qualified,
-                      plan.source.estimated_rows,
+    PGFANOUT_TRY_ASSIGN(const WindowPlan plan,
+                        make_window_plan(state, [this](Issue issue) { report(std::move(issue)); }));
+    const CopyPlan& copy = plan.copy;
+    result_.source = {copy.source.qualified,
+                      copy.source.estimated_rows,
                       {},
                       state.source().server_version_text()};
-    result_.target = {plan.target.qualified, 0, {}, state.target().server_version_text()};
-    result_.details = PlanResult{found.impact, found.estimates};
+    result_.target = {copy.target.qualified, 0, {}, state.target().server_version_text()};
+    result_.details = PlanResult{plan.impact, plan.estimates};
     if (job_.watch.finish_by) {
-      report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), found.estimates));
+      report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), plan.estimates));
     }
-    std::vector<Issue> issues = found.issues;
-    if (!plan.target.is_new) {
-      issues.push_back(
-          {Severity::error, "target-exists",
-           fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
-           plan.target.qualified, "drop or rename it, or use copy for a target of your own"});
-    }
-    for (const Issue& issue : issues) report(issue);
-    if (prints_sql) PGFANOUT_TRY(add_statements(state, plan, carry));
-    if (auto no_go = no_go_of(issues, "each is told above with what to do about it",
-                              plan.source.qualified)) {
+    if (prints_sql) PGFANOUT_TRY(add_statements(plan));
+    if (auto no_go = no_go_of(plan.issues, "each is told above with what to do about it",
+                              copy.source.qualified)) {
       return *std::move(no_go);
     }
     result_.verdict = Verdict::match;
@@ -91,7 +73,9 @@ class PlanJob : ReportingJob {
   }
 
   /// All SQL of the window, in order.
-  Result<void> add_statements(WindowState& state, const CopyPlan& plan, const CarryPlan& carry) {
+  Result<void> add_statements(const WindowPlan& window) {
+    const CopyPlan& plan = window.copy;
+    const CarryPlan& carry = window.carry;
     auto& statements = result_.statements;
     const auto add = [&](const std::string& heading, const std::vector<std::string>& more) {
       statements.push_back("-- " + heading);
@@ -114,15 +98,12 @@ class PlanJob : ReportingJob {
       statements.push_back("-- swap: not possible, source and target are in different places");
       return {};
     }
-    SwapNames names{
-        plan.source.schema, plan.source.name, plan.target.name, "YYYYMMDD_HHMMSS", {}, {}};
-    std::vector<std::string> leaves;
-    for (const TargetLeaf& leaf : plan.target.leaves) leaves.push_back(leaf.name);
-    names.leaves = leaf_renames(*plan.target.layout, leaves, plan.target.name, plan.source.name);
-    PGFANOUT_TRY_ASSIGN(names.given_up, own_leaf_names(plan.source, plan.key.expression));
-    PGFANOUT_TRY_ASSIGN(const auto holders,
-                        find_name_holders(state.source(), names, carry, plan.source.oid));
-    PGFANOUT_TRY_ASSIGN(const SwapScript script, make_swap_script(names, carry, holders));
+    if (!taken_names(window.names, carry, window.holders).empty()) {
+      statements.push_back("-- swap: not possible, names that it needs are taken");
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(const SwapScript script,
+                        make_swap_script(window.names, carry, window.holders));
     add("swap: in one transaction", script.forward);
     if (!script.after.empty()) add("after the swap", script.after);
     return {};

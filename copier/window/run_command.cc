@@ -17,7 +17,6 @@
 #include "copier/journal/journal.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
-#include "copier/preflight/preflight.h"
 #include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
 #include "copier/verify/verification.h"
@@ -27,6 +26,7 @@
 #include "copier/window/rules.h"
 #include "copier/window/state.h"
 #include "copier/window/swap.h"
+#include "copier/window/window_plan.h"
 
 namespace pgfanout {
 namespace {
@@ -156,37 +156,20 @@ class WindowStages {
       PGFANOUT_TRY(drop_made(state_->target(), *state_->entry(), JournalRemains::job));
       state_->entry()->made.clear();
     }
-    PGFANOUT_TRY_ASSIGN(const CopyPlan plan,
-                        make_copy_plan(job(), state_->source(), state_->target()));
-    if (!plan.target.is_new) {
-      return refused(
-          "target-exists",
-          fmt::format("{} exists already; run makes its target itself", plan.target.qualified),
-          "drop or rename it, or use copy and verify for a target of your own",
-          plan.target.qualified);
-    }
-    PGFANOUT_TRY(plan.target.layout->prove(state_->source(), plan.source));
-    PGFANOUT_TRY_ASSIGN(const CarryPlan carry, make_carry_plan(carry_request_of(job(), plan),
-                                                               state_->source(), state_->target()));
-    PGFANOUT_TRY_ASSIGN(const Preflight found,
-                        check_before_window(job(), plan, carry, state_->source(), state_->target(),
-                                            state_->cancellation()));
+    PGFANOUT_TRY_ASSIGN(const WindowPlan plan, make_window_plan(*state_, [this](Issue issue) {
+                          state_->report(std::move(issue));
+                        }));
     if (state_->cancellation().is_set()) return cancelled();
-    job_key_ = plan.job_key;
-    key_sql_on_target_ = plan.key.sql_on_target;
-    key_column_ = plan.key.column;
-    result_.source = {plan.source.qualified, 0, {}, state_->source().server_version_text()};
-    result_.target = {plan.target.qualified, 0, {}, state_->target().server_version_text()};
-    std::get<RunResult>(result_.details).impact = found.impact;
-    estimates_ = found.estimates;
-    for (const Issue& issue : plan.issues) {
-      // The window carries over the objects that copy alone does not.
-      if (issue.code != "not-carried") state_->report(issue);
-    }
-    for (const Issue& issue : carry.issues) state_->report(issue);
-    for (const Issue& issue : found.issues) state_->report(issue);
-    if (auto no_go = no_go_of(found.issues, "'pgfanout plan' shows them all; nothing was changed",
-                              plan.source.qualified)) {
+    const CopyPlan& copy = plan.copy;
+    job_key_ = copy.job_key;
+    key_sql_on_target_ = copy.key.sql_on_target;
+    key_column_ = copy.key.column;
+    result_.source = {copy.source.qualified, 0, {}, state_->source().server_version_text()};
+    result_.target = {copy.target.qualified, 0, {}, state_->target().server_version_text()};
+    std::get<RunResult>(result_.details).impact = plan.impact;
+    estimates_ = plan.estimates;
+    if (auto no_go = no_go_of(plan.issues, "'pgfanout plan' shows them all; nothing was changed",
+                              copy.source.qualified)) {
       return *std::move(no_go);
     }
     return std::string("go");

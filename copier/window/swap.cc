@@ -179,7 +179,7 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
         PGFANOUT_TRY(check_fence(state, "source", made.source));
         PGFANOUT_TRY(check_fence(state, "target", made.target));
         PGFANOUT_TRY_ASSIGN(const auto holders,
-                            find_name_holders(connection, made.names, made.carry, made.source.oid));
+                            find_swap_holders(connection, made.names, made.carry, made.source.oid));
         PGFANOUT_TRY_ASSIGN(const SwapScript script,
                             make_swap_script(made.names, made.carry, holders));
         PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("target").lower_statements(connection));

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {
@@ -47,34 +47,31 @@ std::string filled(std::string sql, const std::string& old_name, const std::stri
   return sql;
 }
 
-constexpr const char* kHoldersSql = R"sql(
-WITH wanted(kind, schema, name) AS (
-  SELECT * FROM ROWS FROM (unnest($1::text[]),
-    unnest($2::text[]), unnest($3::text[])) AS w),
-tree(oid) AS (
-  SELECT $4::oid UNION SELECT t.relid::oid
-  FROM pg_partition_tree($4::oid::regclass) t)
-SELECT CASE c.relkind WHEN 'i' THEN 'INDEX' WHEN 'I' THEN 'INDEX' WHEN 'S' THEN 'SEQUENCE'
-    WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
-  c.oid, n.nspname, c.relname,
-  c.oid IN (SELECT tree.oid FROM tree)
-  OR EXISTS (SELECT 1 FROM pg_index i JOIN tree ON tree.oid = i.indrelid
-    WHERE i.indexrelid = c.oid)
-  OR EXISTS (SELECT 1 FROM pg_index i JOIN pg_class m ON m.oid = i.indrelid
-    JOIN pg_namespace s ON s.oid = m.relnamespace
-    JOIN wanted v ON v.kind = 'MATERIALIZED VIEW' AND v.schema = s.nspname AND v.name = m.relname
-    WHERE i.indexrelid = c.oid AND m.relkind = 'm')
-  OR EXISTS (SELECT 1 FROM pg_depend d JOIN tree ON tree.oid = d.refobjid
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
-FROM wanted w JOIN pg_namespace n ON n.nspname = w.schema
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
-WHERE w.kind <> 'STATISTICS'
-UNION ALL SELECT 'STATISTICS', s.oid, n.nspname, s.stxname, s.stxrelid IN (SELECT oid FROM tree)
-FROM wanted w JOIN pg_namespace n ON n.nspname = w.schema
-JOIN pg_statistic_ext s ON s.stxnamespace = n.oid AND s.stxname = w.name
-WHERE w.kind = 'STATISTICS'
-ORDER BY 1, 3, 4)sql";
+/// Every name that the swap gives, with the kind of what gets it.
+std::vector<WantedName> wanted_names(const SwapNames& names, const CarryPlan& carry) {
+  std::vector<WantedName> wanted{{"TABLE", names.schema, names.source},
+                                 {"TABLE", names.schema, backup_name_of(names)}};
+  for (const auto& [now, then] : names.leaves) wanted.push_back({"TABLE", names.schema, then});
+  for (const std::string& name : names.given_up) {
+    const bool is_there = std::any_of(wanted.begin(), wanted.end(), [&](const WantedName& other) {
+      return other.name == name;
+    });
+    if (!is_there) wanted.push_back({"TABLE", names.schema, name});
+  }
+  for (const CarriedName& name : carry.names) {
+    wanted.push_back({name.kind, name.schema, name.afterwards});
+  }
+  return wanted;
+}
+
+Issue name_taken(const WantedName& name, const std::string& by, std::string where,
+                 std::string hint) {
+  return {Severity::error, "name-taken",
+          fmt::format("the swap needs the name {}.{} for {} {}, and {}", display_name(name.schema),
+                      display_name(name.name), name.kind == "INDEX" ? "an" : "a",
+                      lower_case(name.kind), by),
+          std::move(where), std::move(hint)};
+}
 
 }  // namespace
 
@@ -82,48 +79,58 @@ std::string backup_name_of(const SwapNames& names) {
   return suffixed_name(names.source, "_backup_" + names.stamp);
 }
 
-Result<std::vector<NameHolder>> find_name_holders(Connection& connection, const SwapNames& names,
+Result<std::vector<NameHolder>> find_swap_holders(Connection& connection, const SwapNames& names,
                                                   const CarryPlan& carry,
                                                   std::uint32_t source_oid) {
-  std::vector<std::string> kinds{"TABLE", "TABLE"};
-  std::vector<std::string> schemas{names.schema, names.schema};
-  std::vector<std::string> wanted{names.source, backup_name_of(names)};
-  const auto add = [&](const std::string& kind, const std::string& schema,
-                       const std::string& name) {
-    kinds.push_back(kind);
-    schemas.push_back(schema);
-    wanted.push_back(name);
-  };
-  for (const auto& [now, then] : names.leaves) add("TABLE", names.schema, then);
-  for (const std::string& name : names.given_up) {
-    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end()) {
-      add("TABLE", names.schema, name);
-    }
-  }
-  for (const CarriedName& name : carry.names) add(name.kind, name.schema, name.afterwards);
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection.query(kHoldersSql, {text_array(kinds), text_array(schemas), text_array(wanted),
-                                     std::to_string(source_oid)}));
-  std::vector<NameHolder> holders;
-  for (int row = 0; row < rows.size(); ++row) {
-    NameHolder holder{rows.str(row, 0), rows.oid(row, 1), rows.str(row, 2), rows.str(row, 3),
-                      rows.boolean(row, 4)};
+  PGFANOUT_TRY_ASSIGN(std::vector<NameHolder> holders,
+                      find_name_holders(connection, wanted_names(names, carry), source_oid));
+  for (NameHolder& holder : holders) {
     // The old version of a materialized view that was created again for the target.
     for (const CarriedName& name : carry.names) {
       holder.is_of_source =
           holder.is_of_source || (name.kind == "MATERIALIZED VIEW" && holder.kind == name.kind &&
                                   name.schema == holder.schema && name.afterwards == holder.name);
     }
-    holders.push_back(std::move(holder));
   }
   return holders;
+}
+
+std::vector<Issue> taken_names(const SwapNames& names, const CarryPlan& carry,
+                               const std::vector<NameHolder>& holders) {
+  std::vector<Issue> taken;
+  const auto own = own_names(names, carry);
+  std::map<std::pair<std::string, std::string>, WantedName> given;
+  for (const WantedName& name : wanted_names(names, carry)) {
+    if (name.kind == "STATISTICS") continue;
+    const auto [first, is_new] = given.try_emplace({name.schema, name.name}, name);
+    if (is_new) continue;
+    taken.push_back(name_taken(
+        first->second,
+        fmt::format("{} {}, which the new table takes over, has it too", lower_case(name.kind),
+                    fmt::format("{}.{}", display_name(name.schema), display_name(name.name))),
+        fmt::format("{} {}.{}", name.kind, name.schema, name.name),
+        fmt::format("rename it (ALTER {} {} RENAME TO ...) before the window", name.kind,
+                    quoted_name(name.schema, name.name))));
+  }
+  for (const NameHolder& holder : holders) {
+    if (holder.is_of_source || own.contains({holder.schema, holder.name})) continue;
+    const auto found = given.find({holder.schema, holder.name});
+    const WantedName name =
+        found != given.end() ? found->second : WantedName{holder.kind, holder.schema, holder.name};
+    taken.push_back(name_taken(name, holder.text() + " has it",
+                               fmt::format("{} {}.{}", holder.kind, holder.schema, holder.name),
+                               holder.hint()));
+  }
+  return taken;
 }
 
 Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& carry,
                                     const std::vector<NameHolder>& holders) {
   SwapScript script;
   script.backup_name = backup_name_of(names);
+  for (Issue& issue : taken_names(names, carry, holders)) {
+    return refused(issue.code, issue.message, issue.hint, issue.where);
+  }
   const auto own = own_names(names, carry);
   std::vector<Rename> renames;
   for (const NameHolder& holder : holders) {
@@ -131,14 +138,6 @@ Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& car
       continue;
     }
     if (own.contains({holder.schema, holder.name})) continue;
-    if (!holder.is_of_source) {
-      return refused("name-taken",
-                     fmt::format("the name {}.{} is needed after the swap, and another object "
-                                 "has it",
-                                 display_name(holder.schema), display_name(holder.name)),
-                     "rename or drop that one first",
-                     fmt::format("{} {}.{}", holder.kind, holder.schema, holder.name));
-    }
     renames.push_back({holder.kind, holder.schema, holder.name,
                        suffixed_name(holder.name, "_backup_" + names.stamp)});
   }

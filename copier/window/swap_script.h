@@ -7,19 +7,11 @@
 #include <vector>
 
 #include "copier/carry/carry_plan.h"
+#include "copier/catalog/name_holders.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
-
-/// Something that has a name which the target's side needs after the swap.
-struct NameHolder {
-  std::string kind;  ///< As in ALTER.
-  std::uint32_t oid = 0;
-  std::string schema;
-  std::string name;
-  bool is_of_source = false;  ///< The source itself, its partitions, or what belongs to them.
-};
 
 struct SwapNames {
   std::string schema;  ///< Of both tables.
@@ -45,10 +37,15 @@ struct SwapScript {
 [[nodiscard]] std::string backup_name_of(const SwapNames& names);
 
 /// Who has the names that the swap needs. `source_oid`: the table that gives them up.
-Result<std::vector<NameHolder>> find_name_holders(Connection& connection, const SwapNames& names,
+Result<std::vector<NameHolder>> find_swap_holders(Connection& connection, const SwapNames& names,
                                                   const CarryPlan& carry, std::uint32_t source_oid);
 
-/// Refuses with "name-taken" if a name belongs to a stranger.
+/// An error "name-taken" for each name that a stranger has, or that two parts of the new table
+/// would have.
+[[nodiscard]] std::vector<Issue> taken_names(const SwapNames& names, const CarryPlan& carry,
+                                             const std::vector<NameHolder>& holders);
+
+/// Refuses with the first of taken_names().
 Result<SwapScript> make_swap_script(const SwapNames& names, const CarryPlan& carry,
                                     const std::vector<NameHolder>& holders);
 

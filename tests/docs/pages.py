@@ -90,13 +90,18 @@ NO_CODES = {"division-by-zero", "out-of-range", "pgfanout-bench", "pgfanout-even
 COMPOSED = {"schema-missing", "schema-different", "schema-extra", "schema-not-valid"}
 
 
+def sources():
+    """Each file with its text, without comment lines."""
+    folders = ["copier", "hashing", "include", "bench"]
+    for file in sorted(each for folder in folders for each in (ROOT / folder).rglob("*") if each.suffix in (".cc", ".h")):
+        yield file, re.sub(r"^\s*//.*$", "", file.read_text(), flags=re.M)
+
+
 def codes_in_source():
     """Every code that a message can have: what stands where a code is expected, and all else that looks like one."""
     codes = set()
     looks, crash_points = set(), set()
-    folders = ["copier", "hashing", "include", "bench"]
-    for file in sorted(each for folder in folders for each in (ROOT / folder).rglob("*") if each.suffix in (".cc", ".h")):
-        text = re.sub(r"^\s*//.*$", "", file.read_text(), flags=re.M)
+    for file, text in sources():
         if file.name == "crash_point.h":
             crash_points |= set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', text))
             continue
@@ -110,18 +115,38 @@ def codes_in_source():
     return codes | COMPOSED | (looks - crash_points - NO_CODES)
 
 
+# What gives a code to something that ends a command.
+ENDS = (r'(?:\b(?:refused|interrupted|unproven|refuse_column)\(|Severity::(?:error|critical),|\bcode =|'
+        r'(?:if_changed|unless_rejected)\(\),|Severity::error : Severity::\w+,)\s*"([a-z][a-z0-9-]*)"')
+
+
+def codes_that_end():
+    """All codes but those that are warnings and notes only."""
+    notes, ends = set(), set()
+    for _, text in sources():
+        notes |= set(re.findall(r'Severity::(?:info|warning),\s*"([a-z][a-z0-9-]*)"', text))
+        ends |= set(re.findall(ENDS, text))
+    return codes_in_source() - (notes - ends)
+
+
+def codes_on(page):
+    """Codes in the first column of its tables, each as often as it stands there."""
+    rows = [line.split("|")[1] for line in (ROOT / page).read_text().splitlines() if line.startswith("| `")]
+    return [code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row)]
+
+
 def check_codes(failures):
-    told = set()
-    for line in (ROOT / "docs/MESSAGES.md").read_text().splitlines():
-        if line.startswith("| `"):
-            told |= set(re.findall(r"`([a-z0-9-]+)`", line.split("|")[1]))
-    codes = codes_in_source()
-    for code in sorted(codes - told):
-        failures.add(f"docs/MESSAGES.md lacks the code {code}")
-    for code in sorted(told - codes):
-        failures.add(f"docs/MESSAGES.md has the code {code}, which nothing gives")
-    if len(codes) < 200:
-        failures.add(f"only {len(codes)} codes were found in the source")
+    codes, ends = codes_in_source(), codes_that_end()
+    for page, given in (("docs/MESSAGES.md", codes), ("docs/REFUSALS.md", ends)):
+        told = codes_on(page)
+        for code in sorted(given - set(told)):
+            failures.add(f"{page} lacks the code {code}")
+        for code in sorted(set(told) - given):
+            failures.add(f"{page} has the code {code}, which nothing gives")
+    for code in sorted({code for code in told if told.count(code) > 1}):
+        failures.add(f"docs/REFUSALS.md has the code {code} twice")
+    if len(codes) < 200 or len(ends) < 150:
+        failures.add(f"only {len(codes)} codes were found in the source, {len(ends)} that end a command")
 
 
 def check(pgfanout, failures):

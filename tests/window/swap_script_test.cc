@@ -57,6 +57,27 @@ TEST(SwapScript, NameOfAStrangerIsRefused) {
   EXPECT_EQ(script.error().where, "VIEW public.t_p0");
 }
 
+TEST(SwapScript, EveryTakenNameIsToldWithItsHolderAndACure) {
+  CarryPlan twice = carry();
+  twice.names.push_back({"SEQUENCE", "public", "t_new_s", "t_p0"});
+  twice.names.push_back({"STATISTICS", "public", "s_new", "other"});
+  const auto taken = taken_names(names(), twice,
+                                 {{"DOMAIN", 9, "public", "other", false},
+                                  {"INDEX", 3, "public", "t_p0", true},
+                                  {"FOREIGN TABLE", 8, "public", "t_\"pkey", false}});
+  ASSERT_EQ(taken.size(), 2U);
+  EXPECT_EQ(taken[0].code, "name-taken");
+  EXPECT_EQ(taken[0].severity, Severity::error);
+  EXPECT_EQ(taken[0].message,
+            "the swap needs the name public.t_p0 for a table, and sequence "
+            "public.t_p0, which the new table takes over, has it too");
+  EXPECT_NE(taken[0].hint.find(R"(ALTER SEQUENCE "public"."t_p0" RENAME TO)"), std::string::npos);
+  EXPECT_EQ(taken[1].where, "FOREIGN TABLE public.t_\"pkey");
+  EXPECT_NE(taken[1].hint.find(R"(ALTER FOREIGN TABLE "public"."t_""pkey" RENAME TO)"),
+            std::string::npos);
+  EXPECT_FALSE(make_swap_script(names(), twice, {}));
+}
+
 TEST(SwapScript, OwnNamesAreNotInTheWay) {
   SwapNames same = names();
   same.leaves = {{"t_p0", "t_p0"}};

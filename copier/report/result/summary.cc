@@ -426,7 +426,9 @@ std::string plan_summary(const JobResult& result, const NextCommands& next) {
   if (const auto* plan = std::get_if<PlanResult>(&result.details)) {
     text += estimates_text(plan->estimates);
   }
-  return text + (exit_code_of(result) == 0 ? figure("next", printable(next.run)) : "");
+  if (exit_code_of(result) != 0) return text;
+  // Without a fence there is no window, and only a copy may follow.
+  return text + figure("next", printable(has_issue(result, "no-fence") ? next.copy : next.run));
 }
 
 // The commands of a maintenance window.

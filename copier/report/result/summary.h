@@ -25,6 +25,7 @@ struct NextCommands {
   std::string release;    ///< Lifts the fence.
   std::string by_status;  ///< The next command by status; empty: none.
   std::string table;      ///< The source, in the words of its user.
+  std::string copy = {};
 };
 
 /// Of any command but key, by result.command. Issues were printed when they were found, and are

@@ -1,0 +1,75 @@
+#include "copier/window/window_plan.h"
+
+#include <fmt/format.h>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/layout/layout.h"
+
+namespace pgfanout {
+namespace {
+
+/// Who has the names that the swap will need; nobody where no swap is possible.
+Result<void> find_names(WindowState& state, WindowPlan& plan) {
+  const CopyPlan& copy = plan.copy;
+  if (!copy.same_database || copy.source.schema != copy.target.schema) return {};
+  plan.names = {copy.source.schema, copy.source.name, copy.target.name, "YYYYMMDD_HHMMSS", {}, {}};
+  std::vector<std::string> leaves;
+  for (const TargetLeaf& leaf : copy.target.leaves) leaves.push_back(leaf.name);
+  plan.names.leaves = leaf_renames(*copy.target.layout, leaves, copy.target.name, copy.source.name);
+  if (copy.commits.sets_aside) {
+    plan.names.leaves.emplace_back(reject_table_name(copy.target.name),
+                                   reject_table_name(copy.source.name));
+  }
+  PGFANOUT_TRY_ASSIGN(plan.names.given_up, own_leaf_names(copy.source, copy.key.expression));
+  PGFANOUT_TRY_ASSIGN(plan.holders,
+                      find_swap_holders(state.source(), plan.names, plan.carry, copy.source.oid));
+  return {};
+}
+
+}  // namespace
+
+Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report) {
+  const JobDescription& job = state.job();
+  Connection& source = state.source();
+  Connection& target = state.target();
+  PGFANOUT_TRY_ASSIGN(CopyPlan copy, make_copy_plan(job, source, target));
+  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}};
+  const auto tell = [&](const std::vector<Issue>& issues) {
+    for (const Issue& issue : issues) {
+      plan.issues.push_back(issue);
+      report(issue);
+    }
+  };
+  for (const Issue& issue : plan.copy.issues) {
+    // The window carries over the objects that copy alone does not.
+    if (issue.code != "not-carried") tell({issue});
+  }
+  PGFANOUT_TRY(plan.copy.target.layout->prove(source, plan.copy.source));
+  PGFANOUT_TRY_ASSIGN(plan.carry,
+                      make_carry_plan(carry_request_of(job, plan.copy), source, target));
+  tell(plan.carry.issues);
+  PGFANOUT_TRY_ASSIGN(Preflight found, check_before_window(job, plan.copy, plan.carry, source,
+                                                           target, state.cancellation()));
+  tell(found.issues);
+  PGFANOUT_TRY(state.fence("source").check_free(source, plan.copy.source));
+  if (job.assume_quiet || !job.fence) {
+    tell({{Severity::warning, "no-fence",
+           "without a fence there is no window: run refuses --assume-quiet and --no-fence",
+           plan.copy.source.qualified, "leave them out, or use copy and verify"}});
+  }
+  plan.impact = std::move(found.impact);
+  plan.estimates = std::move(found.estimates);
+  if (!plan.copy.target.is_new) {
+    tell(
+        {{Severity::error, "target-exists",
+          fmt::format("{} exists already; run makes its target itself", plan.copy.target.qualified),
+          plan.copy.target.qualified,
+          "drop or rename it, or use copy and verify for a target of your own"}});
+    return plan;
+  }
+  PGFANOUT_TRY(find_names(state, plan));
+  tell(taken_names(plan.names, plan.carry, plan.holders));
+  return plan;
+}
+
+}  // namespace pgfanout

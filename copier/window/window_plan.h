@@ -1,0 +1,31 @@
+// What a window would do, and whether it may begin: the command plan tells it, and the preflight of
+// run begins with it, so neither can know more than the other. Reads only.
+#pragma once
+
+#include <vector>
+
+#include "copier/carry/carry_plan.h"
+#include "copier/catalog/name_holders.h"
+#include "copier/plan/copy_plan.h"
+#include "copier/preflight/preflight.h"
+#include "copier/window/state.h"
+#include "copier/window/swap_script.h"
+#include "pgfanout/observer.h"
+#include "pgfanout/result.h"
+
+namespace pgfanout {
+
+struct WindowPlan {
+  CopyPlan copy;
+  CarryPlan carry;
+  std::vector<Impact> impact;
+  std::vector<StageEstimate> estimates;
+  SwapNames names;  ///< With a stamp of the right length. Absent schema: no swap is possible.
+  std::vector<NameHolder> holders;
+  std::vector<Issue> issues;  ///< As reported: no_go_of() them.
+};
+
+/// Reports each issue as it is found. Refusals end it at once.
+Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report);
+
+}  // namespace pgfanout
