@@ -167,8 +167,11 @@ Result<void> store_rejects(Connection& connection, const RejectPlace& place,
     if (!table.is_ours) {
       return refused(
           "name-taken",
-          fmt::format("{} exists, and is no table for rows that are set aside", qualified),
-          "drop or rename it", qualified);
+          fmt::format(
+              "rows were to be set aside into {}, which is not a table that a copy made for "
+              "them",
+              qualified),
+          "drop or rename it, or choose another target with --into", qualified);
     }
     if (!table.has_digest && !rejects.empty()) {
       PGFANOUT_TRY(

@@ -31,13 +31,19 @@ constexpr int kOldestServer = 140000;
 // --- the stream ---
 
 /// Adds the planned columns of one role, and says how many there are.
-std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, CopyStream& stream) {
+std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, const Table& source,
+                          CopyStream& stream) {
   std::uint16_t count = 0;
   for (const PlannedColumn& planned : columns.columns) {
     if (planned.role != role) continue;
+    const Column* origin =
+        planned.source_column ? &source.columns[*planned.source_column] : nullptr;
+    const bool is_filled =
+        origin != nullptr && origin->is_not_null && planned.source_sql == origin->quoted;
     stream.columns.push_back({planned.column.name, planned.source_sql, planned.column.quoted,
                               planned.is_volatile, planned.column.type_sql,
-                              planned.column.type_type == 'd', planned.column.is_not_null});
+                              planned.column.type_type == 'd',
+                              planned.column.is_not_null && !is_filled});
     ++count;
   }
   return count;
@@ -58,9 +64,9 @@ CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, c
                        bool key_is_generated) {
   CopyStream stream;
   RowLayout layout;
-  layout.copied = add_columns(columns, ColumnRole::copied, stream);
-  layout.digested = static_cast<std::uint16_t>(layout.copied +
-                                               add_columns(columns, ColumnRole::compared, stream));
+  layout.copied = add_columns(columns, ColumnRole::copied, source, stream);
+  layout.digested = static_cast<std::uint16_t>(
+      layout.copied + add_columns(columns, ColumnRole::compared, source, stream));
   layout.key_fields = carriers.stream_fields;
   layout.written_key = KeyField::none;
   if (columns.key_column && !key_is_generated) {
@@ -499,7 +505,8 @@ class CopyPlanner {
          limit == 0 ? "give the limit as a number of rows" : "");
   }
 
-  /// Rows that are set aside go there; an earlier job may have left it.
+  /// Rows that are set aside go there; an earlier job may have left it. A copy that sets none aside
+  /// does not need it.
   Result<void> check_reject_table() {
     const std::string name = reject_table_name(plan_->target.name);
     PGFANOUT_TRY_ASSIGN(const std::vector<NameHolder> holders,
@@ -508,10 +515,11 @@ class CopyPlanner {
     const std::string qualified = quoted_name(plan_->target.schema, name);
     PGFANOUT_TRY_ASSIGN(const bool is_ours, is_reject_table(target_, qualified));
     if (is_ours && holders.front().kind == "TABLE") return {};
-    return refused("name-taken",
-                   fmt::format("{} has the name of the table for rows that are set aside",
-                               holders.front().text()),
-                   "drop or rename it, or choose another target with --into", qualified);
+    note(Severity::warning, "name-taken",
+         fmt::format("{} has the name of the table for rows that are set aside: none can be",
+                     holders.front().text()),
+         "drop or rename it, or choose another target with --into");
+    return {};
   }
 
   /// A new target has no rules yet but those of its columns.

@@ -35,7 +35,7 @@ struct StreamColumn {
   bool is_volatile = false;   ///< Taken once while copying; left out of later comparisons.
   std::string type_sql = {};  ///< Of the target's column.
   bool is_domain = false;
-  bool is_not_null = false;
+  bool is_not_null = false;  ///< And the source's value may be NULL.
 };
 
 /// A server that holds leaves of the target.

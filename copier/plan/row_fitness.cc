@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <random>
 
 #include "copier/catalog/relation_name.h"
@@ -13,10 +14,10 @@
 namespace pgfanout {
 namespace {
 
-constexpr std::uint64_t kSampledPages = 100;
+constexpr std::uint64_t kMostPages = 100;
 constexpr std::uint64_t kMostRows = 1000;
-/// A wider row is left out: its values would travel as text.
-constexpr int kMostRowBytes = 8192;
+/// A row with a larger value is left out: the value would travel as text.
+constexpr int kMostBytes = 8192;
 
 /// Stands for the sampled rows in the conditions.
 constexpr const char* kRow = "pgfanout_row";
@@ -24,13 +25,14 @@ constexpr const char* kRow = "pgfanout_row";
 /// {0}: kRow. The columns of a foreign key are compared by the built-in operators; where there is
 /// none, the rule cannot be tried.
 constexpr const char* kRulesSql = R"sql(
-SELECT format('constraint %I', k.conname), format('NOT (%s)', pg_get_expr(k.conbin, k.conrelid))
+SELECT format('constraint %I', k.conname), format('NOT (%s)', pg_get_expr(k.conbin, k.conrelid)),
+  'constraint'
 FROM pg_constraint k WHERE k.conrelid = $1::oid AND k.contype = 'c'
 AND (k.convalidated OR NOT $2::bool) AND COALESCE((to_jsonb(k) ->> 'conenforced')::bool, true)
 UNION ALL
 SELECT format('foreign key %I', k.conname), format('NOT EXISTS (SELECT FROM %s pgfanout_other WHERE '
   '%s) AND %s', k.confrelid::regclass, string_agg(format('pgfanout_other.%I = {0}.%I', f.attname,
-    a.attname), ' AND '), string_agg(format('{0}.%I IS NOT NULL', a.attname), ' AND '))
+    a.attname), ' AND '), string_agg(format('{0}.%I IS NOT NULL', a.attname), ' AND ')), 'constraint'
 FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS c(own, other)
 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.own
 JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = c.other
@@ -39,12 +41,17 @@ AND (k.convalidated OR NOT $2::bool) AND COALESCE((to_jsonb(k) ->> 'conenforced'
 GROUP BY k.oid, k.conname, k.confrelid
 UNION ALL
 SELECT format('unique index %I', c.relname), format('(%1$s) IN (SELECT %1$s FROM {0} GROUP BY %1$s '
-  'HAVING count(*) > 1)', string_agg(quote_ident(a.attname), ', '))
+  'HAVING count(*) > 1)', string_agg(quote_ident(a.attname), ', ')), 'not-unique'
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 CROSS JOIN LATERAL unnest(i.indkey[:i.indnkeyatts - 1]) AS k(number)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
 WHERE i.indrelid = $1::oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
 GROUP BY c.oid, c.relname ORDER BY 1)sql";
+
+/// A lost connection, or a row that a domain refuses.
+bool is_of_interest(const Error& error) {
+  return error.sqlstate.empty() || error.sqlstate.starts_with("23");
+}
 
 std::string array_of(const std::vector<ProbeRow>& rows, std::size_t field) {
   std::string array = "{";
@@ -58,33 +65,32 @@ std::string array_of(const std::vector<ProbeRow>& rows, std::size_t field) {
 
 class SampledRows {
  public:
-  static Result<SampledRows> read(Connection& source, const CopyPlan& plan) {
+  static Result<SampledRows> read(Connection& source, const CopyPlan& plan,
+                                  const std::vector<RowRule>& rules) {
     SampledRows sample(plan);
+    sample.choose_columns(rules);
+    const std::size_t columns = sample.columns_.size();
+    if (columns == 0) return sample;
     std::mt19937_64 random(std::random_device{}());
-    const std::vector<SampledPage> pages = draw_pages(plan.source, kSampledPages, random);
-    for (std::size_t at = 0; at < plan.stream.read_layout.digested; ++at) {
-      const StreamColumn& column = plan.stream.columns[at];
-      const bool is_taken = !column.source_sql.empty() && !column.is_volatile;
-      if (is_taken) sample.columns_.push_back(&column);
-    }
-    if (pages.empty() || sample.columns_.empty()) return sample;
-    std::string bytes = "0";
-    for (const Column& column : plan.source.columns) {
-      if (column.generated != 'v')
-        bytes += fmt::format(" + COALESCE(pg_column_size({}), 0)", column.quoted);
-    }
-    const std::string is_narrow = fmt::format("{} <= {}", bytes, kMostRowBytes);
-    std::string list = fmt::format(
-        "CASE WHEN {} THEN tableoid::regclass::text || ' ctid ' || ctid::text END", is_narrow);
+    // Each page is a SELECT of its own with all columns.
+    const std::vector<SampledPage> pages =
+        draw_pages(plan.source, std::clamp<std::uint64_t>(5000 / columns, 5, kMostPages), random);
+    if (pages.empty()) return sample;
+    std::string values;
+    std::string is_narrow = "true";
     for (const StreamColumn* column : sample.columns_) {
-      list += fmt::format(", CASE WHEN {} THEN ({})::text END", is_narrow, column->source_sql);
+      const std::string guard = narrow_sql(plan.source, column->source_sql);
+      is_narrow += " AND " + guard;
+      values += fmt::format(", CASE WHEN {} THEN ({})::text END", guard, column->source_sql);
     }
+    const std::string list =
+        fmt::format("CASE WHEN {} THEN tableoid::regclass::text || ' ctid ' || ctid::text END{}",
+                    is_narrow, values);
     const auto rows = in_savepoint(source, [&] {
-      return read_sample(source, sample_sql(plan.source, list, pages, kMostRows),
-                         sample.columns_.size() + 1);
+      return read_sample(source, sample_sql(plan.source, list, pages, kMostRows), columns + 1);
     });
-    // A value that cannot be computed is told where rows are read as the copy reads them.
-    if (!rows && rows.error().sqlstate.empty()) return rows.error();
+    // Another value that cannot be computed is told where rows are read as the copy reads them.
+    if (!rows && is_of_interest(rows.error())) return rows.error();
     if (!rows) return sample;
     for (const ProbeRow& row : *rows) {
       if (row.front()) sample.rows_.push_back(row);
@@ -101,12 +107,13 @@ class SampledRows {
     const auto broken = in_savepoint(target, [&] {
       return target.query(fmt::format("WITH {0} AS ({1}) SELECT count(*), min(\"pgfanout place\")"
                                       " FROM {0} WHERE {2}",
-                                      kRow, rows_sql(), rule.broken),
+                                      kRow, rows_sql(rule.broken), rule.broken),
                           arrays);
     });
     if (!broken && broken.error().sqlstate.empty()) return broken.error();
     if (broken && broken->integer(0, 0) > 0) {
-      issues.push_back(issue(rule.name, static_cast<std::uint64_t>(broken->integer(0, 0)),
+      issues.push_back(issue(rule.code, rule.name,
+                             static_cast<std::uint64_t>(broken->integer(0, 0)),
                              static_cast<std::size_t>(broken->integer(0, 1)) - 1));
     }
     return {};
@@ -123,11 +130,12 @@ class SampledRows {
       };
       const auto all = refused_by(rows_);
       if (all) continue;
+      if (!is_of_interest(all.error())) continue;
       if (all.error().sqlstate.empty()) return all.error();
-      if (!all.error().sqlstate.starts_with("23")) continue;
       std::size_t first = 0;
       while (first + 1 < rows_.size() && refused_by({rows_[first]})) ++first;
       issues.push_back(issue(
+          "constraint",
           fmt::format("domain {} of column {}", columns_[at]->type_sql, columns_[at]->target_sql),
           0, first));
     }
@@ -148,8 +156,37 @@ class SampledRows {
  private:
   explicit SampledRows(const CopyPlan& plan) : plan_(&plan) {}
 
-  /// A row for each sampled one, with the target's columns and their types, and the key.
-  [[nodiscard]] std::string rows_sql() const {
+  /// Those of rules, as far as names tell, and of the key, which a rule may name.
+  void choose_columns(const std::vector<RowRule>& rules) {
+    std::string used;
+    for (const RowRule& rule : rules) used += rule.broken + "\n";
+    if (names_key(used)) used += plan_->key.sql_on_target;
+    for (std::size_t at = 0; at < plan_->stream.read_layout.digested; ++at) {
+      const StreamColumn& column = plan_->stream.columns[at];
+      if (column.source_sql.empty() || column.is_volatile) continue;
+      const bool is_used = column.is_domain || column.is_not_null ||
+                           used.find(column.target_sql) != std::string::npos;
+      if (is_used) columns_.push_back(&column);
+    }
+  }
+
+  [[nodiscard]] bool names_key(const std::string& conditions) const {
+    return plan_->key.column && conditions.find(*plan_->key.column) != std::string::npos;
+  }
+
+  /// True of rows in which the columns that the expression names are small.
+  static std::string narrow_sql(const Table& table, const std::string& expression) {
+    std::string bytes = "0";
+    for (const Column& column : table.columns) {
+      if (column.generated == 'v' || expression.find(column.quoted) == std::string::npos) continue;
+      bytes += fmt::format(" + COALESCE(pg_column_size({}), 0)", column.quoted);
+    }
+    return fmt::format("{} <= {}", bytes, kMostBytes);
+  }
+
+  /// A row for each sampled one, with the target's columns and their types, and the key if the
+  /// condition names it.
+  [[nodiscard]] std::string rows_sql(const std::string& condition) const {
     std::string list;
     std::string arrays;
     std::string names;
@@ -163,18 +200,19 @@ class SampledRows {
     const std::string rows = fmt::format(
         "SELECT {}, place AS \"pgfanout place\" FROM unnest({}) WITH ORDINALITY AS v({}place)",
         list, arrays, names);
-    if (!plan_->key.column) return rows;
+    if (!names_key(condition)) return rows;
     return fmt::format("SELECT r.*, {} AS {} FROM ({}) AS r", plan_->key.sql_on_target,
                        quoted_name(*plan_->key.column), rows);
   }
 
   /// `count` 0: how many others break it is unknown.
-  [[nodiscard]] Issue issue(const std::string& rule, std::uint64_t count, std::size_t first) const {
+  [[nodiscard]] Issue issue(const std::string& code, const std::string& rule, std::uint64_t count,
+                            std::size_t first) const {
     const std::string rows = count == 0
                                  ? "a sampled row breaks"
                                  : fmt::format("{} of {} sampled rows break", count, rows_.size());
     return {
-        Severity::error, "constraint",
+        Severity::error, code,
         fmt::format("{} {} of {}; the first is {}", rows, rule, plan_->target.qualified,
                     *rows_[first].front()),
         *rows_[first].front(),
@@ -195,7 +233,8 @@ Result<std::vector<RowRule>> read_row_rules(Connection& connection, std::uint32_
                       connection.query(fmt::format(kRulesSql, kRow),
                                        {std::to_string(table), only_valid ? "true" : "false"}));
   std::vector<RowRule> rules;
-  for (int row = 0; row < rows.size(); ++row) rules.push_back({rows.str(row, 0), rows.str(row, 1)});
+  for (int row = 0; row < rows.size(); ++row)
+    rules.push_back({rows.str(row, 0), rows.str(row, 1), rows.str(row, 2)});
   return rules;
 }
 
@@ -203,7 +242,15 @@ Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& tar
                                              const CopyPlan& plan,
                                              const std::vector<RowRule>& rules) {
   std::vector<Issue> issues;
-  PGFANOUT_TRY_ASSIGN(const SampledRows sample, SampledRows::read(source, plan));
+  const auto read = SampledRows::read(source, plan, rules);
+  if (!read && read.error().sqlstate.empty()) return read.error();
+  if (!read) {
+    issues.push_back({Severity::error, "constraint",
+                      "a sampled row cannot be read as the copy reads it: " + read.error().message,
+                      plan.source.qualified, "correct the row or the mapping"});
+    return issues;
+  }
+  const SampledRows& sample = *read;
   if (sample.empty()) return issues;
   PGFANOUT_TRY(sample.try_domains(target, issues));
   if (!issues.empty()) return issues;  // No other rule could be tried.

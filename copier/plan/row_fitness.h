@@ -16,6 +16,7 @@ namespace pgfanout {
 struct RowRule {
   std::string name;  ///< "constraint c", quoted where needed.
   std::string broken;
+  std::string code = "constraint";
 };
 
 /// CHECKs, foreign keys and unique keys of a table, in force for new rows; `only_valid`: those that
@@ -24,7 +25,8 @@ Result<std::vector<RowRule>> read_row_rules(Connection& connection, std::uint32_
                                             bool only_valid);
 
 /// NOT NULL and domains of the target's columns, then `rules`; a rule that cannot be tried says
-/// nothing. An error "constraint" for each that a sampled row breaks, with the first such row.
+/// nothing. An error "constraint" or "not-unique" for each that sampled rows break, with the
+/// first such row.
 Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& target,
                                              const CopyPlan& plan,
                                              const std::vector<RowRule>& rules);

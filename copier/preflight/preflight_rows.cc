@@ -355,7 +355,11 @@ Result<void> check_rules(PreflightRun& run) {
   if (!run.plan.target.is_new) return {};
   PGFANOUT_TRY_ASSIGN(std::vector<RowRule> rules,
                       read_row_rules(run.source, run.plan.source.oid, true));
+  // An earlier job's check of the key is replaced by the one over the new key.
+  const std::string key_check =
+      run.plan.key.column ? suffixed_name(*run.plan.key.column, "_check") : std::string();
   std::erase_if(rules, [&](const RowRule& rule) {
+    if (rule.name == "constraint " + display_name(key_check)) return true;
     return std::any_of(
         run.carry.not_carried.begin(), run.carry.not_carried.end(),
         [&](const NotCarried& left) { return rule.name.ends_with(" " + left.name); });

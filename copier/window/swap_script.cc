@@ -53,9 +53,8 @@ std::vector<WantedName> wanted_names(const SwapNames& names, const CarryPlan& ca
                                  {"TABLE", names.schema, backup_name_of(names)}};
   for (const auto& [now, then] : names.leaves) wanted.push_back({"TABLE", names.schema, then});
   for (const std::string& name : names.given_up) {
-    const bool is_there = std::any_of(wanted.begin(), wanted.end(), [&](const WantedName& other) {
-      return other.name == name;
-    });
+    const bool is_there = std::any_of(wanted.begin(), wanted.end(),
+                                      [&](const WantedName& other) { return other.name == name; });
     if (!is_there) wanted.push_back({"TABLE", names.schema, name});
   }
   for (const CarriedName& name : carry.names) {

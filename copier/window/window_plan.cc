@@ -40,8 +40,10 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
       report(issue);
     }
   };
-  for (const Issue& issue : plan.copy.issues) {
-    // The window carries over the objects that copy alone does not.
+  for (Issue issue : plan.copy.issues) {
+    // The window carries over the objects that copy alone does not, and is not begun if a row that
+    // is set aside would end it.
+    if (issue.code == "name-taken") issue.severity = Severity::error;
     if (issue.code != "not-carried") tell({issue});
   }
   PGFANOUT_TRY(plan.copy.target.layout->prove(source, plan.copy.source));
