@@ -155,7 +155,7 @@ TEST_F(WindowTest, RowsThatAreNotUniqueAreNamedByPlace) {
   EXPECT_EQ(stage_status("preflight"), "failed");
   execute(
       "ALTER TABLE chunks DROP CONSTRAINT chunks_pkey;"
-      "CREATE UNIQUE INDEX some ON chunks (id, collection_id) WHERE id > 0");
+      "CREATE UNIQUE INDEX part ON chunks (id, collection_id) WHERE id > 0");
   EXPECT_EQ(window("run", {"--table", "chunks", "--map", "id=id % 500"}).exit_code, 2);
   EXPECT_TRUE(has_issue("not-unique")) << json.dump(1);
   EXPECT_EQ(stage_status("index"), "failed");
