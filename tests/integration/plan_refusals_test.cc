@@ -144,7 +144,7 @@ std::vector<Case> definition_cases() {
       {"bad-name", kTable, {"double quotes"}, {}, "t-1"},
       {"not-a-table", "CREATE VIEW t AS SELECT 1 AS id", {"a view"}},
       {"system-table", "SELECT 1", {"system"}, {}, "pg_catalog.pg_class"},
-      {"has-heirs", table_and("CREATE TABLE heir () INHERITS (t)"), {"heir"}},
+      {"has-heirs", table_and("CREATE TABLE heir () INHERITS (t)"), {"inherits"}},
       {"foreign-leaf",
        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE TABLE t (id "
        "bigint) PARTITION BY LIST (id);"
@@ -576,6 +576,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"damaged-pages-hidden", "tests/integration/preflight_test.cc"},
     {"replica-role", "tests/integration/preflight_test.cc"},
     {"encoding-differs", "tests/integration/plan_source_test.cc"},
+    {"not-in-encoding", "tests/integration/encodings_test.cc"},
     {"not-owner", "tests/integration/preflight_test.cc"},
     {"no-privilege", "tests/integration/preflight_test.cc"},
     {"type-differs", "tests/integration/plan_types_test.cc"},
