@@ -225,7 +225,7 @@ class IndexCarrier {
       const std::string name = quoted_name(carried_.on_leaves.back());
       draft_.plan.leaf_indexes.push_back({fmt::format("index {} {}", table, name_),
                                           fmt::format("{} {} ON {}{}", create(), name, table, sql),
-                                          table});
+                                          table, 0, "", true});
       if (index_.constraint == 0) continue;
       draft_.add_leaf_clause(leaf, fmt::format("ADD CONSTRAINT {0} {1} USING INDEX {0}{2}", name,
                                                key_words(), index_.constraint_suffix));
@@ -294,7 +294,8 @@ class IndexCarrier {
     } else {
       steps.push_back({fmt::format("index {} {}", draft_.table, name_),
                        fmt::format("{} {} ON ONLY {}{}", create(), quoted_name(carried_.on_parent),
-                                   draft_.table, sql)});
+                                   draft_.table, sql),
+                       "", 0, "", true});
     }
     for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
       steps.push_back({fmt::format("attach {} {}", request.target_leaves[leaf], name_),
@@ -367,7 +368,7 @@ class IndexCarrier {
           {fmt::format("exclusion {} {}", table, name_),
            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table,
                        quoted_name(carried_.on_leaves.back()), sql),
-           table});
+           table, 0, "", true});
     }
     draft_.note(Severity::info, "exclusion-per-leaf",
                 fmt::format("exclusion constraint {} exists on each leaf, not on the partitioned "
@@ -399,7 +400,7 @@ void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
   }
   draft.plan.parent_constraints.push_back(
       {fmt::format("constraint {} {}", draft.table, display_name(name)),
-       fmt::format("ALTER TABLE {} {}", draft.table, clause)});
+       fmt::format("ALTER TABLE {} {}", draft.table, clause), "", 0, "", true});
   draft.record(CarriedClass::constraint, oid,
                fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
 }
@@ -526,9 +527,10 @@ Result<void> carry_cluster(CarryDraft& draft) {
 
 Result<void> carry_indexes(CarryDraft& draft) {
   PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> wanted, find_indexes(draft));
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      draft.source.query(fmt::format(kIndexPartsSql, kIndexBody, kRelationOptions),
-                                         {draft.oid, oid_array(wanted)}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      draft.read_for_user_code(fmt::format(kIndexPartsSql, kIndexBody, kRelationOptions),
+                               {draft.oid, oid_array(wanted)}));
   for (int row = 0; row < rows.size(); ++row) {
     const SourceIndex index = index_of(rows, row);
     PGFANOUT_TRY(IndexCarrier(draft, index).carry());
@@ -537,7 +539,7 @@ Result<void> carry_indexes(CarryDraft& draft) {
 }
 
 Result<void> carry_checks(CarryDraft& draft) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read(kChecksSql));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read_for_user_code(kChecksSql, {draft.oid}));
   for (int row = 0; row < rows.size(); ++row) {
     const std::string name = rows.str(row, 1);
     if (is_key_check(draft, name)) {
@@ -574,7 +576,8 @@ Result<void> carry_checks(CarryDraft& draft) {
   for (std::size_t leaf = 0; leaf < draft.leaf_clauses.size(); ++leaf) {
     const std::string& table = draft.request.target_leaves[leaf];
     steps.push_back({fmt::format("constraints {}", table),
-                     fmt::format("ALTER TABLE {}\n  {}", table, draft.leaf_clauses[leaf]), table});
+                     fmt::format("ALTER TABLE {}\n  {}", table, draft.leaf_clauses[leaf]), table, 0,
+                     "", true});
   }
   // Keys and checks first: exclusion constraints build their indexes alone.
   auto& all = draft.plan.leaf_constraints;

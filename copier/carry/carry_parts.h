@@ -114,6 +114,9 @@ class CarryDraft {
 
   /// A catalog query with the source's OID as $1.
   Result<Rows> read(std::string_view sql) { return source.query(sql, {oid}); }
+  /// A query that prints definitions for steps that run user code: names come out as they are found
+  /// under the application's path.
+  Result<Rows> read_for_user_code(std::string_view sql, const std::vector<Parameter>& parameters);
 
   /// SQL that the source's server printed, for the target: its name, its columns.
   [[nodiscard]] std::string on_target(std::string_view sql) const { return on(sql, table); }

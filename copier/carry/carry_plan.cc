@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "copier/carry/carry_parts.h"
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/columns/column_plan.h"
@@ -251,6 +252,11 @@ bool CarryDraft::leave_behind(std::string kind, std::string name, std::string re
 void CarryDraft::note(Severity severity, std::string code, std::string message, std::string hint) {
   plan.issues.push_back(
       {severity, std::move(code), std::move(message), request.source.qualified, std::move(hint)});
+}
+
+Result<Rows> CarryDraft::read_for_user_code(std::string_view sql,
+                                            const std::vector<Parameter>& parameters) {
+  return print_under(source, request.source.application.sql, sql, parameters);
 }
 
 void CarryDraft::add_leaf_attribute(std::size_t leaf, std::string_view sql) {

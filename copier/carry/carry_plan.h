@@ -25,6 +25,8 @@ struct CarryStep {
   std::string leaf = {};  ///< Qualified target leaf that it changes; empty: the parent or no table.
   std::uint64_t bytes = 0;  ///< Of that leaf: the longest step begins first.
   std::string undo = {};    ///< Run by a rollback before the swap; empty: dropped with the table.
+  /// Runs code of the application, so it runs, and was printed, under the application's path.
+  bool runs_user_code = false;
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap,

@@ -202,6 +202,7 @@ class Matview {
   Result<void> carry(const std::string& query, bool has_own_columns) {
     create(query, has_own_columns);
     PGFANOUT_TRY(index());
+    fill();
     PGFANOUT_TRY(describe(has_own_columns));
     return hand_over();
   }
@@ -213,10 +214,17 @@ class Matview {
     if (!view_.access_method.empty()) sql += " USING " + view_.access_method;
     if (!view_.options.empty()) sql += fmt::format(" WITH ({})", view_.options);
     if (!view_.tablespace.empty()) sql += " TABLESPACE " + view_.tablespace;
-    sql += fmt::format(" AS\n{}\nWITH {}DATA", query, view_.is_populated ? "" : "NO ");
+    sql += fmt::format(" AS\n{}\nWITH NO DATA", query);
     draft_.add_attribute("materialized view " + shown_, std::move(sql));
     draft_.plan.attributes.back().undo = "DROP MATERIALIZED VIEW " + made_;
     draft_.plan.names.push_back({"MATERIALIZED VIEW", view_.schema, until_swap_, view_.name});
+  }
+
+  /// The query and the indexes were understood as they are written; now their functions run.
+  void fill() {
+    if (!view_.is_populated) return;
+    draft_.plan.attributes.push_back({"rows of materialized view " + shown_,
+                                      "REFRESH MATERIALIZED VIEW " + made_, "", 0, "", true});
   }
 
   Result<void> index() {

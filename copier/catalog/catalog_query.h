@@ -43,11 +43,12 @@ inline constexpr const char* kBaseType =
     " SELECT u.oid FROM under u ORDER BY u.depth DESC LIMIT 1) base";
 
 /// The definition of index `c`, which is pg_index `i`, behind its table's name:
-/// " USING btree (a) WHERE ...".
+/// " USING btree (a) WHERE ...". The server prints that name qualified under any search_path.
 inline constexpr const char* kIndexBody =
-    "substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %s%s',"
-    " CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,"
-    " CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END, i.indrelid::regclass)))";
+    "(SELECT substr(pg_get_indexdef(i.indexrelid), 1 + length(format("
+    "  'CREATE %sINDEX %I ON %s%I.%I', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,"
+    "  c.relname, CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END, s.nspname, r.relname)))"
+    " FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace WHERE r.oid = i.indrelid)";
 
 /// Options of pg_class `c` as WITH (...) takes them: "fillfactor='70', ...".
 inline constexpr const char* kRelationOptions =

@@ -55,9 +55,10 @@ std::vector<SourceRange> cut_ranges_for(const std::vector<LeafSize>& leaves, std
 }
 
 std::string range_condition(const SourceRange& range) {
-  std::string condition = fmt::format(" WHERE ctid >= '({},0)'::tid", range.first_block);
+  std::string condition =
+      fmt::format(" WHERE ctid OPERATOR(pg_catalog.>=) '({},0)'", range.first_block);
   if (range.end_block) {
-    condition += fmt::format(" AND ctid < '({},0)'::tid", *range.end_block);
+    condition += fmt::format(" AND ctid OPERATOR(pg_catalog.<) '({},0)'", *range.end_block);
   }
   return condition;
 }

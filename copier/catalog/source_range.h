@@ -51,7 +51,8 @@ struct RangeSelect {
   }
 };
 
-/// " WHERE ctid >= '(a,0)'::tid AND ...": always a WHERE, to which " AND ..." may be added.
+/// " WHERE ctid >= '(a,0)' AND ...", its operators qualified: always a WHERE, to which " AND ..."
+/// may be added.
 [[nodiscard]] std::string range_condition(const SourceRange& range);
 
 }  // namespace pgfanout

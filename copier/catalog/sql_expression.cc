@@ -5,6 +5,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -103,14 +104,19 @@ bool depends_on_session(std::string_view sql) {
   return false;
 }
 
-Result<bool> is_volatile(Connection& connection, std::string_view sql) {
+Result<bool> is_volatile(Connection& connection, std::string_view sql, const std::string& path) {
   if (depends_on_session(sql)) return true;
+  PGFANOUT_TRY_ASSIGN(const Rows schemas, with_search_path(connection, path, [&] {
+                        return connection.query("SELECT pg_catalog.current_schemas(true)");
+                      }));
   for (const CalledFunction& call : called_functions(sql)) {
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
         connection.query("SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-                         " WHERE p.proname = $1 AND n.nspname = $2 AND p.provolatile = 'v' LIMIT 1",
-                         {call.name, call.schema.empty() ? "pg_catalog" : call.schema}));
+                         " WHERE p.proname = $1 AND n.nspname = ANY (CASE WHEN $2 = ''"
+                         "  THEN $3::name[] ELSE ARRAY[$2::name] END)"
+                         " AND p.provolatile = 'v' LIMIT 1",
+                         {call.name, call.schema, schemas.str(0, 0)}));
     if (found.size() > 0) return true;
   }
   return false;

@@ -31,7 +31,9 @@ struct CalledFunction {
 [[nodiscard]] bool depends_on_session(std::string_view sql);
 
 /// By provolatile of every function that is called, and by depends_on_session(): stable functions
-/// of the time differ between a copy and a later comparison.
-Result<bool> is_volatile(Connection& connection, std::string_view sql);
+/// of the time differ between a copy and a later comparison. `path`: the search_path under which
+/// the expression is evaluated.
+Result<bool> is_volatile(Connection& connection, std::string_view sql,
+                         const std::string& path = "''");
 
 }  // namespace pgfanout

@@ -7,6 +7,7 @@
 
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -136,19 +137,6 @@ constexpr const char* kFindSql =
     " n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace";
 
-/// Runs `read` with the search_path that the session had before it was emptied, then empties it
-/// again.
-template <class Read>
-auto with_own_search_path(Connection& connection, Read read) -> decltype(read()) {
-  PGFANOUT_TRY(connection.run("SET search_path TO DEFAULT"));
-  auto found = read();
-  // If this fails inside a transaction, the transaction's end restores the setting.
-  if (auto emptied = connection.run("SET search_path = ''"); !emptied && found) {
-    return std::move(emptied).error();
-  }
-  return found;
-}
-
 Result<FoundRelation> found_in(Result<Rows> answer) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, std::move(answer));
   FoundRelation found;
@@ -223,10 +211,15 @@ Result<FoundRelation> find_relation(Connection& connection, const RelationName& 
         connection.query(fmt::format("{} WHERE n.nspname = $1 AND c.relname = $2", kFindSql),
                          {name.schema, name.name}));
   }
-  return with_own_search_path(connection, [&] {
-    return found_in(connection.query(
-        fmt::format("{} WHERE c.oid = to_regclass(quote_ident($1))", kFindSql), {name.name}));
-  });
+  PGFANOUT_TRY_ASSIGN(
+      const Rows named, with_search_path(connection, "DEFAULT", [&] {
+        return connection.query(
+            "SELECT pg_catalog.to_regclass(pg_catalog.quote_ident($1))::pg_catalog.oid",
+            {name.name});
+      }));
+  if (named.is_null(0, 0)) return FoundRelation();
+  return found_in(
+      connection.query(fmt::format("{} WHERE c.oid = $1", kFindSql), {named.str(0, 0)}));
 }
 
 Result<void> check_is_table(const FoundRelation& found, const RelationName& name,

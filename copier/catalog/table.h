@@ -54,6 +54,15 @@ struct Leaf {
   bool hides_rows = false;  ///< Row-level security of the leaf itself is active for this role.
 };
 
+/// The search_path of the application: see application_path.h.
+struct ApplicationPath {
+  std::string sql = "''";           ///< For SET search_path = ...
+  std::string shown;                ///< As in psql: app, public
+  std::string origin;               ///< Of the path: "of role app".
+  std::string role;                 ///< Whose it is, unquoted.
+  std::vector<std::string> others;  ///< Other roles with other paths: "role etl: x, y".
+};
+
 struct Table {
   std::uint32_t oid = 0;
   std::string schema;
@@ -73,6 +82,7 @@ struct Table {
   std::uint64_t estimated_rows = 0;            ///< From reltuples; 0 when unknown.
   bool hides_rows = false;  ///< Row-level security is active for this role, here or on a leaf.
   bool is_owner = false;
+  ApplicationPath application = {};  ///< Empty until find_application_path().
   /// Qualified names of partitions that are partitioned themselves.
   std::vector<std::string> subpartitioned;
 

@@ -279,6 +279,8 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::table>, "source.table"},
     OptionSpec{"", "Tables", "--into", "NAME", "Target table; created if it does not exist. Default: <table>_new in the same schema",
                set_text<job, &JobDescription::into>, "target.into"},
+    OptionSpec{"", "Tables", "--search-path", "LIST", "search_path for the application's code: functions of triggers, indexes, checks, mappings. Default: as its roles and the database have it",
+               set_text<job, &JobDescription::search_path>, "source.search_path"},
     OptionSpec{"", "Partition key", "--key", "EXPR", "Key of a row, as an SQL expression over source columns. Of a table that pgfanout converted it is known, and verify uses no other default. Default: abs(hashtext(<first partition column>::text)) % <partitions>",
                set_text<job, &JobDescription::key>, "key.expression"},
     OptionSpec{"", "Partition key", "--key-column", "NAME", "Target column that stores the key; known of a converted table. Default: partition_key",

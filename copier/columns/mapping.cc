@@ -10,6 +10,7 @@
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/pg/connection.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -18,21 +19,37 @@ Error bad_mapping(std::string message, std::string_view column, std::string hint
   return refused("bad-mapping", std::move(message), std::move(hint), std::string(column));
 }
 
-/// An error of the server about an expression, with what the empty search_path means for it.
-Error bad_expression(Error error, const Mapping& mapping) {
+/// An error of the server about an expression, with the path that it was understood under.
+Error bad_expression(Error error, const Mapping& mapping, const std::string& path) {
   if (error.consequence != Consequence::refuse || error.sqlstate.empty()) return error;
   error.code = "bad-mapping";
   error.message = fmt::format("the expression for column {} is not accepted by the source: {}",
                               display_name(mapping.column), error.message);
   error.where = mapping.column;
   if (error.sqlstate == "42883" || error.sqlstate == "42P01" || error.sqlstate == "42704") {
-    error.hint =
-        "the search_path is empty while copying: write schema.function(...), "
-        "'schema.sequence', ::schema.type";
+    error.hint = fmt::format(
+        "the search_path of the application is {}: write schema.function(...), 'schema.sequence', "
+        "::schema.type, or name another path with --search-path",
+        path.empty() ? "empty" : path);
   } else {
     error.hint = "it may use the source's columns, and neither aggregates nor sets";
   }
   return error;
+}
+
+/// Names the sequence of a nextval() in full: the target's column gets the call as its default.
+Result<void> qualify_sequence(Connection& source, const std::string& path, Mapping& mapping) {
+  const auto literal = nextval_literal(mapping.sql);
+  if (!literal) return {};
+  PGFANOUT_TRY_ASSIGN(
+      const Rows named, with_search_path(source, path, [&] {
+        return source.query("SELECT pg_catalog.to_regclass(" + *literal + ")::pg_catalog.oid");
+      }));
+  if (named.is_null(0, 0)) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows full, source.query("SELECT quote_literal($1::oid::regclass::text)",
+                                                    {named.str(0, 0)}));
+  mapping.sql.replace(mapping.sql.find(*literal), literal->size(), full.str(0, 0));
+  return {};
 }
 
 Result<void> understand(Connection& source, const Table& table, Mapping& mapping) {
@@ -41,14 +58,19 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
   // The condition is there because it takes no aggregates, window functions and sets, which would
   // change the number of rows.
   const std::string value = parenthesized(mapping.sql);
-  auto described =
-      source.describe(fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
-  if (!described) return bad_expression(std::move(described).error(), mapping);
+  auto described = with_search_path(source, table.application.sql, [&] {
+    return source.describe(
+        fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
+  });
+  if (!described) {
+    return bad_expression(std::move(described).error(), mapping, table.application.shown);
+  }
   if (described->size() != 1) {
     return bad_mapping(fmt::format("the expression for column {} gives {} values",
                                    display_name(mapping.column), described->size()),
                        mapping.column, "write one expression");
   }
+  PGFANOUT_TRY(qualify_sequence(source, table.application.sql, mapping));
   PGFANOUT_TRY_ASSIGN(mapping.value, describe_type(source, described->front().type_oid,
                                                    described->front().type_modifier));
   if (mapping.value.type_type == 'p') {
@@ -60,7 +82,7 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
   mapping.value.name = mapping.column;
   const Column* named = table.find(mapping.column);
   mapping.value.quoted = named != nullptr ? named->quoted : quoted_name(mapping.column);
-  PGFANOUT_TRY_ASSIGN(mapping.is_volatile, is_volatile(source, mapping.sql));
+  PGFANOUT_TRY_ASSIGN(mapping.is_volatile, is_volatile(source, mapping.sql, table.application.sql));
   return {};
 }
 

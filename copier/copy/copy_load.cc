@@ -158,7 +158,8 @@ Result<void> CopyLoad::open() {
   const CopyPlan& plan = *state.plan;
   const Cancellation& stop =
       state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
-  const std::string begin = state.source->reader_begin(has_volatile_values());
+  const std::string begin =
+      state.source->reader_begin(has_volatile_values(), plan.source.application.sql);
   const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
     return connect_again(options);
   };
@@ -243,11 +244,15 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   std::vector<LaneStatement> statements;
   if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
   const CopyPlan& plan = *state_.plan;
+  // What follows is ours; but deferred triggers would otherwise wait for the COMMIT.
+  if (!plan.target.is_new) statements.push_back({"SET CONSTRAINTS ALL IMMEDIATE"});
+  Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
   const bool adds_checks = plan.target.is_new && !state_.progress.checks_first;
   if (adds_checks && epoch == state_.progress.last_epoch()) {
+    statements.push_back({"SET LOCAL search_path = " + session.ddl_path()});
     for (const std::string& check : plan.ddl.checks[leaf]) statements.push_back({check});
   }
-  Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
+  statements.push_back({"SET LOCAL search_path = ''"});
   statements.push_back(
       CopyJournal(session, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
   return statements;

@@ -312,7 +312,10 @@ class TableCopy {
     for (std::size_t at = 0; at < plan.connections.readers; ++at) {
       PGFANOUT_TRY_ASSIGN(auto source,
                           make_server_source(
-                              connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                              connect,
+                              "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL"
+                              " search_path = " +
+                                  plan.target.application_path,
                               [&plan](const SourceRange& range) {
                                 return target_select(plan.stream, plan.target, range);
                               },

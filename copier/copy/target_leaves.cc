@@ -121,6 +121,8 @@ Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
   const std::vector<std::size_t> server_of_channel = share_channels(server_of_lane, count);
   LaneChannels writers;
   writers.channel_of = bind_lanes(server_of_lane, server_of_channel);
+  // COPY runs checks, domains, generated columns and, on leaves that exist, triggers.
+  writers.begin = "BEGIN; SET LOCAL search_path = " + target.application_path;
   writers.channels.resize(server_of_channel.size());
   Stop stop(cancellation);
   std::atomic<std::size_t> next{0};

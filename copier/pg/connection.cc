@@ -76,6 +76,17 @@ std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
   return made;
 }
 
+constexpr const char* kOwnPath = "''";
+
+/// By the first word of the statements.
+bool is_ddl(std::string_view sql) {
+  sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n"), sql.size()));
+  constexpr std::string_view kWords[] = {"CREATE ", "ALTER ",  "DROP ",    "COMMENT ",
+                                         "GRANT ",  "REVOKE ", "REFRESH ", "SECURITY "};
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [&](std::string_view word) { return sql.starts_with(word); });
+}
+
 #ifdef PGFANOUT_CRASH_POINTS
 /// Sends by `send`, which says whether it could, and cuts the connection where a test wants that.
 template <typename Send>
@@ -222,10 +233,13 @@ Result<void> Connection::set_up_session() {
           lift +
           "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
-          "SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET array_nulls = on;"
+          "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
+          // What a role or database may have set, and what would change answers to us.
+          "SET transform_null_equals = off; SET quote_all_identifiers = off; SET array_nulls = on;"
+          "SET enable_partition_pruning = on; SET default_transaction_deferrable = off;"
           // What is made is stored as the source is; an error in a savepoint ends no session.
           "SET default_tablespace = ''; SET default_table_access_method = heap;"
-          "SET quote_all_identifiers = off; SET exit_on_error = off;"
+          "SET exit_on_error = off;"
           // JIT costs more than it saves on the catalogs' queries.
           "SET xmloption = content; SET jit = off;"
           // An idle session of a client whose host is lost ends after a minute.
@@ -254,7 +268,22 @@ Result<void> Connection::identify_backend() {
         "connect to the server itself", description());
   }
   watch_->set_backend({PQbackendPID(raw()), own.integer(0, 1)});
-  return {};
+  return find_ddl_path();
+}
+
+Result<void> Connection::find_ddl_path() {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows triggers,
+      query("SELECT 1 FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login'"
+            " LIMIT 1"));
+  if (triggers.size() == 0) return {};
+  PGFANOUT_TRY(set_search_path("DEFAULT"));
+  PGFANOUT_TRY_ASSIGN(const Rows path,
+                      query("SELECT pg_catalog.string_agg(pg_catalog.quote_literal(s), ', ')"
+                            " FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s"
+                            " WHERE s OPERATOR(pg_catalog.<>) 'pg_catalog'"));
+  if (!path.is_null(0, 0)) ddl_path_ = path.str(0, 0);
+  return set_search_path(kOwnPath);
 }
 
 Connection::Connection(pg_conn* connection, ConnectOptions options)
@@ -357,11 +386,22 @@ Error Connection::error_of(const pg_result* result, std::string_view doing) cons
 }
 
 Result<void> Connection::run(std::string_view sql) {
-  PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(sql));
+  std::string in_path(sql);
+  if (has_own_path_ && ddl_path_ != kOwnPath && is_ddl(sql)) {
+    in_path =
+        fmt::format("SET search_path = {}; {}
+; SET search_path = {}", ddl_path_, sql, kOwnPath);
+  }
+  PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(in_path));
   PGFANOUT_TRY(take_leftovers());
   PGFANOUT_TRY(
       answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; })));
   return {};
+}
+
+Result<void> Connection::set_search_path(const std::string& path) {
+  has_own_path_ = path == kOwnPath;
+  return run("SET search_path = " + path);
 }
 
 Result<void> Connection::run(std::string_view sql, const std::vector<Parameter>& parameters) {

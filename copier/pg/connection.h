@@ -124,7 +124,8 @@ class Connection {
   /// The same in binary: parameters are the types' binary forms, and so are the results' values,
   /// as text() gives them. Values are those that a binary COPY carries, text in the server's bytes.
   Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
-  /// One or more statements, results thrown away; the first error ends them.
+  /// One or more statements, results thrown away; the first error ends them. DDL for which the
+  /// database has event triggers runs under ddl_path().
   Result<void> run(std::string_view sql);
   /// One statement with parameters, its rows thrown away.
   Result<void> run(std::string_view sql, const std::vector<Parameter>& parameters);
@@ -150,6 +151,12 @@ class Connection {
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] bool is_in_transaction() const;
 
+  /// For with_search_path(): the path of what follows, as SET takes it; "''" for that of ours.
+  Result<void> set_search_path(const std::string& path);
+  /// The path that event triggers find when this role runs DDL, as SET takes it; "''" where there
+  /// are none. The server's own schema comes first in it: DDL of ours means the same under it.
+  [[nodiscard]] const std::string& ddl_path() const { return ddl_path_; }
+
   /// Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
 
@@ -171,6 +178,7 @@ class Connection {
   Connection(pg_conn* connection, ConnectOptions options);
   Result<void> set_up_session();
   Result<void> identify_backend();
+  Result<void> find_ddl_path();
   Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
   void convert_values(Rows& rows) const;
   struct Answer;
@@ -186,6 +194,8 @@ class Connection {
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;
   bool is_abandoned_ = false;
+  std::string ddl_path_ = "''";
+  bool has_own_path_ = true;  ///< Not within with_search_path().
 };
 
 }  // namespace pgfanout

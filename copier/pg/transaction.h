@@ -1,4 +1,4 @@
-// Work in a transaction, and in a savepoint of one.
+// Work in a transaction, in a savepoint of one, and under another search_path.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,23 @@ auto in_savepoint(Connection& connection, Work work) -> decltype(work()) {
   if (connection.is_open()) {
     PGFANOUT_TRY(
         connection.run("ROLLBACK TO SAVEPOINT pgfanout_read; RELEASE SAVEPOINT pgfanout_read"));
+  }
+  return result;
+}
+
+/// Runs `work` under a search_path other than the session's empty one: that of the application, for
+/// statements that run its code. `path` is what SET takes: "'app', 'public'" or "DEFAULT". SQL of
+/// our own in such a statement names schemas and operators in full, because the path may hide the
+/// server's.
+template <class Work>
+auto with_search_path(Connection& connection, const std::string& path, Work work)
+    -> decltype(work()) {
+  PGFANOUT_TRY(connection.set_search_path(path));
+  auto result = work();
+  if (!connection.is_open()) return result;
+  // After an error inside a transaction this fails; the rollback restores the path.
+  if (auto emptied = connection.set_search_path("''"); !emptied && result) {
+    return std::move(emptied).error();
   }
   return result;
 }

@@ -8,6 +8,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
@@ -328,6 +329,7 @@ class CopyPlanner {
   Result<void> read_source() {
     PGFANOUT_TRY_ASSIGN(Table table, describe_table(source_, job_.table));
     PGFANOUT_TRY(check_source(source_, table, servers_.source));
+    PGFANOUT_TRY_ASSIGN(table.application, find_application_path(source_, table, job_.search_path));
     PGFANOUT_TRY_ASSIGN(KeyExpression no_key, KeyExpression::compile("0", {}));
     plan_.emplace(std::move(no_key));  // Until settle_key().
     plan_->source = std::move(table);
@@ -338,8 +340,17 @@ class CopyPlanner {
     plan_->source_server = servers_.source;
     plan_->target_server = servers_.target;
     plan_->same_database = is_same_database(servers_.source, servers_.target);
+    PGFANOUT_TRY_ASSIGN(plan_->target.application_path, path_on_target());
     plan_->target.servers = {{target_.description(), target_dsn_of(job_)}};
     return {};
+  }
+
+  Result<std::string> path_on_target() {
+    const ApplicationPath& of_source = plan_->source.application;
+    if (plan_->same_database) return of_source.sql;
+    PGFANOUT_TRY_ASSIGN(const ApplicationPath path,
+                        find_application_path(target_, of_source, job_.search_path));
+    return path.sql;
   }
 
   Result<void> find_target() {

@@ -58,7 +58,8 @@ struct CopyTarget {
   std::string schema;
   std::string name;
   std::string qualified;
-  bool is_new = false;  ///< Leaves are made standalone and attached at the end.
+  bool is_new = false;                  ///< Leaves are made standalone and attached at the end.
+  std::string application_path = "''";  ///< search_path of the application, for SET.
   /// Where the leaves are. The first one is the coordinator: it has the parent and the journal.
   std::vector<LeafServer> servers;
   std::vector<TargetLeaf> leaves;              ///< Those that take rows.

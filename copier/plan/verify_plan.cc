@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/table.h"
@@ -62,6 +63,8 @@ class VerifyPlanner {
     PGFANOUT_TRY_ASSIGN(servers_, read_both_servers(source_connection_, target_connection_));
     PGFANOUT_TRY_ASSIGN(source_, describe_table(source_connection_, tables_.table));
     PGFANOUT_TRY(check_source(source_connection_, source_, servers_.source));
+    PGFANOUT_TRY_ASSIGN(source_.application,
+                        find_application_path(source_connection_, source_, tables_.search_path));
     PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(tables_, source_));
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_connection_, name));
     if (found.oid == 0) {
@@ -74,6 +77,12 @@ class VerifyPlanner {
     PGFANOUT_TRY_ASSIGN(target_, describe_table(target_connection_, found.oid));
     PGFANOUT_TRY(check_source(target_connection_, target_, servers_.target));
     same_database_ = is_same_database(servers_.source, servers_.target);
+    target_.application = source_.application;
+    if (!same_database_) {
+      PGFANOUT_TRY_ASSIGN(
+          target_.application,
+          find_application_path(target_connection_, source_.application, tables_.search_path));
+    }
     if (same_database_ && source_.oid == target_.oid) {
       return refused("same-table", "source and target are the same table",
                      "name another one with --into", target_.qualified);

@@ -46,6 +46,7 @@ constexpr Check kChecks[] = {
     {"row-level security", check_row_security},
     {"replication", check_replication},
     {"columns", check_columns},
+    {"the application's code", check_user_code},
     {"disk space", check_space},
     {"slots and archiving", check_wal_keepers},
     {"locks of the swap", check_swap_locks},

@@ -17,6 +17,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
 #include "copier/pg/copy_out.h"
+#include "copier/pg/transaction.h"
 #include "copier/plan/row_fitness.h"
 #include "copier/plan/server_limits.h"
 #include "copier/preflight/estimates.h"
@@ -52,9 +53,11 @@ Result<CopiedColumns> find_copied_columns(PreflightRun& run) {
       taken.push_back(&*origin);
       continue;
     }
+    const std::string sql =
+        fmt::format("SELECT {} FROM ONLY {}", column.source_sql, plan.source.qualified);
     PGFANOUT_TRY_ASSIGN(const std::vector<ResultColumn> described,
-                        run.source.describe(fmt::format("SELECT {} FROM ONLY {}", column.source_sql,
-                                                        plan.source.qualified)));
+                        with_search_path(run.source, plan.source.application.sql,
+                                         [&] { return run.source.describe(sql); }));
     PGFANOUT_TRY_ASSIGN(const std::string type, type_name(run.source, described.front()));
     copied.computed.push_back(
         fmt::format("{} {} from {}", display_name(column.target_column), type, column.source_sql));
@@ -286,7 +289,8 @@ Result<double> measure_read(PreflightRun& run) {
   const auto share = static_cast<std::uint64_t>(kEnoughOfTable * static_cast<double>(table_bytes));
   const std::uint64_t enough = std::max(kEnoughBytes, share);
   for (const SourceRange& piece : draw_pieces(run.plan.source, kPieceBytes, kMostPieces, random)) {
-    PGFANOUT_TRY(read_piece(run, piece));
+    PGFANOUT_TRY(with_search_path(run.source, run.plan.source.application.sql,
+                                  [&] { return read_piece(run, piece); }));
     bytes += piece.estimated_bytes;
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     if (seconds >= kSeconds || bytes > enough) break;

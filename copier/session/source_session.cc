@@ -76,9 +76,9 @@ Result<SourceSession> SourceSession::open(Connection connection,
   return session;
 }
 
-std::string SourceSession::reader_begin(bool writes) const {
-  return fmt::format("{} {}; SET TRANSACTION SNAPSHOT '{}'; {}", kBegin,
-                     writes ? "READ WRITE" : "READ ONLY", snapshot_, kPhysicalOrder);
+std::string SourceSession::reader_begin(bool writes, const std::string& path) const {
+  return fmt::format("{} {}; SET TRANSACTION SNAPSHOT '{}'; {}; SET LOCAL search_path = {}", kBegin,
+                     writes ? "READ WRITE" : "READ ONLY", snapshot_, kPhysicalOrder, path);
 }
 
 bool SourceSession::close_and_check_unchanged() {

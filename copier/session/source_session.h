@@ -40,9 +40,10 @@ class SourceSession {
                                     const Cancellation& cancellation);
 
   [[nodiscard]] Connection& connection() { return connection_; }
-  /// Statements that put another session under the same snapshot, rows in physical order.
+  /// Statements that put another session under the same snapshot, rows in physical order, and under
+  /// a search_path, as SET takes it: that of the application where expressions of it are read.
   /// Read only, unless a mapping calls a function that writes (nextval).
-  [[nodiscard]] std::string reader_begin(bool writes) const;
+  [[nodiscard]] std::string reader_begin(bool writes, const std::string& path) const;
 
   /// Ends the transaction. Returns whether the rows that were read are the table's: the lock was
   /// held all the time, or, without one, no transaction has written anywhere on that server since

@@ -47,7 +47,7 @@ class LoadTask : public ChannelTask {
         const std::string& table = load_.targets[lane].truncate;
         if (!table.empty()) truncate += (truncate.empty() ? "; TRUNCATE " : ", ") + table;
       }
-      PGFANOUT_TRY(channel().send("BEGIN" + truncate));
+      PGFANOUT_TRY(channel().send(load_.writers.begin + truncate));
       crash_point("lane-began");
       return true;
     }

@@ -40,6 +40,7 @@ struct LaneStatement {
 struct LaneChannels {
   std::vector<std::unique_ptr<WriteChannel>> channels;
   std::vector<std::size_t> channel_of;  ///< For each lane: index into channels.
+  std::string begin = "BEGIN";          ///< Begins each transaction, and sets it up for the rows.
 
   /// A channel serves more than one lane.
   [[nodiscard]] bool is_shared() const { return channels.size() < channel_of.size(); }

@@ -64,8 +64,8 @@ class ServerSource final : public RangeSource {
         connection_.query(fmt::format("{} OFFSET {} LIMIT 1", ctids.sql(), rows_delivered)));
     if (found.size() != 1) return error;
     UnreadableRow row{found.str(0, 0), error.message, error.sqlstate};
-    const auto alone =
-        connection_.query(fmt::format("{} AND ctid = '{}'::tid", select.sql(), row.ctid));
+    const auto alone = connection_.query(
+        fmt::format("{} AND ctid OPERATOR(pg_catalog.=) '{}'", select.sql(), row.ctid));
     const bool fails_alone = !alone && alone.error().sqlstate == error.sqlstate;
     PGFANOUT_TRY(start_over());
     if (!fails_alone) return error;
@@ -109,7 +109,9 @@ class ServerSource final : public RangeSource {
   [[nodiscard]] RangeSelect select_behind(const SourceRange& range,
                                           const std::string& after_ctid) const {
     RangeSelect select = select_(range);
-    if (!after_ctid.empty()) select.condition += fmt::format(" AND ctid > '{}'::tid", after_ctid);
+    if (!after_ctid.empty()) {
+      select.condition += fmt::format(" AND ctid OPERATOR(pg_catalog.>) '{}'", after_ctid);
+    }
     return select;
   }
 

@@ -12,6 +12,7 @@
 
 #include "copier/base/byte_order.h"
 #include "copier/journal/reject_table.h"
+#include "copier/pg/transaction.h"
 
 namespace pgfanout {
 namespace {
@@ -252,11 +253,14 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
       wanted[addresses[order[end]].ctid].push_back(order[end]);
       ++end;
     }
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        connection_.query_binary(fmt::format(
-                            "SELECT {}ctid::text{} FROM ONLY {} WHERE ctid = ANY ('{}'::tid[])",
-                            list, more, table.leaves[leaf].qualified,
-                            tid_array(addresses, std::span(order).subspan(begin, end - begin)))));
+    const std::string sql = fmt::format(
+        "SELECT {}ctid::pg_catalog.text{} FROM ONLY {} WHERE ctid OPERATOR(pg_catalog.=)"
+        " ANY ('{}'::pg_catalog.tid[])",
+        list, more, table.leaves[leaf].qualified,
+        tid_array(addresses, std::span(order).subspan(begin, end - begin)));
+    PGFANOUT_TRY_ASSIGN(const Rows rows, with_search_path(connection_, table.application.sql, [&] {
+                          return connection_.query_binary(sql);
+                        }));
     if (rows.size() != static_cast<int>(wanted.size())) return vanished(table);
     const int ctid_column = static_cast<int>(plan_.columns.size());
     for (int row = 0; row < rows.size(); ++row) {
@@ -272,7 +276,7 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
 Result<std::vector<FetchedRow>> RowFetcher::fetch(const std::vector<RowAddress>& addresses) {
   std::string identity;
   for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
-    identity += fmt::format(", ({})::text", sql_of(plan_.columns[at], side_));
+    identity += fmt::format(", ({})::pg_catalog.text", sql_of(plan_.columns[at], side_));
   }
   return fetch_with<FetchedRow>(
       addresses, identity, [&](const Rows& rows, int row, const RowAddress& address) {

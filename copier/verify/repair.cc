@@ -71,8 +71,8 @@ std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
 }
 
 std::string place_sql(const VerifyPlan& plan, const RowAddress& address) {
-  return fmt::format("tableoid = {} AND ctid = '{}'::tid", plan.target.leaves[address.leaf].oid,
-                     address.ctid);
+  return fmt::format("tableoid OPERATOR(pg_catalog.=) {} AND ctid OPERATOR(pg_catalog.=) '{}'",
+                     plan.target.leaves[address.leaf].oid, address.ctid);
 }
 
 std::string insert_sql(const VerifyPlan& plan) {
@@ -149,12 +149,22 @@ class LeafRepair {
     }
     const std::string sql = statement_of(plan_, difference);
     if (sql.empty()) return {};
-    PGFANOUT_TRY_ASSIGN(const Rows done, connection_.query_binary(sql, values));
+    PGFANOUT_TRY_ASSIGN(const Rows done, with_search_path(connection_, path(), [&] {
+                          return connection_.query_binary(sql, values);
+                        }));
     if (done.affected() != 1) return changed_meanwhile(difference);
     return {};
   }
 
+  /// Deferred triggers would otherwise run in the COMMIT, under the empty path.
+  Result<void> fire_deferred_triggers() {
+    return with_search_path(connection_, path(),
+                            [&] { return connection_.run("SET CONSTRAINTS ALL IMMEDIATE"); });
+  }
+
  private:
+  [[nodiscard]] const std::string& path() const { return plan_.target.application.sql; }
+
   Result<void> lock_and_check(const FoundDifference& difference) {
     const RowAddress& address = difference.target->address;
     PGFANOUT_TRY_ASSIGN(
@@ -271,7 +281,7 @@ Result<void> run_repair(const VerifyPlan& plan, const FoundDifferences& found, V
         if (cancellation.is_set()) return cancelled();
         PGFANOUT_TRY(repair.repair(*difference));
       }
-      return {};
+      return repair.fire_deferred_triggers();
     };
     PGFANOUT_TRY(in_transaction(target, {"BEGIN; SET LOCAL lock_timeout = '10s'"}, repair_all));
   }

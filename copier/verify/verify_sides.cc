@@ -69,7 +69,8 @@ Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(cons
     PGFANOUT_TRY_ASSIGN(
         auto source,
         make_server_source(
-            [this, side] { return connect(side, "reader"); }, session(side).reader_begin(false),
+            [this, side] { return connect(side, "reader"); },
+            session(side).reader_begin(false, table_of(plan, side).application.sql),
             [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
             cancellation_));
     sources.push_back(std::move(source));
@@ -79,7 +80,7 @@ Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(cons
 
 Result<Connection> VerifySides::join_snapshot(Side side) const {
   PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "lookup"));
-  PGFANOUT_TRY(connection.run(session(side).reader_begin(false)));
+  PGFANOUT_TRY(connection.run(session(side).reader_begin(false, "''")));
   return connection;
 }
 

@@ -10,6 +10,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/carry/carry_parts.h"
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/layout.h"
@@ -127,12 +128,13 @@ class QueryRun {
  private:
   /// Order does not count, copies of rows do.
   static Result<std::string> digest(Connection& connection, const std::string& sql) {
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        connection.query(fmt::format("SELECT count(*) || ', ' || COALESCE("
-                                                     "sum(hashtextextended("
-                                                     "q::text, 0)), 0) FROM (\n{}\n) AS q",
-                                                     sql)));
-    return rows.str(0, 0);
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection.query(fmt::format(
+            "SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(pg_catalog.hashtextextended("
+            "q::pg_catalog.text, 0)), 0) FROM (\n{}\n) AS q",
+            sql)));
+    return rows.str(0, 0) + ", " + rows.str(0, 1);
   }
 
   static Result<double> timed(Connection& connection, const std::string& sql) {
@@ -218,21 +220,141 @@ std::string explain_update(const Table& table) {
   return fmt::format("EXPLAIN UPDATE {} SET {} = DEFAULT", table.qualified, column->quoted);
 }
 
+/// One row of a table, and the statements that touch it alone, for with_search_path().
+class TriedRow {
+ public:
+  TriedRow(Connection& connection, const Table& table, std::string copy)
+      : connection_(connection), table_(table), copy_("pg_temp." + std::move(copy)) {}
+
+  /// Copies a row into a temporary table: any that meets `conditions`, or the one that has its key
+  /// from `like`, the copy of another one. False: there is none.
+  Result<bool> pick(const std::string& path, const std::vector<std::string>& conditions,
+                    const std::string& like = {}) {
+    PGFANOUT_TRY_ASSIGN(const auto keys, key_columns());
+    std::string from = table_.qualified + " t";
+    if (!conditions.empty()) {
+      // Few rows may meet them.
+      from = fmt::format("(SELECT tableoid, ctid, * FROM {} LIMIT 1000) t WHERE {}",
+                         table_.qualified, fmt::join(conditions, " AND "));
+    } else if (!like.empty()) {
+      from += " WHERE " + equal_to(keys, like);
+    }
+    return with_search_path(connection_, path, [&]() -> Result<bool> {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows place,
+          connection_.query(fmt::format("SELECT t.tableoid, t.ctid FROM {} LIMIT 1", from)));
+      if (place.size() == 0) return false;
+      describe(place, keys);
+      PGFANOUT_TRY(connection_.run(
+          fmt::format("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT * FROM {} t WHERE {}",
+                      copy_, table_.qualified, place_)));
+      return true;
+    });
+  }
+
+  [[nodiscard]] bool has_key() const { return has_key_; }
+  [[nodiscard]] bool may_be_updated() const { return !update_.empty(); }
+  [[nodiscard]] const std::string& copy() const { return copy_; }
+  [[nodiscard]] std::string read() const {
+    return fmt::format("SELECT 1 FROM {} t WHERE {}", table_.qualified, equal_);
+  }
+  [[nodiscard]] std::string update() const {
+    return fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}", table_.qualified, update_, equal_);
+  }
+  [[nodiscard]] std::string remove() const {
+    return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
+  }
+  [[nodiscard]] std::string insert() const {
+    return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} r",
+                       table_.qualified, columns_, values_, copy_);
+  }
+
+ private:
+  struct Key {
+    std::string column;  ///< Quoted.
+    std::string equals;  ///< The operator of its index, qualified.
+  };
+
+  /// Of the primary key; where the parent has none, its leaves may have one.
+  Result<std::vector<Key>> key_columns() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query(
+            "SELECT quote_ident(a.attname), format('OPERATOR(%I.%s)', n.nspname, o.oprname)"
+            " FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[])"
+            "  WITH ORDINALITY k(number, class, place)"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number"
+            " JOIN pg_opclass c ON c.oid = k.class"
+            " JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3"
+            "  AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype"
+            " JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace"
+            " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
+            " ORDER BY k.place",
+            {std::to_string(table_.primary_key.empty() && !table_.leaves.empty()
+                                ? table_.leaves.front().oid
+                                : table_.oid)}));
+    std::vector<Key> keys;
+    for (int row = 0; row < rows.size(); ++row)
+      keys.push_back({rows.str(row, 0), rows.str(row, 1)});
+    return keys;
+  }
+
+  static std::string equal_to(const std::vector<Key>& keys, const std::string& copy) {
+    std::string equal;
+    for (const Key& key : keys) {
+      equal += fmt::format("{0}t.{1} {2} (SELECT r.{1} FROM {3} r)", equal.empty() ? "" : " AND ",
+                           key.column, key.equals, copy);
+    }
+    return equal;
+  }
+
+  void describe(const Rows& place, const std::vector<Key>& keys) {
+    place_ =
+        fmt::format("t.tableoid OPERATOR(pg_catalog.=) {} AND t.ctid OPERATOR(pg_catalog.=) '{}'",
+                    place.text(0, 0), place.text(0, 1));
+    for (const Column& column : table_.columns) {
+      if (column.generated != 0) continue;
+      columns_ += (columns_.empty() ? "" : ", ") + column.quoted;
+      values_ += (values_.empty() ? "r." : ", r.") + column.quoted;
+      if (update_.empty() && column.identity != 'a') update_ = column.quoted;
+    }
+    equal_ = equal_to(keys, copy_);
+    has_key_ = !equal_.empty();
+    if (!has_key_) equal_ = place_;
+  }
+
+  Connection& connection_;
+  const Table& table_;
+  const std::string copy_;
+  std::string place_;
+  std::string columns_;
+  std::string values_;
+  std::string update_;    ///< A column that may be set.
+  std::string equal_;     ///< A condition on t that the row alone meets.
+  bool has_key_ = false;  ///< That is its key, else its place.
+};
+
 class AfterSwapCheck {
  public:
   AfterSwapCheck(WindowState& state, Connection& connection, const Table& table,
-                 const RefusedBefore& before)
+                 const Table& old_table, const RefusedBefore& before)
       : state_(state),
         before_(before),
         job_(state.job()),
         layout_(layout_kind_of(state.job())),
         entry_(*state.entry()),
         connection_(connection),
-        table_(table) {}
+        table_(table),
+        old_table_(old_table),
+        path_(old_table.application.sql),
+        row_(connection, table, "pgfanout_row"),
+        old_row_(connection, old_table, "pgfanout_old_row") {}
 
   Result<bool> run() {
     PGFANOUT_TRY_ASSIGN(has_row_, pick_row());
     if (!has_row_) return run_without_row();
+    PGFANOUT_TRY_ASSIGN(has_old_row_, pick_old_row());
+    PGFANOUT_TRY(read_behaviour());
     // Each trial finds the row in its old place.
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_rows"));
     PGFANOUT_TRY(write_and_read());
@@ -246,6 +368,15 @@ class AfterSwapCheck {
   }
 
  private:
+  using Statement = std::string (TriedRow::*)() const;
+
+  /// What a statement of the application does: rows, or an error.
+  struct Outcome {
+    std::int64_t rows = 0;
+    std::string sqlstate;  ///< Empty: it ran.
+    std::string message;
+  };
+
   /// What the server refuses whether there is a row or not.
   Result<bool> run_without_row() {
     const std::pair<std::string, const std::string*> changes[] = {
@@ -266,118 +397,117 @@ class AfterSwapCheck {
                    table_.qualified, "the swap is in effect; 'pgfanout rollback' undoes it"});
   }
 
+  void unknown(const std::string& what, const std::string& why) {
+    state_.report(
+        {Severity::info, "not-checked", fmt::format("{}: {}", what, why), table_.qualified});
+  }
+
+  Result<Outcome> try_as_application(const std::string& sql) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
+    auto done = with_search_path(connection_, path_, [&] { return connection_.query(sql); });
+    if (done) return Outcome{done->affected() < 0 ? done->size() : done->affected(), "", ""};
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try"));
+    return Outcome{0, done.error().sqlstate, done.error().message};
+  }
+
   /// Runs one statement that must touch one row. `may_be_referred_to`: rows of other tables may
   /// keep it. `before`: the SQLSTATE with which the old table refused it.
-  Result<void> expect_one(const std::string& what, const std::string& sql,
+  Result<void> expect_one(const std::string& what, Statement statement,
                           bool may_be_referred_to = false, std::string_view before = {}) {
-    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
-    auto done = connection_.query(sql);
-    const std::int64_t rows = !done ? 0 : done->affected() < 0 ? done->size() : done->affected();
-    switch (judge_one_row(done ? "" : done.error().sqlstate, rows, may_be_turned_,
-                          may_be_referred_to, before)) {
+    PGFANOUT_TRY_ASSIGN(const Outcome done, try_as_application((row_.*statement)()));
+    is_done_ = done.sqlstate.empty();
+    switch (judge_one_row(done.sqlstate, done.rows, may_be_turned_, may_be_referred_to, before)) {
       case Trial::right:
-        break;
+        return {};
       case Trial::unknown:
-        unknown(what, done ? "a trigger or a rule of the table turns it into something else"
-                           : "it was refused before the swap as well: " + done.error().message);
-        break;
+        unknown(what, is_done_ ? "a trigger or a rule of the table turns it into something else"
+                               : "it was refused before the swap as well: " + done.message);
+        return {};
       case Trial::referred:
         unknown(what, "rows of other tables refer to it");
-        break;
+        return {};
       case Trial::wrong:
-        wrong(what, done ? counted(static_cast<std::uint64_t>(rows), "row was", "rows were") +
-                               " touched, not 1"
-                         : done.error().message);
         break;
     }
-    is_done_ = static_cast<bool>(done);
-    if (is_done_) return {};
-    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
+    const std::string why = done.sqlstate.empty() ? counted(static_cast<std::uint64_t>(done.rows),
+                                                            "row was", "rows were") +
+                                                        " touched, not 1"
+                                                  : done.message;
+    PGFANOUT_TRY_ASSIGN(const bool is_of_application, does_the_same_before(statement, done));
+    if (!is_of_application) {
+      wrong(what, why);
+      return {};
+    }
+    state_.report({Severity::warning, "not-checked",
+                   fmt::format("{}: {}; the same statement on the old table ends in the same way, "
+                               "so this is not the swap's doing",
+                               what, why),
+                   table_.qualified,
+                   fmt::format("check that the application can do it: the statement ran as this "
+                               "role, with search_path {}",
+                               old_table_.application.shown)});
+    return {};
+  }
+
+  /// Whether the same statement on the same row of the old table ends as it did on the new one:
+  /// triggers of the application and rights of this role decide it then.
+  Result<bool> does_the_same_before(Statement statement, const Outcome& now) {
+    if (!has_old_row_) return false;
+    const bool must_make_room = statement == &TriedRow::insert;
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_before"));
+    Outcome before;
+    if (must_make_room) {
+      PGFANOUT_TRY_ASSIGN(before, try_as_application(old_row_.remove()));
+    }
+    if (before.sqlstate.empty()) {
+      PGFANOUT_TRY_ASSIGN(before, try_as_application((old_row_.*statement)()));
+    }
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_before"));
+    return before.sqlstate == now.sqlstate && before.rows == now.rows;
+  }
+
+  /// A row that could be written: one of the first that meets the constraints which were never
+  /// validated, if there is one.
+  Result<bool> pick_row() {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows conditions,
+        print_under(connection_, path_,
+                    fmt::format("SELECT DISTINCT {} FROM pg_constraint c WHERE NOT c.convalidated"
+                                " AND c.contype IN ('c', 'f', 'n')"
+                                " AND COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true)"
+                                " AND c.conrelid IN (SELECT tree.oid FROM {})",
+                                kRowCondition, kTableTree),
+                    {std::to_string(table_.oid)}));
+    if (conditions.size() == 0) return row_.pick(path_, {});
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_pick"));
+    auto found = row_.pick(path_, conditions.column(0));
+    if (found && *found) return true;
+    if (!connection_.is_open()) return std::move(found).error();
+    PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_pick"));
+    unknown("a row to try", "those that were read violate constraints that are NOT VALID");
+    return false;
+  }
+
+  Result<bool> pick_old_row() {
+    const std::vector<std::string>& key = old_table_.primary_key;
+    const bool has_same_key =
+        !key.empty() && std::all_of(key.begin(), key.end(), [&](const std::string& name) {
+          return table_.find(name) != nullptr;
+        });
+    return old_row_.pick(path_, {}, has_same_key ? row_.copy() : "");
   }
 
   /// Runs one statement that must be refused with this SQLSTATE.
   Result<void> expect_refusal(const std::string& what, const std::string& sqlstate,
                               const std::string& sql) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
-    auto done = connection_.run(sql);
+    auto done = with_search_path(connection_, path_, [&] { return connection_.run(sql); });
     const Trial trial = judge_refusal(done ? "" : done.error().sqlstate, sqlstate);
     if (trial == Trial::wrong) wrong(what, "it was accepted");
     if (trial == Trial::unknown) {
       unknown(what, "it was refused for another reason: " + done.error().message);
     }
     return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_try");
-  }
-
-  /// Where the parent has no key, its leaves may have one.
-  Result<std::vector<std::string>> key_columns(const std::string& leaf) {
-    if (!table_.primary_key.empty()) return table_.primary_key;
-    PGFANOUT_TRY_ASSIGN(
-        const Rows rows,
-        connection_.query("SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest("
-                          "  i.indkey::int2[]) WITH ORDINALITY k(number, place) JOIN pg_attribute a"
-                          "  ON a.attrelid = i.indrelid AND a.attnum = k.number"
-                          " WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts"
-                          " ORDER BY k.place",
-                          {leaf}));
-    std::vector<std::string> columns;
-    for (int row = 0; row < rows.size(); ++row) columns.push_back(rows.str(row, 0));
-    return columns;
-  }
-
-  /// Of a row that could be written: one of the first that meets the constraints which were never
-  /// validated, if there is one.
-  Result<std::optional<Rows>> place_of_row() {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows conditions,
-        connection_.query(fmt::format("SELECT DISTINCT {} FROM pg_constraint c WHERE NOT"
-                                      " c.convalidated AND c.contype IN ('c', 'f', 'n')"
-                                      " AND COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true)"
-                                      " AND c.conrelid IN (SELECT tree.oid FROM {})",
-                                      kRowCondition, kTableTree),
-                          {std::to_string(table_.oid)}));
-    const std::string any = fmt::format("SELECT tableoid, ctid FROM {} LIMIT 1", table_.qualified);
-    if (conditions.size() == 0) {
-      PGFANOUT_TRY_ASSIGN(Rows first, connection_.query(any));
-      return std::optional(std::move(first));
-    }
-    auto found = in_savepoint(connection_, [&] {
-      return connection_.query(fmt::format(
-          "SELECT t.row_table, t.row_place FROM (SELECT tableoid AS row_table, ctid AS row_place, *"
-          " FROM {} LIMIT 1000) AS t WHERE {} LIMIT 1",
-          table_.qualified, fmt::join(conditions.column(0), " AND ")));
-    });
-    if (found && found->size() > 0) return std::optional(std::move(*found));
-    if (!connection_.is_open()) return std::move(found).error();
-    unknown("a row to try", "those that were read violate constraints that are NOT VALID");
-    return std::optional<Rows>();
-  }
-
-  Result<bool> pick_row() {
-    PGFANOUT_TRY_ASSIGN(const auto found, place_of_row());
-    if (!found || found->size() == 0) return false;
-    const Rows& place = *found;
-    const std::string here =
-        fmt::format("t.tableoid = {} AND t.ctid = '{}'", place.text(0, 0), place.text(0, 1));
-    PGFANOUT_TRY(connection_.run(fmt::format(
-        "CREATE TEMPORARY TABLE pgfanout_row ON COMMIT DROP AS SELECT * FROM {} t WHERE {}",
-        table_.qualified, here)));
-    for (const Column& column : table_.columns) {
-      if (column.generated != 0) continue;
-      columns_ += (columns_.empty() ? "" : ", ") + column.quoted;
-      values_ += (values_.empty() ? "r." : ", r.") + column.quoted;
-      if (update_.empty() && column.identity != 'a') update_ = column.quoted;
-    }
-    PGFANOUT_TRY_ASSIGN(const auto keys, key_columns(place.str(0, 0)));
-    for (const std::string& key : keys) {
-      const Column* column = table_.find(key);
-      if (column == nullptr) continue;
-      equal_ += fmt::format("{0}t.{1} = (SELECT r.{1} FROM pg_temp.pgfanout_row r)",
-                            equal_.empty() ? "" : " AND ", column->quoted);
-    }
-    has_key_ = !equal_.empty();
-    if (!has_key_) equal_ = here;
-    PGFANOUT_TRY(read_behaviour());
-    return true;
   }
 
   /// Triggers and rules of the application may turn a statement into another, and keys of other
@@ -397,51 +527,35 @@ class AfterSwapCheck {
     return {};
   }
 
-  void unknown(const std::string& what, const std::string& why) {
-    state_.report(
-        {Severity::info, "not-checked", fmt::format("{}: {}", what, why), table_.qualified});
-  }
-
-  [[nodiscard]] std::string insert(const std::string& values) const {
-    return fmt::format(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM"
-        " pg_temp.pgfanout_row r",
-        table_.qualified, columns_, values);
-  }
-
   Result<void> write_and_read() {
-    if (has_key_) {
-      PGFANOUT_TRY(expect_one("read by the full key", fmt::format("SELECT 1 FROM {} t WHERE {}",
-                                                                  table_.qualified, equal_)));
-    }
+    if (row_.has_key()) PGFANOUT_TRY(expect_one("read by the full key", &TriedRow::read));
     // It may move the row, which has no other name than its place where there is no key.
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_update"));
-    if (!update_.empty()) {
-      PGFANOUT_TRY(expect_one(
-          has_key_ ? "update by the full key" : "update of that row",
-          fmt::format("UPDATE {0} t SET {1} = t.{1} WHERE {2}", table_.qualified, update_, equal_),
-          false, before_.updates));
+    if (row_.may_be_updated()) {
+      PGFANOUT_TRY(expect_one(row_.has_key() ? "update by the full key" : "update of that row",
+                              &TriedRow::update, false, before_.updates));
     }
     PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_update"));
-    PGFANOUT_TRY(expect_one("delete of that row", delete_row(), is_referred_to_, before_.deletes));
+    PGFANOUT_TRY(
+        expect_one("delete of that row", &TriedRow::remove, is_referred_to_, before_.deletes));
     can_delete_ = is_done_;
     if (!can_delete_) return {};
-    return expect_one("insert of that row", insert(values_));
+    return expect_one("insert of that row", &TriedRow::insert);
   }
 
-  [[nodiscard]] std::string delete_row() const {
-    return fmt::format("DELETE FROM {} t WHERE {}", table_.qualified, equal_);
+  Result<void> remove_row() {
+    return with_search_path(connection_, path_, [&] { return connection_.run(row_.remove()); });
   }
 
   /// Those other than the owner that may insert into the old table, which keeps its grants. Each
   /// insert has the columns that it had before, and the key.
   Result<void> try_roles() {
-    PGFANOUT_TRY_ASSIGN(const Table old_table, state_.source_table());
     const bool has_key = entry_.key_column && layout_.rules(job_).supplies_key;
     PGFANOUT_TRY_ASSIGN(
         const Rows roles,
-        connection_.query(kInsertersSql, {std::to_string(old_table.oid), std::to_string(table_.oid),
-                                          has_key ? *entry_.key_column : std::string()}));
+        connection_.query(kInsertersSql,
+                          {std::to_string(old_table_.oid), std::to_string(table_.oid),
+                           has_key ? *entry_.key_column : std::string()}));
     if (roles.size() == 0) return {};
     std::string column;
     std::string value;
@@ -456,13 +570,13 @@ class AfterSwapCheck {
       if (call.size() == 1) function = call.str(0, 1);
     }
     if (has_row_) {
-      PGFANOUT_TRY(connection_.run("GRANT SELECT ON pg_temp.pgfanout_row TO PUBLIC"));
+      PGFANOUT_TRY(connection_.run(fmt::format("GRANT SELECT ON {} TO PUBLIC", row_.copy())));
     }
     for (int row = 0; row < roles.size(); ++row) {
       const auto insert = [&](const std::string& table, const std::string& more_columns,
                               const std::string& more_values) {
-        return fmt::format("INSERT INTO {} ({}{}) SELECT {}{} FROM pg_temp.pgfanout_row r", table,
-                           roles.text(row, 1), more_columns, roles.text(row, 2), more_values);
+        return fmt::format("INSERT INTO {} ({}{}) SELECT {}{} FROM {} r", table, roles.text(row, 1),
+                           more_columns, roles.text(row, 2), more_values, row_.copy());
       };
       PGFANOUT_TRY_ASSIGN(const bool may_become, may_become_role(roles.str(row, 0)));
       if (!has_row_ || !may_become) {
@@ -471,7 +585,7 @@ class AfterSwapCheck {
       }
       PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_role"));
       PGFANOUT_TRY(try_role(roles.str(row, 0), insert(table_.qualified, column, value),
-                            insert(old_table.qualified, "", "")));
+                            insert(old_table_.qualified, "", "")));
       PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_role"));
     }
     return {};
@@ -499,7 +613,7 @@ class AfterSwapCheck {
   Result<void> try_role(const std::string& role, const std::string& sql,
                         const std::string& before) {
     const std::string what = "insert as role " + display_name(role);
-    if (can_delete_) PGFANOUT_TRY(connection_.run(delete_row()));
+    if (can_delete_) PGFANOUT_TRY(remove_row());
     const std::string become = fmt::format("SET LOCAL ROLE {}; ", quoted_name(role));
     PGFANOUT_TRY_ASSIGN(const Refusal inserted, refusal_of(become + sql));
     if (inserted.sqlstate.empty()) return {};
@@ -538,7 +652,7 @@ class AfterSwapCheck {
   /// Runs it and takes it back.
   Result<Refusal> refusal_of(const std::string& sql) {
     PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_try"));
-    auto done = connection_.run(sql);
+    auto done = with_search_path(connection_, path_, [&] { return connection_.run(sql); });
     Refusal refusal;
     if (!done) {
       if (done.error().sqlstate.empty()) return std::move(done).error();
@@ -549,10 +663,11 @@ class AfterSwapCheck {
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
-    PGFANOUT_TRY_ASSIGN(
-        const auto relations,
-        relations_of(connection_, "",
-                     fmt::format("SELECT 1 FROM {} t WHERE {}", table_.qualified, condition)));
+    PGFANOUT_TRY_ASSIGN(const auto relations, with_search_path(connection_, path_, [&] {
+                          return relations_of(connection_, "",
+                                              fmt::format("SELECT 1 FROM {} t WHERE {}",
+                                                          table_.qualified, condition));
+                        }));
     return relations.size();
   }
 
@@ -562,9 +677,10 @@ class AfterSwapCheck {
     const std::string key =
         has_column ? quoted_name(*entry_.key_column) : "(" + entry_.key_sql_on_target + ")";
     PGFANOUT_TRY_ASSIGN(const Rows value,
-                        connection_.query(fmt::format("SELECT {} FROM pg_temp.pgfanout_row", key)));
-    PGFANOUT_TRY_ASSIGN(const std::size_t with,
-                        leaves_read(fmt::format("{} = {}", key, value.text(0, 0))));
+                        connection_.query(fmt::format("SELECT {} FROM {}", key, row_.copy())));
+    PGFANOUT_TRY_ASSIGN(
+        const std::size_t with,
+        leaves_read(fmt::format("{} OPERATOR(pg_catalog.=) {}", key, value.text(0, 0))));
     if (with != 1) {
       wrong("partition pruning", fmt::format("a query that names the key reads {} leaves", with));
     }
@@ -577,18 +693,23 @@ class AfterSwapCheck {
     return {};
   }
 
+  /// Tries something with another row than the table's, then takes its copy back.
+  template <class Work>
+  Result<void> with_changed_copy(const std::string& set, Work work) {
+    PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_changed"));
+    PGFANOUT_TRY(connection_.run(fmt::format("UPDATE {} r SET {}", row_.copy(), set)));
+    PGFANOUT_TRY(work());
+    return connection_.run("ROLLBACK TO SAVEPOINT pgfanout_changed");
+  }
+
   Result<void> try_wrong_key() {
     if (!entry_.key_column) return {};
-    const auto wrong_key = layout_.wrong_key_sql(job_, "r." + quoted_name(*entry_.key_column));
+    const std::string key = quoted_name(*entry_.key_column);
+    const auto wrong_key = layout_.wrong_key_sql(job_, "r." + key);
     if (!wrong_key) return {};
-    std::string values;
-    for (const Column& column : table_.columns) {
-      if (column.generated != 0) continue;
-      const std::string value =
-          column.name == *entry_.key_column ? *wrong_key : "r." + column.quoted;
-      values += (values.empty() ? "" : ", ") + value;
-    }
-    return expect_refusal("insert with a wrong key", "23514", insert(values));
+    return with_changed_copy(fmt::format("{} = {}", key, *wrong_key), [&] {
+      return expect_refusal("insert with a wrong key", "23514", row_.insert());
+    });
   }
 
   /// For each foreign key over one column of a type whose unused values are easily made.
@@ -607,23 +728,23 @@ class AfterSwapCheck {
     if (!can_delete_) return {};
     for (int row = 0; row < keys.size(); ++row) {
       if (keys.is_null(row, 1)) continue;
-      const std::string column = quoted_name(keys.text(row, 0));
-      // Where the key is made from that column, it follows.
-      std::string set = fmt::format("{} = {}", column, keys.text(row, 1));
-      PGFANOUT_TRY(connection_.run("SAVEPOINT pgfanout_reference"));
-      PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {}", set)));
-      if (entry_.key_column && layout_.rules(job_).supplies_key) {
-        PGFANOUT_TRY(connection_.run(fmt::format("UPDATE pg_temp.pgfanout_row SET {} = {}",
-                                                 quoted_name(*entry_.key_column),
-                                                 entry_.key_sql_on_target)));
-      }
-      PGFANOUT_TRY(connection_.run(delete_row()));
-      PGFANOUT_TRY(expect_refusal("insert with a dangling " + keys.str(row, 0),
-                                  kForeignKeyViolation,
-                                  insert(values_) + "; SET CONSTRAINTS ALL IMMEDIATE"));
-      PGFANOUT_TRY(connection_.run("ROLLBACK TO SAVEPOINT pgfanout_reference"));
+      PGFANOUT_TRY(with_changed_copy(
+          fmt::format("{} = {}", quoted_name(keys.text(row, 0)), keys.text(row, 1)),
+          [&] { return insert_dangling(keys.str(row, 0)); }));
     }
     return {};
+  }
+
+  Result<void> insert_dangling(const std::string& column) {
+    // Where the key is made from that column, it follows.
+    if (entry_.key_column && layout_.rules(job_).supplies_key) {
+      PGFANOUT_TRY(
+          connection_.run(fmt::format("UPDATE {} SET {} = {}", row_.copy(),
+                                      quoted_name(*entry_.key_column), entry_.key_sql_on_target)));
+    }
+    PGFANOUT_TRY(remove_row());
+    return expect_refusal("insert with a dangling " + column, kForeignKeyViolation,
+                          row_.insert() + "; SET CONSTRAINTS ALL IMMEDIATE");
   }
 
   WindowState& state_;
@@ -633,12 +754,12 @@ class AfterSwapCheck {
   const JournalEntry& entry_;
   Connection& connection_;
   const Table& table_;
-  std::string columns_;
-  std::string values_;
-  std::string update_;           ///< A column that may be set.
-  std::string equal_;            ///< A condition on t that the row alone meets.
-  bool has_row_ = false;         ///< The table has one, which the trials change.
-  bool has_key_ = false;         ///< That is its key, else its place.
+  const Table& old_table_;
+  const std::string path_;  ///< Of the application, for SET.
+  TriedRow row_;
+  TriedRow old_row_;      ///< The same of the old table.
+  bool has_row_ = false;  ///< The table has one, which the trials change.
+  bool has_old_row_ = false;
   bool may_be_turned_ = false;   ///< By triggers or rules of the application.
   bool is_referred_to_ = false;  ///< Other tables have foreign keys to this one.
   bool is_done_ = true;          ///< The server ran the last statement of expect_one().
@@ -671,7 +792,8 @@ Result<std::string> check_queries(WindowState& state, const Table& source, const
   const std::vector<QueryCheck>& queries = state.job().window.queries;
   if (queries.empty()) return std::string();
   PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
-  PGFANOUT_TRY(on_target.run("BEGIN"));
+  PGFANOUT_TRY_ASSIGN(const std::string path, state.application_path());
+  PGFANOUT_TRY(on_target.run("BEGIN; SET LOCAL search_path = " + path));
   Connection& on_source = state.source();
   std::size_t failed = 0;
   const auto run_all = [&]() -> Result<void> {
@@ -697,7 +819,8 @@ Result<std::string> check_queries(WindowState& state, const Table& source, const
     }
     return {};
   };
-  PGFANOUT_TRY(in_transaction(on_source, {"BEGIN", TransactionEnd::roll_back}, run_all));
+  const std::string begin = "BEGIN; SET LOCAL search_path = " + source.application.sql;
+  PGFANOUT_TRY(in_transaction(on_source, {begin, TransactionEnd::roll_back}, run_all));
   if (failed > 0) {
     return refused("queries-failed",
                    fmt::format("{} of the application's queries did not pass", failed), "see above",
@@ -758,6 +881,7 @@ Result<RefusedBefore> find_refused_before(WindowState& state) {
 
 Result<bool> check_after_swap(WindowState& state, const RefusedBefore& before) {
   PGFANOUT_TRY_ASSIGN(const Table table, state.target_table());
+  PGFANOUT_TRY_ASSIGN(const Table old_table, state.source_table());
   PGFANOUT_TRY_ASSIGN(Connection connection, state.connect_target("check"));
   // As the application has it: rules and foreign keys act for the table's owner, and would be
   // refused where policies hold for that one too.
@@ -767,7 +891,8 @@ Result<bool> check_after_swap(WindowState& state, const RefusedBefore& before) {
       {"BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = on",
        TransactionEnd::roll_back},
       [&]() -> Result<void> {
-        PGFANOUT_TRY_ASSIGN(has_passed, AfterSwapCheck(state, connection, table, before).run());
+        PGFANOUT_TRY_ASSIGN(has_passed,
+                            AfterSwapCheck(state, connection, table, old_table, before).run());
         return {};
       }));
   return has_passed;

@@ -29,6 +29,11 @@ Error at_step(Error error, const CarryStep& step) {
     error.code = "not-unique";
     error.hint = "rows of the source are not unique where the target's key demands it";
   }
+  if (error.sqlstate == "42883" || error.sqlstate == "42P01" || error.sqlstate == "42704") {
+    error.hint =
+        "a function of the table does not find a name in the search_path: write the schema in its "
+        "body, or ALTER FUNCTION ... SET search_path; then run the same command again";
+  }
   return error;
 }
 
@@ -52,7 +57,8 @@ std::string duplicates_in(Connection& connection, const CarryStep& step, const s
 struct StepSettings {
   WorkerSettings sessions;
   std::chrono::milliseconds lock_timeout{5000};
-  std::string session_prefix;  ///< Begins the application_name of the workers' sessions.
+  std::string session_prefix;    ///< Begins the application_name of the workers' sessions.
+  std::string application_path;  ///< For steps that run user code.
 };
 
 /// Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
@@ -120,7 +126,7 @@ class StepRunner {
     auto done = with_lock_attempts(connection, attempts, cancellation_, [&]() -> Result<void> {
       for (const CarryStep& step : steps) {
         current = &step;
-        PGFANOUT_TRY(connection.run(step.sql));
+        PGFANOUT_TRY(run_step(connection, step));
         PGFANOUT_TRY(connection.run(journal_.mark_step_sql(step.id, step.undo)));
       }
       return {};
@@ -136,6 +142,12 @@ class StepRunner {
     crash_point("step-committed");
     counters_.steps_done += steps.size();
     return {};
+  }
+
+  Result<void> run_step(Connection& connection, const CarryStep& step) const {
+    if (!step.runs_user_code) return connection.run(step.sql);
+    return with_search_path(connection, settings_.application_path,
+                            [&] { return connection.run(step.sql); });
   }
 
   /// Counts the blocks of the builds that run now. An error is ignored: only figures are missing
@@ -234,6 +246,7 @@ Result<WorkerSettings> worker_sessions(const StageInput& input) {
 Result<StepSettings> settings_of(const StageInput& input) {
   StepSettings settings;
   PGFANOUT_TRY_ASSIGN(settings.sessions, worker_sessions(input));
+  PGFANOUT_TRY_ASSIGN(settings.application_path, input.state.application_path());
   settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
   settings.lock_timeout =
       std::max(input.state.job().lock_timeout, std::chrono::milliseconds(10'000));
@@ -257,10 +270,12 @@ constexpr double kFrozenEnough = 0.95;
 /// SKIP_LOCKED: its own sample is read all the same.
 class Analysis {
  public:
-  Analysis(const StageInput& input, const Table& target, WorkerSettings settings)
+  Analysis(const StageInput& input, const Table& target, WorkerSettings settings,
+           std::string application_path)
       : input_(input),
         target_(target),
         settings_(std::move(settings)),
+        application_path_(std::move(application_path)),
         analyzes_alone_(input.state.target().server_version() >= kFirstWithAnalyzeOnly) {}
 
   Result<void> run() {
@@ -310,23 +325,27 @@ class Analysis {
     ++ready_workers_;
     for (const Leaf* leaf : own) {
       if (!turn.may_go_on()) return {};
-      PGFANOUT_TRY(connection.run("ANALYZE " + leaf->qualified));
+      PGFANOUT_TRY(run(connection, "ANALYZE " + leaf->qualified));
       ++input_.counters.steps_done;
     }
     return {};
   }
 
+  /// Statistics of expressions run user code.
+  Result<void> run(Connection& connection, const std::string& sql) const {
+    return with_search_path(connection, application_path_, [&] { return connection.run(sql); });
+  }
+
   Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
     if (!turn.wait_until([this] { return ready_workers_ == leaf_workers_; })) return {};
     if (analyzes_alone_) {
-      PGFANOUT_TRY(connection.run("ANALYZE ONLY " + target_.qualified));
+      PGFANOUT_TRY(run(connection, "ANALYZE ONLY " + target_.qualified));
     } else {
       // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
       PGFANOUT_TRY(in_transaction(connection, {}, [&] {
-        return connection.run(
-            fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
-                        "ANALYZE (SKIP_LOCKED) {0}",
-                        target_.qualified));
+        return run(connection, fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
+                                           "ANALYZE (SKIP_LOCKED) {0}",
+                                           target_.qualified));
       }));
     }
     ++input_.counters.steps_done;
@@ -337,6 +356,7 @@ class Analysis {
   const StageInput& input_;
   const Table& target_;
   const WorkerSettings settings_;
+  const std::string application_path_;
   const bool analyzes_alone_;
   std::size_t leaf_workers_ = 1;
   std::vector<std::uint32_t> by_size_;
@@ -418,7 +438,8 @@ Result<std::string> add_constraints(const StageInput& input) {
 Result<std::string> analyze_target(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const Table target, input.state.target_table());
   PGFANOUT_TRY_ASSIGN(const WorkerSettings settings, worker_sessions(input));
-  PGFANOUT_TRY(Analysis(input, target, settings).run());
+  PGFANOUT_TRY_ASSIGN(const std::string path, input.state.application_path());
+  PGFANOUT_TRY(Analysis(input, target, settings, path).run());
   PGFANOUT_TRY_ASSIGN(const auto unfrozen, unfrozen_leaves(input, target));
   PGFANOUT_TRY(vacuum(input, settings, unfrozen));
   std::string figures = counted(target.leaves.size(), "leaf", "leaves") + " analyzed";

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/journal/reject_table.h"
@@ -101,10 +102,19 @@ Result<Connection> WindowState::connect_target(std::string_view role) const {
 Result<Table> WindowState::source_table() {
   const bool is_under_way = entry_ && (!entry_->is_over() || entry_->state == "swapped" ||
                                        entry_->state == "cleaning up");
-  if (is_under_way && entry_->source_oid != 0) {
-    return describe_table(source(), entry_->source_oid);
-  }
-  return describe_table(source(), job_->table);
+  PGFANOUT_TRY_ASSIGN(Table table, is_under_way && entry_->source_oid != 0
+                                       ? describe_table(source(), entry_->source_oid)
+                                       : describe_table(source(), job_->table));
+  PGFANOUT_TRY_ASSIGN(table.application, find_application_path(source(), table, job_->search_path));
+  return table;
+}
+
+Result<std::string> WindowState::application_path() {
+  PGFANOUT_TRY_ASSIGN(const Table source, source_table());
+  if (same_connection_) return source.application.sql;
+  PGFANOUT_TRY_ASSIGN(const ApplicationPath path,
+                      find_application_path(target(), source.application, job_->search_path));
+  return path.sql;
 }
 
 Result<Table> WindowState::target_table() {

@@ -52,6 +52,8 @@ class WindowState {
   Result<Table> source_table();
   /// The table that the job made.
   Result<Table> target_table();
+  /// The search_path of the source's application on the target's side, for SET.
+  Result<std::string> application_path();
 
   /// Sides are "source", "target", and after the swap "live".
   [[nodiscard]] Fence fence(const std::string& side) const { return {job_id_, side}; }

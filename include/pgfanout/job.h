@@ -121,6 +121,7 @@ struct TableRequest {
   KeyMode key_mode = KeyMode::check;
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;
+  std::string search_path;  ///< Of the application, as in SET; empty: as its roles have it.
 };
 
 /// How rows are read and written.

@@ -43,7 +43,7 @@ TEST(CutRangesTest, SmallLeavesStayWhole) {
   expect_cover(leaves, ranges);
   EXPECT_EQ(ranges.size(), 3U);
   for (const SourceRange& range : ranges)
-    EXPECT_EQ(range_condition(range), " WHERE ctid >= '(0,0)'::tid");
+    EXPECT_EQ(range_condition(range), " WHERE ctid OPERATOR(pg_catalog.>=) '(0,0)'");
 }
 
 TEST(CutRangesTest, OneHugeLeafIsSplit) {
@@ -96,11 +96,15 @@ TEST(CutRangesTest, CoversWhateverTheSizes) {
 }
 
 TEST(RangeConditionTest, NamesPagesByTheirFirstLine) {
-  EXPECT_EQ(range_condition({0, 0, 16, 0}), " WHERE ctid >= '(0,0)'::tid AND ctid < '(16,0)'::tid");
-  EXPECT_EQ(range_condition({0, 16, 32, 0}),
-            " WHERE ctid >= '(16,0)'::tid AND ctid < '(32,0)'::tid");
-  EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}), " WHERE ctid >= '(32,0)'::tid");
-  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}), " WHERE ctid >= '(0,0)'::tid");
+  EXPECT_EQ(range_condition({0, 0, 16, 0}),
+            " WHERE ctid OPERATOR(pg_catalog.>=) '(0,0)' AND ctid OPERATOR(pg_catalog.<) '(16,0)'");
+  EXPECT_EQ(
+      range_condition({0, 16, 32, 0}),
+      " WHERE ctid OPERATOR(pg_catalog.>=) '(16,0)' AND ctid OPERATOR(pg_catalog.<) '(32,0)'");
+  EXPECT_EQ(range_condition({0, 32, std::nullopt, 0}),
+            " WHERE ctid OPERATOR(pg_catalog.>=) '(32,0)'");
+  EXPECT_EQ(range_condition({0, 0, std::nullopt, 0}),
+            " WHERE ctid OPERATOR(pg_catalog.>=) '(0,0)'");
 }
 
 TEST(CutRangesTest, FollowTheNumberOfReaders) {

@@ -111,7 +111,9 @@ TEST_F(PlanSourceTest, NondeterministicCollationsAndMissingFunctions) {
 TEST_F(PlanSourceTest, MappingsAreUnderstoodByTheServer) {
   execute(
       "CREATE TABLE t (id uuid PRIMARY KEY, a int, b text); CREATE SEQUENCE s;"
-      "CREATE FUNCTION seven() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 7'");
+      "CREATE FUNCTION seven() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 7';"
+      "CREATE SCHEMA away; CREATE SEQUENCE away.z;"
+      "CREATE FUNCTION away.eight() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 8'");
   const auto with = [&](const std::vector<ColumnMapping>& map) {
     JobDescription job = job_for("t", "a % 4");
     job.map = map;
@@ -124,8 +126,8 @@ TEST_F(PlanSourceTest, MappingsAreUnderstoodByTheServer) {
   expect_refused(with({{"b", "a, b"}}), "bad-mapping", {"b"});
   expect_refused(with({{"b", ""}}), "bad-mapping", {"b"});
   expect_refused(with({{"b", "a)::text, (b"}}), "bad-mapping", {"b"});
-  expect_refused(with({{"b", "seven()"}}), "bad-mapping", {"search_path", "schema."});
-  expect_refused(with({{"b", "nextval('s')"}}), "bad-mapping", {"'schema.sequence'"});
+  expect_refused(with({{"b", "eight()"}}), "bad-mapping", {"search_path", "schema."});
+  expect_refused(with({{"b", "nextval('z')"}}), "bad-mapping", {"'schema.sequence'"});
   expect_refused(with({{"b", "ROW(1, 2)"}}), "bad-mapping", {"cast"});
   expect_refused(with({{"b", "a"}, {"B", "b"}}), "bad-mapping", {"twice"});
   expect_refused(with({{"partition_key", "a"}}), "bad-mapping", {"partition_key"});

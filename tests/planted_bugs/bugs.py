@@ -122,8 +122,9 @@ STAGES = [
         "const std::lock_guard lock(lanes_[lane]->mutex); } closed_",
         "FanOutTest.EveryRowIsCommittedOnceWithAConnectionForEachLeaf"),
     bug("range-ends-a-page-early",
-        "condition += fmt::format(\" AND ctid < '({},0)'::tid\", *range.end_block);",
-        "condition += fmt::format(\" AND ctid < '({},0)'::tid\", *range.end_block - 1);",
+        "condition += fmt::format(\" AND ctid OPERATOR(pg_catalog.<) '({},0)'\", *range.end_block);",
+        "condition += fmt::format(\" AND ctid OPERATOR(pg_catalog.<) '({},0)'\","
+        " *range.end_block - 1);",
         "RangeConditionTest.NamesPagesByTheirFirstLine"),
     bug("last-range-of-a-leaf-is-bounded",
         "if (at + 1 == count) range.end_block.reset();",
@@ -310,9 +311,9 @@ VERIFY = [
         "if (!books_->is_equal()) {",
         "VerifyTest.RowUnderAWrongKeyAloneIsNamed"),
     bug("repair-touches-rows-of-other-leaves",
-        "return fmt::format(\"tableoid = {} AND ctid = '{}'::tid\","
+        "return fmt::format(\"tableoid OPERATOR(pg_catalog.=) {} AND ctid OPERATOR(pg_catalog.=) '{}'\","
         " plan.target.leaves[address.leaf].oid, address.ctid);",
-        "return fmt::format(\"ctid = '{}'::tid\", address.ctid);",
+        "return fmt::format(\"ctid OPERATOR(pg_catalog.=) '{}'\", address.ctid);",
         "Repair.EachKindHasItsStatementAndTouchesTheNamedRowAlone"),
     bug("verification-that-was-stopped-proves-something",
         "if (error.consequence == Consequence::interrupt) error.consequence = Consequence::unproven;",
@@ -321,6 +322,10 @@ VERIFY = [
 ]
 
 WINDOW = [
+    bug("code-of-the-application-runs-under-our-path",
+        "PGFANOUT_TRY(connection.set_search_path(path)); auto result = work();",
+        "PGFANOUT_TRY(connection.set_search_path(\"''\")); auto result = work();",
+        "ApplicationPathTest.TriggersRunAsTheApplicationsDo"),
     bug("gate-is-ignored",
         "if (gate_holds(records, request, stage)) return {NextStage::Move::wait, stage};",
         "",

@@ -54,7 +54,8 @@ class Repair : public ::testing::Test {
   FoundDifferences found;
   static constexpr const char* kNew =
       "(SELECT $1::integer AS id, $2::text AS note, $3::integer AS twice) AS pgfanout_new";
-  static constexpr const char* kPlace = " WHERE tableoid = 71 AND ctid = '(0,7)'::tid";
+  static constexpr const char* kPlace =
+      " WHERE tableoid OPERATOR(pg_catalog.=) 71 AND ctid OPERATOR(pg_catalog.=) '(0,7)'";
 };
 
 TEST_F(Repair, KeyThatNobodyStatedIsNotWrittenAnew) {
