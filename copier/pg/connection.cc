@@ -389,8 +389,7 @@ Result<void> Connection::run(std::string_view sql) {
   std::string in_path(sql);
   if (has_own_path_ && ddl_path_ != kOwnPath && is_ddl(sql)) {
     in_path =
-        fmt::format("SET search_path = {}; {}
-; SET search_path = {}", ddl_path_, sql, kOwnPath);
+        fmt::format("SET search_path = {}; {}\n; SET search_path = {}", ddl_path_, sql, kOwnPath);
   }
   PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(in_path));
   PGFANOUT_TRY(take_leftovers());

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include "copier/base/counted.h"
+#include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/timed_query.h"
+#include "copier/pg/transaction.h"
 #include "copier/preflight/preflight_checks.h"
 #include "copier/schema/sequence_positions.h"
 
@@ -31,17 +33,19 @@ WHERE r.ev_class = $1::oid AND r.ev_enabled = 'D' ORDER BY 1)sql";
 
 /// Where counting them is quick and raises no error.
 Result<std::optional<std::uint64_t>> violations(PreflightRun& run, std::string_view condition) {
-  const auto found = query_in_time(run.source,
-                                   fmt::format("SELECT count(*) FROM {} AS t WHERE NOT ({})",
-                                               run.plan.source.qualified, condition),
-                                   kPatience);
+  const std::string sql = fmt::format("SELECT pg_catalog.count(*) FROM {} AS t WHERE NOT ({})",
+                                      run.plan.source.qualified, condition);
+  const auto found = with_search_path(run.source, run.plan.source.application.sql,
+                                      [&] { return query_in_time(run.source, sql, kPatience); });
   if (!found && !run.source.is_open()) return found.error();
   if (!found || !*found) return std::optional<std::uint64_t>();
   return std::optional(static_cast<std::uint64_t>((*found)->integer(0, 0)));
 }
 
 Result<void> tell_unvalidated(PreflightRun& run) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, run.read(fmt::format(kUnvalidatedSql, kRowCondition)));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, print_under(run.source, run.plan.source.application.sql,
+                                                   fmt::format(kUnvalidatedSql, kRowCondition),
+                                                   {std::to_string(run.plan.source.oid)}));
   for (int row = 0; row < rows.size(); ++row) {
     const std::string_view state = rows.text(row, 1);
     PGFANOUT_TRY_ASSIGN(const auto violated, violations(run, rows.text(row, 2)));
