@@ -282,11 +282,12 @@ class SequencePlanner {
 
   Result<void> set_value(const Sequence& sequence, const std::string& of_target) {
     if (!sequence.is_readable) {
+      PGFANOUT_TRY_ASSIGN(const Rows role, source_.query("SELECT quote_ident(CURRENT_USER)"));
       copy_.issues.push_back(
           {Severity::warning, "sequence-unreadable",
            fmt::format("no SELECT on {}: the target's counter starts over", sequence.qualified),
            sequence.qualified,
-           fmt::format("GRANT SELECT ON SEQUENCE {} TO the role that copies", sequence.qualified)});
+           fmt::format("GRANT SELECT ON SEQUENCE {} TO {}", sequence.qualified, role.text(0, 0))});
       return {};
     }
     PGFANOUT_TRY_ASSIGN(

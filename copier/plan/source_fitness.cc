@@ -145,7 +145,9 @@ Result<void> note_heirs(Connection& source, const Table& table, std::vector<Issu
       {Severity::info, "has-heirs",
        fmt::format("{} is read with the {} from it, as a query reads it", table.qualified,
                    counted(table.leaves.size() - 1, "table that inherits", "tables that inherit")),
-       table.qualified});
+       table.qualified,
+       "indexes, constraints, triggers and grants are each table's own: those of the others are "
+       "neither copied nor compared"});
   std::vector<std::uint32_t> oids;
   for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
   PGFANOUT_TRY_ASSIGN(const Rows rows,
