@@ -11,6 +11,8 @@
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/known_key.h"
 
 namespace pgfanout {
 namespace {
@@ -436,11 +438,20 @@ Result<void> carry_not_nulls(CarryDraft& draft) {
   return {};
 }
 
-/// Whether it is an earlier job's check of the key; the target gets one over the new key.
-bool is_key_check(const CarryDraft& draft, const std::string& name) {
+/// Whether it is an earlier job's check of the key, under that job's name or another one: it cannot
+/// hold for another key.
+bool is_key_check(const CarryDraft& draft, const std::string& name, std::string_view definition) {
+  constexpr std::string_view kCheck = "CHECK ";
   const CarryRequest& request = draft.request;
-  return draft.rules.checks_key && request.key_column &&
-         name == suffixed_name(*request.key_column, "_check");
+  if (!request.key_column || !definition.starts_with(kCheck)) return false;
+  if (draft.rules.checks_key && name == suffixed_name(*request.key_column, "_check")) return true;
+  const Column* column = request.source.find(*request.key_column);
+  if (column == nullptr) return false;
+  definition.remove_prefix(kCheck.size());
+  const std::string_view bound =
+      bound_expression(definition.substr(0, end_of_list(definition)), column->quoted);
+  const auto key = KeyExpression::compile(bound, key_columns_of(request.source));
+  return key && !key->computes_same_as(request.key);
 }
 
 /// Of index `i`, the index of the partitioned table that it belongs to, or itself.
@@ -542,10 +553,11 @@ Result<void> carry_checks(CarryDraft& draft) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, draft.read_for_user_code(kChecksSql, {draft.oid}));
   for (int row = 0; row < rows.size(); ++row) {
     const std::string name = rows.str(row, 1);
-    if (is_key_check(draft, name)) {
+    if (is_key_check(draft, name, rows.text(row, 2))) {
       draft.note(Severity::info, "key-check-replaced",
-                 fmt::format("check constraint {} is replaced by the one on the new key",
-                             display_name(name)));
+                 fmt::format("check constraint {} is {}", display_name(name),
+                             draft.rules.checks_key ? "replaced by the one on the new key"
+                                                    : "of the old key, and is not carried over"));
       continue;
     }
     if (const std::string missing = draft.missing_columns(rows.text(row, 4)); !missing.empty()) {

@@ -44,13 +44,6 @@ std::string_view other_side(std::string_view sql, const std::string& column,
   return {};
 }
 
-/// The expression to which a CHECK, as the server prints it, binds the column; empty: it does not.
-std::string_view bound_expression(std::string_view check, const std::string& column) {
-  check = unwrapped(check);
-  if (!check.starts_with("NOT ")) return other_side(check, column, " = ");
-  return other_side(check.substr(4), column, " IS DISTINCT FROM ");
-}
-
 class KeySearch {
  public:
   KeySearch(Connection& connection, const Table& table, std::string_view key_column)
@@ -278,6 +271,12 @@ class KeySearch {
 };
 
 }  // namespace
+
+std::string_view bound_expression(std::string_view check, const std::string& column) {
+  check = unwrapped(check);
+  if (!check.starts_with("NOT ")) return other_side(check, column, " = ");
+  return other_side(check.substr(4), column, " IS DISTINCT FROM ");
+}
 
 Result<TableKey> find_table_key(Connection& connection, const Table& table,
                                 std::string_view key_column) {

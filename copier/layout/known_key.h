@@ -41,6 +41,10 @@ struct TableKey {
   std::vector<Issue> doubts;
 };
 
+/// The expression to which a CHECK, as the server prints it, binds the column, whose name is quoted
+/// where needed; empty: it does not.
+[[nodiscard]] std::string_view bound_expression(std::string_view check, const std::string& column);
+
 /// Looks at the CHECK on the key column, a generated column, the partition expression, the key
 /// function and the journal. The last two are not enforced by the server: a sample of the table's
 /// rows must agree. `key_column`: the column to look at where the table is not partitioned by one.
