@@ -56,12 +56,12 @@ struct Case {
   std::string key = "abs(hashtext(id::text)) % 4";
 };
 
-constexpr const char* kTable =
+constexpr const char* kSmallTable =
     "CREATE TABLE t (id bigint PRIMARY KEY, v text);"
     "INSERT INTO t SELECT n, 'v' FROM generate_series(1, 300) n;";
 
 std::string table_and(const std::string& sql) {
-  return kTable + sql;
+  return kSmallTable + sql;
 }
 
 std::vector<Case> name_cases() {
@@ -127,7 +127,7 @@ std::vector<Case> name_cases() {
        {R"(view c22."a ""b_p1")", R"(ALTER VIEW "c22"."a ""b_p1" RENAME TO)"},
        {},
        "\"a \"\"b\""},
-      {"name-too-long", kTable, {"63"}, {"--into", std::string(64, 'x')}},
+      {"name-too-long", kSmallTable, {"63"}, {"--into", std::string(64, 'x')}},
   };
 }
 
@@ -140,8 +140,8 @@ std::vector<Case> definition_cases() {
   std::string wide = "CREATE TABLE t (id bigint PRIMARY KEY";
   for (int at = 1; at < 1600; ++at) wide += ", c" + std::to_string(at) + " bool";
   return {
-      {"no-such-table", kTable, {"nothing"}, {}, "nothing"},
-      {"bad-name", kTable, {"double quotes"}, {}, "t-1"},
+      {"no-such-table", kSmallTable, {"nothing"}, {}, "nothing"},
+      {"bad-name", kSmallTable, {"double quotes"}, {}, "t-1"},
       {"not-a-table", "CREATE VIEW t AS SELECT 1 AS id", {"a view"}},
       {"system-table", "SELECT 1", {"system"}, {}, "pg_catalog.pg_class"},
       {"has-heirs", table_and("CREATE TABLE heir () INHERITS (t)"), {"inherits"}},
@@ -151,8 +151,8 @@ std::vector<Case> definition_cases() {
        "CREATE FOREIGN TABLE f PARTITION OF t DEFAULT SERVER s",
        {"c6.f"}},
       {"not-heap", "CREATE TABLE t (id bigint PRIMARY KEY) USING pile", {"pile"}},
-      {"same-table", kTable, {"--into"}, with("--into", "t")},
-      {"schema-missing", kTable, {"nowhere"}, with("--into", "nowhere.x")},
+      {"same-table", kSmallTable, {"--into"}, with("--into", "t")},
+      {"schema-missing", kSmallTable, {"nowhere"}, with("--into", "nowhere.x")},
       {"target-exists",
        table_and(on_list + "LIST (partition_key);"
                            "CREATE TABLE x0 PARTITION OF x FOR VALUES IN (0, 1, 2, 3)"),
@@ -196,15 +196,15 @@ std::vector<Case> definition_cases() {
                  "CREATE TABLE x0 PARTITION OF x FOR VALUES IN (0, 1, 2, 3)"),
        {"w"},
        into_x},
-      {"no-such-column", kTable, {"nothing"}, with("--skip", "nothing")},
-      {"bad-mapping", kTable, {"nothing"}, with("--map", "v=lower(nothing)")},
+      {"no-such-column", kSmallTable, {"nothing"}, with("--skip", "nothing")},
+      {"bad-mapping", kSmallTable, {"nothing"}, with("--map", "v=lower(nothing)")},
       {"too-many-columns", wide + ")", {"1600"}},
       {"nondeterministic-collation",
        "CREATE TABLE t (id text COLLATE public.loose PRIMARY KEY)",
        {}},
-      {"key-expression", kTable, {}, {}, "t", "id %"},
+      {"key-expression", kSmallTable, {}, {}, "t", "id %"},
       {"key-column-taken", table_and("ALTER TABLE t ADD partition_key text"), {"partition_key"}},
-      {"key-column-changed", kTable, {}, with("--map", "id=id + 1")},
+      {"key-column-changed", kSmallTable, {}, with("--map", "id=id + 1")},
       {"key-mode",
        table_and("ALTER TABLE t ADD g bigint GENERATED ALWAYS AS (id * 2) STORED"),
        {},
@@ -329,7 +329,7 @@ std::vector<Case> lacking_cases() {
            t("", "CREATE RULE r AS ON DELETE TO t DO ALSO INSERT INTO c10.lg VALUES (old.v)"),
        {"rule r needs table c10.lg"}},
       {"type-missing", "CREATE TYPE e AS ENUM ('a');" + t(", e c11.e"), {"c11.e"}},
-      {"two-databases", kTable, {"swap"}, {"--swap"}},
+      {"two-databases", kSmallTable, {"swap"}, {"--swap"}},
   };
 }
 
