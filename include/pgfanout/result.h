@@ -66,17 +66,19 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
 #define PGFANOUT_CONCAT(a, b) PGFANOUT_CONCAT_INNER(a, b)
 
 /// Evaluates a Result<void>; on error returns that error from the enclosing function.
-#define PGFANOUT_TRY(expression)                         \
-  do {                                                   \
-    if (auto&& try_result = (expression); !try_result) { \
-      return std::move(try_result).error();              \
-    }                                                    \
+#define PGFANOUT_TRY(expression) \
+  PGFANOUT_TRY_INNER(PGFANOUT_CONCAT(try_result_, __COUNTER__), expression)
+#define PGFANOUT_TRY_INNER(result, expression)   \
+  do {                                           \
+    if (auto&& result = (expression); !result) { \
+      return std::move(result).error();          \
+    }                                            \
   } while (false)
 
 /// Declares `declaration` from a Result<T>; on error returns that error from the enclosing
 /// function.
 #define PGFANOUT_TRY_ASSIGN(declaration, expression) \
-  PGFANOUT_TRY_ASSIGN_INNER(PGFANOUT_CONCAT(try_value_, __LINE__), declaration, expression)
+  PGFANOUT_TRY_ASSIGN_INNER(PGFANOUT_CONCAT(try_value_, __COUNTER__), declaration, expression)
 #define PGFANOUT_TRY_ASSIGN_INNER(temporary, declaration, expression) \
   auto temporary = (expression);                                      \
   if (!temporary) return std::move(temporary).error();                \
