@@ -554,6 +554,7 @@ Result<void> carry_checks(CarryDraft& draft) {
   for (int row = 0; row < rows.size(); ++row) {
     const std::string name = rows.str(row, 1);
     if (is_key_check(draft, name, rows.text(row, 2))) {
+      draft.plan.replaced_checks.push_back(display_name(name));
       draft.note(Severity::info, "key-check-replaced",
                  fmt::format("check constraint {} is {}", display_name(name),
                              draft.rules.checks_key ? "replaced by the one on the new key"

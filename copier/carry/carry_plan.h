@@ -97,6 +97,8 @@ struct CarryPlan {
   std::vector<CarriedMove> moves;  ///< In order; a rollback runs them in reverse order.
   std::vector<RoutineSetAside> routines;
   std::vector<NotCarried> not_carried;
+  /// CHECKs of the source's old key, which the target does not get: names for people.
+  std::vector<std::string> replaced_checks;
   /// Rights that the key needs beside those that were granted before, for people: "INSERT
   /// (partition_key) to writer".
   std::vector<std::string> key_grants;

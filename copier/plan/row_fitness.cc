@@ -45,7 +45,8 @@ SELECT format('unique index %I', c.relname), format('(%1$s) IN (SELECT %1$s FROM
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 CROSS JOIN LATERAL unnest(i.indkey[:i.indnkeyatts - 1]) AS k(number)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-WHERE i.indrelid = $1::oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+WHERE i.indrelid = $1::oid AND i.indisunique AND (i.indisvalid OR NOT $2::bool)
+AND i.indpred IS NULL AND i.indexprs IS NULL
 GROUP BY c.oid, c.relname ORDER BY 1)sql";
 
 /// A lost connection, or a row that a domain refuses.

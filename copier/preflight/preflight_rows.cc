@@ -359,14 +359,12 @@ Result<void> check_rules(PreflightRun& run) {
   if (!run.plan.target.is_new) return {};
   PGFANOUT_TRY_ASSIGN(std::vector<RowRule> rules,
                       read_row_rules(run.source, run.plan.source.oid, true));
-  // An earlier job's check of the key is replaced by the one over the new key.
-  const std::string key_check =
-      run.plan.key.column ? suffixed_name(*run.plan.key.column, "_check") : std::string();
   std::erase_if(rules, [&](const RowRule& rule) {
-    if (rule.name == "constraint " + display_name(key_check)) return true;
-    return std::any_of(
-        run.carry.not_carried.begin(), run.carry.not_carried.end(),
-        [&](const NotCarried& left) { return rule.name.ends_with(" " + left.name); });
+    const auto is_rule = [&](const std::string& name) { return rule.name.ends_with(" " + name); };
+    return std::any_of(run.carry.replaced_checks.begin(), run.carry.replaced_checks.end(),
+                       is_rule) ||
+           std::any_of(run.carry.not_carried.begin(), run.carry.not_carried.end(),
+                       [&](const NotCarried& left) { return is_rule(left.name); });
   });
   PGFANOUT_TRY_ASSIGN(std::vector<Issue> broken,
                       find_refused_rows(run.source, run.target, run.plan, rules));

@@ -492,7 +492,9 @@ class AfterSwapCheck {
     const std::vector<std::string>& key = old_table_.primary_key;
     const bool has_same_key =
         !key.empty() && std::all_of(key.begin(), key.end(), [&](const std::string& name) {
-          return table_.find(name) != nullptr;
+          const Column* now = table_.find(name);
+          const Column* then = old_table_.find(name);
+          return now != nullptr && then != nullptr && now->type_oid == then->type_oid;
         });
     return old_row_.pick(path_, {}, has_same_key ? row_.copy() : "");
   }
