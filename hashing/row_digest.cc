@@ -16,6 +16,24 @@ RowDigest row_digest(ByteView canonical_row) {
   return {hash.low64, hash.high64};
 }
 
+struct RowDigester::State {
+  XXH3_state_t bytes;
+};
+
+RowDigester::RowDigester() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->bytes);
+}
+RowDigester::~RowDigester() = default;
+
+void RowDigester::add(ByteView piece) {
+  XXH3_128bits_update(&state_->bytes, piece.data(), piece.size());
+}
+
+RowDigest RowDigester::digest() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state_->bytes);
+  return {hash.low64, hash.high64};
+}
+
 void MultisetDigest::add(RowDigest row) {
   const std::uint64_t sum = low_ + row.low;
   high_ += row.high + (sum < low_ ? 1U : 0U);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,23 @@ struct RowDigest {
 
 /// Digest of one row's canonical bytes.
 [[nodiscard]] RowDigest row_digest(ByteView canonical_row);
+
+/// The same of bytes that come in pieces.
+class RowDigester {
+ public:
+  RowDigester();
+  ~RowDigester();
+  RowDigester(const RowDigester&) = delete;
+  RowDigester& operator=(const RowDigester&) = delete;
+
+  void add(ByteView piece);
+  /// Of all pieces so far.
+  [[nodiscard]] RowDigest digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Digest of a multiset of rows. Not thread-safe; merge per-thread values.
 class MultisetDigest {

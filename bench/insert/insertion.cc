@@ -4,6 +4,8 @@
 #include <latch>
 #include <thread>
 
+#include "copier/base/caught.h"
+
 namespace pgfanout::bench {
 
 Result<double> insert(Insertion& insertion) {
@@ -50,7 +52,8 @@ Result<double> time_writers(std::uint32_t writers,
   for (std::uint32_t writer = 0; writer < writers; ++writer) {
     threads.emplace_back([&, writer] {
       ready.arrive_and_wait();
-      if (auto done = work(writer); !done) errors[writer] = std::move(done).error();
+      auto done = run_caught("the writer", [&] { return work(writer); });
+      if (!done) errors[writer] = std::move(done).error();
     });
   }
   ready.arrive_and_wait();

@@ -15,8 +15,12 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t capacity_bytes)
-      : data_(std::make_unique_for_overwrite<std::uint8_t[]>(capacity_bytes)),
+      : data_(new std::uint8_t[capacity_bytes],
+              [](void* data) { delete[] static_cast<std::uint8_t*>(data); }),
         capacity_(capacity_bytes) {}
+  /// Takes over bytes that are there already; `free` ends them.
+  Buffer(void* data, std::size_t bytes, void (*free)(void*))
+      : data_(static_cast<std::uint8_t*>(data), free), capacity_(bytes), size_(bytes) {}
   Buffer(Buffer&& other) noexcept
       : data_(std::move(other.data_)),
         capacity_(std::exchange(other.capacity_, 0)),
@@ -52,7 +56,7 @@ class Buffer {
   void clear() { size_ = 0; }
 
  private:
-  std::unique_ptr<std::uint8_t[]> data_;
+  std::unique_ptr<std::uint8_t[], void (*)(void*)> data_{nullptr, [](void*) {}};
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
 };

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <new>
 #include <string>
 
 namespace pgfanout {
@@ -55,6 +56,11 @@ void crash_point(CrashPoint point) {
   if (point.name() == wish.name && reached.fetch_add(1) + 1 == wish.times) {
     raise(wish.signal);  // To this thread, so that none of its code runs before the signal acts.
   }
+}
+
+void throw_point(std::string_view who) {
+  static const char* const wish = std::getenv("PGFANOUT_THROW_AT");
+  if (wish != nullptr && who == wish) throw std::bad_alloc();
 }
 
 LostPart next_lost_part() {

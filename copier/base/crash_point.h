@@ -5,6 +5,7 @@
 // PGFANOUT_CRASH_BY=SIGSTOP stops it there instead, until it receives SIGCONT.
 // PGFANOUT_LOSE_STATEMENT=<n> cuts the connection of the process's n-th statement before it is
 // sent; PGFANOUT_LOSE_ANSWER=<n> once it is sent, so that the server may still do it.
+// PGFANOUT_THROW_AT=<who> lets what run_caught() runs under that name throw std::bad_alloc.
 // PGFANOUT_CRASH_LOG=<file> appends the name of each place when it is reached for the first time.
 #pragma once
 
@@ -43,11 +44,14 @@ class CrashPoint {
 #ifdef PGFANOUT_CRASH_POINTS
 /// Thread-safe.
 void crash_point(CrashPoint point);
+/// Throws std::bad_alloc where a test wants that. Thread-safe.
+void throw_point(std::string_view who);
 /// Which end of its connection the statement that comes now is to lose. Thread-safe.
 enum class LostPart { none, statement, answer };
 LostPart next_lost_part();
 #else
 inline void crash_point(CrashPoint /*point*/) {}
+inline void throw_point(std::string_view /*who*/) {}
 #endif
 
 }  // namespace pgfanout

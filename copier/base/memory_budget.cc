@@ -116,6 +116,35 @@ void MemoryBudget::tell_used() const noexcept {
   counters_.used_bytes->store(used_bytes_, std::memory_order_relaxed);
 }
 
+std::uint64_t MemoryBudget::large_row_bytes() const {
+  constexpr std::uint64_t kLeast = 8ULL << 20U;
+  return std::max(kLeast, total_bytes_ / 8);
+}
+
+bool MemoryBudget::try_turn() {
+  const std::lock_guard lock(mutex_);
+  return !std::exchange(is_turn_taken_, true);
+}
+
+bool MemoryBudget::wait_for_turn(const std::function<bool()>& is_over) {
+  constexpr std::chrono::milliseconds kStep{100};
+  Lock lock(mutex_);
+  while (is_turn_taken_) {
+    turn_ended_.wait_for(lock, kStep);
+    if (is_over()) return false;
+  }
+  is_turn_taken_ = true;
+  return true;
+}
+
+void MemoryBudget::end_turn() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_turn_taken_ = false;
+  }
+  turn_ended_.notify_one();
+}
+
 void MemoryBudget::cancel() {
   const std::lock_guard lock(mutex_);
   cancelled_ = true;

@@ -67,6 +67,18 @@ class MemoryBudget {
   /// Wakes all waiters for good.
   void cancel();
 
+  /// How large a row is, is known only when it is there, in buffers that are not charged yet. So a
+  /// reader that may meet a row above this size receives only while it has the turn.
+  [[nodiscard]] std::uint64_t large_row_bytes() const;
+  /// False: another reader has it.
+  [[nodiscard]] bool try_turn();
+  /// Waits for it. False: `is_over`, which is asked a few times a second, said so.
+  [[nodiscard]] bool wait_for_turn(const std::function<bool()>& is_over);
+  void end_turn();
+  /// A reader has met such a row: all readers may.
+  void note_large_row() { has_large_rows_ = true; }
+  [[nodiscard]] bool has_large_rows() const { return has_large_rows_; }
+
   [[nodiscard]] std::uint64_t used_bytes() const;
 
  private:
@@ -86,12 +98,15 @@ class MemoryBudget {
 
   const std::uint64_t total_bytes_;
   const MemoryCounters counters_;
+  std::atomic<bool> has_large_rows_{false};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t used_bytes_ = 0;      // guarded by mutex_
   std::uint64_t next_ticket_ = 0;     // guarded by mutex_
   std::vector<std::uint64_t> queue_;  // guarded by mutex_: tickets of waiters, oldest first
   bool cancelled_ = false;            // guarded by mutex_
+  std::condition_variable turn_ended_;
+  bool is_turn_taken_ = false;  // guarded by mutex_
 };
 
 }  // namespace pgfanout

@@ -1,12 +1,12 @@
 // The first error of a pipeline, which stops all of it. Thread-safe.
 #pragma once
 
-#include <exception>
 #include <mutex>
 #include <optional>
-#include <type_traits>
+#include <string_view>
 #include <utility>
 
+#include "copier/base/caught.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
 
@@ -23,18 +23,12 @@ class Stop {
     if (!error_) error_ = std::move(error);
     stopping_.set();
   }
-  /// Runs all of a thread's work: the error that it returns or throws stops the pipeline.
+  /// Runs all of a thread's work: the error that it returns or throws stops the pipeline. `who`
+  /// names the thread.
   template <class Work>
-  void guard(Work&& work) noexcept {
-    try {
-      if constexpr (std::is_void_v<std::invoke_result_t<Work>>) {
-        std::forward<Work>(work)();
-      } else if (Result<void> done = std::forward<Work>(work)(); !done) {
-        record(std::move(done).error());
-      }
-    } catch (const std::exception& failure) {
-      record(interrupted("internal", failure.what()));
-    }
+  void guard(std::string_view who, Work&& work) noexcept {
+    auto done = run_caught(who, std::forward<Work>(work));
+    if (!done) record(std::move(done).error());
   }
   /// True once an error was recorded. Sees the user's request and records it.
   [[nodiscard]] bool is_set() {

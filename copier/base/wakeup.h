@@ -1,16 +1,21 @@
-// Wakes a thread that waits in epoll. Thread-safe; the owner closes it last.
+// Wakes a thread that waits in epoll. Thread-safe; the owner closes it last. Throws
+// std::system_error where the process has no descriptor left.
 #pragma once
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <system_error>
 
 namespace pgfanout {
 
 class Wakeup {
  public:
-  Wakeup() : descriptor_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  Wakeup() : descriptor_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  }
   ~Wakeup() { close(descriptor_); }
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;

@@ -1,5 +1,6 @@
 // The program: signals, then one session.
 #include <sys/prctl.h>
+#include <unistd.h>
 #ifdef PGFANOUT_MIMALLOC
 #include <mimalloc.h>
 #endif
@@ -10,6 +11,7 @@
 #include "copier/cli/process.h"
 #include "copier/cli/session.h"
 #include "copier/copy/copy_command.h"
+#include "copier/pg/connection.h"
 #include "copier/preflight/key_command.h"
 #include "copier/report/text/tool_version.h"
 #include "copier/status/status_command.h"
@@ -46,6 +48,7 @@ int main(int argc, char** argv) {
   static pgfanout::Cancellation now;
   static pgfanout::Cancellation soon(&now);
   pgfanout::handle_signals(soon, now);
+  pgfanout::set_user_stop(soon);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   const pgfanout::CommandFunctions functions = {{{"plan", pgfanout::run_plan},
                                                  {"run", pgfanout::run_window},
@@ -58,5 +61,7 @@ int main(int argc, char** argv) {
                                                 pgfanout::run_key,
                                                 pgfanout::become_bench_program,
                                                 pgfanout::watch_job};
-  return pgfanout::run_session(words, functions, {}, soon);
+  const int exit_code = pgfanout::run_session(words, functions, {}, soon);
+  if (pgfanout::has_left_threads()) _exit(exit_code);
+  return exit_code;
 }

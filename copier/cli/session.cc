@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "copier/base/caught.h"
 #include "copier/cli/arguments.h"
 #include "copier/cli/observers.h"
 #include "copier/cli/status_watch.h"
@@ -25,11 +26,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds patience_for_messages{10'000};
 constexpr milliseconds patience_when_cancelled{3'000};
 constexpr milliseconds check_for_cancellation_every{200};
-
-Error internal_error(std::string_view what) {
-  return interrupted("internal", fmt::format("pgfanout failed within itself: {}", what),
-                     "please report this, with the command line");
-}
 
 std::string statements_text(const JobResult& result) {
   std::string text;
@@ -96,7 +92,7 @@ class Session {
     try {
       result = function();
     } catch (const std::exception& failure) {
-      result.error = internal_error(failure.what());
+      result.error = error_of_exception("pgfanout", failure);
     }
     result.command = call.command;
     return result;
@@ -176,7 +172,7 @@ int run_session(std::span<const std::string> words, const CommandFunctions& func
   try {
     return session.run();
   } catch (const std::exception& failure) {
-    session.print_message(error_text(internal_error(failure.what())));
+    session.print_message(error_text(error_of_exception("pgfanout", failure)));
     return 3;
   }
 }

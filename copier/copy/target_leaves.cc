@@ -135,15 +135,15 @@ Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
   };
   const auto open_some = [&] {
     for (std::size_t at = next++; at < writers.channels.size() && !stop.is_set(); at = next++) {
-      stop.guard([&] { return open_one(at); });
+      stop.guard("the opening of a writer", [&] { return open_one(at); });
     }
   };
-  {
+  stop.guard("the opening of the writers", [&] {
     std::vector<std::jthread> threads;
     for (std::size_t at = 0; at < std::min(kSideBySide, writers.channels.size()); ++at) {
       threads.emplace_back(open_some);
     }
-  }
+  });
   if (auto error = stop.error()) return *std::move(error);
   return writers;
 }

@@ -11,8 +11,12 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstring>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -41,6 +45,12 @@ constexpr std::pair<std::string_view, std::string_view> kConnectHints[] = {
 
 Error connect_error(const PGconn* connection) {
   Error error = error_of_connection(connection, "connect");
+  if (error.message.find(std::strerror(EMFILE)) != std::string::npos) {
+    // The limit is this process's own: another attempt would end the same way.
+    return interrupted(
+        "internal", error.message,
+        "raise the limit of open files (ulimit -n), then run the same command again");
+  }
   error.consequence = Consequence::refuse;
   error.code = "cannot-connect";
   error.hint =
@@ -63,16 +73,39 @@ bool is_success(ExecStatusType status) {
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-/// libpq's request waits for a connection of its own, behind a stalled link for minutes: so a
-/// detached thread makes it. True once it was made.
+std::atomic<const Cancellation*> user_stop{nullptr};
+std::atomic<int> threads_within_libpq{0};
+
+bool is_stop_at_once() {
+  const Cancellation* user = user_stop.load();
+  return user != nullptr && user->at_once().is_set();
+}
+
+/// Runs `call`, which may wait in libpq for minutes, in a thread that nobody waits for. It owns all
+/// that it uses. Without such a thread it runs here.
+void run_detached(std::function<void()> call) {
+  ++threads_within_libpq;
+  const auto counted = [call = std::move(call)] {
+    call();
+    --threads_within_libpq;
+  };
+  try {
+    std::thread(counted).detach();
+  } catch (const std::system_error&) {
+    counted();
+  }
+}
+
+/// libpq's request waits for a connection of its own, behind a stalled link for minutes. True once
+/// it was made.
 std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
   auto made = std::make_shared<std::atomic<bool>>(false);
-  std::thread([made, cancel = PQgetCancel(connection)] {
+  run_detached([made, cancel = PQgetCancel(connection)] {
     char ignored[256];
     if (cancel != nullptr) PQcancel(cancel, ignored, sizeof ignored);
     PQfreeCancel(cancel);
     *made = true;
-  }).detach();
+  });
   return made;
 }
 
@@ -85,6 +118,33 @@ bool is_ddl(std::string_view sql) {
                                          "GRANT ",  "REVOKE ", "REFRESH ", "SECURITY "};
   return std::any_of(std::begin(kWords), std::end(kWords),
                      [&](std::string_view word) { return sql.starts_with(word); });
+}
+
+using OwnConnection = std::unique_ptr<PGconn, LibpqDeleter>;
+
+/// libpq knows how long to try each host, and which one is next. A user who stops does not wait for
+/// it. Null: stopped.
+OwnConnection connect_unless_stopped(const ConnectOptions& options) {
+  constexpr std::chrono::milliseconds kStep{50};
+  constexpr std::chrono::seconds kWhenStopping{2};
+  const auto promise = std::make_shared<std::promise<OwnConnection>>();
+  std::future<OwnConnection> made = promise->get_future();
+  run_detached([promise, dsn = options.dsn, name = options.application_name,
+                timeout = std::to_string(options.connect_timeout.count())] {
+    // expand_dbname makes the first dbname a whole connection string. Later words win over earlier
+    // ones: words before dbname are defaults that the user's string may change.
+    const char* const keywords[] = {
+        "connect_timeout",  "keepalives_idle", "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout", "dbname",          "application_name",    nullptr};
+    const char* const values[] = {timeout.c_str(), "30",        "10",         "3",
+                                  "60000",         dsn.c_str(), name.c_str(), nullptr};
+    promise->set_value(OwnConnection(PQconnectdbParams(keywords, values, 1)));
+  });
+  const auto began = Clock::now();
+  while (made.wait_for(kStep) != std::future_status::ready) {
+    if (is_user_stopping() && Clock::now() - began >= kWhenStopping) return nullptr;
+  }
+  return made.get();
 }
 
 #ifdef PGFANOUT_CRASH_POINTS
@@ -108,6 +168,17 @@ bool send_or_lose(PGconn* /*connection*/, Send send) {
 #endif
 
 }  // namespace
+
+void set_user_stop(const Cancellation& user) {
+  user_stop.store(&user);
+}
+bool is_user_stopping() {
+  const Cancellation* user = user_stop.load();
+  return user != nullptr && user->is_set();
+}
+bool has_left_threads() {
+  return threads_within_libpq > 0;
+}
 
 void LibpqDeleter::operator()(pg_conn* connection) const {
   PQfinish(connection);
@@ -197,21 +268,9 @@ std::string libpq_version() {
 }
 
 Result<Connection> Connection::open(const ConnectOptions& options) {
-  const std::string timeout = std::to_string(options.connect_timeout.count());
-  // expand_dbname makes the first dbname a whole connection string. Later words win over earlier
-  // ones: words before dbname are defaults that the user's string may change.
-  const char* const keywords[] = {
-      "connect_timeout",  "keepalives_idle", "keepalives_interval", "keepalives_count",
-      "tcp_user_timeout", "dbname",          "application_name",    nullptr};
-  const char* const values[] = {timeout.c_str(),
-                                "30",
-                                "10",
-                                "3",
-                                "60000",
-                                options.dsn.c_str(),
-                                options.application_name.c_str(),
-                                nullptr};
-  Connection connection(PQconnectdbParams(keywords, values, 1), options);
+  OwnConnection made = connect_unless_stopped(options);
+  if (made == nullptr) return cancelled();
+  Connection connection(made.release(), options);
   if (PQstatus(connection.raw()) != CONNECTION_OK) {
     return connect_error(connection.raw());
   }
@@ -358,10 +417,14 @@ Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parame
     lengths.push_back(parameter ? static_cast<int>(parameter->size()) : 0);
   }
   PGFANOUT_TRY(take_leftovers());
-  auto rows = answer_to(send_or_lose(raw(), [&] {
-    return PQsendQueryParams(raw(), statement.c_str(), static_cast<int>(values.size()), nullptr,
-                             values.data(), lengths.data(), formats.data(), format) == 1;
-  }));
+  auto rows = answer_to(
+      send_or_lose(raw(),
+                   [&] {
+                     return PQsendQueryParams(
+                                raw(), statement.c_str(), static_cast<int>(values.size()), nullptr,
+                                values.data(), lengths.data(), formats.data(), format) == 1;
+                   }),
+      kDoing);
   if (rows && is_text) convert_values(*rows);
   return rows;
 }
@@ -385,6 +448,19 @@ Error Connection::error_of(const pg_result* result, std::string_view doing) cons
   return error;
 }
 
+Result<void> Connection::query_binary_each(std::string_view sql,
+                                           const std::function<Result<void>(const Rows&)>& take) {
+  PGFANOUT_TRY_ASSIGN(const std::string statement, text_encoding_.to_server(sql));
+  PGFANOUT_TRY(take_leftovers());
+  const bool was_sent = send_or_lose(raw(), [&] {
+    return PQsendQueryParams(raw(), statement.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1) ==
+               1 &&
+           PQsetSingleRowMode(raw()) == 1;
+  });
+  PGFANOUT_TRY(answer_to(was_sent, kDoing, &take));
+  return {};
+}
+
 Result<void> Connection::run(std::string_view sql) {
   std::string in_path(sql);
   if (has_own_path_ && ddl_path_ != kOwnPath && is_ddl(sql)) {
@@ -393,8 +469,8 @@ Result<void> Connection::run(std::string_view sql) {
   }
   PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(in_path));
   PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(
-      answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; })));
+  PGFANOUT_TRY(answer_to(
+      send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }), kDoing));
   return {};
 }
 
@@ -410,21 +486,24 @@ Result<void> Connection::run(std::string_view sql, const std::vector<Parameter>&
 
 /// The outcome of a statement: the first error counts, otherwise the last result.
 struct Connection::Answer {
+  std::string_view doing;
+  const std::function<Result<void>(const Rows&)>* take = nullptr;  ///< Of rows one by one.
   Rows last{nullptr};
-  std::optional<Error> failure;
+  std::optional<Error> failure = {};
 };
 
 /// A cancelled statement may have left results behind.
 Result<void> Connection::take_leftovers() {
   if (!is_open()) return error_of_connection(raw(), kDoing);
   if (PQtransactionStatus(raw()) != PQTRANS_ACTIVE) return {};
-  Answer ignored;
+  Answer ignored{kDoing};
   return collect(ignored, cancellation_);
 }
 
-Result<Rows> Connection::answer_to(bool was_sent) {
-  if (!was_sent) return error_of_connection(raw(), kDoing);
-  Answer answer;
+Result<Rows> Connection::answer_to(bool was_sent, std::string_view doing,
+                                   const std::function<Result<void>(const Rows&)>* take) {
+  if (!was_sent) return error_of_connection(raw(), doing);
+  Answer answer{doing, take};
   auto collected = collect(answer, cancellation_);
   if (!collected && collected.error().code == "cancelled") collected = cancel_and_collect(answer);
   if (!answer.failure && !collected) return std::move(collected).error();
@@ -446,8 +525,15 @@ Result<void> Connection::collect(Answer& answer, const Cancellation* cancellatio
     if (result == nullptr) return {};
     answer.last = Rows(result);
     const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_SINGLE_TUPLE) {
+      auto taken =
+          answer.take == nullptr || answer.failure ? Result<void>() : (*answer.take)(answer.last);
+      if (!taken) answer.failure = std::move(taken).error();
+      answer.last = Rows(nullptr);
+      continue;
+    }
     if (is_copy(status)) return refused("internal", "a COPY was run as if it were a statement");
-    if (!is_success(status) && !answer.failure) answer.failure = error_of(result, kDoing);
+    if (!is_success(status) && !answer.failure) answer.failure = error_of(result, answer.doing);
   }
 }
 
@@ -474,15 +560,11 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
 Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
   constexpr std::string_view kAnalysing = "analyse a query";
   PGFANOUT_TRY_ASSIGN(const std::string statement, text_encoding_.to_server(sql));
-  PGresult* result = PQprepare(raw(), "", statement.c_str(), 0, nullptr);
-  Rows owner(result);
-  if (PQresultStatus(result) == PGRES_COMMAND_OK) {
-    result = PQdescribePrepared(raw(), "");
-    owner = Rows(result);
-  }
-  if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-    return is_open() ? error_of(result, kAnalysing) : error_of_connection(raw(), kAnalysing);
-  }
+  PGFANOUT_TRY(take_leftovers());
+  PGFANOUT_TRY(answer_to(PQsendPrepare(raw(), "", statement.c_str(), 0, nullptr) == 1, kAnalysing));
+  PGFANOUT_TRY_ASSIGN(const Rows described,
+                      answer_to(PQsendDescribePrepared(raw(), "") == 1, kAnalysing));
+  const PGresult* result = described.raw();
   std::vector<ResultColumn> columns;
   for (int at = 0; at < PQnfields(result); ++at) {
     columns.push_back(
@@ -492,15 +574,26 @@ Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
 }
 
 Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTime* waited) {
+  PGFANOUT_TRY(wait_until_ready(cancellation, waited));
+  if (PQconsumeInput(raw()) == 0) return error_of_connection(raw(), "read from the server");
+  return {};
+}
+
+Result<void> Connection::wait_until_ready(const Cancellation* cancellation, WaitTime* waited) {
   constexpr int kStepMilliseconds = 100;
+  constexpr int kStepWhileAsking = 10;
+  // What is to be done after a stop at once, such as a ROLLBACK, may take a moment.
+  constexpr std::chrono::milliseconds kGrace{500};
   const bool must_flush = PQflush(raw()) == 1;
   pollfd waiting{PQsocket(raw()), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN), 0};
-  auto silent_since = Clock::now();
-  auto counted_until = silent_since;
+  const auto began = Clock::now();
+  auto silent_since = began;
+  auto counted_until = began;
   while (true) {
-    if (cancellation != nullptr && cancellation->is_set())
-      return interrupted("cancelled", "cancelled while waiting for the server");
-    const int ready = poll(&waiting, 1, kStepMilliseconds);
+    const bool is_cancelled = (cancellation != nullptr && cancellation->is_set()) ||
+                              (is_stop_at_once() && Clock::now() - began >= kGrace);
+    if (is_cancelled) return interrupted("cancelled", "cancelled while waiting for the server");
+    const int ready = poll(&waiting, 1, watch_->is_asking() ? kStepWhileAsking : kStepMilliseconds);
     if (waited != nullptr) {
       const auto now = Clock::now();
       waited->add(now - std::exchange(counted_until, now));
@@ -509,7 +602,6 @@ Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTi
     if (ready > 0) break;
     PGFANOUT_TRY(check_stalled(silent_since));
   }
-  if (PQconsumeInput(raw()) == 0) return error_of_connection(raw(), "read from the server");
   return {};
 }
 

@@ -52,6 +52,8 @@ class Rows {
   }
   /// Rows that an INSERT, UPDATE, DELETE or COPY touched; -1 if the command has no such number.
   [[nodiscard]] std::int64_t affected() const;
+  /// For copier/pg/ only.
+  [[nodiscard]] const pg_result* raw() const { return result_.get(); }
 
  private:
   friend class Connection;
@@ -78,6 +80,15 @@ struct ConnectOptions {
   std::chrono::milliseconds query_timeout{10'000};   ///< For all of what that connection does.
   std::chrono::milliseconds arrival_timeout{1'000};  ///< For what the server sent meanwhile.
 };
+
+/// The user's request to stop, for all connections of the process; it outlives them. Once it is
+/// set, a server that is silent for a second is asked whether it still works, and connecting takes
+/// two seconds at most. Once it asks for a stop at once, statements that wait are cancelled.
+void set_user_stop(const Cancellation& user);
+[[nodiscard]] bool is_user_stopping();
+/// Threads that were left behind within libpq, which returns from a dead link only after minutes.
+/// Static objects must not be destroyed under them: the process ends by _exit().
+[[nodiscard]] bool has_left_threads();
 
 /// Refuses a DSN that carries a password or cannot be parsed. `option` names it in the message.
 Result<void> check_dsn(std::string_view dsn, std::string_view option);
@@ -124,6 +135,10 @@ class Connection {
   /// The same in binary: parameters are the types' binary forms, and so are the results' values,
   /// as text() gives them. Values are those that a binary COPY carries, text in the server's bytes.
   Result<Rows> query_binary(std::string_view sql, const std::vector<Parameter>& parameters = {});
+  /// The same for rows that may be large: each is handed over alone, as a result of one row, and
+  /// freed before the next one comes. The first error of `take` is returned.
+  Result<void> query_binary_each(std::string_view sql,
+                                 const std::function<Result<void>(const Rows&)>& take);
   /// One or more statements, results thrown away; the first error ends them. DDL for which the
   /// database has event triggers runs under ddl_path().
   Result<void> run(std::string_view sql);
@@ -169,6 +184,8 @@ class Connection {
   /// lets libpq have it. An error of code "cancelled" when the cancellation, if there is one, was
   /// set meanwhile. `waited` is brought up to date at each step.
   Result<void> wait_for_input(const Cancellation* cancellation, WaitTime* waited = nullptr);
+  /// For copier/pg/ only: the same without letting libpq have it.
+  Result<void> wait_until_ready(const Cancellation* cancellation, WaitTime* waited = nullptr);
   /// For copier/pg/ only: error_of_result(), in UTF-8.
   [[nodiscard]] Error error_of(const pg_result* result, std::string_view doing) const;
   /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
@@ -183,7 +200,8 @@ class Connection {
   void convert_values(Rows& rows) const;
   struct Answer;
   Result<void> take_leftovers();
-  Result<Rows> answer_to(bool was_sent);
+  Result<Rows> answer_to(bool was_sent, std::string_view doing,
+                         const std::function<Result<void>(const Rows&)>* take = nullptr);
   Result<void> collect(Answer& answer, const Cancellation* cancellation);
   Result<void> cancel_and_collect(Answer& answer);
   void abandon();

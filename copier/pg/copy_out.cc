@@ -58,12 +58,22 @@ Result<std::optional<ByteView>> CopyOut::next() {
       const ByteView message(reinterpret_cast<std::uint8_t*>(data),
                              static_cast<std::size_t>(length));
       bytes_since_nap_ += message.size();
+      has_part_ = false;
       return message;
     }
     if (length == -2) return error_of_connection(connection_.raw(), "read rows");
     PGFANOUT_TRY(length == -1 ? finish() : wait_for_rows());
     if (length == -1) return std::nullopt;
+    if (!may_receive_()) return ByteView();
+    has_part_ = true;
+    if (PQconsumeInput(connection_.raw()) == 0) {
+      return error_of_connection(connection_.raw(), "read from the server");
+    }
   }
+}
+
+Buffer CopyOut::take(ByteView message) {
+  return {message_.release(), message.size(), &PQfreemem};
 }
 
 /// A server sends 8 kB at a time, and a wake-up for each costs both sides more than the rows do. So
@@ -81,12 +91,23 @@ Result<void> CopyOut::wait_for_rows() {
     if (bytes_since_nap_ > kMany) nap_ /= 2;
     bytes_since_nap_ = 0;
     if (nap_ >= kShortest) {
-      const auto began = std::chrono::steady_clock::now();
+      const auto napping = std::chrono::steady_clock::now();
       pause_for(nap_);
-      waited_.add(std::chrono::steady_clock::now() - began);
+      waited_.add(std::chrono::steady_clock::now() - napping);
     }
   }
-  return connection_.wait_for_input(&cancellation_, &waited_);
+  // A part of a message was received: it may be large, and is hardly sent with longer pauses.
+  constexpr int kPauseWithin = 1000;
+  constexpr int kPauseBetween = 5;
+  constexpr int kStep = 50;
+  const auto began = std::chrono::steady_clock::now();
+  int left = has_part_ ? kPauseWithin : kPauseBetween;
+  for (; left > 0 && !cancellation_.is_set(); left -= kStep) {
+    if (poll(&looking, 1, std::min(left, kStep)) != 0) break;
+  }
+  waited_.add(std::chrono::steady_clock::now() - began);
+  if (left <= 0) let_go_();
+  return connection_.wait_until_ready(&cancellation_, &waited_);
 }
 
 Result<void> CopyOut::finish() {

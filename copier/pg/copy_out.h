@@ -5,10 +5,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
+#include "copier/base/buffer.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/bytes.h"
 #include "pgfanout/cancellation.h"
@@ -23,6 +26,16 @@ class CopyOutStream {
   /// Waits for the next message, which is valid until the next call; absent at the stream's end. An
   /// error of code "cancelled" when the cancellation was set meanwhile.
   virtual Result<std::optional<ByteView>> next() = 0;
+  /// The message that next() has returned last, for a caller who keeps it. Its view ends here.
+  virtual Buffer take(ByteView message) {
+    Buffer copy(message.size());
+    copy.append(message);
+    return copy;
+  }
+  /// Before it receives more, which may be all of a message, however long, next() asks this, and
+  /// returns an empty message if it says no. While nothing comes, `let_go` is called.
+  virtual void ask_before_receiving(std::function<bool()> /*may_receive*/,
+                                    std::function<void()> /*let_go*/) {}
   /// Where the time is added up that is spent waiting for the server; it outlives the stream.
   virtual void count_waiting(std::atomic<std::uint64_t>& /*nanoseconds*/) {}
   /// How long this stream has waited for the server so far.
@@ -37,6 +50,12 @@ class CopyOut final : public CopyOutStream {
                                                 const Cancellation& cancellation);
 
   Result<std::optional<ByteView>> next() override;
+  Buffer take(ByteView message) override;
+  void ask_before_receiving(std::function<bool()> may_receive,
+                            std::function<void()> let_go) override {
+    may_receive_ = std::move(may_receive);
+    let_go_ = std::move(let_go);
+  }
   void count_waiting(std::atomic<std::uint64_t>& nanoseconds) override {
     waited_.total = &nanoseconds;
   }
@@ -51,6 +70,9 @@ class CopyOut final : public CopyOutStream {
   const Cancellation& cancellation_;
   std::unique_ptr<char, void (*)(void*)> message_;  ///< libpq's.
   std::size_t bytes_since_nap_ = 0;
+  bool has_part_ = false;  ///< More was received since the last message.
+  std::function<bool()> may_receive_ = [] { return true; };
+  std::function<void()> let_go_ = [] {};
   WaitTime waited_;
   std::chrono::microseconds nap_{0};  ///< Of the next sleep before the socket is polled.
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace pgfanout {
@@ -14,103 +15,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using ResultPointer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
-bool has_input(const PGconn* connection, std::chrono::milliseconds wait) {
-  pollfd socket{PQsocket(connection), POLLIN, 0};
-  return poll(&socket, 1, static_cast<int>(wait.count())) > 0;
+bool is_ready(const PGconn* connection, short events) {
+  pollfd socket{PQsocket(connection), events, 0};
+  return poll(&socket, 1, 0) > 0;
 }
-
-/// A connection of raw libpq calls, which all end at one deadline: a Connection would need a
-/// StallWatch of its own.
-class BackendQuery {
- public:
-  BackendQuery(BackendIdentity backend, std::chrono::milliseconds within)
-      : backend_(backend), deadline_(Clock::now() + within) {}
-  ~BackendQuery() { PQfinish(connection_); }
-  BackendQuery(const BackendQuery&) = delete;
-  BackendQuery& operator=(const BackendQuery&) = delete;
-
-  StallFinding state_of_backend(const ConnectOptions& options, const PGconn* watched) {
-    if (!connect(options, watched)) {
-      return was_turned_away() ? StallFinding::cannot_tell : StallFinding::unreachable;
-    }
-    const ResultPointer found =
-        query("coalesce(a.state, ''), coalesce(a.wait_event_type, '')" + from_backend());
-    if (found == nullptr) return StallFinding::unreachable;
-    if (PQresultStatus(found.get()) != PGRES_TUPLES_OK) return StallFinding::cannot_tell;
-    if (PQntuples(found.get()) == 0) return StallFinding::gone;
-    return finding_of(PQgetvalue(found.get(), 0, 0), PQgetvalue(found.get(), 0, 1));
-  }
-
-  void end_backend() { query("pg_terminate_backend(a.pid)" + from_backend()); }
-
- private:
-  /// To the server that the watched connection reached, even if its DSN names several.
-  bool connect(const ConnectOptions& options, const PGconn* watched) {
-    constexpr std::string_view kSuffix = "/watch";
-    constexpr std::size_t kLongestName = 63;
-    const std::string name =
-        options.application_name.substr(0, kLongestName - kSuffix.size()).append(kSuffix);
-    const char* const keywords[] = {"dbname",           "host", "hostaddr", "port",
-                                    "application_name", nullptr};
-    const char* const values[] = {options.dsn.c_str(), PQhost(watched), PQhostaddr(watched),
-                                  PQport(watched),     name.c_str(),    nullptr};
-    connection_ = PQconnectStartParams(keywords, values, 1);
-    if (PQstatus(connection_) == CONNECTION_BAD) return false;
-    PQsetErrorVerbosity(connection_, PQERRORS_SQLSTATE);
-    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-    while (next != PGRES_POLLING_OK) {
-      if (next == PGRES_POLLING_FAILED) return false;
-      if (!wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT)) return false;
-      next = PQconnectPoll(connection_);
-    }
-    return true;
-  }
-
-  /// The server answered, but with an error, whose SQLSTATE then ends the message: it may have no
-  /// connection left, which says nothing about our backend.
-  [[nodiscard]] bool was_turned_away() const {
-    std::string_view message = PQerrorMessage(connection_);
-    while (!message.empty() && message.back() == '\n') message.remove_suffix(1);
-    const std::string_view state = message.substr(message.rfind(' ') + 1);
-    constexpr std::size_t kStateBytes = 5;
-    return state.size() == kStateBytes && std::all_of(state.begin(), state.end(), [](char c) {
-             return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-           });
-  }
-
-  [[nodiscard]] std::string from_backend() const {
-    return fmt::format(
-        " FROM pg_stat_get_activity({}) a WHERE coalesce((date_part('epoch',"
-        " a.backend_start) * 1000000)::int8, 0) = {}",
-        backend_.pid, backend_.started_at);
-  }
-
-  /// Null when it was not answered in time.
-  ResultPointer query(const std::string& what) {
-    ResultPointer last(nullptr, &PQclear);
-    if (PQsendQuery(connection_, ("SET search_path = ''; SELECT " + what).c_str()) == 0)
-      return last;
-    while (true) {
-      while (PQisBusy(connection_) == 1) {
-        if (!wait(POLLIN) || PQconsumeInput(connection_) == 0) return {nullptr, &PQclear};
-      }
-      PGresult* result = PQgetResult(connection_);
-      if (result == nullptr) return last;
-      last.reset(result);
-    }
-  }
-
-  [[nodiscard]] bool wait(short events) const {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
-    if (left.count() <= 0) return false;
-    pollfd socket{PQsocket(connection_), events, 0};
-    return poll(&socket, 1, static_cast<int>(left.count())) > 0;
-  }
-
-  const BackendIdentity backend_;
-  const Clock::time_point deadline_;
-  PGconn* connection_ = nullptr;
-};
 
 }  // namespace
 
@@ -125,8 +33,10 @@ StallFinding finding_of(std::string_view state, std::string_view wait_event_type
 }
 
 bool is_query_due(const ConnectOptions& options, bool knows_backend,
-                  std::chrono::nanoseconds silence) {
+                  std::chrono::nanoseconds silence, bool is_stopping) {
+  constexpr std::chrono::milliseconds kWhenStopping{1'000};
   if (options.stall_timeout.count() == 0) return false;
+  if (is_stopping && silence >= kWhenStopping) return true;
   return silence >= options.stall_timeout && (knows_backend || silence >= options.connect_timeout);
 }
 
@@ -137,23 +47,151 @@ StallVerdict judge_silence(StallFinding finding, bool has_come) {
   return finding == StallFinding::gone ? StallVerdict::lost : StallVerdict::stalled;
 }
 
-Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) const {
+/// A connection of raw libpq calls, none of which waits: a Connection would need a StallWatch of
+/// its own.
+class StallWatch::BackendQuery {
+ public:
+  /// To the server that the watched connection reached, even if its DSN names several.
+  BackendQuery(BackendIdentity backend, const ConnectOptions& options, const PGconn* watched)
+      : backend_(backend), time_(options.query_timeout) {
+    constexpr std::string_view kSuffix = "/watch";
+    constexpr std::size_t kLongestName = 63;
+    const std::string name =
+        options.application_name.substr(0, kLongestName - kSuffix.size()).append(kSuffix);
+    const char* const keywords[] = {"dbname",           "host", "hostaddr", "port",
+                                    "application_name", nullptr};
+    const char* const values[] = {options.dsn.c_str(), PQhost(watched), PQhostaddr(watched),
+                                  PQport(watched),     name.c_str(),    nullptr};
+    connection_ = PQconnectStartParams(keywords, values, 1);
+    if (PQstatus(connection_) == CONNECTION_BAD) next_ = PGRES_POLLING_FAILED;
+    PQsetErrorVerbosity(connection_, PQERRORS_SQLSTATE);
+  }
+  ~BackendQuery() { PQfinish(connection_); }
+  BackendQuery(const BackendQuery&) = delete;
+  BackendQuery& operator=(const BackendQuery&) = delete;
+
+  /// The state of the backend, as soon as it is known; at the latest when the time is over.
+  std::optional<StallFinding> state_of_backend() {
+    if (!finding_) {
+      finding_ = ask();
+      if (!finding_ && is_late()) finding_ = StallFinding::unreachable;
+      if (finding_) answered_at_ = Clock::now();
+    }
+    return finding_;
+  }
+  [[nodiscard]] Clock::time_point answered_at() const { return answered_at_; }
+
+  /// True once that is done, or cannot be.
+  bool has_ended_backend() {
+    if (!std::exchange(is_ending_, true)) send("pg_terminate_backend(a.pid)");
+    return has_answer() || is_late();
+  }
+
+ private:
+  std::optional<StallFinding> ask() {
+    while (next_ != PGRES_POLLING_OK) {
+      if (next_ == PGRES_POLLING_FAILED) {
+        return was_turned_away() ? StallFinding::cannot_tell : StallFinding::unreachable;
+      }
+      if (!is_ready(connection_, next_ == PGRES_POLLING_READING ? POLLIN : POLLOUT)) return {};
+      next_ = PQconnectPoll(connection_);
+    }
+    if (!std::exchange(is_asked_, true)) {
+      PQsetnonblocking(connection_, 1);
+      send("coalesce(a.state, ''), coalesce(a.wait_event_type, '')");
+    }
+    if (!has_answer()) return {};
+    if (is_broken_ || answer_ == nullptr) return StallFinding::unreachable;
+    if (PQresultStatus(answer_.get()) != PGRES_TUPLES_OK) return StallFinding::cannot_tell;
+    if (PQntuples(answer_.get()) == 0) return StallFinding::gone;
+    return finding_of(PQgetvalue(answer_.get(), 0, 0), PQgetvalue(answer_.get(), 0, 1));
+  }
+
+  /// The server answered, but with an error, whose SQLSTATE then ends the message: it may have no
+  /// connection left, which says nothing about our backend.
+  [[nodiscard]] bool was_turned_away() const {
+    std::string_view message = PQerrorMessage(connection_);
+    while (!message.empty() && message.back() == '\n') message.remove_suffix(1);
+    const std::string_view state = message.substr(message.rfind(' ') + 1);
+    constexpr std::size_t kStateBytes = 5;
+    return state.size() == kStateBytes && std::all_of(state.begin(), state.end(), [](char c) {
+             return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+           });
+  }
+
+  void send(std::string_view what) {
+    const std::string sql = fmt::format(
+        "SET search_path = ''; SELECT {} FROM pg_stat_get_activity({}) a WHERE"
+        " coalesce((date_part('epoch', a.backend_start) * 1000000)::int8, 0) = {}",
+        what, backend_.pid, backend_.started_at);
+    is_broken_ = PQsendQuery(connection_, sql.c_str()) == 0;
+  }
+
+  /// True once the answer to what was sent is whole, or none can come.
+  bool has_answer() {
+    while (!is_broken_) {
+      if (PQflush(connection_) < 0) break;
+      while (PQisBusy(connection_) == 1) {
+        if (!is_ready(connection_, POLLIN)) return false;
+        if (PQconsumeInput(connection_) == 0) {
+          is_broken_ = true;
+          return true;
+        }
+      }
+      PGresult* result = PQgetResult(connection_);
+      if (result == nullptr) return true;
+      answer_.reset(result);
+    }
+    is_broken_ = true;
+    return true;
+  }
+
+  [[nodiscard]] bool is_late() const {
+    constexpr std::chrono::milliseconds kWhenStopping{2'000};
+    const auto time = is_user_stopping() ? std::min(time_, kWhenStopping) : time_;
+    return Clock::now() - began_ >= time;
+  }
+
+  const BackendIdentity backend_;
+  const std::chrono::milliseconds time_;
+  const Clock::time_point began_ = Clock::now();
+  PGconn* connection_ = nullptr;
+  PostgresPollingStatusType next_ = PGRES_POLLING_WRITING;
+  bool is_asked_ = false;
+  bool is_ending_ = false;
+  bool is_broken_ = false;
+  ResultPointer answer_{nullptr, &PQclear};
+  std::optional<StallFinding> finding_;
+  Clock::time_point answered_at_;
+};
+
+StallWatch::StallWatch(ConnectOptions options) : options_(std::move(options)) {}
+StallWatch::~StallWatch() = default;
+
+Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) {
   const auto silence = Clock::now() - silent_since;
-  if (!is_query_due(options_, backend_.pid != 0, silence)) return {};
+  if (!is_query_due(options_, backend_.pid != 0, silence, is_user_stopping())) {
+    query_.reset();
+    return {};
+  }
   if (backend_.pid == 0) return stalled(watched, silence);
-  BackendQuery query(backend_, options_.query_timeout);
-  const StallFinding finding = query.state_of_backend(options_, watched);
-  StallVerdict verdict = judge_silence(finding, false);
+  if (query_ == nullptr) query_ = std::make_unique<BackendQuery>(backend_, options_, watched);
+  const auto finding = query_->state_of_backend();
+  if (!finding) return {};
+  StallVerdict verdict = judge_silence(*finding, false);
   // Input that the server sent meanwhile arrives in a moment; libpq then says what it is.
   if (verdict != StallVerdict::patience) {
-    verdict = judge_silence(finding, has_input(watched, options_.arrival_timeout));
+    const bool has_come = is_ready(watched, POLLIN);
+    if (!has_come && Clock::now() - query_->answered_at() < options_.arrival_timeout) return {};
+    verdict = judge_silence(*finding, has_come);
   }
   if (verdict == StallVerdict::patience) {
+    query_.reset();
     silent_since = Clock::now();
     return {};
   }
   if (verdict == StallVerdict::lost) return gone(watched);
-  if (finding == StallFinding::waits_for_us) query.end_backend();
+  if (*finding == StallFinding::waits_for_us && !query_->has_ended_backend()) return {};
   return stalled(watched, silence);
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -26,9 +27,9 @@ enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us,
 [[nodiscard]] StallFinding finding_of(std::string_view state, std::string_view wait_event_type);
 
 /// Whether a silence is long enough to ask the server. A session that is being set up (its backend
-/// is not known) may take as long as connecting.
+/// is not known) may take as long as connecting. A user who stops the job waits for a second only.
 [[nodiscard]] bool is_query_due(const ConnectOptions& options, bool knows_backend,
-                                std::chrono::nanoseconds silence);
+                                std::chrono::nanoseconds silence, bool is_stopping = false);
 
 /// The meaning of a silence, given the answer and whether input came meanwhile.
 enum class StallVerdict : std::uint8_t { patience, lost, stalled };
@@ -42,24 +43,33 @@ class StallWatch {
   using Moment = std::chrono::steady_clock::time_point;
 
   /// `options` are those of the watched connection.
-  explicit StallWatch(ConnectOptions options) : options_(std::move(options)) {}
+  explicit StallWatch(ConnectOptions options);
+  ~StallWatch();
+  StallWatch(const StallWatch&) = delete;
+  StallWatch& operator=(const StallWatch&) = delete;
 
   /// Until this is known, too long a silence is an error and the server is not asked.
   void set_backend(BackendIdentity backend) { backend_ = backend; }
 
-  /// For a caller who waits for `watched` and has seen nothing move since `silent_since`. Before
-  /// ConnectOptions::stall_timeout has passed it does nothing. Then it asks the server, for at most
+  /// For a caller who waits for `watched`, has seen nothing move since `silent_since`, and calls
+  /// again and again: a call never waits. Before ConnectOptions::stall_timeout has passed it does
+  /// nothing. Then it asks the server, over several calls, for at most
   /// ConnectOptions::query_timeout: if the backend works, `silent_since` is reset; a backend that
   /// has ended is "connection-lost"; one that waits for us, or a server that cannot be reached, is
   /// "stalled". Such a backend is terminated, so that its locks do not block the next call.
-  Result<void> check(pg_conn* watched, Moment& silent_since) const;
+  Result<void> check(pg_conn* watched, Moment& silent_since);
+  /// The server is being asked: the next call of check() should come soon.
+  [[nodiscard]] bool is_asking() const { return query_ != nullptr; }
 
  private:
   [[nodiscard]] static Error stalled(const pg_conn* watched, std::chrono::nanoseconds silence);
   [[nodiscard]] Error gone(const pg_conn* watched) const;
 
+  class BackendQuery;
+
   const ConnectOptions options_;
   BackendIdentity backend_;
+  std::unique_ptr<BackendQuery> query_;
 };
 
 }  // namespace pgfanout

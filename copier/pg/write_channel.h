@@ -43,8 +43,8 @@ class WriteChannel {
   virtual Result<void> end_copy() = 0;
   /// Flushes, and reads what the socket holds if it is `readable`.
   virtual Result<void> step(bool readable) = 0;
-  /// To be called about once a second: an error if the server has been silent for too long while it
-  /// was waited for, and does not work any more (see StallWatch). May then take seconds.
+  /// To be called a few times a second, never waits: an error if the server has been silent for too
+  /// long while it was waited for, and does not work any more (see StallWatch).
   virtual Result<void> check_stalled() = 0;
   /// Rows of the last COPY by the server's count.
   [[nodiscard]] virtual std::uint64_t rows_copied() const = 0;

@@ -108,4 +108,16 @@ Result<CollectedSides> run_collection(BothSides sides, const CollectFilter& filt
   return CollectedSides{source.take(), target.take()};
 }
 
+Result<std::vector<GroupAccount>> run_bucket_count(BothSides sides, const std::vector<bool>& groups,
+                                                   std::size_t buckets, JobCounters& counters,
+                                                   const Cancellation& cancellation) {
+  const VerifyPlan& plan = sides.plan;
+  BucketBooks books(groups, buckets, plan.identity);
+  Comparison no_books(group_count(plan), plan.source.leaves.size(), plan.target.leaves.size(), 0);
+  PGFANOUT_TRY(run_both(sides, no_books, counters, cancellation,
+                        [&](const Comparer& comparer, Side side, const RowBatch& batch,
+                            std::uint32_t) { books.add(comparer, side, batch); }));
+  return books.take();
+}
+
 }  // namespace pgfanout

@@ -41,4 +41,9 @@ Result<DifferenceSketch> run_comparison(BothSides sides, std::size_t max_element
 Result<CollectedSides> run_collection(BothSides sides, const CollectFilter& filter,
                                       JobCounters& counters, const Cancellation& cancellation);
 
+/// Counts and digests of the rows of `groups` that are in each of so many buckets.
+Result<std::vector<GroupAccount>> run_bucket_count(BothSides sides, const std::vector<bool>& groups,
+                                                   std::size_t buckets, JobCounters& counters,
+                                                   const Cancellation& cancellation);
+
 }  // namespace pgfanout

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "copier/base/caught.h"
 #include "copier/base/crash_point.h"
 #include "copier/stage/route.h"
 #include "copier/stage/row_batch.h"
@@ -20,10 +21,8 @@ std::size_t lane_batch_bytes(std::uint64_t budget_bytes, std::size_t lanes, bool
   return std::clamp<std::uint64_t>(budget_bytes / shares, kSmallest, kLargest);
 }
 
-}  // namespace
-
-Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
-                         const Cancellation& cancellation) {
+Result<void> fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
+                     const Cancellation& cancellation) {
   Stop stop(cancellation);
   const StreamCounters streams(counters, copy.sources.size(), copy.memory_bytes);
   MemoryBudget budget(copy.memory_bytes, streams.memory());
@@ -55,7 +54,7 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   const LaneLoad load{copy.writers, copy.targets, lanes,          ledger,
                       rejects,      counters,     copy.sets_aside};
   std::jthread writing([&] { load_lanes(load, stop); });
-  stop.guard([&] {
+  stop.guard("the readers", [&] {
     run_row_streams(
         {{copy.ranges, copy.sources, fields, copy.key, reading, take, range_done, copy.epoch}},
         stop);
@@ -64,6 +63,15 @@ Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCount
   writing.join();
   if (auto error = stop.error()) return *std::move(error);
   return {};
+}
+
+}  // namespace
+
+Result<void> run_fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters& counters,
+                         const Cancellation& cancellation) {
+  return run_caught("the copy", [&] {
+    return fan_out(std::move(copy), ledger, rejects, counters, cancellation);
+  });
 }
 
 }  // namespace pgfanout

@@ -87,12 +87,12 @@ void run_reader(const RowStream& stream, RangeSource& source, RangeQueue& ranges
 void run_row_streams(const std::vector<RowStream>& streams, Stop& stop) {
   std::deque<RangeQueue> queues;
   std::vector<std::jthread> readers;
-  stop.guard([&] {
+  stop.guard("the start of the readers", [&] {
     for (const RowStream& stream : streams) {
       RangeQueue& ranges = queues.emplace_back(stream);
       for (const auto& source : stream.sources) {
         readers.emplace_back([&stream, &source, &ranges, &stop] {
-          stop.guard([&] { run_reader(stream, *source, ranges, stop); });
+          stop.guard("the reader", [&] { run_reader(stream, *source, ranges, stop); });
         });
       }
     }

@@ -1,8 +1,9 @@
 #include "copier/session/job_guard.h"
 
 #include <chrono>
-#include <exception>
 #include <utility>
+
+#include "copier/base/caught.h"
 
 namespace pgfanout {
 
@@ -38,7 +39,9 @@ void JobGuard::begin(const std::string& job_id) {
     pending_.push_back(*std::move(issue));
   }
   tell_pending();
-  watcher_ = std::thread([this] { watch(); });
+  const auto started =
+      run_caught("the start of the watch", [this] { watcher_ = std::thread([this] { watch(); }); });
+  if (!started) not_watched_ = started.error();
 }
 
 void JobGuard::end() {
@@ -55,18 +58,11 @@ void JobGuard::watch() {
   std::unique_lock lock(mutex_);
   while (!ending_changed_.wait_for(lock, job_.watch.sample_every, [this] { return is_ending_; })) {
     lock.unlock();
-    std::string failure;
-    try {
-      sample();
-    } catch (const std::exception& exception) {
-      failure = exception.what();
-    }
+    const auto sampled = run_caught("the watch", [this] { sample(); });
+    if (!sampled) pace_.set_share(1);
     lock.lock();
-    if (failure.empty()) continue;
-    pace_.set_share(1);
-    pending_.push_back({Severity::warning, "not-watched",
-                        "thresholds and deadline are no longer watched: " + failure, job_.table,
-                        "report this as a bug of pgfanout; the job continues"});
+    if (sampled) continue;
+    not_watched_ = sampled.error();
     return;
   }
 }
@@ -124,6 +120,12 @@ void JobGuard::tell_pending() {
   {
     const std::lock_guard lock(mutex_);
     issues.swap(pending_);
+    if (not_watched_) {
+      issues.push_back({Severity::warning, "not-watched",
+                        "thresholds and deadline are no longer watched: " + not_watched_->message,
+                        job_.table, not_watched_->hint + "; the job continues"});
+      not_watched_.reset();
+    }
   }
   for (Issue& issue : issues) {
     relay_.issue_found(issue);

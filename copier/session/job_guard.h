@@ -80,6 +80,7 @@ class JobGuard {
   std::vector<std::string> stages_;      // guarded by mutex_: those that are open
   std::optional<JobDeadline> deadline_;  // guarded by mutex_
   bool has_told_deadline_ = false;       // guarded by mutex_
+  std::optional<Error> not_watched_;     // guarded by mutex_: why the watch has ended
   std::vector<Issue> pending_;           // guarded by mutex_: the job's own thread reports them
   std::vector<Issue> told_;              // of the job's own thread: for the result
   std::thread watcher_;                  // last: it uses all of the above

@@ -2,8 +2,6 @@
 // and a clock for the stages.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <exception>
 #include <string>
@@ -11,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/base/caught.h"
 #include "copier/base/cpu_usage.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/observer.h"
@@ -73,8 +72,7 @@ class ReportingJob {
 
 /// An exception is a defect, so nothing is proven.
 inline Error internal_error(const std::exception& exception) {
-  Error error =
-      interrupted("internal", fmt::format("an internal error stopped it: {}", exception.what()));
+  Error error = error_of_exception("pgfanout", exception);
   error.consequence = Consequence::unproven;
   return error;
 }

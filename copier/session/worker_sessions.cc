@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
 #include "copier/base/pause.h"
+#include "copier/base/stop.h"
 
 namespace pgfanout {
 namespace {
@@ -44,36 +43,34 @@ bool WorkerTurn::wait_until(const std::function<bool()>& is_there) const {
 Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& cancellation,
                             const std::function<Result<void>(Connection&, WorkerTurn&)>& work,
                             const std::function<void()>& meanwhile) {
-  Cancellation stop(nullptr, &cancellation);
-  std::mutex mutex;
-  std::optional<Error> failure;  // guarded by mutex; the first
-  std::atomic<std::size_t> running{settings.workers};
+  Stop stop(cancellation);
+  std::atomic<std::size_t> ended{0};
   const auto run = [&](std::size_t worker) -> Result<void> {
     PGFANOUT_TRY_ASSIGN(Connection connection, settings.connect());
-    connection.set_cancellation(&stop);
+    connection.set_cancellation(&stop.flag());
     if (!settings.set_up.empty()) PGFANOUT_TRY(connection.run(settings.set_up));
-    WorkerTurn turn{worker, stop, settings};
+    WorkerTurn turn{worker, stop.flag(), settings};
     return work(connection, turn);
   };
-  std::vector<std::thread> threads;
-  for (std::size_t worker = 0; worker < settings.workers; ++worker) {
-    threads.emplace_back([&, worker] {
-      if (auto done = run(worker); !done) {
-        const std::lock_guard lock(mutex);
-        if (!failure) failure = std::move(done).error();
-        stop.set();
-      }
-      --running;
-    });
-  }
+  std::vector<std::jthread> threads;
+  stop.guard("the start of the workers", [&] {
+    for (std::size_t worker = 0; worker < settings.workers; ++worker) {
+      threads.emplace_back([&, worker] {
+        stop.guard("the worker", [&] { return run(worker); });
+        ++ended;
+      });
+    }
+  });
   constexpr int kChecksPerMeanwhile = 50;
-  for (int check = 1; running > 0; ++check) {
+  for (int check = 1; ended < threads.size(); ++check) {
     pause_for(kCheckEvery);
-    if (meanwhile && check % kChecksPerMeanwhile == 0) meanwhile();
+    const bool is_stopping = stop.is_set();  // Sees the user's request, too.
+    if (!meanwhile || is_stopping || check % kChecksPerMeanwhile != 0) continue;
+    stop.guard("the workers' progress", meanwhile);
   }
-  for (std::thread& thread : threads) thread.join();
+  threads.clear();
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-  if (failure) return *std::move(failure);
+  if (auto error = stop.error()) return *std::move(error);
   return {};
 }
 

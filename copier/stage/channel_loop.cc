@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace pgfanout {
@@ -15,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kStallCheckInterval{1};
+constexpr std::chrono::milliseconds kStallCheckInterval{200};
 constexpr std::uint64_t kWakeupTag = UINT64_MAX;
 
 Error system_error(std::string_view doing) {
@@ -26,13 +27,14 @@ Error system_error(std::string_view doing) {
 }  // namespace
 
 ChannelLoop::ChannelLoop()
-    : next_stall_check_(Clock::now() + kStallCheckInterval), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
-
-ChannelLoop::~ChannelLoop() {
-  if (epoll_ >= 0) close(epoll_);
+    : next_stall_check_(Clock::now() + kStallCheckInterval), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
 }
 
-/// A descriptor that could not be made is refused here.
+ChannelLoop::~ChannelLoop() {
+  close(epoll_);
+}
+
 Result<void> ChannelLoop::control(int operation, int descriptor, std::uint32_t events,
                                   std::uint64_t tag) {
   epoll_event event{};

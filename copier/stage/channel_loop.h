@@ -37,6 +37,7 @@ class ChannelTask {
 
 class ChannelLoop {
  public:
+  /// Throws std::system_error where the process has no descriptor left.
   ChannelLoop();
   ~ChannelLoop();
   ChannelLoop(const ChannelLoop&) = delete;
@@ -47,7 +48,7 @@ class ChannelLoop {
   Result<void> add(ChannelTask& task);
 
   /// Waits for events, for 100 ms at most, and advances the tasks of the channels that have any.
-  /// Checks about once a second that no server has stalled.
+  /// Checks a few times a second that no server has stalled.
   Result<void> wait_and_advance();
   /// Lets a task, in the order of add(), take all steps that need no waiting.
   Result<void> advance(std::size_t at);
@@ -68,7 +69,7 @@ class ChannelLoop {
   const Wakeup* wakeup_ = nullptr;
   std::vector<Watched> watched_;
   std::chrono::steady_clock::time_point next_stall_check_;
-  int epoll_ = -1;
+  int epoll_;
 };
 
 }  // namespace pgfanout

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <tuple>
 
 namespace pgfanout {
@@ -23,14 +22,48 @@ auto order_of(const CollectedRow& row) {
   return std::tuple(name.identity.high, name.identity.low, name.digest.high, name.digest.low);
 }
 
-bool comes_before(const CollectedRow& a, const CollectedRow& b) {
-  return order_of(a) < order_of(b);
+/// The last ones of a name are left: the misplaced, and of these such as stand for one row.
+bool is_sorted_before(const CollectedRow& a, const CollectedRow& b) {
+  return std::tuple(order_of(a), a.is_misplaced, b.copies) <
+         std::tuple(order_of(b), b.is_misplaced, a.copies);
 }
 
-/// A multiset difference leaves the last ones of a name: the misplaced.
-bool is_sorted_before(const CollectedRow& a, const CollectedRow& b) {
-  return std::tuple(order_of(a), a.is_misplaced) < std::tuple(order_of(b), b.is_misplaced);
+/// One name's rows in a sorted list, which begin at `begin`.
+struct Run {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::uint64_t copies = 0;
+};
+
+Run run_at(const std::vector<CollectedRow>& rows, std::size_t begin) {
+  Run run{begin, begin, 0};
+  for (; run.end < rows.size() && rows[run.end].name == rows[begin].name; ++run.end) {
+    run.copies += rows[run.end].copies;
+  }
+  return run;
 }
+
+/// The rows that are left of a list, which are moved to its front as the list is read.
+class Leftovers {
+ public:
+  explicit Leftovers(std::vector<CollectedRow>& rows) : rows_(rows) {}
+  /// Leaves the last `copies` of a run.
+  void keep(const Run& run, std::uint64_t copies) {
+    std::size_t first = run.end;
+    std::uint64_t left = copies;
+    while (left > 0) {
+      CollectedRow& row = rows_[--first];
+      row.copies = std::min(left, row.copies);
+      left -= row.copies;
+    }
+    for (std::size_t at = first; at < run.end; ++at) rows_[kept_++] = rows_[at];
+  }
+  void finish() { rows_.resize(kept_); }
+
+ private:
+  std::vector<CollectedRow>& rows_;
+  std::size_t kept_ = 0;
+};
 
 }  // namespace
 
@@ -151,16 +184,42 @@ void Comparer::feed(const RowBatch& batch, DifferenceSketch& sketch) const {
   }
 }
 
+std::uint64_t count_of(const std::vector<CollectedRow>& rows) {
+  std::uint64_t count = 0;
+  for (const CollectedRow& row : rows) count += row.copies;
+  return count;
+}
+
+std::size_t bucket_of(const RowName& name, std::size_t buckets) {
+  return name.identity.high % buckets;
+}
+
+/// In place: both lists may be as large as memory allows.
 CollectedSides surplus_of(CollectedSides rows) {
   std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
   std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
-  CollectedSides surplus;
-  // Both compare by name alone and take copies into account.
-  std::set_difference(rows.source.begin(), rows.source.end(), rows.target.begin(),
-                      rows.target.end(), std::back_inserter(surplus.source), comes_before);
-  std::set_difference(rows.target.begin(), rows.target.end(), rows.source.begin(),
-                      rows.source.end(), std::back_inserter(surplus.target), comes_before);
-  return surplus;
+  Leftovers source(rows.source);
+  Leftovers target(rows.target);
+  std::size_t a = 0;
+  std::size_t b = 0;
+  while (a < rows.source.size() || b < rows.target.size()) {
+    const bool has_a = a < rows.source.size();
+    const bool has_b = b < rows.target.size();
+    const bool is_in_source =
+        has_a && (!has_b || !(order_of(rows.target[b]) < order_of(rows.source[a])));
+    const bool is_in_target =
+        has_b && (!has_a || !(order_of(rows.source[a]) < order_of(rows.target[b])));
+    const Run of_source = is_in_source ? run_at(rows.source, a) : Run{a, a, 0};
+    const Run of_target = is_in_target ? run_at(rows.target, b) : Run{b, b, 0};
+    const std::uint64_t equal = std::min(of_source.copies, of_target.copies);
+    source.keep(of_source, of_source.copies - equal);
+    target.keep(of_target, of_target.copies - equal);
+    a = of_source.end;
+    b = of_target.end;
+  }
+  source.finish();
+  target.finish();
+  return rows;
 }
 
 RowName row_name(IdentityKind kind, ByteView identity, RowDigest digest) {
@@ -177,15 +236,53 @@ void RowCollector::collect(const Comparer& comparer, const RowBatch& batch, std:
     if (!is_in_group && filter_.wanted.empty()) continue;
     const RowName name =
         row_name(kind_, comparer.fields().copied_bytes(batch, row), batch.digests[row]);
-    if (is_in_group || filter_.wanted.contains(name)) {
+    const bool is_in_bucket =
+        filter_.buckets.empty() || filter_.buckets[bucket_of(name, filter_.buckets.size())];
+    if ((is_in_group && is_in_bucket) || filter_.wanted.contains(name)) {
       found.push_back({name,
                        {batch.range, batch.first_row + row},
-                       comparer.is_misplaced(batch, row, belongs, leaf)});
+                       comparer.is_misplaced(batch, row, belongs, leaf),
+                       1});
     }
   }
   if (found.empty()) return;
   const std::lock_guard lock(mutex_);
   rows_.insert(rows_.end(), found.begin(), found.end());
+  if (rows_.size() >= next_merge_) merge_copies();
+}
+
+/// Of each name, and of its misplaced rows, the last row that is kept stands for all further ones.
+/// Called with the mutex held.
+void RowCollector::merge_copies() {
+  std::sort(rows_.begin(), rows_.end(), is_sorted_before);
+  std::size_t kept = 0;
+  std::size_t first = 0;  // Of those like the row.
+  for (std::size_t at = 0; at < rows_.size(); ++at) {
+    const CollectedRow row = rows_[at];
+    const bool is_alike = kept > 0 && rows_[kept - 1].name == row.name &&
+                          rows_[kept - 1].is_misplaced == row.is_misplaced;
+    if (!is_alike) first = kept;
+    if (is_alike && kept - first >= filter_.kept_copies) {
+      rows_[kept - 1].copies += row.copies;
+    } else {
+      rows_[kept++] = row;
+    }
+  }
+  rows_.resize(kept);
+  next_merge_ = std::max<std::uint64_t>(filter_.rows_before_merging, 2 * kept);
+}
+
+void BucketBooks::add(const Comparer& comparer, Side side, const RowBatch& batch) {
+  thread_local std::vector<std::uint32_t> belongs;
+  comparer.route(batch, belongs);
+  const std::lock_guard lock(mutex_);
+  for (std::size_t row = 0; row < batch.index.rows.size(); ++row) {
+    if (!groups_[comparer.group_of(batch, row, belongs)]) continue;
+    const RowName name =
+        row_name(kind_, comparer.fields().copied_bytes(batch, row), batch.digests[row]);
+    GroupAccount& bucket = buckets_[bucket_of(name, buckets_.size())];
+    (side == Side::source ? bucket.source : bucket.target).add(batch.digests[row]);
+  }
 }
 
 }  // namespace pgfanout

@@ -94,7 +94,11 @@ struct CollectedRow {
   RowName name;
   RowPlace place;
   bool is_misplaced = false;  ///< A row of the target with a wrong key or in a wrong leaf.
+  std::uint64_t copies = 1;   ///< Rows that it stands for; the places of the others are forgotten.
 };
+
+/// Of a list of rows.
+[[nodiscard]] std::uint64_t count_of(const std::vector<CollectedRow>& rows);
 
 struct RowNameHash {
   std::size_t operator()(const RowName& name) const {
@@ -108,8 +112,17 @@ struct RowNameHash {
 /// Which rows are kept: all of the groups marked, and those with a name that is wanted.
 struct CollectFilter {
   std::vector<bool> groups;
+  /// Of the groups' rows only those of the buckets marked; empty: all of them.
+  std::vector<bool> buckets;
   std::unordered_set<RowName, RowNameHash> wanted;
+  /// From how many rows of a side on copies of a row are counted, and only so many of each kept.
+  std::uint64_t rows_before_merging = UINT64_MAX;
+  std::size_t kept_copies = SIZE_MAX;
 };
+
+/// Groups are cut into buckets by the rows' identities, so that both versions of a changed row are
+/// in one bucket.
+[[nodiscard]] std::size_t bucket_of(const RowName& name, std::size_t buckets);
 
 struct CollectedSides {
   std::vector<CollectedRow> source;
@@ -120,20 +133,40 @@ struct CollectedSides {
 /// name; of copies, those that are misplaced are left first.
 [[nodiscard]] CollectedSides surplus_of(CollectedSides rows);
 
-/// Thread-safe. Holds 56 bytes a row.
+/// Thread-safe. Holds 64 bytes a row.
 class RowCollector {
  public:
-  RowCollector(const CollectFilter& filter, IdentityKind kind) : filter_(filter), kind_(kind) {}
+  RowCollector(const CollectFilter& filter, IdentityKind kind)
+      : filter_(filter), kind_(kind), next_merge_(filter.rows_before_merging) {}
 
   /// Looks through a hashed batch of `comparer`'s side, read from `leaf`.
   void collect(const Comparer& comparer, const RowBatch& batch, std::uint32_t leaf);
   [[nodiscard]] std::vector<CollectedRow> take() { return std::move(rows_); }
 
  private:
+  void merge_copies();
+
   const CollectFilter& filter_;
   const IdentityKind kind_;
   std::mutex mutex_;
   std::vector<CollectedRow> rows_;  // guarded by mutex_
+  std::uint64_t next_merge_;        // guarded by mutex_: by how many rows
+};
+
+/// Counts and digests the rows of each bucket of the groups marked. Thread-safe.
+class BucketBooks {
+ public:
+  BucketBooks(const std::vector<bool>& groups, std::size_t buckets, IdentityKind kind)
+      : groups_(groups), kind_(kind), buckets_(buckets) {}
+
+  void add(const Comparer& comparer, Side side, const RowBatch& batch);
+  [[nodiscard]] std::vector<GroupAccount> take() { return std::move(buckets_); }
+
+ private:
+  const std::vector<bool>& groups_;
+  const IdentityKind kind_;
+  std::mutex mutex_;
+  std::vector<GroupAccount> buckets_;  // guarded by mutex_
 };
 
 }  // namespace pgfanout

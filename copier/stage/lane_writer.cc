@@ -353,14 +353,14 @@ Result<void> run_commit(const LaneCommit& commit, Stop& stop) {
 }  // namespace
 
 void load_lanes(const LaneLoad& load, Stop& stop) {
-  stop.guard([&] { return run_load(load, stop); });
+  stop.guard("the writer", [&] { return run_load(load, stop); });
   load.counters.writers_busy = 0;
   if (stop.is_set()) load.writers.channels.clear();
 }
 
 Result<void> commit_lanes(const LaneCommit& commit, const Cancellation& cancellation) {
   Stop stop(cancellation);
-  stop.guard([&] { return run_commit(commit, stop); });
+  stop.guard("the commit", [&] { return run_commit(commit, stop); });
   auto error = stop.error();
   if (!error) return {};
   commit.writers.channels.clear();

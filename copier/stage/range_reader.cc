@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/amount.h"
 #include "copier/base/crash_point.h"
 #include "copier/pg/server_error.h"
 
@@ -31,6 +32,10 @@ bool is_snapshot_lost(const Error& error) {
   return error.sqlstate == "22023" || error.sqlstate == "42704" || error.sqlstate == "55000";
 }
 
+constexpr std::string_view kProgramLimit = "54000";
+constexpr std::string_view kInternalError = "XX000";
+constexpr const char* kRowTooLarge = "row-too-large";
+
 class ServerSource final : public RangeSource {
  public:
   ServerSource(Connection connection, std::function<Result<Connection>()> connect,
@@ -44,11 +49,11 @@ class ServerSource final : public RangeSource {
 
   Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& range,
                                               const std::string& after_ctid) override {
-    if (!connection_.is_open()) PGFANOUT_TRY(reconnect());
+    if (!connection_ || !connection_->is_open()) PGFANOUT_TRY(reconnect());
     if (!in_transaction_) PGFANOUT_TRY(begin());
     PGFANOUT_TRY_ASSIGN(
         auto stream,
-        CopyOut::start(connection_, select_behind(range, after_ctid).copy_sql(), cancellation_));
+        CopyOut::start(*connection_, select_behind(range, after_ctid).copy_sql(), cancellation_));
     return std::unique_ptr<CopyOutStream>(std::move(stream));
   }
 
@@ -61,23 +66,71 @@ class ServerSource final : public RangeSource {
     const RangeSelect ctids{"ctid", select.relation, select.condition};
     PGFANOUT_TRY_ASSIGN(
         const Rows found,
-        connection_.query(fmt::format("{} OFFSET {} LIMIT 1", ctids.sql(), rows_delivered)));
+        connection_->query(fmt::format("{} OFFSET {} LIMIT 1", ctids.sql(), rows_delivered)));
     if (found.size() != 1) return error;
     UnreadableRow row{found.str(0, 0), error.message, error.sqlstate};
-    const auto alone = connection_.query(
+    row.relation = select.relation;
+    const auto alone = connection_->query_binary(
         fmt::format("{} AND ctid OPERATOR(pg_catalog.=) '{}'", select.sql(), row.ctid));
     const bool fails_alone = !alone && alone.error().sqlstate == error.sqlstate;
     PGFANOUT_TRY(start_over());
     if (!fails_alone) return error;
+    if (error.sqlstate == kProgramLimit || error.sqlstate == kInternalError) {
+      if (!explain_size(row)) PGFANOUT_TRY(start_over());
+    }
     return row;
   }
 
+  /// libpq's buffer of a connection only grows.
+  void give_memory_back() override { connection_.reset(); }
+
  private:
+  /// Says how large the row is, if that is why the server cannot send it. Strings tell their length
+  /// without being read.
+  Result<void> explain_size(UnreadableRow& row) {
+    constexpr std::int64_t kTooLarge = 256LL << 20U;  // With escapes and casts.
+    PGFANOUT_TRY_ASSIGN(
+        const Rows columns,
+        connection_->query(
+            "SELECT pg_catalog.quote_ident(attname), atttypid OPERATOR(pg_catalog.=)"
+            " ANY ('{17,25,1042,1043}'::pg_catalog.oid[]) FROM pg_catalog.pg_attribute"
+            " WHERE attrelid OPERATOR(pg_catalog.=) $1::pg_catalog.regclass AND attnum"
+            " OPERATOR(pg_catalog.>) 0 AND NOT attisdropped",
+            {row.relation}));
+    std::string sizes;
+    for (int at = 0; at < columns.size(); ++at) {
+      sizes += fmt::format(
+          "{}coalesce({}({}), 0)", at == 0 ? "" : ", ",
+          columns.boolean(at, 1) ? "pg_catalog.octet_length" : "pg_catalog.pg_column_size",
+          columns.text(at, 0));
+    }
+    if (sizes.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const Rows found,
+                        connection_->query(fmt::format(
+                            "SELECT {} FROM ONLY {} WHERE ctid OPERATOR(pg_catalog.=) '{}'", sizes,
+                            row.relation, row.ctid)));
+    std::int64_t all = 0;
+    int largest = 0;
+    for (int at = 0; found.size() == 1 && at < columns.size(); ++at) {
+      all += found.integer(0, at);
+      if (found.integer(0, at) > found.integer(0, largest)) largest = at;
+    }
+    if (all < kTooLarge) return {};
+    row.code = kRowTooLarge;
+    row.reason = fmt::format(
+        "a row cannot be sent, since its COPY message would pass 1 GB: it holds {}, of which {} in"
+        " column {} ({})",
+        amount_of_bytes(static_cast<std::uint64_t>(all)),
+        amount_of_bytes(static_cast<std::uint64_t>(found.integer(0, largest))),
+        columns.text(largest, 0), row.reason);
+    return {};
+  }
+
   Result<void> reconnect() {
     in_transaction_ = false;
     auto connection = connect_();
     if (connection) {
-      connection_ = *std::move(connection);
+      connection_.emplace(*std::move(connection));
       return {};
     }
     Error error = std::move(connection).error();
@@ -88,20 +141,24 @@ class ServerSource final : public RangeSource {
   }
 
   Result<void> begin() {
-    auto begun = connection_.enlarge_input();
-    if (begun) begun = connection_.run(begin_);
+    auto begun = connection_->enlarge_input();
+    if (begun) begun = connection_->run(begin_);
     in_transaction_ = static_cast<bool>(begun);
     if (begun || !is_snapshot_lost(begun.error())) return begun;
     return interrupted("snapshot-lost",
                        "the snapshot that this job reads ended with the session that held it: " +
                            begun.error().message,
                        "run the same command again: it resumes where it can",
-                       connection_.description());
+                       connection_->description());
   }
 
   Result<void> start_over() {
     in_transaction_ = false;
-    PGFANOUT_TRY(connection_.run("ROLLBACK"));
+    if (!connection_) {
+      PGFANOUT_TRY(reconnect());
+    } else {
+      PGFANOUT_TRY(connection_->run("ROLLBACK"));
+    }
     return begin();
   }
 
@@ -115,7 +172,7 @@ class ServerSource final : public RangeSource {
     return select;
   }
 
-  Connection connection_;
+  std::optional<Connection> connection_;  ///< Absent once its memory was given back.
   const std::function<Result<Connection>()> connect_;
   const std::string begin_;
   const std::function<RangeSelect(const SourceRange&)> select_;
@@ -124,6 +181,11 @@ class ServerSource final : public RangeSource {
 };
 
 }  // namespace
+
+bool may_be_about_a_row(const Error& error) {
+  return error.sqlstate == kInternalError ||
+         (error.consequence == Consequence::refuse && !error.sqlstate.empty());
+}
 
 Result<std::unique_ptr<RangeSource>> make_server_source(
     std::function<Result<Connection>()> connect, std::string begin,
@@ -142,6 +204,7 @@ RangeReader::RangeReader(const ReaderOptions& options, RangeSource& source,
 }
 
 RangeReader::~RangeReader() {
+  close_stream();
   if (options_.counters.busy != nullptr) --*options_.counters.busy;
 }
 
@@ -166,6 +229,8 @@ Result<void> RangeReader::open() {
   waited_ += time;
   add(options_.counters.source_wait_ns, time);
   PGFANOUT_TRY_ASSIGN(stream_, std::move(opened));
+  stream_->ask_before_receiving([this] { return may_receive(); }, [this] { let_go(); });
+  received_bytes_ = 0;
   message_.reset();
   is_stream_start_ = true;
   stream_began_at_ = rows_before_;
@@ -193,6 +258,41 @@ void RangeReader::close_stream() {
   if (stream_ == nullptr) return;
   waited_ += stream_->waited() - stream_counted_;
   stream_.reset();
+  if (std::exchange(has_large_row_, false)) source_.give_memory_back();
+  if (std::exchange(has_turn_, false)) options_.budget.end_turn();
+}
+
+/// Without the turn only where large rows are not to be expected.
+bool RangeReader::may_receive() {
+  constexpr std::uint64_t kSample = 1ULL << 20U;
+  if (has_turn_) return true;
+  if (received_bytes_ >= kSample && !options_.budget.has_large_rows()) return true;
+  has_turn_ = options_.budget.try_turn();
+  return has_turn_;
+}
+
+/// The caller holds no memory of the budget: the reader that has the turn may wait for it.
+Result<void> RangeReader::wait_for_turn() {
+  const auto asked = Clock::now();
+  has_turn_ = options_.budget.wait_for_turn([this] { return options_.stop.is_set(); });
+  waited_ += Clock::now() - asked;
+  if (!has_turn_) return interrupted("cancelled", "stopped");
+  return {};
+}
+
+/// With a large row the turn lasts until the stream is closed, since its connection keeps the
+/// memory until then.
+void RangeReader::note_message() {
+  received_bytes_ += message_->size();
+  if (message_->size() > options_.budget.large_row_bytes()) {
+    has_large_row_ = true;
+    options_.budget.note_large_row();
+  }
+  let_go();
+}
+
+void RangeReader::let_go() {
+  if (!has_large_row_ && std::exchange(has_turn_, false)) options_.budget.end_turn();
 }
 
 /// Takes messages until the batch in hand is whole: the next one does not fit, rows that were seen
@@ -203,11 +303,23 @@ Result<void> RangeReader::fill_batch() {
     if (!message_) {
       PGFANOUT_TRY_ASSIGN(message_, stream_->next());
       if (!message_) return finish_stream();
+      if (message_->empty()) {  // Another reader has the turn.
+        message_.reset();
+        is_whole_ = batch_.has_value();
+        if (!is_whole_) PGFANOUT_TRY(wait_for_turn());
+        continue;
+      }
+      note_message();
     }
-    if (!batch_) PGFANOUT_TRY(start_batch(message_->size()));
-    is_whole_ = batch_->bytes.room() < message_->size();
-    if (is_whole_) break;
-    batch_->bytes.append(*message_);
+    const bool is_large = message_->size() > options_.batch_bytes;
+    if (!batch_) {
+      PGFANOUT_TRY(start_batch(message_->size()));
+      batch_->bytes = is_large ? stream_->take(*message_) : Buffer(options_.batch_bytes);
+    } else if (batch_->bytes.room() < message_->size()) {
+      is_whole_ = true;
+      break;
+    }
+    if (!is_large) batch_->bytes.append(*message_);
     message_.reset();
     is_whole_ = rows_before_ + ++batch_->expected_rows == replay_until_;
   }
@@ -229,7 +341,6 @@ Result<void> RangeReader::start_batch(std::size_t bytes) {
   batch_->first_row = rows_before_;
   batch_->is_first = std::exchange(is_stream_start_, false);
   batch_->is_replay = is_replaying();
-  batch_->bytes = Buffer(capacity);
   batch_->lease = std::move(lease);
   return {};
 }
@@ -284,8 +395,9 @@ RowBatch RangeReader::take_batch() {
 Result<void> RangeReader::recover(Error error) {
   close_stream();
   if (options_.stop.is_set()) return error;
-  const bool is_about_data = !bad_row_ && error.consequence == Consequence::refuse &&
-                             !error.sqlstate.empty() && !is_replaying();
+  // The user waits for the end of an epoch that cannot be reached any more.
+  if (is_transient(error) && is_user_stopping()) return error;
+  const bool is_about_data = !bad_row_ && may_be_about_a_row(error) && !is_replaying();
   if (is_about_data) {
     bad_row_ = std::move(error);
     is_whole_ = batch_.has_value();
@@ -307,11 +419,21 @@ Result<void> RangeReader::set_aside() {
   Reject reject;
   reject.range = number_;
   reject.row = rows_before_;
-  reject.code = "source-expression";
+  reject.code = row.code;
   reject.reason = row.reason;
   reject.sqlstate = row.sqlstate;
   reject.ctid = row.ctid;
-  PGFANOUT_TRY(options_.rejects.add(std::move(reject)));
+  if (auto added = options_.rejects.add(std::move(reject)); !added) {
+    Error error = std::move(added).error();
+    if (!row.relation.empty()) error.where = fmt::format("{} ctid {}", row.relation, row.ctid);
+    if (row.code == kRowTooLarge) {
+      error.hint =
+          "shorten the column with --map; or set the row aside with --reject-limit 1, and move it "
+          "by "
+          "an INSERT within the server";
+    }
+    return error;
+  }
   add(options_.counters.rejected, 1);
   bad_row_.reset();
   after_ctid_ = row.ctid;

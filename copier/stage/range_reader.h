@@ -30,9 +30,15 @@ namespace pgfanout {
 /// A row that the server cannot produce, found after a range's stream ended with an error.
 struct UnreadableRow {
   std::string ctid;    ///< "(12,3)"
-  std::string reason;  ///< The server's message.
+  std::string reason;  ///< The server's message, or a better one.
   std::string sqlstate;
+  std::string code = "source-expression";
+  std::string relation = {};  ///< For messages.
 };
+
+/// The error may be about one row: an expression that fails, or a row that is larger than a message
+/// can be. The server reports the latter as an internal error of its own.
+[[nodiscard]] bool may_be_about_a_row(const Error& error);
 
 /// The source of a range's rows, one a reader. The real one reads from a server; tests have a fake
 /// that speaks COPY bytes.
@@ -49,6 +55,8 @@ class RangeSource {
                                                 const std::string& after_ctid,
                                                 std::uint64_t rows_delivered,
                                                 const Error& error) = 0;
+  /// No stream is open, and one had large rows: gives back the memory that it took.
+  virtual void give_memory_back() {}
 };
 
 /// Reads under a snapshot. Connects at once, and again when a range is opened after the connection
@@ -115,6 +123,10 @@ class RangeReader {
   void close_stream();
   Result<void> fill_batch();
   Result<void> start_batch(std::size_t bytes);
+  [[nodiscard]] bool may_receive();
+  Result<void> wait_for_turn();
+  void note_message();
+  void let_go();
   Result<void> finish_stream();
   RowBatch take_batch();
   Result<void> recover(Error error);
@@ -134,6 +146,9 @@ class RangeReader {
   bool is_whole_ = false;            ///< The batch in hand can be handed on.
   bool is_ended_ = false;
   bool has_handed_on_ = false;         ///< The batch before is not counted yet.
+  bool has_turn_ = false;              ///< To receive what may be a large row.
+  bool has_large_row_ = false;         ///< The stream's connection has taken its memory.
+  std::uint64_t received_bytes_ = 0;   ///< Of the stream.
   std::optional<Error> bad_row_;       ///< The stream ended with this; its row is to be set aside.
   std::uint64_t rows_before_ = 0;      ///< Rows of the range in earlier batches, set aside or not.
   std::uint64_t stream_began_at_ = 0;  ///< rows_before_ when the stream was opened.

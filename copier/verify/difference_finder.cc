@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <future>
 #include <map>
 #include <numeric>
 #include <span>
@@ -18,7 +17,7 @@ namespace pgfanout {
 namespace {
 
 /// Bytes that the second pass keeps of each row.
-constexpr std::uint64_t kNoteBytes = 64;
+constexpr std::uint64_t kNoteBytes = sizeof(CollectedRow);
 
 auto order_of(const RowName& name) {
   return std::tuple(name.identity.high, name.identity.low, name.digest.high, name.digest.low);
@@ -76,7 +75,47 @@ std::vector<std::size_t> without_pair(const std::vector<Row>& a, const std::vect
   return alone;
 }
 
-std::vector<RowPlace> places_of(const std::vector<CollectedRow>& rows) {
+std::uint64_t copies_of(const CollectedRow& row) {
+  return row.copies;
+}
+std::uint64_t copies_of(const FetchedRow& /*row*/) {
+  return 1;
+}
+
+/// Takes copies of a row away; true if none is left.
+bool take_copies(CollectedRow& row, std::uint64_t copies) {
+  row.copies -= copies;
+  return row.copies == 0;
+}
+bool take_copies(const FetchedRow& /*row*/, std::uint64_t copies) {
+  return copies == 1;
+}
+
+/// How many pairs of equal identity two sorted lists of rows make.
+std::uint64_t pairs_of(const CollectedSides& rows) {
+  std::uint64_t pairs = 0;
+  auto a = rows.source.begin();
+  auto b = rows.target.begin();
+  const auto pass = [&](auto& at, auto end, const auto& identity) {
+    std::uint64_t copies = 0;
+    for (; at != end && who(*at) == identity; ++at) copies += at->copies;
+    return copies;
+  };
+  while (a != rows.source.end() && b != rows.target.end()) {
+    if (who(*a) < who(*b)) {
+      ++a;
+    } else if (who(*b) < who(*a)) {
+      ++b;
+    } else {
+      const auto identity = who(*a);
+      const std::uint64_t of_source = pass(a, rows.source.end(), identity);
+      pairs += std::min(of_source, pass(b, rows.target.end(), identity));
+    }
+  }
+  return pairs;
+}
+
+std::vector<RowPlace> places_of(std::span<const CollectedRow> rows) {
   std::vector<RowPlace> places;
   for (const CollectedRow& row : rows) places.push_back(row.place);
   return places;
@@ -206,29 +245,36 @@ Result<std::vector<RowAddress>> RowFetcher::resolve(const std::vector<SourceRang
 
 /// The digest of a fetched row is made as that of a streamed one: fields with their length words.
 RowName RowFetcher::name_of(const Rows& rows, int row) const {
-  std::string bytes;
-  std::size_t identity_end = 0;
+  RowDigester digester;  // Of values where they are: a row may be large.
+  RowDigest identity;
+  std::string patched;
+  const auto add_word = [&digester](std::size_t value) {
+    std::uint8_t word[4];
+    store_be32(word, static_cast<std::uint32_t>(value));
+    digester.add(word);
+  };
   for (std::size_t column = 0; column < plan_.columns.size(); ++column) {
-    if (column == plan_.identity_columns) identity_end = bytes.size();
+    if (column == plan_.identity_columns) identity = digester.digest();
     const int at = static_cast<int>(column);
     if (rows.is_null(row, at)) {
-      append_be32(bytes, UINT32_MAX);
+      add_word(UINT32_MAX);
       continue;
     }
-    const std::string_view value = rows.text(row, at);
-    append_be32(bytes, static_cast<std::uint32_t>(value.size()));
-    bytes.append(value);
+    ByteView value = as_bytes(rows.text(row, at));
+    add_word(value.size());
     for (const OidPatch& patch : layout_of(plan_, side_).oid_patches) {
       if (patch.field != column) continue;
       // A value of another form keeps its bytes, and so has another digest than the streamed row.
-      (void)rewrite_oids(
-          patch.shape, {reinterpret_cast<std::uint8_t*>(bytes.data()) + bytes.size() - value.size(),
-                        value.size()});
+      patched = as_text(value);
+      (void)rewrite_oids(patch.shape,
+                         {reinterpret_cast<std::uint8_t*>(patched.data()), patched.size()});
+      value = as_bytes(patched);
     }
+    digester.add(value);
   }
-  if (plan_.identity_columns == plan_.columns.size()) identity_end = bytes.size();
-  const ByteView whole(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  return row_name(plan_.identity, whole.first(identity_end), row_digest(whole));
+  const RowDigest whole = digester.digest();
+  if (plan_.identity_columns == plan_.columns.size()) identity = whole;
+  return {plan_.identity == IdentityKind::row ? whole : identity, whole};
 }
 
 /// Fetches in pieces of one leaf each: compared columns, identity as text, ctid, then `more`.
@@ -258,16 +304,18 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
         " ANY ('{}'::pg_catalog.tid[])",
         list, more, table.leaves[leaf].qualified,
         tid_array(addresses, std::span(order).subspan(begin, end - begin)));
-    PGFANOUT_TRY_ASSIGN(const Rows rows, with_search_path(connection_, table.application.sql, [&] {
-                          return connection_.query_binary(sql);
-                        }));
-    if (rows.size() != static_cast<int>(wanted.size())) return vanished(table);
     const int ctid_column = static_cast<int>(plan_.columns.size());
-    for (int row = 0; row < rows.size(); ++row) {
-      const auto found = wanted.find(rows.text(row, ctid_column));
+    std::size_t found_rows = 0;
+    const auto take_row = [&](const Rows& rows) -> Result<void> {
+      const auto found = wanted.find(rows.text(0, ctid_column));
       if (found == wanted.end()) return vanished(table);
-      for (const std::size_t at : found->second) fetched[at] = take(rows, row, addresses[at]);
-    }
+      for (const std::size_t at : found->second) fetched[at] = take(rows, 0, addresses[at]);
+      ++found_rows;
+      return {};
+    };
+    PGFANOUT_TRY(with_search_path(connection_, table.application.sql,
+                                  [&] { return connection_.query_binary_each(sql, take_row); }));
+    if (found_rows != wanted.size()) return vanished(table);
     begin = end;
   }
   return fetched;
@@ -408,10 +456,9 @@ class DifferenceFinder {
       return side.fetch(addresses);
     };
     FetchedSides rows;
-    auto in_source = std::async(std::launch::async, [&] { return look_up(source_); });
-    auto in_target = look_up(target_);
-    PGFANOUT_TRY_ASSIGN(rows.source, in_source.get());
-    PGFANOUT_TRY_ASSIGN(rows.target, std::move(in_target));
+    // One after the other: a large row is held once.
+    PGFANOUT_TRY_ASSIGN(rows.source, look_up(source_));
+    PGFANOUT_TRY_ASSIGN(rows.target, look_up(target_));
     for (FetchedRow& row : rows.target) {
       row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
     }
@@ -438,33 +485,51 @@ class DifferenceFinder {
       filter.wanted.insert(
           {plan_.identity == IdentityKind::row ? digest : digest_at(words), digest});
     }
-    PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
-    PGFANOUT_TRY_ASSIGN(CollectedSides rows,
-                        run_collection(std::move(sides), filter, counters_, cancellation_));
-    return take_collected(surplus_of(std::move(rows)));
+    PGFANOUT_TRY_ASSIGN(CollectedSides rows, collect(std::move(filter)));
+    return take_collected(std::move(rows));
   }
 
-  /// More differs than the sketch can name: all rows of the groups that differ are looked at.
+  /// More differs than the sketch can name: all rows of the groups that differ are looked at. A
+  /// group of more rows than memory holds is cut into buckets, of which only those that differ are.
   Result<void> find_by_group(const Comparison& books) {
     const std::vector<GroupAccount>& groups = books.groups();
-    const std::uint64_t room = std::max<std::uint64_t>(1, memory_bytes_ / kNoteBytes);
-    for (std::size_t next = 0; next < groups.size();) {
-      CollectFilter filter;
-      filter.groups.assign(groups.size(), false);
+    CollectFilter small;
+    CollectFilter large;
+    small.groups.assign(groups.size(), false);
+    large.groups = small.groups;
+    for (std::size_t at = 0; at < groups.size(); ++at) {
+      if (groups[at].source == groups[at].target) continue;
+      (rows_of(groups[at]) <= room() ? small : large).groups[at] = true;
+    }
+    PGFANOUT_TRY(find_within(groups, small, &CollectFilter::groups));
+    if (std::find(large.groups.begin(), large.groups.end(), true) == large.groups.end()) return {};
+    const auto buckets = std::max<std::uint64_t>(64, memory_bytes_ / 4 / sizeof(GroupAccount));
+    PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
+    PGFANOUT_TRY_ASSIGN(
+        const std::vector<GroupAccount> accounts,
+        run_bucket_count(std::move(sides), large.groups, buckets, counters_, cancellation_));
+    large.buckets.assign(buckets, true);
+    return find_within(accounts, large, &CollectFilter::buckets);
+  }
+
+  /// Looks at all rows of the parts (groups or buckets) that differ and are marked in `chosen`, as
+  /// many at a time as memory holds.
+  Result<void> find_within(const std::vector<GroupAccount>& parts, const CollectFilter& chosen,
+                           std::vector<bool> CollectFilter::*marks) {
+    for (std::size_t next = 0; next < parts.size();) {
+      CollectFilter filter = chosen;
+      (filter.*marks).assign(parts.size(), false);
       std::uint64_t rows = 0;
-      for (; next < groups.size(); ++next) {
-        const GroupAccount& group = groups[next];
-        if (group.source == group.target) continue;
-        const std::uint64_t more = group.source.rows() + group.target.rows();
-        if (rows > 0 && rows + more > room) break;
-        filter.groups[next] = true;
-        rows += more;
+      for (; next < parts.size(); ++next) {
+        const GroupAccount& part = parts[next];
+        if (part.source == part.target || !(chosen.*marks)[next] || is_counted(part)) continue;
+        if (rows > 0 && rows + rows_of(part) > room()) break;
+        (filter.*marks)[next] = true;
+        rows += rows_of(part);
       }
       if (rows == 0) continue;
-      PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
-      PGFANOUT_TRY_ASSIGN(CollectedSides collected,
-                          run_collection(std::move(sides), filter, counters_, cancellation_));
-      PGFANOUT_TRY(take_collected(surplus_of(std::move(collected))));
+      PGFANOUT_TRY_ASSIGN(CollectedSides collected, collect(std::move(filter)));
+      PGFANOUT_TRY(take_collected(std::move(collected)));
     }
     return {};
   }
@@ -473,8 +538,11 @@ class DifferenceFinder {
   template <class Row>
   void account(const std::vector<Row>& source, const std::vector<Row>& target) {
     MultisetDigest extra;
-    for (const Row& row : source) gap_.add(row.name.digest);
-    for (const Row& row : target) extra.add(row.name.digest);
+    const auto add = [](MultisetDigest& to, const Row& row) {
+      for (std::uint64_t copy = 0; copy < copies_of(row); ++copy) to.add(row.name.digest);
+    };
+    for (const Row& row : source) add(gap_, row);
+    for (const Row& row : target) add(extra, row);
     gap_.subtract(extra);
   }
 
@@ -483,44 +551,79 @@ class DifferenceFinder {
   template <class Row, class AddressesOf>
   Result<void> take_out_set_aside(std::vector<Row>& source, const std::vector<Row>& target,
                                   AddressesOf addresses_of) {
+    constexpr std::size_t kAtOnce = 10'000;
     if (set_aside_.empty()) return {};
-    const std::vector<std::size_t> alone = without_pair(source, target);
-    PGFANOUT_TRY_ASSIGN(const std::vector<RowAddress> addresses, addresses_of(alone));
-    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> digests, source_.fetch_digests(addresses));
+    const std::vector<std::size_t> all = without_pair(source, target);
     std::vector<bool> is_set_aside(source.size(), false);
-    for (std::size_t at = 0; at < alone.size(); ++at) {
-      const auto found = set_aside_.find(digests[at]);
-      if (found == set_aside_.end() || found->second == 0) continue;
-      --found->second;
-      ++found_.set_aside;
-      is_set_aside[alone[at]] = true;
+    for (std::size_t begin = 0; begin < all.size(); begin += kAtOnce) {
+      const std::span<const std::size_t> alone =
+          std::span(all).subspan(begin, std::min(kAtOnce, all.size() - begin));
+      PGFANOUT_TRY_ASSIGN(const std::vector<RowAddress> addresses, addresses_of(alone));
+      PGFANOUT_TRY_ASSIGN(const std::vector<std::string> digests, source_.fetch_digests(addresses));
+      for (std::size_t at = 0; at < alone.size(); ++at) {
+        const auto found = set_aside_.find(digests[at]);
+        if (found == set_aside_.end() || found->second == 0) continue;
+        const std::uint64_t taken =
+            std::min<std::uint64_t>(found->second, copies_of(source[alone[at]]));
+        found->second -= taken;
+        found_.set_aside += taken;
+        is_set_aside[alone[at]] = take_copies(source[alone[at]], taken);
+      }
     }
     std::size_t at = 0;
     std::erase_if(source, [&](const Row&) { return is_set_aside[at++]; });
     return {};
   }
 
+  /// A part that the target lacks as a whole needs no look once enough rows are named.
+  bool is_counted(const GroupAccount& part) {
+    const bool needs_a_look =
+        part.target.rows() > 0 || !set_aside_.empty() || found_.rows.size() < max_named_;
+    if (!needs_a_look) {
+      found_.counts.missing += part.source.rows();
+      gap_.merge(part.source);
+    }
+    return !needs_a_look;
+  }
+
+  /// What is left of the rows that the filter lets through.
+  Result<CollectedSides> collect(CollectFilter filter) {
+    filter.rows_before_merging = room();
+    // So many that all copies of which there are too many can be named.
+    filter.kept_copies = 2 * max_named_ + 1;
+    PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
+    PGFANOUT_TRY_ASSIGN(CollectedSides rows,
+                        run_collection(std::move(sides), filter, counters_, cancellation_));
+    return surplus_of(std::move(rows));
+  }
+
+  /// Rows of both sides that are held at a time. The streams take as much again.
+  [[nodiscard]] std::uint64_t room() const {
+    return std::max<std::uint64_t>(1000, memory_bytes_ / 4 / kNoteBytes);
+  }
+  static std::uint64_t rows_of(const GroupAccount& part) {
+    return part.source.rows() + part.target.rows();
+  }
+
   /// Counts all, fetches as many as are still to be named.
   Result<void> take_collected(CollectedSides rows) {
-    const std::size_t room = max_named_ - std::min(max_named_, found_.rows.size());
+    const std::size_t left = max_named_ - std::min(max_named_, found_.rows.size());
     account(rows.source, rows.target);
     PGFANOUT_TRY(take_out_set_aside(rows.source, rows.target, [&](const auto& alone) {
       std::vector<RowPlace> places;
       for (const std::size_t at : alone) places.push_back(rows.source[at].place);
       return source_.resolve(sides_.ranges(Side::source), places);
     }));
-    const bool fits = rows.source.size() + rows.target.size() <= 2 * room;
-    const auto is_misplaced = [](const CollectedRow& row) { return row.is_misplaced; };
-    const auto misplaced = std::count_if(rows.target.begin(), rows.target.end(), is_misplaced);
-    const std::uint64_t otherwise = counted_otherwise_ + static_cast<std::uint64_t>(misplaced);
+    const bool fits = count_of(rows.source) + count_of(rows.target) <= 2 * left;
+    std::uint64_t otherwise = counted_otherwise_;
+    for (const CollectedRow& row : rows.target) otherwise += row.is_misplaced ? row.copies : 0;
     if (!fits) {
-      const std::uint64_t missing = without_pair(rows.source, rows.target).size();
-      const std::uint64_t changed = rows.source.size() - missing;
+      const std::uint64_t changed = pairs_of(rows);
       found_.counts.changed += changed;
-      found_.counts.missing += missing;
-      found_.counts.extra += rows.target.size() - changed;
-      rows.source.resize(std::min(rows.source.size(), room));
-      rows.target.resize(std::min(rows.target.size(), room));
+      found_.counts.missing += count_of(rows.source) - changed;
+      found_.counts.extra += count_of(rows.target) - changed;
+      rows.source.resize(std::min(rows.source.size(), left));
+      rows.target.resize(std::min(rows.target.size(), left));
     }
     FetchedSides fetched;
     PGFANOUT_TRY_ASSIGN(const auto in_source,

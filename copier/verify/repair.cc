@@ -172,7 +172,7 @@ class LeafRepair {
         connection_.query(fmt::format("SELECT 1 FROM ONLY {} WHERE ctid = '{}'::tid FOR UPDATE",
                                       plan_.target.leaves[address.leaf].qualified, address.ctid)));
     if (locked.size() != 1) return changed_meanwhile(difference);
-    auto rows = target_.fetch_values({address});
+    auto rows = target_.fetch({address});
     if (!rows) return changed_meanwhile(difference);
     if (!(rows->front().name == difference.target->name)) return changed_meanwhile(difference);
     return {};

@@ -103,6 +103,7 @@ Result<T> ServerWatch::or_close(Result<T> answer) {
 bool ServerWatch::is_ready(Moment now) {
   constexpr std::chrono::seconds kBetweenAttempts{2};
   if (connection_ && connection_->is_open()) return true;
+  if (ending_.is_set()) return false;
   if (tried_ && now - *tried_ < kBetweenAttempts) return false;
   tried_ = now;
   connection_.reset();

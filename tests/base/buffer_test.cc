@@ -76,5 +76,19 @@ TEST(Buffer, IsEmptyAfterItMovedAway) {
   EXPECT_EQ(to.size(), 0U);  // NOLINT(bugprone-use-after-move)
 }
 
+TEST(Buffer, TakesOverBytesThatAreThere) {
+  static int freed = 0;
+  char bytes[] = "abc";
+  {
+    const Buffer first(bytes, 3, [](void*) { ++freed; });
+    EXPECT_EQ(as_text(first.view()), "abc");
+    EXPECT_EQ(first.room(), 0U);
+    Buffer second(2);
+    second = Buffer(bytes, 2, [](void*) { ++freed; });
+    EXPECT_EQ(as_text(second.view()), "ab");
+  }
+  EXPECT_EQ(freed, 2);
+}
+
 }  // namespace
 }  // namespace pgfanout

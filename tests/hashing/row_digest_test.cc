@@ -145,5 +145,17 @@ TEST(MultisetDigest, IsReadBackFromItsText) {
   }
 }
 
+TEST(RowDigestTest, PiecesHaveTheDigestOfTheWhole) {
+  std::string bytes;
+  for (int at = 0; at < 2000; ++at) bytes += static_cast<char>('a' + at % 26);
+  RowDigester digester;
+  std::size_t done = 0;
+  for (const std::size_t piece : std::vector<std::size_t>{0, 1, 7, 240, 900, 852}) {
+    digester.add(as_bytes(bytes).subspan(done, piece));
+    done += piece;
+    EXPECT_EQ(digester.digest(), row_digest(as_bytes(bytes).first(done))) << done;
+  }
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -317,13 +317,13 @@ TEST_F(FanOutTest, ExceptionOnAThreadEndsTheJobAndNotTheProgram) {
   const auto unread = run(kLeaves);
   ASSERT_FALSE(unread);
   EXPECT_EQ(unread.error().code, "internal");
-  EXPECT_EQ(unread.error().message, "a source throws");
+  EXPECT_EQ(unread.error().message, "the reader failed within itself: a source throws");
   on_open = {};
   spoil = [](FakeChannel& channel) { channel.throws = true; };
   const auto unwritten = run(kLeaves);
   ASSERT_FALSE(unwritten);
   EXPECT_EQ(unwritten.error().code, "internal");
-  EXPECT_EQ(unwritten.error().message, "a channel throws");
+  EXPECT_EQ(unwritten.error().message, "the writer failed within itself: a channel throws");
   EXPECT_EQ(committed_rows(), 0U);
 }
 

@@ -288,8 +288,8 @@ VERIFY = [
         "if (rows.is_null(row, 0)) { ++found.of_others; }",
         "RejectsVerifyTest.WhatALaterJobCopiedMustBeThere"),
     bug("one-row-set-aside-excuses-many",
-        "--found->second; ++found_.set_aside;",
-        "++found_.set_aside;",
+        "found->second -= taken; found_.set_aside += taken;",
+        "found_.set_aside += taken;",
         "RejectsVerifyTest.OfEqualRowsAsManyAsWereSetAside"),
     bug("verifier-skips-a-leaf",
         "for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});"

@@ -50,6 +50,32 @@ TEST(SurplusOf, AgreesWithTheNaiveTwin) {
   }
 }
 
+TEST(SurplusOf, LeavesCopiesWhosePlacesAreForgotten) {
+  CollectedRow many = row_of(1, 1, 0);
+  many.copies = 1'000'000;
+  CollectedRow few = row_of(1, 1, 5);
+  few.copies = 10;
+  // Of a million and two rows the target has ten: what is left is named as far as places are known.
+  const CollectedSides surplus =
+      surplus_of({{row_of(1, 1, 1), many, row_of(1, 1, 2), row_of(2, 2, 3)}, {few}});
+  EXPECT_TRUE(surplus.target.empty());
+  EXPECT_EQ(count_of(surplus.source), 1'000'002U - 10U + 1U);
+  ASSERT_EQ(surplus.source.size(), 4U);
+  EXPECT_EQ(surplus.source[0].copies, 999'990U);
+  const CollectedSides none = surplus_of({{many}, {many}});
+  EXPECT_TRUE(none.source.empty() && none.target.empty());
+}
+
+TEST(SurplusOf, OfCopiesTheMisplacedAreLeft) {
+  CollectedRow misplaced = row_of(1, 1, 7);
+  misplaced.is_misplaced = true;
+  CollectedRow many = row_of(1, 1, 0);
+  many.copies = 5;
+  const CollectedSides surplus = surplus_of({{many}, {misplaced, many}});
+  ASSERT_EQ(surplus.target.size(), 1U);
+  EXPECT_TRUE(surplus.target[0].is_misplaced);
+}
+
 TEST(RowNameOf, IsTheRowItselfWithoutIdentity) {
   const RowDigest digest{3, 4};
   EXPECT_EQ(row_name(IdentityKind::row, {}, digest).identity, digest);

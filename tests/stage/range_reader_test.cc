@@ -421,6 +421,119 @@ TEST(RangeReader, ShorterRangeThanBeforeIsNoProof) {
   EXPECT_EQ(seen.rows.error().consequence, Consequence::unproven);
 }
 
+/// Ten rows; the fourth is large. Each message must be received.
+class LargeRowStream final : public CopyOutStream {
+ public:
+  Result<std::optional<ByteView>> next() override {
+    if (at_ > 10) return std::nullopt;
+    if (!may_receive_()) return ByteView();
+    message_ = at_ == 10 ? trailer_text() : copy_row({std::string(at_ == 3 ? kLarge : 4, 'x')});
+    if (at_++ == 0) message_.insert(0, header_text());
+    return as_bytes(message_);
+  }
+  void ask_before_receiving(std::function<bool()> may_receive,
+                            std::function<void()> /*let_go*/) override {
+    may_receive_ = std::move(may_receive);
+  }
+
+  static constexpr std::size_t kLarge = (8U << 20U) + 1;
+
+ private:
+  int at_ = 0;
+  std::function<bool()> may_receive_;
+  std::string message_;
+};
+
+class LargeRowSource final : public RangeSource {
+ public:
+  Result<std::unique_ptr<CopyOutStream>> open(const SourceRange& /*range*/,
+                                              const std::string& /*after_ctid*/) override {
+    return std::unique_ptr<CopyOutStream>(std::make_unique<LargeRowStream>());
+  }
+  Result<UnreadableRow> find_unreadable(const SourceRange& /*range*/,
+                                        const std::string& /*after_ctid*/, std::uint64_t /*rows*/,
+                                        const Error& error) override {
+    return error;
+  }
+  void give_memory_back() override { ++given_back; }
+  int given_back = 0;
+};
+
+TEST(RangeReader, OneReaderAtATimeReceivesALargeRow) {
+  LargeRowSource source;
+  MemoryBudget budget(1 << 20);
+  Rejects rejects(0);
+  const Cancellation user;
+  Stop stop(user);
+  const ReaderOptions options{1 << 16, budget, rejects, stop};
+  const SourceRange range;
+  std::optional<RangeReader> reader(std::in_place, options, source, range, 0);
+  auto batch = reader->next();
+  ASSERT_TRUE(batch && *batch);
+  EXPECT_EQ((*batch)->expected_rows, 3U);
+  batch->reset();  // A row larger than the budget travels alone.
+  batch = reader->next();
+  ASSERT_TRUE(batch && *batch);
+  EXPECT_EQ((*batch)->expected_rows, 1U) << "a large row is a batch of its own";
+  EXPECT_GT((*batch)->bytes.size(), LargeRowStream::kLarge);
+  batch->reset();
+  EXPECT_TRUE(budget.has_large_rows());
+  EXPECT_FALSE(budget.try_turn()) << "the stream still has the memory";
+
+  std::atomic<bool> has_read{false};
+  LargeRowSource other_source;
+  std::thread other([&] {
+    RangeReader waiting(options, other_source, range, 1);
+    auto first = waiting.next();
+    has_read = true;
+    EXPECT_TRUE(first && *first);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(has_read) << "its first row may be large, too";
+  batch = reader->next();
+  ASSERT_TRUE(batch && *batch);
+  EXPECT_EQ((*batch)->expected_rows, 6U);
+  batch->reset();
+  reader.reset();
+  other.join();
+  EXPECT_EQ(source.given_back, 1);
+  EXPECT_TRUE(budget.try_turn());
+}
+
+TEST(RangeReader, WaitingForTheTurnHoldsNoMemoryAndEndsWithTheJob) {
+  LargeRowSource source;
+  MemoryBudget budget(1 << 20);
+  Rejects rejects(0);
+  Cancellation user;
+  Stop stop(user);
+  const ReaderOptions options{1 << 16, budget, rejects, stop};
+  const SourceRange range;
+  RangeReader reader(options, source, range, 0);
+  ASSERT_TRUE(budget.try_turn());
+  std::thread stopping([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(budget.used_bytes(), 0U);
+    user.set();
+  });
+  const auto rest = reader.next();
+  stopping.join();
+  ASSERT_FALSE(rest);
+  EXPECT_EQ(rest.error().code, "cancelled");
+}
+
+TEST(RangeReader, ErrorsThatMayBeAboutARow) {
+  const auto error = [](Consequence consequence, const std::string& sqlstate) {
+    Error made{consequence, "server-error", "x"};
+    made.sqlstate = sqlstate;
+    return made;
+  };
+  EXPECT_TRUE(may_be_about_a_row(error(Consequence::refuse, "22P02")));
+  EXPECT_TRUE(may_be_about_a_row(error(Consequence::refuse, "54000"))) << "a row of two GB";
+  EXPECT_TRUE(may_be_about_a_row(error(Consequence::interrupt, "XX000"))) << "an alloc request";
+  EXPECT_FALSE(may_be_about_a_row(error(Consequence::interrupt, "57P01")));
+  EXPECT_FALSE(may_be_about_a_row(error(Consequence::refuse, "")));
+}
+
 RowBatch batch_with(bool is_first, bool is_replay) {
   RowBatch batch;
   batch.is_first = is_first;

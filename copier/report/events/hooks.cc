@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "copier/base/caught.h"
 #include "copier/report/text/text.h"
 
 namespace pgfanout {
@@ -267,16 +268,21 @@ class Hooks::Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  void add(Hook& hook, const Event& event, bool only_if_idle) {
+  /// An error if its thread could not be started.
+  Result<void> add(Hook& hook, const Event& event, bool only_if_idle) {
     const std::lock_guard lock(mutex_);
-    if (only_if_idle && (is_running_ || !waiting_.empty())) return;
+    if (only_if_idle && (is_running_ || !waiting_.empty())) return {};
     if (waiting_.size() >= (event.name == "issue" ? kMostIssuesWaiting : kMostWaiting)) {
       ++skipped_;
-      return;
+      return {};
     }
     waiting_.emplace_back(&hook, event);
-    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
     changed_.notify_all();
+    if (thread_.joinable()) return {};
+    auto started =
+        run_caught("the start of the hooks", [this] { thread_ = std::thread([this] { work(); }); });
+    if (!started) waiting_.clear();
+    return started;
   }
   /// False: cancelled.
   bool wait(const Cancellation* cancellation = nullptr) {
@@ -340,7 +346,9 @@ void Hooks::take(const Event& event) {
     if (hook.request.event != event.name) continue;
     // Figures are out of date when a running hook ends: the next event has newer ones.
     const bool is_sample = event.name == "progress" || event.name == "threshold";
-    (is_sample ? samples_ : awaited_)->add(hook, event, event.name == "progress");
+    const auto added =
+        (is_sample ? samples_ : awaited_)->add(hook, event, event.name == "progress");
+    if (!added) note_failure(hook, event, "could not be started: " + added.error().message);
   }
 }
 
@@ -397,8 +405,14 @@ void Hooks::run(Hook& hook, const Event& event) {
            {},
            {}});
   };
-  const std::string what = run_hook(hook.request.command, event, limits_, show, cancellation_);
-  if (!what.empty()) note_failure(hook, event, what);
+  std::string what;
+  const auto ran = run_caught("the hook", [&] {
+    what = run_hook(hook.request.command, event, limits_, show, cancellation_);
+  });
+  [[maybe_unused]] const auto noted = run_caught("", [&] {
+    if (!ran) what = "could not be run: " + ran.error().message;
+    if (!what.empty()) note_failure(hook, event, what);
+  });
 }
 
 void Hooks::note_failure(Hook& hook, const Event& event, const std::string& what) {

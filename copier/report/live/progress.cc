@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "copier/base/caught.h"
 #include "copier/report/record/figures.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/output.h"
@@ -118,12 +119,20 @@ void Progress::finish() {
   if (ticker_.joinable()) ticker_.join();
 }
 
+/// The job does not need its live view: a failure ends the view alone.
 void Progress::run() {
-  std::unique_lock lock(mutex_);
-  while (!is_stopping_) {
-    stopping_changed_.wait_for(lock, options_.tick_every);
-    if (!is_stopping_) tick();
-  }
+  const auto shown = run_caught("the live view", [this] {
+    std::unique_lock lock(mutex_);
+    while (!is_stopping_) {
+      stopping_changed_.wait_for(lock, options_.tick_every);
+      if (!is_stopping_) tick();
+    }
+  });
+  if (shown) return;
+  [[maybe_unused]] const auto told = run_caught("", [&] {
+    const std::lock_guard lock(mutex_);
+    terminal_.print(shown.error().message + "; the job continues");
+  });
 }
 
 void Progress::job_started(const std::string& job_id, const JobCounters& counters) {

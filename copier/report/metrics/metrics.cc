@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <span>
 
+#include "copier/base/caught.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/output.h"
 #include "copier/report/text/text.h"
@@ -186,7 +187,12 @@ void add_sample(Families& to, const WatchSample& now) {
 class Metrics::Page : public prometheus::Collectable {
  public:
   explicit Page(const Metrics& metrics) : metrics_(metrics) {}
-  [[nodiscard]] std::vector<MetricFamily> Collect() const override { return metrics_.families(); }
+  /// On a thread of the server, which no exception may end.
+  [[nodiscard]] std::vector<MetricFamily> Collect() const override {
+    std::vector<MetricFamily> families;
+    const auto made = run_caught("the metrics", [&] { families = metrics_.families(); });
+    return made ? families : std::vector<MetricFamily>();
+  }
 
  private:
   const Metrics& metrics_;
