@@ -572,6 +572,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"password-in-job-file", "tests/cli/job_file_test.cc"},
     {"cannot-connect", "tests/pg/connection_test.cc"},
     {"temporary-table", "tests/integration/plan_table_test.cc"},
+    {"user-code-fails", "tests/integration/application_path_test.cc"},
     {"row-security", "tests/integration/plan_source_test.cc"},
     {"damaged-pages-hidden", "tests/integration/preflight_test.cc"},
     {"replica-role", "tests/integration/preflight_test.cc"},
