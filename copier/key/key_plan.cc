@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/catalog/relation_name.h"
 #include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
@@ -21,15 +22,18 @@ Result<std::string> key_sql_of(const TableRequest& job, const Table& source) {
   const std::uint32_t partitions = job.partitions.value_or(kDefaultPartitions);
   const auto first = std::find_if(source.partition_columns.begin(), source.partition_columns.end(),
                                   [](const std::string& name) { return !name.empty(); });
-  const bool is_list = source.strategy == 'l';
-  if (is_list || first == source.partition_columns.end()) {
+  const bool is_none = first == source.partition_columns.end();
+  // A column that is named as the one for the key is one already.
+  const bool is_key = !is_none && source.strategy == 'l' &&
+                      *first == (job.key_column.empty() ? kDefaultKeyColumn : job.key_column);
+  if (is_none || is_key) {
     return refused(
         "no-key",
-        is_list ? fmt::format("{} is partitioned by {}, which may be a key already: no key is made "
-                              "from it, and how it is computed is not known",
-                              source.qualified, source.partition_key)
-                : fmt::format("{} is not partitioned by a column that a key could be made from",
-                              source.qualified),
+        is_key ? fmt::format("{} is partitioned by its key column {}, and how that is computed is "
+                             "not known: no key is made from it",
+                             source.qualified, display_name(*first))
+               : fmt::format("{} is not partitioned by a column that a key could be made from",
+                             source.qualified),
         fmt::format("say how: --key 'abs(hashtext(COLUMN::text)) % {}'", partitions),
         source.qualified);
   }

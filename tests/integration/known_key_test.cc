@@ -258,6 +258,11 @@ TEST_F(KnownKeyTest, OrdinaryListColumnIsDataLikeAnyOther) {
   execute("UPDATE flat SET region = 5 WHERE id = 15; DELETE FROM t WHERE id = 16");
   EXPECT_EQ(ask("verify", {"--table", "flat", "--into", "t", "--data", "--repair"}).exit_code, 0);
   EXPECT_EQ(difference("t", "flat", "id, region, v"), "0");
+  EXPECT_EQ(ask("plan", {"--table", "t", "--partitions", "4"}).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(ask("plan", {"--table", "t", "--partitions", "4", "--key-column", "region"}).exit_code,
+            2);
+  EXPECT_TRUE(has_issue("no-key"));
+  execute("ALTER TABLE t RENAME region TO partition_key");
   EXPECT_EQ(ask("plan", {"--table", "t", "--partitions", "4"}).exit_code, 2);
   EXPECT_TRUE(has_issue("no-key"));
 }
