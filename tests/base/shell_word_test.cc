@@ -2,12 +2,16 @@
 #include "copier/base/shell_word.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "copier/base/utf8.h"
-#include "tests/harness/command.h"
 
 namespace pgfanout {
 namespace {
@@ -21,11 +25,18 @@ TEST(ShellWord, IsQuotedWhereItMustBe) {
   EXPECT_EQ(shell_word("a\nb'c\\7"), "$'a\\012b\\'c\\\\7'");
 }
 
-/// What a shell makes of a line: its words, each followed by a NUL.
+/// What a shell makes of a line in a script: its words, each followed by a NUL.
 std::string words_by(const std::string& shell, const std::string& line) {
-  const auto result = harness::run_command({shell, "-c", "printf '%s\\0' " + line});
-  EXPECT_EQ(result.exit_code, 0) << line << result.err;
-  return result.out;
+  const std::string script = testing::TempDir() + "shell_word_" + std::to_string(getpid());
+  std::ofstream(script) << "printf '%s\\0' " << line << '\n';
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen((shell + " " + script).c_str(), "r"),
+                                                   pclose);
+  std::string words;
+  for (int byte = fgetc(pipe.get()); byte != EOF; byte = fgetc(pipe.get())) {
+    words += static_cast<char>(byte);
+  }
+  std::filesystem::remove(script);
+  return words;
 }
 
 TEST(ShellWord, GivesTheSameBytesBackInAShell) {
