@@ -63,7 +63,7 @@ struct RejectCount {
 };
 /// Counts the rows that the job set aside in epochs before that one, and in it for leaves `kept`.
 Result<RejectCount> count_rejects(Connection& connection, const RejectPlace& place,
-                                    const std::vector<std::string>& kept);
+                                  const std::vector<std::string>& kept);
 
 /// A row of the reject table.
 struct SetAsideRow {
