@@ -427,7 +427,7 @@ SELECT c.conrelid, c.conname, pg_get_constraintdef(c.oid)
 FROM {0} JOIN pg_constraint c ON c.conrelid = leaf.oid
 WHERE leaf.oid <> $1::oid AND c.contype = 'f' AND c.conparentid = 0 ORDER BY 1, 2)sql";
 
-/// What the application meets after the swap.
+/// The failure that the application meets after the swap.
 std::string fate_of_dependent(const std::string& type, const std::string& bound_to) {
   if (bound_to.empty()) return "it refers to the old table";
   if (bound_to != "type") {

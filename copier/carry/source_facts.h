@@ -1,5 +1,6 @@
-// What must not change on the source between the fence and the swap: every setting of every object
-// that the plan of the carry-over, and the making of the target, read from the catalogs.
+// Settings that must not change on the source between the fence and the swap: every setting of
+// every object that the plan of the carry-over, and the making of the target, read from the
+// catalogs.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Who has a name that something new needs. Relations of every kind share one set of names in a
+// Holders of names that something new needs. Relations of every kind share one set of names in a
 // schema; a table also needs its name for its row type, so a type can be in its way. Extended
 // statistics have names of their own.
 #pragma once
@@ -31,7 +31,7 @@ struct NameHolder {
 
   /// "view public.t_p0".
   [[nodiscard]] std::string text() const;
-  /// What a person can do about it.
+  /// The way out, for a person.
   [[nodiscard]] std::string hint() const;
 };
 

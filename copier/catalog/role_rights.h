@@ -1,5 +1,5 @@
-// What a session's role lacks, and the statement that gives it: also where the role is a member of
-// one that has the right, but does not inherit from it.
+// Rights that a session's role lacks, and the statement that gives them: also where the role is a
+// member of one that has the right, but does not inherit from it.
 #pragma once
 
 #include <string>

@@ -244,7 +244,7 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   std::vector<LaneStatement> statements;
   if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
   const CopyPlan& plan = *state_.plan;
-  // What follows is ours; but deferred triggers would otherwise wait for the COMMIT.
+  // The statements that follow are ours; but deferred triggers would otherwise wait for the COMMIT.
   if (!plan.target.is_new) statements.push_back({"SET CONSTRAINTS ALL IMMEDIATE"});
   Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
   const bool adds_checks = plan.target.is_new && !state_.progress.checks_first;

@@ -72,7 +72,7 @@ struct SetAsideRow {
   std::string digest;
 };
 
-/// What the last job from a source into a target has set aside. Rows that other jobs set aside say
+/// Rows that the last job from a source into a target set aside. Rows that other jobs set aside say
 /// nothing about the target as it is now.
 struct SetAside {
   std::vector<SetAsideRow> rows;  ///< Those with a digest.

@@ -25,7 +25,7 @@ struct ClaimHolder {
   std::string query_start;  ///< Changes with each statement.
 };
 
-/// What is known of a holder's client. A server notices that a client is gone as soon as it waits
+/// The state of a holder's client. A server notices that a client is gone as soon as it waits
 /// for its next statement, and within seconds while it executes one.
 enum class HolderClient : std::uint8_t {
   is_there,     ///< It sent a statement meanwhile, or the session waits for one: or it is stopped.

@@ -293,10 +293,10 @@ Result<void> Connection::set_up_session() {
           "SET client_min_messages = error; SET DateStyle = 'ISO, YMD';"
           "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
           "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
-          // What a role or database may have set, and what would change answers to us.
+          // Settings of a role or database that would change answers to us.
           "SET transform_null_equals = off; SET quote_all_identifiers = off; SET array_nulls = on;"
           "SET enable_partition_pruning = on; SET default_transaction_deferrable = off;"
-          // What is made is stored as the source is; an error in a savepoint ends no session.
+          // New tables are stored as the source is; an error in a savepoint ends no session.
           "SET default_tablespace = ''; SET default_table_access_method = heap;"
           "SET exit_on_error = off;"
           // JIT costs more than it saves on the catalogs' queries.
@@ -582,7 +582,7 @@ Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTi
 Result<void> Connection::wait_until_ready(const Cancellation* cancellation, WaitTime* waited) {
   constexpr int kStepMilliseconds = 100;
   constexpr int kStepWhileAsking = 10;
-  // What is to be done after a stop at once, such as a ROLLBACK, may take a moment.
+  // Statements that must follow a stop at once, such as a ROLLBACK, may take a moment.
   constexpr std::chrono::milliseconds kGrace{500};
   const bool must_flush = PQflush(raw()) == 1;
   pollfd waiting{PQsocket(raw()), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN), 0};

@@ -278,7 +278,7 @@ constexpr const char* kMayReferSql =
     "   WHERE a.attrelid = c.oid AND a.attname = ANY ($2::text[])))"
     " FROM pg_class c WHERE c.oid = to_regclass($1)";
 
-/// What the carried objects name must be there, and usable.
+/// Objects that the carried ones name must be there, and usable.
 Result<void> check_named_objects(PreflightRun& run) {
   std::vector<std::int64_t> columns;
   for (const Column& column : run.plan.source.columns) {

@@ -586,7 +586,7 @@ class DifferenceFinder {
     return !needs_a_look;
   }
 
-  /// What is left of the rows that the filter lets through.
+  /// The rest of the rows that the filter lets through.
   Result<CollectedSides> collect(CollectFilter filter) {
     filter.rows_before_merging = room();
     // So many that all copies of which there are too many can be named.

@@ -370,14 +370,14 @@ class AfterSwapCheck {
  private:
   using Statement = std::string (TriedRow::*)() const;
 
-  /// What a statement of the application does: rows, or an error.
+  /// The effect of a statement of the application: rows, or an error.
   struct Outcome {
     std::int64_t rows = 0;
     std::string sqlstate;  ///< Empty: it ran.
     std::string message;
   };
 
-  /// What the server refuses whether there is a row or not.
+  /// Statements that the server refuses whether there is a row or not.
   Result<bool> run_without_row() {
     const std::pair<std::string, const std::string*> changes[] = {
         {explain_update(table_), &before_.updates}, {explain_delete(table_), &before_.deletes}};

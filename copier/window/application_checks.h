@@ -47,7 +47,7 @@ enum class Trial : std::uint8_t {
 [[nodiscard]] Trial judge_as_role(std::string_view inserted, std::string_view explained,
                                   std::string_view before);
 
-/// What the server refuses before the swap already.
+/// Statements that the server refuses before the swap already.
 struct RefusedBefore {
   /// SQLSTATEs for any UPDATE and DELETE of the table, as where a publication cannot publish them;
   /// empty: it does them.

@@ -36,7 +36,7 @@ struct SwapScript {
 /// "<table>_backup_<stamp>".
 [[nodiscard]] std::string backup_name_of(const SwapNames& names);
 
-/// Who has the names that the swap needs. `source_oid`: the table that gives them up.
+/// The holders of the names that the swap needs. `source_oid`: the table that gives them up.
 Result<std::vector<NameHolder>> find_swap_holders(Connection& connection, const SwapNames& names,
                                                   const CarryPlan& carry, std::uint32_t source_oid);
 

@@ -8,7 +8,7 @@
 namespace pgfanout {
 namespace {
 
-/// Who has the names that the swap will need; nobody where no swap is possible.
+/// Finds the holders of the names that the swap will need; none where no swap is possible.
 Result<void> find_names(WindowState& state, WindowPlan& plan) {
   const CopyPlan& copy = plan.copy;
   if (!copy.same_database || copy.source.schema != copy.target.schema) return {};

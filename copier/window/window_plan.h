@@ -1,4 +1,4 @@
-// What a window would do, and whether it may begin: the command plan tells it, and the preflight of
+// The steps of a window, and whether it may begin: the command plan tells it, and the preflight of
 // run begins with it, so neither can know more than the other. Reads only.
 #pragma once
 

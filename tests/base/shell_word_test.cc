@@ -25,7 +25,7 @@ TEST(ShellWord, IsQuotedWhereItMustBe) {
   EXPECT_EQ(shell_word("a\nb'c\\7"), "$'a\\012b\\'c\\\\7'");
 }
 
-/// What a shell makes of a line in a script: its words, each followed by a NUL.
+/// A shell's reading of a line in a script: its words, each followed by a NUL.
 std::string words_by(const std::string& shell, const std::string& line) {
   const std::string script = testing::TempDir() + "shell_word_" + std::to_string(getpid());
   std::ofstream(script) << "printf '%s\\0' " << line << '\n';

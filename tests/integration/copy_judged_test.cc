@@ -172,7 +172,7 @@ TEST_F(CopyJudgedTest, ATargetThatMayNotBeLocked) {
       "leaves-locked", more, [] {}, role);
   EXPECT_EQ(result.exit_code, 0) << result;
   EXPECT_TRUE(has_issue("target-not-locked")) << "it is told, although nothing was written";
-  // What the hint says is enough, whatever version it is.
+  // The hint's statement is enough, whatever version it is.
   execute("TRUNCATE n; DELETE FROM pgfanout.job; GRANT UPDATE ON n TO " + role);
   std::string refused;
   result = copy_with(

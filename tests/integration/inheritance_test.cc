@@ -163,7 +163,7 @@ TEST_F(InheritanceTest, TheFenceIsOnEveryTableAndASecondJobMeetsIt) {
       "copy", {"--table", "t_2021_a", "--key", "abs(hashtext(id::text)) % 4", "--partitions", "4"});
   EXPECT_EQ(other.exit_code, 2) << other;
   EXPECT_TRUE(has_issue("fenced-already")) << other;
-  // What came to inherit meanwhile is not fenced: the copy cannot be resumed.
+  // A table that came to inherit meanwhile is not fenced: the copy cannot be resumed.
   execute("CREATE TABLE late () INHERITS (t)");
   const CommandResult late = harness::pgfanout(words);
   EXPECT_EQ(late.exit_code, 2) << late;

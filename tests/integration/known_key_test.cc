@@ -314,7 +314,7 @@ TEST_F(KnownKeyTest, TargetSaysHowManyLeavesThereAre) {
                 .exit_code,
             1);
   EXPECT_TRUE(has_issue("leaf-missing"));
-  // What stores the old key is nothing to make a new one from.
+  // No new key is made from a column that stores the old one.
   EXPECT_EQ(ask("copy", {"--table", "four", "--into", "five", "--partitions", "5"}).exit_code, 0)
       << json.dump(1);
   EXPECT_EQ(value("SELECT count(*) FROM five WHERE partition_key = abs(hashtext(id::text)) % 5"),

@@ -1,4 +1,5 @@
-// What a role lacks is told as the statement that gives it: each hint is followed as it stands.
+// A right that a role lacks is told as the statement that gives it: each hint is followed as it
+// stands.
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {

@@ -1,6 +1,6 @@
-// What the application does right after a swap: it calls functions over the row type, inserts as a
-// role with grants on some columns, and changes rows that are published. The check after the swap
-// tries the same, and a rollback leaves all of it as it was.
+// Statements of the application right after a swap: it calls functions over the row type, inserts
+// as a role with grants on some columns, and changes rows that are published. The check after the
+// swap tries the same, and a rollback leaves all of it as it was.
 #include <gmock/gmock.h>
 
 #include "tests/integration/window_fixture.h"
