@@ -26,7 +26,7 @@ ORDER = """
     copier/key
     copier/layout
     copier/columns copier/schema copier/watch
-    copier/plan copier/carry copier/session
+    copier/plan copier/carry copier/session copier/queries
     copier/preflight copier/reconcile
     copier/stage
     copier/pipeline
@@ -64,7 +64,7 @@ LIBRARIES = [
             "copier/report/events",
             "copier/cli",
             "copier/journal",
-            "copier/window",
+            "copier/queries",
         },
     ),
     (re.compile(r"prometheus/"), "prometheus-cpp", {"copier/report/metrics"}),

@@ -4,9 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "copier/base/counted.h"
 #include "copier/carry/carry_parts.h"
@@ -15,151 +12,11 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
+#include "copier/queries/query_rules.h"
+#include "copier/queries/query_run.h"
 
 namespace pgfanout {
 namespace {
-
-using Json = nlohmann::json;
-
-void add_relations(const Json& node, std::set<std::string>& relations) {
-  if (!node.is_object()) return;
-  const auto loops = node.find("Actual Loops");
-  const bool was_executed = loops == node.end() || !loops->is_number() || loops->get<double>() > 0;
-  const auto name = node.find("Relation Name");
-  if (was_executed && name != node.end() && name->is_string()) {
-    const auto schema = node.find("Schema");
-    const bool has_schema = schema != node.end() && schema->is_string();
-    relations.insert((has_schema ? schema->get<std::string>() + "." : std::string()) +
-                     name->get<std::string>());
-  }
-  const auto children = node.find("Plans");
-  if (children == node.end()) return;
-  for (const Json& child : *children) add_relations(child, relations);
-}
-
-/// ANALYZE executes the query; without it, what is pruned while planning is left out.
-Result<std::set<std::string>> relations_of(Connection& connection, const std::string& how,
-                                           const std::string& sql) {
-  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(fmt::format(
-                                           "EXPLAIN ({}VERBOSE, FORMAT JSON) {}", how, sql)));
-  return relations_in_plan(rows.text(0, 0));
-}
-
-using Clock = std::chrono::steady_clock;
-
-constexpr const char* kPlace = "{table}";
-
-std::string on_table(std::string sql, const std::string& table) {
-  for (std::size_t at = sql.find(kPlace); at != std::string::npos;
-       at = sql.find(kPlace, at + table.size())) {
-    sql.replace(at, std::string_view(kPlace).size(), table);
-  }
-  while (!sql.empty() &&
-         (sql.back() == ';' || std::isspace(static_cast<unsigned char>(sql.back())))) {
-    sql.pop_back();
-  }
-  return sql;
-}
-
-struct Timing {
-  double p50 = 0;
-  double p95 = 0;
-  double p99 = 0;
-
-  [[nodiscard]] std::string text() const {
-    return fmt::format("p50 {:.1f}, p95 {:.1f}, p99 {:.1f} ms", p50, p95, p99);
-  }
-};
-
-Timing timing_of(std::vector<double> milliseconds) {
-  std::sort(milliseconds.begin(), milliseconds.end());
-  return {percentile(milliseconds, 0.50), percentile(milliseconds, 0.95),
-          percentile(milliseconds, 0.99)};
-}
-
-/// One query on both sides.
-class QueryRun {
- public:
-  QueryRun(const QueryCheck& check, const Table& source, const Table& target, Connection& on_source,
-           Connection& on_target)
-      : check_(check),
-        target_(target),
-        on_source_(on_source),
-        on_target_(on_target),
-        source_sql_(on_table(check.sql, source.qualified)),
-        target_sql_(
-            on_table(check.target_sql.empty() ? check.sql : check.target_sql, target.qualified)) {}
-
-  /// Returns a description of the difference, or nothing; figures go into `figures`.
-  Result<std::string> run(std::string& figures, const Cancellation& cancellation) {
-    PGFANOUT_TRY_ASSIGN(const std::string before, digest(on_source_, source_sql_));
-    PGFANOUT_TRY_ASSIGN(const std::string after, digest(on_target_, target_sql_));
-    if (before != after) {
-      return fmt::format(
-          "its result differs on the target: {} against {} (rows, sum of "
-          "hashes)",
-          after, before);
-    }
-    PGFANOUT_TRY_ASSIGN(const std::size_t leaves, leaves_read());
-    std::vector<double> source_times;
-    std::vector<double> target_times;
-    for (std::uint32_t at = 0; at < std::max(1U, check_.runs); ++at) {
-      if (cancellation.is_set()) return cancelled();
-      PGFANOUT_TRY_ASSIGN(const double source_time, timed(on_source_, source_sql_));
-      PGFANOUT_TRY_ASSIGN(const double target_time, timed(on_target_, target_sql_));
-      source_times.push_back(source_time);
-      target_times.push_back(target_time);
-    }
-    const Timing source = timing_of(std::move(source_times));
-    const Timing target = timing_of(std::move(target_times));
-    const double ratio = target.p95 / std::max(source.p95, 1e-3);
-    figures = fmt::format("{} of {} leaves read; source {}; target {}; p95 ratio {:.2f}", leaves,
-                          target_.leaves.size(), source.text(), target.text(), ratio);
-    if (check_.max_partitions && leaves > *check_.max_partitions) {
-      return fmt::format("it reads {} leaves, {} are allowed", leaves, *check_.max_partitions);
-    }
-    if (check_.max_ratio && ratio > *check_.max_ratio) {
-      return fmt::format("its p95 is {:.2f} times that on the source, {:.2f} is allowed", ratio,
-                         *check_.max_ratio);
-    }
-    return std::string();
-  }
-
- private:
-  /// Order does not count, copies of rows do.
-  static Result<std::string> digest(Connection& connection, const std::string& sql) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows rows,
-        connection.query(fmt::format(
-            "SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(pg_catalog.hashtextextended("
-            "q::pg_catalog.text, 0)), 0) FROM (\n{}\n) AS q",
-            sql)));
-    return rows.str(0, 0) + ", " + rows.str(0, 1);
-  }
-
-  static Result<double> timed(Connection& connection, const std::string& sql) {
-    const auto began = Clock::now();
-    PGFANOUT_TRY(connection.query(sql));
-    return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
-  }
-
-  Result<std::size_t> leaves_read() {
-    PGFANOUT_TRY_ASSIGN(const std::set<std::string> relations,
-                        relations_of(on_target_, "ANALYZE, TIMING OFF, ", target_sql_));
-    std::size_t count = 0;
-    for (const Leaf& leaf : target_.leaves) {
-      if (relations.contains(leaf.schema + "." + leaf.name)) ++count;
-    }
-    return count;
-  }
-
-  const QueryCheck& check_;
-  const Table& target_;
-  Connection& on_source_;
-  Connection& on_target_;
-  const std::string source_sql_;
-  const std::string target_sql_;
-};
 
 constexpr const char* kForeignKeyViolation = "23503";
 constexpr const char* kInsufficientPrivilege = "42501";
@@ -665,12 +522,12 @@ class AfterSwapCheck {
   }
 
   Result<std::size_t> leaves_read(const std::string& condition) {
-    PGFANOUT_TRY_ASSIGN(const auto relations, with_search_path(connection_, path_, [&] {
-                          return relations_of(connection_, "",
-                                              fmt::format("SELECT 1 FROM {} t WHERE {}",
-                                                          table_.qualified, condition));
-                        }));
-    return relations.size();
+    PGFANOUT_TRY_ASSIGN(
+        const QueryPlan plan, with_search_path(connection_, path_, [&] {
+          return explain(connection_, "",
+                         fmt::format("SELECT 1 FROM {} t WHERE {}", table_.qualified, condition));
+        }));
+    return plan.relations.size();
   }
 
   /// With the key one leaf, without it all.
@@ -771,62 +628,22 @@ class AfterSwapCheck {
 
 }  // namespace
 
-Result<std::set<std::string>> relations_in_plan(std::string_view json) {
-  const Json document = Json::parse(json, nullptr, false);
-  const bool is_plan = document.is_array() && !document.empty() && document[0].is_object() &&
-                       document[0].contains("Plan");
-  if (!is_plan) {
-    return interrupted("explain", "the server's EXPLAIN could not be read",
-                       "please report this, with the server's version");
-  }
-  std::set<std::string> relations;
-  add_relations(document[0]["Plan"], relations);
-  return relations;
-}
-
-double percentile(const std::vector<double>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  const double rank = std::ceil(share * static_cast<double>(sorted.size()));
-  return sorted[static_cast<std::size_t>(std::max(1.0, rank)) - 1];
-}
-
-Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target) {
+Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target,
+                                  std::optional<QueryReport>& report) {
   const std::vector<QueryCheck>& queries = state.job().window.queries;
   if (queries.empty()) return std::string();
   PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
   PGFANOUT_TRY_ASSIGN(const std::string path, state.application_path());
-  PGFANOUT_TRY(on_target.run("BEGIN; SET LOCAL search_path = " + path));
-  Connection& on_source = state.source();
-  std::size_t failed = 0;
-  const auto run_all = [&]() -> Result<void> {
-    for (const QueryCheck& check : queries) {
-      std::string figures;
-      auto wrong =
-          QueryRun(check, source, target, on_source, on_target).run(figures, state.cancellation());
-      if (!wrong) {
-        Error error = std::move(wrong).error();
-        error.where =
-            fmt::format("query {}{}{}", check.name, error.where.empty() ? "" : ", ", error.where);
-        return error;
-      }
-      if (!figures.empty()) {
-        state.report({Severity::info, "query", fmt::format("query {}: {}", check.name, figures),
-                      target.qualified});
-      }
-      if (wrong->empty()) continue;
-      ++failed;
-      state.report({Severity::error, "query-failed",
-                    fmt::format("query {}: {}", check.name, *wrong), target.qualified,
-                    "compare its plans on both sides, or change its limits in the job file"});
-    }
-    return {};
-  };
-  const std::string begin = "BEGIN; SET LOCAL search_path = " + source.application.sql;
-  PGFANOUT_TRY(in_transaction(on_source, {begin, TransactionEnd::roll_back}, run_all));
-  if (failed > 0) {
+  const QueryTable before{state.source(), source, source.application.sql};
+  const QueryTable after{on_target, target, path};
+  PGFANOUT_TRY_ASSIGN(report, run_queries(queries, &before, &after, {}, state.cancellation()));
+  for (Issue& issue : issues_of(*report, target.qualified)) state.report(std::move(issue));
+  const QueryVerdict verdict = verdict_of(*report);
+  if (verdict.failed + verdict.unknown > 0) {
     return refused("queries-failed",
-                   fmt::format("{} of the application's queries did not pass", failed), "see above",
-                   target.qualified);
+                   fmt::format("{} of the application's queries did not pass",
+                               verdict.failed + verdict.unknown),
+                   "see above", target.qualified);
   }
   return fmt::format("{} queries passed", queries.size());
 }

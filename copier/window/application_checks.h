@@ -5,26 +5,22 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "copier/window/state.h"
+#include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
 
 /// Reports each query's figures, and an error for each that fails; then refuses. Returns a line for
 /// people.
-Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target);
-
-/// Of sorted values, the one at or above which a share of `share` lies.
-[[nodiscard]] double percentile(const std::vector<double>& sorted, double share);
-
-/// Of EXPLAIN (FORMAT JSON): the relations of all nodes, as "schema.name" (schema only if VERBOSE);
-/// under ANALYZE without nodes that were never executed. Refuses what is no such document.
-Result<std::set<std::string>> relations_in_plan(std::string_view json);
+Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target,
+                                  std::optional<QueryReport>& report);
 
 /// The result of a statement that was tried on the new table.
 enum class Trial : std::uint8_t {

@@ -293,7 +293,8 @@ class WindowStages {
                     "the issues above say why; 'pgfanout verify' names rows", target,
                     final_verdict(verified));
     }
-    PGFANOUT_TRY_ASSIGN(const std::string queries, check_queries(*state_, source, target));
+    PGFANOUT_TRY_ASSIGN(const std::string queries,
+                        check_queries(*state_, source, target, result_.queries));
     counters_.leaves.set_all(LeafState::verified);
     return queries;
   }

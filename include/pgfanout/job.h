@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pgfanout/severity.h"
 #include "pgfanout/watch.h"
 
 namespace pgfanout {
@@ -60,7 +61,22 @@ struct VerifyRequest {
   bool install_views = false;              ///< Only install the views that watch the target.
 };
 
-/// A query of the application that must give the same result on both sides before the swap.
+/// Milliseconds.
+struct QueryTimes {
+  double p50 = 0;
+  double p95 = 0;
+  double p99 = 0;
+};
+
+/// What must be the same on both sides.
+enum class QueryComparison : std::uint8_t {
+  rows,   ///< The rows in their order.
+  set,    ///< The rows in any order, copies of a row counted.
+  count,  ///< How many rows.
+  none,   ///< Nothing, as for an approximate search.
+};
+
+/// A query of the application, to be run on both sides.
 struct QueryCheck {
   std::string name;
   std::string sql;         ///< `{table}` stands for the table.
@@ -68,6 +84,12 @@ struct QueryCheck {
   std::optional<std::uint32_t> max_partitions;  ///< Leaves that it may read on the target.
   std::optional<double> max_ratio;              ///< Target's p95 over the source's.
   std::uint32_t runs = 5;                       ///< Timed executions a side.
+  QueryComparison compare = QueryComparison::set;
+  std::optional<double> max_p50;  ///< On the target, milliseconds.
+  std::optional<double> max_p95;
+  std::optional<double> max_p99;
+  Severity severity = Severity::error;  ///< Of a failure; a warning refuses nothing.
+  std::vector<std::string> params;      ///< Of $1, $2, ...
 };
 
 /// The stages of `run`, in order; gates and confirmations name them.

@@ -8,12 +8,12 @@
 #include <variant>
 #include <vector>
 
+#include "pgfanout/job.h"
 #include "pgfanout/result.h"
+#include "pgfanout/severity.h"
 #include "pgfanout/verdict.h"
 
 namespace pgfanout {
-
-enum class Severity : std::uint8_t { critical, error, warning, info };
 
 /// One thing that a person should know.
 struct Issue {
@@ -127,6 +127,51 @@ struct KeyAnswer {
   bool server_agrees = false;
 };
 
+/// The host of a table's server while the queries ran on that table alone.
+struct QueryLoad {
+  double seconds = 0;
+  std::optional<double> cpu_percent;  ///< Of all processors.
+  std::optional<double> memory_percent;
+};
+
+/// One query on one table.
+struct QuerySide {
+  std::optional<QueryTimes> times;  ///< Absent: it was not timed.
+  std::uint32_t runs = 0;
+  std::uint64_t rows = 0;
+  std::optional<std::uint32_t> leaves_read;  ///< Absent: unknown without its parameters.
+  std::uint32_t leaves = 0;
+  std::vector<std::string> indexes_used;  ///< Those of the table where a leaf's belongs to one.
+  double cost = 0;                        ///< The planner's.
+  std::string plan;                       ///< "Limit > Append > 8 x Index Scan".
+};
+
+/// Whether both tables gave the same result.
+enum class QueryAnswer : std::uint8_t { same, differs, not_compared };
+
+struct QueryResult {
+  std::string name;
+  std::string sql;  ///< As it ran on the target, or the only table.
+  QueryComparison compare = QueryComparison::set;
+  QueryAnswer answer = QueryAnswer::not_compared;
+  std::optional<QuerySide> source;
+  std::optional<QuerySide> target;
+  std::optional<double> ratio;  ///< Target's p95 over the source's.
+  Severity severity = Severity::error;
+  std::vector<std::string> failures;  ///< Empty: it passed, or was not executed.
+  std::string note;                   ///< Why it was not executed or not compared.
+  bool could_not_run = false;         ///< Nothing is known about it.
+};
+
+/// The application's queries before and after.
+struct QueryReport {
+  std::vector<QueryResult> queries;
+  std::optional<QueryLoad> source_load;
+  std::optional<QueryLoad> target_load;
+  std::string load_not_measured;            ///< Why.
+  std::vector<std::string> unused_indexes;  ///< That no query used; "(unique)" behind those needed.
+};
+
 // The results of the commands: for each a struct with what no other command, or only a few, have.
 
 /// Rows that were read: of copy, run and verify.
@@ -194,6 +239,7 @@ struct JobResult {
   std::optional<TableSummary> target;
   std::vector<StageSummary> stages;
   std::vector<Issue> issues;
+  std::optional<QueryReport> queries;   ///< Of queries and run.
   std::optional<Error> error;           ///< Ended the command early.
   std::optional<Verdict> verdict;       ///< Absent: nothing was judged, so nothing is proven.
   std::string waiting_at;               ///< Stage whose gate waits for a person; else empty.

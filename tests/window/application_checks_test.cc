@@ -1,49 +1,10 @@
-// Figures of the application's queries, documents as EXPLAIN (FORMAT JSON) of PostgreSQL 15 prints
-// them, and how a statement that was tried after the swap is judged.
+// How a statement that was tried after the swap is judged.
 #include "copier/window/application_checks.h"
 
 #include <gtest/gtest.h>
 
 namespace pgfanout {
 namespace {
-
-TEST(QueryChecks, PercentileIsTheNearestRank) {
-  const std::vector<double> values = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-  EXPECT_EQ(percentile(values, 0.50), 5);
-  EXPECT_EQ(percentile(values, 0.95), 10);
-  EXPECT_EQ(percentile(values, 0.90), 9);
-  EXPECT_EQ(percentile({7}, 0.99), 7);
-  EXPECT_EQ(percentile({}, 0.5), 0);
-}
-
-using Names = std::set<std::string>;
-
-TEST(ExplainedPlan, NamesEveryRelationOfThePlanTree) {
-  const auto relations = relations_in_plan(R"([{"Plan": {"Node Type": "Append", "Plans": [
-    {"Node Type": "Seq Scan", "Relation Name": "a", "Schema": "public"},
-    {"Node Type": "Hash Join", "Plans": [
-      {"Node Type": "Index Scan", "Relation Name": "b", "Schema": "public"},
-      {"Node Type": "Hash", "Plans": [{"Node Type": "Seq Scan", "Relation Name": "a",
-        "Schema": "other"}]}]}]}}])");
-  ASSERT_TRUE(relations);
-  EXPECT_EQ(*relations, (Names{"public.a", "public.b", "other.a"}));
-}
-
-TEST(ExplainedPlan, LeavesOutWhatWasPrunedWhileExecuting) {
-  const auto relations = relations_in_plan(R"([{"Plan": {"Node Type": "Append", "Actual Loops": 1,
-    "Plans": [{"Relation Name": "p0", "Actual Loops": 0}, {"Relation Name": "p1",
-    "Actual Loops": 3}]}}])");
-  ASSERT_TRUE(relations);
-  EXPECT_EQ(*relations, Names{"p1"});
-}
-
-TEST(ExplainedPlan, RefusesWhatIsNoPlan) {
-  for (const char* text : {"", "[]", "{}", "[1]", "[{\"Plan\"", "null", "[{\"Planning\": 1}]"}) {
-    const auto relations = relations_in_plan(text);
-    ASSERT_FALSE(relations) << text;
-    EXPECT_EQ(relations.error().code, "explain");
-  }
-}
 
 TEST(AfterSwapCheck, AStatementThatMustTouchOneRow) {
   struct Case {
