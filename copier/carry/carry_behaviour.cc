@@ -235,18 +235,58 @@ WHERE c.oid = $1::oid AND g.grantee <> c.relowner
     AND NOT EXISTS (SELECT FROM aclexplode(d.defaclacl) x WHERE x.grantee = 0))
 ORDER BY 1)sql";
 
-/// The function of that name as it is now, perhaps from an earlier job.
+/// The function of signature $1 as it is now: a row for each parameter. It is pgfanout's if its
+/// comment ends as $2, perhaps from an earlier job.
 constexpr const char* kFunctionSql = R"sql(
-SELECT pg_get_functiondef(p.oid), COALESCE(strpos(
-  obj_description(p.oid, 'pg_proc'), $2::text) > 0, false)
-FROM pg_proc p WHERE p.oid = to_regprocedure($1)::oid)sql";
+SELECT pg_get_functiondef(p.oid), COALESCE(right(obj_description(p.oid, 'pg_proc'),
+    length($2::text)) = $2::text, false), COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc), a.name
+FROM pg_proc p LEFT JOIN LATERAL unnest(p.proargnames) WITH ORDINALITY a(name, place) ON true
+WHERE p.oid = to_regprocedure($1)::oid ORDER BY a.place)sql";
 
-/// "chunks_partition_key"; a column with a very long name does not give it its own.
-std::string function_name(const CarryRequest& request) {
+/// The function that computes the key for the application's statements, in every key mode.
+struct KeyFunction {
+  std::string table;                    ///< Qualified, quoted: as the application will know it.
+  std::string name;                     ///< Unquoted, in the target's schema.
+  std::string signature;                ///< Quoted, with types.
+  std::vector<std::string> parameters;  ///< "collection_id uuid".
+  std::vector<std::string> types;
+  std::vector<std::string> inputs;  ///< Quoted where it is needed.
+};
+
+KeyFunction key_function_of(const CarryDraft& draft) {
+  const CarryRequest& request = draft.request;
+  // Else there is no swap that renames the target.
+  const bool is_renamed = request.same_database && request.source.schema == request.target_schema;
+  KeyFunction function;
+  function.table = is_renamed ? request.source.qualified : request.target_qualified;
+  // A column with a very long name does not give the function its own.
   constexpr std::size_t kLongest = 40;
-  const std::string& column = *request.key_column;
-  return suffixed_name(request.source.name,
-                       column.size() <= kLongest ? "_" + column : "_partition_key");
+  const std::string column = request.key_column.value_or("partition_key");
+  function.name = suffixed_name(is_renamed ? request.source.name : request.target_name,
+                                column.size() <= kLongest ? "_" + column : "_partition_key");
+  for (const std::string& input : draft.columns.key_inputs()) {
+    const Column* of = draft.columns.target(input);
+    if (of == nullptr) continue;
+    function.parameters.push_back(fmt::format("{} {}", quoted_name(input), of->type_sql));
+    function.types.push_back(of->type_sql);
+    function.inputs.push_back(display_name(input));
+  }
+  function.signature =
+      fmt::format("{}({})", draft.in_target_schema(function.name), fmt::join(function.types, ", "));
+  return function;
+}
+
+/// Whether a body computes what the job's key does. Its parameters are columns of the target.
+bool computes_key(const CarryDraft& draft, std::string_view body) {
+  for (const std::string_view word : {"SELECT ", "RETURN "}) {
+    if (body.starts_with(word)) body.remove_prefix(word.size());
+  }
+  Table target = draft.request.source;
+  target.columns = draft.columns.targets();
+  const auto columns = key_columns_of(target);
+  const auto wanted = KeyExpression::compile(draft.request.key_sql_on_target, columns);
+  const auto found = KeyExpression::compile(body, columns);
+  return wanted && found && found->computes_same_as(*wanted);
 }
 
 }  // namespace
@@ -285,53 +325,69 @@ Result<void> carry_referrers(CarryDraft& draft) {
 
 Result<void> carry_key_function(CarryDraft& draft) {
   const CarryRequest& request = draft.request;
-  if (!draft.rules.checks_key || !request.key_column) return {};
-  const std::string name = quoted_name(request.source.schema, function_name(request));
-  std::vector<std::string> parameters;
-  std::vector<std::string> types;
-  for (const std::string& input : draft.columns.key_inputs()) {
-    const Column* column = draft.columns.target(input);
-    if (column == nullptr) continue;
-    parameters.push_back(fmt::format("{} {}", quoted_name(input), column->type_sql));
-    types.push_back(column->type_sql);
-  }
-  const std::string signature = fmt::format("{}({})", name, fmt::join(types, ", "));
-  CarriedMove move;
-  move.what = fmt::format("function {}", signature);
-  move.forward = {
-      fmt::format("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE sql IMMUTABLE PARALLEL "
-                  "SAFE AS {}",
-                  name, fmt::join(parameters, ", "), key_type_sql(request.key.result_type()),
-                  dollar_quoted("SELECT " + request.key_sql_on_target)),
-      fmt::format(
-          "COMMENT ON FUNCTION {} IS {}", signature,
-          draft.quoted(fmt::format("Computes {} of {} {}", display_name(*request.key_column),
-                                   request.source.qualified, kKeyFunctionPurpose)))};
-  PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
-  if (has_owner) {
-    move.forward.push_back(
-        fmt::format("ALTER FUNCTION {} OWNER TO {}", signature, quoted_name(request.source.owner)));
-  }
-  PGFANOUT_TRY_ASSIGN(
-      const Rows before,
-      draft.target.query(kFunctionSql, {signature, std::string(kKeyFunctionPurpose)}));
-  if (before.size() > 0 && !before.boolean(0, 1)) {
+  const KeyFunction function = key_function_of(draft);
+  const std::string& signature = function.signature;
+  const std::string shown_name = shown(request.target_schema, function.name);
+  const std::string purpose = fmt::format(" of {} {}", function.table, kKeyFunctionPurpose);
+  PGFANOUT_TRY_ASSIGN(const Rows before, draft.target.query(kFunctionSql, {signature, purpose}));
+  const bool is_there = before.size() > 0;
+  if (is_there && !before.boolean(0, 1)) {
     draft.note(Severity::warning, "function-exists",
                fmt::format("function {} exists, and pgfanout did not create it: it stays as it is",
                            signature),
                "check that it computes the new key, or rename it before the swap");
     return {};
   }
+  draft.plan.key_function = fmt::format("{}({})", shown_name, fmt::join(function.inputs, ", "));
+  // RETURN is bound to the server's own functions and operators whatever the caller's search_path.
+  // The server inlines the body, so that a condition on the call selects a leaf: hence no SET, no
+  // STRICT.
+  std::vector<std::string> make = {
+      fmt::format("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE sql IMMUTABLE PARALLEL "
+                  "SAFE RETURN {}",
+                  draft.in_target_schema(function.name), fmt::join(function.parameters, ", "),
+                  key_type_sql(request.key.result_type()), request.key_sql_on_target),
+      fmt::format(
+          "COMMENT ON FUNCTION {} IS {}", signature,
+          draft.quoted(fmt::format(
+              "Computes {}{}", request.key_column ? display_name(*request.key_column) : "the key",
+              purpose)))};
+  PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
+  const std::string own = has_owner ? fmt::format("ALTER FUNCTION {} OWNER TO {}", signature,
+                                                  quoted_name(request.source.owner))
+                                    : std::string();
+  if (has_owner) make.push_back(own);
   PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
   if (users.size() > 0 && request.same_database) {
     const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
-    move.forward.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
-    draft.plan.key_grants.push_back(fmt::format(
-        "EXECUTE on function {}({}) to {}", shown(request.source.schema, function_name(request)),
-        fmt::join(types, ", "), roles));
+    make.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, roles));
+    draft.plan.key_grants.push_back(fmt::format("EXECUTE on function {}({}) to {}", shown_name,
+                                                fmt::join(function.types, ", "), roles));
   }
-  move.backward = {before.size() == 0 ? fmt::format("DROP FUNCTION {}", signature)
-                                      : before.str(0, 0)};
+  const std::string drop = "DROP FUNCTION IF EXISTS " + signature;
+  // What the application has built on it meanwhile keeps it, and must not stop a rollback.
+  const std::string undo =
+      "DO " + dollar_quoted(fmt::format(
+                  "BEGIN {}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END", drop));
+  if (!is_there || computes_key(draft, before.text(0, 2))) {
+    draft.plan.attributes.push_back({fmt::format("function {}", signature),
+                                     fmt::format("{}", fmt::join(make, ";\n")),
+                                     {},
+                                     0,
+                                     is_there ? std::string() : undo});
+    return {};
+  }
+  draft.plan.key_function_changes = true;
+  CarriedMove move;
+  move.what = fmt::format("function {}", signature);
+  move.forward = std::move(make);
+  move.backward = {before.str(0, 0)};
+  // Names of parameters cannot be replaced.
+  if (before.column(3) != draft.columns.key_inputs()) {
+    move.forward.insert(move.forward.begin(), drop);
+    move.backward.insert(move.backward.begin(), drop);
+    if (has_owner) move.backward.push_back(own);
+  }
   draft.plan.moves.push_back(std::move(move));
   return {};
 }

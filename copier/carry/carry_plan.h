@@ -102,6 +102,11 @@ struct CarryPlan {
   /// Rights that the key needs beside those that were granted before, for people: "INSERT
   /// (partition_key) to writer".
   std::vector<std::string> key_grants;
+  /// The call that computes the key for the application, for people:
+  /// "public.chunks_partition_key(collection_id)". Empty: somebody else's function has its name.
+  std::string key_function;
+  /// It is there already, and computes the old layout's key until the swap.
+  bool key_function_changes = false;
   std::vector<Issue> issues;  ///< INFO and WARNING.
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "copier/base/byte_order.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
@@ -165,15 +166,20 @@ class KeySearch {
     PGFANOUT_TRY_ASSIGN(
         const Rows functions,
         connection_.query(
-            "SELECT p.oid::regprocedure::text, p.prosrc FROM pg_class c"
+            "SELECT p.oid::regprocedure::text,"
+            " COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc) FROM pg_class c"
             " JOIN pg_proc p ON p.pronamespace = c.relnamespace,"
             " LATERAL (SELECT obj_description(p.oid, 'pg_proc') AS comment,"
             "  format('.%I %s', c.relname, $2::text) AS tail) d"
-            " WHERE c.oid = $1 AND right(d.comment, length(d.tail)) = d.tail ORDER BY 1",
-            {std::to_string(table_.oid), std::string(kKeyFunctionPurpose)}));
+            " WHERE c.oid = $1 AND right(d.comment, length(d.tail)) = d.tail"
+            // Before the swap a function tells of the column that the table is going to have.
+            " AND starts_with(d.comment, format('Computes %s of ', $3::text)) ORDER BY 1",
+            {std::to_string(table_.oid), std::string(kKeyFunctionPurpose),
+             display_name(column_->name)}));
     for (int row = 0; row < functions.size(); ++row) {
       std::string_view body = functions.text(row, 1);
-      if (body.starts_with("SELECT ")) body.remove_prefix(7);
+      // Of versions before and after RETURN.
+      if (body.starts_with("SELECT ") || body.starts_with("RETURN ")) body.remove_prefix(7);
       add({std::string(body), fmt::format("function {}", functions.text(row, 0)), false, true});
     }
     return {};

@@ -197,6 +197,7 @@ class ImpactFinder {
     stores_key_ = plan.key.column.has_value();
     supplies_key_ = stores_key_ && !plan.key.is_generated;
     key_name_ = stores_key_ ? display_name(*plan.key.column) : "";
+    key_call_ = carry.key_function.empty() ? plan.key.sql_on_target : carry.key_function;
     for (const std::size_t used : plan.key.expression.used_columns()) {
       key_inputs_.push_back(plan.source.columns[used].name);
     }
@@ -205,6 +206,7 @@ class ImpactFinder {
   Result<std::vector<Impact>> find() {
     PGFANOUT_TRY(find_unique_keys());
     PGFANOUT_TRY(find_bound_objects());
+    judge_models();
     PGFANOUT_TRY(judge_inserts());
     PGFANOUT_TRY(judge_updates());
     PGFANOUT_TRY(judge_conflicts());
@@ -229,6 +231,7 @@ class ImpactFinder {
   Result<Names> find_by_text(const std::string& pattern, const std::string& also = {});
   /// The first column of a query with the table's OID as $1.
   Result<Names> names(std::string_view sql, std::vector<Parameter> more = {});
+  void judge_models();
   Result<void> judge_inserts();
   Result<void> judge_updates();
   Result<void> judge_conflicts();
@@ -267,6 +270,7 @@ class ImpactFinder {
   bool stores_key_ = false;
   bool supplies_key_ = false;  ///< Inserts must.
   std::string key_name_;
+  std::string key_call_;  ///< SQL for the application: a call, or the expression.
   Names key_inputs_;
   std::vector<UniqueKey> keys_;
   BoundObjects bound_;
@@ -320,6 +324,32 @@ Result<void> ImpactFinder::find_bound_objects() {
   return {};
 }
 
+/// The operations of an ORM at a glance; the other items are about statements and their reasons.
+void ImpactFinder::judge_models() {
+  std::string more = "; docs/APPLICATION.md has each operation by key mode, with recipes";
+  if (!carry_.key_function.empty()) {
+    more = fmt::format("; {} {}{}", supplies_key_ ? "the function" : key_call_,
+                       carry_.key_function_changes ? "changes with the swap, not before"
+                                                   : "is made before the swap (stage constraints)",
+                       more);
+  }
+  if (supplies_key_) {
+    add(fmt::format("models of an ORM map {}, with the value {}", key_name_, key_call_), {},
+        fmt::format("set it in create, bulk insert and upsert, and when {} changes; reading, other "
+                    "updates, delete and relationships work as they are{}",
+                    inputs_text(), more));
+    return;
+  }
+  add(stores_key_ ? fmt::format("models of an ORM need no change; {} may be mapped, as a computed "
+                                "column",
+                                key_name_)
+                  : "models of an ORM need no change",
+      {},
+      "create, bulk insert, reading, update, delete and relationships work as they are; an upsert "
+      "by columns does not" +
+          more);
+}
+
 Result<void> ImpactFinder::judge_inserts() {
   if (!supplies_key_) return {};
   PGFANOUT_TRY_ASSIGN(Names objects, find_by_text(fmt::format(
@@ -335,7 +365,7 @@ Result<void> ImpactFinder::judge_inserts() {
                   "without a column list, fails with \"no partition of relation found for row\"; a "
                   "view that takes inserts needs the column as well. with --key-mode generated, "
                   "inserts need no change",
-                  key_name_, plan_.key.sql_on_target));
+                  key_name_, key_call_));
   return {};
 }
 
@@ -351,10 +381,10 @@ Result<void> ImpactFinder::judge_updates() {
   add(fmt::format("updates of {} must set {} too", inputs_text(), key_name_), std::move(objects),
       is_checked_ ? fmt::format("set {} = {} in the same statement; without it the CHECK refuses "
                                 "the row",
-                                key_name_, plan_.key.sql_on_target)
+                                key_name_, key_call_)
                   : fmt::format("set {} = {} in the same statement; without it the row stays in "
                                 "the wrong leaf and is not found by its key",
-                                key_name_, plan_.key.sql_on_target));
+                                key_name_, key_call_));
   return {};
 }
 
@@ -430,10 +460,10 @@ void ImpactFinder::judge_pruning() {
   add(columns.empty() ? "only conditions on the whole key expression pick one leaf"
                       : fmt::format("only conditions on {} pick one leaf", named),
       std::move(now),
-      fmt::format("a query that names {} alone reads all {} leaves: add the condition {} = ... "
-                  "with the value computed from the same parameters",
-                  inputs_text(), plan_.target.leaves.size(),
-                  columns.empty() ? plan_.key.sql_on_target : named));
+      fmt::format("a query that names {0} alone reads all {1} leaves: add the condition {2} = {3}, "
+                  "with the query's own value for {0} on the right",
+                  inputs_text(), plan_.target.leaves.size(), columns.empty() ? key_call_ : named,
+                  key_call_));
 }
 
 bool ImpactFinder::has_same_columns() const {

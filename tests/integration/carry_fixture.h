@@ -224,9 +224,8 @@ class CarryFixture : public PlanFixture {
     for (auto move = made.carry.moves.rbegin(); move != made.carry.moves.rend(); ++move) {
       execute_all(session, move->restored, "", "");
     }
-    for (auto name = made.carry.names.rbegin(); name != made.carry.names.rend(); ++name) {
-      if (name->kind != "MATERIALIZED VIEW") continue;
-      session.execute("DROP MATERIALIZED VIEW " + named(name->schema, name->until_swap));
+    for (auto step = made.carry.attributes.rbegin(); step != made.carry.attributes.rend(); ++step) {
+      if (!step->undo.empty()) session.execute(step->undo);
     }
     session.execute("DROP TABLE " + made.copy.target.qualified + "; COMMIT");
   }

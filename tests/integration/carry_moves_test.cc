@@ -5,11 +5,13 @@
 namespace pgfanout {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Lines;
+using ::testing::Not;
 using testing::succeeded;
 
 class CarryMovesTest : public testing::CarryFixture {
@@ -280,6 +282,67 @@ TEST_F(CarryMovesTest, AnEarlierKeyFunctionIsReplacedAndComesBack) {
   EXPECT_EQ(value("SELECT t_partition_key(7)"), "3");
   roll_back(*again);
   EXPECT_EQ(value("SELECT t_partition_key(7)"), "1");
+}
+
+TEST_F(CarryMovesTest, AnEarlierKeyFunctionWithAnotherParameterComesBackAsItWas) {
+  execute(
+      "CREATE TABLE t (a int); CREATE FUNCTION t_partition_key(b int) RETURNS int LANGUAGE sql AS "
+      "'SELECT b % 2'; COMMENT ON FUNCTION t_partition_key IS 'Computes partition_key of public.t "
+      "for statements that insert'");
+  const std::string before = value("SELECT pg_get_functiondef('t_partition_key'::regproc)");
+  const auto made = carry(job_by_a());
+  ASSERT_TRUE(made);
+  EXPECT_EQ(value("SELECT t_partition_key(7)"), "1") << "the application uses the old table";
+  swap(*made);
+  EXPECT_EQ(value("SELECT t_partition_key(a => 7)"), "3");
+  roll_back(*made);
+  EXPECT_EQ(value("SELECT pg_get_functiondef('t_partition_key'::regproc)"), before);
+}
+
+TEST_F(CarryMovesTest, TheKeyFunctionIsThereBeforeTheSwapInEveryMode) {
+  // An operator that must not be taken for the server's.
+  execute(
+      "CREATE SCHEMA trap; CREATE FUNCTION trap.zero(int, int) RETURNS int LANGUAGE sql IMMUTABLE "
+      "AS 'SELECT 0'; CREATE OPERATOR trap.% (LEFTARG = int, RIGHTARG = int, FUNCTION = trap.zero);"
+      "CREATE TABLE t (a int, b text); INSERT INTO t SELECT n, 'b' FROM generate_series(1, 40) n");
+  for (const KeyMode mode :
+       {KeyMode::check, KeyMode::generated, KeyMode::expression, KeyMode::none}) {
+    SCOPED_TRACE(static_cast<int>(mode));
+    JobDescription job = job_for("public.t", "a % 4");
+    job.key_mode = mode;
+    const auto made = carry(job);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->carry.key_function, "public.t_partition_key(a)");
+    EXPECT_EQ(server().value(database,
+                             "SET search_path = trap, public, pg_catalog;"
+                             "SELECT t_partition_key(7)"),
+              "3");
+    // A condition on the call selects a leaf where the table is partitioned by the expression.
+    if (made->copy.target.partition_columns.empty()) {
+      EXPECT_THAT(value("EXPLAIN (FORMAT JSON) SELECT * FROM t_new WHERE t_partition_key(a) = "
+                        "t_partition_key(7)"),
+                  AllOf(HasSubstr("t_new_p3"), Not(HasSubstr("t_new_p2"))));
+    }
+    // A command that resumes the job finds it, and plans no second one for the swap.
+    Connection connection = open(server().dsn(database));
+    const auto again = make_carry_plan(request(job, made->copy), connection, connection);
+    ASSERT_TRUE(again) << again.error().message;
+    for (const CarriedMove& move : again->moves) EXPECT_THAT(move.what, Not(HasSubstr("key")));
+    swap(*made);
+    EXPECT_EQ(value("SELECT t_partition_key(7)"), "3");
+    roll_back(*made);
+    EXPECT_EQ(value("SELECT to_regproc('t_partition_key') IS NULL"), "t");
+  }
+}
+
+TEST_F(CarryMovesTest, WhatRestsOnTheKeyFunctionDoesNotStopARollback) {
+  execute("CREATE TABLE t (a int)");
+  const auto made = carry(job_by_a());
+  ASSERT_TRUE(made);
+  execute("CREATE VIEW sevens AS SELECT t_partition_key(7) AS key");
+  swap(*made);
+  roll_back(*made);
+  EXPECT_EQ(value("SELECT key FROM sevens"), "3");
 }
 
 TEST_F(CarryMovesTest, BetweenDatabasesWhatIsMissingThereIsNamed) {

@@ -80,13 +80,14 @@ TEST_F(WindowApplicationTest, WhatItCannotDoAnyMoreIsFound) {
   execute(
       "CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF "
       "pg_catalog.pg_trigger_depth() = 0 AND EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname "
-      "= 't' AND relkind = 'p') AND current_setting('meddle.done', true) IS DISTINCT FROM 'on' "
-      "THEN "
+      "= 't' AND relkind = 'p') AND EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE "
+      "prrelid "
+      "= 'public.t'::regclass) AND current_setting('meddle.done', true) IS DISTINCT FROM 'on' THEN "
       "PERFORM set_config('meddle.done', 'on', true); ALTER PUBLICATION p SET TABLE public.t" +
       list +
       "; REVOKE INSERT (partition_key) ON public.t FROM window_writer; END IF; END $$;"
-      "CREATE EVENT TRIGGER meddler ON ddl_command_end WHEN TAG IN ('COMMENT') EXECUTE FUNCTION "
-      "meddle()");
+      "CREATE EVENT TRIGGER meddler ON ddl_command_end WHEN TAG IN ('ALTER PUBLICATION') EXECUTE "
+      "FUNCTION meddle()");
   const CommandResult swapped = run("run", {"--swap"});
   EXPECT_EQ(swapped.exit_code, 1) << swapped;
   const std::string all = Json(tried()).dump();
@@ -110,7 +111,7 @@ TEST_F(WindowApplicationTest, OfAnEmptyTableWhatIsRefusedWithoutARowIsFound) {
       "THEN "
       "REVOKE INSERT (partition_key) ON public.t FROM window_writer; ALTER TABLE public.t_p1 "
       "REPLICA IDENTITY NOTHING; END IF; END $$; CREATE EVENT TRIGGER meddler ON ddl_command_end "
-      "WHEN TAG IN ('COMMENT') EXECUTE FUNCTION meddle()");
+      "WHEN TAG IN ('ALTER PUBLICATION') EXECUTE FUNCTION meddle()");
   const CommandResult swapped = run("run", {"--swap"});
   EXPECT_EQ(swapped.exit_code, 1) << swapped;
   const std::string all = Json(tried()).dump();
