@@ -7,6 +7,7 @@
     ```sql                         given to psql; the same words may follow
     ```output                      lines that the block before has printed, numbers aside; "..." skips
     ```toml file=job.toml          written into the working directory of the page
+    ```python recipe=alembic       run by tests/application under that name
     ```text, ``` and others        shown, not run; may hold no command of ours
 """
 
@@ -14,7 +15,7 @@ import dataclasses
 import re
 import shlex
 
-LANGUAGES = {"sh", "sql", "output", "toml", "text", "yaml", "json", ""}
+LANGUAGES = {"sh", "sql", "python", "output", "toml", "text", "yaml", "json", ""}
 LOOKS_LIKE_A_COMMAND = re.compile(r"^\s*(\$ |sudo |(\S*/)?pgfanout [a-z]|scripts/|psql )")
 
 
@@ -40,7 +41,7 @@ class Block:
 
 
 def words_of(info, place):
-    known = {"exit", "state", "norun", "file"}
+    known = {"exit", "state", "norun", "file", "recipe"}
     words = dict(word.partition("=")[::2] for word in shlex.split(info))
     if not words.keys() <= known or ("norun" in words and len(words["norun"]) < 5):
         raise BadPage(f"{place}: not understood, or norun without a reason: {info}")
