@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "copier/carry/carry_parts.h"
+#include "copier/catalog/index_definition.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
@@ -40,6 +42,8 @@ struct SourceIndex {
   std::string constraint_suffix;  ///< " DEFERRABLE INITIALLY DEFERRED", or empty.
   std::string constraint_sql;     ///< pg_get_constraintdef() without that and the condition.
   std::string statistics;         ///< "ALTER COLUMN 1 SET STATISTICS 500, ...", or empty.
+  /// Of an index that the job asks for, written for the target; unquoted columns of it.
+  std::optional<std::vector<std::string>> target_columns;
 };
 
 /// Own indexes of leaves, alike but for their names: how many leaves have them, and one of them.
@@ -164,6 +168,7 @@ class IndexCarrier {
                           "give it columns in place of the row, or accept the loss by this name");
       return {};
     }
+    if (index_.target_columns) return may_be_asked_for() ? build() : Result<void>();
     if (index_.constraint_type == 'x') return carry_exclusion();
     if (index_.is_exclusion) {
       draft_.leave_behind(kind_, name_, "a key WITHOUT OVERLAPS cannot be built leaf by leaf",
@@ -176,12 +181,13 @@ class IndexCarrier {
 
  private:
   [[nodiscard]] std::vector<std::string> key_names() const {
-    return draft_.column_names(index_.key_columns);
+    return index_.target_columns ? *index_.target_columns : draft_.column_names(index_.key_columns);
   }
 
   [[nodiscard]] bool needs_key() const {
     const auto names = key_names();
-    return index_.is_unique && draft_.rules.by_columns && draft_.request.key_column &&
+    return !index_.target_columns && index_.is_unique && draft_.rules.by_columns &&
+           draft_.request.key_column &&
            std::find(names.begin(), names.end(), *draft_.request.key_column) == names.end();
   }
 
@@ -194,6 +200,26 @@ class IndexCarrier {
         kWeakChoices);
   }
 
+  /// Of the job file, where the way out is to write another definition.
+  [[nodiscard]] bool may_be_asked_for() {
+    const std::vector<std::string> names = key_names();
+    const auto& key = draft_.request.key_column;
+    const bool has_key = !draft_.rules.by_columns || !key ||
+                         std::find(names.begin(), names.end(), *key) != names.end();
+    if (!index_.is_unique || (has_key && draft_.covers_key(names))) return true;
+    draft_.note(
+        Severity::error, "bad-index",
+        fmt::format("unique index {} of the job file lacks {}: the new table is unique over "
+                    "all leaves only with the key",
+                    name_,
+                    has_key ? fmt::format("the columns that the key is computed from, {},",
+                                          fmt::join(draft_.columns.key_inputs(), ", "))
+                            : "the key column " + display_name(*key)),
+        has_key ? "add them to its columns, or leave UNIQUE out"
+                : fmt::format("add {} to its columns, or leave UNIQUE out", display_name(*key)));
+    return false;
+  }
+
   [[nodiscard]] std::string tablespace(std::string_view words) const {
     if (index_.tablespace.empty() || !draft_.request.same_database) return {};
     return fmt::format(" {} {}", words, index_.tablespace);
@@ -201,6 +227,7 @@ class IndexCarrier {
 
   /// " USING btree (...) ..." with the key column where a unique index needs it.
   [[nodiscard]] std::string definition() const {
+    if (index_.target_columns) return index_.tail + index_.where;
     std::string tail = draft_.on_target(index_.tail);
     if (needs_key()) tail = with_item(tail, quoted_name(*draft_.request.key_column));
     return tail + tablespace("TABLESPACE") + draft_.on_target(index_.where);
@@ -335,6 +362,7 @@ class IndexCarrier {
   }
 
   void record() {
+    if (index_.oid == 0) return;  // The source has none.
     const auto add = [&](const std::string& index, const std::string& table) {
       draft_.record(CarriedClass::index, index_.oid, "INDEX " + draft_.in_target_schema(index));
       if (index_.constraint == 0) return;
@@ -536,7 +564,41 @@ Result<void> carry_cluster(CarryDraft& draft) {
 
 }  // namespace
 
+namespace {
+
+/// Those that the job asks for. One of the source by the same name gives way, so that a job file
+/// may be used again for a table that it was used for.
+Result<void> add_indexes(CarryDraft& draft, std::map<std::string, std::uint32_t>& replaced) {
+  for (const std::string& written : draft.request.job.target.indexes) {
+    PGFANOUT_TRY_ASSIGN(const IndexDefinition wish, parse_index_definition(written));
+    SourceIndex index;
+    index.oid = replaced[wish.name];
+    index.name = wish.name;
+    index.table = draft.request.source.name;
+    index.tail = wish.tail;
+    index.where = wish.where;
+    index.is_unique = wish.is_unique;
+    index.has_expressions = wish.has_expressions;
+    index.target_columns = wish.columns;
+    if (index.oid != 0) {
+      draft.note(
+          Severity::info, "index-replaced",
+          fmt::format("index {} is made as the job file defines it, in place of the source's",
+                      display_name(wish.name)));
+    }
+    PGFANOUT_TRY(IndexCarrier(draft, index).carry());
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> carry_indexes(CarryDraft& draft) {
+  std::map<std::string, std::uint32_t> replaced;
+  for (const std::string& written : draft.request.job.target.indexes) {
+    PGFANOUT_TRY_ASSIGN(const IndexDefinition wish, parse_index_definition(written));
+    replaced.emplace(wish.name, 0);
+  }
   PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> wanted, find_indexes(draft));
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -544,9 +606,15 @@ Result<void> carry_indexes(CarryDraft& draft) {
                                {draft.oid, oid_array(wanted)}));
   for (int row = 0; row < rows.size(); ++row) {
     const SourceIndex index = index_of(rows, row);
+    // A constraint's does not give way: the names then collide, which the plan tells.
+    const auto other = replaced.find(index.name);
+    if (other != replaced.end() && index.constraint == 0) {
+      other->second = index.oid;
+      continue;
+    }
     PGFANOUT_TRY(IndexCarrier(draft, index).carry());
   }
-  return {};
+  return add_indexes(draft, replaced);
 }
 
 Result<void> carry_checks(CarryDraft& draft) {

@@ -7,6 +7,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/columns/own_sequence.h"
 
 namespace pgfanout {
 namespace {
@@ -169,6 +170,29 @@ void give_to_column(CarryDraft& draft, const Column& column, const Rows& found) 
                               {fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence)}});
 }
 
+/// Roles that may insert into the source, and so have to draw from the target's sequence.
+constexpr const char* kInsertersSql = R"sql(
+SELECT string_agg(DISTINCT COALESCE(NULLIF(g.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
+FROM pg_class t CROSS JOIN LATERAL (SELECT t.relacl AS acl UNION ALL SELECT a.attacl
+  FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0) acls
+CROSS JOIN LATERAL aclexplode(acls.acl) g
+WHERE t.oid = $1::oid AND g.privilege_type = 'INSERT' AND g.grantee <> t.relowner)sql";
+
+/// The target has owned it since it was made, so its owner is the table's.
+Result<void> grant_own(CarryDraft& draft, const OwnSequence& sequence) {
+  PGFANOUT_TRY_ASSIGN(const Rows inserters, draft.read(kInsertersSql));
+  PGFANOUT_TRY_ASSIGN(std::string sql,
+                      revoke_defaults(draft, "SEQUENCE", sequence.name.schema, sequence.qualified));
+  if (!sql.empty()) {
+    draft.add_attribute(fmt::format("default privileges {}", sequence.qualified), std::move(sql));
+  }
+  if (inserters.is_null(0, 0)) return {};
+  draft.add_attribute(
+      fmt::format("grants {}", sequence.qualified),
+      fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence.qualified, inserters.text(0, 0)));
+  return {};
+}
+
 }  // namespace
 
 Result<void> carry_sequences(CarryDraft& draft) {
@@ -188,9 +212,12 @@ Result<void> carry_sequences(CarryDraft& draft) {
 
 Result<void> carry_new_sequences(CarryDraft& draft) {
   if (!draft.request.same_database) return {};
+  PGFANOUT_TRY_ASSIGN(const std::vector<OwnSequence> own,
+                      own_sequences(draft.request.job, draft.request.source));
+  for (const OwnSequence& sequence : own) PGFANOUT_TRY(grant_own(draft, sequence));
   for (const Column& column : draft.columns.targets()) {
     const auto literal = nextval_literal(column.default_sql);
-    if (!literal) continue;
+    if (!literal || drawn_from(own, *literal) != nullptr) continue;
     // A sequence that fills the source's own column already is carried with the other sequences.
     const Column* same = draft.request.source.find(column.name);
     if (same != nullptr && same->default_sql == column.default_sql) continue;

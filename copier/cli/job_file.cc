@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/catalog/index_definition.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/cli/options.h"
 #include "copier/cli/values.h"
@@ -221,7 +222,7 @@ class JobFile {
     std::string_view name;
     Done (JobFile::*read)(const TomlMember& member);
   };
-  static const std::array<Part, 5> parts;
+  static const std::array<Part, 7> parts;
 
   Done read_member(const TomlMember& member, const std::string& path) {
     if (is_password(member.name)) {
@@ -241,6 +242,7 @@ class JobFile {
       return {};
     }
     if (name == "queries") return read_queries(member);
+    if (name == "target.indexes") return read_indexes(member);
     if (const OptionSpec* setting = find_setting(name)) return apply(*setting, member);
     if (!is_table(name)) return unknown(member, path);
     if (const auto* table = member.value->as_table()) return read_table(*table, name);
@@ -324,6 +326,7 @@ class JobFile {
     for (const OptionSpec& setting : settings_) add(setting.job_key);
     for (const Part& part : parts) add(part.name);
     add("queries");
+    add("target.indexes");
     return names;
   }
 
@@ -370,6 +373,111 @@ class JobFile {
     if (column.name.empty()) return error_at(column.at, "a column has an empty name");
     to_.job.map.push_back({column.name, text_of(*column.value)});
     return {};
+  }
+
+  /// One of the settings of a table, each with its reader; `what` is the table in messages.
+  template <class To>
+  struct Setting {
+    std::string_view name;
+    Done (JobFile::*read)(const TomlMember& member, To& to);
+  };
+  template <class To, std::size_t size>
+  Done read_settings(const TomlMember& table, std::string_view what,
+                     const std::array<Setting<To>, size>& settings, To& to) {
+    PGFANOUT_TRY(need_kind(table, toml::node_type::table, what));
+    for (const TomlMember& member : members_of(*table.value->as_table())) {
+      const auto known = std::ranges::find(settings, member.name, &Setting<To>::name);
+      if (known == settings.end()) {
+        std::vector<std::string_view> names;
+        for (const Setting<To>& setting : settings) names.push_back(setting.name);
+        return error_at(
+            member.at, fmt::format("{} has no key {}", what, shown_name(member.name)),
+            did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));
+      }
+      PGFANOUT_TRY((this->*known->read)(member, to));
+    }
+    return {};
+  }
+
+  template <auto path, class To>
+  Done set_words(const TomlMember& member, To& to) {
+    PGFANOUT_TRY(need_text(member, fmt::format("{} = \"...\"", member.name)));
+    to.*path = text_of(*member.value);
+    return {};
+  }
+
+  template <auto path, class To>
+  Done set_flag(const TomlMember& member, To& to) {
+    PGFANOUT_TRY(
+        need_kind(member, toml::node_type::boolean, fmt::format("{} = true", member.name)));
+    to.*path = member.value->as_boolean()->get();
+    return {};
+  }
+
+  template <auto path, class To>
+  Done set_integer(const TomlMember& member, To& to) {
+    PGFANOUT_TRY(need_kind(member, toml::node_type::integer, fmt::format("{} = 1", member.name)));
+    to.*path = member.value->as_integer()->get();
+    return {};
+  }
+
+  Done read_target_column(const TomlMember& table) {
+    static constexpr std::array<Setting<TargetColumn>, 2> kSettings = {
+        {{"not_null", &JobFile::set_flag<&TargetColumn::is_not_null>},
+         {"default", &JobFile::set_words<&TargetColumn::default_sql>}}};
+    TargetColumn column{table.name, false, {}};
+    PGFANOUT_TRY(read_settings(table, "[target.columns.NAME]", kSettings, column));
+    to_.job.target.columns.push_back(std::move(column));
+    return {};
+  }
+
+  Done read_sequence(const TomlMember& table) {
+    static constexpr std::array<Setting<TargetSequence>, 4> kSettings = {
+        {{"as", &JobFile::set_words<&TargetSequence::type>},
+         {"start", &JobFile::set_integer<&TargetSequence::start>},
+         {"increment", &JobFile::set_integer<&TargetSequence::increment>},
+         {"owned_by", &JobFile::set_words<&TargetSequence::owned_by>}}};
+    TargetSequence sequence;
+    sequence.name = table.name;
+    PGFANOUT_TRY(read_settings(table, "[target.sequences.NAME]", kSettings, sequence));
+    if (sequence.owned_by.empty()) {
+      return error_at(
+          table.at,
+          fmt::format("the sequence {} needs a column that owns it", shown_name(table.name)),
+          "write owned_by = \"id\"");
+    }
+    to_.job.target.sequences.push_back(std::move(sequence));
+    return {};
+  }
+
+  Done read_indexes(const TomlMember& list) {
+    constexpr std::string_view example =
+        "definition = \"CREATE INDEX chunks_created_at ON {table} (created_at)\"";
+    static constexpr std::array<Setting<std::string>, 1> kSettings = {
+        {{"definition", &JobFile::set_definition}}};
+    const toml::array* items = list.value->as_array();
+    if (items == nullptr || !std::ranges::all_of(*items, &toml::node::is_table)) {
+      return error_at(list.at, "target.indexes must be a list of tables",
+                      fmt::format("begin each index with [[target.indexes]]: {}", example));
+    }
+    for (const toml::node& item : *items) {
+      std::string definition;
+      PGFANOUT_TRY(read_settings({"target.indexes", item.source().begin, &item},
+                                 "[[target.indexes]]", kSettings, definition));
+      if (definition.empty()) {
+        return error_at(item, "an index needs its definition", fmt::format("write {}", example));
+      }
+      to_.job.target.indexes.push_back(std::move(definition));
+    }
+    return {};
+  }
+
+  Done set_definition(const TomlMember& member, std::string& to) {
+    PGFANOUT_TRY(need_text(member, "definition = \"CREATE INDEX name ON {table} (...)\""));
+    to = text_of(*member.value);
+    const auto parsed = parse_index_definition(to);
+    if (parsed) return {};
+    return error_at(*member.value, parsed.error().message, parsed.error().hint);
   }
 
   Done read_gate(const TomlMember& gate) {
@@ -508,11 +616,14 @@ class JobFile {
   std::vector<OptionSpec> settings_;
 };
 
-const std::array<JobFile::Part, 5> JobFile::parts = {{{"map", &JobFile::read_column},
-                                                      {"gates", &JobFile::read_gate},
-                                                      {"views", &JobFile::read_view},
-                                                      {"thresholds", &JobFile::read_threshold},
-                                                      {"hooks", &JobFile::read_hook}}};
+const std::array<JobFile::Part, 7> JobFile::parts = {
+    {{"map", &JobFile::read_column},
+     {"gates", &JobFile::read_gate},
+     {"views", &JobFile::read_view},
+     {"thresholds", &JobFile::read_threshold},
+     {"hooks", &JobFile::read_hook},
+     {"target.columns", &JobFile::read_target_column},
+     {"target.sequences", &JobFile::read_sequence}}};
 
 Error cannot_read(const std::string& path, std::string_view why) {
   return refused("job-file", fmt::format("the job file {}", why),

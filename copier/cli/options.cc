@@ -279,6 +279,8 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::table>, "source.table"},
     OptionSpec{"", "Tables", "--into", "NAME", "Target table; created if it does not exist. Default: <table>_new in the same schema",
                set_text<job, &JobDescription::into>, "target.into"},
+    OptionSpec{"", "Tables", "--leaf-name", "PATTERN", "Names of new leaves, such as {table}_part{key:03}; after the swap {table} is the source's name. Default: {table}_p{key}, as many digits as the largest key has",
+               set_text<job, &JobDescription::target, &TargetRequest::leaf_name>, "target.leaf_name"},
     OptionSpec{"", "Tables", "--search-path", "LIST", "search_path for the application's code: functions of triggers, indexes, checks, mappings. Default: as its roles and the database have it",
                set_text<job, &JobDescription::search_path>, "source.search_path"},
     OptionSpec{"", "Partition key", "--key", "EXPR", "Key of a row, as an SQL expression over source columns. Of a table that pgfanout converted it is known, and verify uses no other default. Default: abs(hashtext(<first partition column>::text)) % <partitions>",

@@ -9,6 +9,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/columns/own_sequence.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"
 
@@ -34,7 +35,8 @@ enum class Inputs : std::uint8_t { unchanged, changed, missing };
 class NewColumns {
  public:
   NewColumns(const JobDescription& job, const Table& source, const Mappings& mappings)
-      : source_(source),
+      : job_(job),
+        source_(source),
         mappings_(mappings),
         key_column_(key_column_name(job, source)),
         rules_(layout_kind_of(job).rules(job)) {}
@@ -45,6 +47,8 @@ class NewColumns {
     for (const Mapping& mapping : mappings_.entries) {
       if (!has(mapping.column)) add_mapped(mapping);
     }
+    PGFANOUT_TRY(give_sequences());
+    for (const TargetColumn& wish : job_.target.columns) PGFANOUT_TRY(give_properties(wish));
     if (rules_.stores_key) PGFANOUT_TRY(add_key_column());
     const std::size_t count = plan_.columns.size() + (plan_.key_column ? 1 : 0);
     if (count > kMaxTableColumns) {
@@ -171,6 +175,76 @@ class NewColumns {
     return inputs;
   }
 
+  /// The column that a setting of the job names. Refuses the key column, which the job fills.
+  Result<PlannedColumn*> wished(const std::string& written, std::string_view setting) {
+    std::vector<Column> known;
+    for (const PlannedColumn& planned : plan_.columns) known.push_back(planned.column);
+    const std::string name = column_name_of(written, known);
+    const std::string where = fmt::format("{}.{}", setting, written);
+    if (name == key_column_ && rules_.stores_key) {
+      return refused(
+          "bad-column",
+          fmt::format("column {} holds the key: it is NOT NULL, and each row has its own",
+                      display_name(name)),
+          "leave it out", where);
+    }
+    for (PlannedColumn& planned : plan_.columns) {
+      if (planned.column.name == name) return &planned;
+    }
+    Table target;
+    target.columns = std::move(known);
+    return refused("no-such-column",
+                   fmt::format("the target will have no column {}", display_name(name)),
+                   missing_column_hint(name, target), where);
+  }
+
+  /// A generated column has no default, and an identity column a sequence already.
+  static Result<void> check_default(const Column& column, std::string_view setting) {
+    if (column.generated == 0 && column.identity == 0) return {};
+    return refused("bad-column",
+                   fmt::format("column {} is {} and can have no default", column.quoted,
+                               column.generated != 0 ? "generated" : "an identity column"),
+                   "leave its default out, or give it another value with --map",
+                   fmt::format("{}.{}", setting, column.name));
+  }
+
+  Result<void> give_sequences() {
+    PGFANOUT_TRY_ASSIGN(const std::vector<OwnSequence> own, own_sequences(job_, source_));
+    for (const OwnSequence& sequence : own) {
+      PGFANOUT_TRY_ASSIGN(PlannedColumn * planned, wished(sequence.column, "target.sequences"));
+      PGFANOUT_TRY(check_default(planned->column, "target.sequences"));
+      const Mapping* mapping = mappings_.find(planned->column.name);
+      const bool is_filled_by_it = mapping != nullptr && mapping->sequence == sequence.qualified;
+      if (!is_filled_by_it && sequence.wish.type != planned->column.type_sql) {
+        return refused(
+            "bad-sequence",
+            fmt::format("column {} is of type {}, and sequence {} counts as {}: it could not go on "
+                        "behind the column's largest value",
+                        planned->column.quoted, planned->column.type_sql, sequence.qualified,
+                        sequence.wish.type),
+            fmt::format("write as = \"{}\", or choose a column of an integer type",
+                        planned->column.type_sql),
+            "target.sequences." + sequence.wish.name);
+      }
+      planned->column.default_sql = sequence.default_sql();
+    }
+    return {};
+  }
+
+  Result<void> give_properties(const TargetColumn& wish) {
+    PGFANOUT_TRY_ASSIGN(PlannedColumn * planned, wished(wish.name, "target.columns"));
+    Column& column = planned->column;
+    if (!wish.default_sql.empty()) {
+      PGFANOUT_TRY(check_default(column, "target.columns"));
+      planned->new_default = parenthesized(wish.default_sql);
+      column.default_sql = planned->new_default;
+    }
+    if (!wish.is_not_null || column.is_not_null) return {};
+    column.is_not_null = true;
+    column.not_null_name = suffixed_name(source_.name, fmt::format("_{}_not_null", column.name));
+    return {};
+  }
+
   Result<void> add_key_column() {
     if (mappings_.find(key_column_) != nullptr) {
       return refused("bad-mapping",
@@ -197,6 +271,7 @@ class NewColumns {
                             {}});
   }
 
+  const JobDescription& job_;
   const Table& source_;
   const Mappings& mappings_;
   const std::string key_column_;

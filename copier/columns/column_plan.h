@@ -32,6 +32,8 @@ struct PlannedColumn {
   std::uint32_t stream_type_oid = 0;
   std::optional<std::size_t> source_column;  ///< The source column that it comes from, if just one.
   bool is_volatile = false;
+  /// The job's own default, understood under the application's path; else empty.
+  std::string new_default = {};
 };
 
 struct ColumnPlan {

@@ -9,6 +9,7 @@
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/columns/own_sequence.h"
 #include "copier/pg/connection.h"
 #include "copier/pg/transaction.h"
 
@@ -52,12 +53,28 @@ Result<void> qualify_sequence(Connection& source, const std::string& path, Mappi
   return {};
 }
 
-Result<void> understand(Connection& source, const Table& table, Mapping& mapping) {
+/// Names a sequence that the job is to make in full. Returns SQL of the same type that does not
+/// need it.
+std::string with_own_sequence(const std::vector<OwnSequence>& own, Mapping& mapping) {
+  const auto literal = nextval_literal(mapping.sql);
+  const OwnSequence* sequence = literal ? drawn_from(own, *literal) : nullptr;
+  if (sequence == nullptr) return mapping.sql;
+  mapping.sequence = sequence->qualified;
+  std::string without = mapping.sql;
+  const std::size_t at = without.find(*literal);
+  without.replace(at, literal->size(), "0::pg_catalog.oid::pg_catalog.regclass");
+  mapping.sql.replace(at, literal->size(),
+                      "'" + with_placeholder(sequence->qualified, "'", "''") + "'");
+  return without;
+}
+
+Result<void> understand(Connection& source, const Table& table, const std::vector<OwnSequence>& own,
+                        Mapping& mapping) {
   const std::string& relation =
       table.kind != 'p' || table.leaves.empty() ? table.qualified : table.leaves.front().qualified;
   // The condition is there because it takes no aggregates, window functions and sets, which would
   // change the number of rows.
-  const std::string value = parenthesized(mapping.sql);
+  const std::string value = parenthesized(with_own_sequence(own, mapping));
   auto described = with_search_path(source, table.application.sql, [&] {
     return source.describe(
         fmt::format("SELECT {0} FROM ONLY {1} WHERE {0} IS NULL", value, relation));
@@ -70,7 +87,9 @@ Result<void> understand(Connection& source, const Table& table, Mapping& mapping
                                    display_name(mapping.column), described->size()),
                        mapping.column, "write one expression");
   }
-  PGFANOUT_TRY(qualify_sequence(source, table.application.sql, mapping));
+  if (mapping.sequence.empty()) {
+    PGFANOUT_TRY(qualify_sequence(source, table.application.sql, mapping));
+  }
   PGFANOUT_TRY_ASSIGN(mapping.value, describe_type(source, described->front().type_oid,
                                                    described->front().type_modifier));
   if (mapping.value.type_type == 'p') {
@@ -132,6 +151,7 @@ Result<Mappings> read_mappings(const TableRequest& job, Connection& source, cons
     }
     mappings.skipped.insert(name);
   }
+  PGFANOUT_TRY_ASSIGN(const std::vector<OwnSequence> own, own_sequences(job, table));
   for (const ColumnMapping& written : job.map) {
     Mapping mapping;
     mapping.column = column_name_of(written.column, table.columns);
@@ -144,7 +164,7 @@ Result<Mappings> read_mappings(const TableRequest& job, Connection& source, cons
       return bad_mapping("a column's name has 1 to 63 bytes", mapping.column, "name it otherwise");
     }
     mapping.renames = renamed_column(mapping.sql, table);
-    PGFANOUT_TRY(understand(source, table, mapping));
+    PGFANOUT_TRY(understand(source, table, own, mapping));
     mappings.entries.push_back(std::move(mapping));
   }
   return mappings;

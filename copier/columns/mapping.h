@@ -21,6 +21,7 @@ struct Mapping {
   std::optional<std::size_t> renames;  ///< The source column, where the expression is just that.
   Column value;                        ///< The column's name, and the type of the value.
   bool is_volatile = false;
+  std::string sequence = {};  ///< That it draws from and that the job makes: qualified; or empty.
 };
 
 struct Mappings {

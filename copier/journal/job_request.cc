@@ -35,11 +35,24 @@ std::string words_of(const Setting& setting) {
   return words;
 }
 
+std::int64_t number_in(const std::string& text) {
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 void apply(const Setting& setting, JobDescription& job) {
   const std::string_view name = setting.empty() ? "" : std::string_view(setting[0]);
   if (setting.size() == 3) {
     if (name == "map") job.map.push_back({setting[1], setting[2]});
     if (name == "view") job.window.views.emplace(setting[1], setting[2]);
+  }
+  if (name == "target column" && setting.size() == 4) {
+    job.target.columns.push_back({setting[1], setting[2] == "not null", setting[3]});
+  }
+  if (name == "target sequence" && setting.size() == 6) {
+    job.target.sequences.push_back(
+        {setting[1], setting[2], number_in(setting[3]), number_in(setting[4]), setting[5]});
   }
   if (setting.size() != 2) return;
   const std::string& value = setting[1];
@@ -47,9 +60,9 @@ void apply(const Setting& setting, JobDescription& job) {
   if (name == "key expression") job.key = value;
   if (name == "skip") job.skip.push_back(value);
   if (name == "accept") job.window.accept.push_back(value);
-  if (name == "partitions") {
-    std::from_chars(value.data(), value.data() + value.size(), job.partitions.emplace());
-  }
+  if (name == "target index") job.target.indexes.push_back(value);
+  if (name == "leaf name") job.target.leaf_name = value;
+  if (name == "partitions") job.partitions = static_cast<std::uint32_t>(number_in(value));
   const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
   if (name == "key mode" && mode != std::end(kModeNames)) {
     job.key_mode = static_cast<KeyMode>(mode - std::begin(kModeNames));
@@ -68,6 +81,16 @@ std::string request_of(const JobDescription& job, const std::string& key_sql) {
   for (const std::string& column : job.skip) settings.push_back({"skip", column});
   for (const std::string& object : job.window.accept) settings.push_back({"accept", object});
   for (const auto& [name, query] : job.window.views) settings.push_back({"view", name, query});
+  for (const std::string& index : job.target.indexes) settings.push_back({"target index", index});
+  for (const TargetColumn& each : job.target.columns) {
+    settings.push_back(
+        {"target column", each.name, each.is_not_null ? "not null" : "", each.default_sql});
+  }
+  for (const TargetSequence& each : job.target.sequences) {
+    settings.push_back({"target sequence", each.name, each.type, std::to_string(each.start),
+                        std::to_string(each.increment), each.owned_by});
+  }
+  if (!job.target.leaf_name.empty()) settings.push_back({"leaf name", job.target.leaf_name});
   std::sort(settings.begin() + 4, settings.end());
   return nlohmann::json(settings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -92,6 +115,7 @@ JobDescription with_request(JobDescription job, const std::string& request) {
   job.skip.clear();
   job.window.accept.clear();
   job.window.views.clear();
+  job.target = {};
   for (const Setting& setting : settings_in(request)) apply(setting, job);
   return job;
 }

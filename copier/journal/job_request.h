@@ -8,8 +8,8 @@
 
 namespace pgfanout {
 
-/// Key, partitions, mode, mappings, accepted objects and views as JSON: a list of settings, each a
-/// list of its name and its value or values.
+/// Key, partitions, mode, mappings, accepted objects, views and the target's own objects as JSON: a
+/// list of settings, each a list of its name and its value or values.
 [[nodiscard]] std::string request_of(const JobDescription& job, const std::string& key_sql);
 
 /// The settings that differ, in words; empty if none does.

@@ -20,11 +20,12 @@ std::vector<std::uint32_t> leaves_of(const Layout& layout, std::span<const KeyOu
 
 std::vector<std::pair<std::string, std::string>> leaf_renames(
     const Layout& layout, const std::vector<std::string>& leaves, const std::string& target,
-    const std::string& source) {
+    const std::string& source, std::string_view pattern) {
   std::vector<std::pair<std::string, std::string>> renames;
   for (std::uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
-    const bool is_ours = leaves[leaf] == layout.leaf_name(target, leaf);
-    renames.emplace_back(leaves[leaf], is_ours ? layout.leaf_name(source, leaf) : leaves[leaf]);
+    const bool is_ours = leaves[leaf] == layout.leaf_name(target, leaf, pattern);
+    renames.emplace_back(leaves[leaf],
+                         is_ours ? layout.leaf_name(source, leaf, pattern) : leaves[leaf]);
   }
   return renames;
 }

@@ -45,8 +45,10 @@ class Layout {
   [[nodiscard]] virtual std::size_t leaf_count() const = 0;
   /// The key by which reports name the leaf: of LIST its first one. Absent: it has none.
   [[nodiscard]] virtual std::optional<std::int64_t> leaf_key(std::uint32_t leaf) const = 0;
-  /// The name that this tool gives to leaf `leaf` of a table named `table`.
-  [[nodiscard]] virtual std::string leaf_name(std::string_view table, std::uint32_t leaf) const = 0;
+  /// The name that this tool gives to leaf `leaf` of a table named `table`. `pattern`: as the job
+  /// has it; empty: the layout's own, cut to what a name may have.
+  [[nodiscard]] virtual std::string leaf_name(std::string_view table, std::uint32_t leaf,
+                                              std::string_view pattern) const = 0;
   /// Keys (or other bounds) that a layout of `wanted` leaves has and this one lacks, for messages.
   [[nodiscard]] virtual std::vector<std::string> missing_leaves(std::uint32_t wanted) const = 0;
 
@@ -76,7 +78,7 @@ using LayoutPointer = std::shared_ptr<const Layout>;
 /// others keep theirs. Pairs of the name now and then, in the layout's order.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> leaf_renames(
     const Layout& layout, const std::vector<std::string>& leaves, const std::string& target,
-    const std::string& source);
+    const std::string& source, std::string_view pattern = {});
 
 /// A table that is to be filled, as the catalog has it.
 struct ExistingLayout {
@@ -157,7 +159,8 @@ class LayoutKind {
 
   // Targets that are to be made.
 
-  /// Refuses a number of leaves that no table can have.
+  /// Refuses a number of leaves that no table can have, and a pattern of their names that does not
+  /// tell them apart.
   [[nodiscard]] virtual Result<void> check_request(const JobDescription& job) const = 0;
   [[nodiscard]] virtual NewLayout make(const NewLayoutRequest& request) const = 0;
 

@@ -24,6 +24,16 @@ bool take(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
+/// "{key:02}"
+bool take_key_width(std::string_view& text, int& width) {
+  std::string_view rest = text;
+  if (!take(rest, "{key:0") || rest.size() < 2 || rest[0] < '1' || rest[0] > '9' || rest[1] != '}')
+    return false;
+  width = rest[0] - '0';
+  text = rest.substr(2);
+  return true;
+}
+
 /// One entry of the list: NULL, 7, -7, '7'.
 bool take_entry(std::string_view& text, ListBound& bound) {
   if (take(text, "NULL")) return true;
@@ -193,6 +203,35 @@ Result<ListBound> parse_list_bound(std::string_view bound) {
   return parsed;
 }
 
+Result<std::string> name_by_pattern(std::string_view pattern, std::string_view table,
+                                    std::int64_t key) {
+  std::string name;
+  bool has_table = false;
+  bool has_key = false;
+  for (std::string_view rest = pattern; !rest.empty();) {
+    int width = 0;
+    if (take(rest, "{table}")) {
+      name += table;
+      has_table = true;
+    } else if (take(rest, "{key}") || take_key_width(rest, width)) {
+      name += fmt::format("{:0{}}", key, width);
+      has_key = true;
+    } else if (rest.front() == '{' || rest.front() == '}') {
+      has_key = false;
+      break;
+    } else {
+      name += rest.front();
+      rest.remove_prefix(1);
+    }
+  }
+  if (has_table && has_key) return name;
+  return refused("bad-leaf-name",
+                 fmt::format("'{}' is no pattern for the names of leaves", pattern),
+                 "write {table} and {key} into it, or {key:02} for two digits at least: "
+                 "\"{table}_p{key:02}\"",
+                 "--leaf-name");
+}
+
 // --- routing ---
 
 ListByKey::ListByKey(std::vector<std::vector<std::int64_t>> keys, KeyExpression key)
@@ -214,7 +253,10 @@ std::optional<std::int64_t> ListByKey::leaf_key(std::uint32_t leaf) const {
   return keys_[leaf].empty() ? std::nullopt : std::optional(keys_[leaf].front());
 }
 
-std::string ListByKey::leaf_name(std::string_view table, std::uint32_t leaf) const {
+std::string ListByKey::leaf_name(std::string_view table, std::uint32_t leaf,
+                                 std::string_view pattern) const {
+  // The request's pattern has been checked.
+  if (!pattern.empty()) return name_by_pattern(pattern, table, *leaf_key(leaf)).value_or("");
   const std::size_t digits = std::to_string(keys_.size() - 1).size();
   return suffixed_name(table, fmt::format("_p{:0{}}", leaf, digits));
 }
@@ -332,6 +374,7 @@ class ListKind final : public LayoutKind {
 
   Result<void> check_request(const JobDescription& job) const override {
     const std::uint32_t wanted = job.partitions.value_or(kDefaultPartitions);
+    if (!job.target.leaf_name.empty()) PGFANOUT_TRY(name_by_pattern(job.target.leaf_name, "", 0));
     if (wanted > 0 && wanted <= kMostLeaves) return {};
     return refused("bad-partitions", fmt::format("{} partitions are not possible", wanted),
                    fmt::format("use 1 to {}", kMostLeaves), "--partitions");

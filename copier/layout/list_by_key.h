@@ -21,6 +21,10 @@ struct ListBound {
 /// Parses "FOR VALUES IN (0, '1', NULL)" or "DEFAULT". Refuses other strategies and non-integers.
 Result<ListBound> parse_list_bound(std::string_view bound);
 
+/// "{table}_p{key:02}" for that table and key; refuses a pattern without {table} or {key}.
+Result<std::string> name_by_pattern(std::string_view pattern, std::string_view table,
+                                    std::int64_t key);
+
 class ListByKey final : public Layout {
  public:
   /// `keys[i]` are those of leaf i. They are distinct (the server sees to it).
@@ -28,7 +32,8 @@ class ListByKey final : public Layout {
 
   [[nodiscard]] std::size_t leaf_count() const override { return keys_.size(); }
   [[nodiscard]] std::optional<std::int64_t> leaf_key(std::uint32_t leaf) const override;
-  [[nodiscard]] std::string leaf_name(std::string_view table, std::uint32_t leaf) const override;
+  [[nodiscard]] std::string leaf_name(std::string_view table, std::uint32_t leaf,
+                                      std::string_view pattern) const override;
   [[nodiscard]] std::vector<std::string> missing_leaves(std::uint32_t wanted) const override;
 
   void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const override;

@@ -406,6 +406,16 @@ class CopyPlanner {
 
   Result<void> plan_columns() {
     PGFANOUT_TRY_ASSIGN(const Mappings mappings, read_mappings(job_, source_, plan_->source));
+    for (const Mapping& mapping : mappings.entries) {
+      if (mapping.sequence.empty() || plan_->same_database) continue;
+      return refused("bad-sequence",
+                     fmt::format("column {} draws from {}, which the job makes in the target's "
+                                 "database: mappings are evaluated by the source's server",
+                                 mapping.value.quoted, mapping.sequence),
+                     "use a target in the same database, or make a sequence on the source's server "
+                     "first and leave it out of the job file",
+                     mapping.column);
+    }
     if (!existing_) {
       PGFANOUT_TRY_ASSIGN(columns_, plan_new_columns(job_, plan_->source, mappings));
       if (!plan_->same_database) drop_mapped_defaults(mappings, columns_);
@@ -456,6 +466,7 @@ class CopyPlanner {
       }
       plan_->target.partition_columns = std::move(existing.partition_columns);
       for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
+      return note_own_settings();
     } else {
       const auto& inputs = plan_->key.expression.used_columns();
       const bool inputs_are_not_null = std::all_of(
@@ -465,6 +476,23 @@ class CopyPlanner {
                                    target_, *plan_));
       PGFANOUT_TRY_ASSIGN(plan_->issues.emplace_back(), note_not_carried(source_, plan_->source));
     }
+    return {};
+  }
+
+  /// Of a target that exists.
+  Result<void> note_own_settings() {
+    const TargetRequest& wish = job_.target;
+    if (!wish.sequences.empty()) {
+      return refused(
+          "bad-sequence",
+          fmt::format("{} exists: the job makes no sequence for it", plan_->target.qualified),
+          "make the sequence first and leave [target.sequences] out", plan_->target.qualified);
+    }
+    if (wish.leaf_name.empty() && wish.columns.empty() && wish.indexes.empty()) return {};
+    note(Severity::warning, "target-settings",
+         fmt::format("{} exists: leaf_name, columns and indexes of [target] are not used",
+                     plan_->target.qualified),
+         "leave them out, or choose another target with --into");
     return {};
   }
 
@@ -540,7 +568,7 @@ class CopyPlanner {
       PGFANOUT_TRY_ASSIGN(rules, read_row_rules(target_, existing_->table.oid, false));
     }
     PGFANOUT_TRY_ASSIGN(std::vector<Issue> broken,
-                        find_refused_rows(source_, target_, *plan_, rules));
+                        find_refused_rows(source_, target_, *plan_, rules, true));
     for (Issue& issue : broken) {
       if (!plan_->commits.sets_aside) {
         return refused(issue.code, issue.message, issue.hint, issue.where);

@@ -85,6 +85,17 @@ struct CopyStream {
   std::string written_columns;  ///< "(a, b, partition_key)" of COPY ... FROM STDIN.
 };
 
+/// What the job asks for beside the source's definition, to be tried on an empty temporary table.
+struct TargetTrial {
+  struct Step {
+    std::string code;     ///< Of the issue if the server refuses it.
+    std::string setting;  ///< "target.indexes chunks_fts"
+    std::string sql;
+  };
+  std::vector<Step> make;   ///< The table, and sequences that defaults draw from; in order.
+  std::vector<Step> tries;  ///< Each on that table alone, under the application's path.
+};
+
 /// The SQL that makes a new target, by the moment at which it runs; empty for one that exists.
 struct TargetDdl {
   std::vector<std::string> create;  ///< Parent and standalone leaves, in order.
@@ -94,6 +105,7 @@ struct TargetDdl {
   /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
   std::vector<std::vector<std::string>> attach;
   std::vector<std::string> finish;  ///< After all leaves are attached.
+  TargetTrial trial;
 };
 
 /// When rows are committed: all at the end, a transaction a leaf (FREEZE, cheapest afterwards), or

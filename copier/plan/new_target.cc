@@ -10,11 +10,15 @@
 #include <vector>
 
 #include "copier/base/amount.h"
+#include "copier/catalog/index_definition.h"
 #include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
+#include "copier/catalog/sql_expression.h"
 #include "copier/catalog/table.h"
 #include "copier/catalog/type_catalog.h"
+#include "copier/columns/own_sequence.h"
+#include "copier/pg/transaction.h"
 #include "copier/plan/needed_objects.h"
 
 namespace pgfanout {
@@ -74,10 +78,36 @@ Result<void> check_column_objects(Connection& source, Connection& target, const 
   return refused(first.code, first.message, first.hint, first.where);
 }
 
-Result<void> name_leaves(Connection& target, const Layout& layout, CopyTarget& plan) {
+/// Refuses names by a pattern that a relation cannot have, or that are not the leaves' alone now
+/// and after the swap.
+Result<void> check_pattern(const Layout& layout, const std::string& pattern,
+                           const std::string& target, const std::string& source) {
+  const std::set<std::string> tables{target, source};
+  std::set<std::string> taken = tables;
+  for (const std::string& table : tables) {
+    for (std::uint32_t leaf = 0; leaf < layout.leaf_count(); ++leaf) {
+      const std::string name = layout.leaf_name(table, leaf, pattern);
+      const bool is_free = taken.insert(name).second;
+      if (is_free && name.size() <= kMaxNameBytes) continue;
+      return refused("bad-leaf-name",
+                     is_free ? fmt::format("the leaf's name {} has {} bytes; {} are possible",
+                                           display_name(name), name.size(), kMaxNameBytes)
+                             : fmt::format("the leaf's name {} is that of another table of the job",
+                                           display_name(name)),
+                     is_free ? "choose a shorter pattern, or a target with a shorter name (--into)"
+                             : "choose another pattern",
+                     "--leaf-name");
+    }
+  }
+  return {};
+}
+
+Result<void> name_leaves(Connection& target, const Layout& layout, const std::string& pattern,
+                         const std::string& source, CopyTarget& plan) {
+  if (!pattern.empty()) PGFANOUT_TRY(check_pattern(layout, pattern, plan.name, source));
   std::vector<std::string> names;
   for (std::uint32_t leaf = 0; leaf < layout.leaf_count(); ++leaf) {
-    names.push_back(layout.leaf_name(plan.name, leaf));
+    names.push_back(layout.leaf_name(plan.name, leaf, pattern));
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
@@ -205,8 +235,9 @@ constexpr const char* kSequencesSql =
 class SequencePlanner {
  public:
   /// `is_made`: an earlier call of the job has made the target, and sequences that belong to it.
-  SequencePlanner(Connection& source, Connection& target, CopyPlan& copy, bool is_made)
-      : source_(source), target_(target), copy_(copy), is_made_(is_made) {}
+  SequencePlanner(const TableRequest& job, Connection& source, Connection& target, CopyPlan& copy,
+                  bool is_made)
+      : job_(job), source_(source), target_(target), copy_(copy), is_made_(is_made) {}
 
   /// In the same database a default keeps using the source's own sequence; in another one it is
   /// made unless it is there.
@@ -223,11 +254,16 @@ class SequencePlanner {
       for (const PlannedColumn& planned : columns.columns) {
         // Columns made from a source column keep its number.
         const Column& column = planned.column;
+        const Column* origin = copy_.source.find(column.name);
+        const bool has_other_default =
+            origin != nullptr && column.identity == 0 && origin->default_sql != column.default_sql;
+        if (has_other_default) continue;
         if (column.number == rows.integer(row, 0) && column.generated == 0) {
           PGFANOUT_TRY(add(sequence, column));
         }
       }
     }
+    PGFANOUT_TRY(add_own(columns));
     return std::move(plan_);
   }
 
@@ -270,6 +306,52 @@ class SequencePlanner {
                      fmt::format("{}::regclass", target_.quote_literal(sequence.qualified)));
   }
 
+  /// Those that the job makes. A role that reads the source may be another one.
+  Result<void> add_own(const ColumnPlan& columns) {
+    PGFANOUT_TRY_ASSIGN(const std::vector<OwnSequence> own, own_sequences(job_, copy_.source));
+    if (own.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const Rows reader, source_.query("SELECT quote_ident(CURRENT_USER)"));
+    PGFANOUT_TRY_ASSIGN(const Rows maker, target_.query("SELECT quote_ident(CURRENT_USER)"));
+    for (const OwnSequence& sequence : own) {
+      if (!is_made_) PGFANOUT_TRY(check_free(sequence));
+      plan_.before_tables.push_back(
+          fmt::format("CREATE SEQUENCE {} {}", sequence.qualified, sequence.options()));
+      if (copy_.same_database && reader.text(0, 0) != maker.text(0, 0)) {
+        plan_.before_tables.push_back(
+            fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence.qualified, reader.text(0, 0)));
+      }
+      for (const PlannedColumn& planned : columns.columns) {
+        if (planned.column.name != sequence.column) continue;
+        plan_.after_tables.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}",
+                                                 sequence.qualified, copy_.target.qualified,
+                                                 planned.column.quoted));
+        const auto literal = nextval_literal(planned.source_sql);
+        if (literal && drawn_from(own, *literal) == &sequence) continue;
+        const bool goes_up = sequence.wish.increment > 0;
+        plan_.at_the_end.push_back(fmt::format(
+            "SELECT setval({}::regclass, last) FROM (SELECT {}({}) AS last FROM {}) AS rows"
+            " WHERE last {} {}",
+            target_.quote_literal(sequence.qualified), goes_up ? "max" : "min",
+            planned.column.quoted, copy_.target.qualified,
+            goes_up ? ">=" : "<=", sequence.wish.start));
+      }
+    }
+    return {};
+  }
+
+  Result<void> check_free(const OwnSequence& sequence) {
+    PGFANOUT_TRY_ASSIGN(
+        const std::vector<NameHolder> holders,
+        find_name_holders(target_, {{"SEQUENCE", sequence.name.schema, sequence.name.name}}));
+    if (holders.empty()) return {};
+    return refused("name-taken",
+                   fmt::format("{} exists already, and the job is to make a sequence of that name",
+                               holders.front().text()),
+                   "choose another name for it in the job file; or leave [target.sequences] out, "
+                   "and the job draws from what is there",
+                   sequence.qualified);
+  }
+
   Result<bool> is_owned_by_target(std::uint32_t sequence) {
     if (!is_made_ || sequence == 0) return false;
     PGFANOUT_TRY_ASSIGN(const Rows rows,
@@ -298,6 +380,7 @@ class SequencePlanner {
     return {};
   }
 
+  const TableRequest& job_;
   Connection& source_;
   Connection& target_;
   CopyPlan& copy_;
@@ -310,6 +393,7 @@ class SequencePlanner {
 
 /// Implies the leaf's bound, so that ATTACH does not scan the rows; dropped right after it.
 constexpr const char* kBoundCheck = "pgfanout_bound";
+constexpr const char* kTrialTable = "pgfanout_trial";
 
 class TargetTables {
  public:
@@ -320,8 +404,15 @@ class TargetTables {
         sequences_(sequences),
         storage_(storage),
         server_version_(server_version) {
-    for (const PlannedColumn& planned : columns.columns) columns_.push_back(&planned.column);
-    if (columns.key_column) columns_.push_back(&*columns.key_column);
+    for (const PlannedColumn& planned : columns.columns) {
+      columns_.push_back(planned.column);
+      if (planned.new_default.empty()) continue;
+      columns_.back().default_sql.clear();
+      defaults_.push_back({"bad-column", "target.columns." + planned.column.name,
+                           fmt::format("ALTER COLUMN {} SET DEFAULT {}", planned.column.quoted,
+                                       planned.new_default)});
+    }
+    if (columns.key_column) columns_.push_back(*columns.key_column);
   }
 
   [[nodiscard]] TargetDdl ddl() const {
@@ -341,13 +432,53 @@ class TargetTables {
       made.attach.back().push_back(
           fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", leaf, kBoundCheck));
     }
+    add_defaults(made.create);
     made.create.insert(made.create.end(), sequences_.after_tables.begin(),
                        sequences_.after_tables.end());
     made.finish = sequences_.at_the_end;
     return made;
   }
 
+  /// Empty if the job asks for nothing of its own.
+  [[nodiscard]] TargetTrial trial(const TargetRequest& wish) const {
+    TargetTrial trial;
+    if (wish.indexes.empty() && wish.sequences.empty() && wish.columns.empty()) return trial;
+    for (const std::string& sequence : sequences_.before_tables) {
+      trial.make.push_back({"bad-sequence", "target.sequences", sequence});
+    }
+    trial.make.push_back(
+        {"bad-column", "target.columns",
+         fmt::format("CREATE TEMPORARY TABLE {} ({}\n)", kTrialTable, definitions(false))});
+    for (const TargetTrial::Step& step : defaults_) {
+      trial.tries.push_back({step.code, step.setting,
+                             fmt::format("ALTER TABLE pg_temp.{} {}", kTrialTable, step.sql)});
+    }
+    for (const std::string& written : wish.indexes) {
+      const auto index = parse_index_definition(written);
+      trial.tries.push_back(
+          {"bad-index", index ? "target.indexes " + display_name(index->name) : written,
+           index ? index->on(fmt::format("pg_temp.{}", kTrialTable), quoted_name(index->name))
+                 : written});
+    }
+    return trial;
+  }
+
  private:
+  /// Of the job: understood as the application would.
+  void add_defaults(std::vector<std::string>& statements) const {
+    if (defaults_.empty()) return;
+    std::string clauses;
+    for (const TargetTrial::Step& each : defaults_) {
+      clauses += (clauses.empty() ? "" : ", ") + each.sql;
+    }
+    statements.push_back("SET LOCAL search_path = " + target_.application_path);
+    statements.push_back(fmt::format("ALTER TABLE {} {}", target_.qualified, clauses));
+    for (const TargetLeaf& leaf : target_.leaves) {
+      statements.push_back(fmt::format("ALTER TABLE {} {}", leaf.qualified, clauses));
+    }
+    statements.push_back("SET LOCAL search_path = ''");
+  }
+
   /// One ALTER TABLE, hence one scan of the loaded leaf.
   [[nodiscard]] std::vector<std::string> checks(const std::string& leaf,
                                                 const std::string& bound_check) const {
@@ -363,15 +494,15 @@ class TargetTables {
   [[nodiscard]] std::string definitions(bool is_parent) const {
     std::string sql;
     std::set<std::string> names;  // Several columns may come from one of the source.
-    for (const Column* column : columns_) {
-      const bool has_name = server_version_ >= kFirstWithNamedNotNulls && column->is_not_null &&
-                            names.insert(column->not_null_name).second;
-      const auto options = sequences_.identity_options.find(column->name);
+    for (const Column& column : columns_) {
+      const bool has_name = server_version_ >= kFirstWithNamedNotNulls && column.is_not_null &&
+                            names.insert(column.not_null_name).second;
+      const auto options = sequences_.identity_options.find(column.name);
       const bool has_options = options != sequences_.identity_options.end();
       sql += fmt::format(
           "{}\n  {}", sql.empty() ? "" : ",",
-          column_definition(*column, is_parent, has_options ? options->second : "", server_version_,
-                            has_name ? column->not_null_name : std::string()));
+          column_definition(column, is_parent, has_options ? options->second : "", server_version_,
+                            has_name ? column.not_null_name : std::string()));
     }
     return sql;
   }
@@ -391,8 +522,8 @@ class TargetTables {
 
   void add_settings(std::vector<std::string>& statements, const std::string& table) const {
     std::string settings;
-    for (const Column* column : columns_) {
-      const std::string more = column_settings(*column);
+    for (const Column& column : columns_) {
+      const std::string more = column_settings(column);
       if (!more.empty()) settings += (settings.empty() ? "" : ", ") + more;
     }
     if (!settings.empty()) {
@@ -405,7 +536,8 @@ class TargetTables {
   const SequencePlan& sequences_;
   const LeafStorage& storage_;
   const int server_version_;
-  std::vector<const Column*> columns_;
+  std::vector<Column> columns_;  ///< Without the job's own defaults.
+  std::vector<TargetTrial::Step> defaults_;
 };
 
 }  // namespace
@@ -418,18 +550,61 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
                          .make({request.job, plan.key.expression,
                                 columns.key_column ? &*columns.key_column : nullptr,
                                 plan.key.sql_on_target, request.key_inputs_are_not_null});
-  PGFANOUT_TRY(name_leaves(target, *layout.layout, plan.target));
+  PGFANOUT_TRY(name_leaves(target, *layout.layout, request.job.target.leaf_name, plan.source.name,
+                           plan.target));
   if (!request.is_made) PGFANOUT_TRY(check_names(target, plan.target));
   if (!request.is_made) PGFANOUT_TRY(check_column_objects(source, target, columns, plan));
   PGFANOUT_TRY_ASSIGN(const LeafStorage storage, read_storage(source, plan));
-  PGFANOUT_TRY_ASSIGN(const SequencePlan sequences,
-                      SequencePlanner(source, target, plan, request.is_made).plan(columns));
-  plan.ddl =
-      TargetTables(plan.target, layout.ddl, columns, sequences, storage, target.server_version())
-          .ddl();
+  PGFANOUT_TRY_ASSIGN(
+      const SequencePlan sequences,
+      SequencePlanner(request.job, source, target, plan, request.is_made).plan(columns));
+  const TargetTables tables(plan.target, layout.ddl, columns, sequences, storage,
+                            target.server_version());
+  plan.ddl = tables.ddl();
+  plan.ddl.trial = tables.trial(request.job.target);
   plan.target.layout = std::move(layout.layout);
   plan.target.partition_columns = std::move(layout.partition_columns);
   return {};
+}
+
+Result<std::vector<Issue>> try_target(Connection& target, const CopyPlan& plan) {
+  std::vector<Issue> issues;
+  const TargetTrial& trial = plan.ddl.trial;
+  if (trial.make.empty()) return issues;
+  const auto note = [&](const TargetTrial::Step& step, const Error& error) {
+    const std::string& where = plan.target.qualified;
+    const bool may_not_try = error.sqlstate == "42501" || error.sqlstate == "25006";
+    if (may_not_try) {
+      issues.push_back(
+          {Severity::warning, "target-untried",
+           fmt::format("{} could not be tried: {}", step.setting, error.message), where,
+           "GRANT TEMPORARY ON DATABASE to the role, so that the plan can try it on an empty "
+           "temporary table"});
+      return;
+    }
+    issues.push_back({Severity::error, step.code,
+                      fmt::format("{} is refused by the server: {}", step.setting, error.message),
+                      where, "correct it in the job file"});
+  };
+  PGFANOUT_TRY(in_transaction(target, {"BEGIN", TransactionEnd::roll_back}, [&]() -> Result<void> {
+    for (const TargetTrial::Step& step : trial.make) {
+      const auto made = target.run(step.sql);
+      if (made) continue;
+      if (!target.is_open()) return made.error();
+      note(step, made.error());
+      return {};
+    }
+    for (const TargetTrial::Step& step : trial.tries) {
+      const auto tried = in_savepoint(target, [&] {
+        return with_search_path(target, plan.target.application_path,
+                                [&] { return target.run(step.sql); });
+      });
+      if (!tried && !target.is_open()) return tried.error();
+      if (!tried) note(step, tried.error());
+    }
+    return {};
+  }));
+  return issues;
 }
 
 }  // namespace pgfanout

@@ -7,6 +7,7 @@
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
 #include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -22,5 +23,10 @@ struct NewTargetRequest {
 /// Refusals: "schema-missing", "no-privilege", "name-taken".
 Result<void> plan_new_target(const NewTargetRequest& request, Connection& source,
                              Connection& target, CopyPlan& plan);
+
+/// Tries what the job asks for beside the source's definition, in a transaction that is rolled
+/// back: an error for each part that the target's server refuses, a warning if the role may make no
+/// temporary table.
+Result<std::vector<Issue>> try_target(Connection& target, const CopyPlan& plan);
 
 }  // namespace pgfanout

@@ -241,7 +241,7 @@ Result<std::vector<RowRule>> read_row_rules(Connection& connection, std::uint32_
 
 Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& target,
                                              const CopyPlan& plan,
-                                             const std::vector<RowRule>& rules) {
+                                             const std::vector<RowRule>& rules, bool of_columns) {
   std::vector<Issue> issues;
   const auto read = SampledRows::read(source, plan, rules);
   if (!read && read.error().sqlstate.empty()) return read.error();
@@ -253,10 +253,12 @@ Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& tar
   }
   const SampledRows& sample = *read;
   if (sample.empty()) return issues;
-  PGFANOUT_TRY(sample.try_domains(target, issues));
-  if (!issues.empty()) return issues;  // No other rule could be tried.
-  for (const RowRule& rule : sample.not_null_rules())
-    PGFANOUT_TRY(sample.try_rule(target, rule, issues));
+  if (of_columns) {
+    PGFANOUT_TRY(sample.try_domains(target, issues));
+    if (!issues.empty()) return issues;  // No other rule could be tried.
+    for (const RowRule& rule : sample.not_null_rules())
+      PGFANOUT_TRY(sample.try_rule(target, rule, issues));
+  }
   for (const RowRule& rule : rules) PGFANOUT_TRY(sample.try_rule(target, rule, issues));
   return issues;
 }

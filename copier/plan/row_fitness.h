@@ -24,11 +24,11 @@ struct RowRule {
 Result<std::vector<RowRule>> read_row_rules(Connection& connection, std::uint32_t table,
                                             bool only_valid);
 
-/// NOT NULL and domains of the target's columns, then `rules`; a rule that cannot be tried says
-/// nothing. An error "constraint" or "not-unique" for each that sampled rows break, with the
-/// first such row.
+/// NOT NULL and domains of the target's columns, if asked for, then `rules`; a rule that cannot be
+/// tried says nothing. An error "constraint" or "not-unique" for each that sampled rows break, with
+/// the first such row.
 Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& target,
                                              const CopyPlan& plan,
-                                             const std::vector<RowRule>& rules);
+                                             const std::vector<RowRule>& rules, bool of_columns);
 
 }  // namespace pgfanout

@@ -26,21 +26,13 @@
 namespace pgfanout {
 namespace {
 
-Result<std::string> type_name(Connection& connection, const ResultColumn& column) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT format_type($1::oid, $2::int4)",
-                                                       {std::to_string(column.type_oid),
-                                                        std::to_string(column.type_modifier)}));
-  return row.str(0, 0);
-}
-
 struct CopiedColumns {
   std::size_t as_stored = 0;          ///< Columns whose bytes are copied.
   std::vector<std::string> computed;  ///< "meta jsonb from (meta)::jsonb".
   std::vector<std::string> unused;    ///< Source columns that no target column copies as they are.
 };
 
-Result<CopiedColumns> find_copied_columns(PreflightRun& run) {
-  const CopyPlan& plan = run.plan;
+CopiedColumns find_copied_columns(const CopyPlan& plan) {
   CopiedColumns copied;
   std::vector<const Column*> taken;
   for (const StreamColumn& column : plan.stream.columns) {
@@ -53,14 +45,8 @@ Result<CopiedColumns> find_copied_columns(PreflightRun& run) {
       taken.push_back(&*origin);
       continue;
     }
-    const std::string sql =
-        fmt::format("SELECT {} FROM ONLY {}", column.source_sql, plan.source.qualified);
-    PGFANOUT_TRY_ASSIGN(const std::vector<ResultColumn> described,
-                        with_search_path(run.source, plan.source.application.sql,
-                                         [&] { return run.source.describe(sql); }));
-    PGFANOUT_TRY_ASSIGN(const std::string type, type_name(run.source, described.front()));
-    copied.computed.push_back(
-        fmt::format("{} {} from {}", display_name(column.target_column), type, column.source_sql));
+    copied.computed.push_back(fmt::format("{} {} from {}", display_name(column.target_column),
+                                          column.type_sql, column.source_sql));
   }
   for (const Column& column : plan.source.columns) {
     if (std::find(taken.begin(), taken.end(), &column) == taken.end()) {
@@ -330,7 +316,7 @@ Result<Workload> workload_of(PreflightRun& run) {
 }  // namespace
 
 Result<void> check_columns(PreflightRun& run) {
-  PGFANOUT_TRY_ASSIGN(const CopiedColumns copied, find_copied_columns(run));
+  const CopiedColumns copied = find_copied_columns(run.plan);
   const std::string& where = run.plan.source.qualified;
   run.add(Severity::info, "columns",
           fmt::format("{} columns have the same type on both sides and are copied as they are{}",
@@ -354,7 +340,8 @@ Result<void> check_columns(PreflightRun& run) {
   return {};
 }
 
-/// The window makes the source's rules for the target once the rows are in it.
+/// The window makes the source's rules for the target once the rows are in it. Those of its columns
+/// are in force while it is copied, and the copy's plan has tried them.
 Result<void> check_rules(PreflightRun& run) {
   if (!run.plan.target.is_new) return {};
   PGFANOUT_TRY_ASSIGN(std::vector<RowRule> rules,
@@ -367,7 +354,7 @@ Result<void> check_rules(PreflightRun& run) {
                        [&](const NotCarried& left) { return is_rule(left.name); });
   });
   PGFANOUT_TRY_ASSIGN(std::vector<Issue> broken,
-                      find_refused_rows(run.source, run.target, run.plan, rules));
+                      find_refused_rows(run.source, run.target, run.plan, rules, false));
   for (Issue& issue : broken) run.found.issues.push_back(std::move(issue));
   return {};
 }

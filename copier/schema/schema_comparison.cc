@@ -324,6 +324,9 @@ class SchemaJudge {
 
   [[nodiscard]] SchemaImpact different(const SchemaObject& source,
                                        const SchemaObject& target) const {
+    if (source.kind == "default" && expected_.requested.contains(source.name)) {
+      return info("as the job asks for");
+    }
     if (source.kind == "column") return different_column(source, target);
     if (source.kind == "privilege") return missing_privileges(source, target.definition);
     if (source.kind == "owner") {
@@ -357,6 +360,11 @@ class SchemaJudge {
         return info("part of the new layout: inserts must supply it");
       }
       return info("part of the new layout");
+    }
+    const bool may_be_requested = target.kind == "default" || target.kind == "not null" ||
+                                  target.kind == "sequence" || target.kind == "index";
+    if (may_be_requested && expected_.requested.contains(target.name)) {
+      return info("the job asks for it");
     }
     if (target.kind == "not null" && find(target_, "default", target.name) == nullptr) {
       return info("inserts that leave the column out fail");

@@ -22,6 +22,8 @@ struct ExpectedDifferences {
   /// types and functions exist in any case.
   bool is_same_database = true;
   std::string target;  ///< Quoted, for definitions in the deployment order; empty: kOwnTable.
+  /// Indexes, and columns with a default, a NOT NULL or a sequence, that the job asks for.
+  std::set<std::string> requested = {};
 };
 
 struct SchemaGap {

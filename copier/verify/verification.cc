@@ -9,6 +9,7 @@
 
 #include "copier/base/byte_order.h"
 #include "copier/base/counted.h"
+#include "copier/catalog/index_definition.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/journal/journal.h"
 #include "copier/journal/reject_table.h"
@@ -297,6 +298,15 @@ class Verification : ReportingJob {
     for (const std::string& column : input_.tables.skip) context.skipped_columns.insert(column);
     for (const ColumnMapping& mapping : input_.tables.map)
       context.mapped_columns.insert(mapping.column);
+    const TargetRequest& wish = input_.tables.target;
+    for (const TargetColumn& column : wish.columns) context.requested.insert(column.name);
+    for (const TargetSequence& each : wish.sequences) context.requested.insert(each.owned_by);
+    for (const std::string& written : wish.indexes) {
+      const auto index = parse_index_definition(written);
+      if (!index) continue;
+      context.requested.insert(index->name);
+      context.requested.insert(suffixed_name(index->name, "_new"));  // Until the swap.
+    }
     SchemaComparison compared = compare_schemas(source, target, context);
     for (SchemaGap& gap : compared.rows) {
       if (gap.gap != "none" && gap.severity < Severity::info) {

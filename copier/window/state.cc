@@ -145,7 +145,7 @@ CarryRequest make_request(const JobDescription& job, const Table& source, const 
     request.leaf_names.push_back(leaf.name);
   }
   for (const auto& [now, then] :
-       leaf_renames(layout, request.leaf_names, target.name, source.name)) {
+       leaf_renames(layout, request.leaf_names, target.name, source.name, job.target.leaf_name)) {
     request.leaf_names_afterwards.push_back(then);
   }
   return request;
@@ -153,14 +153,18 @@ CarryRequest make_request(const JobDescription& job, const Table& source, const 
 
 }  // namespace
 
-Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExpression& key) {
+Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExpression& key,
+                                                std::string_view pattern) {
   std::vector<std::string> names;
   const LayoutKind& kind = layout_kind_of(table);
   if (!kind.key_count(table)) return names;
   PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(table));
   PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, key));
   for (std::uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
-    const bool is_ours = leaves[leaf].name == layout->leaf_name(table.name, leaf);
+    const bool has_keys = layout->leaf_key(leaf).has_value();
+    const bool is_ours = leaves[leaf].name == layout->leaf_name(table.name, leaf, {}) ||
+                         (has_keys && !pattern.empty() &&
+                          leaves[leaf].name == layout->leaf_name(table.name, leaf, pattern));
     if (is_ours && leaves[leaf].schema == table.schema) names.push_back(leaves[leaf].name);
   }
   return names;
@@ -194,7 +198,8 @@ Result<MadeTarget> examine_made_target(WindowState& state) {
   for (std::size_t at = 0; at < leaves.size(); ++at) {
     made.names.leaves.emplace_back(leaves[at].name, request.leaf_names_afterwards[at]);
   }
-  PGFANOUT_TRY_ASSIGN(made.names.given_up, own_leaf_names(made.source, *made.key));
+  PGFANOUT_TRY_ASSIGN(made.names.given_up,
+                      own_leaf_names(made.source, *made.key, job.target.leaf_name));
   // The table of rows that the copy set aside is renamed with the target.
   for (const MadeRelation& relation : state.entry()->made) {
     if (relation.name != reject_table_name(made.target.name)) continue;

@@ -92,8 +92,9 @@ Result<std::string> qualified_name(Connection& connection, const std::string& sc
 /// The request for make_carry_plan() before the target exists.
 [[nodiscard]] CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan);
 
-/// Those leaves of a table that bear the names that this tool gives them.
-Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExpression& key);
+/// Those leaves of a table that bear the names that this tool gives them, its own or by `pattern`.
+Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExpression& key,
+                                                std::string_view pattern);
 
 /// The same of a job that has made its target. `key` must outlive the request.
 struct MadeTarget {

@@ -4,6 +4,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/layout.h"
+#include "copier/plan/new_target.h"
 
 namespace pgfanout {
 namespace {
@@ -15,12 +16,15 @@ Result<void> find_names(WindowState& state, WindowPlan& plan) {
   plan.names = {copy.source.schema, copy.source.name, copy.target.name, "YYYYMMDD_HHMMSS", {}, {}};
   std::vector<std::string> leaves;
   for (const TargetLeaf& leaf : copy.target.leaves) leaves.push_back(leaf.name);
-  plan.names.leaves = leaf_renames(*copy.target.layout, leaves, copy.target.name, copy.source.name);
+  const std::string& pattern = state.job().target.leaf_name;
+  plan.names.leaves =
+      leaf_renames(*copy.target.layout, leaves, copy.target.name, copy.source.name, pattern);
   if (copy.commits.sets_aside) {
     plan.names.leaves.emplace_back(reject_table_name(copy.target.name),
                                    reject_table_name(copy.source.name));
   }
-  PGFANOUT_TRY_ASSIGN(plan.names.given_up, own_leaf_names(copy.source, copy.key.expression));
+  PGFANOUT_TRY_ASSIGN(plan.names.given_up,
+                      own_leaf_names(copy.source, copy.key.expression, pattern));
   PGFANOUT_TRY_ASSIGN(plan.holders,
                       find_swap_holders(state.source(), plan.names, plan.carry, copy.source.oid));
   return {};
@@ -46,6 +50,8 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
     if (issue.code == "name-taken") issue.severity = Severity::error;
     if (issue.code != "not-carried") tell({issue});
   }
+  PGFANOUT_TRY_ASSIGN(const std::vector<Issue> untaken, try_target(target, plan.copy));
+  tell(untaken);
   PGFANOUT_TRY(plan.copy.target.layout->prove(source, plan.copy.source));
   PGFANOUT_TRY_ASSIGN(plan.carry,
                       make_carry_plan(carry_request_of(job, plan.copy), source, target));

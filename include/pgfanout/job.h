@@ -33,6 +33,30 @@ struct ColumnMapping {
   std::string sql;
 };
 
+/// Properties of a target's column beside those that it has from the source.
+struct TargetColumn {
+  std::string name;
+  bool is_not_null = false;
+  std::string default_sql;  ///< As the application writes it; empty: no other one.
+};
+
+/// A sequence that the job makes, and that belongs to a column of the target.
+struct TargetSequence {
+  std::string name;  ///< In the target's schema unless it is qualified.
+  std::string type = "bigint";
+  std::int64_t start = 1;
+  std::int64_t increment = 1;
+  std::string owned_by;  ///< The column, which draws its default from it.
+};
+
+/// The target's objects that the source has not.
+struct TargetRequest {
+  std::vector<std::string> indexes;  ///< "CREATE [UNIQUE] INDEX name ON {table} ...".
+  std::vector<TargetColumn> columns;
+  std::vector<TargetSequence> sequences;
+  std::string leaf_name;  ///< Pattern, "{table}_p{key:02}"; empty: the layout's own.
+};
+
 /// Rows that may be set aside before the job stops: a number, or a share of all rows.
 struct RejectLimit {
   std::uint64_t rows = 0;
@@ -144,6 +168,7 @@ struct TableRequest {
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;
   std::string search_path;  ///< Of the application, as in SET; empty: as its roles have it.
+  TargetRequest target;
 };
 
 /// How rows are read and written.

@@ -116,6 +116,19 @@ TEST(JobFileExample, TablesAndKey) {
   EXPECT_EQ(job.map[2].sql, "coalesce(metadata, meta::jsonb, '{}'::jsonb)");
   EXPECT_EQ(job.map[3].column, "updated_at");
   EXPECT_EQ(job.map[3].sql, "created_at");
+  EXPECT_EQ(job.target.leaf_name, "{table}_p{key:02}");
+  ASSERT_EQ(job.target.indexes.size(), 2U);
+  EXPECT_EQ(job.target.indexes[0],
+            "CREATE INDEX chunks_metadata ON {table} USING gin (metadata jsonb_path_ops)");
+  ASSERT_EQ(job.target.columns.size(), 1U);
+  EXPECT_EQ(job.target.columns[0].name, "metadata");
+  EXPECT_TRUE(job.target.columns[0].is_not_null);
+  EXPECT_EQ(job.target.columns[0].default_sql, "'{}'");
+  ASSERT_EQ(job.target.sequences.size(), 1U);
+  EXPECT_EQ(job.target.sequences[0].name, "chunks_id_seq");
+  EXPECT_EQ(job.target.sequences[0].owned_by, "id");
+  EXPECT_EQ(job.target.sequences[0].type, "bigint");
+  EXPECT_EQ(job.target.sequences[0].increment, 1);
   EXPECT_TRUE(job.fence);
   EXPECT_FALSE(job.assume_quiet || job.append || job.restart || job.dry_run);
 }
@@ -406,6 +419,26 @@ TEST(JobFile, QueriesAreChecked) {
   EXPECT_THAT(told(query + "runs = 0\n"), HasSubstr("runs must be a whole number from 1 to 1000"));
   EXPECT_THAT(told(query + "runs = 1.0\n"), HasSubstr("runs must be a whole number, not"));
   EXPECT_EQ(read(query + "max_ratio = 2\n").job.window.queries.at(0).max_ratio, 2);
+}
+
+TEST(JobFile, WhatTheTargetHasOfItsOwnIsChecked) {
+  EXPECT_THAT(told("target.indexes = 1\n"), HasSubstr("must be a list of tables"));
+  EXPECT_THAT(told("[[target.indexes]]\n"),
+              HasSubstr("job.toml:1:1: an index needs its definition"));
+  EXPECT_THAT(told("[[target.indexes]]\ndefinition = \"CREATE INDEX i ON t (a)\"\n"),
+              HasSubstr("job.toml:2:14: the index i must be ON {table}"));
+  EXPECT_THAT(told("[[target.indexes]]\ndefinitions = \"x\"\n"),
+              HasSubstr("[[target.indexes]] has no key definitions (did you mean definition?"));
+  EXPECT_THAT(told("[target.columns]\na = 1\n"), HasSubstr("must be a table"));
+  EXPECT_THAT(told("[target.columns.a]\nnot_null = \"yes\"\n"),
+              HasSubstr("not_null must be true or false, not a string"));
+  EXPECT_THAT(told("[target.columns.a]\ndefault = \" \"\n"), HasSubstr("must not be empty"));
+  EXPECT_THAT(told("[target.sequences.s]\nstart = 5\n"),
+              HasSubstr("the sequence s needs a column that owns it (write owned_by = \"id\")"));
+  EXPECT_THAT(told("[target.sequences.s]\nowned_by = \"id\"\nstart = 1.5\n"),
+              HasSubstr("start must be a whole number"));
+  EXPECT_THAT(told("[target.sequences.s]\nowned_by = \"id\"\ncache = 5\n"),
+              HasSubstr("known are as, start, increment, owned_by"));
 }
 
 TEST(JobFile, SyntaxErrorsHaveTheirPlace) {

@@ -56,7 +56,7 @@ class CarryFixture : public PlanFixture {
       wanted.target_leaves.push_back(copy.target.leaves[at].qualified);
       wanted.leaf_names.push_back(copy.target.leaves[at].name);
       wanted.leaf_names_afterwards.push_back(
-          copy.target.layout->leaf_name(copy.source.name, static_cast<std::uint32_t>(at)));
+          copy.target.layout->leaf_name(copy.source.name, static_cast<std::uint32_t>(at), {}));
     }
     return wanted;
   }
@@ -191,8 +191,8 @@ class CarryFixture : public PlanFixture {
     }
   }
   static std::string leaf_afterwards(const Carried& made, std::size_t at) {
-    return made.copy.target.layout->leaf_name(made.copy.source.name,
-                                              static_cast<std::uint32_t>(at));
+    return made.copy.target.layout->leaf_name(made.copy.source.name, static_cast<std::uint32_t>(at),
+                                              {});
   }
 
   /// The way back, and the target is gone.

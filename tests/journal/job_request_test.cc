@@ -14,6 +14,10 @@ JobDescription hostile_job() {
   job.skip = {"meta", "key column"};
   job.window.accept = {"foreign key public.\"a = b\".fk"};
   job.window.views = {{"public.v=w", "SELECT 1\nFROM {table}\n"}};
+  job.target.indexes = {"CREATE INDEX \"a b\" ON {table} (lower('=\n'))"};
+  job.target.columns = {{"c = d", true, "'x=\n'"}, {"e", false, "1"}};
+  job.target.sequences = {{"s=t", "integer", 7, -2, "id = no"}};
+  job.target.leaf_name = "{table}={key}";
   return job;
 }
 
@@ -36,6 +40,16 @@ TEST(JobRequestTest, SurvivesWhateverStandsInIt) {
   EXPECT_EQ(read.skip, (std::vector<std::string>{"key column", "meta"}));
   EXPECT_EQ(read.window.accept, job.window.accept);
   EXPECT_EQ(read.window.views, job.window.views);
+  EXPECT_EQ(read.target.indexes, job.target.indexes);
+  ASSERT_EQ(read.target.columns.size(), 2U);
+  EXPECT_TRUE(read.target.columns[0].is_not_null);
+  EXPECT_EQ(read.target.columns[0].default_sql, "'x=\n'");
+  EXPECT_FALSE(read.target.columns[1].is_not_null);
+  ASSERT_EQ(read.target.sequences.size(), 1U);
+  EXPECT_EQ(read.target.sequences[0].start, 7);
+  EXPECT_EQ(read.target.sequences[0].increment, -2);
+  EXPECT_EQ(read.target.sequences[0].owned_by, "id = no");
+  EXPECT_EQ(read.target.leaf_name, "{table}={key}");
   EXPECT_EQ(request_of(read, read.key), request);
 }
 

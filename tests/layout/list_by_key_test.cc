@@ -110,7 +110,21 @@ TEST(ListByKeyTest, LeavesTakeTheFinalTablesNameAndOthersKeepTheirs) {
   EXPECT_EQ(renames[0].second, "t_p0");
   EXPECT_EQ(renames[1].second, "stranger");
   EXPECT_EQ(renames[2].second, "t_p2");
-  EXPECT_EQ(list_layout(100)->leaf_name("t", 7), "t_p07");
+  EXPECT_EQ(list_layout(100)->leaf_name("t", 7, {}), "t_p07");
+}
+
+TEST(ListByKeyTest, APatternNamesLeavesByTableAndKey) {
+  EXPECT_EQ(list_layout(100)->leaf_name("t", 7, "{table}_part{key:03}"), "t_part007");
+  EXPECT_EQ(list_layout(100)->leaf_name("t", 42, "x{key}{table}"), "x42t");
+  const auto renames = leaf_renames(*list_layout(2), {"n-0", "n_p1"}, "n", "t", "{table}-{key}");
+  EXPECT_EQ(renames[0].second, "t-0");
+  EXPECT_EQ(renames[1].second, "n_p1") << "not named by the pattern";
+  for (const char* wrong : {"t_{key}", "{table}", "{table}{key", "{table}{key:2}", "{table}{key:0}",
+                            "{table}{key}}", "{table}{key}{x}"}) {
+    const auto name = name_by_pattern(wrong, "t", 1);
+    ASSERT_FALSE(name) << wrong;
+    EXPECT_EQ(name.error().code, "bad-leaf-name");
+  }
 }
 
 TEST(ListByKeyTest, LeavesOfATableComeByTheirFirstKey) {

@@ -72,7 +72,10 @@ class ByFirstByte final : public Layout {
  public:
   [[nodiscard]] std::size_t leaf_count() const override { return 100; }
   [[nodiscard]] std::optional<std::int64_t> leaf_key(std::uint32_t) const override { return {}; }
-  [[nodiscard]] std::string leaf_name(std::string_view, std::uint32_t) const override { return {}; }
+  [[nodiscard]] std::string leaf_name(std::string_view, std::uint32_t,
+                                      std::string_view) const override {
+    return {};
+  }
   [[nodiscard]] std::vector<std::string> missing_leaves(std::uint32_t) const override { return {}; }
   void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const override {
     for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
