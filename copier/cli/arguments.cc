@@ -178,11 +178,20 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
   return std::variant<Invocation, Information>(std::move(invocation));
 }
 
-/// Options that do not identify the job, or are meant for one command alone: another command would
-/// overwrite the report of this one.
-constexpr std::array<std::string_view, 10> kOfOneCommand = {
-    "--dry-run", "--json",    "--progress", "--yes",           "--restart",
-    "--confirm", "--release", "--force",    "--keep-new-rows", "--report"};
+/// Options meant for one call alone.
+constexpr std::array<std::string_view, 6> kOfOneCall = {
+    "--restart", "--confirm", "--release", "--force", "--keep-new-rows", "--save-new-rows"};
+
+/// Whether an option of this call belongs into another command on the same job. After run, the
+/// journal has the settings of the job; a report or log of this call is not another call's.
+bool matters_to(std::string_view command, const OptionSpec& option) {
+  if (option.group == "Tables") return true;
+  if (option.group == "Output" || option.group == "Reports") return false;
+  if (command == "swap") return option.group == "Swap" || option.name == "--retention-days";
+  constexpr std::array<std::string_view, 3> kByJournal = {"rollback", "cleanup", "status"};
+  return std::ranges::find(kByJournal, command) == kByJournal.end() &&
+         std::ranges::find(kOfOneCall, option.name) == kOfOneCall.end();
+}
 
 /// An option with its value, or another word; as given.
 struct Part {
@@ -209,15 +218,17 @@ std::string with_words(std::string line, Words words) {
   return line;
 }
 
-/// Another command on the same job, with the options that both have.
-std::string other_command(std::string_view name, const std::vector<Part>& parts) {
+/// Another command on the same job, with the options that matter to it, or to `as_for`.
+std::string other_command(std::string_view name, const std::vector<Part>& parts,
+                          std::string_view as_for = {}) {
   if (find_command(name) == nullptr) return {};
   const std::vector<OptionSpec> options = options_of(name);
   std::string line = "pgfanout " + std::string(name);
   for (const Part& part : parts) {
-    const bool is_known = part.option.empty() || find_option(options, part.option) != nullptr;
-    const bool is_of_one = std::ranges::find(kOfOneCommand, part.option) != kOfOneCommand.end();
-    if (is_known && !is_of_one) line = with_words(std::move(line), part.words);
+    const OptionSpec* option = find_option(options, part.option);
+    if (part.option.empty() ||
+        (option != nullptr && matters_to(as_for.empty() ? name : as_for, *option)))
+      line = with_words(std::move(line), part.words);
   }
   return line;
 }
@@ -285,7 +296,8 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   next.swap = other_command("swap", parts);
   next.rollback = other_command("rollback", parts);
   next.cleanup = other_command("cleanup", parts);
-  next.release = other_command(command->name == "copy" ? "copy" : "run", parts) + " --release";
+  next.release =
+      other_command(command->name == "copy" ? "copy" : "run", parts, "rollback") + " --release";
   if (result.waiting_at.empty()) return next;
   next.confirm = "pgfanout " + words.front();
   for (const Part& part : parts) {

@@ -89,7 +89,7 @@ TEST(WindowSession, AWaitingRunSaysHowToGoOn) {
               AllOf(StartsWith("waiting: copy is done, and its gate waits for a person\n"),
                     HasSubstr("  to resume    pgfanout run --table 'my t' --swap --confirm copy\n"),
                     EndsWith("source: writes are refused by a fence until swap or rollback; to "
-                             "lift it now: pgfanout run --table 'my t' --swap --release\n")));
+                             "lift it now: pgfanout run --table 'my t' --release\n")));
   const WindowTold json = told_by({"run", "--table", "t", "--json"}, result);
   EXPECT_THAT(json.result,
               AllOf(HasSubstr("\"status\": \"waiting\""), HasSubstr("\"waiting_at\": \"copy\""),
