@@ -15,7 +15,7 @@
 
 namespace pgfanout {
 
-inline constexpr std::array<std::string_view, 36> kCrashPoints = {
+inline constexpr std::array<std::string_view, 38> kCrashPoints = {
     // A copy, in the order in which it meets them.
     "job-journaled", "fence-raised", "fence-journaled", "source-locked", "tables-created",
     "epoch-begun", "reader-began", "reader-batch", "reader-ended", "lane-began", "lane-sent",
@@ -25,7 +25,9 @@ inline constexpr std::array<std::string_view, 36> kCrashPoints = {
     "job-ended",
     // The window around it.
     "stage-recorded", "step-committed", "swap-renamed", "swap-committed", "swap-settled",
-    "names-taken-back", "tables-dropped", "backup-dropping", "backup-dropped"};
+    "live-fenced", "names-taken-back", "tables-dropped", "backup-dropping", "backup-dropped",
+    // A rollback that keeps new rows.
+    "new-rows-applied"};
 
 /// A name of the list above; any other does not compile.
 class CrashPoint {

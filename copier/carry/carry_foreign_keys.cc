@@ -226,7 +226,7 @@ class ForeignKeyCarrier {
 constexpr const char* kInboundSql = R"sql(
 SELECT n.nspname, t.relname, t.oid::regclass::text, c.conname, pg_get_constraintdef(c.oid),
   array_to_string(c.confkey, ' '), c.confrelid <> $1::oid, c.convalidated, t.relkind = 'p',
-  c.confrelid, c.confrelid::regclass::text, obj_description(c.oid, 'pg_constraint')
+  obj_description(c.oid, 'pg_constraint')
 FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace WHERE c.contype = 'f' AND c.conparentid = 0
   AND c.confrelid IN (SELECT tree.oid FROM {0}) AND c.conrelid NOT IN (SELECT tree.oid FROM {0})
@@ -242,8 +242,6 @@ struct Inbound {
   bool to_leaf = false;
   bool is_valid = true;
   bool is_partitioned = false;
-  std::uint32_t referenced_oid = 0;
-  std::string referenced_table;
   std::optional<std::string> comment;
 };
 
@@ -267,18 +265,6 @@ std::string add_key(const Inbound& key, const std::string& definition, std::stri
                      definition, more);
 }
 
-/// The statement of a rollback. A leaf of the source may have any name by then.
-std::string give_back(const CarryDraft& draft, const Inbound& key) {
-  if (!key.to_leaf) return add_key(key, referring_to(draft, key, "\001old\001"));
-  const std::string words = " REFERENCES " + key.referenced_table;
-  const std::size_t at = key.definition.find(words);
-  if (at == std::string::npos) return add_key(key, key.definition);
-  const std::string before = add_key(key, key.definition.substr(0, at) + " REFERENCES ");
-  return do_block(fmt::format(
-      "BEGIN EXECUTE pg_catalog.concat({}, {}::pg_catalog.regclass, {}); END", draft.quoted(before),
-      key.referenced_oid, draft.quoted(key.definition.substr(at + words.size()))));
-}
-
 void add_comment(const CarryDraft& draft, const Inbound& key, std::vector<std::string>& to) {
   if (!key.comment) return;
   to.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {} IS {}", quoted_name(key.name),
@@ -291,8 +277,11 @@ void carry_key(CarryDraft& draft, const Inbound& key) {
   const std::string drop =
       fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", key.qualified, quoted_name(key.name));
   move.forward = {drop};
-  move.backward = {give_back(draft, key)};
-  add_comment(draft, key, move.backward);
+  // A leaf of the source has its name again at the end of a rollback.
+  std::vector<std::string>& back = key.to_leaf ? move.restored : move.backward;
+  back.push_back(
+      add_key(key, key.to_leaf ? key.definition : referring_to(draft, key, "\001old\001")));
+  add_comment(draft, key, back);
   if (!is_still_unique(draft, key)) {
     const bool is_accepted = draft.leave_behind(
         "foreign key", fmt::format("{}.{}", shown(key.schema, key.table), display_name(key.name)),
@@ -343,8 +332,7 @@ Result<void> carry_inbound(CarryDraft& draft) {
   for (int row = 0; row < rows.size(); ++row) {
     Inbound key;
     read_row(rows, row, key.schema, key.table, key.qualified, key.name, key.definition,
-             key.referenced, key.to_leaf, key.is_valid, key.is_partitioned, key.referenced_oid,
-             key.referenced_table, key.comment);
+             key.referenced, key.to_leaf, key.is_valid, key.is_partitioned, key.comment);
     carry_key(draft, key);
   }
   return {};

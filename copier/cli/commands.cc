@@ -76,11 +76,12 @@ Done check_has_no_dry_run(const Invocation& call) {
 
 Done check_rollback(const Invocation& call) {
   PGFANOUT_TRY(check_has_no_dry_run(call));
-  if (!call.job.window.force || !call.job.window.keep_new_rows) return {};
+  const WindowRequest& window = call.job.window;
+  if (int{window.force} + int{window.keep_new_rows} + int{window.save_new_rows} <= 1) return {};
   return refused("usage",
-                 "--keep-new-rows keeps rows written since the swap, --force drops them: they "
-                 "exclude each other",
-                 "leave one of them out");
+                 "--keep-new-rows keeps rows written since the swap, --save-new-rows saves them in "
+                 "a table, --force drops them: they exclude each other",
+                 "use one of them");
 }
 
 Done check_run(const Invocation& call) {
@@ -211,13 +212,16 @@ says who decides what, and when to turn back.
         "rollback", "undo whatever has been done so far, after a swap too",
         R"text(Undoes the job, from any point: drops what it made, lifts its fence, and after a swap puts the old
 table back. Both tables are compared to find rows written since the swap; if there are any, rollback
-refuses without --keep-new-rows or --force. Reads the job's settings from the journal. A second
-rollback changes nothing. docs/RUNBOOK.md lists every situation and its way back.
+refuses without --keep-new-rows, --save-new-rows or --force. If it ends before the old table is
+back, the swap is still in effect and writes are allowed. Reads the job's settings from the journal.
+A second rollback changes nothing. docs/RUNBOOK.md lists every situation and its way back.
 )text",
         R"text(  Back to the state before the job:
     pgfanout rollback job.toml
   After a swap, keeping what the application has written since:
     pgfanout rollback job.toml --keep-new-rows
+  After a swap, saving what was written since in a table:
+    pgfanout rollback job.toml --save-new-rows
   After a swap, dropping what was written since:
     pgfanout rollback job.toml --force
 )text",

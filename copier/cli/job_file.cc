@@ -222,7 +222,7 @@ class JobFile {
     std::string_view name;
     Done (JobFile::*read)(const TomlMember& member);
   };
-  static const std::array<Part, 7> parts;
+  static const std::array<Part, 8> parts;
 
   Done read_member(const TomlMember& member, const std::string& path) {
     if (is_password(member.name)) {
@@ -268,9 +268,9 @@ class JobFile {
 
   /// Whether it has settings.
   [[nodiscard]] bool is_table(const std::string& name) const {
-    return std::any_of(settings_.begin(), settings_.end(), [&](const OptionSpec& setting) {
-      return setting.job_key.starts_with(name + ".");
-    });
+    const auto is_below = [&](std::string_view key) { return key.starts_with(name + "."); };
+    return std::ranges::any_of(settings_, is_below, &OptionSpec::job_key) ||
+           std::ranges::any_of(parts, is_below, &Part::name);
   }
 
   Done apply(const OptionSpec& setting, const TomlMember& member) {
@@ -480,6 +480,13 @@ class JobFile {
     return error_at(*member.value, parsed.error().message, parsed.error().hint);
   }
 
+  Done read_old_column(const TomlMember& column) {
+    PGFANOUT_TRY(need_text(column, "id = \"coalesce(legacy_id, gen_random_uuid())\""));
+    if (column.name.empty()) return error_at(column.at, "a column has an empty name");
+    to_.job.window.rollback_map.push_back({column.name, text_of(*column.value)});
+    return {};
+  }
+
   Done read_gate(const TomlMember& gate) {
     if (std::ranges::find(kWindowStages, gate.name) == kWindowStages.end()) {
       return error_at(gate.at, fmt::format("there is no stage {}", shown_name(gate.name)),
@@ -616,8 +623,9 @@ class JobFile {
   std::vector<OptionSpec> settings_;
 };
 
-const std::array<JobFile::Part, 7> JobFile::parts = {
+const std::array<JobFile::Part, 8> JobFile::parts = {
     {{"map", &JobFile::read_column},
+     {"rollback.map", &JobFile::read_old_column},
      {"gates", &JobFile::read_gate},
      {"views", &JobFile::read_view},
      {"thresholds", &JobFile::read_threshold},

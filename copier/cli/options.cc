@@ -366,6 +366,8 @@ constexpr std::array kOptions = {
                set_number<0, 3650, job, window, &WindowRequest::retention_days>, "backup.retention_days", JobValue::number},
     OptionSpec{"rollback", "Maintenance window", "--keep-new-rows", "", "After a swap: apply rows inserted, updated and deleted since to the restored table",
                set_true<job, window, &WindowRequest::keep_new_rows>},
+    OptionSpec{"rollback", "Maintenance window", "--save-new-rows", "", "After a swap: save rows inserted, updated and deleted since in a table <table>_new_rows_<time>, and roll back without them",
+               set_true<job, window, &WindowRequest::save_new_rows>},
     OptionSpec{"rollback", "Maintenance window", "--force", "", "After a swap: roll back although rows were written since; those changes are lost",
                set_true<job, window, &WindowRequest::force>},
     OptionSpec{"cleanup", "Maintenance window", "--force", "", "Drop the backup now, before its retention is over",

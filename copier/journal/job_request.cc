@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pgfanout {
@@ -14,6 +15,8 @@ namespace {
 
 using Setting = std::vector<std::string>;  // Its name, then its value or values.
 
+/// Not of the rows that are copied, so another one is no other request.
+constexpr std::string_view kRollbackMap = "rollback map";
 constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
 
 /// None if request_of() did not write `request`.
@@ -45,6 +48,7 @@ void apply(const Setting& setting, JobDescription& job) {
   const std::string_view name = setting.empty() ? "" : std::string_view(setting[0]);
   if (setting.size() == 3) {
     if (name == "map") job.map.push_back({setting[1], setting[2]});
+    if (name == kRollbackMap) job.window.rollback_map.push_back({setting[1], setting[2]});
     if (name == "view") job.window.views.emplace(setting[1], setting[2]);
   }
   if (name == "target column" && setting.size() == 4) {
@@ -78,6 +82,9 @@ std::string request_of(const JobDescription& job, const std::string& key_sql) {
       {"key column", job.key_column.empty() ? std::string(kDefaultKeyColumn) : job.key_column},
       {"key mode", std::string(kModeNames[static_cast<int>(job.key_mode)])}};
   for (const ColumnMapping& each : job.map) settings.push_back({"map", each.column, each.sql});
+  for (const ColumnMapping& each : job.window.rollback_map) {
+    settings.push_back({std::string(kRollbackMap), each.column, each.sql});
+  }
   for (const std::string& column : job.skip) settings.push_back({"skip", column});
   for (const std::string& object : job.window.accept) settings.push_back({"accept", object});
   for (const auto& [name, query] : job.window.views) settings.push_back({"view", name, query});
@@ -102,6 +109,7 @@ std::string request_differences(const std::string& then, const std::string& now)
   const auto note = [&](std::string_view when, const auto& these, const auto& others) {
     for (const Setting& setting : these) {
       if (std::find(others.begin(), others.end(), setting) != others.end()) continue;
+      if (!setting.empty() && setting.front() == kRollbackMap) continue;
       differences.push_back(fmt::format("{}: {}", when, words_of(setting)));
     }
   };
@@ -116,7 +124,10 @@ JobDescription with_request(JobDescription job, const std::string& request) {
   job.window.accept.clear();
   job.window.views.clear();
   job.target = {};
+  // The way back may be stated, or mended, after the job began.
+  const std::vector<ColumnMapping> stated = std::exchange(job.window.rollback_map, {});
   for (const Setting& setting : settings_in(request)) apply(setting, job);
+  if (!stated.empty()) job.window.rollback_map = stated;
   return job;
 }
 

@@ -59,6 +59,14 @@ constexpr const char* kFunctionSql = R"sql(
 SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = 'pgfanout' AND p.proname = $1)sql";
 
+/// Lets everything pass, at once: it needs no lock on the table, which dropping the triggers does.
+constexpr const char* kOpenSql = R"sql(CREATE OR REPLACE FUNCTION pgfanout.{0}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $fence$
+BEGIN
+  IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+  RETURN NEW;
+END $fence$)sql";
+
 constexpr const char* kBodySql = R"sql(CREATE FUNCTION pgfanout.{0}() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $fence$
 BEGIN
@@ -105,7 +113,8 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
 Result<void> Fence::check_free(Connection& connection, const Table& table) const {
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
   if (is_up) return {};
-  PGFANOUT_TRY_ASSIGN(const std::vector<std::string> others, fences_on(connection, table));
+  PGFANOUT_TRY_ASSIGN(std::vector<std::string> others, fences_on(connection, table));
+  std::erase(others, side_ + " " + job_);
   if (others.empty()) return {};
   const std::string& other = others.front();
   return refused("fenced-already",
@@ -120,6 +129,7 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
   PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
   if (is_up) return {};
   PGFANOUT_TRY(check_free(connection, table));
+  PGFANOUT_TRY_ASSIGN(const bool is_open, is_there(connection));
   LockAttempts attempts;
   attempts.patience = patience;
   attempts.relations.push_back(table.oid);
@@ -139,7 +149,9 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
     // A table may have come to inherit from it before the lock.
     PGFANOUT_TRY_ASSIGN(const Table locked, describe_table(connection, table.oid));
-    for (const std::string& sql : raise_statements(locked)) {
+    for (std::string& sql : raise_statements(locked)) {
+      constexpr std::string_view kCreate = "CREATE ";
+      if (is_open && sql.starts_with(kCreate)) sql.insert(kCreate.size(), "OR REPLACE ");
       PGFANOUT_TRY(connection.run(sql));
     }
     return {};
@@ -172,12 +184,20 @@ Result<std::vector<std::string>> Fence::facts(Connection& connection,
 }
 
 Result<bool> Fence::stands(Connection& connection) const {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows function,
+      connection.query(std::string(kFunctionSql) + " AND p.prosrc LIKE '%RAISE EXCEPTION%'",
+                       {function_name()}));
+  return function.size() > 0;
+}
+
+Result<bool> Fence::is_there(Connection& connection) const {
   PGFANOUT_TRY_ASSIGN(const Rows function, connection.query(kFunctionSql, {function_name()}));
   return function.size() > 0;
 }
 
 Result<std::vector<std::string>> Fence::lower_statements(Connection& connection) const {
-  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  PGFANOUT_TRY_ASSIGN(const bool is_up, is_there(connection));
   if (!is_up) return std::vector<std::string>();
   PGFANOUT_TRY_ASSIGN(const Rows triggers, connection.query(kTriggersSql, {function_name()}));
   std::vector<std::string> statements = triggers.column(0);
@@ -187,8 +207,9 @@ Result<std::vector<std::string>> Fence::lower_statements(Connection& connection)
 
 Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
                           const Cancellation& cancellation) const {
-  PGFANOUT_TRY_ASSIGN(const bool is_up, stands(connection));
+  PGFANOUT_TRY_ASSIGN(const bool is_up, is_there(connection));
   if (!is_up) return {};
+  PGFANOUT_TRY(connection.run(fmt::format(kOpenSql, quoted_name(function_name()))));
   LockAttempts attempts;
   attempts.patience = patience;
   PGFANOUT_TRY_ASSIGN(const Rows fenced,

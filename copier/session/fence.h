@@ -34,14 +34,18 @@ class Fence {
   Result<std::vector<std::string>> facts(Connection& connection, std::uint32_t table_oid) const;
   /// Statements that lower it, for the caller's transaction; none if it is not up.
   Result<std::vector<std::string>> lower_statements(Connection& connection) const;
+  /// Writes pass from the first statement on, also if this fails since another session's lock on
+  /// the table keeps the triggers from being dropped; the next call drops them.
   Result<void> lower(Connection& connection, const LockPatience& patience,
                      const Cancellation& cancellation) const;
-  /// Whether it is up in this database.
+  /// Whether it refuses writes, in this database.
   Result<bool> stands(Connection& connection) const;
   /// The statements of raise(), for a dry run.
   [[nodiscard]] std::vector<std::string> raise_statements(const Table& table) const;
 
  private:
+  /// Whether its triggers are there, also if they let writes pass.
+  Result<bool> is_there(Connection& connection) const;
   [[nodiscard]] std::string function_name() const { return "fence_" + side_ + "_" + job_; }
 
   const std::string job_;

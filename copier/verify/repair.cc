@@ -184,16 +184,6 @@ class LeafRepair {
   RowFetcher target_;
 };
 
-/// For a rollback that keeps rows: triggers and rules fired when the application wrote to the live
-/// table, and foreign keys are validated when the old table gets them back. A role that may not set
-/// this continues with triggers and foreign keys in force; the verification that follows decides.
-Result<void> disable_triggers(Connection& target) {
-  constexpr const char* kNoRight = "42501";
-  auto done = target.run("SET session_replication_role = replica");
-  if (!done && (done.error().sqlstate != kNoRight || !target.is_open())) return done;
-  return {};
-}
-
 /// A key that nobody stated is not repaired: it may be another one on purpose.
 Result<void> check_keys_are_stated(const VerifyPlan& plan, const FoundDifferences& found) {
   if (plan.key_is_stated) return {};
@@ -264,9 +254,8 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
 }
 
 Result<void> run_repair(const VerifyPlan& plan, const FoundDifferences& found, VerifySides& sides,
-                        bool fires_triggers, const Cancellation& cancellation) {
+                        const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(Connection target, sides.connect(Side::target, "repair"));
-  if (!fires_triggers) PGFANOUT_TRY(disable_triggers(target));
   // One leaf after the other. Extra rows are deleted first: they make room, also for rows that come
   // from other leaves.
   std::map<std::pair<int, std::size_t>, std::vector<const FoundDifference*>> by_leaf;

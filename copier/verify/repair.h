@@ -23,8 +23,8 @@ Result<RepairPlan> plan_repair(const VerifyPlan& plan, const FoundDifferences& f
 
 /// Reads each of the target's rows again under its lock, and each of the source's; one that is not
 /// what was compared ends its leaf's transaction, with nothing changed in that leaf.
-/// `sides`: the source is locked against writes. `fires_triggers`: of the target, and foreign keys.
+/// `sides`: the source is locked against writes.
 Result<void> run_repair(const VerifyPlan& plan, const FoundDifferences& found, VerifySides& sides,
-                        bool fires_triggers, const Cancellation& cancellation);
+                        const Cancellation& cancellation);
 
 }  // namespace pgfanout

@@ -252,6 +252,9 @@ class Verification : ReportingJob {
       PGFANOUT_TRY(clock_.run("checks", [this] { return checks(); }));
     }
     is_proven_ = true;
+    if (input_.use_differences && found_) {
+      PGFANOUT_TRY(clock_.run("use", [this] { return input_.use_differences(*plan_, *found_); }));
+    }
     if (input_.request.repair && verified_.differences && verified_.differences->total() > 0) {
       PGFANOUT_TRY(clock_.run("repair", [this] { return repair(); }));
     }
@@ -454,7 +457,7 @@ class Verification : ReportingJob {
     for (const std::string& line : planned.summary) {
       report({Severity::info, "repair", line, plan_->target.qualified});
     }
-    PGFANOUT_TRY(run_repair(*plan_, *found_, sides_, !input_.is_in_window, cancellation_));
+    PGFANOUT_TRY(run_repair(*plan_, *found_, sides_, cancellation_));
     was_repaired_ = true;
     if (sides_.close_and_check_unchanged()) return {};
     return unproven("lost-lock", "the session that held the source's lock was lost",

@@ -2,6 +2,7 @@
 // are opened under them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@
 namespace pgfanout {
 
 /// The two tables to compare, and the job whose sessions do it.
+struct FoundDifferences;
+
 struct VerifyInput {
   const Endpoints& endpoints;
   const TableRequest& tables;
@@ -27,8 +30,10 @@ struct VerifyInput {
   bool dry_run = false;
   std::string job_id;
   /// The sessions pass the job's fences. Sequences are not compared, since their positions change
-  /// hands at the swap. A repair fires no triggers: they fired when the application wrote the row.
+  /// hands at the swap.
   bool is_in_window = false;
+  /// Called with the rows that differ, if any do, while neither table can be rewritten.
+  std::function<Result<void>(const VerifyPlan&, const FoundDifferences&)> use_differences = {};
 };
 
 struct SideLocks {

@@ -123,6 +123,7 @@ class CleanupJob : ReportingJob {
     };
     PGFANOUT_TRY(clock_.run("drop", drop_all));
     PGFANOUT_TRY(state_->lower_fence("source"));
+    PGFANOUT_TRY(state_->lower_fence("live"));  // Triggers that a rollback could not drop.
     PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaned up"));
     report({Severity::info, "cleaned-up",
             fmt::format("the backup {} is dropped", entry.backup_name), job_.table});

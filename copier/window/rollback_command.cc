@@ -2,7 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
 
+#include "copier/base/caught.h"
+#include "copier/base/counted.h"
+#include "copier/base/crash_point.h"
 #include "copier/base/observer_list.h"
 #include "copier/base/pace.h"
 #include "copier/catalog/relation_name.h"
@@ -12,9 +17,11 @@
 #include "copier/session/reporting_job.h"
 #include "copier/verify/verification.h"
 #include "copier/window/commands.h"
+#include "copier/window/new_rows.h"
 #include "copier/window/rules.h"
 #include "copier/window/state.h"
 #include "copier/window/swap.h"
+#include "copier/window/way_back.h"
 
 namespace pgfanout {
 namespace {
@@ -29,13 +36,16 @@ class RollbackJob : ReportingJob {
       : ReportingJob("rollback", observer), job_(job), cancellation_(cancellation) {}
 
   JobResult run() {
-    auto ended = run_stages();
-    if (!ended) result_.error = std::move(ended).error();
-    if (state_ && state_->source().is_open()) {
-      const auto stands = state_->stands("source");
-      const bool is_swapped = state_->entry() && state_->entry()->state == "swapped";
-      result_.writes_refused = is_swapped ? is_live_fenced_ : !stands || *stands;
+    if (auto ended = run_caught("pgfanout", [this] { return run_stages(); }); !ended) {
+      result_.error = std::move(ended).error();
+      // No lock is held, so the same command succeeds once the sessions in the way have ended.
+      if (result_.error->code == "lock-timeout") {
+        result_.error->consequence = Consequence::interrupt;
+      }
     }
+    if (fate_) new_rows().reset();
+    if (is_live_fenced_) reopen_live();
+    result_.writes_refused = are_writes_refused();
     return std::move(result_);
   }
 
@@ -92,6 +102,8 @@ class RollbackJob : ReportingJob {
       return {};
     }
     if (start == RollbackStart::take_swap_back) {
+      // A rollback that was killed has left its fence.
+      PGFANOUT_TRY_ASSIGN(is_live_fenced_, state_->stands("live"));
       PGFANOUT_TRY(clock_.run("new rows", [this] { return check_new_rows(); }));
       PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));
     }
@@ -100,61 +112,77 @@ class RollbackJob : ReportingJob {
     return {};
   }
 
-  /// As the job's own verification: the backup is the source, the live table its copy. Applying is
-  /// the other way round, and needs the same columns on both sides.
-  Result<JobResult> compare(bool applies) {
+  using UseDifferences = std::function<Result<void>(const VerifyPlan&, const FoundDifferences&)>;
+
+  /// As the job's own verification: the backup is the source, the live table its copy.
+  Result<Differences> compare(const UseDifferences& use = {}) {
     PGFANOUT_TRY_ASSIGN(const Table backup, state_->source_table());
     PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
     TableRequest tables = job_;
     tables.table = backup.qualified;
     tables.into = live.qualified;
-    if (applies) {
-      std::swap(tables.table, tables.into);
-      tables.key = state_->entry()->key_sql_on_target;
-      if (state_->entry()->key_column && backup.find(*state_->entry()->key_column) == nullptr) {
-        tables.skip.push_back(quoted_name(*state_->entry()->key_column));
-      }
-    }
-    VerifyInput input{job_, tables, job_, job_.verify, false, result_.job, true};
+    VerifyInput input{job_, tables, job_, job_.verify, false, result_.job, true, use};
     input.request.scope = VerifyScope::data;
-    input.request.repair = applies;
+    input.request.repair = false;
     ObserverList no_observers;
     const Pace full_speed;
     JobCounters counters;
-    return verify_tables(input, no_observers, cancellation_, counters, full_speed);
+    JobResult compared = verify_tables(input, no_observers, cancellation_, counters, full_speed);
+    if (compared.error) {
+      if (compared.error->code == "cancelled") compared.error->consequence = Consequence::interrupt;
+      return *std::move(compared.error);
+    }
+    const Differences* differences = differences_of(compared);
+    if (differences == nullptr || final_verdict(compared) == Verdict::unproven) {
+      return unproven("not-compared",
+                      "could not determine whether rows were written since the swap",
+                      "call rollback again", live.qualified);
+    }
+    return *differences;
   }
 
-  /// Rows written since the swap would be lost: a person has to decide that.
+  /// How new rows would get into the old table.
+  Result<WayBack> find_way_back(const Table& live) {
+    PGFANOUT_TRY_ASSIGN(const Table backup, state_->source_table());
+    PGFANOUT_TRY(check_rollback_map(state_->target(), job_, backup, new_columns_of(live)));
+    const std::string key_column = state_->entry()->key_column.value_or(job_.key_column);
+    std::string key_sql = state_->entry()->key_sql_on_target;
+    if (backup.find(key_column) != nullptr) {
+      TableRequest tables = job_;
+      tables.table = backup.qualified;
+      tables.into = live.qualified;
+      PGFANOUT_TRY_ASSIGN(const VerifyPlan plan,
+                          make_verify_plan(tables, job_, state_->source(), state_->target()));
+      if (!plan.source_key_column) key_sql.clear();
+    }
+    return plan_way_back(job_, backup, new_columns_of(live), key_column, key_sql);
+  }
+
+  /// Rows written since the swap would be lost: a person has to decide that. The application can
+  /// write until that is decided; then they are counted again behind a fence.
   Result<void> check_new_rows() {
     PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
-    PGFANOUT_TRY(
-        state_->fence("live").raise(state_->target(), live, state_->patience(), cancellation_));
-    is_live_fenced_ = true;
+    PGFANOUT_TRY_ASSIGN(way_, find_way_back(live));
     LiveTable found;
-    found.has_other_columns = !job_.map.empty() || !job_.skip.empty();
+    found.has_no_way_back = !way_.obstacles.empty();
     PGFANOUT_TRY_ASSIGN(found.keep_began, began_to_keep());
     PGFANOUT_TRY_ASSIGN(const std::string other_columns, columns_changed(live));
     found.is_altered = !other_columns.empty();
-    auto settled = check_new_rows_in(live, found, other_columns);
-    if (!settled) return release_live(std::move(settled).error());
-    return {};
-  }
-
-  /// After an error the swap is still in effect.
-  Result<void> check_new_rows_in(const Table& live, const LiveTable& found,
-                                 const std::string& other_columns) {
     switch (check_live(found, job_.window)) {
       case LiveCheck::refuse_to_keep:
-        return refused(
-            "cannot-keep",
-            "columns were mapped: what was written since the swap cannot be written back "
-            "into the old columns",
-            "save those rows yourself, then call rollback without --keep-new-rows", live.qualified);
+        return refused("cannot-keep",
+                       fmt::format("what was written since the swap cannot be written back into "
+                                   "the old columns: {}",
+                                   fmt::join(way_.obstacles, "; ")),
+                       "give them values by [rollback.map] in the job file, or save the rows in a "
+                       "table by --save-new-rows",
+                       live.qualified);
       case LiveCheck::refuse_half_kept:
-        return refused("keep-began",
-                       "an earlier rollback has applied some of what was written since the swap to "
-                       "the old table, and not all of it",
-                       "call rollback with --keep-new-rows: it applies the rest", live.qualified);
+        return refused(
+            "keep-began",
+            "an earlier rollback has applied rows that were written since the swap to the "
+            "old table, and was interrupted",
+            "call rollback with --keep-new-rows: it applies the rest", live.qualified);
       case LiveCheck::refuse_alteration:
         return refused(
             "live-changed",
@@ -170,66 +198,117 @@ class RollbackJob : ReportingJob {
       case LiveCheck::compare:
         break;
     }
-    PGFANOUT_TRY_ASSIGN(JobResult compared, compare(false));
-    if (compared.error) return *std::move(compared.error);
-    const Differences* found_rows = differences_of(compared);
-    if (found_rows == nullptr || final_verdict(compared) == Verdict::unproven) {
-      return unproven("not-compared",
-                      "could not determine whether rows were written since the swap",
-                      "call rollback again", live.qualified);
+    PGFANOUT_TRY_ASSIGN(const Differences differences, compare());
+    PGFANOUT_TRY_ASSIGN(const NewRows fate, judge(differences, live));
+    if (fate == NewRows::lose) {
+      NewRowsOutcome lost = outcome_of(differences, "lost");
+      fate_ = {
+          Severity::warning, "new-rows-lost",
+          fmt::format("rows written since the swap are lost, as --force allows: {}", text_of(lost)),
+          live.qualified};
+      new_rows() = std::move(lost);
+      return {};
     }
-    const Differences differences = *found_rows;
-    const std::string what = fmt::format("{} inserted, {} updated, {} deleted", differences.extra,
-                                         differences.changed, differences.missing);
-    switch (fate_of_new_rows(differences.total(), job_.window)) {
-      case NewRows::none:
-        return {};
-      case NewRows::lose:
-        report({Severity::warning, "new-rows-lost",
-                fmt::format("rows written since the swap are lost, as --force allows: {}", what),
-                live.qualified});
-        return {};
-      case NewRows::refuse:
-        std::get<RollbackResult>(result_.details).differences = differences;
-        return refused(
-            "new-rows", fmt::format("rows were written since the swap: {}", what),
-            found.has_other_columns
-                ? "save them yourself; --force rolls back without them"
-                : "--keep-new-rows applies them to the restored table; --force rolls back "
-                  "without them",
-            live.qualified);
-      case NewRows::keep:
-        break;
-    }
-    return keep_new_rows(live, differences.total(), what);
+    PGFANOUT_TRY(
+        state_->fence("live").raise(state_->target(), live, state_->patience(), cancellation_));
+    is_live_fenced_ = true;
+    crash_point("live-fenced");
+    if (fate == NewRows::keep) return keep_new_rows(live, differences.total());
+    if (fate == NewRows::save) return save_rows(live, differences.total());
+    PGFANOUT_TRY_ASSIGN(const Differences since, compare());
+    // Rows that were written while it compared.
+    if (job_.window.keep_new_rows && since.total() > 0) return keep_new_rows(live, since.total());
+    if (job_.window.save_new_rows && since.total() > 0) return save_rows(live, since.total());
+    if (auto judged = judge(since, live); !judged) return std::move(judged).error();
+    return {};
   }
 
-  Result<void> keep_new_rows(const Table& live, std::uint64_t count, const std::string& what) {
-    // All of them have to be named, however many there are.
+  Result<NewRows> judge(const Differences& differences, const Table& live) {
+    const NewRows fate = fate_of_new_rows(differences.total(), job_.window);
+    if (fate != NewRows::refuse) return fate;
+    std::get<RollbackResult>(result_.details).differences = differences;
+    return refused(
+        "new-rows",
+        fmt::format("rows were written since the swap: {}", text_of(outcome_of(differences, ""))),
+        fmt::format(
+            "{}--save-new-rows saves them in a table; --force rolls back "
+            "without them",
+            way_.obstacles.empty() ? "--keep-new-rows applies them to the restored table; " : ""),
+        live.qualified);
+  }
+
+  std::optional<NewRowsOutcome>& new_rows() {
+    return std::get<RollbackResult>(result_.details).new_rows;
+  }
+
+  /// All of them have to be named, however many there are, and those that came since.
+  void name_all(std::uint64_t count) {
+    const std::uint64_t least = job_.verify.max_differences;
     job_.verify.max_differences = static_cast<std::uint32_t>(
-        std::clamp<std::uint64_t>(count, job_.verify.max_differences, kMostNewRows));
+        std::clamp<std::uint64_t>(count + least, least, std::max(least, kMostNewRows)));
+  }
+
+  Result<void> keep_new_rows(const Table& live, std::uint64_t count) {
+    name_all(count);
     PGFANOUT_TRY(tell_whether_triggers_fire(live));
     PGFANOUT_TRY(state_->journal().begin_stage(kKeepStage));
-    PGFANOUT_TRY_ASSIGN(JobResult applied, compare(true));
-    if (applied.error) return *std::move(applied.error);
-    if (applied.verdict != Verdict::match) {
-      if (const Differences* left = differences_of(applied)) {
-        std::get<RollbackResult>(result_.details).differences = *left;
-      }
-      for (Issue& issue : applied.issues) report(std::move(issue));
+    std::set<RowAddress> applied;
+    PGFANOUT_TRY_ASSIGN(
+        const Differences kept,
+        compare([&](const VerifyPlan& plan, const FoundDifferences& found) -> Result<void> {
+          applied = live_places(found);
+          PGFANOUT_TRY_ASSIGN(Connection connection, state_->connect_target("keep"));
+          return apply_new_rows(connection, plan, found, way_, cancellation_);
+        }));
+    // What was applied counts only when everything has been read again.
+    bool is_proven = true;
+    std::uint64_t converted = 0;
+    PGFANOUT_TRY_ASSIGN(const Differences left,
+                        compare([&](const VerifyPlan&, const FoundDifferences& found) {
+                          is_proven = way_.changes_columns && only_applied_differ(applied, found);
+                          converted = found.counts.extra + found.counts.changed;
+                          return Result<void>();
+                        }));
+    if (!is_proven) {
+      std::get<RollbackResult>(result_.details).differences = left;
       return interrupted("not-kept",
                          "what was written since the swap could not be applied to the old table "
                          "completely",
                          "call rollback again", live.qualified);
     }
-    PGFANOUT_TRY(state_->journal().end_stage(kKeepStage, "ok", what));
-    report({Severity::info, "new-rows-kept",
-            fmt::format("rows written since the swap are in the restored table: {}", what),
-            job_.table});
+    NewRowsOutcome outcome = outcome_of(kept, "kept");
+    fate_ = {
+        Severity::info, "new-rows-kept",
+        fmt::format("rows written since the swap are in the restored table: {}{}", text_of(outcome),
+                    converted == 0 ? ""
+                                   : fmt::format("; {} got values from [rollback.map] that "
+                                                 "the job's mapping does not give back",
+                                                 rows_text(converted))),
+        job_.table};
+    new_rows() = std::move(outcome);
     return {};
   }
 
-  /// run_repair() goes on without the right to switch triggers off.
+  Result<void> save_rows(const Table& live, std::uint64_t count) {
+    name_all(count);
+    PGFANOUT_TRY_ASSIGN(
+        const Differences saved,
+        compare([&](const VerifyPlan& plan, const FoundDifferences& found) -> Result<void> {
+          PGFANOUT_TRY_ASSIGN(
+              saved_in_, save_new_rows(state_->target(), plan, found, stamp_now(), cancellation_));
+          return {};
+        }));
+    NewRowsOutcome outcome = outcome_of(saved, "saved");
+    outcome.table = saved_in_;
+    fate_ = {
+        Severity::info, "new-rows-saved",
+        fmt::format("rows written since the swap are saved in {}: {}", saved_in_, text_of(outcome)),
+        live.qualified, "column pgfanout_change says which; insert them yourself, and drop it"};
+    new_rows() = std::move(outcome);
+    return {};
+  }
+
+  /// apply_new_rows() goes on without the right to switch triggers off.
   Result<void> tell_whether_triggers_fire(const Table& live) {
     Connection& target = state_->target();
     const auto off = in_transaction(target, {"BEGIN", TransactionEnd::roll_back}, [&] {
@@ -265,30 +344,62 @@ class RollbackJob : ReportingJob {
     return broken_facts(then, now);
   }
 
-  /// The swap stays in effect: the application continues with the live table.
-  Error release_live(Error error) {
-    if (state_->target().is_open()) {
-      is_live_fenced_ = !state_->lower_fence("live");
+  /// The swap stays in effect, or its fence was left by an earlier call: the application writes on,
+  /// also after Ctrl-C or if this command's session was lost.
+  void reopen_live() {
+    if (!state_->target().is_open()) {
+      auto again = state_->connect_target("target");
+      if (!again) return;
+      state_->target() = *std::move(again);
+      // It may have been lost after the swap back was committed.
+      if (!state_->read_entry()) return;
     }
-    if (error.sqlstate == "23503") {
-      error.code = "old-rows-refer";
-      error.message = "rows of the old table refer to rows that are gone: " + error.message;
-      error.hint =
-          "insert those rows into the referenced table again, then call rollback again; the swap "
-          "is in effect until then";
-    }
-    return error;
+    // Nothing has changed: the rows are where they were.
+    if (!saved_in_.empty()) (void)state_->target().run("DROP TABLE " + saved_in_);
+    const Fence fence = state_->fence("live");
+    constexpr LockPatience kBrief{std::chrono::milliseconds(100), std::chrono::seconds(1)};
+    const auto lowered = fence.lower(state_->target(), kBrief, Cancellation());
+    const auto stands = fence.stands(state_->target());
+    is_live_fenced_ = !stands || *stands;
+    if (lowered) return;
+    report({Severity::warning, "live-fence-left",
+            fmt::format("{}: {}",
+                        is_live_fenced_ ? "the fence on the live table was not lowered"
+                                        : "the triggers of the fence are still on the live table, "
+                                          "and let all writes pass",
+                        lowered.error().message),
+            job_.table,
+            is_live_fenced_ ? "the next rollback lowers it, and so does 'pgfanout run --release'"
+                            : "the next rollback or 'pgfanout run --release' drops them"});
+  }
+
+  /// A session that was lost leaves a fence of which nobody can ask.
+  bool are_writes_refused() {
+    if (!state_ || !state_->entry()) return false;
+    if (state_->entry()->state == "swapped") return is_live_fenced_;
+    const auto stands = state_->stands("source");
+    return !stands || *stands;
   }
 
   Result<void> take_swap_back() {
-    auto swapped = swap_back(*state_);
-    if (!swapped) return release_live(std::move(swapped).error());
-    const double seconds = *swapped;
+    PGFANOUT_TRY_ASSIGN(const SwapBackOutcome swapped, swap_back(*state_));
     is_live_fenced_ = false;
     state_->entry()->state = "open";
     report({Severity::info, "swapped-back",
-            fmt::format("the old table has its name again; locked for {:.0f} ms", seconds * 1000),
+            fmt::format("the old table has its name again; locked for {:.0f} ms",
+                        swapped.locked_seconds * 1000),
             job_.table});
+    if (fate_) report(*std::exchange(fate_, std::nullopt));
+    // Until here a rollback without these rows would not have given back the old table as it was.
+    if (new_rows() && new_rows()->fate == "kept") {
+      PGFANOUT_TRY(state_->journal().end_stage(kKeepStage, "ok", text_of(*new_rows())));
+    }
+    for (const UnvalidatedKey& key : swapped.unvalidated) {
+      const bool is_inbound = key.table_oid != state_->entry()->source_oid;
+      PGFANOUT_TRY_ASSIGN(Issue issue, issue_of(state_->target(), key,
+                                                is_inbound ? "orphan-rows" : "old-rows-refer"));
+      report(std::move(issue));
+    }
     return {};
   }
 
@@ -296,6 +407,9 @@ class RollbackJob : ReportingJob {
   const Cancellation& cancellation_;
   JobCounters counters_;
   std::optional<WindowState> state_;
+  WayBack way_;                // check_new_rows
+  std::optional<Issue> fate_;  // check_new_rows: of the new rows, once the old table is back
+  std::string saved_in_;       // save_rows: a table, qualified
   bool is_live_fenced_ = false;
 };
 

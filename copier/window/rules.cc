@@ -103,7 +103,7 @@ RollbackStart start_of_rollback(const std::optional<JournalEntry>& entry) {
 }
 
 LiveCheck check_live(const LiveTable& live, const WindowRequest& request) {
-  if (live.has_other_columns && request.keep_new_rows) return LiveCheck::refuse_to_keep;
+  if (live.has_no_way_back && request.keep_new_rows) return LiveCheck::refuse_to_keep;
   if (live.keep_began && !request.keep_new_rows) return LiveCheck::refuse_half_kept;
   if (!live.is_altered) return LiveCheck::compare;
   return request.force ? LiveCheck::lose_alteration : LiveCheck::refuse_alteration;
@@ -112,6 +112,7 @@ LiveCheck check_live(const LiveTable& live, const WindowRequest& request) {
 NewRows fate_of_new_rows(std::uint64_t count, const WindowRequest& request) {
   if (count == 0) return NewRows::none;
   if (request.force) return NewRows::lose;
+  if (request.save_new_rows) return NewRows::save;
   return request.keep_new_rows ? NewRows::keep : NewRows::refuse;
 }
 

@@ -67,9 +67,9 @@ enum class RollbackStart : std::uint8_t { no_job, backup_gone, undone, take_swap
 
 /// Facts about the live table that a rollback knows before it compares rows.
 struct LiveTable {
-  bool has_other_columns = false;  ///< The job mapped or skipped columns.
-  bool keep_began = false;         ///< An earlier call applied new rows, and not all of them.
-  bool is_altered = false;         ///< Its columns were changed since the swap.
+  bool has_no_way_back = false;  ///< New rows do not fit into the old columns.
+  bool keep_began = false;       ///< An earlier call began to apply new rows, and did not end.
+  bool is_altered = false;       ///< Its columns were changed since the swap.
 };
 enum class LiveCheck : std::uint8_t {
   refuse_to_keep,     ///< New rows do not fit into the old columns.
@@ -81,7 +81,7 @@ enum class LiveCheck : std::uint8_t {
 [[nodiscard]] LiveCheck check_live(const LiveTable& live, const WindowRequest& request);
 
 /// The fate of rows written since the swap.
-enum class NewRows : std::uint8_t { none, lose, refuse, keep };
+enum class NewRows : std::uint8_t { none, lose, refuse, keep, save };
 [[nodiscard]] NewRows fate_of_new_rows(std::uint64_t count, const WindowRequest& request);
 
 /// One of a table's backups.

@@ -70,9 +70,10 @@ Result<void> lock_all(Connection& connection, const Table& live, const Table& ot
   return {};
 }
 
-Result<void> run_all(Connection& connection, const std::vector<std::string>& statements) {
+template <class Run>
+Result<void> run_each(const std::vector<std::string>& statements, Run run) {
   for (const std::string& sql : statements) {
-    auto done = connection.run(sql);
+    auto done = run(sql);
     if (done) continue;
     Error error = std::move(done).error();
     if (error.where.empty()) error.where = sql;
@@ -81,8 +82,8 @@ Result<void> run_all(Connection& connection, const std::vector<std::string>& sta
   return {};
 }
 
-std::string stamp_now() {
-  return fmt::format("{:%Y%m%d_%H%M%S}", fmt::gmtime(std::time(nullptr)));
+Result<void> run_all(Connection& connection, const std::vector<std::string>& statements) {
+  return run_each(statements, [&](const std::string& sql) { return connection.run(sql); });
 }
 
 /// Old routines and materialized views first: they depend on the old table.
@@ -123,6 +124,10 @@ Result<void> check_names(Connection& connection, const JournalEntry& entry) {
 }
 
 }  // namespace
+
+std::string stamp_now() {
+  return fmt::format("{:%Y%m%d_%H%M%S}", fmt::gmtime(std::time(nullptr)));
+}
 
 Result<void> check_fence(WindowState& state, const std::string& side, const Table& table) {
   WindowJournal journal = state.journal();
@@ -204,18 +209,22 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
   return outcome;
 }
 
-Result<double> swap_back(WindowState& state) {
+Result<SwapBackOutcome> swap_back(WindowState& state) {
   Connection& connection = state.target();
   WindowJournal journal = state.journal();
   PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
   PGFANOUT_TRY_ASSIGN(const Table target, state.target_table());
   PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(connection, target.oid));
   PGFANOUT_TRY_ASSIGN(const auto undo, journal.undo(UndoPhase::swap));
+  SwapBackOutcome outcome;
   Clock::time_point began;
   const auto take_back = [&]() -> Result<void> {
     began = Clock::now();
+    outcome.unvalidated.clear();
     PGFANOUT_TRY(lock_all(connection, target, source, referenced));
-    PGFANOUT_TRY(run_all(connection, undo));
+    PGFANOUT_TRY(run_each(undo, [&](const std::string& sql) {
+      return run_undo(connection, sql, outcome.unvalidated);
+    }));
     // The journal does not have the fences' triggers: those that are there are dropped.
     for (const char* side : {"live", "source"}) {
       PGFANOUT_TRY_ASSIGN(const auto lower, state.fence(side).lower_statements(connection));
@@ -228,7 +237,8 @@ Result<double> swap_back(WindowState& state) {
   PGFANOUT_TRY(with_lock_attempts(connection, attempts_of(state, target, source),
                                   state.cancellation(), take_back));
   crash_point("names-taken-back");
-  return std::chrono::duration<double>(Clock::now() - began).count();
+  outcome.locked_seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  return outcome;
 }
 
 Result<void> undo_job(WindowState& state) {

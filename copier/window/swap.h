@@ -3,11 +3,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "copier/window/restored_keys.h"
 #include "copier/window/state.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
+
+/// "20261121_020000": now, UTC.
+[[nodiscard]] std::string stamp_now();
 
 struct SwapOutcome {
   std::string backup_name;
@@ -19,9 +24,12 @@ struct SwapOutcome {
 /// nothing is changed. Reports attempts that were blocked.
 Result<SwapOutcome> swap_tables(WindowState& state);
 
+struct SwapBackOutcome {
+  double locked_seconds = 0;
+  std::vector<UnvalidatedKey> unvalidated;
+};
 /// Takes the swap back: names, views, publications, foreign keys. The target is the target again.
-/// Returns the seconds for which the tables were locked.
-Result<double> swap_back(WindowState& state);
+Result<SwapBackOutcome> swap_back(WindowState& state);
 
 /// Undoes a job whose tables have not been swapped, or not any more: drops what the job made, and
 /// lowers its fences. Twice is harmless. The journal keeps its record, as "rolled back".

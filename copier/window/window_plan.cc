@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/columns/column_plan.h"
 #include "copier/layout/layout.h"
 #include "copier/plan/new_target.h"
+#include "copier/window/way_back.h"
 
 namespace pgfanout {
 namespace {
@@ -28,6 +30,28 @@ Result<void> find_names(WindowState& state, WindowPlan& plan) {
   PGFANOUT_TRY_ASSIGN(plan.holders,
                       find_swap_holders(state.source(), plan.names, plan.carry, copy.source.oid));
   return {};
+}
+
+/// Which way back rows have that are written after the swap.
+Result<Issue> plan_way_back_of(const JobDescription& job, const CopyPlan& copy,
+                               Connection& source) {
+  std::vector<NewColumn> columns;
+  for (const StreamColumn& column : copy.stream.columns) {
+    // The key's column has the type of what its expression gives.
+    columns.push_back(
+        {column.target_column, column.type_sql.empty() ? "int4" : column.type_sql, false});
+  }
+  auto checked = check_rollback_map(source, job, copy.source, columns);
+  if (!checked) {
+    Error& error = checked.error();
+    if (error.code != "bad-rollback-map") return std::move(error);
+    return Issue{Severity::error, error.code, error.message, error.where, error.hint};
+  }
+  const std::string key_column = copy.key.column.value_or(key_column_name(job, copy.source));
+  const bool is_same_key = !copy.job_key.replaces_other_key;
+  return issue_of(plan_way_back(job, copy.source, columns, key_column,
+                                is_same_key ? copy.key.sql_on_target : ""),
+                  copy.source);
 }
 
 }  // namespace
@@ -76,6 +100,10 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
     return plan;
   }
   PGFANOUT_TRY(find_names(state, plan));
+  if (!plan.names.schema.empty()) {
+    PGFANOUT_TRY_ASSIGN(const Issue way_back, plan_way_back_of(job, plan.copy, source));
+    tell({way_back});
+  }
   tell(taken_names(plan.names, plan.carry, plan.holders));
   return plan;
 }

@@ -140,7 +140,10 @@ struct WindowRequest {
   std::uint32_t retention_days = 7;
   bool force = false;          ///< cleanup: before the retention is over.
   bool keep_new_rows = false;  ///< rollback: apply what was written since the swap.
-  bool release = false;        ///< Only lift the fence that the job left.
+  bool save_new_rows = false;  ///< rollback: save it in a table.
+  /// Values of the old table's columns, over those of the new one, for rows that a rollback keeps.
+  std::vector<ColumnMapping> rollback_map;
+  bool release = false;  ///< Only lift the fence that the job left.
 };
 
 /// The two servers, and how they are connected to.

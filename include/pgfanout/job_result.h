@@ -207,8 +207,17 @@ struct RunResult : CopyResult {
 struct SwapResult {
   std::optional<JobStatus> status;  ///< After the swap.
 };
+/// What became of rows that were written after a swap.
+struct NewRowsOutcome {
+  std::string fate;  ///< kept, saved or lost.
+  std::uint64_t inserted = 0;
+  std::uint64_t updated = 0;
+  std::uint64_t deleted = 0;
+  std::string table;  ///< In which they are saved; else empty.
+};
 struct RollbackResult {
   std::optional<Differences> differences;  ///< Rows written since the swap, which prevent it.
+  std::optional<NewRowsOutcome> new_rows;  ///< Absent: there were none.
 };
 struct CleanupResult {};
 struct StatusResult {

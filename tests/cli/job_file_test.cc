@@ -197,9 +197,9 @@ TEST(JobFileExample, HasEverySetting) {
 
 TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
   const std::set<std::string_view> of_one_call = {
-      "--restart",       "--dry-run", "--yes",   "--confirm", "--release", "--force",
-      "--keep-new-rows", "--quick",   "--data",  "--schema",  "--full",    "--repair",
-      "--install-views", "--value",   "--check", "--seed",    "--watch"};
+      "--restart",       "--dry-run",       "--yes",   "--confirm", "--release", "--force",
+      "--save-new-rows", "--keep-new-rows", "--quick", "--data",    "--schema",  "--full",
+      "--repair",        "--install-views", "--value", "--check",   "--seed",    "--watch"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
     for (const OptionSpec& option : options_of(command.name)) {
@@ -242,6 +242,8 @@ on_mismatch = "fix"
 z = "1"
 a = "2"
 password = "crypt"
+[rollback.map]
+a = "z || 'x'"
 [limits]
 readers = 3
 writers = "auto"
@@ -286,6 +288,8 @@ progress = "none"
   EXPECT_EQ(job.on_key_mismatch, KeyMismatchPolicy::fix);
   ASSERT_EQ(job.map.size(), 3U);
   EXPECT_EQ(job.map[0].column + job.map[1].column + job.map[2].column, "zapassword");
+  ASSERT_EQ(job.window.rollback_map.size(), 1U);
+  EXPECT_EQ(job.window.rollback_map[0].column + job.window.rollback_map[0].sql, "az || 'x'");
   EXPECT_EQ(job.readers, 3U);
   EXPECT_FALSE(job.writers);
   EXPECT_EQ(job.memory_bytes, 64ULL << 20U);
@@ -350,8 +354,8 @@ TEST(JobFile, UnknownNamesAreErrorsWithTheirPlaceAndTheNearest) {
             "job.toml:2:1: [backup] has no xyz (known are retention_days)");
   EXPECT_EQ(told("xyz = 1\n"),
             "job.toml:1:1: a job file has no xyz (known are source, target, key, map, skip, "
-            "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, gates, views, "
-            "queries)");
+            "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, rollback, "
+            "gates, views, queries)");
   EXPECT_EQ(told("[gates]\nverfy = \"confirm\"\n"),
             "job.toml:2:1: there is no stage verfy (did you mean verify?)");
   EXPECT_EQ(told("[[queries]]\nname = \"q\"\nsqll = \"x\"\n"),
@@ -384,6 +388,8 @@ TEST(JobFile, WrongTypesAreErrorsThatSayWhatIsWanted) {
   EXPECT_THAT(told("map = 1\n"), HasSubstr("map must be a table, not a whole number"));
   EXPECT_THAT(told("[map]\na = 1\n"), HasSubstr("job.toml:2:5: a must be a string, not a whole"));
   EXPECT_THAT(told("[map]\na = \" \"\n"), HasSubstr("a must not be empty"));
+  EXPECT_THAT(told("[rollback.map]\na = 1\n"), HasSubstr("job.toml:2:5: a must be a string"));
+  EXPECT_THAT(told("[rollback]\nmaps = {}\n"), HasSubstr("[rollback] has no maps"));
   EXPECT_THAT(told("[gates]\ncopy = true\n"), HasSubstr("copy must be a string, not true or"));
   EXPECT_THAT(told("[gates]\ncopy = \"wait\"\n"),
               HasSubstr("gates.copy must be auto or confirm, not 'wait'"));

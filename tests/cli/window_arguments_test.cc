@@ -135,9 +135,15 @@ TEST(WindowArguments, ReleaseStandsAlone) {
               HasSubstr("exclude each other"));
 }
 
-TEST(WindowArguments, NewRowsAreEitherKeptOrGivenUp) {
-  EXPECT_THAT(window_refusal_of({"rollback", "--table", "t", "--keep-new-rows", "--force"}).message,
-              HasSubstr("exclude each other"));
+TEST(WindowArguments, NewRowsAreKeptSavedOrGivenUp) {
+  const Words all = {"--keep-new-rows", "--save-new-rows", "--force"};
+  for (const std::string& left_out : all) {
+    Words words = {"rollback", "--table", "t"};
+    words.insert(words.end(), all.begin(), all.end());
+    std::erase(words, left_out);
+    EXPECT_THAT(window_refusal_of(words).message, HasSubstr("exclude each other")) << left_out;
+  }
+  EXPECT_TRUE(window_of({"rollback", "--table", "t", "--save-new-rows"}).save_new_rows);
 }
 
 TEST(WindowArguments, WhatHasNoDryRunRefusesOne) {
@@ -201,13 +207,13 @@ TEST(NextCommands, SayTheSameJobInTheSameWords) {
   EXPECT_EQ(next.confirm,
             "pgfanout run job.toml --swap --source=service=prod --table 'a b' --json --readers 3 "
             "--confirm verify");
-  const std::string job = " job.toml --source=service=prod --table 'a b' --readers 3";
+  const std::string job = " job.toml --source=service=prod --table 'a b'";
   EXPECT_EQ(next.swap, "pgfanout swap" + job);
   EXPECT_EQ(next.rollback, "pgfanout rollback" + job);
   EXPECT_EQ(next.cleanup, "pgfanout cleanup" + job);
   EXPECT_EQ(next.run,
             "pgfanout run job.toml --swap --source=service=prod --table 'a b' --readers 3");
-  EXPECT_EQ(next.release, next.run + " --release");
+  EXPECT_EQ(next.release, "pgfanout run" + job + " --release");
   EXPECT_EQ(next.table, "a b");
   EXPECT_EQ(next_commands_of(words, "t", waiting_at("")).confirm, "");
   EXPECT_EQ(next_commands_of(Words{}, "t", waiting_at("")).again, "");
@@ -216,11 +222,39 @@ TEST(NextCommands, SayTheSameJobInTheSameWords) {
 TEST(NextCommands, CanBeParsedAgain) {
   const NextCommands next = next_commands_of(
       Words{"run", "--table", "t", "--swap", "--accept", "rule x"}, "t", waiting_at("copy"));
-  for (const std::string& line : {next.again, next.confirm, next.release}) {
+  for (const std::string& line : {next.again, next.confirm}) {
     EXPECT_THAT(line, StartsWith("pgfanout run --table t --swap --accept 'rule x'"));
   }
-  EXPECT_EQ(next.swap, "pgfanout swap --table t --accept 'rule x'");
+  EXPECT_EQ(next.swap, "pgfanout swap --table t");
   EXPECT_EQ(next.rollback, "pgfanout rollback --table t");
+  EXPECT_EQ(next.release, "pgfanout run --table t --release");
+}
+
+TEST(NextCommands, CarryOnlyOptionsThatMatter) {
+  const Words tables = {"--source", "service=prod",  "--target", "service=new", "--table",
+                        "t",        "--search-path", "app",      "--into",      "t_next"};
+  const Words others = {"--key",    "id % 4", "--partitions",  "4",     "--map",     "a=b",
+                        "--skip",   "c",      "--readers",     "3",     "--profile", "polite",
+                        "--events", "e",      "--report",      "r",     "--metrics", "127.0.0.1:1",
+                        "--hook",   "a=b",    "--progress",    "plain", "--json",    "--finish-by",
+                        "04:00",    "--yes",  "--swap-within", "9s",    "--swap",    "--restart"};
+  Words words = {"run"};
+  words.insert(words.end(), tables.begin(), tables.end());
+  words.insert(words.end(), others.begin(), others.end());
+  const NextCommands next = next_commands_of(words, "t", waiting_at(""));
+  std::string job;
+  for (const std::string& word : tables) job += " " + word;
+  EXPECT_EQ(next.rollback, "pgfanout rollback" + job);
+  EXPECT_EQ(next.cleanup, "pgfanout cleanup" + job);
+  EXPECT_EQ(next.swap, "pgfanout swap" + job + " --swap-within 9s");
+  EXPECT_EQ(next.release, "pgfanout run" + job + " --release");
+  // A plan's settings decide what the run does.
+  words.front() = "plan";
+  std::erase(words, "--restart");
+  EXPECT_EQ(next_commands_of(words, "t", waiting_at("")).run,
+            "pgfanout run" + job +
+                " --key 'id % 4' --partitions 4 --map a=b --skip c --readers 3 --profile polite"
+                " --finish-by 04:00 --swap-within 9s --swap");
 }
 
 }  // namespace

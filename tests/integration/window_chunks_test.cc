@@ -160,14 +160,15 @@ TEST_F(WindowChunksTest, TheWholeMigration) {
   EXPECT_EQ(result.exit_code, 2) << result;
   EXPECT_TRUE(has_issue("new-rows")) << result;
   result = window("rollback", {"--table", "chunks", "--force"});
-  EXPECT_EQ(result.exit_code, 2) << result;
-  EXPECT_TRUE(has_issue("old-rows-refer")) << result;
-  EXPECT_EQ(sqlstate_of("UPDATE chunks SET token_count = 1 WHERE content = 'new'"), "00000")
-      << "the swap is in effect, and the application continues";
-  restore_neighbours();
-  result = window("rollback", {"--table", "chunks", "--force"});
   ASSERT_EQ(result.exit_code, 0) << result;
-  EXPECT_EQ(rows_of("chunks"), rows_before);
+  EXPECT_TRUE(has_issue("old-rows-refer")) << result;
+  EXPECT_EQ(rows_of("chunks"), rows_before) << "also rows whose documents are gone";
+  restore_neighbours();
+  for (const testing::Json& issue : json["issues"]) {
+    if (issue["code"] != "old-rows-refer") continue;
+    const std::string hint = issue["hint"];
+    execute(hint.substr(hint.find("ALTER TABLE")));
+  }
   EXPECT_EQ(rows_of("documents") + rows_of("chunking_configs"), neighbours);
   EXPECT_EQ(catalog(), catalog_before);
   EXPECT_EQ(sqlstate_of("DELETE FROM chunks WHERE chunk_index = 0"), "00000");

@@ -65,5 +65,18 @@ TEST(JobRequestTest, DifferencesAreNamed) {
             "was: accept foreign key public.\"a = b\".fk; now: skip more");
 }
 
+TEST(JobRequestTest, TheWayBackIsKeptAndMayBeStatedLater) {
+  JobDescription job;
+  job.window.rollback_map = {{"id", "coalesce(legacy_id, f())"}};
+  const std::string request = request_of(job, "k");
+  EXPECT_EQ(request_differences(request, request_of({}, "k")), "") << "the copy is the same";
+  const JobDescription read = with_request({}, request);
+  ASSERT_EQ(read.window.rollback_map.size(), 1U);
+  EXPECT_EQ(read.window.rollback_map[0].sql, "coalesce(legacy_id, f())");
+  JobDescription stated;
+  stated.window.rollback_map = {{"id", "other"}};
+  EXPECT_EQ(with_request(stated, request).window.rollback_map.at(0).sql, "other");
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -282,7 +282,7 @@ TEST(WindowRules, LiveTableIsComparedUnlessARollbackLosesMoreThanRows) {
     request.keep_new_rows = each.keep;
     request.force = each.force;
     EXPECT_EQ(check_live(each.live, request), each.check)
-        << "mapped " << each.live.has_other_columns << ", began " << each.live.keep_began
+        << "mapped " << each.live.has_no_way_back << ", began " << each.live.keep_began
         << ", altered " << each.live.is_altered << ", keep " << each.keep << ", force "
         << each.force;
   }
@@ -307,6 +307,10 @@ TEST(WindowRules, NewRowsAreLostOnlyIfAskedFor) {
     EXPECT_EQ(fate_of_new_rows(each.count, request), each.fate)
         << each.count << " rows, keep " << each.keep << ", force " << each.force;
   }
+  WindowRequest saves;
+  saves.save_new_rows = true;
+  EXPECT_EQ(fate_of_new_rows(1, saves), NewRows::save);
+  EXPECT_EQ(fate_of_new_rows(0, saves), NewRows::none);
 }
 
 TEST(WindowRules, CleanupDropsWhatMayGo) {

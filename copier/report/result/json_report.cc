@@ -195,6 +195,15 @@ void add_window_fields(Json& to, const JobResult& result) {
   if (plan != nullptr || !impact.empty()) to["impact"] = impact;
   if (plan != nullptr && !plan->estimates.empty()) to["estimates"] = plan->estimates;
   if (const JobStatus* status = job_status_of(result)) to["standing"] = *status;
+  const auto* rollback = std::get_if<RollbackResult>(&result.details);
+  if (rollback != nullptr && rollback->new_rows) {
+    const NewRowsOutcome& rows = *rollback->new_rows;
+    Json& json = to["new_rows"] = {{"fate", rows.fate},
+                                   {"inserted", rows.inserted},
+                                   {"updated", rows.updated},
+                                   {"deleted", rows.deleted}};
+    add_text(json, "table", rows.table);
+  }
   add_text(to, "waiting_at", result.waiting_at);
 }
 

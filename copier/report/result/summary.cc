@@ -561,6 +561,23 @@ std::string next_after_status(const JobResult& result, const NextCommands& next)
          (is_unfinished(status) && has_rollback ? figure("to undo", printable(next.rollback)) : "");
 }
 
+std::string rolled_back_line(const JobResult& result, const std::string& table) {
+  std::string line = "rolled back: " + table;
+  const auto* rollback = std::get_if<RollbackResult>(&result.details);
+  const NewRowsOutcome* rows =
+      rollback != nullptr && rollback->new_rows ? &*rollback->new_rows : nullptr;
+  const bool is_kept = rows != nullptr && rows->fate == "kept";
+  line += is_kept ? " has its old layout again" : " is as it was before the job";
+  if (has_issue(result, "old-rows-refer") || has_issue(result, "orphan-rows")) {
+    line += ", but for a foreign key that is NOT VALID";
+  }
+  if (rows == nullptr) return line + "\n";
+  line += fmt::format("{} written since the swap ({} inserted, {} updated, {} deleted){}",
+                      is_kept ? ", with the rows" : "; rows", rows->inserted, rows->updated,
+                      rows->deleted, is_kept ? "" : " are " + rows->fate);
+  return line + (rows->table.empty() ? "\n" : " in " + printable(rows->table) + "\n");
+}
+
 /// The action of a command that changed something, else the proof.
 std::string window_verdict(const JobResult& result, const NextCommands& next) {
   const std::string table = source_name(result, next);
@@ -571,7 +588,7 @@ std::string window_verdict(const JobResult& result, const NextCommands& next) {
   }
   if (!result.statements.empty() || result.verdict != Verdict::match) return verdict_line(result);
   if (result.command == "rollback") {
-    return fmt::format("rolled back: {} is as it was before the job\n", table);
+    return rolled_back_line(result, table);
   }
   if (result.command == "cleanup") {
     return fmt::format("cleaned up: the backup of {} is gone\n", table);

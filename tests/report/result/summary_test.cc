@@ -489,6 +489,26 @@ TEST(WindowSummary, OfSwapRollbackAndCleanup) {
   EXPECT_EQ(window_summary_of(result_of("rollback")),
             "rolled back: public.chunks is as it was before the job\n"
             "  source       PostgreSQL 15.18\n");
+  JobResult result = result_of("rollback");
+  auto& rows = std::get<RollbackResult>(result.details).new_rows.emplace();
+  rows = {"kept", 5, 3, 2, {}};
+  EXPECT_THAT(
+      window_summary_of(result),
+      StartsWith("rolled back: public.chunks has its old layout again, with the rows written "
+                 "since the swap (5 inserted, 3 updated, 2 deleted)\n"));
+  rows = {"saved", 5, 3, 2, "public.chunks_new_rows_1"};
+  EXPECT_THAT(
+      window_summary_of(result),
+      StartsWith("rolled back: public.chunks is as it was before the job; rows written since "
+                 "the swap (5 inserted, 3 updated, 2 deleted) are saved in "
+                 "public.chunks_new_rows_1\n"));
+  rows = {"lost", 0, 0, 2, {}};
+  result.issues.push_back({Severity::warning, "orphan-rows", "x", "y"});
+  EXPECT_THAT(
+      window_summary_of(result),
+      StartsWith("rolled back: public.chunks is as it was before the job, but for a foreign "
+                 "key that is NOT VALID; rows written since the swap (0 inserted, 0 "
+                 "updated, 2 deleted) are lost\n"));
   EXPECT_EQ(window_summary_of(result_of("cleanup")),
             "cleaned up: the backup of public.chunks is gone\n"
             "  source       PostgreSQL 15.18\n");
