@@ -72,6 +72,13 @@ const std::vector<Impact>& impact_of(const JobResult& result) {
   return run == nullptr ? none : run->impact;
 }
 
+std::string_view status_of(const QueryResult& query) {
+  if (query.could_not_run) return "not run";
+  if (!query.failures.empty()) return query.severity <= Severity::error ? "failed" : "warned";
+  const std::optional<QuerySide>& last = query.target ? query.target : query.source;
+  return last && last->times ? "passed" : "not run";
+}
+
 int exit_code_of(const JobResult& result) {
   // A value outside of its enumeration proves nothing: 4.
   if (result.error) {

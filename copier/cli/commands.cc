@@ -74,6 +74,12 @@ Done check_has_no_dry_run(const Invocation& call) {
                  "the swap included; 'pgfanout status' shows the state of the job");
 }
 
+Done check_queries_call(const Invocation& call) {
+  PGFANOUT_TRY(need_table(call));
+  if (!call.job.dry_run) return {};
+  return refused("usage", "queries changes nothing, and has no --dry-run", "leave it out");
+}
+
 Done check_rollback(const Invocation& call) {
   PGFANOUT_TRY(check_has_no_dry_run(call));
   const WindowRequest& window = call.job.window;
@@ -191,6 +197,24 @@ database, else locked against writes. Reads only, but for --repair.
     pgfanout verify --source 'service=prod' --table public.chunks --data --repair
 )text",
         check_verify},
+    CommandSpec{
+        "queries", "the application's queries before and after: results, times, plans",
+        R"text(Runs the queries of the job file, and with --statements those that took the most time by
+pg_stat_statements: on the table alone (the baseline), on the table and its copy, after a swap on
+the backup and the live table. Compares results, p50, p95 and p99, leaves read, indexes used, CPU
+and memory of the server's host. Changes nothing: it executes SELECTs in transactions that read
+only, and plans all others. A query that failed is exit code 1, one that could not be run is 4.
+)text",
+        R"text(  Before the window: what is normal?
+    pgfanout queries job.toml --json > before.json
+  Without a job file: the ten statements that took the most time
+    pgfanout queries --source 'service=prod' --table public.chunks --statements 10
+  After the swap, against the backup:
+    pgfanout queries job.toml
+  When the backup is gone, against the times of before:
+    pgfanout queries job.toml --baseline before.json
+)text",
+        check_queries_call},
     CommandSpec{
         "swap", "put the new table in the old one's place",
         R"text(Puts the target, loaded and proven by pgfanout run, in the source's place. In one short transaction

@@ -52,6 +52,16 @@ namespace {
 
 using Done = Result<void>;
 
+template <class Value>
+using NamedValue = std::pair<std::string_view, Value>;
+constexpr std::array kComparisons = {NamedValue<QueryComparison>{"rows", QueryComparison::rows},
+                                     NamedValue<QueryComparison>{"set", QueryComparison::set},
+                                     NamedValue<QueryComparison>{"count", QueryComparison::count},
+                                     NamedValue<QueryComparison>{"none", QueryComparison::none}};
+constexpr std::array kSeverities = {NamedValue<Severity>{"warning", Severity::warning},
+                                    NamedValue<Severity>{"error", Severity::error},
+                                    NamedValue<Severity>{"critical", Severity::critical}};
+
 /// A name of a table, and its value.
 struct TomlMember {
   std::string name;
@@ -569,6 +579,39 @@ class JobFile {
     return {};
   }
 
+  template <class Value, std::size_t size>
+  Done set_choice(const TomlMember& member, const std::array<NamedValue<Value>, size>& choices,
+                  Value& to) {
+    PGFANOUT_TRY(need_text(member, fmt::format("{} = \"{}\"", member.name, choices[0].first)));
+    std::vector<std::string_view> names;
+    for (const auto& [name, value] : choices) {
+      names.push_back(name);
+      if (name == text_of(*member.value)) return to = value, Done();
+    }
+    return error_at(*member.value,
+                    fmt::format("{} must be one of {}", member.name, fmt::join(names, ", ")),
+                    did_you_mean(text_of(*member.value), names, ""));
+  }
+
+  /// Numbers and flags as the server reads them.
+  Done set_params(const TomlMember& member, std::vector<std::string>& to) {
+    PGFANOUT_TRY(need_kind(member, toml::node_type::array, "params = [\"7\", 100]"));
+    for (const toml::node& item : *member.value->as_array()) {
+      if (!item.is_string() && !item.is_number() && !item.is_boolean()) {
+        return error_at(item, "params must be texts, numbers, true or false",
+                        "write other values as text: \"2026-11-21 04:00\", \"{1,2}\"");
+      }
+      if (const auto* flag = item.as_boolean()) {
+        to.emplace_back(flag->get() ? "true" : "false");
+      } else if (const auto* number = item.as_floating_point()) {
+        to.push_back(fmt::format("{}", number->get()));
+      } else {
+        to.push_back(text_of(item));
+      }
+    }
+    return {};
+  }
+
   Done read_query_member(const TomlMember& member, QueryCheck& query) {
     if (member.name == "name") {
       PGFANOUT_TRY(need_text(member, "name = \"newest chunks\""));
@@ -581,9 +624,16 @@ class JobFile {
       return set_number(member, 10'000, query.max_partitions.emplace());
     }
     if (member.name == "max_ratio") return set_ratio(member, query.max_ratio);
+    if (member.name == "max_p50_ms") return set_ratio(member, query.max_p50);
+    if (member.name == "max_p95_ms") return set_ratio(member, query.max_p95);
+    if (member.name == "max_p99_ms") return set_ratio(member, query.max_p99);
     if (member.name == "runs") return set_number(member, 1000, query.runs);
-    constexpr std::array<std::string_view, 6> names = {"name",           "sql",       "target_sql",
-                                                       "max_partitions", "max_ratio", "runs"};
+    if (member.name == "compare") return set_choice(member, kComparisons, query.compare);
+    if (member.name == "severity") return set_choice(member, kSeverities, query.severity);
+    if (member.name == "params") return set_params(member, query.params);
+    constexpr std::array<std::string_view, 12> names = {
+        "name",       "sql",        "target_sql", "max_partitions", "max_ratio", "max_p50_ms",
+        "max_p95_ms", "max_p99_ms", "runs",       "compare",        "severity",  "params"};
     return error_at(
         member.at, fmt::format("queries has no key {}", shown_name(member.name)),
         did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));

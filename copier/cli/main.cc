@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
                                                  {"run", pgfanout::run_window},
                                                  {"copy", pgfanout::run_copy},
                                                  {"verify", pgfanout::run_verify},
+                                                 {"queries", pgfanout::run_queries_command},
                                                  {"swap", pgfanout::run_swap},
                                                  {"rollback", pgfanout::run_rollback},
                                                  {"cleanup", pgfanout::run_cleanup},

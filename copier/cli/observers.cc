@@ -190,7 +190,10 @@ Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int m
   std::unique_ptr<Observers> observers(new Observers(call, message_fd, cancellation));
   // It comes first, so that a hook at job_finished can send the written report. A command that only
   // reads would, with the same job file, overwrite the job's report.
-  const bool only_reads = call.command == "plan" || call.command == "status";
+  const bool is_told = std::ranges::any_of(
+      call.words, [](const std::string& word) { return word.starts_with("--report"); });
+  const bool only_reads =
+      call.command == "plan" || call.command == "status" || (call.command == "queries" && !is_told);
   if (!call.output.report.empty() && !only_reads) {
     PGFANOUT_TRY(check_report_file(call.output.report));
     observers->add(std::make_unique<ReportWriter>(call));

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "copier/cli/query_baseline.h"
 #include "copier/cli/values.h"
 #include "copier/pg/connection.h"
 
@@ -378,6 +379,11 @@ constexpr std::array kOptions = {
                set_seconds<1, job, window, &WindowRequest::swap_within>, "swap.within", JobValue::number_or_text},
     OptionSpec{"plan run swap rollback", "Swap", "--end-blockers", "", "Terminate the sessions that block the swap, instead of naming them and retrying",
                set_true<job, window, &WindowRequest::end_blockers>, "swap.end_blockers", JobValue::flag},
+
+    OptionSpec{"run queries", "Queries", "--statements", "N", "Also the N statements that name the table and took the most time, by pg_stat_statements. Default: 0",
+               set_number<1, 1000, job, window, &WindowRequest::statements>, "queries_from.statements", JobValue::number},
+    OptionSpec{"queries", "Queries", "--baseline", "FILE", "Judge against the times in FILE, the output of an earlier pgfanout queries --json",
+               set_parsed<read_query_baseline, job, window, &WindowRequest::baseline>},
 
     OptionSpec{"verify", "Scope", "--quick", "", "Counts, bounds, constraints, sequences, a sample of rows: seconds on any size",
                set_only_scope<VerifyScope::quick>},

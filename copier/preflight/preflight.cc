@@ -47,6 +47,7 @@ constexpr Check kChecks[] = {
     {"replication", check_replication},
     {"columns", check_columns},
     {"the application's code", check_user_code},
+    {"the application's queries", check_application_queries},
     {"disk space", check_space},
     {"slots and archiving", check_wal_keepers},
     {"locks of the swap", check_swap_locks},

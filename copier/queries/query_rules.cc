@@ -20,10 +20,6 @@ std::string times_text(const QueryTimes& times) {
   return fmt::format("p50 {:.1f}, p95 {:.1f}, p99 {:.1f} ms", times.p50, times.p95, times.p99);
 }
 
-bool refuses(const QueryResult& query) {
-  return query.severity == Severity::error || query.severity == Severity::critical;
-}
-
 }  // namespace
 
 double percentile(const std::vector<double>& sorted, double share) {
@@ -148,18 +144,12 @@ std::string figures_of(const QueryResult& query) {
   return text;
 }
 
-std::string_view status_of(const QueryResult& query) {
-  if (query.could_not_run) return "not run";
-  if (!query.failures.empty()) return refuses(query) ? "failed" : "warned";
-  const std::optional<QuerySide>& last = query.target ? query.target : query.source;
-  return last && last->times ? "passed" : "not run";
-}
-
 std::vector<Issue> issues_of(const QueryReport& report, const std::string& where) {
   std::vector<Issue> issues;
   const auto add = [&](Severity severity, const char* code, const QueryResult& query,
-                       std::string_view text, const char* hint) {
-    issues.push_back({severity, code, fmt::format("query {}: {}", query.name, text), where, hint});
+                       std::string_view text, std::string hint) {
+    issues.push_back(
+        {severity, code, fmt::format("query {}: {}", query.name, text), where, std::move(hint)});
   };
   for (const QueryResult& query : report.queries) {
     if (const std::string figures = figures_of(query); !figures.empty()) {
@@ -170,11 +160,12 @@ std::vector<Issue> issues_of(const QueryReport& report, const std::string& where
           "compare its plans on both sides, or change its limits in the job file");
     }
     if (query.could_not_run) {
-      add(query.severity, "query-not-run", query, query.note,
+      add(query.severity, "query-failed", query, query.note,
           "correct the query in the job file, or run it as a role that may");
+    } else if (status_of(query) == "not run") {
+      add(Severity::warning, "query-not-run", query, query.note, "it is: " + query.sql);
     } else if (!query.note.empty()) {
-      add(Severity::warning, status_of(query) == "not run" ? "query-not-run" : "query-not-compared",
-          query, query.note, "");
+      add(Severity::warning, "query-not-compared", query, query.note, "");
     }
   }
   if (!report.unused_indexes.empty()) {
@@ -189,7 +180,8 @@ std::vector<Issue> issues_of(const QueryReport& report, const std::string& where
 QueryVerdict verdict_of(const QueryReport& report) {
   QueryVerdict verdict;
   for (const QueryResult& query : report.queries) {
-    if (!refuses(query)) continue;
+    const bool is_warning = query.severity > Severity::error;
+    if (is_warning) continue;
     if (query.could_not_run) ++verdict.unknown;
     if (!query.failures.empty()) ++verdict.failed;
   }

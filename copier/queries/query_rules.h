@@ -52,8 +52,6 @@ struct AnswerJudgement {
 
 /// "1 of 8 leaves read; source p50 1.0, p95 ... ms; target ...; p95 ratio 1.10".
 [[nodiscard]] std::string figures_of(const QueryResult& query);
-/// "passed", "failed", "warned" or "not run".
-[[nodiscard]] std::string_view status_of(const QueryResult& query);
 /// Figures, failures and what was not compared, one after the other.
 [[nodiscard]] std::vector<Issue> issues_of(const QueryReport& report, const std::string& where);
 /// How many queries failed, or could not be run, and are no mere warnings.

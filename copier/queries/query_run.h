@@ -3,8 +3,8 @@
 // back; statements that change data are planned.
 #pragma once
 
-#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copier/catalog/table.h"
@@ -17,6 +17,10 @@
 #include "pgfanout/result.h"
 
 namespace pgfanout {
+
+/// Ends the queries that are executed, so that pg_stat_statements does not give them back as those
+/// of the application.
+inline constexpr std::string_view kOwnQuery = "/* pgfanout */";
 
 /// A table that queries are run on, by a session of their own or outside of any transaction.
 struct QueryTable {
@@ -38,7 +42,8 @@ auto as_application(const QueryTable& on, Work work) -> decltype(work()) {
 
 /// A query in its form for one table.
 struct BoundQuery {
-  std::string sql;                   ///< With $1, $2, ... if `missing` is not empty.
+  std::string pattern;               ///< With $1, $2, ..., so without the rows' values: for people.
+  std::string sql;                   ///< With values, unless some are missing.
   std::vector<std::string> missing;  ///< Types of the parameters, where values are missing.
   QueryPlan plan;                    ///< Not executed; of all leaves where values are missing.
 
@@ -48,7 +53,7 @@ struct BoundQuery {
 Result<BoundQuery> bind_query(const QueryTable& on, const QueryCheck& check, bool is_target);
 
 struct QueryOptions {
-  std::map<std::string, QueryTimes> baseline;  ///< Earlier times by name, where there is no source.
+  QueryBaseline baseline;  ///< Where there is no source.
   std::string may_change;  ///< Why both tables need not have the same rows; empty: they must.
 };
 

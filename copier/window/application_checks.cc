@@ -14,6 +14,7 @@
 #include "copier/pg/transaction.h"
 #include "copier/queries/query_rules.h"
 #include "copier/queries/query_run.h"
+#include "copier/queries/statements.h"
 
 namespace pgfanout {
 namespace {
@@ -630,12 +631,15 @@ class AfterSwapCheck {
 
 Result<std::string> check_queries(WindowState& state, const Table& source, const Table& target,
                                   std::optional<QueryReport>& report) {
-  const std::vector<QueryCheck>& queries = state.job().window.queries;
-  if (queries.empty()) return std::string();
+  const WindowRequest& request = state.job().window;
+  if (request.queries.empty() && request.statements == 0) return std::string();
   PGFANOUT_TRY_ASSIGN(Connection on_target, state.connect_target("queries"));
   PGFANOUT_TRY_ASSIGN(const std::string path, state.application_path());
   const QueryTable before{state.source(), source, source.application.sql};
   const QueryTable after{on_target, target, path};
+  PGFANOUT_TRY_ASSIGN(const auto queries, queries_of(request, before, [&](Issue issue) {
+                        state.report(std::move(issue));
+                      }));
   PGFANOUT_TRY_ASSIGN(report, run_queries(queries, &before, &after, {}, state.cancellation()));
   for (Issue& issue : issues_of(*report, target.qualified)) state.report(std::move(issue));
   const QueryVerdict verdict = verdict_of(*report);

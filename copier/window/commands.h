@@ -18,6 +18,9 @@ namespace pgfanout {
 /// Puts the target in the source's place.
 [[nodiscard]] JobResult run_swap(const JobDescription& job, Observer& observer,
                                  const Cancellation& cancellation);
+/// Runs the application's queries on the table, or before and after: on both tables.
+[[nodiscard]] JobResult run_queries_command(const JobDescription& job, Observer& observer,
+                                            const Cancellation& cancellation);
 /// Undoes whatever has been done so far.
 [[nodiscard]] JobResult run_rollback(const JobDescription& job, Observer& observer,
                                      const Cancellation& cancellation);

@@ -100,6 +100,24 @@ enum class QueryComparison : std::uint8_t {
   none,   ///< Nothing, as for an approximate search.
 };
 
+[[nodiscard]] constexpr const char* name_of(QueryComparison comparison) {
+  constexpr std::array kNames = {"rows", "set", "count", "none"};
+  return kNames.at(static_cast<std::size_t>(comparison));
+}
+
+/// The host of a table's server while the queries ran on that table alone.
+struct QueryLoad {
+  double seconds = 0;
+  std::optional<double> cpu_percent;  ///< Of all processors.
+  std::optional<double> memory_percent;
+};
+
+/// Figures of queries from before, for a time when the old table is gone.
+struct QueryBaseline {
+  std::map<std::string, QueryTimes> times;  ///< By the query's name.
+  std::optional<QueryLoad> load;
+};
+
 /// A query of the application, to be run on both sides.
 struct QueryCheck {
   std::string name;
@@ -132,6 +150,8 @@ struct WindowRequest {
   /// query alone, `{table}` for the new table.
   std::map<std::string, std::string> views;
   std::vector<QueryCheck> queries;
+  std::uint32_t statements = 0;  ///< So many more queries from pg_stat_statements.
+  QueryBaseline baseline;
   std::optional<std::uint32_t> index_jobs;              ///< Absent: as fits the server.
   std::optional<std::uint64_t> maintenance_work_bytes;  ///< For each of them.
   std::chrono::milliseconds swap_lock_timeout{2000};    ///< For each lock of the swap.

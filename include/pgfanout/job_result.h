@@ -127,13 +127,6 @@ struct KeyAnswer {
   bool server_agrees = false;
 };
 
-/// The host of a table's server while the queries ran on that table alone.
-struct QueryLoad {
-  double seconds = 0;
-  std::optional<double> cpu_percent;  ///< Of all processors.
-  std::optional<double> memory_percent;
-};
-
 /// One query on one table.
 struct QuerySide {
   std::optional<QueryTimes> times;  ///< Absent: it was not timed.
@@ -149,6 +142,12 @@ struct QuerySide {
 /// Whether both tables gave the same result.
 enum class QueryAnswer : std::uint8_t { same, differs, not_compared };
 
+[[nodiscard]] constexpr const char* name_of(QueryAnswer answer) {
+  return answer == QueryAnswer::same      ? "same"
+         : answer == QueryAnswer::differs ? "differs"
+                                          : "not compared";
+}
+
 struct QueryResult {
   std::string name;
   std::string sql;  ///< As it ran on the target, or the only table.
@@ -162,6 +161,9 @@ struct QueryResult {
   std::string note;                   ///< Why it was not executed or not compared.
   bool could_not_run = false;         ///< Nothing is known about it.
 };
+
+/// "passed", "failed", "warned" or "not run".
+[[nodiscard]] std::string_view status_of(const QueryResult& query);
 
 /// The application's queries before and after.
 struct QueryReport {

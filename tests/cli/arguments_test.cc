@@ -249,9 +249,10 @@ TEST(Arguments, AnUnknownOptionIsAnsweredWithTheNearest) {
 
 TEST(Arguments, AnUnknownCommandIsAnsweredWithAllAndTheNearest) {
   const Error error = refusal_of({"cpoy", "--table", "t"});
-  EXPECT_THAT(error.message, AllOf(HasSubstr("'cpoy'"),
-                                   HasSubstr("plan, run, copy, verify, swap, rollback, cleanup, "
-                                             "status, key, bench")));
+  EXPECT_THAT(error.message,
+              AllOf(HasSubstr("'cpoy'"),
+                    HasSubstr("plan, run, copy, verify, queries, swap, rollback, cleanup, "
+                              "status, key, bench")));
   EXPECT_EQ(error.hint, "did you mean copy?");
   EXPECT_THAT(refusal_of({"bnech"}).hint, HasSubstr("bench"));
   EXPECT_THAT(refusal_of({}).message, HasSubstr("name a command"));

@@ -165,14 +165,21 @@ TEST(JobFileExample, Window) {
               ElementsAre(Pair("public.collection_chunking_stats",
                                "SELECT collection_id, count(*) AS chunks, max(updated_at) AS "
                                "newest\nFROM {table}\nGROUP BY collection_id")));
-  ASSERT_EQ(window.queries.size(), 2U);
+  ASSERT_EQ(window.queries.size(), 3U);
   const QueryCheck& query = window.queries[0];
   EXPECT_EQ(query.name, "chunks of a collection");
   EXPECT_THAT(query.sql, StartsWith("SELECT id, content FROM {table} WHERE collection_id"));
   EXPECT_THAT(query.target_sql, StartsWith("SELECT legacy_id, content FROM {table}\nWHERE"));
   EXPECT_EQ(query.max_partitions, 1U);
   EXPECT_EQ(query.max_ratio, 1.5);
+  EXPECT_EQ(query.max_p50, 5.0);
+  EXPECT_EQ(query.max_p95, 20.0);
+  EXPECT_EQ(query.max_p99, 50.0);
   EXPECT_EQ(query.runs, 20U);
+  EXPECT_EQ(query.compare, QueryComparison::set);
+  EXPECT_EQ(query.severity, Severity::error);
+  EXPECT_THAT(window.queries[2].params, ElementsAre("7d444840-9dc0-11d1-b245-5ffdce74fad2", "10"));
+  EXPECT_EQ(window.statements, 10U);
   EXPECT_EQ(window.queries[1].name, "all chunks");
   EXPECT_EQ(window.queries[1].target_sql, "");
   EXPECT_FALSE(window.queries[1].max_partitions || window.queries[1].max_ratio);
@@ -197,9 +204,10 @@ TEST(JobFileExample, HasEverySetting) {
 
 TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
   const std::set<std::string_view> of_one_call = {
-      "--restart",       "--dry-run",       "--yes",   "--confirm", "--release", "--force",
-      "--save-new-rows", "--keep-new-rows", "--quick", "--data",    "--schema",  "--full",
-      "--repair",        "--install-views", "--value", "--check",   "--seed",    "--watch"};
+      "--restart", "--dry-run",       "--yes",           "--confirm",       "--release",
+      "--force",   "--save-new-rows", "--keep-new-rows", "--quick",         "--data",
+      "--schema",  "--full",          "--repair",        "--install-views", "--value",
+      "--check",   "--seed",          "--watch",         "--baseline"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
     for (const OptionSpec& option : options_of(command.name)) {
@@ -354,8 +362,8 @@ TEST(JobFile, UnknownNamesAreErrorsWithTheirPlaceAndTheNearest) {
             "job.toml:2:1: [backup] has no xyz (known are retention_days)");
   EXPECT_EQ(told("xyz = 1\n"),
             "job.toml:1:1: a job file has no xyz (known are source, target, key, map, skip, "
-            "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, rollback, "
-            "gates, views, queries)");
+            "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, "
+            "queries_from, rollback, gates, views, queries)");
   EXPECT_EQ(told("[gates]\nverfy = \"confirm\"\n"),
             "job.toml:2:1: there is no stage verfy (did you mean verify?)");
   EXPECT_EQ(told("[[queries]]\nname = \"q\"\nsqll = \"x\"\n"),
@@ -425,6 +433,21 @@ TEST(JobFile, QueriesAreChecked) {
   EXPECT_THAT(told(query + "runs = 0\n"), HasSubstr("runs must be a whole number from 1 to 1000"));
   EXPECT_THAT(told(query + "runs = 1.0\n"), HasSubstr("runs must be a whole number, not"));
   EXPECT_EQ(read(query + "max_ratio = 2\n").job.window.queries.at(0).max_ratio, 2);
+  EXPECT_THAT(told(query + "max_p95_ms = -1\n"), HasSubstr("max_p95_ms must be a number above 0"));
+  EXPECT_THAT(told(query + "compare = \"row\"\n"),
+              HasSubstr("compare must be one of rows, set, count, none"));
+  EXPECT_THAT(told(query + "severity = \"info\"\n"),
+              HasSubstr("severity must be one of warning, error, critical"));
+  EXPECT_THAT(told(query + "severity = 1\n"), HasSubstr("severity must be"));
+  EXPECT_THAT(told(query + "params = 7\n"), HasSubstr("params must be"));
+  EXPECT_THAT(told(query + "params = [[7]]\n"), HasSubstr("params must be texts, numbers"));
+  EXPECT_THAT(told(query + "parms = [7]\n"), HasSubstr("params"));
+  const QueryCheck given =
+      read(query + "compare = \"rows\"\nseverity = \"critical\"\nparams = [\"a\", 7, true, 1.5]\n")
+          .job.window.queries.at(0);
+  EXPECT_EQ(given.compare, QueryComparison::rows);
+  EXPECT_EQ(given.severity, Severity::critical);
+  EXPECT_THAT(given.params, ElementsAre("a", "7", "true", "1.5"));
 }
 
 TEST(JobFile, WhatTheTargetHasOfItsOwnIsChecked) {

@@ -32,6 +32,8 @@ HELP_STATES = [
     ("pgfanout run job.toml", "fresh", 3),  # the job file has a gate
     ("pgfanout verify --source 'service=old'", "other", 0),
     ("pgfanout verify", "verified", 0),
+    ("pgfanout queries job.toml", "verified", 0),
+    ("pgfanout queries", "verified", 2),  # no pg_stat_statements, no job file
     ("pgfanout swap", "verified", 0),
     ("pgfanout rollback job.toml --", "written", 0),
     ("pgfanout rollback", "swapped", 0),
@@ -44,7 +46,7 @@ HELP_STATES = [
     ("pgfanout bench", None, 0),
     ("", "fresh", 0),
 ]
-CHANGES_NOTHING = re.compile("^pgfanout (plan|key|status|verify)(?!.*--repair)|--dry-run")
+CHANGES_NOTHING = re.compile("^pgfanout (plan|key|status|verify|queries)(?!.*--repair)|--dry-run")
 
 
 def say(text):

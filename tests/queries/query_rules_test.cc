@@ -133,7 +133,7 @@ TEST(QuerySeverities, DecideWhetherAFailureRefuses) {
   };
   EXPECT_EQ(count(Severity::warning, "query-failed"), 1);
   EXPECT_EQ(count(Severity::critical, "query-failed"), 1);
-  EXPECT_EQ(count(Severity::error, "query-not-run"), 1);
+  EXPECT_EQ(count(Severity::error, "query-failed"), 1);
   EXPECT_EQ(count(Severity::info, "query"), 4);
 }
 

@@ -99,7 +99,8 @@ Json finished_fields(const JobResult& result) {
     json["differences"] = counts_json(*differences);
   }
   if (!result.waiting_at.empty()) json["waiting_at"] = result.waiting_at;
-  if (result.command != "verify") json["writes_refused"] = result.writes_refused;
+  if (result.command != "verify" && result.command != "queries")
+    json["writes_refused"] = result.writes_refused;
   if (result.error) json["error"] = *result.error;
   return json;
 }

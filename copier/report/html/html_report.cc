@@ -174,9 +174,10 @@ std::string facts_html(const HtmlReport& report) {
   add("By", fmt::format("pgfanout {} {}", tool_version(), html_text(result.command)));
   add("Exit code",
       fmt::format("{} {}", exit_code_of(result), quiet(exit_words_of(result).meaning)));
-  add("Writes to the source", result.writes_refused                        ? "refused by a fence"
-                              : came_to_look && result.command != "verify" ? "allowed"
-                                                                           : "as they were");
+  add("Writes to the source",
+      result.writes_refused ? "refused by a fence"
+      : came_to_look && result.command != "verify" && result.command != "queries" ? "allowed"
+                                                                                  : "as they were");
   const CopyResult& copied = or_empty(copy_part(result));
   if (copied.rows_rejected > 0) {
     add("Set aside", rows_text(copied.rows_rejected) + ", in " + rejects_table(result));
@@ -772,6 +773,69 @@ std::string schema_section(const HtmlReport& report) {
                       html + impact.html_under("Impact on the application", ""));
 }
 
+// The application's queries before and after.
+
+std::string times_html(const std::optional<QuerySide>& side) {
+  if (!side || !side->times) return {};
+  return fmt::format("{:.1f}<br/>{:.1f}<br/>{:.1f}", side->times->p50, side->times->p95,
+                     side->times->p99);
+}
+
+std::string plan_html(const QueryResult& query) {
+  const auto one = [](const char* name, const std::optional<QuerySide>& side) {
+    if (!side || side->plan.empty()) return std::string();
+    return fmt::format("{}: {}<br/>", name, html_text(side->plan));
+  };
+  const std::optional<QuerySide>& last = query.target ? query.target : query.source;
+  return one("before", query.source) + one("after", query.target) +
+         quiet(last ? joined(last->indexes_used, ", ") : "");
+}
+
+std::string load_text(const char* name, const std::optional<QueryLoad>& load) {
+  if (!load) return {};
+  const auto percent = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.0f} %", *value) : "not measured";
+  };
+  return fmt::format("{}: processors {}, memory {} during {}. ", name, percent(load->cpu_percent),
+                     percent(load->memory_percent), seconds_text(load->seconds));
+}
+
+std::string queries_section(const HtmlReport& report) {
+  if (!report.result.queries || report.result.queries->queries.empty()) return {};
+  const QueryReport& queries = *report.result.queries;
+  HtmlTable table("Queries", {"Query", "Status", "Result", "#Before, ms", "#After, ms", "#Ratio",
+                              "#Leaves", "Plan and indexes"});
+  for (const QueryResult& query : queries.queries) {
+    const std::optional<QuerySide>& last = query.target ? query.target : query.source;
+    std::string said = html_text(status_of(query));
+    for (const std::string& failure : query.failures) said += "<br/>" + html_text(failure);
+    if (!query.note.empty()) said += "<br/>" + quiet(html_text(query.note));
+    constexpr std::size_t kShownSql = 300;
+    const std::string sql =
+        query.sql.size() > kShownSql ? query.sql.substr(0, kShownSql) + " ..." : query.sql;
+    table.row(
+        {html_text(query.name) + "<br/>" + quiet(html_code(sql)), said, name_of(query.answer),
+         times_html(query.source), times_html(query.target),
+         query.ratio ? fmt::format("{:.2f}", *query.ratio) : "",
+         last && last->leaves_read ? fmt::format("{} of {}", *last->leaves_read, last->leaves) : "",
+         plan_html(query)});
+  }
+  std::string html =
+      "<p class=\"quiet\">Times are p50, p95 and p99; before is the old table, after "
+      "the new one.</p>\n" +
+      table.html();
+  const std::string load =
+      load_text("Before", queries.source_load) + load_text("After", queries.target_load) +
+      (queries.load_not_measured.empty() ? "" : "Not measured: " + queries.load_not_measured);
+  if (!load.empty())
+    html += "<p>The server's host, with these queries alone. " + html_text(load) + "</p>\n";
+  if (!queries.unused_indexes.empty()) {
+    html += "<p>Indexes that none of these queries used: " + joined(queries.unused_indexes, ", ") +
+            "</p>\n";
+  }
+  return html_section("queries", "Queries", html);
+}
+
 // The settings, the machine and its resources.
 
 std::string settings_section(const HtmlReport& report) {
@@ -851,6 +915,7 @@ std::string html_report(const HtmlReport& report) {
   html += leaves_section(report);
   html += rates_section(report);
   html += schema_section(report);
+  html += queries_section(report);
   html += settings_section(report);
   html += machine_section(report);
   html += digests_section(report);

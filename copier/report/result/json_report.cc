@@ -146,6 +146,48 @@ static void to_json(Json& json, const JobStatus& status) {
   add_text(json, "next", status.next);
 }
 
+static void to_json(Json& json, const QuerySide& side) {
+  json = Json::object();
+  if (side.times) {
+    json["p50_ms"] = rounded(side.times->p50);
+    json["p95_ms"] = rounded(side.times->p95);
+    json["p99_ms"] = rounded(side.times->p99);
+  }
+  if (side.runs > 0) json["runs"] = side.runs;
+  if (side.runs > 0) json["rows"] = side.rows;
+  if (side.leaves_read) json["leaves_read"] = *side.leaves_read;
+  if (side.leaves > 0) json["leaves"] = side.leaves;
+  if (!side.plan.empty()) {
+    json["indexes_used"] = side.indexes_used;
+    json["cost"] = rounded(side.cost);
+    json["plan"] = side.plan;
+  }
+}
+
+static void to_json(Json& json, const QueryResult& query) {
+  json = {{"name", query.name}, {"compare", name_of(query.compare)}};
+  json["result"] = name_of(query.answer);
+  if (query.source) json["source"] = *query.source;
+  if (query.target) json["target"] = *query.target;
+  if (query.ratio) json["ratio"] = rounded(*query.ratio);
+  if (const auto& last = query.target ? query.target : query.source) {
+    if (last->leaves_read) json["leaves_read"] = *last->leaves_read;
+    json["leaves"] = last->leaves;
+    json["indexes_used"] = last->indexes_used;
+  }
+  json["severity"] = severity_name(query.severity);
+  json["status"] = status_of(query);
+  if (!query.failures.empty()) json["failures"] = query.failures;
+  add_text(json, "note", query.note);
+  add_text(json, "sql", query.sql);
+}
+
+static void to_json(Json& json, const QueryLoad& load) {
+  json = {{"seconds", rounded(load.seconds)}};
+  if (load.cpu_percent) json["cpu_percent"] = rounded(*load.cpu_percent);
+  if (load.memory_percent) json["memory_percent"] = rounded(*load.memory_percent);
+}
+
 static void to_json(Json& json, const KeyAnswer& answer) {
   json = Json::object();
   if (answer.key) json["key"] = *answer.key;
@@ -207,6 +249,16 @@ void add_window_fields(Json& to, const JobResult& result) {
   add_text(to, "waiting_at", result.waiting_at);
 }
 
+void add_query_fields(Json& to, const QueryReport& report) {
+  to["queries"] = report.queries;
+  Json load = Json::object();
+  if (report.source_load) load["source"] = *report.source_load;
+  if (report.target_load) load["target"] = *report.target_load;
+  add_text(load, "not_measured", report.load_not_measured);
+  if (!load.empty()) to["query_load"] = load;
+  to["unused_indexes"] = report.unused_indexes;
+}
+
 void add_copy_fields(Json& to, const CopyResult& copied, const std::vector<StageSummary>& stages) {
   to["rows"] = rows_json(copied);
   to["bytes"] = {{"read", copied.bytes_read}, {"written", copied.bytes_written}};
@@ -244,6 +296,7 @@ Json json_document(const JobResult& result, const Resources& used) {
   if (const auto* key = std::get_if<KeyResult>(&result.details); key && has_answers(*key)) {
     document["key"] = *key;
   }
+  if (result.queries) add_query_fields(document, *result.queries);
   document["issues"] = issues_beside_error(result);
   Json& issues = document["issues"];
   if (result.error) issues.insert(issues.begin(), *result.error);

@@ -1,6 +1,7 @@
 #include "copier/report/result/summary.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -620,6 +621,63 @@ std::string status_summary(const JobResult& result, const NextCommands& next) {
   return text + next_after_status(result, next) + issues_line(result);
 }
 
+// The application's queries.
+
+/// "match: 3 queries passed".
+std::string queries_verdict(const JobResult& result) {
+  if (!result.queries) return "done\n";
+  const std::vector<QueryResult>& queries = result.queries->queries;
+  const auto count = [&](std::string_view status) {
+    return std::ranges::count_if(
+        queries, [&](const QueryResult& query) { return status_of(query) == status; });
+  };
+  std::string text = fmt::format("{}: {} of {} passed",
+                                 result.verdict == Verdict::match     ? "match"
+                                 : result.verdict == Verdict::differs ? "differs"
+                                                                      : "unproven",
+                                 count("passed"), counted(queries.size(), "query", "queries"));
+  for (const char* status : {"failed", "warned", "not run"}) {
+    if (const auto found = count(status); found > 0) text += fmt::format(", {} {}", found, status);
+  }
+  return text + "\n";
+}
+
+std::string load_figure(std::string_view name, const std::optional<QueryLoad>& load) {
+  if (!load || !load->cpu_percent) return {};
+  return figure(name, fmt::format("host's processors {:.0f} %, memory {:.0f} %, with these queries",
+                                  *load->cpu_percent, load->memory_percent.value_or(0)));
+}
+
+std::string queries_summary(const JobResult& result) {
+  std::string text =
+      result.error ? error_lines(*result.error, kSourceUnchanged) : queries_verdict(result);
+  if (!result.queries) return text + issues_line(result);
+  const QueryReport& report = *result.queries;
+  const auto time = [](const std::optional<QuerySide>& side) {
+    return side && side->times ? fmt::format("{:.1f} ms", side->times->p95) : std::string("-");
+  };
+  text += fmt::format("  {:<12} {:<12} {:>11} {:>11} {:>6} {:>9}  {}\n", "status", "result",
+                      "p95 before", "p95 after", "ratio", "leaves", "query");
+  for (const QueryResult& query : report.queries) {
+    const std::optional<QuerySide>& last = query.target ? query.target : query.source;
+    text += fmt::format(
+        "  {:<12} {:<12} {:>11} {:>11} {:>6} {:>9}  {}\n", status_of(query), name_of(query.answer),
+        time(query.source), time(query.target),
+        query.ratio ? fmt::format("{:.2f}", *query.ratio) : "-",
+        last && last->leaves_read ? fmt::format("{}/{}", *last->leaves_read, last->leaves) : "-",
+        printable(query.name));
+  }
+  text += load_figure("before", report.source_load) + load_figure("after", report.target_load);
+  if (!report.load_not_measured.empty()) {
+    text += figure("host", "not measured: " + printable(report.load_not_measured));
+  }
+  if (!report.unused_indexes.empty()) {
+    text +=
+        figure("never used", printable(fmt::format("{}", fmt::join(report.unused_indexes, ", "))));
+  }
+  return text + issues_line(result);
+}
+
 // The answers of key.
 
 /// The question of the answer at `index`: its own value, or all values where several columns make
@@ -654,6 +712,7 @@ std::string summary_of(const JobResult& result, const Resources& used, const Nex
   if (result.command == "verify") return verify_summary(result, used);
   if (result.command == "plan") return plan_summary(result, next);
   if (result.command == "status") return status_summary(result, next);
+  if (result.command == "queries") return queries_summary(result);
   return window_summary(result, used, next);
 }
 
@@ -682,6 +741,7 @@ std::string leaves_text(const ReadResult& read) {
 
 std::string outcome_line(const JobResult& result, const NextCommands& next) {
   if (result.command == "verify") return verify_verdict(result);
+  if (result.command == "queries") return queries_verdict(result);
   if (result.command != "copy") return window_verdict(result, next);
   return has_issue(result, "released") ? "released: the source takes writes again\n"
                                        : verdict_line(result);
@@ -701,6 +761,7 @@ std::vector<std::pair<std::string, std::string>> next_steps(const JobResult& res
   };
   const bool is_over = result.command == "rollback" || result.command == "cleanup";
   const int exit_code = exit_code_of(result);
+  if (result.command == "queries") return steps;
   if (result.command == "copy" || result.command == "verify") {
     if (exit_code == 3) add("to resume", next.again);
     return steps;

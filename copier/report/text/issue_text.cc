@@ -78,8 +78,8 @@ std::string fence_line(const JobResult& result, std::string_view release) {
                        printable(release));
   }
   // A command that did not look at the fence does not know of one that another command left.
-  const bool looks =
-      result.command != "plan" && result.command != "key" && result.command != "verify";
+  const bool looks = result.command != "plan" && result.command != "key" &&
+                     result.command != "verify" && result.command != "queries";
   const bool came_to_look = !result.error || !result.job.empty();
   return looks && came_to_look ? "source: writes are allowed\n"
                                : "source: writes are as they were\n";

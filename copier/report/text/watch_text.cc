@@ -114,7 +114,7 @@ std::string interrupt_text(std::string_view command, std::string_view stage, Com
   }
   if (last == "swap") return "before its commit no name has changed; the same command retries";
   if (last == "repair") return "stops at once; what is repaired stays, verify again";
-  if (command == "verify") return "stops at once; nothing was changed";
+  if (command == "verify" || command == "queries") return "stops at once; nothing was changed";
   if (last == "copy") return copy_text(mode);
   if (last == "read-back") {
     return "stops at once; the rows stay, the same command reads them back";
