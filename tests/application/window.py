@@ -65,20 +65,23 @@ class Application:
             self.writes[writer] += 1
 
     async def read(self, pool, reader):
-        """Without a transaction, in one with the recipe, and on a connection that keeps its prepared statement."""
+        """On one connection, which keeps its prepared statement; in transactions; and on any connection of the pool."""
         scope = self.recipe()
         connection = await pool.acquire()
+        # A pool of its own: asyncpg drops outdated statements of a whole pool once one of them has failed.
+        own = await asyncpg.create_pool(min_size=1, max_size=1)
         while not self.is_over:
             collection = f"c{1 + self.reads[reader] % 12}"
             if reader == 0:
                 rows = await self.timed("read", connection.fetch(SELECT, collection))
             elif reader == 1:
-                rows = await self.timed("read", scope["in_transaction"](pool, lambda each: each.fetch(SELECT, collection)))
+                rows = await self.timed("read", scope["in_transaction"](own, lambda each: each.fetch(SELECT, collection)))
             else:
                 rows = await self.timed("read", pool.fetch("SELECT id, content FROM chunks WHERE collection_id = $1", collection))
             assert len(rows) >= 20, (reader, collection, len(rows))
             self.reads[reader] += 1
         await pool.release(connection)
+        await own.close()
 
     async def until(self, holds):
         """True for each writer or reader; the application must be alive."""
@@ -96,23 +99,31 @@ async def pgfanout(databases, *words):
     assert process.returncode == 0, (words, printed)
 
 
+async def through_a_window(databases, application):
+    await application.until(lambda: min(application.writes) >= 5 and min(application.reads) >= 5)
+    await pgfanout(databases, "run", "--key", KEY, "--partitions", str(LEAVES), "--key-mode", "check")
+    read_before, written_before = list(application.reads), sum(application.writes)
+    await application.until(lambda: min(application.refused) >= 1)
+    await application.until(lambda: all(now > then + 5 for now, then in zip(application.reads, read_before)))
+    assert sum(application.writes) == written_before, "a write was accepted behind the fence"
+    await pgfanout(databases, "swap")
+    read_before, written_before = list(application.reads), list(application.writes)
+    await application.until(lambda: all(now > then + 5 for now, then in zip(application.writes, written_before)))
+    await application.until(lambda: all(now > then + 5 for now, then in zip(application.reads, read_before)))
+    application.is_over = True
+    await asyncio.gather(*application.tasks)
+
+
 async def run(databases):
     application = Application()
     async with asyncpg.create_pool(min_size=2, max_size=WRITERS + 2 * READERS) as pool:
         application.tasks = ([asyncio.create_task(application.write(pool, n)) for n in range(WRITERS)]
                              + [asyncio.create_task(application.read(pool, n)) for n in range(READERS)])
-        await application.until(lambda: min(application.writes) >= 5 and min(application.reads) >= 5)
-        await pgfanout(databases, "run", "--key", KEY, "--partitions", str(LEAVES), "--key-mode", "check")
-        read_before, written_before = list(application.reads), sum(application.writes)
-        await application.until(lambda: min(application.refused) >= 1)
-        await application.until(lambda: all(now > then + 5 for now, then in zip(application.reads, read_before)))
-        assert sum(application.writes) == written_before, "a write was accepted behind the fence"
-        await pgfanout(databases, "swap")
-        read_before, written_before = list(application.reads), list(application.writes)
-        await application.until(lambda: all(now > then + 5 for now, then in zip(application.writes, written_before)))
-        await application.until(lambda: all(now > then + 5 for now, then in zip(application.reads, read_before)))
-        application.is_over = True
-        await asyncio.gather(*application.tasks)
+        try:
+            await through_a_window(databases, application)
+        finally:
+            for task in application.tasks:
+                task.cancel()
         found = {row["id"]: row["content"] for row in await pool.fetch("SELECT id, content FROM chunks WHERE content LIKE 'written %'")}
         wanted = {made: content for made, content in application.written.items() if made not in application.gone}
         assert found == wanted, (len(found), len(wanted), set(found.items()) ^ set(wanted.items()))
