@@ -65,6 +65,30 @@ const JobStatus* job_status_of(const JobResult& result) {
       result.details);
 }
 
+const std::vector<CriterionResult>& criteria_of(const JobResult& result) {
+  static const std::vector<CriterionResult> none;
+  if (const auto* run = std::get_if<RunResult>(&result.details)) return run->criteria;
+  const auto* verified = std::get_if<VerifyResult>(&result.details);
+  return verified == nullptr ? none : verified->criteria;
+}
+
+std::vector<SchemaCount> count_by_kind(const std::vector<SchemaFinding>& schema) {
+  std::vector<SchemaCount> counts;
+  for (const SchemaFinding& finding : schema) {
+    auto count = std::find_if(counts.begin(), counts.end(),
+                              [&](const SchemaCount& each) { return each.kind == finding.kind; });
+    if (count == counts.end()) {
+      count = counts.insert(counts.end(), SchemaCount{finding.kind});
+    }
+    if (finding.gap != "extra") ++count->source;
+    if (finding.gap != "missing") ++count->target;
+    if (finding.gap == "missing") ++count->missing;
+    if (finding.gap == "extra") ++count->extra;
+    if (finding.gap == "different" || finding.gap == "not valid") ++count->different;
+  }
+  return counts;
+}
+
 const std::vector<Impact>& impact_of(const JobResult& result) {
   static const std::vector<Impact> none;
   if (const auto* plan = std::get_if<PlanResult>(&result.details)) return plan->impact;

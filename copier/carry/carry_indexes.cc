@@ -33,6 +33,7 @@ struct SourceIndex {
   bool has_expressions = false;
   bool nulls_not_distinct = false;
   bool on_leaves_only = false;    ///< All leaves have it alike; the table itself has not.
+  bool was_on_leaves = false;     ///< The same of the source; the target's table will have it.
   std::string key_columns;        ///< Numbers of the source's columns, "0" for an expression.
   std::string include_columns;    ///< The same.
   std::string used_columns;       ///< All that it depends on.
@@ -137,6 +138,52 @@ SourceIndex index_of(const Rows& rows, int row) {
            index.include_columns, index.used_columns, index.equality_columns, index.constraint,
            index.constraint_type, index.constraint_suffix, index.constraint_sql, index.statistics);
   return index;
+}
+
+/// `numbers` without one of them.
+std::string without_number(std::string_view numbers, std::int16_t number) {
+  std::vector<std::int16_t> left = numbers_in<std::int16_t>(numbers);
+  std::erase(left, number);
+  return fmt::format("{}", fmt::join(left, " "));
+}
+
+/// A unique index of a table that is laid out by a key already, as it is without that layout: the
+/// key column that follows from its other columns is left out where the new layout does not need
+/// it, and what leaves alone could have is on the table again where the new layout allows it.
+void take_layout_away(const CarryDraft& draft, SourceIndex& index) {
+  if (!draft.laid_out_by || !index.is_unique || index.is_exclusion) return;
+  const Table& source = draft.request.source;
+  const KnownKey& known = *draft.laid_out_by;
+  const Column* stored = known.column ? source.find(*known.column) : nullptr;
+  const bool is_needed =
+      stored != nullptr && draft.rules.by_columns && draft.request.key_column == stored->name;
+  if (stored != nullptr && !is_needed) {
+    const auto numbers = numbers_in<std::int16_t>(index.key_columns);
+    const auto has = [&](std::int16_t number) {
+      return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+    };
+    const auto& inputs = known.expression.used_columns();
+    const bool follows = std::all_of(inputs.begin(), inputs.end(), [&](std::size_t input) {
+      return has(source.columns[input].number);
+    });
+    const std::string tail = without_item(index.tail, stored->quoted);
+    if (has(stored->number) && follows && tail != index.tail) {
+      index.tail = tail;
+      index.key_columns = without_number(index.key_columns, stored->number);
+      index.used_columns = without_number(index.used_columns, stored->number);
+    }
+  }
+  const bool is_by_expression =
+      known.layout->mode == KeyMode::generated || known.layout->mode == KeyMode::expression;
+  if (!index.on_leaves_only || !is_by_expression || !draft.rules.by_columns) return;
+  index.on_leaves_only = false;
+  index.was_on_leaves = true;
+  const bool is_named_after_leaf = index.name.starts_with(index.table + "_");
+  index.name = index.constraint_type == 'p' ? suffixed_name(source.name, "_pkey")
+               : is_named_after_leaf
+                   ? suffixed_name(source.name, index.name.substr(index.table.size()))
+                   : index.name;
+  index.table = source.name;
 }
 
 constexpr const char* kWeakChoices =
@@ -315,7 +362,9 @@ class IndexCarrier {
   Result<void> build_parent(const std::string& sql) {
     const CarryRequest& request = draft_.request;
     PGFANOUT_TRY_ASSIGN(carried_.on_parent,
-                        draft_.names.until_swap(request.target_schema, index_.name));
+                        index_.was_on_leaves
+                            ? draft_.names.for_good(request.target_schema, index_.name)
+                            : draft_.names.until_swap(request.target_schema, index_.name));
     auto& steps =
         index_.constraint == 0 ? draft_.plan.parent_indexes : draft_.plan.parent_constraints;
     if (index_.constraint != 0) {
@@ -333,7 +382,10 @@ class IndexCarrier {
                                    draft_.in_target_schema(carried_.on_leaves[leaf])),
                        request.target_leaves[leaf]});
     }
-    draft_.plan.names.push_back({"INDEX", request.target_schema, carried_.on_parent, index_.name});
+    if (!index_.was_on_leaves) {
+      draft_.plan.names.push_back(
+          {"INDEX", request.target_schema, carried_.on_parent, index_.name});
+    }
     if (index_.is_unique && index_.where.empty() && !index_.has_expressions) {
       draft_.parent_keys.push_back(carried_.columns);
     }
@@ -466,20 +518,22 @@ Result<void> carry_not_nulls(CarryDraft& draft) {
   return {};
 }
 
-/// Whether it is an earlier job's check of the key, under that job's name or another one: it cannot
-/// hold for another key.
+/// Whether it is an earlier job's check of the key, under that job's name or another one: it is of
+/// the old layout, or cannot hold for another key.
 bool is_key_check(const CarryDraft& draft, const std::string& name, std::string_view definition) {
   constexpr std::string_view kCheck = "CHECK ";
   const CarryRequest& request = draft.request;
-  if (!request.key_column || !definition.starts_with(kCheck)) return false;
-  if (draft.rules.checks_key && name == suffixed_name(*request.key_column, "_check")) return true;
-  const Column* column = request.source.find(*request.key_column);
+  const bool is_of_layout = draft.laid_out_by && draft.laid_out_by->column;
+  if (!definition.starts_with(kCheck) || (!request.key_column && !is_of_layout)) return false;
+  const std::string& key_column = is_of_layout ? *draft.laid_out_by->column : *request.key_column;
+  if (draft.rules.checks_key && name == suffixed_name(key_column, "_check")) return true;
+  const Column* column = request.source.find(key_column);
   if (column == nullptr) return false;
   definition.remove_prefix(kCheck.size());
   const std::string_view bound =
       bound_expression(definition.substr(0, end_of_list(definition)), column->quoted);
   const auto key = KeyExpression::compile(bound, key_columns_of(request.source));
-  return key && !key->computes_same_as(request.key);
+  return key && (is_of_layout || !key->computes_same_as(request.key));
 }
 
 /// Of index `i`, the index of the partitioned table that it belongs to, or itself.
@@ -605,13 +659,14 @@ Result<void> carry_indexes(CarryDraft& draft) {
       draft.read_for_user_code(fmt::format(kIndexPartsSql, kIndexBody, kRelationOptions),
                                {draft.oid, oid_array(wanted)}));
   for (int row = 0; row < rows.size(); ++row) {
-    const SourceIndex index = index_of(rows, row);
+    SourceIndex index = index_of(rows, row);
     // A constraint's does not give way: the names then collide, which the plan tells.
     const auto other = replaced.find(index.name);
     if (other != replaced.end() && index.constraint == 0) {
       other->second = index.oid;
       continue;
     }
+    take_layout_away(draft, index);
     PGFANOUT_TRY(IndexCarrier(draft, index).carry());
   }
   return add_indexes(draft, replaced);

@@ -14,6 +14,7 @@
 #include "copier/carry/carry_plan.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/table.h"
+#include "copier/layout/known_key.h"
 #include "copier/layout/layout.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/result.h"
@@ -58,7 +59,9 @@ class CarryNames {
 
   /// For a relation that is called `afterwards` once the swap has renamed the old one.
   Result<std::string> until_swap(std::string_view schema, std::string_view afterwards);
-  /// The same for extended statistics, which have names of their own.
+  /// For a relation that keeps the name: as near to `wanted` as is free.
+  Result<std::string> for_good(std::string_view schema, std::string_view wanted);
+  /// As until_swap() for extended statistics, which have names of their own.
   Result<std::string> statistics_until_swap(std::string_view schema, std::string_view afterwards);
   /// For a leaf's counterpart of `index` on `table`: "chunks_p07_content_idx".
   std::string leaf_index(std::size_t leaf, std::string_view table, std::string_view index);
@@ -173,6 +176,8 @@ class CarryDraft {
   std::string oid;           ///< Of the source.
   const std::string& table;  ///< The target: qualified, quoted.
   LayoutRules rules;         ///< Of the target.
+  /// Of a source that is laid out by a key already: its layout is not carried over.
+  std::optional<KnownKey> laid_out_by;
   CarryPlan plan;
   std::vector<CarriedIndex> indexes;
   std::map<std::pair<CarriedClass, std::uint32_t>, std::vector<std::string>> subjects;

@@ -170,6 +170,11 @@ Result<std::string> CarryNames::until_swap(std::string_view schema, std::string_
   return take(relations_, schema, afterwards, "_new");
 }
 
+Result<std::string> CarryNames::for_good(std::string_view schema, std::string_view wanted) {
+  PGFANOUT_TRY(learn(schema));
+  return take(relations_, schema, wanted, "");
+}
+
 Result<std::string> CarryNames::statistics_until_swap(std::string_view schema,
                                                       std::string_view afterwards) {
   PGFANOUT_TRY(learn(schema));
@@ -307,6 +312,10 @@ Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& sourc
   PGFANOUT_TRY_ASSIGN(CarryColumns columns, CarryColumns::read(request, source));
   PGFANOUT_TRY_ASSIGN(CarryNames names, CarryNames::read(request, target));
   CarryDraft draft(request, source, target, std::move(columns), std::move(names));
+  PGFANOUT_TRY_ASSIGN(TableKey key,
+                      find_table_key(source, request.source,
+                                     request.key_column.value_or(std::string(kDefaultKeyColumn))));
+  if (key.known && key.known->layout) draft.laid_out_by = std::move(key.known);
   for (auto* part :
        {find_row_type_users, carry_indexes, carry_checks, carry_foreign_keys, carry_behaviour,
         carry_statistics, carry_identity, carry_sequences, carry_new_sequences, carry_routines,

@@ -263,6 +263,22 @@ std::string with_item(std::string_view sql, std::string_view item) {
   return fmt::format("{}, {}{}", sql.substr(0, end - 1), item, sql.substr(end - 1));
 }
 
+std::string without_item(std::string_view sql, std::string_view item) {
+  const std::size_t open = sql.find('(');
+  const std::size_t end = end_of_list(sql);
+  if (end == std::string_view::npos) return std::string(sql);
+  const std::string_view list = sql.substr(open, end - open);
+  const std::pair<std::string, std::string> forms[] = {{fmt::format(", {})", item), ")"},
+                                                       {fmt::format("({}, ", item), "("},
+                                                       {fmt::format(", {}, ", item), ", "}};
+  for (const auto& [with, without] : forms) {
+    const std::size_t found = list.find(with);
+    if (found == std::string_view::npos) continue;
+    return std::string(sql).replace(open + found, with.size(), without);
+  }
+  return std::string(sql);
+}
+
 std::string dollar_quoted(std::string_view body) {
   std::string tag = "$pgfanout$";
   while (body.find(tag) != std::string_view::npos) tag.insert(tag.size() - 1, "_");

@@ -57,6 +57,10 @@ inline constexpr std::string_view kOwnTable = "<table>";
 /// One more item at the end of the first parenthesized list.
 [[nodiscard]] std::string with_item(std::string_view sql, std::string_view item);
 
+/// The first parenthesized list without an item of exactly that text; unchanged if there is none,
+/// or no other.
+[[nodiscard]] std::string without_item(std::string_view sql, std::string_view item);
+
 /// `sql` as an operand of any operator, whatever comments end it.
 [[nodiscard]] std::string parenthesized(std::string_view sql);
 

@@ -253,6 +253,7 @@ class JobFile {
     }
     if (name == "queries") return read_queries(member);
     if (name == "target.indexes") return read_indexes(member);
+    if (name == "rules") return read_rules(member);
     if (const OptionSpec* setting = find_setting(name)) return apply(*setting, member);
     if (!is_table(name)) return unknown(member, path);
     if (const auto* table = member.value->as_table()) return read_table(*table, name);
@@ -337,6 +338,7 @@ class JobFile {
     for (const Part& part : parts) add(part.name);
     add("queries");
     add("target.indexes");
+    add("rules");
     return names;
   }
 
@@ -664,6 +666,57 @@ class JobFile {
         return error_at(item, fmt::format("two queries are called '{}'", printable(query.name)));
       }
       to_.job.window.queries.push_back(std::move(query));
+    }
+    return {};
+  }
+
+  Done read_rule_member(const TomlMember& member, RuleCheck& rule) {
+    if (member.name == "name") {
+      PGFANOUT_TRY(need_text(member, "name = \"known languages\""));
+      rule.name = text_of(*member.value);
+      return {};
+    }
+    if (member.name == "sql") return set_sql(member, rule.sql);
+    if (member.name == "check") {
+      PGFANOUT_TRY(need_text(member, "check = \"token_count >= 0\""));
+      rule.check = text_of(*member.value);
+      return {};
+    }
+    constexpr std::array<std::string_view, 3> severities = {"critical", "error", "warning"};
+    if (member.name == "severity") {
+      const auto* const named = std::ranges::find(severities, text_of(*member.value));
+      if (named == severities.end()) {
+        return error_at(*member.value, "severity must be warning, error or critical");
+      }
+      rule.severity = static_cast<Severity>(named - severities.begin());
+      return {};
+    }
+    constexpr std::array<std::string_view, 4> names = {"name", "sql", "check", "severity"};
+    return error_at(
+        member.at, fmt::format("rules has no key {}", shown_name(member.name)),
+        did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));
+  }
+
+  Done read_rules(const TomlMember& list) {
+    const toml::array* items = list.value->as_array();
+    if (items == nullptr || !std::ranges::all_of(*items, &toml::node::is_table)) {
+      return error_at(list.at, "rules must be a list of tables", "begin each rule with [[rules]]");
+    }
+    std::set<std::string> names;
+    for (const toml::node& item : *items) {
+      RuleCheck rule;
+      for (const TomlMember& member : members_of(*item.as_table())) {
+        PGFANOUT_TRY(read_rule_member(member, rule));
+      }
+      if (rule.name.empty()) return error_at(item, "a rule needs a name");
+      if (rule.sql.empty() == rule.check.empty()) {
+        return error_at(
+            item, fmt::format("the rule '{}' needs either sql or check", printable(rule.name)));
+      }
+      if (!names.insert(rule.name).second) {
+        return error_at(item, fmt::format("two rules are called '{}'", printable(rule.name)));
+      }
+      to_.job.verify.rules.push_back(std::move(rule));
     }
     return {};
   }

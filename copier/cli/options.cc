@@ -129,6 +129,9 @@ constexpr std::array kProgressModes = {Choice<ProgressMode>{"auto", ProgressMode
                                        Choice<ProgressMode>{"none", ProgressMode::none}};
 constexpr std::array kProfiles = {Choice<WatchProfile>{"window", WatchProfile::window},
                                   Choice<WatchProfile>{"polite", WatchProfile::polite}};
+constexpr std::array kFailOn = {Choice<Severity>{"warning", Severity::warning},
+                                Choice<Severity>{"error", Severity::error},
+                                Choice<Severity>{"critical", Severity::critical}};
 constexpr std::array kScopes = {Choice<VerifyScope>{"quick", VerifyScope::quick},
                                 Choice<VerifyScope>{"data", VerifyScope::data},
                                 Choice<VerifyScope>{"schema", VerifyScope::schema},
@@ -288,9 +291,9 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::key>, "key.expression"},
     OptionSpec{"", "Partition key", "--key-column", "NAME", "Target column that stores the key; known of a converted table. Default: partition_key",
                set_text<job, &JobDescription::key_column>, "key.column"},
-    OptionSpec{"", "Partition key", "--partitions", "N", "Leaves of a new target, for keys 0 to N-1; those of an existing one are counted. Default: 100",
+    OptionSpec{"", "Partition key", "--partitions", "N", "Leaves of a new target, for keys 0 to N-1; those of an existing target, and of a converted table, are counted. Default: 100",
                set_number<1, 10'000, job, &JobDescription::partitions>, "target.partitions", JobValue::number},
-    OptionSpec{"", "Partition key", "--key-mode", "MODE", "How later rows get their key: check, generated, expression or none. Default: check",
+    OptionSpec{"", "Partition key", "--key-mode", "MODE", "How later rows get their key: check, generated, expression or none; a converted table keeps its own. Default: check",
                set_choice<kKeyModes, job, &JobDescription::key_mode>, "key.mode"},
     OptionSpec{"", "Partition key", "--on-key-mismatch", "WHAT", "If a stored key differs from the recomputed one: fail, or fix it in the target. Default: fail",
                set_choice<kMismatchPolicies, job, &JobDescription::on_key_mismatch>, "key.on_mismatch"},
@@ -393,6 +396,8 @@ constexpr std::array kOptions = {
                set_only_scope<VerifyScope::schema>},
     OptionSpec{"verify", "Scope", "--full", "", "--data and --schema; the default",
                set_only_scope<VerifyScope::full>},
+    OptionSpec{"verify run", "Scope", "--fail-on", "SEVERITY", "From which severity on a failed criterion means exit code 1: warning, error or critical. Rows that differ always do. Default: error",
+               set_choice<kFailOn, job, verify, &VerifyRequest::fail_on>, "verify.fail_on"},
     OptionSpec{"verify", "Scope", "--repair", "", "Change only the differing rows of the target, then verify again; --dry-run prints the SQL",
                set_true<job, verify, &VerifyRequest::repair>},
     OptionSpec{"verify", "Scope", "--install-views", "", "Only install views of partitions and their skew, in schema pgfanout of the target",

@@ -1,10 +1,12 @@
 #include "copier/columns/column_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 
+#include "copier/base/counted.h"
 #include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
@@ -397,7 +399,10 @@ class ExistingColumns {
     return {};
   }
 
+  /// Tells all that are lost.
   [[nodiscard]] Result<void> check_nothing_is_lost() const {
+    std::vector<std::string> lost;
+    std::vector<std::string> skips;
     for (std::size_t at = 0; at < source_.columns.size(); ++at) {
       const Column& column = source_.columns[at];
       if (plan_.stored_key == at || mappings_.skipped.contains(column.name)) continue;
@@ -405,16 +410,18 @@ class ExistingColumns {
           plan_.columns.begin(), plan_.columns.end(), [&](const PlannedColumn& planned) {
             return planned.column.name == column.name || planned.source_column == at;
           });
-      if (!goes_somewhere) {
-        return refused(
-            "column-lost",
-            fmt::format("the source's column {} has no counterpart in the target", column.quoted),
-            fmt::format("leave it out on purpose with --skip {}, or rename it with --map {}",
-                        shell_word(column.quoted), shell_word("NAME=" + column.quoted)),
-            source_.qualified);
-      }
+      if (goes_somewhere) continue;
+      lost.push_back(column.quoted);
+      skips.push_back("--skip " + shell_word(column.quoted));
     }
-    return {};
+    if (lost.empty()) return {};
+    return refused("column-lost",
+                   fmt::format("the source's {} {} no counterpart in the target: {}",
+                               counted(lost.size(), "column", "columns"),
+                               lost.size() == 1 ? "has" : "have", fmt::join(lost, ", ")),
+                   fmt::format("leave out on purpose with {}, or rename with --map {}",
+                               fmt::join(skips, " "), shell_word("NAME=" + lost.front())),
+                   source_.qualified);
   }
 
   void note(Severity severity, std::string code, std::string message) {

@@ -17,7 +17,6 @@ using Setting = std::vector<std::string>;  // Its name, then its value or values
 
 /// Not of the rows that are copied, so another one is no other request.
 constexpr std::string_view kRollbackMap = "rollback map";
-constexpr std::string_view kModeNames[] = {"check", "generated", "expression", "none"};
 
 /// None if request_of() did not write `request`.
 std::vector<Setting> settings_in(const std::string& request) {
@@ -67,9 +66,9 @@ void apply(const Setting& setting, JobDescription& job) {
   if (name == "target index") job.target.indexes.push_back(value);
   if (name == "leaf name") job.target.leaf_name = value;
   if (name == "partitions") job.partitions = static_cast<std::uint32_t>(number_in(value));
-  const auto* mode = std::find(std::begin(kModeNames), std::end(kModeNames), value);
-  if (name == "key mode" && mode != std::end(kModeNames)) {
-    job.key_mode = static_cast<KeyMode>(mode - std::begin(kModeNames));
+  for (const KeyMode mode :
+       {KeyMode::check, KeyMode::generated, KeyMode::expression, KeyMode::none}) {
+    if (name == "key mode" && value == key_mode_name(mode)) job.key_mode = mode;
   }
 }
 
@@ -80,7 +79,7 @@ std::string request_of(const JobDescription& job, const std::string& key_sql) {
       {"key expression", key_sql},
       {"partitions", std::to_string(job.partitions.value_or(kDefaultPartitions))},
       {"key column", job.key_column.empty() ? std::string(kDefaultKeyColumn) : job.key_column},
-      {"key mode", std::string(kModeNames[static_cast<int>(job.key_mode)])}};
+      {"key mode", std::string(key_mode_name(job.key_mode.value_or(KeyMode::check)))}};
   for (const ColumnMapping& each : job.map) settings.push_back({"map", each.column, each.sql});
   for (const ColumnMapping& each : job.window.rollback_map) {
     settings.push_back({std::string(kRollbackMap), each.column, each.sql});

@@ -13,6 +13,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
 #include "copier/key/page_sample.h"
+#include "copier/layout/list_by_key.h"
 #include "copier/pg/transaction.h"
 
 namespace pgfanout {
@@ -26,6 +27,7 @@ struct KeySource {
   std::string origin;
   bool is_enforced = true;  ///< By the server, for every row.
   bool is_function = false;
+  bool is_check = false;
 };
 
 std::string_view unwrapped(std::string_view sql) {
@@ -112,7 +114,7 @@ class KeySearch {
       const std::string_view sql = bound_expression(checks.text(row, 1), column_->quoted);
       if (sql.empty()) continue;
       add({std::string(sql), fmt::format("CHECK {} of {}", checks.text(row, 0), table_.qualified),
-           checks.boolean(row, 2)});
+           checks.boolean(row, 2), false, true});
     }
     // All that are enforced are true of every row: one is enough, and one with a modulus is best.
     std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
@@ -207,9 +209,25 @@ class KeySearch {
         return {};
       }
     }
-    found_.known = KnownKey{first.expression, std::nullopt, first.source.origin};
+    found_.known = KnownKey{first.expression, std::nullopt, first.source.origin, {}};
     if (column_ != nullptr) found_.known->column = column_->name;
+    if (is_by_expression_ || is_by_column_) found_.known->layout = keyed_leaves(first.expression);
     return {};
+  }
+
+  [[nodiscard]] std::optional<KeyedLeaves> keyed_leaves(const KeyExpression& key) const {
+    const auto count = list_by_key().key_count(table_);
+    const auto layout = list_by_key().layout_of(table_.leaves, key);
+    const bool is_whole = count && layout && table_.leaves.size() == *count &&
+                          (*layout)->leaf_count() == *count &&
+                          (*layout)->missing_leaves(*count).empty();
+    if (!is_whole) return std::nullopt;
+    if (is_by_expression_) {
+      return KeyedLeaves{*count, column_ != nullptr ? KeyMode::generated : KeyMode::expression};
+    }
+    const bool is_checked = std::any_of(candidates_.begin(), candidates_.end(),
+                                        [](const auto& each) { return each.source.is_check; });
+    return KeyedLeaves{*count, is_checked ? KeyMode::check : KeyMode::none};
   }
 
   /// A function that computes an earlier key of the table stays where a later conversion has made

@@ -11,6 +11,7 @@
 #include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
 #include "hashing/key_expression.h"
+#include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 
@@ -20,10 +21,18 @@ namespace pgfanout {
 /// "Computes partition_key of public.t for statements that insert".
 inline constexpr std::string_view kKeyFunctionPurpose = "for statements that insert";
 
+/// Of a table that is cut by LIST on its known key: a leaf for each key from 0 to leaves - 1, and
+/// no others.
+struct KeyedLeaves {
+  std::uint32_t leaves = 0;
+  KeyMode mode = KeyMode::check;
+};
+
 struct KnownKey {
   KeyExpression expression;           ///< Over the table's columns.
   std::optional<std::string> column;  ///< The column that stores it.
   std::string origin;                 ///< For people: "CHECK partition_key_check of public.t".
+  std::optional<KeyedLeaves> layout;  ///< Absent: the table is cut in another way.
 };
 
 /// The job that filled a table, as the journal has it.

@@ -315,7 +315,7 @@ constexpr std::array<ModeFacts, 4> kModes = {{
 }};
 
 const ModeFacts& mode_of(const JobDescription& job) {
-  return kModes[static_cast<std::size_t>(job.key_mode)];
+  return kModes[static_cast<std::size_t>(job.key_mode.value_or(KeyMode::check))];
 }
 
 class ListKind final : public LayoutKind {
@@ -392,7 +392,7 @@ class ListKind final : public LayoutKind {
   std::optional<std::string> wrong_key_sql(const JobDescription& job,
                                            std::string_view key) const override {
     const std::uint32_t leaves = job.partitions.value_or(kDefaultPartitions);
-    if (job.key_mode != KeyMode::check || leaves < 2) return std::nullopt;
+    if (job.key_mode.value_or(KeyMode::check) != KeyMode::check || leaves < 2) return std::nullopt;
     return fmt::format("({} + 1) % {}", key, leaves);
   }
 };

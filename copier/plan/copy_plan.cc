@@ -383,7 +383,7 @@ class CopyPlanner {
     if (existing_) PGFANOUT_TRY(check_leaves(target_, existing_->table, LeafUse::read_and_write));
     PGFANOUT_TRY_ASSIGN(plan_->job_key, key_of_copy(job_, source_, plan_->source, target_,
                                                     existing_ ? &existing_->table : nullptr));
-    job_ = with_key(job_, plan_->job_key);
+    job_ = existing_ ? with_key(job_, plan_->job_key) : as_recorded(job_, plan_->job_key);
     plan_->issues = plan_->job_key.issues;
     PGFANOUT_TRY_ASSIGN(plan_->key.expression, compile_key(job_, plan_->source));
     return check_key_functions(source_, plan_->key.expression);

@@ -1,11 +1,13 @@
 #include "copier/plan/job_key.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "copier/base/counted.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/columns/mapping.h"
 #include "copier/key/key_plan.h"
@@ -60,7 +62,9 @@ class KeySettlement {
   Result<JobKey> of_copy() {
     const auto read = target_ != nullptr ? layout_kind_of(*target_).key_count(*target_)
                                          : std::optional<std::uint32_t>();
-    key_.partitions = job_.partitions.value_or(read.value_or(kDefaultPartitions));
+    const KeyedLeaves usual = usual_leaves(read);
+    key_.partitions = job_.partitions.value_or(usual.leaves);
+    key_.mode = job_.key_mode.value_or(usual.mode);
     choose_column();
     if (!job_.key.empty()) {
       key_.sql = job_.key;
@@ -80,6 +84,7 @@ class KeySettlement {
       PGFANOUT_TRY_ASSIGN(key_.sql, key_sql_of(request, source_));
     }
     compare_with_source();
+    compare_with_present_layout();
     return std::move(key_);
   }
 
@@ -106,6 +111,19 @@ class KeySettlement {
   }
 
  private:
+  [[nodiscard]] static std::optional<KeyedLeaves> layout_of(const TableKey& key) {
+    return key.known ? key.known->layout : std::nullopt;
+  }
+
+  /// Of a copy that says nothing: what a target has that exists, else what a converted source has.
+  /// `count`: the keys that the target's leaves take.
+  [[nodiscard]] KeyedLeaves usual_leaves(std::optional<std::uint32_t> count) const {
+    KeyedLeaves usual = layout_of(target_ != nullptr ? of_target_ : of_source_)
+                            .value_or(KeyedLeaves{kDefaultPartitions, KeyMode::check});
+    if (target_ != nullptr) usual.leaves = count.value_or(kDefaultPartitions);
+    return usual;
+  }
+
   void choose_column() {
     const auto column_of = [](const TableKey& key) {
       return key.known ? key.known->column : std::optional<std::string>();
@@ -140,7 +158,7 @@ class KeySettlement {
   Result<void> cut_anew() {
     const KnownKey& known = *of_source_.known;
     const auto modulus = known.expression.modulus();
-    if (modulus == key_.partitions) {
+    if (modulus == key_.partitions || (known.layout && known.layout->leaves == key_.partitions)) {
       take(known.expression.sql(), known.origin);
       return {};
     }
@@ -180,6 +198,47 @@ class KeySettlement {
                      "compared with the job's",
                      display_name(key_.column), of_source_.known->expression.sql(),
                      of_source_.known->origin),
+         source_.qualified,
+         {}});
+  }
+
+  /// What a new target changes about a source that is laid out by a key already.
+  void compare_with_present_layout() {
+    const auto present = layout_of(of_source_);
+    if (!present || target_ != nullptr) return;
+    const KnownKey& known = *of_source_.known;
+    const auto key = compiled(key_.sql, source_);
+    std::vector<std::string> names;
+    for (const Column& column : source_.columns) names.push_back(column.name);
+    const auto recut =
+        known.expression.modulus()
+            ? compiled(known.expression.with_modulus(key_.partitions, names), source_)
+            : std::nullopt;
+    std::vector<std::string> changes;
+    const auto change = [&](bool differs, std::string_view what, const auto& from, const auto& to) {
+      if (differs) changes.push_back(fmt::format("{} from {} to {}", what, from, to));
+    };
+    change(present->leaves != key_.partitions, "leaves", present->leaves, key_.partitions);
+    change(present->mode != key_.mode, "key mode", key_mode_name(present->mode),
+           key_mode_name(*key_.mode));
+    const bool is_same = key && key->computes_same_as(known.expression);
+    const bool is_recut = key && recut && key->computes_same_as(*recut);
+    change(!is_same && !is_recut, "key", known.expression.sql(), key_.sql);
+    // Without a column there is no name to change.
+    const bool stores = key_.mode != KeyMode::expression && known.column;
+    change(stores && known.column != key_.column, "key column",
+           display_name(known.column.value_or("")), display_name(key_.column));
+    key_.is_present = changes.empty() && is_same;
+    const std::string layout =
+        fmt::format("{} is laid out by a key already ({}, {}, key mode {})", source_.qualified,
+                    known.expression.sql(), counted(present->leaves, "leaf", "leaves"),
+                    key_mode_name(present->mode));
+    key_.issues.insert(
+        key_.issues.begin(),
+        {Severity::info,
+         "present-layout",
+         changes.empty() ? layout
+                         : fmt::format("{}; the job changes: {}", layout, fmt::join(changes, ", ")),
          source_.qualified,
          {}});
   }

@@ -20,6 +20,10 @@ struct JobKey {
   std::string sql;     ///< Over the source's columns. Empty: not known, of a comparison only.
   std::string column;  ///< Of the target, as written or as in the catalog.
   std::uint32_t partitions = kDefaultPartitions;  ///< As stated, as the target has, or the default.
+  std::optional<KeyMode> mode;  ///< As stated, as a converted table has it, or the default; of a
+                                ///< comparison absent.
+  /// The source is cut into these very leaves by this key, in this mode: there is nothing to do.
+  bool is_present = false;
   /// By the user, in this call or when the job that filled the target began.
   bool is_stated = false;
   /// A source column of that name stores another key, which is known: it is not compared.
@@ -37,11 +41,12 @@ Result<JobKey> key_of_comparison(const TableRequest& tables, Connection& source_
                                  const Table& source, Connection& target_connection,
                                  const Table& target);
 
-/// The request with key and key column as settled.
+/// The request with key, its column and its mode as settled.
 template <class Request>
 [[nodiscard]] Request with_key(Request request, const JobKey& key) {
   request.key = key.sql;
   request.key_column = key.column;
+  if (key.mode) request.key_mode = key.mode;
   request.skip.insert(request.skip.end(), key.skip.begin(), key.skip.end());
   return request;
 }

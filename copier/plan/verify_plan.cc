@@ -47,9 +47,10 @@ class VerifyPlanner {
         source_connection_(source),
         target_connection_(target) {}
 
-  Result<VerifyPlan> make() {
+  Result<VerifyPlan> make(bool reads_rows) {
     PGFANOUT_TRY(read_tables());
     PGFANOUT_TRY(settle_key());
+    if (!reads_rows) return plan_definitions();
     PGFANOUT_TRY(plan_columns());
     PGFANOUT_TRY(plan_key());
     PGFANOUT_TRY(plan_leaves());
@@ -106,6 +107,18 @@ class VerifyPlanner {
     }
     key_column_ = column;
     return {};
+  }
+
+  Result<VerifyPlan> plan_definitions() {
+    if (job_key_.sql.empty()) tables_.key = "0";
+    PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(tables_, source_));
+    VerifyPlan plan(std::move(key));
+    if (key_column_ != nullptr) plan.key_column = key_column_->name;
+    plan.same_database = same_database_;
+    plan.source = std::move(source_);
+    plan.target = std::move(target_);
+    plan.issues = std::move(job_key_.issues);
+    return plan;
   }
 
   Result<void> plan_columns() {
@@ -342,8 +355,8 @@ RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& 
 }
 
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
-                                    Connection& source, Connection& target) {
-  return VerifyPlanner(tables, rows, source, target).make();
+                                    Connection& source, Connection& target, bool reads_rows) {
+  return VerifyPlanner(tables, rows, source, target).make(reads_rows);
 }
 
 }  // namespace pgfanout

@@ -86,8 +86,10 @@ enum class Side : std::uint8_t { source, target };
 
 /// Plans the comparison. Reads both catalogs, changes nothing. Refuses what cannot be compared,
 /// with a hint: columns without counterpart, types without a binary form, rows hidden by policies.
-/// `rows` says how many connections read.
+/// `rows` says how many connections read. Without `reads_rows` only what the tables' definitions
+/// need is planned: no column, no leaf and no connection.
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
-                                    Connection& source, Connection& target);
+                                    Connection& source, Connection& target,
+                                    bool reads_rows = true);
 
 }  // namespace pgfanout

@@ -59,6 +59,7 @@ constexpr Check kChecks[] = {
     {"the leaves' sizes", check_skew},
     {"states that are carried over", check_states},
     {"the stored keys", check_stored_keys},
+    {"the rules of the job file", check_own_rules},
     {"the objects to carry over", check_carry},
     {"the impact on the application", check_impact},
     {"the times of the stages", check_times},

@@ -72,6 +72,7 @@ Result<void> check_prepared_transactions(PreflightRun& run);
 Result<void> check_wraparound(PreflightRun& run);
 Result<void> check_snapshots(PreflightRun& run);
 Result<void> check_rules(PreflightRun& run);
+Result<void> check_own_rules(PreflightRun& run);
 Result<void> check_skew(PreflightRun& run);
 Result<void> check_states(PreflightRun& run);
 Result<void> check_stored_keys(PreflightRun& run);

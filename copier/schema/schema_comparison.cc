@@ -8,6 +8,7 @@
 
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/schema/schema_deployment.h"
 
 namespace pgfanout {
 namespace {
@@ -92,19 +93,8 @@ bool is_key(std::string_view definition) {
 /// is not there, or if this is no such definition.
 std::string without_key_column(const std::string& definition, const std::string& column) {
   if (!is_key(definition) || column.empty()) return definition;
-  const std::string list(column_list(definition));
-  for (const std::string& written : {column, quoted_name(column)}) {
-    for (const auto& [with, without] :
-         {std::pair<std::string, std::string>{", " + written + ")", ")"},
-          {"(" + written + ", ", "("},
-          {", " + written + ", ", ", "}}) {
-      const std::size_t found = list.find(with);
-      if (found == std::string::npos) continue;
-      std::string plain = definition;
-      return plain.replace(plain.find(list) + found, with.size(), without);
-    }
-  }
-  return definition;
+  const std::string plain = without_item(definition, column);
+  return plain != definition ? plain : without_item(definition, quoted_name(column));
 }
 
 using IsSame = std::function<bool(const SchemaObject&, const SchemaObject&)>;
@@ -638,22 +628,6 @@ bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaGap& row) {
   return row.severity != Severity::info || impact.belongs_to_missing_column;
 }
 
-std::string with_target(std::string text, const std::string& target) {
-  if (target.empty()) return text;
-  for (std::size_t at = text.find(kOwnTable); at != std::string::npos;
-       at = text.find(kOwnTable, at + target.size())) {
-    text.replace(at, kOwnTable.size(), target);
-  }
-  return text;
-}
-
-std::string deployment_of(const SchemaGap& row, const SchemaObject& source,
-                          const std::string& target) {
-  return fmt::format("{} {}{}: {}", row.kind, row.name,
-                     row.gap == "not valid" ? " (make it valid)" : "",
-                     with_target(source.definition, target));
-}
-
 }  // namespace
 
 std::vector<std::string> lost_privileges(std::string_view source, std::string_view target) {
@@ -680,7 +654,10 @@ SchemaComparison compare_schemas(const std::vector<SchemaObject>& source,
     row.target = text_of(pair.target);
     const bool is_to_be_made = judge(judges, pair, row);
     if (is_to_be_made && pair.source != nullptr) {
-      comparison.deployment_order.push_back(deployment_of(row, *pair.source, expected.target));
+      for (std::string& sql :
+           deployment_sql(row, *pair.source, pair.target, source, target, expected)) {
+        comparison.deployment_order.push_back(std::move(sql));
+      }
     }
     comparison.rows.push_back(std::move(row));
   }

@@ -21,9 +21,14 @@ struct ExpectedDifferences {
   /// The swap then carries over views, publications and inbound foreign keys of the source, and its
   /// types and functions exist in any case.
   bool is_same_database = true;
-  std::string target;  ///< Quoted, for definitions in the deployment order; empty: kOwnTable.
   /// Indexes, and columns with a default, a NOT NULL or a sequence, that the job asks for.
   std::set<std::string> requested = {};
+  // For the SQL of the deployment.
+  std::string target;  ///< Quoted; empty: kOwnTable.
+  std::string target_schema;
+  std::string target_name;
+  std::vector<std::string> leaves;             ///< Quoted; empty: the target has no partitions.
+  std::vector<std::string> partition_columns;  ///< As in Table.
 };
 
 struct SchemaGap {
@@ -38,8 +43,7 @@ struct SchemaGap {
 
 struct SchemaComparison {
   std::vector<SchemaGap> rows;  ///< In the order of deployment, objects without a gap included.
-  /// "kind name: definition" for each gap that is not expected, and for the parts of a missing
-  /// column.
+  /// SQL for each gap that is not expected, in the order in which it can run.
   std::vector<std::string> deployment_order;
 };
 

@@ -134,24 +134,26 @@ void append_be32(std::string& bytes, std::uint32_t value) {
   bytes.append(reinterpret_cast<const char*>(word), sizeof word);
 }
 
-/// One-dimensional arrays in binary form, one for each identity column.
-std::vector<Parameter> identity_arrays(const VerifyPlan& plan,
+/// One-dimensional arrays in binary form, one for each identity column. `types`: OIDs of these.
+std::vector<Parameter> identity_arrays(const std::vector<std::uint32_t>& types,
                                        const std::vector<std::string>& identities) {
   std::vector<Parameter> arrays;
-  std::size_t offset = 0;
-  for (std::size_t column = 0; column < plan.identity_columns; ++column) {
+  // Where each identity goes on: values may be of any width.
+  std::vector<std::size_t> offsets(identities.size());
+  for (const std::uint32_t type : types) {
     std::string bytes;
     append_be32(bytes, 1);  // Dimensions.
     append_be32(bytes, 0);  // No NULL.
-    append_be32(bytes, plan.columns[column].type_oid);
+    append_be32(bytes, type);
     append_be32(bytes, static_cast<std::uint32_t>(identities.size()));
     append_be32(bytes, 1);  // Lower bound.
-    std::size_t length = 0;
-    for (const std::string& identity : identities) {
-      length = 4 + load_be32(reinterpret_cast<const std::uint8_t*>(identity.data()) + offset);
-      bytes.append(identity, offset, length);
+    for (std::size_t at = 0; at < identities.size(); ++at) {
+      const std::string& identity = identities[at];
+      const std::size_t length =
+          4 + load_be32(reinterpret_cast<const std::uint8_t*>(identity.data()) + offsets[at]);
+      bytes.append(identity, offsets[at], length);
+      offsets[at] += length;
     }
-    offset += length;
     arrays.emplace_back(std::move(bytes));
   }
   return arrays;
@@ -168,7 +170,22 @@ std::string tid_array(const std::vector<RowAddress>& addresses,
 
 }  // namespace
 
+/// The types are the target's. A type that a user made has another OID in another database.
+Result<std::vector<std::uint32_t>> RowFetcher::identity_types() {
+  constexpr std::uint32_t kFirstOfUsers = 16384;
+  std::vector<std::uint32_t> types;
+  for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
+    types.push_back(plan_.columns[at].type_oid);
+    if (types.back() < kFirstOfUsers || side_ == Side::target || plan_.same_database) continue;
+    PGFANOUT_TRY_ASSIGN(const Rows here,
+                        connection_.query("SELECT $1::regtype::oid", {plan_.columns[at].type_sql}));
+    types.back() = here.oid(0, 0);
+  }
+  return types;
+}
+
 Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string>& identities) {
+  PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> types, identity_types());
   const Table& table = table_of(plan_, side_);
   std::string arrays;
   std::string names;
@@ -196,7 +213,7 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
               " FROM {}{}) AS t ON {}",
               arrays, names, values, table.kind == 'p' || table.has_heirs() ? "" : "ONLY ",
               table.qualified, conditions),
-          identity_arrays(plan_, identities)));
+          identity_arrays(types, identities)));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {
     const auto leaf = leaf_of_oid.find(rows.oid(row, 0));

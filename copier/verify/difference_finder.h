@@ -52,7 +52,8 @@ class RowFetcher {
              const Cancellation& cancellation)
       : plan_(plan), side_(side), connection_(connection), cancellation_(cancellation) {}
 
-  /// All rows that have one of the fixed identities, each given as its canonical bytes.
+  /// All rows that have one of the identities, each given as its values' bytes in binary form, with
+  /// their lengths. Its types must be known to the side's server, which compares them.
   Result<std::vector<RowAddress>> locate(const std::vector<std::string>& identities);
   /// The places of rows of the stream, parallel to `places`.
   Result<std::vector<RowAddress>> resolve(const std::vector<SourceRange>& ranges,
@@ -66,6 +67,7 @@ class RowFetcher {
   Result<std::vector<std::string>> fetch_digests(const std::vector<RowAddress>& addresses);
 
  private:
+  Result<std::vector<std::uint32_t>> identity_types();
   template <class Row, class Take>
   Result<std::vector<Row>> fetch_with(const std::vector<RowAddress>& addresses,
                                       const std::string& more, Take take);

@@ -13,6 +13,7 @@
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/timed_query.h"
+#include "copier/layout/known_key.h"
 #include "copier/schema/sequence_positions.h"
 
 namespace pgfanout {
@@ -93,23 +94,28 @@ std::string orphans_sql(const Table& table, std::span<const Reference> reference
 
 /// All at once; one by one if a table among them may not be read.
 Result<void> count_orphans(Connection& target, const Table& table,
-                           std::span<const Reference> references, const IssueSink& report) {
+                           std::span<const Reference> references, const IssueSink& report,
+                           Looked& looked) {
   if (references.empty()) return {};
   PGFANOUT_TRY_ASSIGN(const auto rows, query_in_time(target, orphans_sql(table, references),
                                                      std::chrono::milliseconds(0)));
   if (!rows && references.size() > 1) {
     for (std::size_t at = 0; at < references.size(); ++at) {
-      PGFANOUT_TRY(count_orphans(target, table, references.subspan(at, 1), report));
+      PGFANOUT_TRY(count_orphans(target, table, references.subspan(at, 1), report, looked));
     }
     return {};
   }
   if (!rows) {
-    report({Severity::warning, "reference-not-checked",
-            fmt::format("{} may not be read: references to it were not checked",
-                        references.front().table),
-            table.qualified});
+    looked.hindrance = Issue{
+        Severity::warning, "reference-not-checked",
+        fmt::format("{} may not be read: references to it were not checked",
+                    references.front().table),
+        table.qualified,
+        fmt::format("GRANT SELECT ON {} to the role that runs pgfanout", references.front().table)};
+    report(*looked.hindrance);
     return {};
   }
+  looked.objects += references.size();
   for (std::size_t at = 0; at < references.size(); ++at) {
     const std::int64_t orphans = rows->integer(0, static_cast<int>(at));
     if (orphans == 0) continue;
@@ -147,6 +153,11 @@ Result<std::vector<Reference>> with_table(Connection& target, const Table& table
   }
   return present;
 }
+
+/// Whether a swap has put a table of that name in its place.
+constexpr const char* kSwappedSql =
+    "SELECT EXISTS (SELECT FROM pgfanout.job WHERE source_schema = $1 AND source_name = $2"
+    " AND state IN ('swapped', 'cleaning up', 'cleaned up'))";
 
 struct ObjectState {
   std::string name;        ///< Quoted.
@@ -218,15 +229,32 @@ std::string source_column_of(const VerifyPlan& plan, std::string_view target_col
 
 }  // namespace
 
-Result<void> check_validity(Connection& source, Connection& target, const VerifyPlan& plan,
-                            const IssueSink& report) {
+namespace {
+
+Result<Looked> check_states(Connection& source, Connection& target, const VerifyPlan& plan,
+                            bool of_indexes, const IssueSink& report) {
   PGFANOUT_TRY_ASSIGN(const auto of_source, states_of(source, plan.source));
   PGFANOUT_TRY_ASSIGN(const auto of_target, states_of(target, plan.target));
+  Looked looked;
   for (const ObjectState& object : of_target) {
+    if (object.is_index != of_indexes) continue;
+    ++looked.objects;
     if (object.is_valid) continue;
     if (auto issue = issue_of(object, same_object(of_source, object))) report(*std::move(issue));
   }
-  return {};
+  return looked;
+}
+
+}  // namespace
+
+Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
+                                 const IssueSink& report) {
+  return check_states(source, target, plan, false, report);
+}
+
+Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
+                             const IssueSink& report) {
+  return check_states(source, target, plan, true, report);
 }
 
 void check_bounds(const VerifyPlan& plan, const IssueSink& report) {
@@ -239,18 +267,23 @@ void check_bounds(const VerifyPlan& plan, const IssueSink& report) {
           plan.target.qualified, "create the partitions, or say how many there are: --partitions"});
 }
 
-Result<void> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
-                             std::chrono::milliseconds patience, const IssueSink& report) {
+Result<Looked> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
+                               std::chrono::milliseconds patience, const IssueSink& report) {
+  Looked looked;
   PGFANOUT_TRY_ASSIGN(const auto positions, read_sequence_positions(target, plan.target, patience));
   std::optional<std::vector<SequencePosition>> of_source;
   for (const SequencePosition& position : positions) {
     const std::string column = display_name(position.column);
     if (!position.is_known) {
-      report({Severity::info, "sequence-not-checked",
-              fmt::format("whether sequence {} is ahead of column {} was not checked: it takes too "
-                          "long or may not be read",
-                          position.sequence, column),
-              plan.target.qualified, "an index on the column makes it quick"});
+      looked.hindrance =
+          Issue{Severity::info, "sequence-not-checked",
+                fmt::format("whether sequence {} is ahead of column {} was not checked: it takes "
+                            "too long or may not be read",
+                            position.sequence, column),
+                plan.target.qualified, "an index on the column makes it quick"};
+      report(*looked.hindrance);
+    } else {
+      ++looked.objects;
     }
     if (!position.is_behind) continue;
     if (!of_source) {
@@ -268,17 +301,20 @@ Result<void> check_sequences(Connection& source, Connection& target, const Verif
             fmt::format("SELECT setval({}, {})", target.quote_literal(position.sequence),
                         position.edge)});
   }
-  return {};
+  return looked;
 }
 
-Result<void> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report) {
+Result<Looked> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report) {
+  Looked looked;
   std::vector<const Column*> open;
   for (const ComparedColumn& compared : plan.columns) {
     const Column* column = plan.target.find(compared.name);
-    if (column == nullptr || column->is_not_null || !compared.source_column) continue;
-    if (plan.source.columns[*compared.source_column].is_not_null) open.push_back(column);
+    if (column == nullptr || !compared.source_column) continue;
+    if (!plan.source.columns[*compared.source_column].is_not_null) continue;
+    ++looked.objects;
+    if (!column->is_not_null) open.push_back(column);
   }
-  if (open.empty()) return {};
+  if (open.empty()) return looked;
   std::string counts;
   for (const Column* column : open) {
     counts += fmt::format("{}count(*) FILTER (WHERE {} IS NULL)", counts.empty() ? "" : ", ",
@@ -294,11 +330,11 @@ Result<void> check_required(Connection& target, const VerifyPlan& plan, const Is
                         open[at]->quoted, rows_text(static_cast<std::uint64_t>(nulls))),
             plan.target.qualified});
   }
-  return {};
+  return looked;
 }
 
-Result<void> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
-                              const IssueSink& report) {
+Result<Looked> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
+                                const IssueSink& report) {
   PGFANOUT_TRY_ASSIGN(auto references,
                       references_of(target, plan.target, [&](const std::string& name) {
                         const Column* column = plan.target.find(name);
@@ -325,7 +361,35 @@ Result<void> check_references(Connection& source, Connection& target, const Veri
     }
   }
   PGFANOUT_TRY_ASSIGN(references, with_table(target, plan.target, std::move(references), report));
-  return count_orphans(target, plan.target, references, report);
+  Looked looked;
+  PGFANOUT_TRY(count_orphans(target, plan.target, references, report, looked));
+  return looked;
+}
+
+Result<std::optional<std::string>> find_key_function(Connection& target, const VerifyPlan& plan) {
+  using Found = std::optional<std::string>;
+  const auto& listed = plan.target.partition_columns;
+  const bool is_supplied = plan.key_column && !plan.key_is_generated && listed.size() == 1 &&
+                           listed.front() == *plan.key_column;
+  if (!is_supplied) return Found();
+  PGFANOUT_TRY_ASSIGN(
+      const Rows functions,
+      target.query("SELECT p.oid::regprocedure::text FROM pg_proc p CROSS JOIN LATERAL"
+                   " (SELECT format('.%I %s', $1::text, $2::text) AS tail) d"
+                   " WHERE p.pronamespace = to_regnamespace(quote_ident($3))"
+                   " AND right(obj_description(p.oid, 'pg_proc'), length(d.tail)) = d.tail"
+                   " ORDER BY 1",
+                   {plan.target.name, std::string(kKeyFunctionPurpose), plan.target.schema}));
+  if (functions.size() > 0) return Found(functions.str(0, 0));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows readable,
+      target.query("SELECT FROM pg_class c WHERE c.oid = to_regclass('pgfanout.job')"
+                   " AND has_schema_privilege(c.relnamespace, 'USAGE')"
+                   " AND has_table_privilege(c.oid, 'SELECT')"));
+  if (readable.size() == 0) return Found();
+  PGFANOUT_TRY_ASSIGN(const Rows swapped,
+                      target.query(kSwappedSql, {plan.target.schema, plan.target.name}));
+  return swapped.boolean(0, 0) ? Found("") : Found();
 }
 
 }  // namespace pgfanout

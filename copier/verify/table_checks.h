@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 
 #include "copier/pg/connection.h"
@@ -14,23 +16,36 @@ namespace pgfanout {
 
 // A state that the source has as well is no difference.
 
-/// Constraints that were never validated, indexes that are not valid.
-Result<void> check_validity(Connection& source, Connection& target, const VerifyPlan& plan,
-                            const IssueSink& report);
+/// What a check looked at.
+struct Looked {
+  std::size_t objects = 0;
+  std::optional<Issue> hindrance = {};  ///< Why one of them was not looked at; was reported.
+};
+
+/// Constraints that were never validated.
+Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
+                                 const IssueSink& report);
+/// Indexes that are not valid.
+Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
+                             const IssueSink& report);
 
 /// Leaves for all keys that the job asks for or its key can give, if the target is laid out by it.
 void check_bounds(const VerifyPlan& plan, const IssueSink& report);
 
 /// Sequences of the target's columns must be ahead of the data. `patience`: for each statement;
 /// 0: as long as it takes.
-Result<void> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
-                             std::chrono::milliseconds patience, const IssueSink& report);
+Result<Looked> check_sequences(Connection& source, Connection& target, const VerifyPlan& plan,
+                               std::chrono::milliseconds patience, const IssueSink& report);
 
 /// Columns that are NOT NULL in the source and may be NULL in the target hold none.
-Result<void> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report);
+Result<Looked> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report);
 
 /// Rows of the target whose foreign key, the target's own or one of the source's, points nowhere.
-Result<void> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
-                              const IssueSink& report);
+Result<Looked> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
+                                const IssueSink& report);
+
+/// The function that computes the key for statements that insert: its signature; empty: it is
+/// missing, though a swap of this table made one. Absent: nothing calls for one.
+Result<std::optional<std::string>> find_key_function(Connection& target, const VerifyPlan& plan);
 
 }  // namespace pgfanout

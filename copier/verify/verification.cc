@@ -15,11 +15,13 @@
 #include "copier/journal/reject_table.h"
 #include "copier/key/key_proof.h"
 #include "copier/pg/transaction.h"
+#include "copier/queries/rule_checks.h"
 #include "copier/schema/schema_comparison.h"
 #include "copier/schema/schema_inventory.h"
 #include "copier/session/job_connections.h"
 #include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
+#include "copier/verify/criteria.h"
 #include "copier/verify/difference_finder.h"
 #include "copier/verify/repair.h"
 #include "copier/verify/table_checks.h"
@@ -75,13 +77,16 @@ std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValue
   return bytes;
 }
 
-/// Absent if it takes too long.
+/// Absent if it takes too long, or if the server cannot compare such values.
 Result<std::optional<std::vector<RowAddress>>> locate_in_time(
     RowFetcher& side, Connection& connection, const std::vector<std::string>& identities) {
   PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = '10s'"));
   auto found = side.locate(identities);
   if (!found) {
-    if (found.error().sqlstate != "57014") return std::move(found).error();
+    const std::string& state = found.error().sqlstate;
+    const bool is_of_types =
+        state.starts_with("42") || state.starts_with("22") || state.starts_with("0A");
+    if (state != "57014" && !is_of_types) return std::move(found).error();
     PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_sample"));
     return std::optional<std::vector<RowAddress>>();
   }
@@ -117,7 +122,7 @@ Result<std::vector<RowAddress>> find_set_aside(const VerifyPlan& plan, Connectio
   }
   std::sort(there.begin(), there.end());
   there.erase(std::unique(there.begin(), there.end()), there.end());
-  if (plan.identity != IdentityKind::fixed || there.empty()) return there;
+  if (plan.identity == IdentityKind::row || there.empty()) return there;
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(there));
   std::vector<std::string> identities;
   for (const RowValues& row : rows) {
@@ -161,7 +166,8 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, there, identities));
   if (!found) {
     report({Severity::info, "no-sample",
-            "no sample was compared: without an index on the key, finding its rows takes too long",
+            "no sample was compared: without an index on the key, finding its rows takes too long, "
+            "or the server cannot compare values of the key's types from another database",
             table_of(plan, to).qualified, "create the primary key first, or use --data"});
     return {};
   }
@@ -207,9 +213,8 @@ Result<RowCount> count_rows(Connection& connection, const Table& table) {
 Result<void> compare_samples(const VerifyPlan& plan, Connection& source, Connection& target,
                              const std::vector<RowAddress>& set_aside,
                              const Cancellation& cancellation, const IssueSink& report) {
-  if (plan.identity != IdentityKind::fixed) {
-    report({Severity::info, "no-sample",
-            "no sample was compared: the tables share no primary key of fixed width",
+  if (plan.identity == IdentityKind::row) {
+    report({Severity::info, "no-sample", "no sample was compared: the tables share no primary key",
             plan.target.qualified, "--data compares all rows"});
     return {};
   }
@@ -292,7 +297,14 @@ class Verification : ReportingJob {
     PGFANOUT_TRY_ASSIGN(const auto target,
                         read_schema_inventory(sides_.connection(Side::target), plan_->target));
     ExpectedDifferences context;
-    context.target = plan_->target.qualified;
+    const Table& table = plan_->target;
+    context.target = table.qualified;
+    context.target_schema = table.schema;
+    context.target_name = table.name;
+    context.partition_columns = table.partition_columns;
+    if (table.strategy != 0) {
+      for (const Leaf& leaf : table.leaves) context.leaves.push_back(leaf.qualified);
+    }
     context.is_same_database = plan_->same_database;
     context.key_column = plan_->key_column.value_or("");
     for (const std::size_t index : plan_->key.used_columns()) {
@@ -311,28 +323,33 @@ class Verification : ReportingJob {
       context.requested.insert(suffixed_name(index->name, "_new"));  // Until the swap.
     }
     SchemaComparison compared = compare_schemas(source, target, context);
-    for (SchemaGap& gap : compared.rows) {
-      if (gap.gap != "none" && gap.severity < Severity::info) {
-        std::string code = "schema-" + gap.gap;
-        std::replace(code.begin(), code.end(), ' ', '-');
-        report({gap.severity, std::move(code),
-                fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap), plan_->target.qualified,
-                gap.impact});
-      }
+    for (const SchemaGap& gap : compared.rows) {
       verified_.schema.push_back(
           {gap.kind, gap.name, gap.source, gap.target, gap.gap, gap.impact, gap.severity});
+    }
+    for (const SchemaCount& count : count_by_kind(verified_.schema)) {
+      book_.ran(Criterion::schema,
+                fmt::format("{} on the source, {} on the target", count.source, count.target),
+                count.kind);
+    }
+    for (const SchemaGap& gap : compared.rows) {
+      if (gap.gap == "none" || gap.severity == Severity::info) continue;
+      std::string code = "schema-" + gap.gap;
+      std::replace(code.begin(), code.end(), ' ', '-');
+      found(Criterion::schema,
+            {gap.severity, std::move(code), fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap),
+             plan_->target.qualified, gap.impact},
+            gap.kind);
     }
     verified_.deployment_order = std::move(compared.deployment_order);
     return {};
   }
 
   Result<void> quick() {
-    const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
-    check_bounds(*plan_, sink);
     Connection& source = sides_.connection(Side::source);
     Connection& target = sides_.connection(Side::target);
-    PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
-    PGFANOUT_TRY(check_sequences(source, target, *plan_, std::chrono::seconds(5), sink));
+    PGFANOUT_TRY(check_states(source, target));
+    PGFANOUT_TRY(judge_sequences(source, target, std::chrono::seconds(5)));
     PGFANOUT_TRY_ASSIGN(const SetAside rejects, read_rejects());
     PGFANOUT_TRY_ASSIGN(const auto set_aside,
                         find_set_aside(*plan_, source, target, rejects.rows, cancellation_));
@@ -348,8 +365,17 @@ class Verification : ReportingJob {
     const RowCounts counts{of_source.rows, of_target.rows, set_aside.size(),
                            of_source.is_exact && of_target.is_exact};
     if (auto doubt = doubt_of(counts, rejects, plan_->target)) return *std::move(doubt);
-    if (auto issue = issue_of(counts, plan_->target)) report(*std::move(issue));
-    PGFANOUT_TRY(compare_samples(*plan_, source, target, set_aside, cancellation_, sink));
+    if (auto issue = issue_of(counts, plan_->target)) {
+      found(Criterion::row_counts, *std::move(issue));
+    }
+    if (counts.is_exact) {
+      book_.ran(Criterion::row_counts, counts_text(counts.source, counts.target, counts.set_aside));
+    } else {
+      book_.not_checked(Criterion::row_counts, "a side is too large to be counted in seconds");
+    }
+    judge_skew(of_target.is_exact);
+    PGFANOUT_TRY(judge_samples(source, target, set_aside));
+    PGFANOUT_TRY(judge_rules());
     report({Severity::info, "quick",
             "only a sample of rows was compared; this proves nothing about the others",
             plan_->target.qualified, "--data reads them all"});
@@ -411,8 +437,8 @@ class Verification : ReportingJob {
     for (const FoundDifference& difference : found_->rows) {
       verified_.differences->rows.push_back(difference.named);
     }
-    for (Issue& issue : issues_of(found_->counts, found_->set_aside, plan_->target)) {
-      report(std::move(issue));
+    for (const Issue& issue : issues_of(found_->counts, found_->set_aside, plan_->target)) {
+      tell_rows(issue);
     }
     if (!found_->adds_up) {
       return unproven(
@@ -428,23 +454,193 @@ class Verification : ReportingJob {
   }
 
   Result<void> checks() {
-    const IssueSink sink = [this](Issue issue) { report(std::move(issue)); };
     Connection& source = sides_.connection(Side::source);
     Connection& target = sides_.connection(Side::target);
     PGFANOUT_TRY(target.run("SET LOCAL max_parallel_workers_per_gather TO DEFAULT"));
-    PGFANOUT_TRY(check_validity(source, target, *plan_, sink));
+    judge_rows();
+    PGFANOUT_TRY(check_states(source, target));
     // In a window positions change hands in the swap, and in the swap back: after this.
-    if (!input_.is_in_window) {
-      PGFANOUT_TRY(check_sequences(source, target, *plan_, std::chrono::milliseconds(0), sink));
+    if (input_.is_in_window) {
+      book_.not_checked(Criterion::sequences, "the swap sets their positions");
+    } else {
+      PGFANOUT_TRY(judge_sequences(source, target, std::chrono::milliseconds(0)));
     }
-    PGFANOUT_TRY(check_required(target, *plan_, sink));
-    PGFANOUT_TRY(check_references(source, target, *plan_, sink));
-    check_bounds(*plan_, sink);
+    PGFANOUT_TRY_ASSIGN(const Looked required,
+                        check_required(target, *plan_, into(Criterion::required)));
+    close(Criterion::required, required, "column", "columns");
+    PGFANOUT_TRY_ASSIGN(const Looked references,
+                        check_references(source, target, *plan_, into(Criterion::references)));
+    close(Criterion::references, references, "reference", "references");
+    judge_skew(true);
+    return judge_rules();
+  }
+
+  /// Reports what the check of a criterion found.
+  void found(Criterion criterion, Issue issue, std::string_view part = {}) {
+    book_.found(criterion, issue, part);
+    report(std::move(issue));
+  }
+  /// The same as a sink; what could not be looked at is told by close().
+  IssueSink into(Criterion criterion) {
+    return [this, criterion](Issue issue) {
+      if (!issue.code.ends_with("-not-checked")) book_.found(criterion, issue);
+      report(std::move(issue));
+    };
+  }
+  /// After a check that ran to its end.
+  void close(Criterion criterion, const Looked& looked, std::string_view one,
+             std::string_view many) {
+    if (looked.hindrance) {
+      book_.could_not_check(criterion, *looked.hindrance);
+    } else if (looked.objects == 0) {
+      book_.not_applicable(criterion, fmt::format("the target has no {}", many));
+    } else {
+      book_.ran(criterion, counted(looked.objects, one, many));
+    }
+  }
+
+  Result<void> check_states(Connection& source, Connection& target) {
+    check_bounds(*plan_, into(Criterion::all_leaves));
+    if (plan_->layout && plan_->wanted_keys > 0) {
+      book_.ran(Criterion::all_leaves, counted(plan_->wanted_keys, "key", "keys"));
+    } else {
+      book_.not_applicable(Criterion::all_leaves, "no key with a known range decides the leaf");
+    }
+    PGFANOUT_TRY_ASSIGN(const Looked constraints,
+                        check_constraints(source, target, *plan_, into(Criterion::constraints)));
+    close(Criterion::constraints, constraints, "constraint", "constraints");
+    PGFANOUT_TRY_ASSIGN(const Looked indexes,
+                        check_indexes(source, target, *plan_, into(Criterion::indexes)));
+    close(Criterion::indexes, indexes, "index", "indexes");
+    PGFANOUT_TRY_ASSIGN(const auto function, find_key_function(target, *plan_));
+    if (!function) {
+      book_.not_applicable(Criterion::key_function, "no swapped table needs one");
+    } else if (!function->empty()) {
+      book_.ran(Criterion::key_function, *function);
+    } else {
+      found(
+          Criterion::key_function,
+          {Severity::warning, "key-function-missing",
+           "the function that computes the key for statements that insert is not there",
+           plan_->target.qualified, "make it again; its body: SELECT " + plan_->key_sql_on_target});
+    }
+    return {};
+  }
+
+  /// A small scope has a time limit for each sequence: what it leaves out is no doubt.
+  Result<void> judge_sequences(Connection& source, Connection& target,
+                               std::chrono::milliseconds patience) {
+    PGFANOUT_TRY_ASSIGN(const Looked sequences, check_sequences(source, target, *plan_, patience,
+                                                                into(Criterion::sequences)));
+    if (sequences.hindrance && patience.count() > 0) {
+      book_.not_checked(Criterion::sequences, sequences.hindrance->message);
+    } else {
+      close(Criterion::sequences, sequences, "sequence", "sequences");
+    }
+    return {};
+  }
+
+  void judge_skew(bool is_exact) {
+    if (!verified_.skew || verified_.partitions.size() < 2) {
+      book_.not_applicable(Criterion::skew, "fewer than two leaves, or no rows");
+      return;
+    }
+    if (!is_exact) {
+      book_.not_checked(Criterion::skew,
+                        fmt::format("{:.2f} by estimates of the statistics", *verified_.skew));
+      return;
+    }
+    if (auto issue = skew_issue(*verified_.skew, plan_->target)) {
+      found(Criterion::skew, *std::move(issue));
+    }
+    book_.ran(Criterion::skew, fmt::format("{:.2f}", *verified_.skew));
+  }
+
+  /// An issue about rows or their keys, under the criteria that it belongs to.
+  void tell_rows(const Issue& issue) {
+    const auto is = [&](std::string_view code) { return issue.code == code; };
+    if (is("missing") || is("extra")) book_.found(Criterion::row_counts, issue);
+    if (is("missing") || is("extra") || is("changed")) {
+      book_.found(Criterion::row_digests, issue);
+    }
+    if (is("misplaced") || is("key-mismatch") || is("key-impossible")) {
+      book_.found(Criterion::keys, issue);
+    }
+    if (is("misplaced")) book_.found(Criterion::leaves, issue);
+    report(issue);
+  }
+
+  /// All rows were read, and those that differ are named.
+  void judge_rows() {
     const bool may_differ =
         !plan_->key_is_stated || input_.rows.on_key_mismatch == KeyMismatchPolicy::fix;
-    const KeyFacts facts{books_->stored_key_errors(), books_->key_errors(Side::source),
-                         verified_.skew, may_differ};
-    for (Issue& issue : issues_of(facts, plan_->source, plan_->target)) report(std::move(issue));
+    const KeyFacts facts{books_->stored_key_errors(), books_->key_errors(Side::source), may_differ};
+    for (const Issue& issue : issues_of(facts, plan_->source)) tell_rows(issue);
+    const std::uint64_t set_aside = found_ ? found_->set_aside : 0;
+    book_.ran(Criterion::row_counts,
+              counts_text(result_.source->rows, result_.target->rows, set_aside));
+    book_.ran(Criterion::row_digests,
+              set_aside == 0 ? result_.target->digest : "equal but for the rows set aside");
+    book_.not_applicable(Criterion::sample, "all rows were compared");
+    const bool has_unknown_key =
+        std::any_of(plan_->issues.begin(), plan_->issues.end(),
+                    [](const Issue& issue) { return issue.code == "no-key"; });
+    if (plan_->has_key) {
+      book_.ran(Criterion::keys, rows_text(result_.target->rows) + " recomputed");
+    } else if (has_unknown_key) {
+      book_.not_checked(Criterion::keys, "no key is stated, and none is known");
+    } else {
+      book_.not_applicable(Criterion::keys, "no key decides about the rows");
+    }
+    if (plan_->target.leaves.size() < 2) {
+      book_.not_applicable(Criterion::leaves, "there is one leaf");
+    } else if (plan_->layout) {
+      book_.ran(Criterion::leaves, counted(plan_->target.leaves.size(), "leaf", "leaves"));
+    } else {
+      book_.not_checked(Criterion::leaves, "left to the server's bounds");
+    }
+  }
+
+  Result<void> judge_samples(Connection& source, Connection& target,
+                             const std::vector<RowAddress>& set_aside) {
+    std::string detail;
+    bool is_whole = true;
+    const IssueSink sink = [&](Issue issue) {
+      is_whole = is_whole && issue.code != "no-sample";
+      detail += (detail.empty() ? "" : "; ") + issue.message;
+      found(Criterion::sample, std::move(issue));
+    };
+    PGFANOUT_TRY(compare_samples(*plan_, source, target, set_aside, cancellation_, sink));
+    if (detail.empty()) {
+      book_.not_applicable(Criterion::sample, "there are no rows");
+    } else if (is_whole) {
+      book_.ran(Criterion::sample, detail);
+    } else {
+      book_.not_checked(Criterion::sample, detail);
+    }
+    return {};
+  }
+
+  Result<void> judge_rules() {
+    if (input_.request.rules.empty()) {
+      book_.not_applicable(Criterion::rules, "the job has no rules");
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(Connection target, sides_.join_snapshot(Side::target));
+    for (const RuleCheck& rule : input_.request.rules) {
+      if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+      PGFANOUT_TRY_ASSIGN(const RuleOutcome outcome,
+                          try_rule(target, rule, plan_->target, std::chrono::milliseconds(0)));
+      auto issue = issue_of(rule, outcome, plan_->target);
+      if (!issue) {
+        book_.ran(Criterion::rules, "no row violates it", rule.name);
+      } else if (outcome.hindrance) {
+        book_.could_not_check(Criterion::rules, *issue, rule.name);
+        report(*std::move(issue));
+      } else {
+        found(Criterion::rules, *std::move(issue), rule.name);
+      }
+    }
     return {};
   }
 
@@ -503,6 +699,7 @@ class Verification : ReportingJob {
 
   void settle() {
     result_.verdict = Verdict::unproven;
+    if (plan_) verified_.criteria = book_.results();
     if (result_.error) tell_what_is_missing();
     if (result_.error || !is_proven_) return;
     const bool is_unchanged = was_repaired_ || sides_.close_and_check_unchanged();
@@ -512,7 +709,8 @@ class Verification : ReportingJob {
               "held its lock was lost",
               plan_->source.qualified, "verify again while nothing writes to either table"});
     }
-    result_.verdict = verdict_of({is_proven_, is_unchanged}, result_.issues);
+    result_.verdict = verdict_of({is_proven_ && !book_.is_unproven(), is_unchanged}, book_,
+                                 input_.request.fail_on, result_.issues);
   }
   [[nodiscard]] bool wants(VerifyScope scope) const {
     return scope_ == VerifyScope::full || scope_ == scope;
@@ -523,6 +721,7 @@ class Verification : ReportingJob {
   JobCounters& counters_;
   const VerifyScope scope_ = input_.request.scope.value_or(VerifyScope::full);
   VerifySides sides_;
+  CriteriaBook book_{scope_};
   VerifyResult& verified_ = std::get<VerifyResult>(result_.details);
   std::optional<VerifyPlan> plan_;          // preflight
   std::optional<Comparison> books_;         // data

@@ -81,7 +81,7 @@ std::optional<Error> doubt_of(const RowCounts& counts, const SetAside& rejects,
       "--data compares all rows", rejects_of(target));
 }
 
-std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const Table& target) {
+std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source) {
   std::vector<Issue> issues;
   if (facts.stored_key_errors > 0) {
     issues.push_back(
@@ -97,12 +97,20 @@ std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source, const T
              " no key that a leaf takes",
          source.qualified});
   }
-  if (facts.skew && *facts.skew >= kSkewWarning) {
-    issues.push_back({Severity::warning, "skew",
-                      fmt::format("the largest leaf holds {:.2f} times the mean", *facts.skew),
-                      target.qualified, "a key over more columns spreads better"});
-  }
   return issues;
+}
+
+std::optional<Issue> skew_issue(double skew, const Table& target) {
+  if (skew < kSkewWarning) return std::nullopt;
+  return Issue{Severity::warning, "skew",
+               fmt::format("the largest leaf holds {:.2f} times the mean", skew), target.qualified,
+               "a key over more columns spreads better"};
+}
+
+std::string counts_text(std::uint64_t source, std::uint64_t target, std::uint64_t set_aside) {
+  if (source == target) return with_commas(source) + " on each side";
+  return fmt::format("{} in the source, {} in the target, {} set aside", with_commas(source),
+                     with_commas(target), with_commas(set_aside));
 }
 
 std::optional<Issue> issue_of(const RowCounts& counts, const Table& target) {
@@ -133,12 +141,13 @@ Issue sample_issue(std::size_t lost, std::size_t sampled, Side from, const Table
           table.qualified};
 }
 
-Verdict verdict_of(const VerifyEnd& end, const std::vector<Issue>& issues) {
+Verdict verdict_of(const VerifyEnd& end, const CriteriaBook& criteria, Severity fail_on,
+                   const std::vector<Issue>& issues) {
   if (!end.is_complete || !end.is_unchanged) return Verdict::unproven;
-  const bool has_errors = std::any_of(issues.begin(), issues.end(), [](const Issue& issue) {
-    return issue.severity == Severity::critical || issue.severity == Severity::error;
+  const bool has_others = std::any_of(issues.begin(), issues.end(), [&](const Issue& issue) {
+    return issue.severity <= Severity::error && !criteria.has(issue);
   });
-  return has_errors ? Verdict::differs : Verdict::match;
+  return has_others || criteria.fails(fail_on) ? Verdict::differs : Verdict::match;
 }
 
 }  // namespace pgfanout

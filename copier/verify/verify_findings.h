@@ -10,6 +10,7 @@
 
 #include "copier/journal/reject_table.h"
 #include "copier/plan/verify_plan.h"
+#include "copier/verify/criteria.h"
 #include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 #include "pgfanout/verdict.h"
@@ -29,11 +30,12 @@ namespace pgfanout {
 struct KeyFacts {
   std::uint64_t stored_key_errors = 0;  ///< Of the source: stored key is not the recomputed one.
   std::uint64_t impossible_keys = 0;    ///< Of the source: no key, or one without a leaf.
-  std::optional<double> skew;           ///< Largest leaf of the target over mean.
   bool stored_keys_may_differ = false;  ///< They are no fault of the copy.
 };
-[[nodiscard]] std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source,
-                                           const Table& target);
+[[nodiscard]] std::vector<Issue> issues_of(const KeyFacts& facts, const Table& source);
+
+/// Of the largest leaf over the mean; absent: it is fine.
+[[nodiscard]] std::optional<Issue> skew_issue(double skew, const Table& target);
 
 /// Rows by a quick verification.
 struct RowCounts {
@@ -57,7 +59,13 @@ struct VerifyEnd {
   bool is_complete = false;   ///< Its scope was looked at to the end, without an error.
   bool is_unchanged = false;  ///< Nothing was written to either side meanwhile.
 };
-/// Unproven unless both hold; then an issue that is an error or worse makes the sides differ.
-[[nodiscard]] Verdict verdict_of(const VerifyEnd& end, const std::vector<Issue>& issues);
+/// "1,000 on each side".
+[[nodiscard]] std::string counts_text(std::uint64_t source, std::uint64_t target,
+                                      std::uint64_t set_aside);
+
+/// Unproven unless both hold. Then a criterion that failed with severity `fail_on` or a worse one
+/// makes the sides differ, and so does an error that belongs to none.
+[[nodiscard]] Verdict verdict_of(const VerifyEnd& end, const CriteriaBook& criteria,
+                                 Severity fail_on, const std::vector<Issue>& issues);
 
 }  // namespace pgfanout

@@ -39,7 +39,8 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
   const RowRequest& rows = input_.rows;
   PGFANOUT_TRY_ASSIGN(Connection source, connect(Side::source, "source"));
   PGFANOUT_TRY_ASSIGN(Connection target, connect(Side::target, "target"));
-  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, source, target));
+  const bool reads_rows = input_.request.scope != VerifyScope::schema;
+  PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, source, target, reads_rows));
   source_version_ = source.server_version_text();
   target_version_ = target.server_version_text();
   const SideLocks locks = locks_for(plan->same_database, rows.assume_quiet, input_.request.repair);
@@ -54,7 +55,7 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
   }
   // Again, under the locks.
   PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, connection(Side::source),
-                                             connection(Side::target)));
+                                             connection(Side::target), reads_rows));
   source_ranges_ = ranges_of(plan->source, plan->readers);
   target_ranges_ = ranges_of(plan->target, plan->readers);
   for (const SourceRange& range : source_ranges_) bytes_ += range.estimated_bytes;

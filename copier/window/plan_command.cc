@@ -58,6 +58,10 @@ class PlanJob : ReportingJob {
                       copy.source.estimated_rows,
                       {},
                       state.source().server_version_text()};
+    if (plan.is_present) {
+      result_.verdict = Verdict::match;
+      return {};
+    }
     result_.target = {copy.target.qualified, 0, {}, state.target().server_version_text()};
     result_.details = PlanResult{plan.impact, plan.estimates};
     if (job_.watch.finish_by) {

@@ -161,6 +161,8 @@ class WindowStages {
                         }));
     if (state_->cancellation().is_set()) return cancelled();
     const CopyPlan& copy = plan.copy;
+    is_present_ = plan.is_present;
+    if (is_present_) return std::string("nothing to do");
     job_key_ = copy.job_key;
     key_sql_on_target_ = copy.key.sql_on_target;
     key_column_ = copy.key.column;
@@ -175,27 +177,30 @@ class WindowStages {
     return std::string("go");
   }
 
-  /// Refuses unless the job is called with the settings that it began with.
-  Result<void> check_request() {
-    if (!state_->entry()) return {};
+  /// Refuses unless the job is called with the settings that it began with. Returns the job with
+  /// all of them.
+  Result<JobDescription> check_request() {
+    if (!state_->entry()) return job();
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY_ASSIGN(const JobKey key,
                         key_of_copy(job(), state_->source(), source, state_->target(), nullptr));
+    JobDescription settled = as_recorded(job(), key);
     const std::string differences =
-        request_differences(state_->entry()->request, request_of(as_recorded(job(), key), key.sql));
-    if (differences.empty()) return {};
+        request_differences(state_->entry()->request, request_of(settled, key.sql));
+    if (differences.empty()) return settled;
     return refused("other-request", "the job was begun with other settings: " + differences,
                    "use the same ones, or start over with run --restart", source.qualified);
   }
 
-  /// Writes the job down in the journal. After preflight().
-  Result<void> begin_job() {
+  /// Writes the job down in the journal. After preflight(). Returns the job as it is recorded.
+  Result<JobDescription> begin_job() {
     PGFANOUT_TRY_ASSIGN(const Table source, describe_table(state_->source(), job().table));
+    JobDescription settled = as_recorded(job(), job_key_);
     JournalEntry entry =
         new_entry(result_.job, state_->source(), source, state_->target_name(), job_key_.sql);
     entry.state = "open";
     entry.command = "run";
-    entry.request = request_of(as_recorded(job(), job_key_), job_key_.sql);
+    entry.request = request_of(settled, job_key_.sql);
     entry.key_sql_on_target = key_sql_on_target_;
     entry.key_column = key_column_;
     Journal journal(state_->target());
@@ -205,7 +210,7 @@ class WindowStages {
     };
     PGFANOUT_TRY(in_transaction(state_->target(), {}, write));
     state_->entry() = std::move(entry);
-    return {};
+    return settled;
   }
 
   /// Raises the fence around the source. The facts that identify it, and its definition, are
@@ -272,8 +277,10 @@ class WindowStages {
     input.request.scope = job().verify.scope.value_or(VerifyScope::quick);
     JobResult verified = verify_tables(input, observer_, state_->cancellation(), counters_, pace_);
     for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
-    std::get<RunResult>(result_.details).differences =
-        std::get<VerifyResult>(std::move(verified.details)).differences;
+    auto& run = std::get<RunResult>(result_.details);
+    auto& details = std::get<VerifyResult>(verified.details);
+    run.differences = std::move(details.differences);
+    run.criteria = std::move(details.criteria);
     if (verified.error) {
       // The copy is proven, so a stopped verification can be resumed.
       constexpr std::array<std::string_view, 3> kStopped = {"cancelled", "hook-failed", "deadline"};
@@ -358,6 +365,8 @@ class WindowStages {
   }
 
   [[nodiscard]] bool is_swapped() const { return is_swapped_; }
+  /// The preflight found the table in the layout that is asked for.
+  [[nodiscard]] bool is_present() const { return is_present_; }
   /// Of the stages; empty before the preflight.
   [[nodiscard]] const std::vector<StageEstimate>& estimates() const { return estimates_; }
 
@@ -381,6 +390,7 @@ class WindowStages {
   std::string key_sql_on_target_;          // preflight
   std::optional<std::string> key_column_;  // preflight
   std::vector<StageEstimate> estimates_;   // preflight
+  bool is_present_ = false;                // preflight
   bool is_swapped_ = false;                // swap
 };
 
@@ -466,14 +476,16 @@ class WindowJob {
     return runner_.open_journal(state_->journal());
   }
 
-  /// Asks for the same move of the same table as a swapped job did: a second move of the moved
-  /// table must be asked for.
+  /// Asks for the same move of the same table as a swapped job did, or says nothing: a second move
+  /// of the moved table must be asked for.
   bool is_same_request(const JournalEntry& entry) {
     if (entry.state != "swapped") return false;
     const JobDescription then = with_request({}, entry.request);
     JobDescription now = job_;
     if (now.key.empty()) now.key = entry.key;
     if (now.key_column.empty()) now.key_column = then.key_column;
+    if (!now.partitions) now.partitions = then.partitions;
+    if (!now.key_mode) now.key_mode = then.key_mode;
     return request_differences(entry.request, request_of(now, now.key)).empty();
   }
 
@@ -529,8 +541,8 @@ class WindowJob {
   Result<void> check_before() {
     PGFANOUT_TRY(runner_.run_unrecorded("preflight", [this] { return stages_.preflight(); }));
     guard_.set_estimates(stages_.estimates());
-    if (state_->entry()) return {};
-    PGFANOUT_TRY(stages_.begin_job());
+    if (state_->entry() || stages_.is_present()) return {};
+    PGFANOUT_TRY_ASSIGN(job_, stages_.begin_job());
     return runner_.open_journal(state_->journal());
   }
 
@@ -550,11 +562,15 @@ class WindowJob {
               job_.table, "with other settings, or with --restart, the table is moved once more"});
       return {};
     }
-    PGFANOUT_TRY(stages_.check_request());
+    PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(check_still_fenced());
     show_leaves();
     const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
     if (repeats_preflight(runner_.records(), copy_goes_on)) PGFANOUT_TRY(check_before());
+    if (stages_.is_present()) {
+      result_.verdict = Verdict::match;
+      return {};
+    }
     const std::map<std::string_view, StageRunner::Work> works = {
         {"prepare", [this] { return stages_.prepare(); }},
         {"copy", [this] { return stages_.copy(); }},
@@ -613,7 +629,7 @@ class WindowJob {
     const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");
     if (says_nothing) job_ = with_request(std::move(job_), entry->request);
     begin(entry->job);
-    PGFANOUT_TRY(stages_.check_request());
+    PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(runner_.open_journal(state_->journal()));
     show_leaves();
     if (const std::string_view stage = missing_before_swap(runner_.records()); !stage.empty()) {

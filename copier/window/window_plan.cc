@@ -54,14 +54,31 @@ Result<Issue> plan_way_back_of(const JobDescription& job, const CopyPlan& copy,
                   copy.source);
 }
 
+/// Whether a swap would give the table the layout that it has, and change nothing else.
+bool is_present(const WindowState& state, const CopyPlan& copy) {
+  const JobDescription& job = state.job();
+  return copy.job_key.is_present && copy.same_database &&
+         copy.source.schema == copy.target.schema && job.map.empty() && job.skip.empty() &&
+         !job.restart;
+}
+
 }  // namespace
 
 Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report) {
-  const JobDescription& job = state.job();
   Connection& source = state.source();
   Connection& target = state.target();
-  PGFANOUT_TRY_ASSIGN(CopyPlan copy, make_copy_plan(job, source, target));
-  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}};
+  PGFANOUT_TRY_ASSIGN(CopyPlan copy, make_copy_plan(state.job(), source, target));
+  const JobDescription job = as_recorded(state.job(), copy.job_key);
+  const bool present = is_present(state, copy);
+  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}, present};
+  if (plan.is_present) {
+    report(
+        {Severity::info, "nothing-to-do",
+         fmt::format("{} is in this layout already: nothing is to do", plan.copy.source.qualified),
+         plan.copy.source.qualified,
+         "to move it all the same, for example to get rid of bloat, use run --restart"});
+    return plan;
+  }
   const auto tell = [&](const std::vector<Issue>& issues) {
     for (const Issue& issue : issues) {
       plan.issues.push_back(issue);

@@ -23,6 +23,7 @@ struct WindowPlan {
   SwapNames names;  ///< With a stamp of the right length. Absent schema: no swap is possible.
   std::vector<NameHolder> holders;
   std::vector<Issue> issues;  ///< As reported: no_go_of() them.
+  bool is_present = false;    ///< The table is in this layout already, and in this place.
 };
 
 /// Reports each issue as it is found. Refusals end it at once.

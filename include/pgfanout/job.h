@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -23,6 +24,12 @@ enum class KeyMode : std::uint8_t {
   expression,  ///< LIST by the expression; no key column.
   none,        ///< LIST on the key column; nothing watches over later inserts.
 };
+
+/// As the option names it.
+[[nodiscard]] constexpr std::string_view key_mode_name(KeyMode mode) {
+  constexpr std::array<std::string_view, 4> kNames = {"check", "generated", "expression", "none"};
+  return kNames.at(static_cast<std::size_t>(mode));
+}
 
 /// The action on a row whose stored key differs from the recomputed one.
 enum class KeyMismatchPolicy : std::uint8_t { fail, fix };
@@ -78,11 +85,21 @@ enum class VerifyScope : std::uint8_t {
   full,    ///< Data and schema, constraints and sequences.
 };
 
+/// A check of the user's own: of two forms, one is given. `{table}` stands for the table.
+struct RuleCheck {
+  std::string name;
+  std::string sql;    ///< A query: each row that it returns is a violation.
+  std::string check;  ///< A condition on a row: one for which it is false is a violation.
+  Severity severity = Severity::error;
+};
+
 struct VerifyRequest {
   std::optional<VerifyScope> scope;        ///< Absent: full; in a window quick.
   std::uint32_t max_differences = 10'000;  ///< Rows named in one pass.
   bool repair = false;                     ///< Make the target equal, touching only rows named.
   bool install_views = false;              ///< Only install the views that watch the target.
+  Severity fail_on = Severity::error;      ///< A failed criterion of it or worse is a difference.
+  std::vector<RuleCheck> rules;            ///< Run on the target in every scope but schema.
 };
 
 /// Milliseconds.
@@ -186,8 +203,8 @@ struct TableRequest {
   std::string key;         ///< Empty: that of a converted table, else a hash of a column.
   std::string key_column;  ///< Empty: that of a converted table, else kDefaultKeyColumn.
   std::optional<std::uint32_t>
-      partitions;  ///< Absent: as an existing target has, else the default.
-  KeyMode key_mode = KeyMode::check;
+      partitions;                   ///< Absent: as an existing target has, else the default.
+  std::optional<KeyMode> key_mode;  ///< Absent: that of a converted table, else check.
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;
   std::string search_path;  ///< Of the application, as in SET; empty: as its roles have it.

@@ -90,6 +90,27 @@ struct SchemaFinding {
   Severity severity = Severity::info;
 };
 
+/// Objects of one kind on both sides.
+struct SchemaCount {
+  std::string kind;
+  std::uint64_t source = 0;
+  std::uint64_t target = 0;
+  std::uint64_t missing = 0;
+  std::uint64_t extra = 0;
+  std::uint64_t different = 0;  ///< Or not valid.
+};
+/// By kind, in the order in which the kinds come first.
+[[nodiscard]] std::vector<SchemaCount> count_by_kind(const std::vector<SchemaFinding>& schema);
+
+/// One thing that a verification can look at, and what it found.
+struct CriterionResult {
+  std::string name;
+  std::string status;                  ///< pass, fail, "not applicable" or "not checked".
+  Severity severity = Severity::info;  ///< Of its failure.
+  std::string detail;
+  std::string code = {};  ///< Of the issue that tells more; empty: there is none.
+};
+
 /// A change that statements of the application will meet after the swap.
 struct Impact {
   std::string what;                  ///< "inserts must supply partition_key".
@@ -195,7 +216,8 @@ struct CopyResult : ReadResult {
 struct VerifyResult : ReadResult {
   std::optional<Differences> differences;
   std::vector<SchemaFinding> schema;
-  std::vector<std::string> deployment_order;  ///< Missing objects, in the order to create them.
+  std::vector<std::string> deployment_order;  ///< SQL that makes what is missing, in its order.
+  std::vector<CriterionResult> criteria;
 };
 struct PlanResult {
   std::vector<Impact> impact;
@@ -203,6 +225,7 @@ struct PlanResult {
 };
 struct RunResult : CopyResult {
   std::optional<Differences> differences;
+  std::vector<CriterionResult> criteria;  ///< Of its stage verify.
   std::vector<Impact> impact;
   std::optional<JobStatus> status;  ///< After the swap.
 };
@@ -268,6 +291,8 @@ struct JobResult {
 [[nodiscard]] const Differences* differences_of(const JobResult& result);
 /// Of status, and of run and swap after the swap.
 [[nodiscard]] const JobStatus* job_status_of(const JobResult& result);
+/// Of verify and run; empty for others.
+[[nodiscard]] const std::vector<CriterionResult>& criteria_of(const JobResult& result);
 /// Of plan and run; empty for others.
 [[nodiscard]] const std::vector<Impact>& impact_of(const JobResult& result);
 

@@ -41,6 +41,15 @@ TEST(SqlTextTest, ListsGrowAtTheirEnd) {
   EXPECT_EQ(end_of_list("a (b"), std::string::npos);
 }
 
+TEST(SqlTextTest, ItemsLeaveTheirList) {
+  EXPECT_EQ(without_item(" USING btree (a, k) INCLUDE (k)", "k"), " USING btree (a) INCLUDE (k)");
+  EXPECT_EQ(without_item("(k, a, kk)", "k"), "(a, kk)");
+  EXPECT_EQ(without_item("(a, k, b)", "k"), "(a, b)");
+  for (const char* same : {"(k)", "(a, kk)", "(a, f(k))", "no list"}) {
+    EXPECT_EQ(without_item(same, "k"), same);
+  }
+}
+
 TEST(SqlTextTest, BodiesMayHoldTheirOwnQuotes) {
   EXPECT_EQ(do_block("BEGIN END"), "DO $pgfanout$BEGIN END$pgfanout$");
   EXPECT_EQ(dollar_quoted("$pgfanout$"), "$pgfanout_$$pgfanout$$pgfanout_$");

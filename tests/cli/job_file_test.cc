@@ -184,6 +184,14 @@ TEST(JobFileExample, Window) {
   EXPECT_EQ(window.queries[1].target_sql, "");
   EXPECT_FALSE(window.queries[1].max_partitions || window.queries[1].max_ratio);
   EXPECT_EQ(window.queries[1].runs, 5U);
+  const VerifyRequest verify = read(text_of(example)).job.verify;
+  ASSERT_EQ(verify.rules.size(), 2U);
+  EXPECT_EQ(verify.rules[0].name, "known languages");
+  EXPECT_THAT(verify.rules[0].check, StartsWith("metadata->>'lang'"));
+  EXPECT_EQ(verify.rules[0].severity, Severity::warning);
+  EXPECT_EQ(verify.rules[1].check, "");
+  EXPECT_THAT(verify.rules[1].sql, StartsWith("SELECT id FROM {table} c"));
+  EXPECT_EQ(verify.rules[1].severity, Severity::error);
 }
 
 /// A setting that the example does not show would never be found.
@@ -363,7 +371,7 @@ TEST(JobFile, UnknownNamesAreErrorsWithTheirPlaceAndTheNearest) {
   EXPECT_EQ(told("xyz = 1\n"),
             "job.toml:1:1: a job file has no xyz (known are source, target, key, map, skip, "
             "limits, verify, output, watch, thresholds, hooks, swap, accept, backup, "
-            "queries_from, rollback, gates, views, queries)");
+            "queries_from, rollback, gates, views, queries, rules)");
   EXPECT_EQ(told("[gates]\nverfy = \"confirm\"\n"),
             "job.toml:2:1: there is no stage verfy (did you mean verify?)");
   EXPECT_EQ(told("[[queries]]\nname = \"q\"\nsqll = \"x\"\n"),
@@ -403,6 +411,14 @@ TEST(JobFile, WrongTypesAreErrorsThatSayWhatIsWanted) {
               HasSubstr("gates.copy must be auto or confirm, not 'wait'"));
   EXPECT_THAT(told("[views]\npublic.v = \"SELECT\"\n"), HasSubstr("needs quotes"));
   EXPECT_THAT(told("queries = [1]\n"), HasSubstr("[[queries]]"));
+  EXPECT_THAT(told("rules = [1]\n"), HasSubstr("[[rules]]"));
+  EXPECT_THAT(told("[[rules]]\nname = \"r\"\n"), HasSubstr("needs either sql or check"));
+  EXPECT_THAT(told("[[rules]]\nname = \"r\"\nsql = \"SELECT 1 FROM {table}\"\ncheck = \"x\"\n"),
+              HasSubstr("needs either sql or check"));
+  EXPECT_THAT(told("[[rules]]\nsql = \"SELECT 1\"\n"), HasSubstr("must name the table as {table}"));
+  EXPECT_THAT(told("[[rules]]\nseverity = \"info\"\n"), HasSubstr("warning, error or critical"));
+  EXPECT_THAT(told("[[rules]]\nchek = \"x\"\n"), HasSubstr("did you mean check?"));
+  EXPECT_THAT(told("[[rules]]\ncheck = \"x\"\n"), HasSubstr("a rule needs a name"));
 }
 
 TEST(JobFile, WrongValuesAreErrorsInTheFilesWords) {

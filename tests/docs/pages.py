@@ -149,10 +149,22 @@ def check_codes(failures):
         failures.add(f"only {len(codes)} codes were found in the source, {len(ends)} that end a command")
 
 
+def check_criteria(failures):
+    """The table of criteria, against the list in the source that everything else is made of."""
+    text = (ROOT / "include/pgfanout/criteria.h").read_text()
+    given = [f"| {name} | {severity.upper()} | {', '.join(scopes.split())} |" for name, scopes, severity in re.findall(
+        r'CriterionFacts\{Criterion::\w+, "([^"]*)", "([^"]*)",\s*Severity::(\w+)', text)]
+    page = (ROOT / "docs/RUNBOOK.md").read_text().split("## Criteria\n")[1].split("\n## ")[0]
+    told = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| criterion")]
+    if told != given or len(given) < 10:
+        failures.add(f"docs/RUNBOOK.md has other criteria than include/pgfanout/criteria.h: {set(told) ^ set(given)}")
+
+
 def check(pgfanout, failures):
     for page in with_commands():
         blocks_of(page.name, page.read_text())
     check_links(failures)
     check_options(pgfanout, failures)
     check_codes(failures)
+    check_criteria(failures)
     man_page.check(pgfanout, failures)

@@ -217,18 +217,36 @@ TEST_F(SchemaInventoryTest, CleanTwinOnAnotherMajor) {
   EXPECT_THAT(gaps(compare_schemas(*objects, inventory("chunks"), context)), IsEmpty());
 }
 
-TEST_F(SchemaInventoryTest, EachPartIsMissed) {
+TEST_F(SchemaInventoryTest, EachPartIsMissedAndItsSqlMakesIt) {
   make(database, "chunks");
+  std::size_t remarks = 0;
   for (std::size_t i = 0; i < kAll; ++i) {
     const std::string twin = "twin_" + std::to_string(i);
     make(database, twin, i);
-    const SchemaComparison comparison = compare("chunks", twin);
+    ExpectedDifferences context;
+    context.target = context.target_name = twin;
+    context.target_schema = "public";
+    context.leaves = {twin + "_0", twin + "_1"};
+    context.partition_columns = {"tenant"};
+    const SchemaComparison comparison = compare("chunks", twin, context);
     const std::vector<std::string> found = gaps(comparison);
     ASSERT_EQ(found.size(), 1U) << kParts[i].sql << "\n" << ::testing::PrintToString(found);
     EXPECT_THAT(found.front(), ::testing::StartsWith(std::string(kParts[i].kind) + " missing"))
         << kParts[i].sql;
-    EXPECT_EQ(comparison.deployment_order.size(), 1U) << kParts[i].sql;
+    ASSERT_GE(comparison.deployment_order.size(), 1U) << kParts[i].sql;
+    // What is no remark runs as it stands, and closes the gap.
+    bool is_remark = false;
+    for (const std::string& sql : comparison.deployment_order) {
+      is_remark = is_remark || sql.starts_with("--");
+      execute(sql);
+    }
+    remarks += is_remark ? 1 : 0;
+    if (!is_remark) {
+      EXPECT_THAT(gaps(compare("chunks", twin, context)), IsEmpty()) << kParts[i].sql;
+    }
   }
+  // Inbound foreign keys, views, publication, a key's comment, a sequence that nothing draws from.
+  EXPECT_LE(remarks, 7U);
 }
 
 TEST_F(SchemaInventoryTest, HostileNames) {

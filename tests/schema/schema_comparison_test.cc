@@ -49,7 +49,8 @@ class SchemaComparisonTest : public ::testing::Test {
     return gap.severity;
   }
 
-  ExpectedDifferences context{"partition_key", {"collection_id"}, {}, {}, true, "public.t_new"};
+  ExpectedDifferences context{"partition_key", {"collection_id"}, {},      {}, true,
+                              "public.t_new",  "public",          "t_new", {}, {}};
 };
 
 TEST_F(SchemaComparisonTest, EqualObjectsHaveNoGap) {
@@ -108,7 +109,9 @@ TEST_F(SchemaComparisonTest, WhatAColumnHasIsMissed) {
   EXPECT_EQ(made.rows.at(1).severity, Severity::info);
   EXPECT_EQ(made.rows.at(2).severity, Severity::info);
   EXPECT_THAT(made.deployment_order,
-              ElementsAre("column c: text", "not null c: NOT NULL", "comment COLUMN c: why"));
+              ElementsAre("ALTER TABLE public.t_new ADD COLUMN \"c\" text;",
+                          "ALTER TABLE public.t_new ALTER COLUMN \"c\" SET NOT NULL;",
+                          "COMMENT ON COLUMN public.t_new.c IS $pgfanout$why$pgfanout$;"));
 }
 
 TEST_F(SchemaComparisonTest, DifferentTypeAndCollation) {
@@ -285,17 +288,74 @@ TEST_F(SchemaComparisonTest, DeploymentOrder) {
       object("sequence", "a", "AS bigint"),
       object("function", "public.f()", "CREATE FUNCTION"),
       object("type", "public.mood", "ENUM ('a')")};
-  std::vector<std::string> steps;
-  for (const std::string& step : compare(source, {}).deployment_order) {
-    steps.push_back(step.substr(0, step.find(':')));
-  }
-  EXPECT_THAT(steps, ElementsAre("type public.mood", "function public.f()", "sequence a",
-                                 "column a", "default a", "not null a", "constraint k", "index i",
-                                 "constraint PRIMARY KEY", "constraint out", "constraint in",
-                                 "statistics public.s", "trigger g", "policy mine", "privilege bob",
-                                 "comment TABLE", "view public.v", "publication p"));
-  EXPECT_THAT(compare(source, {}).deployment_order,
-              ::testing::Contains("index i: CREATE INDEX ON public.t_new USING btree (a)"));
+  EXPECT_THAT(
+      compare(source, {}).deployment_order,
+      ElementsAre("CREATE TYPE public.mood AS ENUM ('a');", "CREATE FUNCTION;",
+                  "CREATE SEQUENCE IF NOT EXISTS  AS bigint;",
+                  "ALTER TABLE public.t_new ADD COLUMN \"a\" public.mood DEFAULT 1;",
+                  "ALTER TABLE public.t_new ALTER COLUMN \"a\" SET NOT NULL;",
+                  "ALTER TABLE public.t_new ADD CONSTRAINT k CHECK ((a > 0));",
+                  "CREATE INDEX ON public.t_new USING btree (a);",
+                  "ALTER TABLE public.t_new ADD PRIMARY KEY (id);",
+                  "ALTER TABLE public.t_new ADD CONSTRAINT out FOREIGN KEY (o) REFERENCES "
+                  "public.o(id);",
+                  HasSubstr("-- constraint in: of another table"),
+                  "CREATE STATISTICS \"public\".\"t_new_stat_1\" ON a, b FROM public.t_new;",
+                  "CREATE TRIGGER g AFTER INSERT ON public.t_new;",
+                  "CREATE POLICY mine ON public.t_new AS PERMISSIVE FOR ALL;",
+                  "GRANT SELECT ON public.t_new TO bob;",
+                  "COMMENT ON TABLE public.t_new IS $pgfanout$why$pgfanout$;",
+                  "CREATE VIEW public.v AS SELECT public.t_new.id FROM public.t_new;",
+                  HasSubstr("-- publication p: add the table to it")));
+}
+
+TEST_F(SchemaComparisonTest, DeploymentFitsTheTargetsLayout) {
+  context.leaves = {"public.t_p0", "public.t_p1"};
+  context.partition_columns = {"partition_key"};
+  const auto sql = [&](const SchemaObject& object) {
+    return compare({object}, {}).deployment_order;
+  };
+  EXPECT_THAT(sql(primary_key("(id)")),
+              ElementsAre("ALTER TABLE public.t_new ADD PRIMARY KEY (id, \"partition_key\");"));
+  EXPECT_THAT(sql(object("storage option", "fillfactor", "70")),
+              ElementsAre("ALTER TABLE public.t_p0 SET (fillfactor = 70);",
+                          "ALTER TABLE public.t_p1 SET (fillfactor = 70);"));
+  EXPECT_THAT(sql(invalid(known_by("constraint", "FOREIGN KEY (o) REFERENCES public.o(id)", "f"))),
+              ElementsAre(HasSubstr("public.t_p0 ADD CONSTRAINT f FOREIGN KEY (o) REFERENCES "
+                                    "public.o(id) NOT VALID;"),
+                          HasSubstr("public.t_p1")));
+  // No key of the table itself is possible.
+  context.partition_columns = {""};
+  EXPECT_THAT(sql(primary_key("(id)")), ElementsAre("CREATE UNIQUE INDEX ON public.t_p0 (id);",
+                                                    "CREATE UNIQUE INDEX ON public.t_p1 (id);"));
+  EXPECT_THAT(sql(known_by("index", "CREATE INDEX ON <table> USING btree (a)", "i")),
+              ElementsAre("CREATE INDEX ON public.t_new USING btree (a);"));
+}
+
+TEST_F(SchemaComparisonTest, DeploymentOfWhatDiffersOrIsNotValid) {
+  const auto sql = [&](const SchemaObject& source, const SchemaObject& target) {
+    return compare({source}, {target}).deployment_order;
+  };
+  EXPECT_THAT(sql(object("privilege", "bob", "INSERT (a) WITH GRANT OPTION, SELECT"),
+                  object("privilege", "bob", "SELECT")),
+              ElementsAre("GRANT INSERT (a) ON public.t_new TO bob WITH GRANT OPTION;"));
+  EXPECT_THAT(sql(object("owner", "owner", "ann"), object("owner", "owner", "bob")),
+              ElementsAre("ALTER TABLE public.t_new OWNER TO ann;"));
+  const SchemaObject column = object("column", "a", "integer");
+  EXPECT_THAT(compare({column, object("default", "a", "DEFAULT 1")},
+                      {column, object("default", "a", "DEFAULT 2")})
+                  .deployment_order,
+              ElementsAre("ALTER TABLE public.t_new ALTER COLUMN \"a\" SET DEFAULT 1;"));
+  const SchemaObject check = known_by("constraint", "CHECK ((a > 0))", "k");
+  EXPECT_THAT(sql(check, invalid(check)),
+              ElementsAre("ALTER TABLE public.t_new VALIDATE CONSTRAINT k;"));
+  const SchemaObject trigger = known_by("trigger", "CREATE TRIGGER AFTER INSERT ON <table>", "g");
+  EXPECT_THAT(sql(trigger, invalid(trigger)),
+              ElementsAre("ALTER TABLE public.t_new ENABLE TRIGGER g;"));
+  EXPECT_THAT(sql(invalid(trigger), trigger),
+              ElementsAre("ALTER TABLE public.t_new DISABLE TRIGGER g;"));
+  EXPECT_THAT(sql(object("column", "c", "text"), object("column", "c", "integer")),
+              ElementsAre(HasSubstr("-- column c: a person has to decide")));
 }
 
 TEST_F(SchemaComparisonTest, NothingIsCritical) {

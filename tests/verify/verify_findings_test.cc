@@ -88,14 +88,16 @@ TEST(VerifyFindings, CountsThatRowsWhichMovedCouldExplain) {
 
 TEST(VerifyFindings, KeysThatAreStoredWronglyAreAnErrorAndOthersAWarning) {
   const Table source = table_named("t");
-  const Table target = table_named("t_new");
-  EXPECT_THAT(issues_of(KeyFacts{0, 0, 1.49}, source, target), IsEmpty());
-  EXPECT_THAT(issues_of(KeyFacts{}, source, target), IsEmpty());
+  EXPECT_THAT(issues_of(KeyFacts{}, source), IsEmpty());
+  EXPECT_THAT(issue_texts(issues_of(KeyFacts{1, 2}, source)),
+              ElementsAre(HasSubstr("error key-mismatch: 1 row of the source stores a key"),
+                          HasSubstr("warning key-impossible: 2 rows of the source have no key")));
+  EXPECT_THAT(issue_texts(issues_of(KeyFacts{1, 0, true}, source)),
+              ElementsAre(HasSubstr("warning key-mismatch")));
+  EXPECT_THAT(issue_texts(skew_issue(1.49, table_named("t_new"))), IsEmpty());
   EXPECT_THAT(
-      issue_texts(issues_of(KeyFacts{1, 2, 1.5}, source, target)),
-      ElementsAre(HasSubstr("error key-mismatch: 1 row of the source stores a key"),
-                  HasSubstr("warning key-impossible: 2 rows of the source have no key"),
-                  "warning skew: the largest leaf holds 1.50 times the mean [public.t_new]"));
+      issue_texts(skew_issue(1.5, table_named("t_new"))),
+      ElementsAre("warning skew: the largest leaf holds 1.50 times the mean [public.t_new]"));
 }
 
 TEST(VerifyFindings, CountsMustAgreeButForRowsSetAside) {
@@ -131,19 +133,36 @@ TEST(VerifyFindings, OneLostRowOfASampleIsEnough) {
 
 TEST(VerifyFindings, OnlyACompleteLookAtUnchangedSidesIsAProof) {
   const auto with = [](Severity severity) { return Issue{severity, "code", {}, {}, {}}; };
+  const auto verdict = [](const VerifyEnd& end, const std::vector<Issue>& issues) {
+    return verdict_of(end, CriteriaBook(VerifyScope::full), Severity::critical, issues);
+  };
   const std::vector<Issue> harmless = {with(Severity::warning), with(Severity::info)};
-  EXPECT_EQ(verdict_of({true, true}, {}), Verdict::match);
-  EXPECT_EQ(verdict_of({true, true}, harmless), Verdict::match);
+  EXPECT_EQ(verdict({true, true}, {}), Verdict::match);
+  EXPECT_EQ(verdict({true, true}, harmless), Verdict::match);
+  // An error that belongs to no criterion is one whatever --fail-on says.
   for (const Severity severity : {Severity::critical, Severity::error}) {
     std::vector<Issue> issues = harmless;
     issues.push_back(with(severity));
-    EXPECT_EQ(verdict_of({true, true}, issues), Verdict::differs);
-    EXPECT_EQ(verdict_of({false, true}, issues), Verdict::unproven);
-    EXPECT_EQ(verdict_of({true, false}, issues), Verdict::unproven);
+    EXPECT_EQ(verdict({true, true}, issues), Verdict::differs);
+    EXPECT_EQ(verdict({false, true}, issues), Verdict::unproven);
+    EXPECT_EQ(verdict({true, false}, issues), Verdict::unproven);
   }
-  EXPECT_EQ(verdict_of({false, true}, {}), Verdict::unproven);
-  EXPECT_EQ(verdict_of({true, false}, {}), Verdict::unproven);
-  EXPECT_EQ(verdict_of({}, {}), Verdict::unproven);
+  EXPECT_EQ(verdict({false, true}, {}), Verdict::unproven);
+  EXPECT_EQ(verdict({true, false}, {}), Verdict::unproven);
+  EXPECT_EQ(verdict({}, {}), Verdict::unproven);
+}
+
+TEST(VerifyFindings, AFailedCriterionCountsFromTheSeverityThatIsAskedFor) {
+  for (const Severity failed : {Severity::critical, Severity::error, Severity::warning}) {
+    for (const Severity from : {Severity::critical, Severity::error, Severity::warning}) {
+      const Issue issue{failed, "code", "found", {}, {}};
+      CriteriaBook book(VerifyScope::data);
+      book.found(Criterion::rules, issue, "mine");
+      EXPECT_EQ(verdict_of({true, true}, book, from, {issue}),
+                failed <= from ? Verdict::differs : Verdict::match)
+          << static_cast<int>(failed) << static_cast<int>(from);
+    }
+  }
 }
 
 }  // namespace

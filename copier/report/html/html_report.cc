@@ -738,6 +738,20 @@ std::string digests_section(const HtmlReport& report) {
   return html_section("digests", "Digests for the record", html);
 }
 
+std::string criteria_section(const HtmlReport& report) {
+  const std::vector<CriterionResult>& criteria = criteria_of(report.result);
+  if (criteria.empty()) return {};
+  HtmlTable table("Criteria", {"Criterion", "Status", "If it fails", "What was found"});
+  for (const CriterionResult& each : criteria) {
+    const std::string status = html_text(each.status);
+    table.row({html_text(each.name),
+               each.status == "fail" ? "<strong>" + status + "</strong>" : status,
+               severity_html(each.severity),
+               html_text(each.detail) + (each.code.empty() ? "" : "<br/>" + html_code(each.code))});
+  }
+  return html_section("criteria", "Criteria", table.html());
+}
+
 std::string schema_section(const HtmlReport& report) {
   const VerifyResult& verified = or_empty(std::get_if<VerifyResult>(&report.result.details));
   const std::vector<Impact>& impacts = impact_of(report.result);
@@ -753,16 +767,23 @@ std::string schema_section(const HtmlReport& report) {
               html_text(finding.kind) + " <strong>" + html_text(finding.name) + "</strong>",
               html_text(finding.gap), html_text(finding.impact)});
   }
+  HtmlTable counts("Objects by kind",
+                   {"Kind", "Source", "Target", "Missing", "Extra", "Different"});
+  for (const SchemaCount& each : count_by_kind(verified.schema)) {
+    counts.row({html_text(each.kind), with_commas(each.source), with_commas(each.target),
+                with_commas(each.missing), with_commas(each.extra), with_commas(each.different)});
+  }
   std::string html;
   if (!verified.schema.empty()) {
     html += fmt::format("<p>{} compared, {} without a gap.</p>\n",
                         counted(verified.schema.size(), "object", "objects"), with_commas(same));
   }
+  if (!counts.is_empty()) html += counts.html();
   if (!gaps.is_empty()) html += gaps.html();
   if (!verified.deployment_order.empty()) {
-    html += "<h3>To deploy, in this order</h3>\n<ol>\n";
+    html += "<h3>To deploy, SQL in this order</h3>\n<ol>\n";
     for (const std::string& each : verified.deployment_order)
-      html += "<li>" + html_text(each) + "</li>\n";
+      html += "<li>" + html_code(each) + "</li>\n";
     html += "</ol>\n";
   }
   HtmlTable impact("Impact on the application", {"After the swap", "Objects", "Advice"});
@@ -910,6 +931,7 @@ std::string html_report(const HtmlReport& report) {
   html += verdict_section(report);
   html += signoff_section(report);
   html += differences_section(report);
+  html += criteria_section(report);
   html += issues_section(report);
   html += stages_section(report);
   html += leaves_section(report);

@@ -124,6 +124,19 @@ static void to_json(Json& json, const SchemaFinding& finding) {
   json["severity"] = severity_name(finding.severity);
 }
 
+static void to_json(Json& json, const SchemaCount& count) {
+  json = {{"kind", count.kind},       {"source", count.source}, {"target", count.target},
+          {"missing", count.missing}, {"extra", count.extra},   {"different", count.different}};
+}
+
+static void to_json(Json& json, const CriterionResult& criterion) {
+  json = {{"name", criterion.name},
+          {"status", criterion.status},
+          {"severity", severity_name(criterion.severity)},
+          {"detail", criterion.detail}};
+  add_text(json, "code", criterion.code);
+}
+
 static void to_json(Json& json, const Impact& impact) {
   json = {{"what", impact.what}, {"objects", impact.objects}};
   add_text(json, "advice", impact.advice);
@@ -216,7 +229,10 @@ void add_verify_fields(Json& to, const VerifyResult& verified,
   if (verified.skew) to["skew"] = rounded(*verified.skew);
   to["stages"] = stages;
   if (verified.differences) to["differences"] = *verified.differences;
-  if (!verified.schema.empty()) to["schema"] = verified.schema;
+  if (!verified.schema.empty()) {
+    to["schema"] = verified.schema;
+    to["schema_counts"] = count_by_kind(verified.schema);
+  }
   if (!verified.deployment_order.empty()) to["deployment_order"] = verified.deployment_order;
 }
 
@@ -293,6 +309,7 @@ Json json_document(const JobResult& result, const Resources& used) {
     document["stages"] = result.stages;
   }
   if (is_window) add_window_fields(document, result);
+  if (!criteria_of(result).empty()) document["criteria"] = criteria_of(result);
   if (const auto* key = std::get_if<KeyResult>(&result.details); key && has_answers(*key)) {
     document["key"] = *key;
   }

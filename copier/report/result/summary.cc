@@ -11,6 +11,7 @@
 #include "copier/base/amount.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/text.h"
+#include "pgfanout/criteria.h"
 #include "pgfanout/job.h"
 
 namespace pgfanout {
@@ -24,32 +25,24 @@ std::string table_name(const std::optional<TableSummary>& table, std::string_vie
   return table ? printable(table->table) : std::string(otherwise);
 }
 
-/// What a check found that failed, by the first issue code that belongs to it. Codes of rows are
-/// not among them.
-struct FailedCheck {
-  std::string_view code;  ///< Or its beginning.
-  std::string_view words;
-};
-constexpr FailedCheck kFailedChecks[] = {
-    {"schema-", "the schema differs"},
-    {"not-valid", "a constraint or an index is not valid"},
-    {"sequence-behind", "a sequence is behind"},
-    {"orphans", "rows refer to rows that are not there"},
-    {"null-required", "a column holds NULL that is required on the source"},
-    {"leaf-missing", "a leaf is missing"},
-    {"key-mismatch", "stored keys of the source are wrong"},
+/// Checks of other commands than verify, by the beginning of their issues' codes.
+constexpr std::pair<std::string_view, std::string_view> kOtherChecks[] = {
     {"after-swap", "a check after the swap failed"},
     {"query-", "a query of the job gives another result"}};
 
 /// "the schema differs, a sequence is behind"; empty: none of the checks beside the rows failed.
 std::string failed_checks(const JobResult& result) {
   std::string words;
-  for (const FailedCheck& check : kFailedChecks) {
+  const auto add = [&](std::string_view code, std::string_view failure) {
     const bool has_failed = std::ranges::any_of(result.issues, [&](const Issue& issue) {
-      return issue.severity <= Severity::error && issue.code.starts_with(check.code);
+      return issue.severity <= Severity::error && issue.code.starts_with(code);
     });
-    if (has_failed) words += fmt::format("{}{}", words.empty() ? "" : ", ", check.words);
+    if (has_failed) words += fmt::format("{}{}", words.empty() ? "" : ", ", failure);
+  };
+  for (const CriterionFacts& each : kCriteria) {
+    if (!each.code.empty()) add(each.code, each.failure);
   }
+  for (const auto& [code, failure] : kOtherChecks) add(code, failure);
   return words;
 }
 
@@ -274,6 +267,29 @@ std::string shortened(std::string_view text, std::size_t columns) {
   return line + "...";
 }
 
+/// "9 pass, 1 fails, ..."; empty: there are none.
+std::string criteria_figure(const std::vector<CriterionResult>& criteria) {
+  if (criteria.empty()) return {};
+  std::string counts;
+  for (const std::string_view status : {"pass", "fail", "not applicable", "not checked"}) {
+    const auto count = std::ranges::count(criteria, status, &CriterionResult::status);
+    if (count > 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, status);
+  }
+  return figure("criteria", counts);
+}
+
+/// A line for each criterion that `is_shown`.
+template <class IsShown>
+std::string criteria_text(const std::vector<CriterionResult>& criteria, IsShown is_shown) {
+  std::string text = criteria_figure(criteria);
+  for (const CriterionResult& each : criteria) {
+    if (!is_shown(each)) continue;
+    text += fmt::format("    {:<14} {:<9} {:<28} {}\n", each.status, severity_name(each.severity),
+                        printable(each.name), shortened(each.detail, 100));
+  }
+  return text;
+}
+
 /// A line for each object that has a gap; the others are only counted.
 std::string schema_text(const VerifyResult& verified) {
   if (verified.schema.empty()) return {};
@@ -281,6 +297,12 @@ std::string schema_text(const VerifyResult& verified) {
   const auto same = std::count_if(verified.schema.begin(), verified.schema.end(), is_same);
   std::string text = figure(
       "schema", fmt::format("{} objects compared, {} without a gap", verified.schema.size(), same));
+  text += fmt::format("    {:<16} {:>7} {:>7} {:>7} {:>7} {:>9}\n", "kind", "source", "target",
+                      "missing", "extra", "different");
+  for (const SchemaCount& count : count_by_kind(verified.schema)) {
+    text += fmt::format("    {:<16} {:>7} {:>7} {:>7} {:>7} {:>9}\n", count.kind, count.source,
+                        count.target, count.missing, count.extra, count.different);
+  }
   text += fmt::format("    {:<9} {:<16} {:<28} {:<10} {}\n", "severity", "kind", "name", "gap",
                       "impact");
   for (const SchemaFinding& finding : verified.schema) {
@@ -290,9 +312,9 @@ std::string schema_text(const VerifyResult& verified) {
                         printable(finding.impact));
   }
   if (!verified.deployment_order.empty()) {
-    text += figure("to deploy", "in this order:");
-    for (std::size_t at = 0; at < verified.deployment_order.size(); ++at) {
-      text += fmt::format("    {}. {}\n", at + 1, printable(verified.deployment_order[at]));
+    text += figure("to deploy", "SQL in this order:");
+    for (const std::string& statement : verified.deployment_order) {
+      text += fmt::format("    {}\n", printable_lines(statement, 4));
     }
   }
   return text;
@@ -324,6 +346,7 @@ std::string verify_summary(const JobResult& result, const Resources& used) {
       result.error ? error_lines(*result.error, kSourceUnchanged) : verify_verdict(result);
   text += sides_figures(result) + leaves_figure(verified);
   if (verified.differences) text += differences_text(*verified.differences);
+  text += criteria_text(verified.criteria, [](const CriterionResult&) { return true; });
   return text + schema_text(verified) + stages_figure(result) + used_figure(verified, {}, used) +
          issues_line(result);
 }
@@ -410,8 +433,14 @@ std::string plan_lines(const JobResult& result) {
   if (result.error) return error_lines(*result.error, kSourceUnchanged);
   const std::string source = table_name(result.source, "the source");
   const std::string target = table_name(result.target, "the target");
+  const auto layout = std::ranges::find(result.issues, "present-layout", &Issue::code);
+  const std::string present =
+      layout == result.issues.end() ? "" : fmt::format("  {}\n", printable(layout->message));
+  if (has_issue(result, "nothing-to-do")) {
+    return fmt::format("nothing to do: {} is in this layout already\n{}", source, present);
+  }
   if (result.verdict == Verdict::match) {
-    return fmt::format("go: {} can move into {}\n", source, target);
+    return fmt::format("go: {} can move into {}\n{}", source, target, present);
   }
   if (result.verdict == Verdict::differs) {
     return fmt::format("no-go: {} cannot move into {} yet\n", source, target);
@@ -427,7 +456,7 @@ std::string plan_summary(const JobResult& result, const NextCommands& next) {
   if (const auto* plan = std::get_if<PlanResult>(&result.details)) {
     text += estimates_text(plan->estimates);
   }
-  if (exit_code_of(result) != 0) return text;
+  if (exit_code_of(result) != 0 || has_issue(result, "nothing-to-do")) return text;
   // Without a fence there is no window, and only a copy may follow.
   return text + figure("next", printable(has_issue(result, "no-fence") ? next.copy : next.run));
 }
@@ -596,6 +625,9 @@ std::string window_verdict(const JobResult& result, const NextCommands& next) {
   }
   if (result.command == "swap" || is_done(result, "swap")) return swapped_line(result, table);
   if (has_issue(result, "released")) return fmt::format("released: {} takes writes again\n", table);
+  if (has_issue(result, "nothing-to-do")) {
+    return fmt::format("nothing to do: {} is in this layout already\n", table);
+  }
   if (!result.target && or_empty(copy_part(result)).rows_written == 0) return "done\n";
   return verdict_line(result);
 }
@@ -604,6 +636,8 @@ std::string window_summary(const JobResult& result, const Resources& used,
                            const NextCommands& next) {
   std::string text =
       window_lines(result, next) + window_figures(result, used) + backup_figure(result);
+  text += criteria_text(criteria_of(result),
+                        [](const CriterionResult& each) { return each.status == "fail"; });
   text += stage_table(result) + issues_line(result);
   for (const auto& [purpose, command] : next_steps(result, next)) {
     text += figure(purpose, printable(command));

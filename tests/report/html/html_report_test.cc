@@ -155,6 +155,7 @@ TEST(HtmlReport, NamesOfTablesAreText) {
   static_cast<CopyResult&>(run) = copied;
   run.differences = differences;
   run.impact = {{hostile, {hostile}, hostile}};
+  verified.criteria = run.criteria = {{hostile, hostile, Severity::error, hostile, hostile}};
   std::array<JobResult, 3> results = {result, result, result};
   results[1].command = "verify";
   results[1].details = verified;

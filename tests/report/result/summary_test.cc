@@ -210,8 +210,8 @@ TEST(VerifySummary, FailedChecksAreNoDifferenceOfRows) {
   result.issues.push_back({Severity::error, "schema-missing", "index i: missing", "", ""});
   result.issues.push_back({Severity::warning, "sequence-behind", "as on the source", "", ""});
   EXPECT_THAT(verify_summary_of(result),
-              StartsWith("rows equal: public.chunks_new has the rows of public.chunks, but the "
-                         "schema differs, rows refer to rows that are not there\n"));
+              StartsWith("rows equal: public.chunks_new has the rows of public.chunks, but rows "
+                         "refer to rows that are not there, the schema differs\n"));
 }
 
 TEST(WindowSummary, EqualRowsAreNotSaidToDiffer) {
@@ -240,11 +240,32 @@ TEST(VerifySummary, SchemaAsATableWithTheOrderOfDeployment) {
   found.schema.push_back({"column", "id", "bigint", "bigint", "none", "", Severity::info});
   found.schema.push_back({"index", "by content", "btree (content)", "", "missing",
                           "queries that use it get slow", Severity::warning});
-  found.deployment_order = {"index by content: btree (content)"};
+  found.deployment_order = {"CREATE INDEX ON t USING btree (content);"};
   const std::string text = verify_summary_of(result);
   EXPECT_THAT(text, HasSubstr("2 objects compared, 1 without a gap"));
   EXPECT_THAT(text, HasSubstr("WARNING   index            by content                   missing "));
-  EXPECT_THAT(text, HasSubstr("    1. index by content: btree (content)\n"));
+  EXPECT_THAT(text, HasSubstr("    CREATE INDEX ON t USING btree (content);\n"));
+  EXPECT_THAT(text, HasSubstr("    index                  1       0       1       0         0\n"));
+}
+
+TEST(VerifySummary, CriteriaAsATableAndThoseOfARunThatFailed) {
+  JobResult result = verified("data", Verdict::match);
+  const std::vector<CriterionResult> criteria = {
+      {"row counts equal", "pass", Severity::critical, "5 on each side", ""},
+      {"skew below 1.5", "fail", Severity::warning, "1.70", "skew"},
+      {"schema", "not checked", Severity::error, "this scope does not look at it", ""}};
+  own_part<VerifyResult>(result).criteria = criteria;
+  const std::string text = verify_summary_of(result);
+  EXPECT_THAT(text, HasSubstr("criteria     1 pass, 1 fail, 1 not checked\n"));
+  EXPECT_THAT(text,
+              HasSubstr("    pass           CRITICAL  row counts equal             5 on each"));
+  EXPECT_THAT(text, HasSubstr("    fail           WARNING   skew below 1.5               1.70\n"));
+  const auto document = json_document(result, {});
+  EXPECT_EQ(document["criteria"].size(), 3U);
+  EXPECT_EQ(document["criteria"][1]["status"], "fail");
+  EXPECT_EQ(document["criteria"][1]["severity"], "WARNING");
+  EXPECT_EQ(document["criteria"][1]["code"], "skew");
+  EXPECT_FALSE(document["criteria"][0].contains("code"));
 }
 
 TEST(VerifySummary, IsSafeOnATerminal) {
