@@ -39,8 +39,8 @@ void Lease::release() {
   bytes_ = 0;
 }
 
-MemoryBudget::MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters)
-    : total_bytes_(total_bytes), counters_(counters) {}
+MemoryBudget::MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters, const Pace* pace)
+    : total_bytes_(total_bytes), counters_(counters), pace_(pace) {}
 
 Lease MemoryBudget::acquire(std::uint64_t bytes, const std::function<void()>& starved) {
   Lock lock(mutex_);
@@ -88,7 +88,9 @@ void MemoryBudget::leave_queue(std::uint64_t ticket) {
 }
 
 bool MemoryBudget::fits(std::uint64_t bytes) const {
-  return used_bytes_ == 0 || (bytes <= total_bytes_ && used_bytes_ <= total_bytes_ - bytes);
+  const double share = pace_ == nullptr ? 1 : pace_->memory_share();
+  const auto allowed = static_cast<std::uint64_t>(static_cast<double>(total_bytes_) * share);
+  return used_bytes_ == 0 || (bytes <= allowed && used_bytes_ <= allowed - bytes);
 }
 
 Lease MemoryBudget::grant(std::uint64_t bytes) {

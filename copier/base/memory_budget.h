@@ -18,6 +18,8 @@
 #include <mutex>
 #include <vector>
 
+#include "copier/base/pace.h"
+
 namespace pgfanout {
 
 class MemoryBudget;
@@ -53,8 +55,10 @@ struct MemoryCounters {
 
 class MemoryBudget {
  public:
-  /// The objects that `counters` points to must outlive the budget.
-  explicit MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters = {});
+  /// The objects that `counters` points to, and `pace`, must outlive the budget. `pace` may allow a
+  /// share of it only, from one moment to the next.
+  explicit MemoryBudget(std::uint64_t total_bytes, MemoryCounters counters = {},
+                        const Pace* pace = nullptr);
 
   /// Waits until `bytes` fit. A request above the whole budget is granted once nothing else is
   /// held: such a row travels alone. Before each wait `starved` is called, so that the owner of
@@ -98,6 +102,7 @@ class MemoryBudget {
 
   const std::uint64_t total_bytes_;
   const MemoryCounters counters_;
+  const Pace* const pace_;
   std::atomic<bool> has_large_rows_{false};
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -23,6 +23,12 @@ class Pace {
     return share() >= 1 ? Speed::full : share() > 0 ? Speed::slow : Speed::paused;
   }
 
+  /// Share of its memory for row data that a job may hold.
+  void set_memory_share(double share) { memory_share_.store(share, std::memory_order_relaxed); }
+  [[nodiscard]] double memory_share() const {
+    return memory_share_.load(std::memory_order_relaxed);
+  }
+
   /// Waits as long as the present share asks for behind `worked`: nothing at full speed, for the
   /// rest of the time when slow, until the pause ends when paused. Ends soon after `stop` is set.
   /// Returns how long it has waited.
@@ -54,6 +60,7 @@ class Pace {
 
  private:
   std::atomic<double> share_{1};
+  std::atomic<double> memory_share_{1};
 };
 
 }  // namespace pgfanout

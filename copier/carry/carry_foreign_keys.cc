@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "copier/carry/carry_parts.h"
+#include "copier/carry/references.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
@@ -40,6 +41,23 @@ CROSS JOIN LATERAL (
 WHERE c.conrelid = $1::oid AND c.contype = 'f' AND NOT EXISTS (
   SELECT FROM pg_constraint up WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
 ORDER BY c.conname)sql";
+
+/// Of key $1: each pair of columns, with the operator that the server compares them by.
+constexpr const char* kPairsSql = R"sql(
+SELECT quote_ident(a.attname), a.attnum, quote_ident(f.attname), f.attnum,
+  format('OPERATOR(%I.%s)', n.nspname, o.oprname),
+  CASE WHEN f.attcollation NOT IN (0, a.attcollation) THEN (SELECT format(' COLLATE %I.%I',
+    m.nspname, l.collname) FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace
+    WHERE l.oid = f.attcollation) ELSE '' END,
+  NOT a.attnotnull, c.confmatchtype = 'f', t.relkind = 'p', c.confrelid,
+  COALESCE((to_jsonb(c) ->> 'conperiod')::bool, false)
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.confrelid
+CROSS JOIN LATERAL ROWS FROM (unnest(c.conkey), unnest(c.confkey), unnest(c.conpfeqop))
+  WITH ORDINALITY AS k(own, other, op, place)
+JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own
+JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other
+JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE c.oid = $1 ORDER BY k.place)sql";
 
 struct ForeignKey {
   std::uint32_t oid = 0;
@@ -81,7 +99,12 @@ ForeignKey key_of(const Rows& rows, int row) {
 class ForeignKeyCarrier {
  public:
   ForeignKeyCarrier(CarryDraft& draft, const ForeignKey& key)
-      : draft_(draft), key_(key), name_(display_name(key.name)) {}
+      : draft_(draft), key_(key), name_(display_name(key.name)) {
+    const auto& accepted = draft.request.job.window.accept;
+    is_accepted_ =
+        key.is_valid && key.is_enforced &&
+        std::find(accepted.begin(), accepted.end(), orphans_accepted_as(name_)) != accepted.end();
+  }
 
   Result<void> carry() {
     PGFANOUT_TRY_ASSIGN(const std::string obstacle, find_obstacle());
@@ -91,7 +114,8 @@ class ForeignKeyCarrier {
                           "accept the loss by this name, and check the reference elsewhere");
       return {};
     }
-    definition_ = definition();
+    definition_ = definition() + (is_accepted_ ? " NOT VALID" : "");
+    if (key_.is_valid && key_.is_enforced) PGFANOUT_TRY(note_reference());
     // The leaves of a key to the table itself refer to their parent's key, which comes with the
     // parent's constraints.
     add_to_leaves(key_.is_to_itself ? draft_.plan.parent_constraints
@@ -156,7 +180,49 @@ class ForeignKeyCarrier {
     return fmt::format("FOREIGN KEY ({}){}", draft_.column_list(key_.columns), rest);
   }
 
-  [[nodiscard]] bool is_validated() const { return key_.is_valid && key_.is_enforced; }
+  [[nodiscard]] bool is_validated() const {
+    return key_.is_valid && key_.is_enforced && !is_accepted_;
+  }
+
+  /// Rows are set aside where the target refuses them: then the leaves have the key before the
+  /// rows.
+  [[nodiscard]] bool sets_aside() const {
+    const RejectLimit& limit = draft_.request.job.reject_limit;
+    return is_validated() && (limit.rows > 0 || limit.percent.value_or(0) > 0);
+  }
+
+  Result<void> note_reference() {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        draft_.source.query(kPairsSql, {std::to_string(key_.oid)}));
+    CarriedReference reference;
+    reference.name = name_;
+    reference.constraint = quoted_name(key_.name);
+    reference.clause = fmt::format("ADD CONSTRAINT {} {}{}", reference.constraint, definition_,
+                                   is_accepted_ ? "" : " NOT VALID");
+    reference.table = key_.referenced;
+    reference.is_to_itself = key_.is_to_itself;
+    reference.is_accepted = is_accepted_;
+    for (int row = 0; row < rows.size(); ++row) {
+      const ColumnMatch* own = draft_.columns.find(rows.integer(row, 1));
+      CarriedReference::Pair pair{rows.str(row, 0),    rows.str(row, 0), rows.str(row, 2),
+                                  rows.str(row, 4),    rows.str(row, 5), false,
+                                  rows.boolean(row, 6)};
+      if (own != nullptr && own->target) pair.target = quoted_name(*own->target);
+      pair.is_changed = own == nullptr || own->is_changed || own->target != own->source->name;
+      if (key_.is_to_itself) {
+        const ColumnMatch* other = draft_.columns.find(rows.integer(row, 3));
+        if (other != nullptr && other->target) pair.parent = quoted_name(*other->target);
+        pair.is_changed = pair.is_changed || other == nullptr || other->is_changed;
+      }
+      reference.pairs.push_back(std::move(pair));
+      reference.is_full = rows.boolean(row, 7);
+      reference.is_partitioned = rows.boolean(row, 8);
+      reference.oid = rows.oid(row, 9);
+      reference.is_over_period = rows.boolean(row, 10);
+    }
+    draft_.plan.references.push_back(std::move(reference));
+    return {};
+  }
 
   [[nodiscard]] bool parent_may_have_it() const {
     return is_validated() || draft_.target.server_version() >= kFirstWithUnvalidatedParents;
@@ -168,8 +234,11 @@ class ForeignKeyCarrier {
     for (const std::string& leaf : draft_.request.target_leaves) {
       steps.push_back(
           {fmt::format("foreign key {} {}", leaf, name_),
-           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", leaf, quoted_name(key_.name),
-                       definition_, is_validated() ? " NOT VALID" : ""),
+           fmt::format("ALTER TABLE {} {}ADD CONSTRAINT {} {}{}", leaf,
+                       sets_aside() && !key_.is_to_itself
+                           ? fmt::format("DROP CONSTRAINT IF EXISTS {}, ", quoted_name(key_.name))
+                           : "",
+                       quoted_name(key_.name), definition_, is_validated() ? " NOT VALID" : ""),
            leaf});
       if (!is_validated()) continue;
       steps.push_back(
@@ -189,7 +258,9 @@ class ForeignKeyCarrier {
                   fmt::format("foreign key {} is NOT VALID, which this server does not allow on a "
                               "partitioned table: each leaf has it instead",
                               name_),
-                  "validate it before the window, or add it to each leaf that you create later");
+                  is_accepted_ ? "mend the rows later, then validate it on each leaf"
+                               : "validate it before the window, or add it to each leaf that you "
+                                 "create later");
       for (const std::string& leaf : draft_.request.target_leaves) record_on(leaf);
       return;
     }
@@ -206,10 +277,16 @@ class ForeignKeyCarrier {
     const std::string definition =
         key_.is_to_itself ? with_relation(key_.definition, table.schema, table.name, "\001old\001")
                           : key_.definition;
-    CarriedMove move{
-        fmt::format("foreign key {} of the old table", name_),
-        {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
-        {fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}", name, definition)}};
+    const std::string add =
+        fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}", name, definition);
+    CarriedMove move{fmt::format("foreign key {} of the old table", name_),
+                     {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
+                     {is_accepted_ ? add + " NOT VALID" : add}};
+    if (sets_aside()) {
+      // The rows that were set aside are still in the old table.
+      move.backward = {do_block(fmt::format(
+          "BEGIN {0}; EXCEPTION WHEN foreign_key_violation THEN {0} NOT VALID; END", add))};
+    }
     if (key_.comment) {
       move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}", name,
                                           draft_.quoted(*key_.comment)));
@@ -218,6 +295,7 @@ class ForeignKeyCarrier {
   }
 
   CarryDraft& draft_;
+  bool is_accepted_ = false;
   const ForeignKey& key_;
   const std::string name_;
   std::string definition_;

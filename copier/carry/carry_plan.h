@@ -81,6 +81,32 @@ struct NotCarried {
   bool is_changed = false;  ///< Once accepted it is carried over, with the change of `reason`.
 };
 
+/// A foreign key out of the source that is valid there: every row has a parent, unless rows came
+/// past its triggers.
+struct CarriedReference {
+  /// A column, and the one that it refers to; all quoted.
+  struct Pair {
+    std::string source;
+    std::string target;  ///< The target's column.
+    std::string parent;
+    std::string equal;      ///< "OPERATOR(pg_catalog.=)", with the parent on its left.
+    std::string collation;  ///< " COLLATE ..." of the parent, where it is another one; else empty.
+    bool is_changed = false;  ///< The target's values are others than the source's.
+    bool is_nullable = false;
+  };
+  std::string name;        ///< For people and for --accept.
+  std::string constraint;  ///< Quoted.
+  std::string clause;      ///< "ADD CONSTRAINT c FOREIGN KEY ... NOT VALID", over the target.
+  std::string table;       ///< That is referred to, qualified.
+  std::uint32_t oid = 0;   ///< Of that, in the source's database.
+  bool is_full = false;    ///< MATCH FULL.
+  bool is_to_itself = false;
+  bool is_partitioned = false;  ///< That table.
+  bool is_over_period = false;  ///< Then parents are not found by equality.
+  bool is_accepted = false;     ///< Rows without a parent: the key is carried as NOT VALID.
+  std::vector<Pair> pairs;
+};
+
 struct CarryPlan {
   std::vector<CarryStep> leaf_indexes;    ///< Any order, many at a time.
   std::vector<CarryStep> parent_indexes;  ///< In order, after those: ON ONLY, then ATTACH.
@@ -97,6 +123,7 @@ struct CarryPlan {
   std::vector<CarriedMove> moves;  ///< In order; a rollback runs them in reverse order.
   std::vector<RoutineSetAside> routines;
   std::vector<NotCarried> not_carried;
+  std::vector<CarriedReference> references;
   /// CHECKs of the source's old key, which the target does not get: names for people.
   std::vector<std::string> replaced_checks;
   /// Rights that the key needs beside those that were granted before, for people: "INSERT

@@ -65,13 +65,11 @@ Done check_key(const Invocation& call) {
   return {};
 }
 
-/// A command that has no dry run must not do its work instead.
-Done check_has_no_dry_run(const Invocation& call) {
+Done check_confirmed(const Invocation& call) {
   PGFANOUT_TRY(need_table(call));
-  if (!call.job.dry_run) return {};
-  return refused("usage", call.command + " has no --dry-run in this version; nothing was done",
-                 "'pgfanout plan --dry-run' prints all SQL of a window before it begins, that of "
-                 "the swap included; 'pgfanout status' shows the state of the job");
+  if (!call.job.dry_run || call.job.window.confirmed.empty()) return {};
+  return refused("usage", "--dry-run executes nothing, --confirm confirms: they exclude each other",
+                 "leave one of them out");
 }
 
 Done check_queries_call(const Invocation& call) {
@@ -81,7 +79,7 @@ Done check_queries_call(const Invocation& call) {
 }
 
 Done check_rollback(const Invocation& call) {
-  PGFANOUT_TRY(check_has_no_dry_run(call));
+  PGFANOUT_TRY(need_table(call));
   const WindowRequest& window = call.job.window;
   if (int{window.force} + int{window.keep_new_rows} + int{window.save_new_rows} <= 1) return {};
   return refused("usage",
@@ -91,7 +89,7 @@ Done check_rollback(const Invocation& call) {
 }
 
 Done check_run(const Invocation& call) {
-  PGFANOUT_TRY(need_table(call));
+  PGFANOUT_TRY(check_confirmed(call));
   const WindowRequest& window = call.job.window;
   if (window.release && !window.confirmed.empty()) {
     return refused("usage",
@@ -221,8 +219,8 @@ only, and plans all others. A query that failed is exit code 1, one that could n
 both tables, their indexes, constraints and sequences change names, and views change tables. Waits
 for each lock no longer than --swap-lock-timeout, then releases all and retries; it names sessions
 in the way. The old table stays as <table>_backup_YYYYMMDD_HHMMSS, closed to writes. Then statements
-are tried on the new table and rolled back. pgfanout plan --dry-run prints the SQL. docs/RUNBOOK.md
-says who decides what, and when to turn back.
+are tried on the new table and rolled back. --dry-run prints the SQL. A gate that waits
+stops it, too, with exit code 3. docs/RUNBOOK.md says who decides what, and when to turn back.
 )text",
         R"text(  After pgfanout run job.toml:
     pgfanout swap job.toml
@@ -230,15 +228,18 @@ says who decides what, and when to turn back.
     pgfanout swap job.toml --swap-lock-timeout 200ms --swap-within 10min
   Terminate sessions in the way:
     pgfanout swap job.toml --end-blockers
+  The job waits at the gate of verify, and a person has checked the result:
+    pgfanout swap job.toml --confirm verify
 )text",
-        check_has_no_dry_run},
+        check_confirmed},
     CommandSpec{
         "rollback", "undo whatever has been done so far, after a swap too",
         R"text(Undoes the job, from any point: drops what it made, lifts its fence, and after a swap puts the old
 table back. Both tables are compared to find rows written since the swap; if there are any, rollback
 refuses without --keep-new-rows, --save-new-rows or --force. If it ends before the old table is
 back, the swap is still in effect and writes are allowed. Reads the job's settings from the journal.
-A second rollback changes nothing. docs/RUNBOOK.md lists every situation and its way back.
+A second rollback changes nothing. --dry-run prints the SQL. docs/RUNBOOK.md lists every situation
+and its way back.
 )text",
         R"text(  Back to the state before the job:
     pgfanout rollback job.toml
@@ -254,14 +255,15 @@ A second rollback changes nothing. docs/RUNBOOK.md lists every situation and its
         "cleanup", "drop the backup once its retention is over",
         R"text(Drops the old table that a swap kept as a backup, once its retention is over: one partition at a
 time, without long locks, never with CASCADE. Names the objects that still depend on it. After that
-there is no rollback.
+there is no rollback. --dry-run prints the SQL. A gate behind the swap that waits stops it, with exit
+code 3, until --confirm swap.
 )text",
         R"text(  Some time after the swap; refuses until the retention is over:
     pgfanout cleanup job.toml
   Now:
     pgfanout cleanup job.toml --force
 )text",
-        check_has_no_dry_run},
+        check_confirmed},
     CommandSpec{
         "status", "the state of a job, from any terminal or machine",
         R"text(Shows the state of the job by the journal in the target's database: stages with their times, the

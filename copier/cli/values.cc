@@ -155,8 +155,8 @@ std::optional<Value> named(std::string_view name, const std::array<Value, n>& va
 constexpr std::array kMeasures = {Measure::cpu,        Measure::memory,      Measure::errors,
                                   Measure::lock_wait,  Measure::replica_lag, Measure::disk_free,
                                   Measure::checkpoints};
-constexpr std::array kActions = {WatchAction::off, WatchAction::warn, WatchAction::slow,
-                                 WatchAction::pause, WatchAction::stop};
+constexpr std::array kActions = {WatchAction::off,  WatchAction::warn,  WatchAction::shrink,
+                                 WatchAction::slow, WatchAction::pause, WatchAction::stop};
 
 Result<double> parse_limit(Measure measure, std::string_view text) {
   switch (measure) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,6 +40,8 @@ struct CopyState {
   std::string job_id = {};
   std::optional<Connection> target = {};   ///< Journal, DDL, locks on the target.
   std::optional<JournalEntry> entry = {};  ///< Of a job that is resumed; else set by prepare.
+  /// Adds to the plan what only the caller knows; may be empty.
+  std::function<Result<void>(CopyPlan&)> amend = {};
 
   /// A refusal ends the job, lifts its fence and drops its tables. False for a resumed job until
   /// it copies rows.
@@ -57,7 +60,7 @@ struct CopyState {
   /// All rows are in, proven, and their leaves attached.
   [[nodiscard]] bool is_attached() const { return entry && !entry->digest.empty(); }
   [[nodiscard]] LockPatience patience() const {
-    return {std::chrono::milliseconds(500), job.lock_timeout};
+    return {std::chrono::milliseconds(500), job.lock_timeout, &counters.lock_waits};
   }
   [[nodiscard]] ConnectOptions connect_options(const std::string& dsn,
                                                std::string_view role) const {

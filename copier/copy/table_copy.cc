@@ -154,7 +154,7 @@ class TableCopy {
         state_.source,
         SourceSession::open(std::move(*connection_),
                             {{&table_, is_unlocked ? TableLock::none : TableLock::against_writes}},
-                            job().lock_timeout, state_.cancellation));
+                            state_.patience(), state_.cancellation));
     connection_.reset();
     crash_point("source-locked");
     return {};
@@ -242,6 +242,7 @@ class TableCopy {
 
   Result<void> create_tables() {
     CopyPlan& plan = *state_.plan;
+    if (state_.amend) PGFANOUT_TRY(state_.amend(plan));
     JournalEntry entry =
         new_entry(state_.job_id, state_.source->connection(), plan.source,
                   {plan.target.schema, plan.target.name}, plan.key.expression.sql());
@@ -250,7 +251,8 @@ class TableCopy {
     if (state_.entry) entry = *state_.entry;
     entry.made.clear();
     entry.state = "loading";
-    PGFANOUT_TRY(create_target(*state_.target, plan, entry, state_.progress));
+    PGFANOUT_TRY(create_target(*state_.target, plan, entry, state_.progress, attempts_on_target(),
+                               state_.cancellation));
     state_.entry = std::move(entry);
     return {};
   }
@@ -332,8 +334,18 @@ class TableCopy {
                          ledger, state_.counters, state_.cancellation);
   }
 
+  [[nodiscard]] LockAttempts attempts_on_target() const {
+    LockAttempts attempts;
+    attempts.patience = state_.patience();
+    for (const TargetLeaf& leaf : state_.plan->target.leaves) {
+      attempts.relations.push_back(leaf.oid);
+    }
+    return attempts;
+  }
+
   Result<void> read_back() {
-    PGFANOUT_TRY_ASSIGN(leaf_lock_, LeafLock::take(state_.leaf_sessions(), state_.plan->target));
+    PGFANOUT_TRY_ASSIGN(leaf_lock_, LeafLock::take(state_.leaf_sessions(), state_.plan->target,
+                                                   attempts_on_target(), state_.cancellation));
     crash_point("leaves-locked");
     PGFANOUT_TRY(read_target(*state_.ledger));
     const Balance balance = balance_after_read_back(*state_.ledger, state_.leaf_names());
@@ -354,7 +366,8 @@ class TableCopy {
   Result<void> attach() {
     Connection& target = *state_.target;
     if (outcome_.verdict != Verdict::match) return leave_unattached();
-    PGFANOUT_TRY(attach_leaves(target, state_.plan->ddl, state_.cancellation));
+    PGFANOUT_TRY(
+        attach_leaves(target, state_.plan->ddl, attempts_on_target(), state_.cancellation));
     crash_point("leaves-attached");
     if (auto doubt = leaf_lock_->doubt(state_.leaf_sessions(), state_.plan->target)) {
       if (doubt->severity == Severity::critical) outcome_.verdict = Verdict::unproven;

@@ -51,11 +51,14 @@ std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
 /// A right on the leaves is enough, and so is one on their parent. False: the role has neither, and
 /// the transaction has no lock.
 Result<bool> lock_on_server(Connection& session, const std::string& leaves,
-                            const CopyTarget& target) {
+                            const CopyTarget& target, LockAttempts attempts,
+                            const Cancellation& cancellation) {
+  attempts.conflict = LockConflict::writes;
+  attempts.transaction.end = TransactionEnd::stay_open;
   for (const std::string& names : {leaves, target.qualified}) {
-    auto locked = in_transaction(
-        session, {"BEGIN; SET LOCAL lock_timeout = '10s'", TransactionEnd::stay_open},
-        [&] { return session.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names)); });
+    auto locked = with_lock_attempts(session, attempts, cancellation, [&] {
+      return session.run(fmt::format("LOCK TABLE {} IN SHARE MODE", names));
+    });
     if (locked) return true;
     if (locked.error().sqlstate != "42501" || target.is_new) return std::move(locked).error();
   }
@@ -71,9 +74,10 @@ Result<void> LeafSessions::run(std::string_view sql) const {
 }
 
 Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
-                           const CopyProgress& progress) {
-  return in_transaction(connection, {},
-                        [&] { return create_and_journal(connection, plan, entry, progress); });
+                           const CopyProgress& progress, const LockAttempts& attempts,
+                           const Cancellation& cancellation) {
+  return with_lock_attempts(connection, attempts, cancellation,
+                            [&] { return create_and_journal(connection, plan, entry, progress); });
 }
 
 std::vector<std::size_t> share_channels(const std::vector<std::size_t>& server_of_lane,
@@ -162,7 +166,8 @@ std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& p
   return targets;
 }
 
-Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& target) {
+Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& target,
+                                const LockAttempts& attempts, const Cancellation& cancellation) {
   std::vector<std::string> names(target.servers.size());
   for (const TargetLeaf& leaf : target.leaves) {
     names[leaf.server] += (names[leaf.server].empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
@@ -175,7 +180,8 @@ Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& 
       PGFANOUT_TRY(session.run("BEGIN"));
       continue;
     }
-    PGFANOUT_TRY_ASSIGN(const bool is_locked, lock_on_server(session, names[server], target));
+    PGFANOUT_TRY_ASSIGN(const bool is_locked,
+                        lock_on_server(session, names[server], target, attempts, cancellation));
     if (is_locked) continue;
     PGFANOUT_TRY_ASSIGN(const Rows role, session.query("SELECT quote_ident(current_user)"));
     lock.role_ = role.str(0, 0);
@@ -215,14 +221,18 @@ Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const Cop
   return sizes;
 }
 
-Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl,
+Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl, LockAttempts attempts,
                            const Cancellation& cancellation) {
-  for (const auto& statements : ddl.attach) {
-    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
-    for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
-  }
-  for (const std::string& statement : ddl.finish) PGFANOUT_TRY(connection.run(statement));
-  return {};
+  // The transaction keeps the locks under which the leaves were read back.
+  attempts.in = AttemptIn::savepoint;
+  const auto run_all = [&](const std::vector<std::string>& statements) {
+    return with_lock_attempts(connection, attempts, cancellation, [&]() -> Result<void> {
+      for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
+      return {};
+    });
+  };
+  for (const auto& statements : ddl.attach) PGFANOUT_TRY(run_all(statements));
+  return run_all(ddl.finish);
 }
 
 }  // namespace pgfanout

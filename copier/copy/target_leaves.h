@@ -13,6 +13,7 @@
 #include "copier/journal/journal.h"
 #include "copier/pg/connection.h"
 #include "copier/plan/copy_plan.h"
+#include "copier/session/lock_attempts.h"
 #include "copier/session/quiet_server.h"
 #include "copier/stage/lane_writer.h"
 #include "pgfanout/cancellation.h"
@@ -38,7 +39,8 @@ class LeafSessions {
 /// Creates parent and standalone leaves, if the plan says so, and journals them in the same
 /// transaction, with what is to be read. Fills plan.target.leaves[i].oid.
 Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
-                           const CopyProgress& progress);
+                           const CopyProgress& progress, const LockAttempts& attempts,
+                           const Cancellation& cancellation);
 
 /// The server of each of `count` channels, given the server of each lane: every server with lanes
 /// has one at least, none more than it has lanes, and the rest goes where channels have most lanes.
@@ -65,7 +67,8 @@ class LeafLock {
   /// Begins a transaction in each session that holds SHARE on the server's leaves, so that the rows
   /// that are read back are those that will be attached. Without the privilege (on leaves of
   /// others) they stay unlocked, and only the server's transactions tell whether they were changed.
-  static Result<LeafLock> take(const LeafSessions& sessions, const CopyTarget& target);
+  static Result<LeafLock> take(const LeafSessions& sessions, const CopyTarget& target,
+                               const LockAttempts& attempts, const Cancellation& cancellation);
 
   /// Absent: nobody could write to the leaves. Else an INFO, if no transaction wrote on their
   /// server, or a CRITICAL, since they may have changed.
@@ -82,7 +85,7 @@ Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const Cop
 
 /// Attaches the leaves that this job made, and sets what comes last (sequences). In the transaction
 /// that lock_leaves() began; the caller commits.
-Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl,
+Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl, LockAttempts attempts,
                            const Cancellation& cancellation);
 
 }  // namespace pgfanout

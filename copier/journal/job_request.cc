@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "copier/carry/references.h"
+
 namespace pgfanout {
 namespace {
 
@@ -115,6 +117,17 @@ std::string request_differences(const std::string& then, const std::string& now)
   note("was", before, after);
   note("now", after, before);
   return fmt::format("{}", fmt::join(differences, "; "));
+}
+
+std::vector<std::string> accepted_later(const std::string& request, const JobDescription& job) {
+  const JobDescription then = with_request({}, request);
+  const std::vector<std::string>& before = then.window.accept;
+  std::vector<std::string> later;
+  for (const std::string& each : job.window.accept) {
+    const bool is_known = std::find(before.begin(), before.end(), each) != before.end();
+    if (!is_known && each.starts_with(kOrphansOf)) later.push_back(each);
+  }
+  return later;
 }
 
 JobDescription with_request(JobDescription job, const std::string& request) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "pgfanout/job.h"
 
@@ -14,6 +16,11 @@ namespace pgfanout {
 
 /// The settings that differ, in words; empty if none does.
 [[nodiscard]] std::string request_differences(const std::string& then, const std::string& now);
+
+/// Rows without a parent that `job` accepts and `request` does not: they may be accepted later,
+/// since they are met when the rows are copied already.
+[[nodiscard]] std::vector<std::string> accepted_later(const std::string& request,
+                                                      const JobDescription& job);
 
 /// `job` with the settings of `request` in place of its own.
 [[nodiscard]] JobDescription with_request(JobDescription job, const std::string& request);

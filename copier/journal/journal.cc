@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <ctime>
 #include <random>
 
@@ -155,18 +157,6 @@ Error journal_error(Error error) {
   return error;
 }
 
-/// Runs the journaled statements that undo what the job made beside tables, last made first.
-Result<void> run_undo(Connection& connection, const std::string& job) {
-  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
-  if (version < 2) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows undo,
-                      connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
-                                       " AND phase = 'made' ORDER BY number DESC",
-                                       {job}));
-  for (const std::string& sql : undo.column(0)) PGFANOUT_TRY(connection.run(sql));
-  return {};
-}
-
 /// Dropping the parent drops all its partitions: all must be the job's own.
 Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
                               const MadeRelation& parent) {
@@ -185,21 +175,8 @@ Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
 
 Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
                             JournalRemains remains) {
-  PGFANOUT_TRY(run_undo(connection, entry.job));
-  // The parent first: its partitions go with it, foreign keys among them included.
-  for (const bool parents : {true, false}) {
-    for (const MadeRelation& relation : entry.made) {
-      PGFANOUT_TRY_ASSIGN(
-          const Rows found,
-          connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
-                           " ON n.oid = c.relnamespace"
-                           " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
-                           {std::to_string(relation.oid), relation.schema, relation.name}));
-      if (found.size() == 0 || found.boolean(0, 0) != parents) continue;
-      if (parents) PGFANOUT_TRY(check_partitions(connection, entry, relation));
-      PGFANOUT_TRY(connection.run("DROP TABLE " + quoted_name(relation.schema, relation.name)));
-    }
-  }
+  PGFANOUT_TRY_ASSIGN(const auto statements, drop_statements(connection, entry));
+  for (const std::string& sql : statements) PGFANOUT_TRY(connection.run(sql));
   if (remains == JournalRemains::nothing) {
     return connection.run("DELETE FROM pgfanout.job WHERE job = $1", {entry.job});
   }
@@ -385,8 +362,49 @@ Result<void> Journal::set_state(const std::string& job, const std::string& state
   return update_job("state = $2", {job, state});
 }
 
+Result<void> Journal::set_request(const std::string& job, const std::string& request) {
+  return update_job("request = $2", {job, request});
+}
+
 Result<void> Journal::set_unfenced(const std::string& job) {
   return connection_.run("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job});
+}
+
+Result<std::vector<std::string>> drop_statements(Connection& connection,
+                                                 const JournalEntry& entry) {
+  std::vector<std::string> statements;
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
+  if (version >= 2) {
+    PGFANOUT_TRY_ASSIGN(const Rows undo,
+                        connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
+                                         " AND phase = 'made' ORDER BY number DESC",
+                                         {entry.job}));
+    statements = undo.column(0);
+  }
+  // The parent first: its partitions go with it, foreign keys among them included.
+  std::vector<std::uint32_t> parents;
+  for (const bool is_parent : {true, false}) {
+    for (const MadeRelation& relation : entry.made) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows found,
+          connection.query(
+              "SELECT c.relkind = 'p', i.inhparent FROM pg_class c JOIN pg_namespace n"
+              " ON n.oid = c.relnamespace LEFT JOIN pg_inherits i ON i.inhrelid = c.oid"
+              " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
+              {std::to_string(relation.oid), relation.schema, relation.name}));
+      if (found.size() == 0 || found.boolean(0, 0) != is_parent) continue;
+      const bool goes_with_parent =
+          !found.is_null(0, 1) &&
+          std::find(parents.begin(), parents.end(), found.oid(0, 1)) != parents.end();
+      if (goes_with_parent) continue;
+      if (is_parent) {
+        PGFANOUT_TRY(check_partitions(connection, entry, relation));
+        parents.push_back(relation.oid);
+      }
+      statements.push_back("DROP TABLE " + quoted_name(relation.schema, relation.name));
+    }
+  }
+  return statements;
 }
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {

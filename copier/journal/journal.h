@@ -83,6 +83,7 @@ class Journal {
   Result<void> finish_job(const std::string& job, const std::string& state, std::uint64_t rows,
                           const std::string& digest);
   Result<void> set_state(const std::string& job, const std::string& state);
+  Result<void> set_request(const std::string& job, const std::string& request);
   /// Records that the fence around the source is gone.
   Result<void> set_unfenced(const std::string& job);
 
@@ -96,6 +97,9 @@ class Journal {
 
 /// The part of a job that stays in the journal when its relations are dropped.
 enum class JournalRemains : std::uint8_t { nothing, job };
+
+/// The statements by which drop_made() drops, in their order.
+Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry);
 
 /// Drops what a job made, in one transaction, never CASCADE. A relation that was renamed is kept,
 /// and a parent that has got other partitions is refused.

@@ -56,7 +56,7 @@ Result<void> run_both(const BothSides& sides, Comparison& books, JobCounters& co
   Stop stop(cancellation);
   const std::size_t readers = sides.source.sources.size() + sides.target.sources.size();
   const StreamCounters streams(counters, readers, sides.memory_bytes);
-  MemoryBudget budget(sides.memory_bytes, streams.memory());
+  MemoryBudget budget(sides.memory_bytes, streams.memory(), sides.pace);
   Rejects no_rejects(0);
   ReaderOptions options{read_batch_bytes(sides.memory_bytes, readers), budget, no_rejects, stop};
   options.pace = sides.pace;

@@ -25,7 +25,7 @@ Result<void> fan_out(FanOut copy, Ledger& ledger, Rejects& rejects, JobCounters&
                      const Cancellation& cancellation) {
   Stop stop(cancellation);
   const StreamCounters streams(counters, copy.sources.size(), copy.memory_bytes);
-  MemoryBudget budget(copy.memory_bytes, streams.memory());
+  MemoryBudget budget(copy.memory_bytes, streams.memory(), copy.pace);
   const RowFields fields(copy.row_layout);
   LaneSet lanes(copy.targets.size(),
                 lane_batch_bytes(copy.memory_bytes, copy.targets.size(), copy.writers.is_shared()),

@@ -28,7 +28,7 @@ Result<void> run_read_back(ReadBack read, Ledger& ledger, JobCounters& counters,
                            const Cancellation& cancellation) {
   Stop stop(cancellation);
   const StreamCounters streams(counters, read.sources.size(), read.memory_bytes);
-  MemoryBudget budget(read.memory_bytes, streams.memory());
+  MemoryBudget budget(read.memory_bytes, streams.memory(), read.pace);
   Rejects no_rejects(0);
   const RowFields fields(read.row_layout);
   const ReaderOptions reading{

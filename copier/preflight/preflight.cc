@@ -56,11 +56,13 @@ constexpr Check kChecks[] = {
     {"wraparound", check_wraparound},
     {"old snapshots", check_snapshots},
     {"the constraints on sampled rows", check_rules},
+    {"the rows' parents", check_parents},
     {"the leaves' sizes", check_skew},
     {"states that are carried over", check_states},
     {"the stored keys", check_stored_keys},
     {"the rules of the job file", check_own_rules},
     {"the objects to carry over", check_carry},
+    {"the migration tools", check_migration_tools},
     {"the impact on the application", check_impact},
     {"the times of the stages", check_times},
 };

@@ -73,6 +73,8 @@ Result<void> check_wraparound(PreflightRun& run);
 Result<void> check_snapshots(PreflightRun& run);
 Result<void> check_rules(PreflightRun& run);
 Result<void> check_own_rules(PreflightRun& run);
+Result<void> check_parents(PreflightRun& run);
+Result<void> check_migration_tools(PreflightRun& run);
 Result<void> check_skew(PreflightRun& run);
 Result<void> check_states(PreflightRun& run);
 Result<void> check_stored_keys(PreflightRun& run);

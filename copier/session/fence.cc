@@ -80,17 +80,21 @@ BEGIN
     HINT = 'Wait until the job ends, or run its own command (pgfanout copy or pgfanout run) with --release.';
 END $fence$)sql";
 
-}  // namespace
-
-std::vector<std::string> Fence::raise_statements(const Table& table) const {
-  const std::string function = quoted_name(function_name());
-  std::vector<std::string> statements{fmt::format(kBodySql, function, job_)};
+std::vector<std::string> fenced_relations(const Table& table) {
   std::vector<std::string> relations{table.qualified};
   for (const Leaf& leaf : table.leaves) {
     if (leaf.oid != table.oid) relations.push_back(leaf.qualified);
   }
   relations.insert(relations.end(), table.subpartitioned.begin(), table.subpartitioned.end());
-  for (const std::string& relation : relations) {
+  return relations;
+}
+
+}  // namespace
+
+std::vector<std::string> Fence::raise_statements(const Table& table) const {
+  const std::string function = quoted_name(function_name());
+  std::vector<std::string> statements{fmt::format(kBodySql, function, job_)};
+  for (const std::string& relation : fenced_relations(table)) {
     // Partitions get the parent's row trigger from it.
     if (relation == table.qualified || table.kind != 'p') {
       statements.push_back(
@@ -107,6 +111,18 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
         fmt::format("ALTER TABLE {0} ENABLE ALWAYS TRIGGER {1}, ENABLE ALWAYS TRIGGER {2}",
                     relation, kRowTrigger, kTruncateTrigger));
   }
+  return statements;
+}
+
+std::vector<std::string> Fence::lower_statements(const Table& table) const {
+  std::vector<std::string> statements;
+  for (const std::string& relation : fenced_relations(table)) {
+    if (relation == table.qualified || table.kind != 'p') {
+      statements.push_back(fmt::format("DROP TRIGGER {} ON {}", kRowTrigger, relation));
+    }
+    statements.push_back(fmt::format("DROP TRIGGER {} ON {}", kTruncateTrigger, relation));
+  }
+  statements.push_back(fmt::format("DROP FUNCTION pgfanout.{}()", quoted_name(function_name())));
   return statements;
 }
 

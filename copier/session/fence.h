@@ -34,6 +34,8 @@ class Fence {
   Result<std::vector<std::string>> facts(Connection& connection, std::uint32_t table_oid) const;
   /// Statements that lower it, for the caller's transaction; none if it is not up.
   Result<std::vector<std::string>> lower_statements(Connection& connection) const;
+  /// The same of a fence that raise_statements() would raise around `table`.
+  [[nodiscard]] std::vector<std::string> lower_statements(const Table& table) const;
   /// Writes pass from the first statement on, also if this fails since another session's lock on
   /// the table keeps the triggers from being dropped; the next call drops them.
   Result<void> lower(Connection& connection, const LockPatience& patience,

@@ -59,7 +59,10 @@ void JobGuard::watch() {
   while (!ending_changed_.wait_for(lock, job_.watch.sample_every, [this] { return is_ending_; })) {
     lock.unlock();
     const auto sampled = run_caught("the watch", [this] { sample(); });
-    if (!sampled) pace_.set_share(1);
+    if (!sampled) {
+      pace_.set_share(1);
+      pace_.set_memory_share(1);
+    }
     lock.lock();
     if (sampled) continue;
     not_watched_ = sampled.error();

@@ -1,6 +1,7 @@
 #include "copier/session/lock_attempts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -15,6 +16,9 @@ using std::chrono::milliseconds;
 /// Names the sessions other than this one that hold a lock in the way, and terminates them if the
 /// caller wants that: "held by pid 71 (user app, application 'web', active, ...)".
 std::string deal_with_blockers(Connection& connection, const LockAttempts& attempts) {
+  const auto list = [](const std::vector<std::uint32_t>& oids) {
+    return oids.empty() ? std::string("0") : fmt::format("{}", fmt::join(oids, ", "));
+  };
   const auto blockers = connection.query(fmt::format(
       "SELECT DISTINCT l.pid, format('pid %s (user %s, application ''%s'', %s, transaction open for"
       " %s, query started %s ago)', l.pid, COALESCE(a.usename, '?'), a.application_name,"
@@ -22,13 +26,16 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
       " COALESCE(date_trunc('second', clock_timestamp() - a.xact_start)::text, '?'),"
       " COALESCE(date_trunc('second', clock_timestamp() - a.query_start)::text, '?'))"
       " FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-      " WHERE l.relation IN (0, {}) AND l.granted AND l.pid IS NOT NULL"
+      " WHERE (l.relation IN ({}){} OR l.relation IN ({})"
+      "  AND l.mode NOT IN ('AccessShareLock', 'RowShareLock'))"
+      " AND l.granted AND l.pid IS NOT NULL"
       " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-      " AND l.pid <> pg_backend_pid(){} ORDER BY 1 LIMIT 5",
-      attempts.relations.empty() ? "0" : fmt::format("{}", fmt::join(attempts.relations, ", ")),
+      " AND l.pid <> pg_backend_pid() ORDER BY 1 LIMIT 5",
+      list(attempts.relations),
       attempts.conflict == LockConflict::any
           ? ""
-          : " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')"));
+          : " AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')",
+      list(attempts.referenced)));
   if (!blockers || blockers->size() == 0) return "held by another session";
   std::string text;
   for (int row = 0; row < blockers->size(); ++row) {
@@ -42,6 +49,18 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
 
 Result<void> attempt(Connection& connection, const LockAttempts& attempts, milliseconds each_lock,
                      const std::function<Result<void>()>& work) {
+  const bool in_savepoint = attempts.in == AttemptIn::savepoint;
+  if (in_savepoint || attempts.in == AttemptIn::nothing) {
+    PGFANOUT_TRY(connection.run(fmt::format(
+        "{} lock_timeout = {}", in_savepoint ? "SAVEPOINT pgfanout_lock; SET LOCAL" : "SET",
+        each_lock.count())));
+    auto done = work();
+    if (!connection.is_open()) return done;
+    PGFANOUT_TRY(connection.run(!in_savepoint ? "SET lock_timeout = 0"
+                                : done        ? "RELEASE pgfanout_lock; SET LOCAL lock_timeout = 0"
+                                       : "ROLLBACK TO pgfanout_lock; RELEASE pgfanout_lock"));
+    return done;
+  }
   TransactionOptions transaction = attempts.transaction;
   transaction.begin += fmt::format("; SET LOCAL lock_timeout = {}", each_lock.count());
   return in_transaction(connection, transaction, [&]() -> Result<void> {
@@ -67,24 +86,32 @@ Result<void> with_lock_attempts(Connection& connection, const LockAttempts& atte
                                 const std::function<Result<void>()>& work) {
   const auto began = Clock::now();
   const auto elapsed = [&] { return std::chrono::floor<milliseconds>(Clock::now() - began); };
+  LockWaits* waits = attempts.patience.waits;
+  const auto ended = [&](Result<void> result) {
+    if (waits != nullptr) waits->end(&began);
+    return result;
+  };
   Backoff pauses(milliseconds(50), milliseconds(2000));
   while (true) {
-    if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
+    if (cancellation.is_set()) return ended(interrupted("cancelled", "stopped on request"));
     auto done = attempt(connection, attempts, lock_timeout_at(attempts.patience, elapsed()), work);
-    if (done) return {};
+    if (done) return ended({});
     Error error = std::move(done).error();
     // Retried: a lock that was not granted in time, and a deadlock that the server ended.
-    if (error.sqlstate != "55P03" && error.sqlstate != "40P01") return error;
+    if (error.sqlstate != "55P03" && error.sqlstate != "40P01") return ended(std::move(error));
     const std::string blockers = deal_with_blockers(connection, attempts);
     const milliseconds pause = pauses.next();
     if (!may_retry(attempts.patience, elapsed(), pause)) {
       const double waited = std::chrono::duration<double>(attempts.patience.in_all).count();
-      Error refusal = refused("lock-timeout",
-                              fmt::format("could not acquire the locks within {:.1f} s", waited),
-                              blockers + "; end that session, or wait longer");
-      refusal.sqlstate = error.sqlstate;
-      return refusal;
+      Error timed_out = interrupted(
+          "lock-timeout", fmt::format("could not acquire the locks within {:.1f} s", waited),
+          fmt::format("{}; end that session and call the same command again, or wait "
+                      "longer with {}",
+                      blockers, attempts.option));
+      timed_out.sqlstate = error.sqlstate;
+      return ended(std::move(timed_out));
     }
+    if (waits != nullptr) waits->note(&began, began, blockers);
     if (attempts.tell_blocked) attempts.tell_blocked(blockers);
     pause_unless(cancellation, pause);
   }

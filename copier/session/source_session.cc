@@ -20,8 +20,9 @@ Error cannot_lock(const std::vector<LockedTable>& tables, Error error) {
     error.consequence = Consequence::refuse;
     error.hint = "a standby cannot lock tables: use --assume-quiet";
   } else if (error.code == "lock-timeout") {
+    // It could not start: what it made and raised before goes again.
+    error.consequence = Consequence::refuse;
     error.message = "could not lock the table against writes in time";
-    error.hint += " with --lock-timeout";
   } else {
     return error;
   }
@@ -38,9 +39,9 @@ constexpr const char* kPhysicalOrder =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
 Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>& tables,
-                         std::chrono::milliseconds timeout, const Cancellation& cancellation) {
+                         const LockPatience& patience, const Cancellation& cancellation) {
   LockAttempts attempts;
-  attempts.patience.in_all = timeout;
+  attempts.patience = patience;
   attempts.conflict = LockConflict::writes;
   attempts.transaction = {kBegin, TransactionEnd::stay_open};
   std::string locks;
@@ -61,11 +62,11 @@ Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>&
 
 Result<SourceSession> SourceSession::open(Connection connection,
                                           const std::vector<LockedTable>& tables,
-                                          std::chrono::milliseconds lock_timeout,
+                                          const LockPatience& patience,
                                           const Cancellation& cancellation) {
   SourceSession session(std::move(connection));
   Connection& open = session.connection_;
-  PGFANOUT_TRY(lock_tables(open, tables, lock_timeout, cancellation));
+  PGFANOUT_TRY(lock_tables(open, tables, patience, cancellation));
   session.is_locked_ = std::none_of(tables.begin(), tables.end(), [](const LockedTable& table) {
     return table.lock == TableLock::none;
   });

@@ -12,6 +12,7 @@
 
 #include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
+#include "copier/session/lock_attempts.h"
 #include "copier/session/quiet_server.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/result.h"
@@ -33,11 +34,10 @@ struct LockedTable {
 class SourceSession {
  public:
   /// Opens a transaction that holds the locks on `tables` and their leaves, and exports its
-  /// snapshot. Locks are tried in short attempts up to `lock_timeout`; the error then names the
-  /// sessions that hold them.
+  /// snapshot. Locks are tried in short attempts; the error then names the sessions that hold
+  /// them.
   static Result<SourceSession> open(Connection connection, const std::vector<LockedTable>& tables,
-                                    std::chrono::milliseconds lock_timeout,
-                                    const Cancellation& cancellation);
+                                    const LockPatience& patience, const Cancellation& cancellation);
 
   [[nodiscard]] Connection& connection() { return connection_; }
   /// Statements that put another session under the same snapshot, rows in physical order, and under

@@ -65,7 +65,9 @@ Result<void> read_job_status(WindowState& state, JobResult& result) {
       summary.detail +=
           fmt::format("{}confirmed by {}", summary.detail.empty() ? "" : "; ", record.confirmed_by);
     }
-    if (record.is_waiting) status.waiting_at = record.name;
+    // A rollback leaves the record of a gate.
+    const bool is_under_way = !entry->is_over() || entry->state == "swapped";
+    if (record.is_waiting && is_under_way) status.waiting_at = record.name;
     result.stages.push_back(std::move(summary));
   }
   status.next = next_command(*entry, stages, !status.active.empty());

@@ -39,7 +39,7 @@ struct Reference {
 
 constexpr const char* kReferencesSql =
     "SELECT quote_ident(c.conname), c.confrelid::regclass::text,"
-    " quote_ident(a.attname), quote_ident(f.attname), a.attname, c.convalidated"
+    " quote_ident(a.attname), quote_ident(f.attname), a.attname, c.convalidated, c.conname"
     " FROM pg_constraint c"
     " CROSS JOIN LATERAL ROWS FROM (unnest(c.conkey), unnest(c.confkey))"
     " WITH ORDINALITY AS k (own, other, n)"
@@ -50,7 +50,7 @@ constexpr const char* kReferencesSql =
 /// Foreign keys of a table, over the columns that `target_column` gives for its own; those with a
 /// column that has none are left out.
 Result<std::vector<Reference>> references_of(
-    Connection& connection, const Table& table,
+    Connection& connection, const Table& table, const std::set<std::string>& unvalidated,
     const std::function<std::string(const std::string&)>& target_column) {
   std::vector<Reference> references;
   if (table.has_heirs()) return references;  // They do not bind the heirs' rows.
@@ -59,7 +59,12 @@ Result<std::vector<Reference>> references_of(
   std::set<std::string> incomplete;
   for (int row = 0; row < rows.size(); ++row) {
     if (references.empty() || references.back().name != rows.text(row, 0)) {
-      references.push_back({rows.str(row, 0), rows.boolean(row, 5), rows.str(row, 1), {}, {}});
+      references.push_back(
+          {rows.str(row, 0),
+           rows.boolean(row, 5) && !unvalidated.contains(display_name(rows.str(row, 6))),
+           rows.str(row, 1),
+           {},
+           {}});
     }
     const std::string column = target_column(rows.str(row, 4));
     if (column.empty()) incomplete.insert(references.back().name);
@@ -165,15 +170,16 @@ struct ObjectState {
   std::string relation;
   bool is_index = false;
   bool is_valid = false;
+  std::string constraint;  ///< Its name unquoted; empty: an index.
 };
 
 /// Constraints that need validation, and indexes. {}: kIndexBody.
 constexpr const char* kStatesSql = R"sql(
 SELECT quote_ident(k.conname), regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
-  k.conrelid::regclass::text, false, k.convalidated FROM pg_constraint k
+  k.conrelid::regclass::text, false, k.convalidated, k.conname::text FROM pg_constraint k
 WHERE k.conrelid = ANY ($1::oid[]) AND k.contype IN ('c', 'f', 'n')
 UNION ALL SELECT i.indexrelid::regclass::text, {}, i.indrelid::regclass::text, true,
-  i.indisvalid AND i.indisready
+  i.indisvalid AND i.indisready, ''
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY ($1::oid[])
 ORDER BY 4, 3, 1)sql";
 
@@ -184,7 +190,7 @@ Result<std::vector<ObjectState>> states_of(Connection& connection, const Table& 
   for (int row = 0; row < rows.size(); ++row) {
     ObjectState& state = states.emplace_back();
     read_row(rows, row, state.name, state.definition, state.relation, state.is_index,
-             state.is_valid);
+             state.is_valid, state.constraint);
   }
   return states;
 }
@@ -232,14 +238,15 @@ std::string source_column_of(const VerifyPlan& plan, std::string_view target_col
 namespace {
 
 Result<Looked> check_states(Connection& source, Connection& target, const VerifyPlan& plan,
-                            bool of_indexes, const IssueSink& report) {
+                            const std::set<std::string>& unvalidated, bool of_indexes,
+                            const IssueSink& report) {
   PGFANOUT_TRY_ASSIGN(const auto of_source, states_of(source, plan.source));
   PGFANOUT_TRY_ASSIGN(const auto of_target, states_of(target, plan.target));
   Looked looked;
   for (const ObjectState& object : of_target) {
     if (object.is_index != of_indexes) continue;
     ++looked.objects;
-    if (object.is_valid) continue;
+    if (object.is_valid || unvalidated.contains(display_name(object.constraint))) continue;
     if (auto issue = issue_of(object, same_object(of_source, object))) report(*std::move(issue));
   }
   return looked;
@@ -248,13 +255,14 @@ Result<Looked> check_states(Connection& source, Connection& target, const Verify
 }  // namespace
 
 Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
+                                 const std::set<std::string>& unvalidated,
                                  const IssueSink& report) {
-  return check_states(source, target, plan, false, report);
+  return check_states(source, target, plan, unvalidated, false, report);
 }
 
 Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
                              const IssueSink& report) {
-  return check_states(source, target, plan, true, report);
+  return check_states(source, target, plan, {}, true, report);
 }
 
 void check_bounds(const VerifyPlan& plan, const IssueSink& report) {
@@ -334,14 +342,15 @@ Result<Looked> check_required(Connection& target, const VerifyPlan& plan, const 
 }
 
 Result<Looked> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
-                                const IssueSink& report) {
+                                const std::set<std::string>& unvalidated, const IssueSink& report) {
   PGFANOUT_TRY_ASSIGN(auto references,
-                      references_of(target, plan.target, [&](const std::string& name) {
+                      references_of(target, plan.target, unvalidated, [&](const std::string& name) {
                         const Column* column = plan.target.find(name);
                         return column == nullptr ? std::string() : column->quoted;
                       }));
   PGFANOUT_TRY_ASSIGN(
-      const auto of_source, references_of(source, plan.source, [&](const std::string& name) {
+      const auto of_source,
+      references_of(source, plan.source, unvalidated, [&](const std::string& name) {
         for (const ComparedColumn& column : plan.columns) {
           if (column.source_column && plan.source.columns[*column.source_column].name == name) {
             return column.target_sql;

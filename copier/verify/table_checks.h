@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "copier/pg/connection.h"
@@ -22,9 +23,9 @@ struct Looked {
   std::optional<Issue> hindrance = {};  ///< Why one of them was not looked at; was reported.
 };
 
-/// Constraints that were never validated.
+/// Constraints that were never validated, but for foreign keys in `unvalidated` (display_name()).
 Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
-                                 const IssueSink& report);
+                                 const std::set<std::string>& unvalidated, const IssueSink& report);
 /// Indexes that are not valid.
 Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
                              const IssueSink& report);
@@ -41,8 +42,9 @@ Result<Looked> check_sequences(Connection& source, Connection& target, const Ver
 Result<Looked> check_required(Connection& target, const VerifyPlan& plan, const IssueSink& report);
 
 /// Rows of the target whose foreign key, the target's own or one of the source's, points nowhere.
+/// Only warnings for those in `unvalidated`.
 Result<Looked> check_references(Connection& source, Connection& target, const VerifyPlan& plan,
-                                const IssueSink& report);
+                                const std::set<std::string>& unvalidated, const IssueSink& report);
 
 /// The function that computes the key for statements that insert: its signature; empty: it is
 /// missing, though a swap of this table made one. Absent: nothing calls for one.

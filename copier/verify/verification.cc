@@ -468,8 +468,9 @@ class Verification : ReportingJob {
     PGFANOUT_TRY_ASSIGN(const Looked required,
                         check_required(target, *plan_, into(Criterion::required)));
     close(Criterion::required, required, "column", "columns");
-    PGFANOUT_TRY_ASSIGN(const Looked references,
-                        check_references(source, target, *plan_, into(Criterion::references)));
+    PGFANOUT_TRY_ASSIGN(
+        const Looked references,
+        check_references(source, target, *plan_, input_.unvalidated, into(Criterion::references)));
     close(Criterion::references, references, "reference", "references");
     judge_skew(true);
     return judge_rules();
@@ -507,7 +508,8 @@ class Verification : ReportingJob {
       book_.not_applicable(Criterion::all_leaves, "no key with a known range decides the leaf");
     }
     PGFANOUT_TRY_ASSIGN(const Looked constraints,
-                        check_constraints(source, target, *plan_, into(Criterion::constraints)));
+                        check_constraints(source, target, *plan_, input_.unvalidated,
+                                          into(Criterion::constraints)));
     close(Criterion::constraints, constraints, "constraint", "constraints");
     PGFANOUT_TRY_ASSIGN(const Looked indexes,
                         check_indexes(source, target, *plan_, into(Criterion::indexes)));

@@ -46,12 +46,14 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
   const SideLocks locks = locks_for(plan->same_database, rows.assume_quiet, input_.request.repair);
   std::vector<LockedTable> first = {{&plan->source, locks.source}};
   if (plan->same_database) first.push_back({&plan->target, locks.target});
-  PGFANOUT_TRY_ASSIGN(
-      source_, SourceSession::open(std::move(source), first, rows.lock_timeout, cancellation_));
+  LockPatience patience;
+  patience.in_all = rows.lock_timeout;
+  PGFANOUT_TRY_ASSIGN(source_,
+                      SourceSession::open(std::move(source), first, patience, cancellation_));
   if (!plan->same_database) {
-    PGFANOUT_TRY_ASSIGN(target_,
-                        SourceSession::open(std::move(target), {{&plan->target, locks.target}},
-                                            rows.lock_timeout, cancellation_));
+    PGFANOUT_TRY_ASSIGN(
+        target_, SourceSession::open(std::move(target), {{&plan->target, locks.target}}, patience,
+                                     cancellation_));
   }
   // Again, under the locks.
   PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, connection(Side::source),

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct VerifyInput {
   bool is_in_window = false;
   /// Called with the rows that differ, if any do, while neither table can be rewritten.
   std::function<Result<void>(const VerifyPlan&, const FoundDifferences&)> use_differences = {};
+  /// Foreign keys, as display_name() has them, that the target has as NOT VALID on purpose.
+  std::set<std::string> unvalidated = {};
 };
 
 struct SideLocks {

@@ -95,6 +95,11 @@ std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSampl
   if (source_ && source_->is_ready(now)) {
     add_waits(*source_, ServerPart::source, doing, lock, shown);
   }
+  // A wait of many short attempts is longer than the server's word for the present one.
+  if (const auto wait = counters_.lock_waits.longest()) {
+    const double seconds = std::chrono::duration<double>(now - wait->since).count();
+    if (seconds > lock.value.value_or(0)) lock = {seconds, wait->blockers};
+  }
   readings[Measure::lock_wait] = lock;
   const std::uint64_t rows = counters_.rows_read;
   const std::uint64_t rejected = counters_.rows_rejected;
@@ -107,6 +112,7 @@ std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSampl
 LimitWatch::Judgement JobWatch::sample(Doing doing, Moment now, WatchSample& shown) {
   LimitWatch::Judgement judgement = limits_.judge(measure(doing, now, shown), doing.swaps, now);
   pace_.set_share(judgement.share);
+  pace_.set_memory_share(judgement.memory_share);
   shown.thresholds = judgement.states;
   return judgement;
 }

@@ -192,6 +192,7 @@ LimitWatch::Judgement LimitWatch::judge(const std::map<Measure, Reading>& readin
       limit.detail = state.detail;
     }
     strongest = std::max(strongest, rule.action);
+    if (rule.action == WatchAction::shrink && !swaps) judgement.memory_share = 0.5;
     if (rule.action != WatchAction::stop) continue;
     if (!judgement.stop) {
       judgement.stop = interrupted(

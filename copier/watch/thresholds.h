@@ -89,6 +89,7 @@ class LimitWatch {
     std::optional<Error> stop;            ///< The job must end, resumably.
     bool stops_at_once = false;           ///< Not at the end of the epoch: that would not fit.
     double share = 1;                     ///< Of the time in which the job may work.
+    double memory_share = 1;              ///< Of its memory for row data.
   };
 
   /// `job` outlives it.

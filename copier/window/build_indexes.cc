@@ -11,6 +11,8 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/shell_word.h"
+#include "copier/carry/references.h"
 #include "copier/catalog/table.h"
 #include "copier/pg/transaction.h"
 #include "copier/session/lock_attempts.h"
@@ -54,11 +56,51 @@ std::string duplicates_in(Connection& connection, const CarryStep& step, const s
                      key, step.leaf, places);
 }
 
+/// Rows of the target that have no parent, met when a foreign key was validated.
+Result<Error> orphans_at(Connection& connection, const CarryStep& step, const CarriedReference& key,
+                         const Table& target) {
+  ReferringRows rows;
+  rows.identity = identity_sql(connection, target.primary_key);
+  if (key.is_to_itself) rows.parents = target.qualified;
+  for (const CarriedReference::Pair& pair : key.pairs) rows.keys.push_back(pair.target);
+  rows.from = {"FROM " + (step.leaf.empty() ? target.qualified : "ONLY " + step.leaf)};
+  // The target's columns have the type that they refer to.
+  PGFANOUT_TRY_ASSIGN(const Rows found, connection.query(orphans_sql(key, rows, false)));
+  rows.from = {"FROM " + target.qualified};
+  rows.place = "NULL";
+  rows.identity.clear();
+  PGFANOUT_TRY_ASSIGN(const std::string beside, columns_beside(connection, key));
+  const std::string insert =
+      key.is_to_itself
+          ? std::string()
+          : fmt::format(
+                "insert the parents, which the fence does not prevent, and call the same "
+                "command again: {}{}; or ",
+                insert_parents_sql(key, rows),
+                beside.empty() ? "" : fmt::format(" (add values for {})", beside));
+  Error error = refused(
+      "orphans",
+      fmt::format("{} of {} without a parent in {}, by foreign key {}: {}",
+                  counted(static_cast<std::uint64_t>(found.integer(0, 1)), "row", "rows"),
+                  step.leaf.empty() ? target.qualified : step.leaf, key.table, key.name,
+                  found.text(0, 2)),
+      fmt::format("{}call it with --accept {}: the key is carried over as NOT VALID{}", insert,
+                  shell_word(orphans_accepted_as(key.name)),
+                  key.is_to_itself ? ""
+                                   : "; or start over with --restart --reject-limit N, which sets "
+                                     "such rows aside"),
+      step.leaf.empty() ? target.qualified : step.leaf);
+  error.sqlstate = "23503";
+  return error;
+}
+
 struct StepSettings {
   WorkerSettings sessions;
-  std::chrono::milliseconds lock_timeout{5000};
+  LockAttempts locks;
   std::string session_prefix;    ///< Begins the application_name of the workers' sessions.
   std::string application_path;  ///< For steps that run user code.
+  Table target;
+  std::vector<CarriedReference> references;
 };
 
 /// Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
@@ -120,19 +162,25 @@ class StepRunner {
 
   /// One transaction.
   Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps) {
-    LockAttempts attempts;
-    attempts.patience.in_all = settings_.lock_timeout;
     const CarryStep* current = &steps.front();
-    auto done = with_lock_attempts(connection, attempts, cancellation_, [&]() -> Result<void> {
+    const auto run_all = [&]() -> Result<void> {
       for (const CarryStep& step : steps) {
         current = &step;
         PGFANOUT_TRY(run_step(connection, step));
         PGFANOUT_TRY(connection.run(journal_.mark_step_sql(step.id, step.undo)));
       }
       return {};
-    });
+    };
+    auto done = with_lock_attempts(connection, settings_.locks, cancellation_, run_all);
     if (!done) {
       Error error = at_step(std::move(done).error(), *current);
+      if (error.sqlstate == "23503") {
+        for (const CarriedReference& key : settings_.references) {
+          if (!current->id.ends_with(" " + key.name)) continue;
+          auto orphans = orphans_at(connection, *current, key, settings_.target);
+          if (orphans) return *std::move(orphans);
+        }
+      }
       if (!error.key.empty() && !current->leaf.empty()) {
         const std::string places = duplicates_in(connection, *current, error.key);
         if (!places.empty()) error.where = places;
@@ -243,13 +291,41 @@ Result<WorkerSettings> worker_sessions(const StageInput& input) {
   return settings;
 }
 
-Result<StepSettings> settings_of(const StageInput& input) {
+LockAttempts attempts_on(const StageInput& input, const Table& target) {
+  LockAttempts attempts;
+  attempts.patience = input.state.patience();
+  attempts.relations.push_back(target.oid);
+  for (const Leaf& leaf : target.leaves) attempts.relations.push_back(leaf.oid);
+  return attempts;
+}
+
+/// On the target's side: the tables, with partitions, that foreign keys of the source refer to.
+Result<std::vector<std::uint32_t>> referenced_oids(WindowState& state, const Table& source) {
+  PGFANOUT_TRY_ASSIGN(const Rows tables,
+                      state.source().query("SELECT DISTINCT k.confrelid::regclass::text"
+                                           " FROM pg_constraint k WHERE k.contype = 'f'"
+                                           " AND k.conrelid = $1 AND k.confrelid <> $1",
+                                           {std::to_string(source.oid)}));
+  std::vector<std::uint32_t> oids;
+  for (const std::string& table : tables.column(0)) {
+    PGFANOUT_TRY_ASSIGN(const Rows tree,
+                        state.target().query("SELECT to_regclass($1)::oid UNION SELECT t.relid::oid"
+                                             " FROM pg_partition_tree(to_regclass($1)) t",
+                                             {table}));
+    for (int row = 0; row < tree.size(); ++row) oids.push_back(tree.oid(row, 0));
+  }
+  return oids;
+}
+
+Result<StepSettings> settings_of(const StageInput& input, const MadeTarget& made) {
   StepSettings settings;
   PGFANOUT_TRY_ASSIGN(settings.sessions, worker_sessions(input));
   PGFANOUT_TRY_ASSIGN(settings.application_path, input.state.application_path());
   settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
-  settings.lock_timeout =
-      std::max(input.state.job().lock_timeout, std::chrono::milliseconds(10'000));
+  settings.target = made.target;
+  settings.references = made.carry.references;
+  settings.locks = attempts_on(input, made.target);
+  PGFANOUT_TRY_ASSIGN(settings.locks.referenced, referenced_oids(input.state, made.source));
   return settings;
 }
 
@@ -276,6 +352,7 @@ class Analysis {
         target_(target),
         settings_(std::move(settings)),
         application_path_(std::move(application_path)),
+        locks_(attempts_on(input, target)),
         analyzes_alone_(input.state.target().server_version() >= kFirstWithAnalyzeOnly) {}
 
   Result<void> run() {
@@ -311,7 +388,7 @@ class Analysis {
     if (analyzes_alone_ || own.empty()) return analyze(own, connection, turn);
     std::string names;
     for (const Leaf* leaf : own) names += (names.empty() ? "" : ", ") + leaf->qualified;
-    return in_transaction(connection, {}, [&]() -> Result<void> {
+    return with_lock_attempts(connection, locks_, turn.stop, [&]() -> Result<void> {
       PGFANOUT_TRY(
           connection.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names)));
       PGFANOUT_TRY(analyze(own, connection, turn));
@@ -325,28 +402,31 @@ class Analysis {
     ++ready_workers_;
     for (const Leaf* leaf : own) {
       if (!turn.may_go_on()) return {};
-      PGFANOUT_TRY(run(connection, "ANALYZE " + leaf->qualified));
+      PGFANOUT_TRY(run(connection, turn, "ANALYZE " + leaf->qualified));
       ++input_.counters.steps_done;
     }
     return {};
   }
 
   /// Statistics of expressions run user code.
-  Result<void> run(Connection& connection, const std::string& sql) const {
-    return with_search_path(connection, application_path_, [&] { return connection.run(sql); });
+  Result<void> run(Connection& connection, const WorkerTurn& turn, const std::string& sql) const {
+    const auto work = [&] {
+      return with_search_path(connection, application_path_, [&] { return connection.run(sql); });
+    };
+    if (connection.is_in_transaction()) return work();
+    return with_lock_attempts(connection, locks_, turn.stop, work);
   }
 
   Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
     if (!turn.wait_until([this] { return ready_workers_ == leaf_workers_; })) return {};
     if (analyzes_alone_) {
-      PGFANOUT_TRY(run(connection, "ANALYZE ONLY " + target_.qualified));
+      PGFANOUT_TRY(run(connection, turn, "ANALYZE ONLY " + target_.qualified));
     } else {
       // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
-      PGFANOUT_TRY(in_transaction(connection, {}, [&] {
-        return run(connection, fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
-                                           "ANALYZE (SKIP_LOCKED) {0}",
-                                           target_.qualified));
-      }));
+      PGFANOUT_TRY(run(connection, turn,
+                       fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
+                                   "ANALYZE (SKIP_LOCKED) {0}",
+                                   target_.qualified)));
     }
     ++input_.counters.steps_done;
     is_parent_done_ = true;
@@ -357,6 +437,7 @@ class Analysis {
   const Table& target_;
   const WorkerSettings settings_;
   const std::string application_path_;
+  const LockAttempts locks_;
   const bool analyzes_alone_;
   std::size_t leaf_workers_ = 1;
   std::vector<std::uint32_t> by_size_;
@@ -382,20 +463,24 @@ Result<std::vector<const Leaf*>> unfrozen_leaves(const StageInput& input, const 
   return unfrozen;
 }
 
-Result<void> vacuum(const StageInput& input, WorkerSettings settings,
+Result<void> vacuum(const StageInput& input, const Table& target, WorkerSettings settings,
                     const std::vector<const Leaf*>& leaves) {
   if (leaves.empty()) return {};
+  LockAttempts locks = attempts_on(input, target);
+  locks.in = AttemptIn::nothing;
   settings.workers =
       static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, leaves.size()));
   std::atomic<std::size_t> next{0};
-  return run_on_workers(
-      settings, input.state.cancellation(),
-      [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
-        for (std::size_t at = next++; at < leaves.size() && turn.may_go_on(); at = next++) {
-          PGFANOUT_TRY(connection.run("VACUUM (FREEZE) " + leaves[at]->qualified));
-        }
-        return {};
-      });
+  return run_on_workers(settings, input.state.cancellation(),
+                        [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
+                          for (std::size_t at = next++; at < leaves.size() && turn.may_go_on();
+                               at = next++) {
+                            PGFANOUT_TRY(with_lock_attempts(connection, locks, turn.stop, [&] {
+                              return connection.run("VACUUM (FREEZE) " + leaves[at]->qualified);
+                            }));
+                          }
+                          return {};
+                        });
 }
 
 /// Everything is built by the definition that the source had when it was fenced.
@@ -409,7 +494,7 @@ Result<MadeTarget> made_target(WindowState& state) {
 
 Result<std::string> build_indexes(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
-  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
+  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
   PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves,
@@ -423,7 +508,7 @@ Result<std::string> build_indexes(const StageInput& input) {
 
 Result<std::string> add_constraints(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
-  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input));
+  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
   PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(made.carry.leaf_constraints));
@@ -441,7 +526,7 @@ Result<std::string> analyze_target(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const std::string path, input.state.application_path());
   PGFANOUT_TRY(Analysis(input, target, settings, path).run());
   PGFANOUT_TRY_ASSIGN(const auto unfrozen, unfrozen_leaves(input, target));
-  PGFANOUT_TRY(vacuum(input, settings, unfrozen));
+  PGFANOUT_TRY(vacuum(input, target, settings, unfrozen));
   std::string figures = counted(target.leaves.size(), "leaf", "leaves") + " analyzed";
   if (!unfrozen.empty()) figures += fmt::format(", {} vacuumed", unfrozen.size());
   return figures;

@@ -1,6 +1,8 @@
 // The cleanup command: drops the backup in pieces, each under a short lock, never CASCADE.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/session/reporting_job.h"
@@ -65,9 +67,9 @@ class CleanupJob : ReportingJob {
 
  private:
   Result<void> run_stages() {
-    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, [this](Issue issue) {
-                          report(std::move(issue));
-                        }));
+    IssueSink sink;
+    if (!job_.dry_run) sink = [this](Issue issue) { report(std::move(issue)); };
+    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, std::move(sink)));
     const auto& entry = state_->entry();
     if (entry) result_.job = entry->job;
     observer_.job_started(result_.job, counters_);
@@ -96,9 +98,38 @@ class CleanupJob : ReportingJob {
                                  swapped.back().keep_until),
                      "--force drops it now", job_.table);
     }
-    for (const std::size_t index : may_go) PGFANOUT_TRY(drop_backup_of(swapped[index]));
     result_.verdict = Verdict::match;
+    if (job_.dry_run) {
+      for (const std::size_t index : may_go) PGFANOUT_TRY(list_drops(swapped[index]));
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(const bool waits, waits_at_gate(swapped, may_go));
+    if (waits) return {};
+    for (const std::size_t index : may_go) PGFANOUT_TRY(drop_backup_of(swapped[index]));
     return {};
+  }
+
+  /// A backup is the way back: while a gate behind the swap waits, it is not dropped.
+  Result<bool> waits_at_gate(const std::vector<JournalEntry>& swapped,
+                             const std::vector<std::size_t>& may_go) {
+    const std::vector<std::string>& confirmed = job_.window.confirmed;
+    const bool confirms = std::find(confirmed.begin(), confirmed.end(), "swap") != confirmed.end();
+    std::size_t waiting = 0;
+    for (const std::size_t index : may_go) {
+      if (swapped[index].state != "swapped") continue;
+      WindowJournal journal(state_->target(), swapped[index].job);
+      PGFANOUT_TRY_ASSIGN(const auto records, journal.stages());
+      if (!gate_behind_swap_holds(records, job_.window)) continue;
+      ++waiting;
+      PGFANOUT_TRY(confirms ? journal.confirm("swap") : journal.set_waiting("swap"));
+    }
+    for (const std::string& stage : confirmed) {
+      if (stage != "swap" || waiting == 0) return not_waiting(stage);
+    }
+    if (waiting == 0) return false;
+    observer_.gate_reached("swap", !confirms);
+    if (!confirms) result_.waiting_at = "swap";
+    return !confirms;
   }
 
   Result<bool> is_retention_over(const JournalEntry& entry) {
@@ -183,28 +214,52 @@ class CleanupJob : ReportingJob {
                               [&] { return state_->target().run(sql); });
   }
 
-  Result<void> drop_partitions(const Table& table) {
-    counters_.steps_total = table.leaves.size();
-    for (const Leaf& leaf : table.leaves) {
-      if (leaf.parent_oid != table.oid || leaf.oid == table.oid) continue;
-      PGFANOUT_TRY(in_short_lock(fmt::format("ALTER TABLE {0} DETACH PARTITION {1}; DROP TABLE {1}",
-                                             table.qualified, leaf.qualified)));
-      ++counters_.steps_done;
-      crash_point("backup-dropping");
+  /// Each under a short lock of its own; none if the relation is gone.
+  Result<std::vector<std::string>> drops_of(const BackupRelation& relation) {
+    std::vector<std::string> statements;
+    PGFANOUT_TRY_ASSIGN(const bool exists, is_there(relation));
+    if (!exists) return statements;
+    if (relation.kind == "TABLE") {
+      PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
+      for (const Leaf& leaf : table.leaves) {
+        if (leaf.parent_oid != table.oid || leaf.oid == table.oid) continue;
+        statements.push_back(fmt::format("ALTER TABLE {0} DETACH PARTITION {1}; DROP TABLE {1}",
+                                         table.qualified, leaf.qualified));
+      }
     }
+    statements.push_back(
+        fmt::format("DROP {} {}", relation.kind, quoted_name(relation.schema, relation.name)));
+    return statements;
+  }
+
+  Result<void> list_drops(const JournalEntry& entry) {
+    PGFANOUT_TRY(state_->take_job(entry.job));
+    PGFANOUT_TRY_ASSIGN(const auto backup, state_->journal().backup());
+    result_.statements.push_back("-- backup " + display_name(entry.backup_name));
+    for (const BackupRelation& relation : backup) {
+      PGFANOUT_TRY(check_dependents(relation, backup));
+      PGFANOUT_TRY_ASSIGN(const auto drops, drops_of(relation));
+      result_.statements.insert(result_.statements.end(), drops.begin(), drops.end());
+    }
+    // Its triggers went with the table.
+    const Fence fence = state_->fence("source");
+    PGFANOUT_TRY_ASSIGN(const auto lower, fence.lower_statements(state_->target()));
+    if (!lower.empty()) result_.statements.push_back(lower.back());
     return {};
   }
 
   Result<void> drop(const BackupRelation& relation) {
-    PGFANOUT_TRY_ASSIGN(const bool exists, is_there(relation));
-    if (!exists) return {};
-    if (relation.kind == "TABLE") {
-      PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
-      PGFANOUT_TRY(drop_partitions(table));
+    PGFANOUT_TRY_ASSIGN(const auto drops, drops_of(relation));
+    counters_.steps_total = drops.size();
+    for (const std::string& sql : drops) {
+      PGFANOUT_TRY(in_short_lock(sql));
+      ++counters_.steps_done;
+      if (&sql == &drops.back()) {
+        crash_point("backup-dropped");
+      } else {
+        crash_point("backup-dropping");
+      }
     }
-    PGFANOUT_TRY(in_short_lock(
-        fmt::format("DROP {} {}", relation.kind, quoted_name(relation.schema, relation.name))));
-    crash_point("backup-dropped");
     return {};
   }
 

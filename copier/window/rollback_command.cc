@@ -51,11 +51,12 @@ class RollbackJob : ReportingJob {
 
  private:
   Result<void> run_stages() {
-    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, [this](Issue issue) {
-                          report(std::move(issue));
-                        }));
+    IssueSink sink;
+    if (!job_.dry_run) sink = [this](Issue issue) { report(std::move(issue)); };
+    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, std::move(sink)));
+    state_->tell_waits(counters_.lock_waits);
     auto& entry = state_->entry();
-    if (entry) {
+    if (entry && !job_.dry_run) {
       PGFANOUT_TRY(finish_copy(state_->target(), state_->source(), *entry, state_->patience(),
                                cancellation_));
     }
@@ -98,6 +99,12 @@ class RollbackJob : ReportingJob {
     if (start == RollbackStart::undone) {
       report({Severity::info, "rolled-back", fmt::format("job {} is undone already", entry->job),
               job_.table});
+      result_.verdict = Verdict::match;
+      return {};
+    }
+    if (job_.dry_run) {
+      PGFANOUT_TRY_ASSIGN(result_.statements,
+                          undo_statements(*state_, start == RollbackStart::take_swap_back));
       result_.verdict = Verdict::match;
       return {};
     }

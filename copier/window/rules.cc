@@ -13,6 +13,12 @@ const StageRecord* record_of(const std::vector<StageRecord>& records, std::strin
   return found == records.end() ? nullptr : &*found;
 }
 
+bool is_unconfirmed(const StageRecord& record, const WindowRequest& request) {
+  const auto& gates = request.confirm_at;
+  const bool asks = std::find(gates.begin(), gates.end(), record.name) != gates.end();
+  return (asks || record.is_waiting) && record.confirmed_by.empty();
+}
+
 bool is_swapped_window(const JournalEntry& entry) {
   return entry.command == "run" && entry.state == "swapped";
 }
@@ -22,11 +28,6 @@ bool is_swapped_window(const JournalEntry& entry) {
 bool is_done(const std::vector<StageRecord>& records, std::string_view stage) {
   const StageRecord* record = record_of(records, stage);
   return record != nullptr && record->status == "ok";
-}
-
-bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage) {
-  const StageRecord* record = record_of(records, stage);
-  return record != nullptr && record->is_waiting;
 }
 
 StageSummary summary_of_record(const StageRecord& record) {
@@ -58,9 +59,20 @@ bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_o
 bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
                 std::string_view stage) {
   const StageRecord* record = record_of(records, stage);
-  const bool asks = std::find(request.confirm_at.begin(), request.confirm_at.end(), stage) !=
-                    request.confirm_at.end();
-  return asks && record != nullptr && record->status == "ok" && record->confirmed_by.empty();
+  return record != nullptr && record->status == "ok" && is_unconfirmed(*record, request);
+}
+
+std::string_view gate_before_swap(const std::vector<StageRecord>& records,
+                                  const WindowRequest& request) {
+  for (const std::string_view stage : kWindowStages) {
+    if (stage != "swap" && gate_holds(records, request, stage)) return stage;
+  }
+  return {};
+}
+
+bool gate_behind_swap_holds(const std::vector<StageRecord>& records, const WindowRequest& request) {
+  const StageRecord* record = record_of(records, "swap");
+  return record != nullptr && is_unconfirmed(*record, request);
 }
 
 NextStage next_stage(const std::vector<StageRecord>& records, const WindowRequest& request,
@@ -126,6 +138,11 @@ std::vector<std::size_t> backups_to_drop(const std::vector<KeptBackup>& backups,
   return indexes;
 }
 
+Error not_waiting(const std::string& stage) {
+  return refused("not-waiting", fmt::format("no gate waits at {}", stage),
+                 "'pgfanout status' shows the job", stage);
+}
+
 std::string shown_status(const StageRecord& record, bool is_active) {
   if (record.is_waiting) return "waiting";
   if (!record.confirmed_by.empty()) return "confirmed";
@@ -135,9 +152,12 @@ std::string shown_status(const StageRecord& record, bool is_active) {
 std::string next_command(const JournalEntry& entry, const std::vector<StageRecord>& records,
                          bool is_active) {
   const bool is_copy = entry.command != "run";
+  const auto waiting = std::find_if(records.rbegin(), records.rend(),
+                                    [](const StageRecord& each) { return each.is_waiting; });
+  const std::string confirm = waiting == records.rend() ? "" : " --confirm " + waiting->name;
   if (entry.state == "swapped") {
-    return fmt::format("pgfanout cleanup, from {} on; pgfanout rollback takes the swap back",
-                       entry.keep_until);
+    return fmt::format("pgfanout cleanup{}, from {} on; pgfanout rollback takes the swap back",
+                       confirm, entry.keep_until);
   }
   if (entry.state == "cleaning up") return "pgfanout cleanup";
   if (entry.state == "cleaned up" || entry.state == "rolled back") return "none";
@@ -146,9 +166,7 @@ std::string next_command(const JournalEntry& entry, const std::vector<StageRecor
   }
   if (is_active) return "none while it runs";
   if (is_copy) return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
-  const auto waiting = std::find_if(records.rbegin(), records.rend(),
-                                    [](const StageRecord& each) { return each.is_waiting; });
-  if (waiting != records.rend()) return "pgfanout run --confirm " + waiting->name;
+  if (!confirm.empty()) return "pgfanout run" + confirm;
   return is_done(records, "verify") ? "pgfanout swap" : "pgfanout run";
 }
 

@@ -17,7 +17,6 @@
 namespace pgfanout {
 
 [[nodiscard]] bool is_done(const std::vector<StageRecord>& records, std::string_view stage);
-[[nodiscard]] bool is_waiting(const std::vector<StageRecord>& records, std::string_view stage);
 
 /// The stage as the journal has it.
 [[nodiscard]] StageSummary summary_of_record(const StageRecord& record);
@@ -37,9 +36,16 @@ enum class RunStart : std::uint8_t {
 /// Whether a call of run repeats the preflight before it resumes: until rows are copied.
 [[nodiscard]] bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on);
 
-/// A stage is done, and its gate waits for a confirmation.
+/// A stage is done, and nobody has confirmed its gate: one that this call sets, or one at which an
+/// earlier call has left the job waiting. What goes on from the stage is not done until then.
 [[nodiscard]] bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
                               std::string_view stage);
+/// The first such stage before the swap; empty if there is none.
+[[nodiscard]] std::string_view gate_before_swap(const std::vector<StageRecord>& records,
+                                                const WindowRequest& request);
+/// The same of the stage swap, once the tables are swapped: it is done then, however it ended.
+[[nodiscard]] bool gate_behind_swap_holds(const std::vector<StageRecord>& records,
+                                          const WindowRequest& request);
 /// The first thing that is left to do. A stage that failed or was interrupted runs again.
 struct NextStage {
   enum class Move : std::uint8_t { run, wait, finish };
@@ -92,6 +98,9 @@ struct KeptBackup {
 /// Those that cleanup may drop, by index. None: refuse.
 [[nodiscard]] std::vector<std::size_t> backups_to_drop(const std::vector<KeptBackup>& backups,
                                                        bool force);
+
+/// The refusal of a confirmation that no gate waits for.
+[[nodiscard]] Error not_waiting(const std::string& stage);
 
 /// The state of a stage that status shows: running, ok, failed, interrupted, waiting or confirmed.
 /// `is_active`: the job has sessions.

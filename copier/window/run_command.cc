@@ -9,6 +9,7 @@
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
 #include "copier/base/pace.h"
+#include "copier/carry/references.h"
 #include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/table_copy.h"
@@ -42,14 +43,14 @@ class StageRunner {
 
   /// From now on stages are journaled. Takes over what was done in earlier calls, and confirms
   /// what this call confirms: refuses if nothing waits there.
-  Result<void> open_journal(WindowJournal journal) {
+  Result<void> open_journal(WindowJournal journal, bool is_swapped = false) {
     journal_.emplace(std::move(journal));
     PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
     for (const std::string& stage : job_.window.confirmed) {
-      if (!is_waiting(records_, stage)) {
-        return refused("not-waiting", fmt::format("no gate waits at {}", stage),
-                       "'pgfanout status' shows the job", stage);
-      }
+      const bool waits = is_swapped && stage == "swap"
+                             ? gate_behind_swap_holds(records_, job_.window)
+                             : gate_holds(records_, job_.window, stage);
+      if (!waits) return not_waiting(stage);
       PGFANOUT_TRY(journal_->confirm(stage));
       observer_.gate_reached(stage, false);
     }
@@ -184,9 +185,19 @@ class WindowStages {
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY_ASSIGN(const JobKey key,
                         key_of_copy(job(), state_->source(), source, state_->target(), nullptr));
+    std::string& recorded = state_->entry()->request;
     JobDescription settled = as_recorded(job(), key);
-    const std::string differences =
-        request_differences(state_->entry()->request, request_of(settled, key.sql));
+    const std::string asked = request_of(settled, key.sql);
+    JobDescription as_before = settled;
+    const std::vector<std::string> later = accepted_later(recorded, job());
+    for (const std::string& each : later) std::erase(as_before.window.accept, each);
+    const std::string differences = request_differences(recorded, request_of(as_before, key.sql));
+    if (differences.empty() && !later.empty() && !job().dry_run) {
+      recorded = asked;
+      Journal journal(state_->target());
+      PGFANOUT_TRY(journal.bring_up_to_date());
+      PGFANOUT_TRY(journal.set_request(state_->entry()->job, asked));
+    }
     if (differences.empty()) return settled;
     return refused("other-request", "the job was begun with other settings: " + differences,
                    "use the same ones, or start over with run --restart", source.qualified);
@@ -230,6 +241,14 @@ class WindowStages {
     CopyState copied{job(), state_->cancellation(), counters_, pace_,
                      [this](Issue issue) { state_->report(std::move(issue)); }};
     copied.stands_alone = false;
+    copied.amend = [this](CopyPlan& plan) -> Result<void> {
+      if (!plan.commits.sets_aside || !plan.target.is_new) return {};
+      PGFANOUT_TRY_ASSIGN(
+          const CarryPlan carry,
+          make_carry_plan(carry_request_of(job(), plan), state_->source(), state_->target()));
+      add_references_first(carry, plan);
+      return {};
+    };
     copied.job_id = result_.job;
     PGFANOUT_TRY(state_->read_entry());
     copied.entry = state_->entry();
@@ -240,6 +259,9 @@ class WindowStages {
     std::vector<StageSummary> parts;  // Told to the observer; the result has the stage as a whole.
     StageClock clock(parts, observer_);
     CopyOutcome outcome = copy_table(copied, std::move(session), source, clock);
+    if (outcome.error && outcome.error->code == "lock-timeout") {
+      outcome.error->consequence = Consequence::interrupt;  // The window has begun: it is resumed.
+    }
     if (outcome.is_refused() && copied.entry && copied.may_undo && !copied.is_attached()) {
       undo_copy(copied);
     }
@@ -274,6 +296,11 @@ class WindowStages {
     PGFANOUT_TRY(check_fence(*state_, "target", target));
     VerifyInput input{job(), job(), job(), job().verify, false, result_.job, true};
     input.request.repair = false;
+    for (const std::string& accepted : job().window.accept) {
+      if (accepted.starts_with(kOrphansOf)) {
+        input.unvalidated.insert(accepted.substr(kOrphansOf.size()));
+      }
+    }
     input.request.scope = job().verify.scope.value_or(VerifyScope::quick);
     JobResult verified = verify_tables(input, observer_, state_->cancellation(), counters_, pace_);
     for (Issue& issue : verified.issues) result_.issues.push_back(std::move(issue));
@@ -410,9 +437,10 @@ class WindowJob {
 
  private:
   Result<void> claim() {
-    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, [this](Issue issue) {
-                          report(std::move(issue));
-                        }));
+    IssueSink sink;
+    if (!job_.dry_run) sink = [this](Issue issue) { report(std::move(issue)); };
+    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, std::move(sink)));
+    state_->tell_waits(guard_.counters().lock_waits);
     return {};
   }
 
@@ -473,7 +501,7 @@ class WindowJob {
     }
     begin(entry ? entry->job : new_job_id());
     if (!entry) return state_->take_job(result_.job);
-    return runner_.open_journal(state_->journal());
+    return runner_.open_journal(state_->journal(), is_swapped_);
   }
 
   /// Asks for the same move of the same table as a swapped job did, or says nothing: a second move
@@ -554,8 +582,8 @@ class WindowJob {
     PGFANOUT_TRY(open());
     if (job_.window.release) return release();
     if (is_swapped_) {
-      result_.verdict = Verdict::match;
-      PGFANOUT_TRY(stages_.finish_swap());
+      PGFANOUT_TRY(settle_swap());
+      if (!result_.waiting_at.empty()) return {};
       report({Severity::info, "already-swapped",
               fmt::format("job {} has moved and swapped this table already: nothing is left to do",
                           result_.job),
@@ -596,12 +624,12 @@ class WindowJob {
     return {};
   }
 
-  /// A swap that was interrupted after its commit.
+  /// The tables are swapped: what an interrupted swap left is done, and the gate behind it asked.
   Result<void> settle_swap() {
-    begin(state_->entry()->job);
-    is_swapped_ = true;
     result_.verdict = Verdict::match;
-    return stages_.finish_swap();
+    PGFANOUT_TRY(stages_.finish_swap());
+    if (gate_behind_swap_holds(runner_.records(), job_.window)) return runner_.wait_at("swap");
+    return {};
   }
 
   Result<void> swap_alone() {
@@ -613,9 +641,17 @@ class WindowJob {
       has_left = !left.empty();
     }
     const SwapStart start = start_of_swap(entry, has_left);
-    if (start == SwapStart::settle) return settle_swap();
+    const bool is_past = start == SwapStart::settle || start == SwapStart::already_swapped;
+    if (is_past && !job_.dry_run) {
+      is_swapped_ = true;
+      begin(entry->job);
+      PGFANOUT_TRY(runner_.open_journal(state_->journal(), true));
+      PGFANOUT_TRY(settle_swap());
+      const bool confirms = !job_.window.confirmed.empty();
+      if (start == SwapStart::settle || confirms || !result_.waiting_at.empty()) return {};
+    }
     if (start != SwapStart::swap) {
-      const bool is_swapped = start == SwapStart::already_swapped;
+      const bool is_swapped = is_past;
       return refused(is_swapped ? "already-swapped" : "no-job",
                      is_swapped ? fmt::format("job {} has swapped this table already", entry->job)
                                 : "there is no job whose target could take this table's place",
@@ -632,9 +668,20 @@ class WindowJob {
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(runner_.open_journal(state_->journal()));
     show_leaves();
+    const std::string_view gate = gate_before_swap(runner_.records(), job_.window);
+    if (!gate.empty() && !job_.dry_run) return runner_.wait_at(std::string(gate));
     if (const std::string_view stage = missing_before_swap(runner_.records()); !stage.empty()) {
       return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),
                      "call 'pgfanout run' again: it resumes there", job_.table);
+    }
+    if (job_.dry_run) {
+      if (!gate.empty()) {
+        report({Severity::info, "gate", fmt::format("the gate of {} waits for a person", gate),
+                job_.table, fmt::format("the swap itself needs --confirm {}", gate)});
+      }
+      PGFANOUT_TRY_ASSIGN(result_.statements, swap_statements(*state_));
+      result_.verdict = Verdict::match;
+      return {};
     }
     PGFANOUT_TRY(runner_.run("swap", [this] { return stages_.swap(); }));
     if (gate_holds(runner_.records(), job_.window, "swap")) PGFANOUT_TRY(runner_.wait_at("swap"));

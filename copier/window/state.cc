@@ -129,7 +129,7 @@ Result<Table> WindowState::target_table() {
 }
 
 LockPatience WindowState::patience() const {
-  return {std::chrono::milliseconds(500), job_->lock_timeout};
+  return {std::chrono::milliseconds(500), job_->lock_timeout, lock_waits_};
 }
 
 namespace {

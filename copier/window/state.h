@@ -68,6 +68,8 @@ class WindowState {
   /// Reads the journal's entry again.
   Result<void> read_entry();
   [[nodiscard]] LockPatience patience() const;
+  /// Whoever watches the job is told of waits for locks.
+  void tell_waits(LockWaits& waits) { lock_waits_ = &waits; }
 
  private:
   WindowState(const JobDescription& job, const Cancellation& cancellation, IssueSink report)
@@ -83,6 +85,7 @@ class WindowState {
   std::string target_qualified_;
   std::optional<JournalEntry> entry_;
   std::string job_id_;
+  LockWaits* lock_waits_ = nullptr;
 };
 
 /// Quoted where needed, as the server does it.

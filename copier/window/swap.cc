@@ -41,7 +41,8 @@ Result<std::vector<std::string>> referenced_tables(Connection& connection, std::
 LockAttempts attempts_of(const WindowState& state, const Table& one, const Table& other) {
   const WindowRequest& request = state.job().window;
   LockAttempts attempts;
-  attempts.patience = {request.swap_lock_timeout, request.swap_within};
+  attempts.patience = {request.swap_lock_timeout, request.swap_within, state.patience().waits};
+  attempts.option = "--swap-within";
   attempts.relations = {one.oid, other.oid};
   for (const Table* table : {&one, &other}) {
     for (const Leaf& leaf : table->leaves) attempts.relations.push_back(leaf.oid);
@@ -57,17 +58,16 @@ LockAttempts attempts_of(const WindowState& state, const Table& one, const Table
   return attempts;
 }
 
-Result<void> lock_all(Connection& connection, const Table& live, const Table& other,
-                      const std::vector<std::string>& referenced) {
-  PGFANOUT_TRY(
-      connection.run(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", live.qualified)));
-  PGFANOUT_TRY(connection.run(fmt::format("SET LOCAL lock_timeout = {}", kNextLocks.count())));
-  PGFANOUT_TRY(
-      connection.run(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", other.qualified)));
+std::vector<std::string> lock_statements(const Table& live, const Table& other,
+                                         const std::vector<std::string>& referenced) {
+  std::vector<std::string> locks{
+      fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", live.qualified),
+      fmt::format("SET LOCAL lock_timeout = {}", kNextLocks.count()),
+      fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", other.qualified)};
   for (const std::string& table : referenced) {
-    PGFANOUT_TRY(connection.run(fmt::format("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", table)));
+    locks.push_back(fmt::format("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", table));
   }
-  return {};
+  return locks;
 }
 
 template <class Run>
@@ -157,7 +157,10 @@ Result<void> check_definition(WindowState& state, const Table& source) {
                  source.qualified);
 }
 
-Result<SwapOutcome> swap_tables(WindowState& state) {
+namespace {
+
+/// Refuses where no swap is possible. The names have their stamp.
+Result<MadeTarget> tables_to_swap(WindowState& state) {
   if (!state.same_database()) {
     return refused("two-databases", "a swap needs source and target in one database",
                    "switch the application to the target's database instead");
@@ -169,34 +172,72 @@ Result<SwapOutcome> swap_tables(WindowState& state) {
     return refused("two-schemas", "a swap needs source and target in one schema",
                    "name a target in the source's schema with --into", made.target.qualified);
   }
+  made.names.stamp = stamp_now();
+  return made;
+}
+
+/// The statements of a swap whose tables nothing has passed the fences of.
+struct CheckedSwap {
+  std::vector<NameHolder> holders;
+  SwapScript script;
+  std::vector<std::string> lower;  ///< The target's fence.
+};
+
+Result<CheckedSwap> check_swap(WindowState& state, const MadeTarget& made) {
+  PGFANOUT_TRY(check_definition(state, made.source));
+  PGFANOUT_TRY(check_fence(state, "source", made.source));
+  PGFANOUT_TRY(check_fence(state, "target", made.target));
+  CheckedSwap swap;
+  PGFANOUT_TRY_ASSIGN(swap.holders,
+                      find_swap_holders(state.target(), made.names, made.carry, made.source.oid));
+  PGFANOUT_TRY_ASSIGN(swap.script, make_swap_script(made.names, made.carry, swap.holders));
+  PGFANOUT_TRY_ASSIGN(swap.lower, state.fence("target").lower_statements(state.target()));
+  return swap;
+}
+
+void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> swap_statements(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, tables_to_swap(state));
+  PGFANOUT_TRY_ASSIGN(const CheckedSwap swap, check_swap(state, made));
+  PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(state.target(), made.source.oid));
+  std::vector<std::string> statements{"-- swap: in one transaction, with rows in the journal"};
+  append(statements, lock_statements(made.source, made.target, referenced));
+  append(statements, swap.lower);
+  append(statements, swap.script.forward);
+  if (swap.script.after.empty()) return statements;
+  statements.emplace_back("-- after the swap");
+  append(statements, swap.script.after);
+  return statements;
+}
+
+Result<SwapOutcome> swap_tables(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(const MadeTarget made, tables_to_swap(state));
   Connection& connection = state.target();
   WindowJournal journal = state.journal();
   PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(connection, made.source.oid));
-  made.names.stamp = stamp_now();
   SwapOutcome outcome;
   Clock::time_point began;
   auto swapped = with_lock_attempts(
       connection, attempts_of(state, made.source, made.target), state.cancellation(),
       [&]() -> Result<void> {
         began = Clock::now();
-        PGFANOUT_TRY(lock_all(connection, made.source, made.target, referenced));
-        PGFANOUT_TRY(check_definition(state, made.source));
-        PGFANOUT_TRY(check_fence(state, "source", made.source));
-        PGFANOUT_TRY(check_fence(state, "target", made.target));
-        PGFANOUT_TRY_ASSIGN(const auto holders,
-                            find_swap_holders(connection, made.names, made.carry, made.source.oid));
-        PGFANOUT_TRY_ASSIGN(const SwapScript script,
-                            make_swap_script(made.names, made.carry, holders));
-        PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("target").lower_statements(connection));
-        PGFANOUT_TRY(run_all(connection, lower));
+        PGFANOUT_TRY(run_all(connection, lock_statements(made.source, made.target, referenced)));
+        PGFANOUT_TRY_ASSIGN(const CheckedSwap swap, check_swap(state, made));
+        const SwapScript& script = swap.script;
+        PGFANOUT_TRY(run_all(connection, swap.lower));
         PGFANOUT_TRY(run_all(connection, script.forward));
         std::vector<std::string> undo = script.backward;
         std::reverse(undo.begin(), undo.end());
         PGFANOUT_TRY(journal.add_undo(UndoPhase::swap, undo));
         PGFANOUT_TRY(journal.set_after(script.after));
-        PGFANOUT_TRY(journal.set_swapped(
-            script.backup_name, state.job().window.retention_days,
-            backup_of(made.source, made.carry, script.backup_name, holders, made.names.stamp)));
+        PGFANOUT_TRY(journal.set_swapped(script.backup_name, state.job().window.retention_days,
+                                         backup_of(made.source, made.carry, script.backup_name,
+                                                   swap.holders, made.names.stamp)));
         outcome.backup_name = script.backup_name;
         crash_point("swap-renamed");
         return {};
@@ -221,7 +262,7 @@ Result<SwapBackOutcome> swap_back(WindowState& state) {
   const auto take_back = [&]() -> Result<void> {
     began = Clock::now();
     outcome.unvalidated.clear();
-    PGFANOUT_TRY(lock_all(connection, target, source, referenced));
+    PGFANOUT_TRY(run_all(connection, lock_statements(target, source, referenced)));
     PGFANOUT_TRY(run_each(undo, [&](const std::string& sql) {
       return run_undo(connection, sql, outcome.unvalidated);
     }));
@@ -239,6 +280,38 @@ Result<SwapBackOutcome> swap_back(WindowState& state) {
   crash_point("names-taken-back");
   outcome.locked_seconds = std::chrono::duration<double>(Clock::now() - began).count();
   return outcome;
+}
+
+Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_swap_back) {
+  Connection& connection = state.target();
+  std::vector<std::string> statements;
+  if (takes_swap_back) {
+    PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+    PGFANOUT_TRY_ASSIGN(const Table target, state.target_table());
+    PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(connection, target.oid));
+    PGFANOUT_TRY_ASSIGN(const auto undo, state.journal().undo(UndoPhase::swap));
+    const Fence live = state.fence("live");
+    PGFANOUT_TRY_ASSIGN(const bool is_up, live.stands(connection));
+    statements.emplace_back("-- new rows: writes are refused, then both tables are compared");
+    if (!is_up) append(statements, live.raise_statements(target));
+    statements.emplace_back("-- swap back: in one transaction, with rows in the journal");
+    append(statements, lock_statements(target, source, referenced));
+    append(statements, undo);
+    append(statements, live.lower_statements(target));
+  } else {
+    PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("target").lower_statements(connection));
+    statements.emplace_back("-- undo");
+    append(statements, lower);
+  }
+  PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("source").lower_statements(state.source()));
+  if (takes_swap_back) {
+    append(statements, lower);
+    statements.emplace_back("-- undo");
+  }
+  PGFANOUT_TRY_ASSIGN(const auto drops, drop_statements(connection, *state.entry()));
+  append(statements, drops);
+  if (!takes_swap_back) append(statements, lower);
+  return statements;
 }
 
 Result<void> undo_job(WindowState& state) {

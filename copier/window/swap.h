@@ -28,6 +28,13 @@ struct SwapBackOutcome {
   double locked_seconds = 0;
   std::vector<UnvalidatedKey> unvalidated;
 };
+/// The statements that swap_tables() would run now, in their order, without the journal's own;
+/// lines that begin with "--" say what follows. Checks and refuses as it does, changes nothing.
+Result<std::vector<std::string>> swap_statements(WindowState& state);
+/// The same of a rollback. A swap that is to be taken back begins with a fence around the live
+/// table.
+Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_swap_back);
+
 /// Takes the swap back: names, views, publications, foreign keys. The target is the target again.
 Result<SwapBackOutcome> swap_back(WindowState& state);
 

@@ -64,6 +64,17 @@ bool is_present(const WindowState& state, const CopyPlan& copy) {
 
 }  // namespace
 
+void add_references_first(const CarryPlan& carry, CopyPlan& plan) {
+  if (!plan.commits.sets_aside || !plan.target.is_new) return;
+  for (const CarriedReference& each : carry.references) {
+    if (each.is_accepted || each.is_to_itself) continue;
+    for (std::size_t leaf = 0; leaf < plan.target.leaves.size(); ++leaf) {
+      plan.ddl.checks[leaf].push_back(
+          fmt::format("ALTER TABLE {} {}", plan.target.leaves[leaf].qualified, each.clause));
+    }
+  }
+}
+
 Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report) {
   Connection& source = state.source();
   Connection& target = state.target();
@@ -96,6 +107,7 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
   PGFANOUT_TRY(plan.copy.target.layout->prove(source, plan.copy.source));
   PGFANOUT_TRY_ASSIGN(plan.carry,
                       make_carry_plan(carry_request_of(job, plan.copy), source, target));
+  add_references_first(plan.carry, plan.copy);
   tell(plan.carry.issues);
   PGFANOUT_TRY_ASSIGN(Preflight found, check_before_window(job, plan.copy, plan.carry, source,
                                                            target, state.cancellation()));

@@ -26,6 +26,10 @@ struct WindowPlan {
   bool is_present = false;    ///< The table is in this layout already, and in this place.
 };
 
+/// Where rows may be set aside, the leaves get their foreign keys before the rows, so that the
+/// target refuses rows without a parent.
+void add_references_first(const CarryPlan& carry, CopyPlan& plan);
+
 /// Reports each issue as it is found. Refusals end it at once.
 Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report);
 

@@ -180,7 +180,8 @@ struct WindowRequest {
   bool save_new_rows = false;  ///< rollback: save it in a table.
   /// Values of the old table's columns, over those of the new one, for rows that a rollback keeps.
   std::vector<ColumnMapping> rollback_map;
-  bool release = false;  ///< Only lift the fence that the job left.
+  bool release = false;           ///< Only lift the fence that the job left.
+  bool check_references = false;  ///< plan and run: look for a parent of every row.
 };
 
 /// The two servers, and how they are connected to.

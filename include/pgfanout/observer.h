@@ -9,6 +9,7 @@
 
 #include "pgfanout/job_result.h"
 #include "pgfanout/leaf_board.h"
+#include "pgfanout/lock_waits.h"
 #include "pgfanout/result.h"
 #include "pgfanout/watch.h"
 
@@ -48,6 +49,7 @@ struct JobCounters {
   std::atomic<std::uint64_t> work_ns{0};         ///< Decoding, hashing, routing.
   std::atomic<std::uint64_t> target_wait_ns{0};  ///< For memory that the writers give back.
   std::atomic<std::uint64_t> pace_wait_ns{0};    ///< Because a threshold slows the job down.
+  LockWaits lock_waits;                          ///< For locks that are tried again and again.
   LeafBoard leaves;
 };
 

@@ -24,8 +24,15 @@ enum class Measure : std::uint8_t {
 };
 
 /// The action while a limit is crossed; it is undone when the limit is kept again, but a stop
-/// stays.
-enum class WatchAction : std::uint8_t { off, warn, slow, pause, stop };
+/// stays. In the order of their strength.
+enum class WatchAction : std::uint8_t {
+  off,
+  warn,
+  shrink,  ///< Half the memory for row data, hence smaller batches.
+  slow,
+  pause,
+  stop
+};
 
 /// One limit. Absent parts come from the profile.
 struct ThresholdSetting {
@@ -115,6 +122,8 @@ struct WatchSample {
       return "off";
     case WatchAction::warn:
       return "warn";
+    case WatchAction::shrink:
+      return "shrink";
     case WatchAction::slow:
       return "slow";
     case WatchAction::pause:

@@ -58,6 +58,28 @@ TEST(MemoryBudget, GrantsWhatFitsWithoutAskingForMore) {
   EXPECT_EQ(waited, 0U);
 }
 
+TEST(MemoryBudget, APaceMayAllowAShareOfIt) {
+  Pace pace;
+  MemoryBudget budget(100, {}, &pace);
+  pace.set_memory_share(0.5);
+  const Lease half = budget.acquire(50, kNothing);
+  EXPECT_EQ(half.bytes(), 50U);
+  std::atomic<bool> is_granted{false};
+  std::thread other([&] {
+    const Lease more = budget.acquire(1, kNothing);
+    is_granted = true;
+  });
+  EXPECT_EQ(budget.used_bytes(), 50U);
+  EXPECT_FALSE(is_granted);
+  pace.set_memory_share(1);  // Seen within 100 ms.
+  other.join();
+  EXPECT_TRUE(is_granted);
+  // A row that is larger than the share travels alone, as one that is larger than the whole.
+  pace.set_memory_share(0.1);
+  MemoryBudget empty(100, {}, &pace);
+  EXPECT_EQ(empty.acquire(60, kNothing).bytes(), 60U);
+}
+
 TEST(MemoryBudget, KeepsCountersForWhoLooksOn) {
   std::atomic<std::uint64_t> used{0};
   std::atomic<std::uint64_t> waited{0};

@@ -249,12 +249,12 @@ std::vector<Case> sample_cases() {
        "ALTER DOMAIN d ADD CONSTRAINT x CHECK (VALUE <> 'zz') NOT VALID",
        {"domain c4.d of column v", "c4.t ctid (0,2)"}},
       // Loaded while triggers did not fire.
-      {"constraint",
+      {"orphans",
        "CREATE TABLE r (id bigint PRIMARY KEY); INSERT INTO r VALUES (1), (2);" +
            std::string("CREATE TABLE t (id bigint PRIMARY KEY, r bigint REFERENCES r); SET "
                        "session_replication_role = replica;"
                        "INSERT INTO t VALUES (1, 1), (2, NULL), (3, 9)"),
-       {"foreign key t_r_fkey", "1 of 3", "(0,3)"}},
+       {"foreign key t_r_fkey", "1 of 3", "(0,3)", "orphans of foreign key t_r_fkey"}},
       {"not-unique",
        "CREATE TABLE t (id bigint, n int, PRIMARY KEY (id, n)); INSERT INTO t VALUES (1, 0), (1, "
        "1)",

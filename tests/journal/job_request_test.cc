@@ -53,6 +53,16 @@ TEST(JobRequestTest, SurvivesWhateverStandsInIt) {
   EXPECT_EQ(request_of(read, read.key), request);
 }
 
+TEST(JobRequestTest, OnlyRowsWithoutAParentAreAcceptedLater) {
+  JobDescription job = hostile_job();
+  const std::string then = request_of(job, "k");
+  EXPECT_TRUE(accepted_later(then, job).empty());
+  job.window.accept.emplace_back("orphans of foreign key \"f k\"");
+  job.window.accept.emplace_back("trigger t");
+  EXPECT_EQ(accepted_later(then, job), std::vector<std::string>{"orphans of foreign key \"f k\""});
+  EXPECT_TRUE(accepted_later(request_of(job, "k"), job).empty());
+}
+
 TEST(JobRequestTest, DifferencesAreNamed) {
   JobDescription job = hostile_job();
   const std::string then = request_of(job, "k");

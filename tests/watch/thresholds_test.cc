@@ -245,6 +245,29 @@ TEST(LimitWatchTest, EveryMeasureCrossesItsLimitAndSaysSo) {
   }
 }
 
+TEST(LimitWatchTest, ShrinkHalvesTheMemoryWhileTheLimitIsCrossed) {
+  JobDescription job;
+  job.watch.thresholds = {{Measure::memory, 50, WatchAction::shrink},
+                          {Measure::cpu, 90, WatchAction::slow}};
+  LimitWatch limits(job);
+  const std::map<Measure, Reading> full = {{Measure::memory, {60, ""}}};
+  EXPECT_EQ(limits.judge(full, false, start).memory_share, 1) << "not yet crossed";
+  (void)limits.judge(full, false, start + seconds(1));
+  const LimitWatch::Judgement crossed = limits.judge(full, false, start + seconds(2));
+  EXPECT_EQ(crossed.memory_share, 0.5);
+  EXPECT_EQ(crossed.share, 1) << "the readers' speed is not its business";
+  EXPECT_EQ(limits.judge(full, true, start + seconds(3)).memory_share, 1) << "a swap has no rows";
+  const std::map<Measure, Reading> busy = {{Measure::memory, {60, ""}}, {Measure::cpu, {99, ""}}};
+  (void)limits.judge(busy, false, start + seconds(4));
+  (void)limits.judge(busy, false, start + seconds(5));
+  const LimitWatch::Judgement both = limits.judge(busy, false, start + seconds(6));
+  EXPECT_EQ(both.memory_share, 0.5);
+  EXPECT_LT(both.share, 1);
+  const std::map<Measure, Reading> fine = {{Measure::memory, {40, ""}}};
+  for (int at = 7; at < 11; ++at) (void)limits.judge(fine, false, start + seconds(at));
+  EXPECT_EQ(limits.judge(fine, false, start + seconds(11)).memory_share, 1);
+}
+
 TEST(LimitWatchTest, EveryActionHasItsEffect) {
   struct Case {
     WatchAction action;

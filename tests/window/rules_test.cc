@@ -150,13 +150,77 @@ TEST(WindowRules, PreflightIsRepeatedUntilRowsAreCopied) {
   EXPECT_FALSE(repeats_preflight(done_up_to("copy"), false));
 }
 
-TEST(WindowRules, OnlyAWaitingGateIsConfirmed) {
-  const StageRecords records = {stage_record("preflight"), waiting_stage("prepare"),
-                                stage_record("copy", "failed")};
-  EXPECT_FALSE(is_waiting(records, "preflight"));
-  EXPECT_TRUE(is_waiting(records, "prepare"));
-  EXPECT_FALSE(is_waiting(records, "copy"));
-  EXPECT_FALSE(is_waiting(records, "verify")) << "a stage that has not begun";
+/// `stages` are done, of which `waiting` waits and `confirmed` was confirmed.
+StageRecords with_gates(StageRecords stages, const std::string& waiting,
+                        const std::string& confirmed = "") {
+  for (StageRecord& stage : stages) {
+    stage.is_waiting = stage.name == waiting;
+    if (stage.name == confirmed) stage.confirmed_by = "postgres";
+  }
+  return stages;
+}
+
+TEST(WindowRules, AGateHoldsUntilSomebodyConfirms) {
+  struct Case {
+    const char* what;
+    StageRecords records;
+    std::vector<std::string> confirm_at;
+    std::string stage;
+    bool holds;
+  };
+  const StageRecords failed = {stage_record("copy", "failed")};
+  const std::vector<Case> cases = {
+      {"no gate", done_up_to("copy"), {}, "copy", false},
+      {"a gate of this call", done_up_to("copy"), {"copy"}, "copy", true},
+      {"a gate of an earlier call", with_gates(done_up_to("copy"), "copy"), {}, "copy", true},
+      {"of another stage", with_gates(done_up_to("copy"), "copy"), {}, "prepare", false},
+      {"of both", with_gates(done_up_to("copy"), "copy"), {"copy"}, "copy", true},
+      {"confirmed", with_gates(done_up_to("copy"), "", "copy"), {"copy"}, "copy", false},
+      {"a stage that failed", failed, {"copy"}, "copy", false},
+      {"a stage that has not begun", done_up_to("copy"), {"verify"}, "verify", false},
+  };
+  for (const Case& each : cases) {
+    WindowRequest request;
+    request.confirm_at = each.confirm_at;
+    EXPECT_EQ(gate_holds(each.records, request, each.stage), each.holds) << each.what;
+  }
+}
+
+TEST(WindowRules, NoSwapPastAGate) {
+  WindowRequest request;
+  const StageRecords ready = done_up_to("verify");
+  EXPECT_EQ(gate_before_swap(ready, request), "");
+  EXPECT_EQ(gate_before_swap(with_gates(ready, "verify"), request), "verify");
+  EXPECT_EQ(gate_before_swap(with_gates(ready, "copy"), request), "copy");
+  EXPECT_EQ(gate_before_swap(with_gates(ready, "", "verify"), request), "");
+  // The gate behind the swap does not hold the swap, not even of one that was taken back.
+  request.confirm_at = {"swap"};
+  EXPECT_EQ(gate_before_swap(done_up_to("swap"), request), "");
+  request.confirm_at = {"index", "verify"};
+  EXPECT_EQ(gate_before_swap(ready, request), "index");
+  EXPECT_EQ(gate_before_swap(with_gates(ready, "", "index"), request), "verify");
+  EXPECT_EQ(gate_before_swap(done_up_to("copy"), request), "") << "stages that are to come";
+}
+
+TEST(WindowRules, NoRunPastAGateOfAnEarlierCall) {
+  const NextStage next = next_stage(with_gates(done_up_to("copy"), "copy"), {}, false);
+  EXPECT_EQ(next.move, NextStage::Move::wait);
+  EXPECT_EQ(next.stage, "copy");
+}
+
+TEST(WindowRules, TheGateBehindTheSwapHoldsHoweverTheStageEnded) {
+  WindowRequest request;
+  StageRecords records = done_up_to("verify");
+  EXPECT_FALSE(gate_behind_swap_holds(records, request));
+  records.push_back(stage_record("swap", "failed"));
+  EXPECT_FALSE(gate_behind_swap_holds(records, request));
+  request.confirm_at = {"verify"};
+  EXPECT_FALSE(gate_behind_swap_holds(records, request));
+  request.confirm_at = {"swap"};
+  EXPECT_TRUE(gate_behind_swap_holds(records, request));
+  EXPECT_TRUE(gate_behind_swap_holds(with_gates(records, "swap"), {}));
+  records.back().confirmed_by = "postgres";
+  EXPECT_FALSE(gate_behind_swap_holds(records, request));
 }
 
 TEST(WindowRules, StartOfRun) {
@@ -356,6 +420,8 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
       {"run", "open", done_up_to("copy"), true, true, "none while it runs"},
       {"run", "swapped", done_up_to("swap"), false, true,
        "pgfanout cleanup, from then on; pgfanout rollback takes the swap back"},
+      {"run", "swapped", with_gates(done_up_to("swap"), "swap"), false, true,
+       "pgfanout cleanup --confirm swap, from then on; pgfanout rollback takes the swap back"},
       {"run", "cleaning up", done_up_to("swap"), false, true, "pgfanout cleanup"},
       {"run", "cleaned up", done_up_to("swap"), false, true, "none"},
       {"run", "rolled back", done_up_to("swap"), false, true, "none"},

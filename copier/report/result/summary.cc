@@ -538,7 +538,6 @@ std::string window_figures(const JobResult& result, const Resources& used) {
   return text + leaves_figure(copied) + used_figure(copied, copied.writers, used);
 }
 
-/// Only then does a gate wait: a rollback leaves its entry in the journal.
 bool is_unfinished(const JobStatus& status) {
   return status.state == "open" || status.state == "loading";
 }
@@ -549,7 +548,7 @@ std::string status_figures(const JobResult& result) {
          figure("target", printable(status.target)) +
          figure("started", printable(status.started_at)) + backup_figure(result) +
          figure("run by", printable(status.active)) +
-         figure("waits at", is_unfinished(status) ? printable(status.waiting_at) : "");
+         figure("waits at", printable(status.waiting_at));
 }
 
 /// For example after --release: the copy may differ from the source by now.
@@ -565,10 +564,10 @@ std::string state_line(const JobResult& result) {
   if (has_lost_its_fence(result)) {
     return state + ", but its fence is gone: the source may have changed since it was copied\n";
   }
-  if (!is_unfinished(status)) return state + "\n";
   if (!status.waiting_at.empty()) {
     return fmt::format("{}, waiting for a person after {}\n", state, printable(status.waiting_at));
   }
+  if (!is_unfinished(status)) return state + "\n";
   if (result.stages.empty()) return state + "\n";
   const StageSummary& last = result.stages.back();
   const bool is_good = last.status == "ok" || last.status == "confirmed";
@@ -585,7 +584,9 @@ std::string next_after_status(const JobResult& result, const NextCommands& next)
            figure("to undo", printable(next.rollback));
   }
   if (status.state == "swapped" && has_rollback) {
-    return figure("to undo", printable(next.rollback)) + figure("later", printable(next.cleanup));
+    const std::string confirm = status.waiting_at.empty() ? "" : " --confirm " + status.waiting_at;
+    return figure("to undo", printable(next.rollback)) +
+           figure("later", printable(next.cleanup + confirm));
   }
   return figure("next", printable(next.by_status.empty() ? status.next : next.by_status)) +
          (is_unfinished(status) && has_rollback ? figure("to undo", printable(next.rollback)) : "");
