@@ -3,12 +3,13 @@
 
 Usage: check_metrics.py FILE
 
-Prints what is wrong and exits 1; exits 2 if there are so few metrics that the check would mean
+promtool's own check is asked too. Prints what is wrong and exits 1; exits 2 if there are so few metrics that the check would mean
 nothing.
 """
 
 import pathlib
 import re
+import subprocess
 import sys
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -62,6 +63,11 @@ def main(arguments):
         print(f"only {len(families)} metrics")
         return 2
     problems = list(problems_of(families))
+    lines = [line for line in text.splitlines(keepends=True) if "exposer_" not in line]
+    checked = subprocess.run(["promtool", "check", "metrics"], input="".join(lines),
+                             capture_output=True, text=True, check=False)
+    if checked.returncode != 0:
+        problems.append(checked.stdout + checked.stderr)
     for problem in problems:
         print(problem)
     return 1 if problems else 0

@@ -11,6 +11,10 @@ import sys
 import tempfile
 
 FILES = {
+    "./usr/lib/systemd/system/pgfanout@.service",
+    "./usr/lib/systemd/system/pgfanout@.timer",
+    "./usr/share/doc/pgfanout/prometheus/pgfanout.rules.yml",
+    "./usr/share/doc/pgfanout/prometheus/pgfanout.dashboard.json",
     "./usr/bin/pgfanout",
     "./usr/libexec/pgfanout/pgfanout-bench",
     "./usr/share/doc/pgfanout/README.md",

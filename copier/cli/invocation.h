@@ -20,10 +20,11 @@ struct GivenOption {
 
 /// Where a job is reported, beside standard output and the terminal. Empty members: nowhere.
 struct OutputRequest {
-  std::string events;        ///< File for newline-delimited JSON.
-  std::string metrics;       ///< ADDR:PORT of the Prometheus endpoint.
-  std::string metrics_file;  ///< Textfile for the node exporter.
-  std::string report;        ///< File for the HTML report.
+  std::string events;           ///< File for newline-delimited JSON.
+  std::string metrics;          ///< ADDR:PORT of the Prometheus endpoint.
+  std::string metrics_file;     ///< Textfile for the node exporter.
+  bool metrics_leaves = false;  ///< A series for each of many leaves.
+  std::string report;           ///< File for the HTML report.
   std::vector<HookRequest> hooks;
 };
 

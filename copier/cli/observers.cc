@@ -205,8 +205,9 @@ Result<std::unique_ptr<Observers>> Observers::open(const Invocation& call, int m
 Result<void> Observers::open_outputs(const Invocation& call, const Cancellation& cancellation) {
   const OutputRequest& output = call.output;
   if (!output.metrics.empty() || !output.metrics_file.empty()) {
-    PGFANOUT_TRY_ASSIGN(auto metrics, Metrics::open({output.metrics, output.metrics_file,
-                                                     call.command, call.job.table}));
+    PGFANOUT_TRY_ASSIGN(auto metrics,
+                        Metrics::open({output.metrics, output.metrics_file, call.command,
+                                       call.job.table, output.metrics_leaves}));
     if (output.metrics.ends_with(":0")) {
       tell({Severity::info,
             "metrics",

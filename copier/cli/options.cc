@@ -351,6 +351,8 @@ constexpr std::array kOptions = {
                set_metrics, "output.metrics"},
     OptionSpec{"", "Reports", "--metrics-file", "FILE", "Write metrics to FILE, for the node exporter's textfile collector",
                set_file<output, &OutputRequest::metrics_file>, "output.metrics_file"},
+    OptionSpec{"", "Reports", "--metrics-leaves", "", "A series for each leaf also of tables with more than 200",
+               set_true<output, &OutputRequest::metrics_leaves>, "output.metrics_leaves", JobValue::flag},
     OptionSpec{"", "Reports", "--report", "FILE.html", "Write a self-contained report: verdict, sign-off, stages, plots, settings, digests",
                set_file<output, &OutputRequest::report>, "output.report"},
 

@@ -7,6 +7,7 @@
 #include <prometheus/metric_type.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <initializer_list>
@@ -82,6 +83,33 @@ constexpr std::array kWork = {
     FigureFamily{"pgfanout_memory_budget_bytes", "How much it may hold.", kGauge,
                  &Figures::memory_budget}};
 
+/// A measure and its limit, each in its own unit.
+struct MeasureFamily {
+  Measure measure;
+  const char* name;
+  const char* limit_name;
+  const char* help;
+  double scale;  ///< Divides the measure's value: percent become a ratio.
+};
+
+constexpr std::array kMeasures = {
+    MeasureFamily{Measure::cpu, "pgfanout_cpu_ratio", "pgfanout_cpu_limit_ratio",
+                  "Use of all processors of the target's host.", 100},
+    MeasureFamily{Measure::memory, "pgfanout_memory_ratio", "pgfanout_memory_limit_ratio",
+                  "Memory of the target's host that is in use.", 100},
+    MeasureFamily{Measure::errors, "pgfanout_rejected_ratio", "pgfanout_rejected_limit_ratio",
+                  "Rows set aside, of those that this call has read.", 100},
+    MeasureFamily{Measure::lock_wait, "pgfanout_lock_wait_seconds",
+                  "pgfanout_lock_wait_limit_seconds",
+                  "Longest wait for a lock among the job's sessions.", 1},
+    MeasureFamily{Measure::replica_lag, "pgfanout_replica_lag_seconds",
+                  "pgfanout_replica_lag_limit_seconds", "Lag of the slowest standby.", 1},
+    MeasureFamily{Measure::disk_free, "pgfanout_disk_free_bytes", "pgfanout_disk_free_limit_bytes",
+                  "Free space of the target's data or WAL, whichever has less.", 1},
+    MeasureFamily{Measure::checkpoints, "pgfanout_requested_checkpoints",
+                  "pgfanout_requested_checkpoints_limit",
+                  "Checkpoints that were requested within the last minute.", 1}};
+
 double unix_seconds(std::chrono::system_clock::time_point moment) {
   return std::chrono::duration<double>(moment.time_since_epoch()).count();
 }
@@ -123,9 +151,12 @@ class Families {
   std::vector<MetricFamily> all_;
 };
 
-void add_leaves(Families& to, const Figures& figures, const std::vector<std::string>& names) {
+void add_leaves(Families& to, const Figures& figures, const std::vector<std::string>& names,
+                bool shows_each) {
   to.open("pgfanout_leaf_rows", "Rows handed to each leaf of the target.");
-  for (std::size_t i = 0; i < names.size(); ++i) to.add(figures.leaf_rows[i], {{"leaf", names[i]}});
+  for (std::size_t i = 0; i < names.size() && shows_each; ++i) {
+    to.add(figures.leaf_rows[i], {{"leaf", names[i]}});
+  }
   std::array<std::uint64_t, kLeafStateNames.size()> counts{};
   for (const LeafState state : figures.leaf_states) ++counts.at(static_cast<std::size_t>(state));
   to.open("pgfanout_leaves_in_state", "Leaves by how far they have come.");
@@ -149,14 +180,14 @@ void add_reader_seconds(Families& to, const Figures& now) {
 }
 
 void add_sample(Families& to, const WatchSample& now) {
-  to.open("pgfanout_threshold_value",
-          "What is measured, in the measure's unit: percent, seconds, bytes, or times a minute.");
-  for (const ThresholdState& each : now.thresholds) {
-    if (each.value) to.add(*each.value, {{"threshold", name_of(each.measure)}});
-  }
-  to.open("pgfanout_threshold_limit", "The limit, in the same unit.");
-  for (const ThresholdState& each : now.thresholds) {
-    to.add(each.limit, {{"threshold", name_of(each.measure)}, {"action", name_of(each.action)}});
+  for (const MeasureFamily& each : kMeasures) {
+    const auto state = std::find_if(now.thresholds.begin(), now.thresholds.end(),
+                                    [&](const auto& at) { return at.measure == each.measure; });
+    if (state == now.thresholds.end()) continue;
+    to.open(each.name, each.help);
+    if (state->value) to.add(*state->value / each.scale);
+    to.open(each.limit_name, "The limit of that, and the action beyond it.");
+    to.add(state->limit / each.scale, {{"action", name_of(state->action)}});
   }
   to.open("pgfanout_threshold_crossed", "1 while the limit is crossed.");
   for (const ThresholdState& each : now.thresholds) {
@@ -268,15 +299,14 @@ std::vector<MetricFamily> Metrics::families() const {
     read_counters(now);
     running = open_.seconds();
   }
-  std::vector<Label> labels;
-  if (!now.job.empty()) labels.push_back({"job_id", now.job});
-  labels.push_back({"command", options_.command});
+  std::vector<Label> labels = {{"command", options_.command}};
   if (!options_.table.empty()) labels.push_back({"table", options_.table});
   Families to(std::move(labels));
   to.open("pgfanout_job_info", "The job and what runs it. Always 1.");
-  to.add(1, {{"version", std::string(tool_version())}});
-  to.open("pgfanout_job_running", "1 while the command runs, 0 once it has ended.");
-  to.add(now.ended ? 0 : 1);
+  to.add(1, {{"job_id", now.job}, {"version", std::string(tool_version())}});
+  to.open("pgfanout_heartbeat_time_seconds",
+          "When the command was last seen to run or to end, Unix time.");
+  to.add(unix_seconds(now.ended.value_or(std::chrono::system_clock::now())));
   to.open("pgfanout_job_start_time_seconds", "When the command began, Unix time.");
   to.add(unix_seconds(now.began));
   to.open("pgfanout_job_end_time_seconds", "When the command ended, Unix time.");
@@ -288,7 +318,9 @@ std::vector<MetricFamily> Metrics::families() const {
     to.add(now.issues.at(i), {{"severity", kSeverityNames.at(i)}});
   }
   to.add_all(kRows, now.figures);
-  add_leaves(to, now.figures, now.leaf_names);
+  constexpr std::size_t kMostLeaves = 200;
+  add_leaves(to, now.figures, now.leaf_names,
+             options_.each_leaf || now.leaf_names.size() <= kMostLeaves);
   to.add_all(kWork, now.figures);
   add_reader_seconds(to, now.figures);
   to.open("pgfanout_stage_seconds", "How long each stage took that has ended.");

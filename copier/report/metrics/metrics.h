@@ -28,6 +28,7 @@ struct MetricsOptions {
   std::string file;     ///< Empty: not written.
   std::string command;
   std::string table;
+  bool each_leaf = false;  ///< A series for each leaf also where there are many.
 };
 
 class Metrics : public Observer {

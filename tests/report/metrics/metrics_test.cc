@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -105,9 +106,10 @@ TEST_F(MetricsTest, AreThoseThatTheirPageLists) {
   open();
   begin();
   WatchSample sample;
-  ThresholdState threshold;
-  threshold.value = 1;
-  sample.thresholds = {threshold};
+  for (int measure = 0; measure <= static_cast<int>(Measure::checkpoints); ++measure) {
+    sample.thresholds.push_back(
+        {static_cast<Measure>(measure), WatchAction::warn, 1, 1, false, ""});
+  }
   sample.waits = {{"source", "IO/DataFileRead", 2}};
   sample.deadline = DeadlineState{};
   sample.deadline->seconds_left_low = 1;
@@ -126,7 +128,7 @@ TEST_F(MetricsTest, SayOfWhichJobAndWhere) {
   open();
   begin();
   const std::string text = metrics->text();
-  const std::string job = R"({job_id="j1",command="copy",table="public.chunks")";
+  const std::string job = R"({command="copy",table="public.chunks")";
   EXPECT_THAT(
       text,
       AllOf(
@@ -136,7 +138,8 @@ TEST_F(MetricsTest, SayOfWhichJobAndWhere) {
           HasSubstr("\npgfanout_reader_seconds_total" + job + ",state=\"work\"} 2.5\n"),
           HasSubstr("\npgfanout_stage_seconds" + job + ",stage=\"preflight\",status=\"ok\"} 1.5\n"),
           HasSubstr("\npgfanout_stage_running_seconds" + job + ",stage=\"copy/read-back\"} "),
-          HasSubstr("\npgfanout_job_running" + job + "} 1\n"), Not(HasSubstr("exit_code"))));
+          HasSubstr("\npgfanout_job_info" + job + ",job_id=\"j1\",version="),
+          Not(HasSubstr("exit_code"))));
 }
 
 TEST_F(MetricsTest, CountersThatAreGoneAreNotRead) {
@@ -152,9 +155,55 @@ TEST_F(MetricsTest, CountersThatAreGoneAreNotRead) {
   JobResult result;
   result.error = interrupted("lost", "the server went away");
   metrics->job_finished(result);
-  EXPECT_THAT(metrics->text(), AllOf(HasSubstr("pgfanout_job_exit_code{job_id=\"j1\",command="
-                                               "\"copy\",table=\"public.chunks\"} 3\n"),
+  EXPECT_THAT(metrics->text(), AllOf(HasSubstr("pgfanout_job_exit_code{command=\"copy\","
+                                               "table=\"public.chunks\"} 3\n"),
                                      HasSubstr("table=\"public.chunks\"} 7\n")));
+}
+
+TEST_F(MetricsTest, EachHasOneUnit) {
+  open();
+  begin();
+  WatchSample sample;
+  sample.thresholds = {{Measure::cpu, WatchAction::slow, 80, 25, false, ""},
+                       {Measure::lock_wait, WatchAction::warn, 5, 1.5, false, ""},
+                       {Measure::disk_free, WatchAction::stop, 1e9, {}, false, ""}};
+  metrics->sampled(sample);
+  const std::string job = R"({command="copy",table="public.chunks")";
+  EXPECT_THAT(
+      metrics->text(),
+      AllOf(HasSubstr("\npgfanout_cpu_ratio" + job + "} 0.25\n"),
+            HasSubstr("\npgfanout_cpu_limit_ratio" + job + ",action=\"slow\"} 0.8\n"),
+            HasSubstr("\npgfanout_lock_wait_seconds" + job + "} 1.5\n"),
+            HasSubstr("\npgfanout_disk_free_limit_bytes" + job + ",action=\"stop\"} 1000000000\n"),
+            Not(HasSubstr("pgfanout_disk_free_bytes"))));
+}
+
+TEST_F(MetricsTest, LeavesOfALargeTableAreASeriesOnlyIfAskedFor) {
+  std::vector<std::string> names;
+  for (int leaf = 0; leaf < 201; ++leaf) names.push_back("p" + std::to_string(leaf));
+  counters.leaves.open(names);
+  for (const bool each_leaf : {false, true}) {
+    options.each_leaf = each_leaf;
+    open();
+    metrics->job_started("j1", counters);
+    metrics->stage_started("copy");
+    EXPECT_EQ(found(metrics->text(), "(leaf=\"p200\")(\\})").size(), each_leaf ? 1U : 0U);
+    EXPECT_THAT(metrics->text(), HasSubstr("pgfanout_leaves_in_state{"));
+  }
+}
+
+TEST_F(MetricsTest, TheFileOfAKilledCommandHasAnOldHeartbeatAndNoEnd) {
+  options.file = folder + "/pgfanout.prom";
+  const double before = static_cast<double>(std::time(nullptr));
+  open();
+  begin();
+  metrics.reset();  // Without job_finished().
+  const std::string text = content(options.file);
+  const std::string name = "\npgfanout_heartbeat_time_seconds{";
+  ASSERT_THAT(text, AllOf(HasSubstr(name), Not(HasSubstr("end_time"))));
+  const double beat = std::stod(text.substr(text.find("} ", text.find(name)) + 2));
+  EXPECT_GE(beat, before);
+  EXPECT_LE(beat, static_cast<double>(std::time(nullptr)) + 1);
 }
 
 TEST_F(MetricsTest, AStageThatIsDoneTwiceIsOneSeries) {
@@ -191,7 +240,7 @@ TEST_F(MetricsTest, AreWrittenAsAWholeForAllToRead) {
   ASSERT_EQ(stat(options.file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0644U);
   const std::string first = content(options.file);
-  EXPECT_THAT(first, HasSubstr("\npgfanout_job_running{"));
+  EXPECT_THAT(first, HasSubstr("\npgfanout_heartbeat_time_seconds{"));
   begin();
   JobResult result;
   metrics->job_finished(result);
