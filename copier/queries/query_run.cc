@@ -72,63 +72,58 @@ constexpr const char* kDigestSql =
 constexpr const char* kCountSql = "SELECT pg_catalog.count(*), '', '' FROM (\n{}\n) AS q";
 
 /// A query on one table.
-class SideRun {
- public:
-  SideRun(const QueryTable& on, BoundQuery bound) : on_(on), bound_(std::move(bound)) {}
-
-  [[nodiscard]] const BoundQuery& bound() const { return bound_; }
-  [[nodiscard]] const QueryTable& on() const { return on_; }
+struct SideRun {
+  const QueryTable* on = nullptr;
+  BoundQuery bound;
+  std::vector<double> times;  ///< Milliseconds.
 
   Result<QueryDigest> digest(QueryComparison compare) const {
     QueryDigest digest;
     const bool counts = compare == QueryComparison::count;
-    PGFANOUT_TRY_ASSIGN(const Rows rows, as_application(on_, [&] {
-                          return on_.connection.query(counts ? fmt::format(kCountSql, bound_.sql)
-                                                             : fmt::format(kDigestSql, bound_.sql));
+    PGFANOUT_TRY_ASSIGN(const Rows rows, as_application(*on, [&] {
+                          return on->connection.query(counts ? fmt::format(kCountSql, bound.sql)
+                                                             : fmt::format(kDigestSql, bound.sql));
                         }));
     digest.count = rows.str(0, 0);
     digest.set = rows.str(0, 1);
     digest.ordered = rows.str(0, 2);
     PGFANOUT_TRY_ASSIGN(const auto columns,
-                        as_application(on_, [&] { return on_.connection.describe(bound_.sql); }));
+                        as_application(*on, [&] { return on->connection.describe(bound.sql); }));
     for (const ResultColumn& column : columns) digest.columns.push_back(column.name);
     return digest;
   }
 
   /// Milliseconds; `rows`: how many came.
   Result<double> timed(std::uint64_t& rows) const {
-    return as_application(on_, [&]() -> Result<double> {
+    return as_application(*on, [&]() -> Result<double> {
       const auto began = Clock::now();
-      PGFANOUT_TRY_ASSIGN(const Rows got, on_.connection.query(bound_.sql));
+      PGFANOUT_TRY_ASSIGN(const Rows got, on->connection.query(bound.sql));
       rows = static_cast<std::uint64_t>(got.size());
       return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
     });
   }
 
   /// The plan's figures, executed where that is possible.
-  Result<void> describe(QuerySide& side) {
-    QueryPlan plan = bound_.plan;
-    if (bound_.is_runnable()) {
-      PGFANOUT_TRY_ASSIGN(plan, as_application(on_, [&] {
-                            return explain(on_.connection, "ANALYZE, TIMING OFF, ", bound_.sql);
+  Result<void> describe(QuerySide& side) const {
+    QueryPlan plan = bound.plan;
+    if (bound.is_runnable()) {
+      PGFANOUT_TRY_ASSIGN(plan, as_application(*on, [&] {
+                            return explain(on->connection, "ANALYZE, TIMING OFF, ", bound.sql);
                           }));
     }
+    const std::vector<Leaf>& leaves = on->table.leaves;
     side.plan = plan.shape;
     side.cost = plan.cost;
-    side.leaves = static_cast<std::uint32_t>(on_.table.leaves.size());
-    if (bound_.missing.empty()) {
+    side.leaves = static_cast<std::uint32_t>(leaves.size());
+    if (bound.missing.empty()) {
       side.leaves_read = static_cast<std::uint32_t>(
-          std::count_if(on_.table.leaves.begin(), on_.table.leaves.end(), [&](const Leaf& leaf) {
+          std::count_if(leaves.begin(), leaves.end(), [&](const Leaf& leaf) {
             return plan.relations.contains(leaf.schema + "." + leaf.name);
           }));
     }
     side.indexes_used.assign(plan.indexes.begin(), plan.indexes.end());
     return {};
   }
-
- private:
-  QueryTable on_;
-  BoundQuery bound_;
 };
 
 class QueriesRun {
@@ -138,169 +133,109 @@ class QueriesRun {
       : source_(source), target_(target), options_(options), cancellation_(cancellation) {}
 
   Result<QueryReport> run(const std::vector<QueryCheck>& queries) {
-    std::vector<SideRun> on_source;
-    std::vector<SideRun> on_target;
     for (const QueryCheck& check : queries) {
-      if (cancellation_.is_set()) return cancelled();
       QueryResult& result = report_.queries.emplace_back();
       result.name = check.name;
       result.compare = check.compare;
       result.severity = check.severity;
-      auto source = bound_on(source_, check, false, result);
-      if (!source) return std::move(source).error();
-      auto target = bound_on(target_, check, true, result);
-      if (!target) return std::move(target).error();
-      auto ran = run_one(check, *source, *target, result);
-      if (!ran) return std::move(ran).error();
-      const bool was_timed =
-          (!*source || result.source->times) && (!*target || result.target->times);
-      if (!was_timed || result.could_not_run) continue;
-      if (*source) on_source.push_back(*std::move(*source));
-      if (*target) on_target.push_back(*std::move(*target));
+      const auto ran = run_one(check, result);
+      if (ran) continue;
+      const Error& error = ran.error();
+      if (!is_complaint(error, at_->connection) && error.code != "query-params") return error;
+      note_complaint(error, result);
     }
-    PGFANOUT_TRY(measure_load(source_, on_source, report_.source_load));
-    PGFANOUT_TRY(measure_load(target_, on_target, report_.target_load));
+    PGFANOUT_TRY(measure_load(source_, report_.source_load));
+    PGFANOUT_TRY(measure_load(target_, report_.target_load));
     if (source_ == nullptr) report_.source_load = options_.baseline.load;
-    if (target_ != nullptr || source_ != nullptr) PGFANOUT_TRY(name_indexes());
+    PGFANOUT_TRY(name_indexes());
     return std::move(report_);
   }
 
  private:
-  /// The server's complaint about a query on one side.
-  void note_complaint(const Error& error, bool is_target, QueryResult& result) const {
-    // What works on the one table and not on the other is a difference, unless a right is missing
-    // or the server's state decides it.
+  [[nodiscard]] std::optional<QuerySide>& side_of(QueryResult& result, const QueryTable* on) const {
+    return on == target_ ? result.target : result.source;
+  }
+
+  /// What works on the one table and not on the other is a difference, unless a right is missing or
+  /// the server's state decides it.
+  void note_complaint(const Error& error, QueryResult& result) const {
     constexpr std::string_view kOfServer[] = {"42501", "53", "55", "57", "58"};
     const bool is_of_server =
         std::any_of(std::begin(kOfServer), std::end(kOfServer),
                     [&](std::string_view state) { return error.sqlstate.starts_with(state); });
-    if (is_target && source_ != nullptr && !result.could_not_run && !is_of_server) {
-      result.failures.push_back(
-          fmt::format("it fails on the target: {} ({})", error.message, error.sqlstate));
-      return;
+    const std::string why = fmt::format("{} ({})", error.message, error.sqlstate);
+    if (at_ == target_ && source_ != nullptr && !is_of_server) {
+      result.failures.push_back("it fails on the target: " + why);
+    } else {
+      result.could_not_run = true;
+      result.note = "it cannot be run: " + why;
     }
-    if (result.could_not_run) return;
-    result.could_not_run = true;
-    result.note = fmt::format("it cannot be run: {} ({})", error.message, error.sqlstate);
   }
 
-  Result<std::optional<SideRun>> bound_on(const QueryTable* on, const QueryCheck& check,
-                                          bool is_target, QueryResult& result) const {
-    if (on == nullptr) return std::optional<SideRun>();
-    auto bound = bind_query(*on, check, is_target);
-    if (bound) {
-      result.sql = bound->pattern;
-      (is_target ? result.target : result.source).emplace();
-      return std::optional<SideRun>(SideRun(*on, *std::move(bound)));
+  /// An error is that of the table `at_`.
+  Result<void> run_one(const QueryCheck& check, QueryResult& result) {
+    std::vector<SideRun> sides;
+    for (const QueryTable* on : {source_, target_}) {
+      if (on == nullptr) continue;
+      at_ = on;
+      PGFANOUT_TRY_ASSIGN(BoundQuery bound, bind_query(*on, check, on == target_));
+      sides.push_back({on, std::move(bound), {}});
+      result.sql = sides.back().bound.pattern;
+      PGFANOUT_TRY(sides.back().describe(side_of(result, on).emplace()));
     }
-    if (!is_complaint(bound.error(), on->connection) && bound.error().code != "query-params") {
-      return std::move(bound).error();
-    }
-    note_complaint(bound.error(), is_target, result);
-    return std::optional<SideRun>();
-  }
-
-  /// Runs `work` on a side; a complaint of the server is noted, and the answer is false.
-  template <class Work>
-  Result<bool> tried(const std::optional<SideRun>& side, bool is_target, QueryResult& result,
-                     Work work) const {
-    if (!side) return true;
-    Result<void> done = work(*side);
-    if (done) return true;
-    if (!is_complaint(done.error(), side->on().connection)) return std::move(done).error();
-    note_complaint(done.error(), is_target, result);
-    return false;
-  }
-
-  Result<void> run_one(const QueryCheck& check, std::optional<SideRun>& source,
-                       std::optional<SideRun>& target, QueryResult& result) const {
-    const bool is_whole = (source_ == nullptr || source) && (target_ == nullptr || target);
-    const SideRun* any = target ? &*target : source ? &*source : nullptr;
-    if (any == nullptr) return {};
-    if (!any->bound().missing.empty()) {
+    const BoundQuery& bound = sides.back().bound;
+    if (!bound.missing.empty()) {
       result.note = fmt::format("planned, not executed: it has parameters of types {}; give params",
-                                fmt::join(any->bound().missing, ", "));
-    } else if (!any->bound().is_runnable()) {
+                                fmt::join(bound.missing, ", "));
+    } else if (!bound.is_runnable()) {
       result.note = "planned, not executed: it changes or locks rows";
-    }
-    for (auto* side : {&source, &target}) {
-      if (!*side) continue;
-      const bool is_target = side == &target;
-      PGFANOUT_TRY_ASSIGN(const bool is_described, tried(*side, is_target, result, [&](auto&) {
-                            return (*side)->describe(is_target ? *result.target : *result.source);
-                          }));
-      if (!is_described) return {};
-    }
-    if (is_whole && any->bound().is_runnable()) {
-      PGFANOUT_TRY_ASSIGN(const bool is_compared, compare(check, source, target, result));
-      if (!is_compared) return {};
-      PGFANOUT_TRY_ASSIGN(const bool is_timed, time(check, source, target, result));
-      if (!is_timed) return {};
+    } else {
+      PGFANOUT_TRY(compare(check, sides, result));
+      PGFANOUT_TRY(time(check, sides, result));
     }
     judge(check, result);
     return {};
   }
 
-  Result<bool> compare(const QueryCheck& check, const std::optional<SideRun>& source,
-                       const std::optional<SideRun>& target, QueryResult& result) const {
-    if (!source || !target || check.compare == QueryComparison::none) return true;
-    QueryDigest before;
-    QueryDigest after;
-    const auto into = [&](QueryDigest& digest) {
-      return [&](const SideRun& side) -> Result<void> {
-        PGFANOUT_TRY_ASSIGN(digest, side.digest(check.compare));
-        return {};
-      };
-    };
-    PGFANOUT_TRY_ASSIGN(const bool has_source, tried(source, false, result, into(before)));
-    if (!has_source) return false;
-    PGFANOUT_TRY_ASSIGN(const bool has_target, tried(target, true, result, into(after)));
-    if (!has_target) return false;
+  Result<void> compare(const QueryCheck& check, const std::vector<SideRun>& sides,
+                       QueryResult& result) {
+    if (sides.size() < 2 || check.compare == QueryComparison::none) return {};
+    at_ = source_;
+    PGFANOUT_TRY_ASSIGN(const QueryDigest before, sides.front().digest(check.compare));
+    at_ = target_;
+    PGFANOUT_TRY_ASSIGN(const QueryDigest after, sides.back().digest(check.compare));
     AnswerJudgement judged =
-        judge_answers(check.compare, before, after, order_of(source->bound().sql),
-                      source->on().table.primary_key, options_.may_change);
+        judge_answers(check.compare, before, after, order_of(sides.front().bound.sql),
+                      source_->table.primary_key, options_.may_change);
     result.answer = judged.answer;
     if (judged.is_failure) {
       result.failures.push_back(std::move(judged.why));
     } else {
       result.note = std::move(judged.why);
     }
-    return true;
+    return {};
   }
 
   /// Turn by turn, so that both sides meet the same caches and neighbours; the first turn warms up.
-  Result<bool> time(const QueryCheck& check, const std::optional<SideRun>& source,
-                    const std::optional<SideRun>& target, QueryResult& result) const {
-    std::vector<double> source_times;
-    std::vector<double> target_times;
-    const auto into = [&](std::optional<QuerySide>& figures, std::vector<double>& times,
-                          bool is_counted) {
-      return [&, is_counted](const SideRun& side) -> Result<void> {
-        PGFANOUT_TRY_ASSIGN(const double took, side.timed(figures->rows));
-        if (is_counted) times.push_back(took);
-        return {};
-      };
-    };
+  Result<void> time(const QueryCheck& check, std::vector<SideRun>& sides, QueryResult& result) {
     const auto began = Clock::now();
-    for (std::uint32_t turn = 0; turn <= std::max(1U, check.runs); ++turn) {
-      if (cancellation_.is_set()) return cancelled();
+    for (std::uint32_t turn = 0; turn <= check.runs; ++turn) {
       if (turn > 1 && Clock::now() - began > kLongestTiming) break;
-      for (const bool is_target : {turn % 2 == 1, turn % 2 == 0}) {
-        PGFANOUT_TRY_ASSIGN(const bool is_done,
-                            tried(is_target ? target : source, is_target, result,
-                                  into(is_target ? result.target : result.source,
-                                       is_target ? target_times : source_times, turn > 0)));
-        if (!is_done) return false;
+      for (std::size_t place = 0; place < sides.size(); ++place) {
+        if (cancellation_.is_set()) return cancelled();
+        SideRun& side = sides[(turn + place) % sides.size()];
+        at_ = side.on;
+        PGFANOUT_TRY_ASSIGN(const double took, side.timed(side_of(result, side.on)->rows));
+        if (turn > 0) side.times.push_back(took);
       }
     }
-    const auto keep = [](std::optional<QuerySide>& side, std::vector<double>& times) {
-      if (!side) return;
-      side->runs = static_cast<std::uint32_t>(times.size());
-      side->times = times_of(std::move(times));
-    };
-    keep(result.source, source_times);
-    keep(result.target, target_times);
-    return true;
+    for (SideRun& side : sides) {
+      QuerySide& figures = *side_of(result, side.on);
+      figures.runs = static_cast<std::uint32_t>(side.times.size());
+      figures.times = times_of(side.times);
+      timed_.push_back(std::move(side));
+    }
+    return {};
   }
 
   void judge(const QueryCheck& check, QueryResult& result) const {
@@ -319,9 +254,8 @@ class QueriesRun {
   }
 
   /// The host while the queries run on one side alone.
-  Result<void> measure_load(const QueryTable* on, const std::vector<SideRun>& runs,
-                            std::optional<QueryLoad>& load) {
-    if (on == nullptr || runs.empty()) return {};
+  Result<void> measure_load(const QueryTable* on, std::optional<QueryLoad>& load) {
+    if (on == nullptr || timed_.empty()) return {};
     PGFANOUT_TRY_ASSIGN(HostMeter meter, HostMeter::open(on->connection, false));
     if (!meter.unmeasurable().empty()) {
       report_.load_not_measured = meter.unmeasurable();
@@ -329,8 +263,9 @@ class QueriesRun {
     }
     const auto began = Clock::now();
     do {
-      for (const SideRun& run : runs) {
+      for (const SideRun& run : timed_) {
         if (cancellation_.is_set()) return cancelled();
+        if (run.on != on) continue;
         std::uint64_t rows = 0;
         auto ran = run.timed(rows);
         if (!ran && !is_complaint(ran.error(), on->connection)) return std::move(ran).error();
@@ -357,7 +292,7 @@ class QueriesRun {
       }
       bool ran_any = false;
       for (QueryResult& query : report_.queries) {
-        std::optional<QuerySide>& side = on == source_ ? query.source : query.target;
+        std::optional<QuerySide>& side = side_of(query, on);
         if (!side) continue;
         ran_any = ran_any || side->times.has_value();
         std::set<std::string> used;
@@ -380,6 +315,8 @@ class QueriesRun {
   const QueryTable* target_;
   const QueryOptions& options_;
   const Cancellation& cancellation_;
+  const QueryTable* at_ = nullptr;  ///< The table that the last statement was for.
+  std::vector<SideRun> timed_;      ///< All that can be run, on both sides.
   QueryReport report_;
 };
 

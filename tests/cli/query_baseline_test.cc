@@ -11,7 +11,7 @@ TEST(QueryBaseline, HasTheTimesOfTheOldTable) {
     {"name": "a", "source": {"p50_ms": 1, "p95_ms": 2.5, "p99_ms": 3},
      "target": {"p50_ms": 7, "p95_ms": 8, "p99_ms": 9}},
     {"name": "alone", "target": {"p50_ms": 7, "p95_ms": 8, "p99_ms": 9}},
-    {"name": "planned", "source": {"leaves": 4}}, {"name": 5}, 7],
+    {"name": "planned", "source": {"leaves": 4}}, {"name": "late"}],
     "query_load": {"source": {"seconds": 0.5, "cpu_percent": 40.5}}})");
   ASSERT_TRUE(baseline);
   ASSERT_EQ(baseline->times.size(), 2U);
