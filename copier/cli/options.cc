@@ -378,6 +378,8 @@ constexpr std::array kOptions = {
                set_true<job, window, &WindowRequest::save_new_rows>},
     OptionSpec{"rollback", "Maintenance window", "--force", "", "After a swap: roll back although rows were written since; those changes are lost",
                set_true<job, window, &WindowRequest::force>},
+    OptionSpec{"rollback", "Maintenance window", "--earlier", "", "The last job is undone: take back the swap of the job before it",
+               set_true<job, window, &WindowRequest::earlier>},
     OptionSpec{"cleanup", "Maintenance window", "--force", "", "Drop the backup now, before its retention is over",
                set_true<job, window, &WindowRequest::force>},
     OptionSpec{"plan run swap rollback", "Swap", "--swap-lock-timeout", "TIME", "Longest wait for each lock; statements of the application wait as long. Unit: ms. Default: 2s",

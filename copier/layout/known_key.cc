@@ -231,14 +231,15 @@ class KeySearch {
   }
 
   /// A function that computes an earlier key of the table stays where a later conversion has made
-  /// one with other parameters, or none. It does not speak against other sources.
+  /// one with other parameters, or none. It does not speak against other sources. Of another
+  /// modulus half of the keys may be the same.
   Result<void> drop_old_functions() {
     for (auto each = candidates_.begin(); each != candidates_.end() && candidates_.size() > 1;) {
       RowsAsked asked;
       if (each->source.is_function) {
         PGFANOUT_TRY_ASSIGN(asked, ask_rows(*each));
       }
-      each = 2 * asked.differing > asked.rows ? candidates_.erase(each) : std::next(each);
+      each = 10 * asked.differing > asked.rows ? candidates_.erase(each) : std::next(each);
     }
     return {};
   }

@@ -135,11 +135,19 @@ class Deployment {
 
   [[nodiscard]] bool can_be_switched() const { return is("trigger") || is("rule"); }
 
-  /// What computes the column can only be said when it is made.
+  /// What computes the column can only be said when it is made. A column that numbers itself cannot
+  /// be added to a table with partitions before version 17.
   [[nodiscard]] Statements column_with_default() const {
     const SchemaObject* value = object_in(source_, "default", object_.name);
-    return {alter(fmt::format("ADD COLUMN {} {}{}", column(), definition_,
-                              value == nullptr ? "" : " " + with_sequence(value->definition)))};
+    const bool is_apart = is_identity() && !expected_.leaves.empty();
+    Statements made = {alter(
+        fmt::format("ADD COLUMN {} {}{}", column(), definition_,
+                    value == nullptr || is_apart ? "" : " " + with_sequence(value->definition)))};
+    if (is_apart) {
+      made.push_back(alter(fmt::format("ALTER COLUMN {} SET NOT NULL", column())));
+      made.push_back(alter(fmt::format("ALTER COLUMN {} ADD {}", column(), value->definition)));
+    }
+    return made;
   }
 
   [[nodiscard]] Statements default_of_column() const {

@@ -259,8 +259,8 @@ SELECT quote_ident(p.polname), format('AS %s FOR %s TO %s',
       WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
     (SELECT string_agg(COALESCE(NULLIF(r.oid, 0)::regrole::text, 'PUBLIC'), ', '
        ORDER BY pg_get_userbyid(r.oid)) FROM unnest(p.polroles) r(oid)))
-  || COALESCE(format(' USING (%s)', NULLIF(pg_get_expr(p.polqual, p.polrelid), '')), '')
-  || COALESCE(format(' WITH CHECK (%s)', NULLIF(pg_get_expr(p.polwithcheck, p.polrelid), '')), '')
+  || COALESCE(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+  || COALESCE(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
 FROM pg_policy p WHERE p.polrelid = $1::oid ORDER BY 1)sql";
 
 // Names of constraints, indexes and triggers may differ: their comments are known by their text.

@@ -61,12 +61,16 @@ class RollbackJob : ReportingJob {
                                cancellation_));
     }
     RollbackStart start = start_of_rollback(entry);
-    if (entry && start == RollbackStart::no_job) {
-      // A copy that came after a swap does not hide it.
+    const bool is_undone = start == RollbackStart::undone;
+    bool has_earlier = false;
+    if (entry && (start == RollbackStart::no_job || is_undone)) {
+      // A copy that came after a swap does not hide it. A job that is undone does, unless asked:
+      // the same command twice does no harm.
       PGFANOUT_TRY_ASSIGN(const auto swapped, Journal(state_->target())
                                                   .find_swapped(state_->target_name().schema,
                                                                 state_->target_name().name));
-      if (!swapped.empty()) {
+      has_earlier = !swapped.empty();
+      if (has_earlier && (!is_undone || job_.window.earlier)) {
         entry = swapped.back();
         start = start_of_rollback(entry);
         PGFANOUT_TRY(state_->take_job(entry->job));
@@ -97,8 +101,10 @@ class RollbackJob : ReportingJob {
                      "restore from a backup of the server", job_.table);
     }
     if (start == RollbackStart::undone) {
-      report({Severity::info, "rolled-back", fmt::format("job {} is undone already", entry->job),
-              job_.table});
+      report(
+          {Severity::info, "rolled-back", fmt::format("job {} is undone already", entry->job),
+           job_.table,
+           has_earlier ? "an earlier job swapped this table: --earlier takes that swap back" : ""});
       result_.verdict = Verdict::match;
       return {};
     }

@@ -182,6 +182,7 @@ struct WindowRequest {
   std::vector<ColumnMapping> rollback_map;
   bool release = false;           ///< Only lift the fence that the job left.
   bool check_references = false;  ///< plan and run: look for a parent of every row.
+  bool earlier = false;           ///< rollback: the swap before a job that is undone.
 };
 
 /// The two servers, and how they are connected to.

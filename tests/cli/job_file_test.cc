@@ -215,7 +215,7 @@ TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
       "--restart", "--dry-run",       "--yes",           "--confirm",       "--release",
       "--force",   "--save-new-rows", "--keep-new-rows", "--quick",         "--data",
       "--schema",  "--full",          "--repair",        "--install-views", "--value",
-      "--check",   "--seed",          "--watch",         "--baseline"};
+      "--check",   "--seed",          "--watch",         "--baseline",      "--earlier"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
     for (const OptionSpec& option : options_of(command.name)) {

@@ -215,7 +215,8 @@ TEST_F(CriteriaTest, RulesOfAWindowAreToldByThePlanAndHoldItsGate) {
   // Afterwards the function for inserts is one of the criteria.
   const std::string backup =
       value("SELECT relname FROM pg_class WHERE relname ~ '^c_backup_\\d+_\\d+$'");
-  const std::vector<std::string> again = {"--table", backup, "--into", "c", "--quick"};
+  const std::vector<std::string> again = {"--table", backup,         "--into", "c",
+                                          "--quick", "--partitions", "4"};
   EXPECT_EQ(window("verify", again).exit_code, 0) << json.dump(1);
   EXPECT_EQ(status("key function there"), "pass");
   execute("DROP FUNCTION c_partition_key");
@@ -260,7 +261,7 @@ TEST_F(CriteriaTest, SchemaListsAllColumnsThatAreMissingAndItsSqlMakesThem) {
   for (const Json& each : json["criteria"]) EXPECT_NE(each["status"], "fail") << each;
   EXPECT_EQ(json["deployment_order"].size(), 0U) << json["deployment_order"];
   // Rows cannot be compared like that, and all that is lost is told at once.
-  execute("ALTER TABLE t DROP n CASCADE, DROP label");
+  execute("ALTER TABLE t DROP n CASCADE, DROP label CASCADE");
   EXPECT_EQ(window("verify", {"--table", "s", "--into", "t", "--data"}).exit_code, 2);
   EXPECT_THAT(json["issues"][0]["message"].get<std::string>(),
               HasSubstr("columns have no counterpart in the target"));
@@ -283,11 +284,13 @@ TEST_F(CriteriaTest, SamplesAreComparedByKeysOfEveryType) {
       {"k char(12), l uuid", "'c' || i, md5(i::text)::uuid", "k, l"},
       {"k numeric, l bytea", "i / 3.0, decode(md5(i::text), 'hex')", "k, l"},
       {"k mood, l positive", "CASE WHEN i % 2 = 0 THEN 'sad' ELSE 'ok' END::mood, i", "k, l"},
-      {"k int[], l inet", "ARRAY[i, i], '10.0.0.1'::inet + i", "k, l"},
-      {"k jsonb, l timestamptz", "to_jsonb(i), now() + i * interval '1 s'", "k, l"},
+      {"k macaddr, l inet", "macaddr '08:00:2b:01:02:03', '10.0.0.1'::inet + i", "k, l"},
+      {"k jsonb, l timestamptz", "to_jsonb(i), timestamptz '2026-01-01 UTC' + i * interval '1 s'",
+       "k, l"},
       {"k name, l text, m text, n text", "'n' || i, repeat('x', 40), repeat('y', 40), 'z'",
        "k, l, m, n"},
-      {"k pair", "ROW(i, 'x')::pair", "k"}};
+      {"k pair", "ROW(i, 'x')::pair", "k"},
+      {"k int[]", "ARRAY[i, i]", "k"}};
   int number = 0;
   std::string all;
   for (const Key& key : keys) {
@@ -316,10 +319,11 @@ TEST_F(CriteriaTest, SamplesAreComparedByKeysOfEveryType) {
       const std::vector<std::string> arguments = {"--table", source,     "--into",           target,
                                                   "--quick", "--target", server().dsn(place)};
       EXPECT_EQ(window("verify", arguments).exit_code, 0) << place << json.dump(1);
-      const bool is_composite = at == number;
-      if (is_composite && place == other) {
-        // The OIDs of its parts are the target's: it says so instead of comparing nothing.
-        EXPECT_THAT(status("sampled rows equal"), ::testing::AnyOf("pass", "not checked"));
+      // No array of arrays can be looked up, nor parts whose OIDs are another database's: this is
+      // said.
+      if (at == number || (at == number - 1 && place == other)) {
+        EXPECT_EQ(status("sampled rows equal"), "not checked") << source << place;
+        EXPECT_TRUE(has_issue("no-sample"));
         continue;
       }
       EXPECT_EQ(status("sampled rows equal"), "pass")
