@@ -195,13 +195,17 @@ std::size_t parameter_in(std::string_view text) {
   return numbers.size() == 1 && is_alone ? numbers[0] : 0;
 }
 
-/// Whether it is one of the elements of a list.
-bool has_parameter(std::string_view list, std::size_t number) {
-  const std::vector<SqlPiece> words = sql_words(list);
+/// Whether it is one of the elements of "ARRAY[$1, ($2)::text]".
+bool is_element(std::string_view array, std::size_t number) {
+  const std::vector<SqlPiece> words = sql_words(array);
   for (std::size_t at = 1; at + 2 < words.size(); ++at) {
-    const bool is_element = (words[at - 1].is("[") || words[at - 1].is(",")) && words[at].is("$") &&
-                            (words[at + 2].is(",") || words[at + 2].is("]"));
-    if (is_element && words[at + 1].text == std::to_string(number)) return true;
+    if (!words[at].is("$") || words[at + 1].text != std::to_string(number)) continue;
+    std::size_t before = at - 1;
+    while (before > 0 && words[before].is("(")) --before;
+    std::size_t after = at + 2;
+    while (after + 1 < words.size() && words[after].is(")")) ++after;
+    const bool is_alone = words[after].is(",") || words[after].is("]") || words[after].is(":");
+    return is_alone && (words[before].is("[") || words[before].is(","));
   }
   return false;
 }
@@ -398,7 +402,8 @@ std::optional<std::string> pattern_of(std::string_view sql, const TableMention& 
 }
 
 std::string with_cast_parameters(std::string_view sql) {
-  constexpr std::string_view kTypes[] = {"interval", "date", "timestamp", "time"};
+  constexpr std::string_view kTypes[] = {"interval",    "date", "timestamp",
+                                         "timestamptz", "time", "timetz"};
   std::vector<SqlPiece> pieces = sql_pieces(sql);
   std::string text;
   for (std::size_t at = 0; at < pieces.size(); ++at) {
@@ -442,8 +447,9 @@ std::optional<ParameterColumn> column_of_parameter(const QueryPlan& plan, std::s
       if (parameter_in(value.substr(kAny.size())) == number) {
         return ParameterColumn{found.relation, found.column, found.op, true};
       }
-      // IN ($1, $2): "ANY (ARRAY[$1, $2])".
-      if (value.starts_with("ANY (ARRAY[") && has_parameter(value, number)) return found;
+      // IN ($1, $2): "ANY ((ARRAY[$1, $2])::text[])".
+      const bool is_list = value.starts_with("ANY (ARRAY[") || value.starts_with("ANY ((ARRAY[");
+      if (is_list && is_element(value, number)) return found;
     }
   }
   return std::nullopt;

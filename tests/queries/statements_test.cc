@@ -93,6 +93,7 @@ TEST(StatementParameters, StandWhereLiteralsStood) {
   EXPECT_EQ(with_cast_parameters("SELECT now() - interval $1, a.date FROM t"),
             "SELECT now() - CAST($1 AS interval), a.date FROM t");
   EXPECT_EQ(with_cast_parameters("SELECT date = $1, timestamp"), "SELECT date = $1, timestamp");
+  EXPECT_EQ(with_cast_parameters("SELECT timestamptz $12"), "SELECT CAST($12 AS timestamptz)");
   const LimitParameters both =
       limit_parameters_of("SELECT a FROM t WHERE b = $1 LIMIT $2 OFFSET $3");
   EXPECT_EQ(both.limit, 2U);
@@ -106,7 +107,8 @@ TEST(StatementParameters, BelongToTheColumnTheyAreComparedWith) {
                         conditions_of("((c.collection_id = $1) AND (c.n = ANY ($2)) AND "
                                       "((c.title)::text ~~ ($3)::text) AND (c.a = ($4 + 1)) AND "
                                       "(lower(c.b) = $5) AND (c.id = ANY (ARRAY[$7, $8, ($9 + "
-                                      "1)])))")});
+                                      "1)])) AND ((c.doc)::text = ANY ((ARRAY[$10, ($11)::text])"
+                                      "::text[])))")});
   const auto first = column_of_parameter(plan, 1);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->relation, "public.chunks_p00");
@@ -124,6 +126,10 @@ TEST(StatementParameters, BelongToTheColumnTheyAreComparedWith) {
     EXPECT_FALSE(column_of_parameter(plan, number)->is_array);
   }
   EXPECT_FALSE(column_of_parameter(plan, 9));
+  for (const std::size_t number : {10U, 11U}) {
+    ASSERT_TRUE(column_of_parameter(plan, number)) << number;
+    EXPECT_EQ(column_of_parameter(plan, number)->column, "doc");
+  }
 }
 
 }  // namespace
