@@ -320,29 +320,34 @@ class QueriesRun {
   QueryReport report_;
 };
 
+/// Work on the statement pgfanout_query, which outlives transactions unless it is forgotten.
+template <class Work>
+auto with_prepared(const QueryTable& on, const std::string& sql, Work work) -> decltype(work()) {
+  auto result = as_application(on, [&]() -> decltype(work()) {
+    PGFANOUT_TRY(on.connection.query("PREPARE pgfanout_query AS " + sql));
+    return work();
+  });
+  if (on.connection.is_open()) PGFANOUT_TRY(on.connection.run("DEALLOCATE ALL"));
+  return result;
+}
+
 /// Types of a statement's parameters, as SQL.
 Result<std::vector<std::string>> parameter_types(const QueryTable& on, const std::string& sql) {
-  return as_application(on, [&]() -> Result<std::vector<std::string>> {
-    PGFANOUT_TRY(on.connection.query("PREPARE pgfanout_query AS " + sql));
-    auto types = on.connection.query(kParametersSql);
-    PGFANOUT_TRY(on.connection.run("DEALLOCATE pgfanout_query"));
-    if (!types) return std::move(types).error();
-    return types->column(0);
+  return with_prepared(on, sql, [&]() -> Result<std::vector<std::string>> {
+    PGFANOUT_TRY_ASSIGN(const Rows types, on.connection.query(kParametersSql));
+    return types.column(0);
   });
 }
 
 /// With all leaves: conditions on parameters that are not known prune none.
 Result<QueryPlan> generic_plan(const QueryTable& on, const std::string& sql, std::size_t count) {
-  return as_application(on, [&]() -> Result<QueryPlan> {
+  return with_prepared(on, sql, [&]() -> Result<QueryPlan> {
     PGFANOUT_TRY(
         on.connection.run("SET LOCAL plan_cache_mode = force_generic_plan;"
                           " SET LOCAL enable_partition_pruning = off"));
-    PGFANOUT_TRY(on.connection.query("PREPARE pgfanout_query AS " + sql));
-    auto plan = explain(on.connection, "",
-                        fmt::format("EXECUTE pgfanout_query({})",
-                                    fmt::join(std::vector<std::string>(count, "NULL"), ", ")));
-    PGFANOUT_TRY(on.connection.run("DEALLOCATE pgfanout_query"));
-    return plan;
+    return explain(on.connection, "",
+                   fmt::format("EXECUTE pgfanout_query({})",
+                               fmt::join(std::vector<std::string>(count, "NULL"), ", ")));
   });
 }
 

@@ -28,7 +28,7 @@ bool is_no_alias(std::string_view word) {
 
 /// Words of pgfanout's and other tools' own statements.
 bool is_of_tool(std::string_view word) {
-  return word == "ctid" || word == "tableoid" || word == "tablesample" ||
+  return word == "ctid" || word == "tableoid" || word == "tablesample" || word == "pg_catalog" ||
          word.starts_with("pgfanout");
 }
 

@@ -173,6 +173,18 @@ TEST_F(QueriesTest, ThatCannotRunProveNothing) {
             0);
   EXPECT_EQ(exit_code(""), 2);
   EXPECT_TRUE(has_issue("no-queries"));
+  execute(
+      "DROP ROLE IF EXISTS half_reader; CREATE ROLE half_reader LOGIN; GRANT SELECT ON t TO "
+      "half_reader");
+  const harness::TemporaryFile job("[source]\ntable = \"t\"\n" +
+                                   entry("one", "SELECT id FROM {table} WHERE id = $1") +
+                                   entry("other", "SELECT id FROM {table} WHERE id > $1"));
+  const CommandResult half = window("queries", {job.path(), "--source", dsn("half_reader")});
+  EXPECT_EQ(half.exit_code, 4) << "a missing right is no difference: " << half;
+  for (const char* name : {"query one", "query other"}) {
+    EXPECT_THAT(issue_about("query-failed", name), HasSubstr("permission denied")) << name;
+  }
+  execute("DROP OWNED BY half_reader; DROP ROLE half_reader");
 }
 
 TEST_F(QueriesTest, ThePlanPreparesThemWithTheApplicationsPath) {

@@ -68,6 +68,7 @@ TEST(StatementPatterns, AreNotMadeOfOtherStatements) {
         "WITH chunks AS (SELECT 1) SELECT * FROM chunks",
         "WITH a AS (SELECT 1), chunks (x) AS MATERIALIZED (SELECT 1) SELECT * FROM chunks",
         "SELECT ctid FROM chunks",
+        "SELECT pg_catalog.count(*) FROM chunks",
         "SELECT * FROM chunks TABLESAMPLE SYSTEM ($1)",
         "SELECT * FROM",
         "SELECT * FROM public.",
