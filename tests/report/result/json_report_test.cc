@@ -134,6 +134,13 @@ TEST(JsonReport, OfARollback) {
   expect_golden(result, "rollback.json");
 }
 
+TEST(JsonReport, OfQueries) {
+  JobResult result("queries");
+  result.verdict = Verdict::differs;
+  result.queries = example_queries();
+  expect_golden(result, "queries.json");
+}
+
 TEST(JsonReport, BytesThatAreNoUtf8AreReplaced) {
   JobResult result = proven_copy();
   result.source->table =

@@ -53,6 +53,21 @@ TEST(Summary, OfAProvenCopy) {
                 "  issues       1 warning, 1 info: see above, on standard error\n");
 }
 
+TEST(Summary, OfQueries) {
+  JobResult result("queries");
+  result.verdict = Verdict::differs;
+  result.queries = example_queries();
+  EXPECT_EQ(summary_of(result),
+            "differs: 1 of 3 queries passed, 1 failed, 1 not run\n"
+            "  status       result        p95 before   p95 after  ratio    leaves  query\n"
+            "  passed       same              2.0 ms      1.0 ms   0.50     1/100  by key\n"
+            "  failed       same              2.0 ms      1.0 ms   0.50   100/100  all\n"
+            "  not run      not compared           -           -      -         -  change\n"
+            "  before       host's processors 50 %, memory 20 %, with these queries\n"
+            "  after        host's processors 60 %, memory 21 %, with these queries\n"
+            "  never used   chunks_created_at_idx\n");
+}
+
 TEST(Summary, NamesRejectsAndKeyMismatches) {
   JobResult result = proven_copy();
   own_part<CopyResult>(result).rows_rejected = 12;

@@ -65,6 +65,31 @@ inline JobStatus swapped_status() {
   return status;
 }
 
+/// One query passed, one was slower than allowed, one was planned.
+inline QueryReport example_queries() {
+  QueryReport report;
+  QueryResult& good = report.queries.emplace_back();
+  good.name = "by key";
+  good.sql = "SELECT id FROM public.chunks_new WHERE id = $1";
+  good.compare = QueryComparison::rows;
+  good.answer = QueryAnswer::same;
+  good.source = QuerySide{QueryTimes{1, 2, 3}, 5, 10, 16, 16, {"chunks_pkey"}, 8.5, "Index Scan"};
+  good.target = QuerySide{QueryTimes{1, 1, 1}, 5, 10, 1, 100, {"chunks_pkey_new"}, 8, "Index Scan"};
+  good.ratio = 0.5;
+  QueryResult& slow = report.queries.emplace_back(good);
+  slow.name = "all";
+  slow.failures = {"it reads 100 leaves, 1 are allowed"};
+  slow.target->leaves_read = 100;
+  QueryResult& planned = report.queries.emplace_back();
+  planned.name = "change";
+  planned.note = "planned, not executed: it changes or locks rows";
+  planned.target.emplace().leaves = 100;
+  report.source_load = QueryLoad{0.5, 50.25, 20.0};
+  report.target_load = QueryLoad{0.5, 60.0, 21.0};
+  report.unused_indexes = {"chunks_created_at_idx"};
+  return report;
+}
+
 inline NextCommands example_next() {
   return {"pgfanout run job.toml",
           "pgfanout run job.toml --confirm copy",
