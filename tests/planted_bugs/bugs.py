@@ -536,5 +536,24 @@ REPORT = [
         "Printable.EscapesWhatMovesOrColoursTheTerminal"),
 ]
 
+QUERIES = [
+    bug("queries-compare-counts-alone",
+        "const bool has_same_rows = has_same_count && source.set == target.set;",
+        "const bool has_same_rows = has_same_count;",
+        "QueryAnswers.AreComparedAsAsked"),
+    bug("query-that-could-not-run-is-no-doubt",
+        "if (query.could_not_run) ++verdict.unknown;",
+        "",
+        "QuerySeverities.DecideWhetherAFailureRefuses"),
+    bug("query-digests-are-zero",
+        "pgfanout_row::pg_catalog.text, 0)), pg_catalog.sum(",
+        "pgfanout_row::pg_catalog.text, 0)) * 0, pg_catalog.sum(",
+        "QueriesTest.AreComparedAsTheJobFileSays"),
+    bug("statements-name-the-other-schema",
+        "const bool is_table = is_qualified ? names_schema_and_table()",
+        "const bool is_table = is_qualified ? is_named(at_ + 2, table_.name)",
+        "StatementPatterns.AreNotMadeOfOtherStatements"),
+]
+
 BUGS = [*HASHING, *WIRE, *PG, *STAGES, *RECONCILE, *RESUME, *FENCE, *VERIFY, *WINDOW, *CARRY, *PLAN,
-        *WATCH, *REPORT]
+        *WATCH, *REPORT, *QUERIES]
