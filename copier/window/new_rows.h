@@ -35,8 +35,9 @@ Result<std::string> save_new_rows(Connection& connection, const VerifyPlan& plan
 /// Places of the rows in the live table.
 [[nodiscard]] std::set<RowAddress> live_places(const FoundDifferences& found);
 
-/// Whether all that differs after apply_new_rows() are rows that it wrote, since the reverse
-/// mapping does not give back what the job's mapping would make of them.
+/// Whether all that differs after apply_new_rows() are rows among `applied`, since the reverse
+/// mapping does not give back what the job's mapping would make of them, and rows of the live table
+/// with a wrong key.
 [[nodiscard]] bool only_applied_differ(const std::set<RowAddress>& applied,
                                        const FoundDifferences& left);
 

@@ -270,7 +270,8 @@ class RollbackJob : ReportingJob {
     PGFANOUT_TRY_ASSIGN(
         const Differences kept,
         compare([&](const VerifyPlan& plan, const FoundDifferences& found) -> Result<void> {
-          applied = live_places(found);
+          // Without mappings there is no row that comes back otherwise.
+          if (way_.changes_columns) applied = live_places(found);
           PGFANOUT_TRY_ASSIGN(Connection connection, state_->connect_target("keep"));
           return apply_new_rows(connection, plan, found, way_, cancellation_);
         }));
@@ -279,7 +280,7 @@ class RollbackJob : ReportingJob {
     std::uint64_t converted = 0;
     PGFANOUT_TRY_ASSIGN(const Differences left,
                         compare([&](const VerifyPlan&, const FoundDifferences& found) {
-                          is_proven = way_.changes_columns && only_applied_differ(applied, found);
+                          is_proven = only_applied_differ(applied, found);
                           converted = found.counts.extra + found.counts.changed;
                           return Result<void>();
                         }));
@@ -288,7 +289,7 @@ class RollbackJob : ReportingJob {
       return interrupted("not-kept",
                          "what was written since the swap could not be applied to the old table "
                          "completely",
-                         "call rollback again", live.qualified);
+                         "call rollback again, as a superuser if triggers fired", live.qualified);
     }
     NewRowsOutcome outcome = outcome_of(kept, "kept");
     fate_ = {
