@@ -43,8 +43,8 @@ class RollbackJob : ReportingJob {
         result_.error->consequence = Consequence::interrupt;
       }
     }
-    if (fate_) new_rows().reset();
     if (is_live_fenced_) reopen_live();
+    if (fate_ && state_->entry()->state == "swapped") new_rows().reset();
     result_.writes_refused = are_writes_refused();
     return std::move(result_);
   }
@@ -158,7 +158,9 @@ class RollbackJob : ReportingJob {
   /// How new rows would get into the old table.
   Result<WayBack> find_way_back(const Table& live) {
     PGFANOUT_TRY_ASSIGN(const Table backup, state_->source_table());
-    PGFANOUT_TRY(check_rollback_map(state_->target(), job_, backup, new_columns_of(live)));
+    if (job_.window.keep_new_rows) {
+      PGFANOUT_TRY(check_rollback_map(state_->target(), job_, backup, new_columns_of(live)));
+    }
     const std::string key_column = state_->entry()->key_column.value_or(job_.key_column);
     std::string key_sql = state_->entry()->key_sql_on_target;
     if (backup.find(key_column) != nullptr) {
@@ -176,12 +178,14 @@ class RollbackJob : ReportingJob {
   /// write until that is decided; then they are counted again behind a fence.
   Result<void> check_new_rows() {
     PGFANOUT_TRY_ASSIGN(const Table live, state_->target_table());
-    PGFANOUT_TRY_ASSIGN(way_, find_way_back(live));
     LiveTable found;
-    found.has_no_way_back = !way_.obstacles.empty();
     PGFANOUT_TRY_ASSIGN(found.keep_began, began_to_keep());
     PGFANOUT_TRY_ASSIGN(const std::string other_columns, columns_changed(live));
     found.is_altered = !other_columns.empty();
+    if (!found.is_altered && !job_.window.force) {
+      PGFANOUT_TRY_ASSIGN(way_, find_way_back(live));
+    }
+    found.has_no_way_back = !way_.obstacles.empty();
     switch (check_live(found, job_.window)) {
       case LiveCheck::refuse_to_keep:
         return refused("cannot-keep",
@@ -313,6 +317,7 @@ class RollbackJob : ReportingJob {
               saved_in_, save_new_rows(state_->target(), plan, found, stamp_now(), cancellation_));
           return {};
         }));
+    if (saved_in_.empty()) return {};
     NewRowsOutcome outcome = outcome_of(saved, "saved");
     outcome.table = saved_in_;
     fate_ = {
@@ -366,8 +371,11 @@ class RollbackJob : ReportingJob {
       auto again = state_->connect_target("target");
       if (!again) return;
       state_->target() = *std::move(again);
-      // It may have been lost after the swap back was committed.
       if (!state_->read_entry()) return;
+    }
+    if (state_->entry()->state != "swapped") {  // It was lost after the swap back was committed.
+      if (fate_) report(*fate_);
+      return;
     }
     // Nothing has changed: the rows are where they were.
     if (!saved_in_.empty()) (void)state_->target().run("DROP TABLE " + saved_in_);
@@ -411,9 +419,16 @@ class RollbackJob : ReportingJob {
     }
     for (const UnvalidatedKey& key : swapped.unvalidated) {
       const bool is_inbound = key.table_oid != state_->entry()->source_oid;
-      PGFANOUT_TRY_ASSIGN(Issue issue, issue_of(state_->target(), key,
-                                                is_inbound ? "orphan-rows" : "old-rows-refer"));
-      report(std::move(issue));
+      const char* code = is_inbound ? "orphan-rows" : "old-rows-refer";
+      auto issue = issue_of(state_->target(), key, code);
+      if (!issue && !state_->target().is_open()) return std::move(issue).error();
+      report(issue ? *std::move(issue)
+                   : Issue{Severity::warning, code,
+                           fmt::format("foreign key {} is back, but NOT VALID; the rows that "
+                                       "violate it could not be read: {}",
+                                       display_name(key.name), issue.error().message),
+                           job_.table,
+                           "find and correct them, then ALTER TABLE ... VALIDATE CONSTRAINT"});
     }
     return {};
   }
