@@ -199,5 +199,32 @@ TEST_F(RollbackMappedTest, KilledAfterApplying) {
   EXPECT_EQ(value("SELECT count(*) FROM docs"), "403");
 }
 
+/// The old table stores a key for another number of leaves: the new key must not get into it.
+TEST_F(RollbackMappedTest, StoredKeyOfATableThatWasConvertedBefore) {
+  execute(
+      "CREATE TABLE docs (id int PRIMARY KEY, content text); INSERT INTO docs SELECT n, 'c' || n"
+      " FROM generate_series(1, 200) n");
+  const std::string key = "abs(hashtext(id::text)) % ";
+  ASSERT_EQ(window("run", {"--table", "docs", "--key", key + "4", "--partitions", "4", "--swap"})
+                .exit_code,
+            0)
+      << json.dump(1);
+  ASSERT_EQ(window("cleanup", {"--table", "docs", "--force"}).exit_code, 0);
+  ASSERT_EQ(window("run", {"--table", "docs", "--partitions", "8", "--swap"}).exit_code, 0);
+  EXPECT_TRUE(has_issue("way-back"));
+  execute("INSERT INTO docs VALUES (1000, 'new', abs(hashtext('1000')) % 8)");
+  execute("UPDATE docs SET content = 'changed' WHERE id = 5; DELETE FROM docs WHERE id = 6");
+  EXPECT_EQ(window("rollback", {"--table", "docs", "--keep-new-rows"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("cannot-keep"));
+  const harness::TemporaryFile job(
+      "[source]\ntable = \"docs\"\n[rollback.map]\npartition_key = \"" + key + "4\"\n");
+  const CommandResult result = window("rollback", {job.path(), "--keep-new-rows"});
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', id, content), ', ' ORDER BY id) FROM docs WHERE"
+                  " id IN (5, 6, 1000)"),
+            "5 changed, 1000 new");
+  EXPECT_EQ(value("SELECT count(*) FROM docs WHERE partition_key <> " + key + "4"), "0");
+}
+
 }  // namespace
 }  // namespace pgfanout
