@@ -53,7 +53,7 @@ def problems_of(package, unpacked):
     if not version.startswith(f"pgfanout {fields['Version']}\n"):
         yield f"--version says {version!r}, the package {fields['Version']}"
     # Unpacked, it finds its parts where the package puts them.
-    if "Usage: pgfanout" not in output_of(f"{unpacked}/usr/bin/pgfanout", "bench", "--help"):
+    if "insert/" not in output_of(f"{unpacked}/usr/bin/pgfanout", "bench", "--list"):
         yield "bench does not run"
 
 

@@ -10,7 +10,7 @@ from blocks import blocks_of
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Options of other programs that the pages name.
 FOREIGN = {
-    "git": {"--no-ff"}, "django": {"--fake"}, "cmake": {"--preset", "--build", "--target", "--install"}, "ctest": {"--test-dir"},
+    "git": {"--no-ff"}, "django": {"--fake"}, "cmake": {"--preset", "--build", "--target", "--install", "--prefix"}, "ctest": {"--test-dir"},
     "scripts/test": {"--quick", "--full", "--jobs"}, "scripts/demo": {"--rows", "--keep", "--memory", "--server"},
     "scripts/bench": {"--insert"}, "google benchmark": {"--benchmark", "--repetitions"}, "pgcopydb": {"--follow"},
     "an option that was dropped, as PERFORMANCE.md says": {"--transport"},
