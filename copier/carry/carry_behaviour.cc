@@ -250,7 +250,7 @@ struct KeyFunction {
   std::string signature;                ///< Quoted, with types.
   std::vector<std::string> parameters;  ///< "collection_id uuid".
   std::vector<std::string> types;
-  std::vector<std::string> inputs;  ///< Quoted where it is needed.
+  std::vector<std::string> inputs;  ///< Quoted.
 };
 
 KeyFunction key_function_of(const CarryDraft& draft) {
@@ -269,7 +269,7 @@ KeyFunction key_function_of(const CarryDraft& draft) {
     if (of == nullptr) continue;
     function.parameters.push_back(fmt::format("{} {}", quoted_name(input), of->type_sql));
     function.types.push_back(of->type_sql);
-    function.inputs.push_back(display_name(input));
+    function.inputs.push_back(of->quoted);
   }
   function.signature =
       fmt::format("{}({})", draft.in_target_schema(function.name), fmt::join(function.types, ", "));

@@ -83,7 +83,7 @@ def copy(session, side):
     cursor.copy_expert(f"COPY chunks ({', '.join(names)}) FROM STDIN", io.StringIO("\t".join(line) + "\n"))
 
 
-@operation("`get()` by the model's primary key")
+@operation("`get()` by primary key, of two parts (recipe in `check`, `none`: three)")
 def get(session, side):
     found = side.first(session)
     identity = sa.inspect(found).identity
@@ -102,9 +102,9 @@ def by_collection(session, side):
     return lambda: session.query(side.Chunk).filter(side.Chunk.collection_id == "c4").all()[0]
 
 
-@operation("filter by `collection_id IN (...)`, two values of one leaf")
+@operation("filter by `collection_id.in_()`")
 def by_collections(session, side):
-    return lambda: session.query(side.Chunk).filter(side.Chunk.collection_id.in_(["c4", "c4"])).all()[0]
+    return lambda: session.query(side.Chunk).filter(side.Chunk.collection_id.in_(["c4"])).all()[0]
 
 
 @operation("filter by `partition_key` alone")
@@ -162,6 +162,18 @@ def delete(session, side):
         session.delete(found)
         session.flush()
     return remove
+
+
+@operation("`update()`, `delete()` with `where()` on `collection_id` and `id`")
+def by_statement(session, side):
+    found = side.first(session)
+    where = side.Chunk.collection_id == found.collection_id, side.Chunk.id == found.id
+    session.expunge_all()
+
+    def change():
+        session.execute(sa.update(side.Chunk).where(*where).values(content="b").execution_options(synchronize_session=False))
+        session.execute(sa.delete(side.Chunk).where(*where).execution_options(synchronize_session=False))
+    return change
 
 
 @operation("delete of its collection (`ON DELETE CASCADE`)")

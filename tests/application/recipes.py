@@ -12,6 +12,7 @@ from application import HERE, LEAVES, Databases, engine, recipes, run_recipe
 from sqlalchemy import orm
 
 TRIED = {}
+django_names = {}  # Of the first of two blocks.
 
 
 def recipe(name):
@@ -105,6 +106,7 @@ def with_django(databases):
                                               "NAME": Databases.run("SELECT current_database()")[0][0]}})
     django.setup()
     scope = run_recipe("django")
+    django_names.update(scope)
     chunk_class, of = scope["Chunk"], scope["Chunk"].objects
     chunk = chunk_class(collection_id="c8", document_id="d8", chunk_index=1, content="django")
     chunk.save()
@@ -123,6 +125,19 @@ def with_django(databases):
     of.of("c6").filter(pk=chunk.pk).delete()
     assert not of.filter(pk=chunk.pk).exists()
     django.db.connections.close_all()
+
+
+@recipe("django-generated")
+def with_django_generated(databases):
+    from django.db import connections
+    scope = run_recipe("django-generated", django_names)
+    databases.make("application_generated", (HERE / "schema.sql").read_text())
+    databases.window("generated")
+    connections["default"].settings_dict["NAME"] = "application_generated"
+    found = scope["ChunkQuerySet"](django_names["Chunk"]).of("c8")
+    assert found.count() == 20
+    assert leaves_read(str(found.query).replace("(c8)", "('c8')").replace(" = c8", " = 'c8'")) == 1, str(found.query)
+    connections.close_all()
 
 
 def main():
