@@ -184,13 +184,6 @@ class ForeignKeyCarrier {
     return key_.is_valid && key_.is_enforced && !is_accepted_;
   }
 
-  /// Rows are set aside where the target refuses them: then the leaves have the key before the
-  /// rows.
-  [[nodiscard]] bool sets_aside() const {
-    const RejectLimit& limit = draft_.request.job.reject_limit;
-    return is_validated() && (limit.rows > 0 || limit.percent.value_or(0) > 0);
-  }
-
   Result<void> note_reference() {
     PGFANOUT_TRY_ASSIGN(const Rows rows,
                         draft_.source.query(kPairsSql, {std::to_string(key_.oid)}));
@@ -234,11 +227,8 @@ class ForeignKeyCarrier {
     for (const std::string& leaf : draft_.request.target_leaves) {
       steps.push_back(
           {fmt::format("foreign key {} {}", leaf, name_),
-           fmt::format("ALTER TABLE {} {}ADD CONSTRAINT {} {}{}", leaf,
-                       sets_aside() && !key_.is_to_itself
-                           ? fmt::format("DROP CONSTRAINT IF EXISTS {}, ", quoted_name(key_.name))
-                           : "",
-                       quoted_name(key_.name), definition_, is_validated() ? " NOT VALID" : ""),
+           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", leaf, quoted_name(key_.name),
+                       definition_, is_validated() ? " NOT VALID" : ""),
            leaf});
       if (!is_validated()) continue;
       steps.push_back(
@@ -282,7 +272,7 @@ class ForeignKeyCarrier {
     CarriedMove move{fmt::format("foreign key {} of the old table", name_),
                      {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
                      {is_accepted_ ? add + " NOT VALID" : add}};
-    if (sets_aside()) {
+    if (draft_.request.sets_aside && is_validated()) {
       // The rows that were set aside are still in the old table.
       move.backward = {do_block(fmt::format(
           "BEGIN {0}; EXCEPTION WHEN foreign_key_violation THEN {0} NOT VALID; END", add))};

@@ -150,6 +150,7 @@ struct CarryRequest {
   std::string key_sql_on_target;
   std::optional<std::string> key_column;  ///< Unquoted; absent: none.
   bool same_database = false;
+  bool sets_aside = false;  ///< Rows of the source may be missing on the target.
 };
 
 /// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are 0.

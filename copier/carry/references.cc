@@ -41,11 +41,7 @@ std::string rows_sql(const ReferringRows& rows) {
   for (std::size_t at = 0; at < rows.keys.size(); ++at) {
     list += fmt::format(", {} AS k{}", rows.keys[at], at);
   }
-  std::string sql;
-  for (const std::string& from : rows.from) {
-    sql += fmt::format("{}SELECT {} {}", sql.empty() ? "" : " UNION ALL ", list, from);
-  }
-  return sql;
+  return fmt::format("SELECT {} FROM {}", list, rows.from);
 }
 
 }  // namespace
@@ -83,9 +79,12 @@ std::string insert_parents_sql(const CarriedReference& reference, const Referrin
     keys.push_back(fmt::format("r.k{}", at));
     given.push_back(fmt::format("r.k{} IS NOT NULL", at));
   }
-  return fmt::format("INSERT INTO {} ({}) SELECT DISTINCT {} FROM ({}) AS r WHERE {} AND {}",
+  // Keys that are NULL in part, which MATCH FULL refuses, have no parent to insert.
+  const std::string only_given =
+      reference.is_full ? fmt::format("{} AND ", fmt::join(given, " AND ")) : std::string();
+  return fmt::format("INSERT INTO {} ({}) SELECT DISTINCT {} FROM ({}) AS r WHERE {}{}",
                      reference.table, fmt::join(columns, ", "), fmt::join(keys, ", "),
-                     rows_sql(rows), fmt::join(given, " AND "), is_orphan(reference, rows));
+                     rows_sql(rows), only_given, is_orphan(reference, rows));
 }
 
 std::string orphans_condition_sql(const CarriedReference& reference, const ReferringRows& rows) {
@@ -108,6 +107,10 @@ Result<std::string> columns_beside(Connection& connection, const CarriedReferenc
                       key),
           {reference.table}));
   return rows.str(0, 0);
+}
+
+std::string beside_text(const std::string& columns) {
+  return columns.empty() ? columns : fmt::format(" (add values for {})", columns);
 }
 
 std::string orphans_accepted_as(std::string_view key) {

@@ -15,7 +15,7 @@ namespace pgfanout {
 
 /// Rows that are asked for their parents, as SQL.
 struct ReferringRows {
-  std::vector<std::string> from;  ///< SELECT without its list, whose results are put together.
+  std::string from;               ///< As in FROM.
   std::vector<std::string> keys;  ///< Values of the key's columns, over those.
   std::string place = "tableoid::pg_catalog.regclass::text || ' ctid ' || ctid::text";
   std::string identity;                  ///< Text that names a row to people.
@@ -35,12 +35,14 @@ struct ReferringRows {
 /// The referenced rows that are missing, as a statement that inserts them into its table.
 [[nodiscard]] std::string insert_parents_sql(const CarriedReference& reference,
                                              const ReferringRows& rows);
-/// A condition on the rows themselves that is true of those; `rows` has one SELECT, with tableoid
-/// as its place and ctid as its identity.
+/// A condition on the rows themselves that is true of those; `rows` has tableoid as its place and
+/// ctid as its identity.
 [[nodiscard]] std::string orphans_condition_sql(const CarriedReference& reference,
                                                 const ReferringRows& rows);
 /// Columns of the referenced table that need values beside the key's: "x, y"; empty: none.
 Result<std::string> columns_beside(Connection& connection, const CarriedReference& reference);
+/// " (add values for x, y)"; empty for no columns.
+[[nodiscard]] std::string beside_text(const std::string& columns);
 
 /// Begins an entry of --accept; the key's name follows.
 inline constexpr std::string_view kOrphansOf = "orphans of foreign key ";

@@ -299,14 +299,7 @@ NextCommands next_commands_of(Words words, std::string_view table, const JobResu
   next.release =
       other_command(command->name == "copy" ? "copy" : "run", parts, "rollback") + " --release";
   if (result.waiting_at.empty()) return next;
-  // Stages that are still to be run are run's to run.
-  const bool is_ready = std::ranges::any_of(
-      result.stages, [](const StageSummary& each) { return each.name == "verify"; });
   next.confirm = "pgfanout " + words.front();
-  if (command->name == "swap" && !is_ready) {
-    next.confirm = next.run + " --confirm " + shell_word(result.waiting_at);
-    return next;
-  }
   for (const Part& part : parts) {
     // The journal has earlier confirmations, and --restart would start over.
     if (part.option == "--confirm" || part.option == "--restart") continue;

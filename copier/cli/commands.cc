@@ -255,8 +255,8 @@ and its way back.
         "cleanup", "drop the backup once its retention is over",
         R"text(Drops the old table that a swap kept as a backup, once its retention is over: one partition at a
 time, without long locks, never with CASCADE. Names the objects that still depend on it. After that
-there is no rollback. --dry-run prints the SQL. A gate behind the swap that waits stops it, with exit
-code 3, until --confirm swap.
+there is no rollback. --dry-run prints the SQL. While a gate behind the swap waits, it ends with
+exit code 3; --confirm swap passes it.
 )text",
         R"text(  Some time after the swap; refuses until the retention is over:
     pgfanout cleanup job.toml

@@ -203,7 +203,7 @@ Result<ThresholdSetting> parse_threshold(std::string_view text) {
   setting.action = named(action, kActions);
   if (setting.action) rest = colon == std::string_view::npos ? "" : rest.substr(0, colon);
   if (!setting.action && colon != std::string_view::npos) {
-    return bad_value("off, warn, slow, pause or stop after the colon", action);
+    return bad_value("off, warn, shrink, slow, pause or stop after the colon", action);
   }
   if (!rest.empty()) {
     PGFANOUT_TRY_ASSIGN(setting.limit, parse_limit(*measure, rest));

@@ -175,6 +175,8 @@ Result<void> CopyLoad::open() {
   PGFANOUT_TRY_ASSIGN(writers_,
                       open_writers(plan.target, plan.connections.writers,
                                    state.connect_options("", "writer"), state.cancellation));
+  // A row that a deferred constraint refuses at COMMIT could not be set aside.
+  if (plan.commits.sets_aside) writers_.begin += "; SET CONSTRAINTS ALL IMMEDIATE";
   state.counters.writers = writers_.channels.size();
   targets_ = lane_targets(plan, state.progress);
   return {};

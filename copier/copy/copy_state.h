@@ -42,6 +42,7 @@ struct CopyState {
   std::optional<JournalEntry> entry = {};  ///< Of a job that is resumed; else set by prepare.
   /// Adds to the plan what only the caller knows; may be empty.
   std::function<Result<void>(CopyPlan&)> amend = {};
+  std::vector<std::uint32_t> referenced = {};  ///< amend: tables that the target's leaves refer to.
 
   /// A refusal ends the job, lifts its fence and drops its tables. False for a resumed job until
   /// it copies rows.

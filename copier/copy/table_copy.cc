@@ -104,7 +104,13 @@ class TableCopy {
     if (state_.raises_fence()) {
       state_.may_undo = !state_.entry;
       if (!state_.entry) PGFANOUT_TRY(begin_fenced_job());
-      PGFANOUT_TRY(fence_source(state_, *connection_, table_));
+      auto fenced = fence_source(state_, *connection_, table_);
+      if (!fenced) {
+        // It could not start: what it made before goes again.
+        const bool is_late = fenced.error().code == "lock-timeout";
+        if (is_late) fenced.error().consequence = Consequence::refuse;
+        return fenced;
+      }
     }
     PGFANOUT_TRY(open_source());
     PGFANOUT_TRY(plan_copy());
@@ -337,6 +343,7 @@ class TableCopy {
   [[nodiscard]] LockAttempts attempts_on_target() const {
     LockAttempts attempts;
     attempts.patience = state_.patience();
+    attempts.referenced = state_.referenced;
     for (const TargetLeaf& leaf : state_.plan->target.leaves) {
       attempts.relations.push_back(leaf.oid);
     }

@@ -370,8 +370,8 @@ Result<void> Journal::set_unfenced(const std::string& job) {
   return connection_.run("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job});
 }
 
-Result<std::vector<std::string>> drop_statements(Connection& connection,
-                                                 const JournalEntry& entry) {
+Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry,
+                                                 bool is_swapped) {
   std::vector<std::string> statements;
   PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
   if (version >= 2) {
@@ -390,8 +390,9 @@ Result<std::vector<std::string>> drop_statements(Connection& connection,
           connection.query(
               "SELECT c.relkind = 'p', i.inhparent FROM pg_class c JOIN pg_namespace n"
               " ON n.oid = c.relnamespace LEFT JOIN pg_inherits i ON i.inhrelid = c.oid"
-              " WHERE c.oid = $1 AND n.nspname = $2 AND c.relname = $3",
-              {std::to_string(relation.oid), relation.schema, relation.name}));
+              " WHERE c.oid = $1 AND ($4 OR n.nspname = $2 AND c.relname = $3)",
+              {std::to_string(relation.oid), relation.schema, relation.name,
+               is_swapped ? "true" : "false"}));
       if (found.size() == 0 || found.boolean(0, 0) != is_parent) continue;
       const bool goes_with_parent =
           !found.is_null(0, 1) &&

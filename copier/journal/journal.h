@@ -98,8 +98,10 @@ class Journal {
 /// The part of a job that stays in the journal when its relations are dropped.
 enum class JournalRemains : std::uint8_t { nothing, job };
 
-/// The statements by which drop_made() drops, in their order.
-Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry);
+/// The statements by which drop_made() drops, in their order. `is_swapped`: relations have other
+/// names now, and those of the journal by then.
+Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry,
+                                                 bool is_swapped = false);
 
 /// Drops what a job made, in one transaction, never CASCADE. A relation that was renamed is kept,
 /// and a parent that has got other partitions is refused.

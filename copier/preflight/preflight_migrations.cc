@@ -56,7 +56,7 @@ Result<void> tell_tool(PreflightRun& run, MigrationTool tool, const std::string&
   PGFANOUT_TRY_ASSIGN(const auto state, query_in_time(run.source, sql, kMigrationTime));
   if (!state) {
     run.add(Severity::info, "migrations", shown + " could not be read within 2 s", shown,
-            "see for yourself whether a migration is half-done");
+            "see for yourself whether a migration is unfinished");
     return {};
   }
   const bool is_half_done = !state->is_null(0, 0) && state->boolean(0, 0);
@@ -101,8 +101,8 @@ Result<void> check_migration_tools(PreflightRun& run) {
             fmt::format("{} keeps its state in {}, which may not be read",
                         advice_of(*tool, "", "").name, shown),
             shown,
-            fmt::format("GRANT SELECT ON {} TO {}, or see for yourself that no migration is "
-                        "half-done",
+            fmt::format("GRANT SELECT ON {} TO {}, or see for yourself whether a migration is "
+                        "unfinished",
                         shown, run.source_role));
   }
   return {};

@@ -4,20 +4,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <random>
 
 #include "copier/base/counted.h"
 #include "copier/carry/references.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/timed_query.h"
-#include "copier/key/page_sample.h"
 #include "copier/pg/transaction.h"
 #include "copier/preflight/preflight_checks.h"
 
 namespace pgfanout {
 namespace {
 
-constexpr std::uint64_t kReferencePages = 200;
+constexpr std::uint64_t kReferencePages = 2000;
 constexpr std::chrono::milliseconds kSampleTime{2000};
 
 /// The source's expression for a column of the target; empty: it cannot be asked for (nextval).
@@ -29,9 +27,9 @@ std::string source_value(const CopyPlan& plan, const std::string& target_column)
   return {};
 }
 
-/// All rows of the source, or those of some of its pages. Without keys: they cannot be asked for.
-ReferringRows rows_of(const PreflightRun& run, const CarriedReference& reference,
-                      const std::vector<SampledPage>& pages) {
+/// All rows of the source, or those of pages drawn at random. Without keys: they cannot be asked
+/// for.
+ReferringRows rows_of(const PreflightRun& run, const CarriedReference& reference, bool is_whole) {
   const Table& source = run.plan.source;
   ReferringRows rows;
   rows.identity = identity_sql(run.source, source.primary_key);
@@ -49,13 +47,12 @@ ReferringRows rows_of(const PreflightRun& run, const CarriedReference& reference
   if (reference.is_to_itself) {
     rows.parents = fmt::format("(SELECT {} FROM {})", parents, source.qualified);
   }
-  for (const SampledPage& page : pages) {
-    rows.from.push_back(
-        fmt::format("FROM ONLY {} WHERE ctid OPERATOR(pg_catalog.>=) '({},0)' AND ctid"
-                    " OPERATOR(pg_catalog.<) '({},0)'",
-                    source.leaves[page.leaf].qualified, page.block, page.block + 1));
-  }
-  if (pages.empty()) rows.from.push_back("FROM " + source.qualified);
+  std::uint64_t pages = 0;
+  for (const Leaf& leaf : source.leaves) pages += leaf.blocks;
+  const double percent = 100.0 * kReferencePages / static_cast<double>(pages + 1);
+  const bool is_all = is_whole || percent >= 100;
+  rows.from = source.qualified;
+  if (!is_all) rows.from += fmt::format(" TABLESAMPLE SYSTEM ({:.6f})", percent);
   return rows;
 }
 
@@ -71,14 +68,15 @@ void add_not_checked(PreflightRun& run, const CarriedReference& reference, const
 /// Each way is an instruction: mend, accept, set aside.
 Result<std::string> ways_out(PreflightRun& run, const CarriedReference& reference) {
   const std::string& source = run.plan.source.qualified;
-  ReferringRows all = rows_of(run, reference, {});
+  ReferringRows all = rows_of(run, reference, true);
   all.place = "tableoid";
   all.identity = "ctid";
-  std::string insert = insert_parents_sql(reference, all);
   PGFANOUT_TRY_ASSIGN(const std::string beside, columns_beside(run.source, reference));
-  if (!beside.empty()) insert += fmt::format(" (add values for {})", beside);
   std::string ways;
-  if (!reference.is_to_itself) ways = fmt::format("insert the parents: {}; or ", insert);
+  if (!reference.is_to_itself) {
+    ways = fmt::format("insert the parents{}: {}; or ", beside_text(beside),
+                       insert_parents_sql(reference, all));
+  }
   const bool can_be_null =
       std::any_of(reference.pairs.begin(), reference.pairs.end(),
                   [](const CarriedReference::Pair& pair) { return pair.is_nullable; });
@@ -123,10 +121,9 @@ Result<void> tell_orphans(PreflightRun& run, const CarriedReference& reference, 
   return {};
 }
 
-Result<void> check_reference(PreflightRun& run, const CarriedReference& reference,
-                             const std::vector<SampledPage>& pages) {
+Result<void> check_reference(PreflightRun& run, const CarriedReference& reference) {
   const bool is_whole = run.job.window.check_references;
-  const ReferringRows rows = rows_of(run, reference, is_whole ? std::vector<SampledPage>() : pages);
+  const ReferringRows rows = rows_of(run, reference, is_whole);
   if (rows.keys.empty() || reference.is_over_period) {
     add_not_checked(run, reference,
                     reference.is_over_period ? "it is over a PERIOD"
@@ -178,10 +175,7 @@ Result<void> check_parents(PreflightRun& run) {
     }
     return {};
   }
-  std::mt19937_64 random(std::random_device{}());
-  const std::vector<SampledPage> pages = draw_pages(run.plan.source, kReferencePages, random);
-  if (pages.empty() && !run.job.window.check_references) return {};
-  for (const CarriedReference& each : references) PGFANOUT_TRY(check_reference(run, each, pages));
+  for (const CarriedReference& each : references) PGFANOUT_TRY(check_reference(run, each));
   return {};
 }
 

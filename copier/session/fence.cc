@@ -80,6 +80,11 @@ BEGIN
     HINT = 'Wait until the job ends, or run its own command (pgfanout copy or pgfanout run) with --release.';
 END $fence$)sql";
 
+/// Partitions get the parent's from it.
+bool has_row_trigger(const Table& table, const std::string& relation) {
+  return relation == table.qualified || table.kind != 'p';
+}
+
 std::vector<std::string> fenced_relations(const Table& table) {
   std::vector<std::string> relations{table.qualified};
   for (const Leaf& leaf : table.leaves) {
@@ -95,8 +100,7 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
   const std::string function = quoted_name(function_name());
   std::vector<std::string> statements{fmt::format(kBodySql, function, job_)};
   for (const std::string& relation : fenced_relations(table)) {
-    // Partitions get the parent's row trigger from it.
-    if (relation == table.qualified || table.kind != 'p') {
+    if (has_row_trigger(table, relation)) {
       statements.push_back(
           fmt::format("CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"
                       " EXECUTE FUNCTION pgfanout.{}()",
@@ -117,7 +121,7 @@ std::vector<std::string> Fence::raise_statements(const Table& table) const {
 std::vector<std::string> Fence::lower_statements(const Table& table) const {
   std::vector<std::string> statements;
   for (const std::string& relation : fenced_relations(table)) {
-    if (relation == table.qualified || table.kind != 'p') {
+    if (has_row_trigger(table, relation)) {
       statements.push_back(fmt::format("DROP TRIGGER {} ON {}", kRowTrigger, relation));
     }
     statements.push_back(fmt::format("DROP TRIGGER {} ON {}", kTruncateTrigger, relation));

@@ -13,8 +13,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// Names the sessions other than this one that hold a lock in the way, and terminates them if the
-/// caller wants that: "held by pid 71 (user app, application 'web', active, ...)".
+/// Names the sessions other than the job's own that hold a lock in the way, and terminates them if
+/// the caller wants that: "held by pid 71 (user app, application 'web', active, ...)".
 std::string deal_with_blockers(Connection& connection, const LockAttempts& attempts) {
   const auto list = [](const std::vector<std::uint32_t>& oids) {
     return oids.empty() ? std::string("0") : fmt::format("{}", fmt::join(oids, ", "));
@@ -30,7 +30,9 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
       "  AND l.mode NOT IN ('AccessShareLock', 'RowShareLock'))"
       " AND l.granted AND l.pid IS NOT NULL"
       " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-      " AND l.pid <> pg_backend_pid() ORDER BY 1 LIMIT 5",
+      " AND l.pid <> pg_backend_pid() AND NOT (COALESCE(a.application_name, '') LIKE 'pgfanout/%'"
+      "  AND split_part(a.application_name, '/', 2)"
+      "   = split_part(current_setting('application_name'), '/', 2)) ORDER BY 1 LIMIT 5",
       list(attempts.relations),
       attempts.conflict == LockConflict::any
           ? ""

@@ -293,8 +293,13 @@ class Verification : ReportingJob {
   }
 
   Result<void> schema() {
-    PGFANOUT_TRY_ASSIGN(const auto source,
+    PGFANOUT_TRY_ASSIGN(auto source,
                         read_schema_inventory(sides_.connection(Side::source), plan_->source));
+    for (SchemaObject& object : source) {
+      const auto name = parse_relation_name(object.detail);
+      const bool is_key = object.kind == "constraint" && name;
+      if (is_key && input_.unvalidated.contains(display_name(name->name))) object.is_valid = false;
+    }
     PGFANOUT_TRY_ASSIGN(const auto target,
                         read_schema_inventory(sides_.connection(Side::target), plan_->target));
     ExpectedDifferences context;

@@ -56,17 +56,18 @@ std::string duplicates_in(Connection& connection, const CarryStep& step, const s
                      key, step.leaf, places);
 }
 
-/// Rows of the target that have no parent, met when a foreign key was validated.
-Result<Error> orphans_at(Connection& connection, const CarryStep& step, const CarriedReference& key,
-                         const Table& target) {
+/// Makes an error of rows that have no parent, met when a foreign key was validated, name them.
+Result<void> name_orphans(Connection& connection, const CarryStep& step,
+                          const CarriedReference& key, const Table& target,
+                          const std::vector<std::string>& identity, Error& error) {
   ReferringRows rows;
-  rows.identity = identity_sql(connection, target.primary_key);
+  rows.identity = identity_sql(connection, identity);
   if (key.is_to_itself) rows.parents = target.qualified;
   for (const CarriedReference::Pair& pair : key.pairs) rows.keys.push_back(pair.target);
-  rows.from = {"FROM " + (step.leaf.empty() ? target.qualified : "ONLY " + step.leaf)};
+  rows.from = step.leaf.empty() ? target.qualified : "ONLY " + step.leaf;
   // The target's columns have the type that they refer to.
   PGFANOUT_TRY_ASSIGN(const Rows found, connection.query(orphans_sql(key, rows, false)));
-  rows.from = {"FROM " + target.qualified};
+  rows.from = target.qualified;
   rows.place = "NULL";
   rows.identity.clear();
   PGFANOUT_TRY_ASSIGN(const std::string beside, columns_beside(connection, key));
@@ -74,11 +75,10 @@ Result<Error> orphans_at(Connection& connection, const CarryStep& step, const Ca
       key.is_to_itself
           ? std::string()
           : fmt::format(
-                "insert the parents, which the fence does not prevent, and call the same "
-                "command again: {}{}; or ",
-                insert_parents_sql(key, rows),
-                beside.empty() ? "" : fmt::format(" (add values for {})", beside));
-  Error error = refused(
+                "insert the parents{}, which the fence does not prevent, and call the same command "
+                "again: {}; or ",
+                beside_text(beside), insert_parents_sql(key, rows));
+  error = refused(
       "orphans",
       fmt::format("{} of {} without a parent in {}, by foreign key {}: {}",
                   counted(static_cast<std::uint64_t>(found.integer(0, 1)), "row", "rows"),
@@ -90,8 +90,7 @@ Result<Error> orphans_at(Connection& connection, const CarryStep& step, const Ca
                                    : "; or start over with --restart --reject-limit N, which sets "
                                      "such rows aside"),
       step.leaf.empty() ? target.qualified : step.leaf);
-  error.sqlstate = "23503";
-  return error;
+  return {};
 }
 
 struct StepSettings {
@@ -100,6 +99,7 @@ struct StepSettings {
   std::string session_prefix;    ///< Begins the application_name of the workers' sessions.
   std::string application_path;  ///< For steps that run user code.
   Table target;
+  std::vector<std::string> identity;  ///< Target columns that name a row to people.
   std::vector<CarriedReference> references;
 };
 
@@ -177,8 +177,9 @@ class StepRunner {
       if (error.sqlstate == "23503") {
         for (const CarriedReference& key : settings_.references) {
           if (!current->id.ends_with(" " + key.name)) continue;
-          auto orphans = orphans_at(connection, *current, key, settings_.target);
-          if (orphans) return *std::move(orphans);
+          // If they cannot be read, the server's own error is told.
+          if (name_orphans(connection, *current, key, settings_.target, settings_.identity, error))
+            return error;
         }
       }
       if (!error.key.empty() && !current->leaf.empty()) {
@@ -324,6 +325,9 @@ Result<StepSettings> settings_of(const StageInput& input, const MadeTarget& made
   settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
   settings.target = made.target;
   settings.references = made.carry.references;
+  for (const std::string& column : made.source.primary_key) {
+    if (made.target.find(column) != nullptr) settings.identity.push_back(column);
+  }
   settings.locks = attempts_on(input, made.target);
   PGFANOUT_TRY_ASSIGN(settings.locks.referenced, referenced_oids(input.state, made.source));
   return settings;
@@ -490,6 +494,25 @@ Result<MadeTarget> made_target(WindowState& state) {
   return examine_made_target(state);
 }
 
+/// Where rows may be set aside, the leaves have had their foreign keys from the beginning.
+Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const MadeTarget& made) {
+  std::vector<CarryStep> steps = made.carry.leaf_constraints;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      target.query("SELECT c.conrelid, c.conname FROM pg_constraint c JOIN pg_inherits i"
+                   " ON i.inhrelid = c.conrelid WHERE i.inhparent = $1 AND c.contype = 'f'",
+                   {std::to_string(made.target.oid)}));
+  for (int row = 0; row < rows.size(); ++row) {
+    for (const Leaf& leaf : made.target.leaves) {
+      if (leaf.oid != rows.oid(row, 0)) continue;
+      const std::string sql = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} ", leaf.qualified,
+                                          quoted_name(rows.str(row, 1)));
+      std::erase_if(steps, [&](const CarryStep& step) { return step.sql.starts_with(sql); });
+    }
+  }
+  return steps;
+}
+
 }  // namespace
 
 Result<std::string> build_indexes(const StageInput& input) {
@@ -511,7 +534,8 @@ Result<std::string> add_constraints(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
-  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(made.carry.leaf_constraints));
+  PGFANOUT_TRY_ASSIGN(auto on_leaves, without_keys_that_exist(input.state.target(), made));
+  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(std::move(on_leaves)));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents,
                       runner.run_in_order(made.carry.parent_constraints));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t rest, runner.run_in_order(made.carry.attributes));

@@ -166,8 +166,7 @@ std::string next_command(const JournalEntry& entry, const std::vector<StageRecor
   }
   if (is_active) return "none while it runs";
   if (is_copy) return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
-  if (!confirm.empty()) return "pgfanout run" + confirm;
-  return is_done(records, "verify") ? "pgfanout swap" : "pgfanout run";
+  return (is_done(records, "verify") ? "pgfanout swap" : "pgfanout run") + confirm;
 }
 
 }  // namespace pgfanout

@@ -241,12 +241,15 @@ class WindowStages {
     CopyState copied{job(), state_->cancellation(), counters_, pace_,
                      [this](Issue issue) { state_->report(std::move(issue)); }};
     copied.stands_alone = false;
-    copied.amend = [this](CopyPlan& plan) -> Result<void> {
+    copied.amend = [this, &copied](CopyPlan& plan) -> Result<void> {
       if (!plan.commits.sets_aside || !plan.target.is_new) return {};
       PGFANOUT_TRY_ASSIGN(
           const CarryPlan carry,
           make_carry_plan(carry_request_of(job(), plan), state_->source(), state_->target()));
       add_references_first(carry, plan);
+      for (const CarriedReference& each : carry.references) {
+        if (plan.same_database) copied.referenced.push_back(each.oid);
+      }
       return {};
     };
     copied.job_id = result_.job;
@@ -669,11 +672,15 @@ class WindowJob {
     PGFANOUT_TRY(runner_.open_journal(state_->journal()));
     show_leaves();
     const std::string_view gate = gate_before_swap(runner_.records(), job_.window);
-    if (!gate.empty() && !job_.dry_run) return runner_.wait_at(std::string(gate));
     if (const std::string_view stage = missing_before_swap(runner_.records()); !stage.empty()) {
       return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),
-                     "call 'pgfanout run' again: it resumes there", job_.table);
+                     gate.empty() ? "call 'pgfanout run' again: it resumes there"
+                                  : fmt::format("it waits at the gate of {0}: call 'pgfanout run' "
+                                                "with --confirm {0}",
+                                                gate),
+                     job_.table);
     }
+    if (!gate.empty() && !job_.dry_run) return runner_.wait_at(std::string(gate));
     if (job_.dry_run) {
       if (!gate.empty()) {
         report({Severity::info, "gate", fmt::format("the gate of {} waits for a person", gate),

@@ -139,7 +139,7 @@ template <class Target, class Leaves>
 CarryRequest make_request(const JobDescription& job, const Table& source, const Target& target,
                           const Leaves& leaves, const Layout& layout, const KeyExpression& key) {
   CarryRequest request{job, source, target.schema, target.name, target.qualified, {}, {}, {}, key,
-                       {},  {},     false};
+                       {},  {},     false,         false};
   for (const auto& leaf : leaves) {
     request.target_leaves.push_back(leaf.qualified);
     request.leaf_names.push_back(leaf.name);
@@ -176,6 +176,7 @@ CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
   request.key_sql_on_target = plan.key.sql_on_target;
   request.key_column = plan.key.column;
   request.same_database = plan.same_database;
+  request.sets_aside = plan.commits.sets_aside;
   return request;
 }
 
@@ -204,6 +205,7 @@ Result<MadeTarget> examine_made_target(WindowState& state) {
   for (const MadeRelation& relation : state.entry()->made) {
     if (relation.name != reject_table_name(made.target.name)) continue;
     made.names.leaves.emplace_back(relation.name, reject_table_name(made.source.name));
+    request.sets_aside = true;
   }
   PGFANOUT_TRY_ASSIGN(made.carry, make_carry_plan(request, state.source(), state.target()));
   std::map<std::string, std::uint64_t> bytes;

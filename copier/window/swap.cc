@@ -205,10 +205,11 @@ Result<std::vector<std::string>> swap_statements(WindowState& state) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, tables_to_swap(state));
   PGFANOUT_TRY_ASSIGN(const CheckedSwap swap, check_swap(state, made));
   PGFANOUT_TRY_ASSIGN(const auto referenced, referenced_tables(state.target(), made.source.oid));
-  std::vector<std::string> statements{"-- swap: in one transaction, with rows in the journal"};
+  std::vector<std::string> statements{"-- swap, together with rows in the journal", "BEGIN"};
   append(statements, lock_statements(made.source, made.target, referenced));
   append(statements, swap.lower);
   append(statements, swap.script.forward);
+  statements.emplace_back("COMMIT");
   if (swap.script.after.empty()) return statements;
   statements.emplace_back("-- after the swap");
   append(statements, swap.script.after);
@@ -263,14 +264,14 @@ Result<SwapBackOutcome> swap_back(WindowState& state) {
     began = Clock::now();
     outcome.unvalidated.clear();
     PGFANOUT_TRY(run_all(connection, lock_statements(target, source, referenced)));
-    PGFANOUT_TRY(run_each(undo, [&](const std::string& sql) {
-      return run_undo(connection, sql, outcome.unvalidated);
-    }));
     // The journal does not have the fences' triggers: those that are there are dropped.
     for (const char* side : {"live", "source"}) {
       PGFANOUT_TRY_ASSIGN(const auto lower, state.fence(side).lower_statements(connection));
       PGFANOUT_TRY(run_all(connection, lower));
     }
+    PGFANOUT_TRY(run_each(undo, [&](const std::string& sql) {
+      return run_undo(connection, sql, outcome.unvalidated);
+    }));
     PGFANOUT_TRY(check_names(connection, *state.entry()));
     PGFANOUT_TRY(journal.clear_swap());
     return Journal(connection).set_state(state.job_id(), "open");
@@ -284,6 +285,7 @@ Result<SwapBackOutcome> swap_back(WindowState& state) {
 
 Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_swap_back) {
   Connection& connection = state.target();
+  PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("source").lower_statements(state.source()));
   std::vector<std::string> statements;
   if (takes_swap_back) {
     PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
@@ -294,21 +296,21 @@ Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_
     PGFANOUT_TRY_ASSIGN(const bool is_up, live.stands(connection));
     statements.emplace_back("-- new rows: writes are refused, then both tables are compared");
     if (!is_up) append(statements, live.raise_statements(target));
-    statements.emplace_back("-- swap back: in one transaction, with rows in the journal");
+    statements.emplace_back("-- swap back, together with rows in the journal");
+    statements.emplace_back("BEGIN");
     append(statements, lock_statements(target, source, referenced));
-    append(statements, undo);
     append(statements, live.lower_statements(target));
+    append(statements, lower);
+    append(statements, undo);
+    statements.emplace_back("COMMIT");
+    statements.emplace_back("-- undo");
   } else {
-    PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("target").lower_statements(connection));
+    PGFANOUT_TRY_ASSIGN(const auto target, state.fence("target").lower_statements(connection));
     statements.emplace_back("-- undo");
-    append(statements, lower);
+    append(statements, target);
   }
-  PGFANOUT_TRY_ASSIGN(const auto lower, state.fence("source").lower_statements(state.source()));
-  if (takes_swap_back) {
-    append(statements, lower);
-    statements.emplace_back("-- undo");
-  }
-  PGFANOUT_TRY_ASSIGN(const auto drops, drop_statements(connection, *state.entry()));
+  PGFANOUT_TRY_ASSIGN(const auto drops,
+                      drop_statements(connection, *state.entry(), takes_swap_back));
   append(statements, drops);
   if (!takes_swap_back) append(statements, lower);
   return statements;

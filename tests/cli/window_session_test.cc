@@ -135,12 +135,16 @@ TEST(WindowSession, ADryRunOfRunIsThePlansAndRunsNothing) {
   EXPECT_THAT(told.messages, HasSubstr("  next         pgfanout run --table t --swap\n"));
 }
 
-TEST(WindowSession, NothingIsCalledForADryRunThatIsNotThere) {
+TEST(WindowSession, ADryRunOfASwapAndItsWaysBackPrintsStatementsAlone) {
   for (const char* command : {"swap", "rollback", "cleanup"}) {
-    const WindowTold told = told_by({command, "--table", "t", "--dry-run"}, good());
-    EXPECT_EQ(told.called, "");
-    EXPECT_EQ(told.exit_code, 2);
-    EXPECT_EQ(told.result, "");
+    JobResult result(command);
+    result.verdict = Verdict::match;
+    result.statements = {"-- swap", "BEGIN"};
+    const WindowTold told = told_by({command, "--table", "t", "--dry-run"}, result);
+    EXPECT_EQ(told.called, command);
+    EXPECT_EQ(told.exit_code, 0);
+    EXPECT_EQ(told.result, "-- swap\nBEGIN;\n");
+    EXPECT_THAT(told.messages, StartsWith("dry run: 1 statement, nothing was executed\n"));
   }
 }
 

@@ -128,7 +128,7 @@ TEST_F(SwapTest, SessionInTheWayIsNamedAndEndedOnlyIfAskedFor) {
   reader.execute("SET application_name = 'long report'; BEGIN; SELECT count(*) FROM chunks");
   const CommandResult blocked =
       window("swap", {"--table", "chunks", "--swap-lock-timeout", "50ms", "--swap-within", "1s"});
-  EXPECT_EQ(blocked.exit_code, 2) << blocked;
+  EXPECT_EQ(blocked.exit_code, 3) << blocked;
   EXPECT_LT(blocked.seconds, 30);
   EXPECT_TRUE(has_issue("lock-timeout"));
   EXPECT_THAT(blocked.err, HasSubstr("long report"));

@@ -417,6 +417,8 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
       {"run", "open", done_up_to("copy"), false, true, "pgfanout run"},
       {"run", "open", done_up_to("verify"), false, true, "pgfanout swap"},
       {"run", "open", gate, false, true, "pgfanout run --confirm copy"},
+      {"run", "open", with_gates(done_up_to("verify"), "verify"), false, true,
+       "pgfanout swap --confirm verify"},
       {"run", "open", done_up_to("copy"), true, true, "none while it runs"},
       {"run", "swapped", done_up_to("swap"), false, true,
        "pgfanout cleanup, from then on; pgfanout rollback takes the swap back"},

@@ -58,9 +58,13 @@ std::string verdict_line(const JobResult& result) {
     const auto count =
         std::count_if(result.statements.begin(), result.statements.end(),
                       [](const std::string& statement) { return !statement.starts_with("--"); });
-    return fmt::format("dry run: {} from {} to {}, nothing was executed\n",
+    const bool is_about_names =
+        result.command == "swap" || result.command == "rollback" || result.command == "cleanup";
+    const std::string sides =
+        is_about_names && !result.source ? "" : fmt::format(" from {} to {}", source, target);
+    return fmt::format("dry run: {}{}, nothing was executed\n",
                        counted(static_cast<std::uint64_t>(count), "statement", "statements"),
-                       source, target);
+                       sides);
   }
   const CopyResult& copied = or_empty(copy_part(result));
   const std::string set_aside =
@@ -542,13 +546,18 @@ bool is_unfinished(const JobStatus& status) {
   return status.state == "open" || status.state == "loading";
 }
 
+/// A rollback leaves its gate in the journal.
+bool may_wait(const JobStatus& status) {
+  return is_unfinished(status) || status.state == "swapped";
+}
+
 std::string status_figures(const JobResult& result) {
   const JobStatus& status = *job_status_of(result);
   return figure("job", printable(result.job)) + figure("source", printable(status.source)) +
          figure("target", printable(status.target)) +
          figure("started", printable(status.started_at)) + backup_figure(result) +
          figure("run by", printable(status.active)) +
-         figure("waits at", printable(status.waiting_at));
+         figure("waits at", may_wait(status) ? printable(status.waiting_at) : "");
 }
 
 /// For example after --release: the copy may differ from the source by now.
@@ -564,7 +573,7 @@ std::string state_line(const JobResult& result) {
   if (has_lost_its_fence(result)) {
     return state + ", but its fence is gone: the source may have changed since it was copied\n";
   }
-  if (!status.waiting_at.empty()) {
+  if (may_wait(status) && !status.waiting_at.empty()) {
     return fmt::format("{}, waiting for a person after {}\n", state, printable(status.waiting_at));
   }
   if (!is_unfinished(status)) return state + "\n";
