@@ -89,7 +89,6 @@ enum class Side : std::uint8_t { source, target };
 /// `rows` says how many connections read. Without `reads_rows` only what the tables' definitions
 /// need is planned: no column, no leaf and no connection.
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
-                                    Connection& source, Connection& target,
-                                    bool reads_rows = true);
+                                    Connection& source, Connection& target, bool reads_rows = true);
 
 }  // namespace pgfanout

@@ -392,8 +392,9 @@ Result<std::optional<std::string>> find_key_function(Connection& target, const V
   if (functions.size() > 0) return Found(functions.str(0, 0));
   PGFANOUT_TRY_ASSIGN(
       const Rows readable,
-      target.query("SELECT FROM pg_class c WHERE c.oid = to_regclass('pgfanout.job')"
-                   " AND has_schema_privilege(c.relnamespace, 'USAGE')"
+      target.query("SELECT FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid"
+                   " WHERE n.nspname = 'pgfanout' AND c.relname = 'job'"
+                   " AND has_schema_privilege(n.oid, 'USAGE')"
                    " AND has_table_privilege(c.oid, 'SELECT')"));
   if (readable.size() == 0) return Found();
   PGFANOUT_TRY_ASSIGN(const Rows swapped,

@@ -167,8 +167,7 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   if (!found) {
     report({Severity::info, "no-sample",
             "no sample was compared: without an index on the key, finding its rows takes too long, "
-            "or the server cannot look such values up (arrays, and composite types in another "
-            "database)",
+            "or the server cannot look such values up (arrays, composite types)",
             table_of(plan, to).qualified, "create the primary key first, or use --data"});
     return {};
   }

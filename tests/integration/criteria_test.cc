@@ -319,9 +319,8 @@ TEST_F(CriteriaTest, SamplesAreComparedByKeysOfEveryType) {
       const std::vector<std::string> arguments = {"--table", source,     "--into",           target,
                                                   "--quick", "--target", server().dsn(place)};
       EXPECT_EQ(window("verify", arguments).exit_code, 0) << place << json.dump(1);
-      // No array of arrays can be looked up, nor parts whose OIDs are another database's: this is
-      // said.
-      if (at == number || (at == number - 1 && place == other)) {
+      // Arrays and composite types cannot be looked up: this is said.
+      if (at >= number - 1) {
         EXPECT_EQ(status("sampled rows equal"), "not checked") << source << place;
         EXPECT_TRUE(has_issue("no-sample"));
         continue;
