@@ -173,6 +173,7 @@ NewRowsOutcome outcome_of(const Differences& differences, std::string fate) {
 
 Result<void> apply_new_rows(Connection& connection, const VerifyPlan& plan,
                             const FoundDifferences& found, const WayBack& way,
+                            const std::function<Result<void>()>& record,
                             const Cancellation& cancellation) {
   PGFANOUT_TRY(check_all_are_named(found, plan.target));
   PGFANOUT_TRY(disable_triggers(connection));
@@ -183,9 +184,24 @@ Result<void> apply_new_rows(Connection& connection, const VerifyPlan& plan,
     // Deferred triggers would otherwise run in the COMMIT, under the empty path.
     return connection.run("SET CONSTRAINTS ALL IMMEDIATE");
   };
-  PGFANOUT_TRY(in_transaction(connection, {"BEGIN; SET LOCAL lock_timeout = '10s'"}, [&] {
+  const auto apply_and_record = [&]() -> Result<void> {
+    PGFANOUT_TRY(record());
     return with_search_path(connection, plan.source.application.sql, apply_all);
-  }));
+  };
+  auto applied =
+      in_transaction(connection, {"BEGIN; SET LOCAL lock_timeout = '10s'"}, apply_and_record);
+  if (!applied && applied.error().sqlstate.starts_with("23")) {
+    Error error = std::move(applied).error();
+    error.code = "cannot-keep";
+    error.message =
+        "the old table does not allow a row that was written since the swap; none was "
+        "applied: " +
+        error.message;
+    error.hint =
+        "save the rows in a table by --save-new-rows, or correct the row in the live table";
+    return error;
+  }
+  PGFANOUT_TRY(std::move(applied));
   crash_point("new-rows-applied");
   return {};
 }

@@ -2,6 +2,7 @@
 // them: they are applied to the old table, or saved in a table. Each in one transaction.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -21,9 +22,11 @@ namespace pgfanout {
 [[nodiscard]] NewRowsOutcome outcome_of(const Differences& differences, std::string fate);
 
 /// `plan`: its source is the old table, its target the live one. `connection` passes the fences.
-/// Neither triggers nor foreign keys act, if the role may turn them off.
+/// Neither triggers nor foreign keys act, if the role may turn them off. `record` runs in the same
+/// transaction. Refuses with "cannot-keep" if a constraint of the old table does not allow a row.
 Result<void> apply_new_rows(Connection& connection, const VerifyPlan& plan,
                             const FoundDifferences& found, const WayBack& way,
+                            const std::function<Result<void>()>& record,
                             const Cancellation& cancellation);
 
 /// Makes a table with the live table's columns, and pgfanout_change: inserted, updated, or deleted,

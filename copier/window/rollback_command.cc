@@ -269,7 +269,6 @@ class RollbackJob : ReportingJob {
   Result<void> keep_new_rows(const Table& live, std::uint64_t count) {
     name_all(count);
     PGFANOUT_TRY(tell_whether_triggers_fire(live));
-    PGFANOUT_TRY(state_->journal().begin_stage(kKeepStage));
     std::set<RowAddress> applied;
     PGFANOUT_TRY_ASSIGN(
         const Differences kept,
@@ -277,7 +276,10 @@ class RollbackJob : ReportingJob {
           // Without mappings there is no row that comes back otherwise.
           if (way_.changes_columns) applied = live_places(found);
           PGFANOUT_TRY_ASSIGN(Connection connection, state_->connect_target("keep"));
-          return apply_new_rows(connection, plan, found, way_, cancellation_);
+          const auto record = [&] {
+            return WindowJournal(connection, state_->job_id()).begin_stage(kKeepStage);
+          };
+          return apply_new_rows(connection, plan, found, way_, record, cancellation_);
         }));
     // What was applied counts only when everything has been read again.
     bool is_proven = true;

@@ -226,5 +226,28 @@ TEST_F(RollbackMappedTest, StoredKeyOfATableThatWasConvertedBefore) {
   EXPECT_EQ(value("SELECT count(*) FROM docs WHERE partition_key <> " + key + "4"), "0");
 }
 
+/// Nothing is half applied, so the rows can still be saved.
+TEST_F(RollbackMappedTest, ARowThatTheOldTableDoesNotAllow) {
+  execute(
+      "CREATE TABLE docs (id int PRIMARY KEY, place int UNIQUE); INSERT INTO docs SELECT n, n FROM"
+      " generate_series(1, 100) n");
+  ASSERT_EQ(window("run", {"--table", "docs", "--key", "abs(hashtext(id::text)) % 8", "--accept",
+                           "constraint docs_place_key", "--swap"})
+                .exit_code,
+            0)
+      << json.dump(1);
+  execute(
+      "DELETE FROM docs WHERE id = 50; UPDATE docs SET place = -1 WHERE id = 1; UPDATE docs SET"
+      " place = 1 WHERE id = 2; UPDATE docs SET place = 2 WHERE id = 1");
+  EXPECT_EQ(window("rollback", {"--table", "docs", "--keep-new-rows"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("cannot-keep"));
+  EXPECT_EQ(value("SELECT count(*) FROM " + value("SELECT backup_name FROM pgfanout.job")), "100");
+  EXPECT_EQ(sqlstate_of("UPDATE docs SET place = 200 WHERE id = 3"), "00000");
+  ASSERT_EQ(window("rollback", {"--table", "docs", "--save-new-rows"}).exit_code, 0)
+      << json.dump(1);
+  EXPECT_EQ(json["new_rows"]["updated"], 3);
+  EXPECT_EQ(value("SELECT count(*) FROM docs WHERE place = id"), "100");
+}
+
 }  // namespace
 }  // namespace pgfanout
