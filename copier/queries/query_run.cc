@@ -37,12 +37,14 @@ constexpr const char* kParametersSql =
     " WHERE p.name OPERATOR(pg_catalog.=) 'pgfanout_query' ORDER BY u.place";
 
 /// Without what ends a statement, so that it may stand in another.
-std::string open_ended(std::string sql) {
-  while (!sql.empty() &&
-         (sql.back() == ';' || std::isspace(static_cast<unsigned char>(sql.back())))) {
-    sql.pop_back();
+std::string open_ended(std::string_view sql) {
+  std::vector<SqlPiece> pieces = sql_pieces(sql);
+  while (!pieces.empty() && (pieces.back().kind == SqlPieceKind::blank || pieces.back().is(";"))) {
+    pieces.pop_back();
   }
-  return sql;
+  std::string text;
+  for (const SqlPiece& piece : pieces) text += piece.text;
+  return text;
 }
 
 /// Values in place of $1, $2, ...

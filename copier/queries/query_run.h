@@ -22,7 +22,7 @@ namespace pgfanout {
 /// of the application.
 inline constexpr std::string_view kOwnQuery = "/* pgfanout */";
 
-/// A table that queries are run on, by a session of their own or outside of any transaction.
+/// A table that queries are run on, and the session that runs them.
 struct QueryTable {
   Connection& connection;
   const Table& table;

@@ -115,7 +115,7 @@ TEST_F(QueriesTest, AreComparedAsTheJobFileSays) {
       entry("count", "SELECT note FROM {table}", "compare = \"count\"") +
       entry("none", "SELECT note FROM {table}", "compare = \"none\"") +
       entry("note", "SELECT id, note FROM {table}") +
-      entry("named q", "SELECT grp AS q, note FROM {table} -- the end") +
+      entry("named q", "SELECT grp AS q, note FROM {table}; -- the end;") +
       entry("limit", "SELECT id FROM {table} LIMIT 3") +
       entry("ordered limit", "SELECT id FROM {table} ORDER BY id LIMIT 3") +
       entry("warned", "SELECT note FROM {table}", "severity = \"warning\"") +
