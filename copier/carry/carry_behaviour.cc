@@ -335,7 +335,7 @@ Result<void> carry_key_function(CarryDraft& draft) {
     draft.note(Severity::warning, "function-exists",
                fmt::format("function {} exists, and pgfanout did not create it: it stays as it is",
                            signature),
-               "check that it computes the new key, or rename it before the swap");
+               "check that it computes the new key, or rename it before the window");
     return {};
   }
   draft.plan.key_function = fmt::format("{}({})", shown_name, fmt::join(function.inputs, ", "));

@@ -8,6 +8,7 @@ import asyncio
 import sys
 
 import asyncpg
+import psycopg2
 from application import HERE, LEAVES, Databases, engine, recipes, run_recipe
 from sqlalchemy import orm
 
@@ -66,12 +67,31 @@ def with_sqlalchemy(databases):
     assert_keys()
 
 
+async def waits_for_the_copy(scope, pool):
+    """A copy holds this lock while it lasts: the write gives up, and succeeds when the lock is free."""
+    copying = psycopg2.connect("")
+    copying.cursor().execute("LOCK TABLE chunks IN SHARE MODE")
+    seen, judge = asyncio.Event(), scope["passes"]
+
+    def passes(error):
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            seen.set()
+        return judge(error)
+    scope["passes"] = passes
+    write = asyncio.create_task(scope["in_transaction"](pool, lambda each: scope["add_chunk"](each, "c1", "d1", 1, "late")))
+    await asyncio.wait_for(seen.wait(), 60)
+    copying.close()
+    assert await asyncio.wait_for(write, 60)
+
+
 @recipe("asyncpg")
 def with_asyncpg(databases):
     scope = run_recipe("asyncpg")
 
     async def run():
-        async with asyncpg.create_pool(min_size=1, max_size=2) as pool:
+        async with asyncpg.create_pool(min_size=1, max_size=2, server_settings={"lock_timeout": "50"}) as pool:
+            assert list(scope["SETTINGS"]) == ["lock_timeout"]
+            await waits_for_the_copy(scope, pool)
             made = await scope["in_transaction"](pool, lambda each: scope["add_chunk"](each, "c7", "d7", 1, "async"))
             await scope["in_transaction"](pool, lambda each: scope["add_chunks"](each, "c7", [("d7", 2, "a"), ("d7", 3, "b")]))
             found = await pool.fetch(scope["OF_COLLECTION"], "c7")

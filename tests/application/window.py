@@ -116,7 +116,8 @@ async def through_a_window(databases, application):
 
 async def run(databases):
     application = Application()
-    async with asyncpg.create_pool(min_size=2, max_size=WRITERS + 2 * READERS) as pool:
+    async with asyncpg.create_pool(min_size=2, max_size=WRITERS + 2 * READERS,
+                                   server_settings=run_recipe("asyncpg")["SETTINGS"]) as pool:
         application.tasks = ([asyncio.create_task(application.write(pool, n)) for n in range(WRITERS)]
                              + [asyncio.create_task(application.read(pool, n)) for n in range(READERS)])
         try:

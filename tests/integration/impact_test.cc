@@ -57,12 +57,13 @@ class ImpactTest : public testing::PreflightFixture {
     PreflightFixture::SetUp();
     execute(kTables);
   }
-  [[nodiscard]] std::vector<Impact> find(const JobDescription& job) const {
+  [[nodiscard]] std::vector<Impact> find(const JobDescription& job,
+                                         const CarryPlan& carry = {}) const {
     Connection source = open();
     Connection target = open();
     const auto plan = make_copy_plan(job, source, target);
     if (!plan) throw std::runtime_error(plan.error().message);
-    auto found = find_impact(job, *plan, {}, source);
+    auto found = find_impact(job, *plan, carry, source);
     if (!found) throw std::runtime_error(found.error().message);
     return std::move(*found);
   }
@@ -84,6 +85,39 @@ class ImpactTest : public testing::PreflightFixture {
     return job;
   }
 };
+
+TEST_F(ImpactTest, ModelsOfAnOrmFindTheKeyFunctionByName) {
+  CarryPlan carry;
+  carry.key_function = "public.chunks_partition_key(collection_id)";
+  const auto checked = find(job_in(KeyMode::check), carry);
+  const Impact models = item(checked, "models of an ORM map partition_key");
+  EXPECT_THAT(models.what, HasSubstr("with the value public.chunks_partition_key(collection_id)"));
+  EXPECT_THAT(models.advice, AllOf(HasSubstr("when collection_id changes"),
+                                   HasSubstr("the function is made before the swap"),
+                                   HasSubstr("docs/APPLICATION.md")));
+  // The statements' items give the same call, and not the expression.
+  for (const char* begin : {"inserts must", "updates of"}) {
+    EXPECT_THAT(
+        item(checked, begin).advice,
+        AllOf(HasSubstr("public.chunks_partition_key(collection_id)"), Not(HasSubstr("hashtext"))));
+  }
+  EXPECT_THAT(item(checked, "only conditions on partition_key").advice,
+              HasSubstr("partition_key = public.chunks_partition_key(collection_id)"));
+  const auto generated = find(job_in(KeyMode::generated), carry);
+  EXPECT_THAT(item(generated, "models of an ORM need no change; partition_key").advice,
+              HasSubstr("public.chunks_partition_key(collection_id) is made before the swap"));
+  EXPECT_THAT(item(generated, "only conditions on").advice,
+              HasSubstr("public.chunks_partition_key(collection_id) = "
+                        "public.chunks_partition_key(collection_id)"));
+  EXPECT_EQ(item(find(job_in(KeyMode::expression), carry), "models").what,
+            "models of an ORM need no change");
+  carry.key_function_changes = true;
+  EXPECT_THAT(item(find(job_in(KeyMode::none), carry), "models of an ORM map").advice,
+              HasSubstr("the function changes with the swap, not before"));
+  // Somebody else's function has its name.
+  EXPECT_THAT(item(find(job_in(KeyMode::none)), "models of an ORM map").what,
+              HasSubstr("hashtext"));
+}
 
 TEST_F(ImpactTest, InsertsMustSupplyTheKey) {
   execute(kApplication);
