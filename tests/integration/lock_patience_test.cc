@@ -9,9 +9,9 @@ namespace pgfanout {
 namespace {
 
 using harness::CommandResult;
-using testing::Json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::Json;
 
 class LockPatienceTest : public testing::RollbackFixture {
  protected:

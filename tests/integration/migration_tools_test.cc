@@ -8,9 +8,9 @@ namespace pgfanout {
 namespace {
 
 using harness::CommandResult;
-using testing::Json;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::Json;
 
 class MigrationToolsTest : public testing::WindowFixture {
  protected:
