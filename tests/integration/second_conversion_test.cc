@@ -47,7 +47,8 @@ class SecondConversionTest : public testing::WindowFixture {
     return value(
         "SELECT concat_ws('; ', pg_get_partkeydef(c.oid), (SELECT count(*) FROM pg_inherits WHERE"
         " inhparent = c.oid), (SELECT string_agg(pg_get_constraintdef(k.oid), ', ' ORDER BY"
-        " pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE k.conrelid = c.oid), (SELECT "
+        " pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype "
+        "<> 'n'), (SELECT "
         "string_agg(DISTINCT"
         " pg_get_constraintdef(k.oid), ', ') FROM pg_constraint k JOIN pg_inherits i ON i.inhrelid"
         " = k.conrelid WHERE i.inhparent = c.oid AND k.contype = 'p')) FROM pg_class c WHERE c.oid"
@@ -104,18 +105,15 @@ TEST_F(SecondConversionTest, LeavesAndModesOneAfterTheOtherAndAllTheWayBack) {
            on_key},
   };
   std::vector<std::string> catalogs;
-  std::string before_mode = "check";
   for (const Step& step : steps) {
     SCOPED_TRACE(step.changes);
     catalogs.push_back(catalog());
     std::vector<std::string> arguments = {"--table", "\"T x\""};
     arguments.insert(arguments.end(), step.options.begin(), step.options.end());
-    const CommandResult plan = ask("plan", arguments);
-    ASSERT_EQ(plan.exit_code, 0) << plan;
-    EXPECT_THAT(message_of("present-layout"), HasSubstr(step.changes));
     arguments.emplace_back("--swap");
     const CommandResult run = ask("run", arguments);
     ASSERT_EQ(run.exit_code, 0) << run;
+    EXPECT_THAT(message_of("present-layout"), HasSubstr(step.changes));
     EXPECT_EQ(layout(), step.layout);
     EXPECT_EQ(rows(), same_rows);
     EXPECT_EQ(value("SELECT count(*) FROM seen"),
@@ -127,20 +125,18 @@ TEST_F(SecondConversionTest, LeavesAndModesOneAfterTheOtherAndAllTheWayBack) {
     // The same once more is nothing, by the journal and by the table itself.
     EXPECT_EQ(ask("run", arguments).exit_code, 0);
     EXPECT_TRUE(has_issue("already-swapped") || has_issue("nothing-to-do")) << json.dump(1);
-    EXPECT_EQ(ask("plan", {"--table", "\"T x\""}).exit_code, 0) << json.dump(1);
-    EXPECT_TRUE(has_issue("nothing-to-do"));
     EXPECT_EQ(ask("verify", {"--table", backup(), "--into", "\"T x\"", "--data"}).exit_code, 0)
         << json.dump(1);
   }
   for (auto step = catalogs.rbegin(); step != catalogs.rend(); ++step) {
     std::vector<std::string> arguments = {"--table", "\"T x\""};
-    if (step != catalogs.rbegin()) {
+    if (step == catalogs.rbegin() + 1) {
       // The same command twice does no harm.
       EXPECT_EQ(ask("rollback", arguments).exit_code, 0);
       EXPECT_EQ(catalog(), *std::prev(step));
       EXPECT_THAT(json.dump(), HasSubstr("--earlier"));
-      arguments.emplace_back("--earlier");
     }
+    if (step != catalogs.rbegin()) arguments.emplace_back("--earlier");
     const CommandResult back = ask("rollback", arguments);
     ASSERT_EQ(back.exit_code, 0) << back;
     EXPECT_EQ(catalog(), *step);
@@ -176,6 +172,12 @@ TEST_F(SecondConversionTest, SameLayoutIsRecognisedWithoutTheJobThatMadeIt) {
       harness::run_command({harness::pgfanout_binary(), "plan", "--source", dsn(), "--table",
                             "\"T x\"", "--progress", "none"});
   EXPECT_THAT(text.out, StartsWith("nothing to do: public.\"T x\" is in this layout already\n"));
+  const CommandResult other =
+      harness::run_command({harness::pgfanout_binary(), "plan", "--source", dsn(), "--table",
+                            "\"T x\"", "--progress", "none", "--key-mode", "none"});
+  EXPECT_THAT(other.out, HasSubstr("go: public.\"T x\" can move into public.\"T x_new\"\n"
+                                   "  public.\"T x\" is laid out by a key already"));
+  EXPECT_THAT(other.out, HasSubstr("the job changes: key mode from check to none\n"));
   // Other columns are a reason, and so is the wish.
   EXPECT_FALSE(is_nothing("plan", {"--map", "v=upper(v)"}));
   EXPECT_EQ(ask("run", {"--table", "\"T x\"", "--restart", "--swap"}).exit_code, 0) << json.dump(1);
