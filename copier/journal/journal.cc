@@ -381,30 +381,22 @@ Result<std::vector<std::string>> drop_statements(Connection& connection, const J
                                          {entry.job}));
     statements = undo.column(0);
   }
-  // The parent first: its partitions go with it, foreign keys among them included.
-  std::vector<std::uint32_t> parents;
-  for (const bool is_parent : {true, false}) {
-    for (const MadeRelation& relation : entry.made) {
-      PGFANOUT_TRY_ASSIGN(
-          const Rows found,
-          connection.query(
-              "SELECT c.relkind = 'p', i.inhparent FROM pg_class c JOIN pg_namespace n"
-              " ON n.oid = c.relnamespace LEFT JOIN pg_inherits i ON i.inhrelid = c.oid"
-              " WHERE c.oid = $1 AND ($4 OR n.nspname = $2 AND c.relname = $3)",
-              {std::to_string(relation.oid), relation.schema, relation.name,
-               is_swapped ? "true" : "false"}));
-      if (found.size() == 0 || found.boolean(0, 0) != is_parent) continue;
-      const bool goes_with_parent =
-          !found.is_null(0, 1) &&
-          std::find(parents.begin(), parents.end(), found.oid(0, 1)) != parents.end();
-      if (goes_with_parent) continue;
-      if (is_parent) {
-        PGFANOUT_TRY(check_partitions(connection, entry, relation));
-        parents.push_back(relation.oid);
-      }
-      statements.push_back("DROP TABLE " + quoted_name(relation.schema, relation.name));
-    }
+  // One statement, for what depends on each other: foreign keys, and before they are attached the
+  // leaves' defaults, which draw from a sequence that the parent owns.
+  std::string tables;
+  for (const MadeRelation& relation : entry.made) {
+    PGFANOUT_TRY_ASSIGN(
+        const Rows found,
+        connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
+                         " ON n.oid = c.relnamespace"
+                         " WHERE c.oid = $1 AND ($4 OR n.nspname = $2 AND c.relname = $3)",
+                         {std::to_string(relation.oid), relation.schema, relation.name,
+                          is_swapped ? "true" : "false"}));
+    if (found.size() == 0) continue;
+    if (found.boolean(0, 0)) PGFANOUT_TRY(check_partitions(connection, entry, relation));
+    tables += (tables.empty() ? "" : ", ") + quoted_name(relation.schema, relation.name);
   }
+  if (!tables.empty()) statements.push_back("DROP TABLE " + tables);
   return statements;
 }
 

@@ -571,9 +571,9 @@ Result<std::vector<Issue>> try_target(Connection& target, const CopyPlan& plan) 
   std::vector<Issue> issues;
   const TargetTrial& trial = plan.ddl.trial;
   if (trial.make.empty()) return issues;
-  const auto note = [&](const TargetTrial::Step& step, const Error& error) {
+  const auto note = [&](const TargetTrial::Step& step, const Error& error, bool is_table) {
     const std::string& where = plan.target.qualified;
-    const bool may_not_try = error.sqlstate == "42501" || error.sqlstate == "25006";
+    const bool may_not_try = is_table && (error.sqlstate == "42501" || error.sqlstate == "25006");
     if (may_not_try) {
       issues.push_back(
           {Severity::warning, "target-untried",
@@ -591,7 +591,7 @@ Result<std::vector<Issue>> try_target(Connection& target, const CopyPlan& plan) 
       const auto made = target.run(step.sql);
       if (made) continue;
       if (!target.is_open()) return made.error();
-      note(step, made.error());
+      note(step, made.error(), true);
       return {};
     }
     for (const TargetTrial::Step& step : trial.tries) {
@@ -600,7 +600,7 @@ Result<std::vector<Issue>> try_target(Connection& target, const CopyPlan& plan) 
                                 [&] { return target.run(step.sql); });
       });
       if (!tried && !target.is_open()) return tried.error();
-      if (!tried) note(step, tried.error());
+      if (!tried) note(step, tried.error(), false);
     }
     return {};
   }));

@@ -107,6 +107,19 @@ TEST_F(TargetSettingsTest, AreMadeAndTakenBack) {
   EXPECT_EQ(catalog(), before);
 }
 
+TEST_F(TargetSettingsTest, AJobThatEndsBeforeLeavesAreAttachedLeavesNoSequence) {
+  execute(
+      "CREATE FUNCTION own_default() RETURNS bigint LANGUAGE sql AS 'SELECT 42::bigint';"
+      "CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF"
+      " current_query() LIKE '%ATTACH PARTITION%' THEN RAISE 'not now'; END IF; END $$");
+  const std::string before = catalog();
+  execute("CREATE EVENT TRIGGER stop ON ddl_command_start EXECUTE FUNCTION stop()");
+  ASSERT_NE(run("run").exit_code, 0);
+  execute("DROP EVENT TRIGGER stop");
+  ASSERT_EQ(run("rollback").exit_code, 0) << json.dump(1);
+  EXPECT_EQ(catalog(), before);
+}
+
 TEST_F(TargetSettingsTest, ThePlanSaysWhatCannotBeMade) {
   execute("CREATE TABLE taken (a int)");
   const std::string wrong = R"toml(
