@@ -207,6 +207,8 @@ only, and plans all others. A query that failed is exit code 1, one that could n
     pgfanout queries job.toml --json > before.json
   Without a job file: the ten statements that took the most time
     pgfanout queries --source 'service=prod' --table public.chunks --statements 10
+  Which indexes would help? --add-to job.toml puts them into the job file
+    pgfanout queries job.toml --advise
   After the swap, against the backup:
     pgfanout queries job.toml
   When the backup is gone, against the times of before:

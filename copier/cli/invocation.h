@@ -39,6 +39,7 @@ struct Invocation {
   bool json = false;
   ProgressMode progress = ProgressMode::automatic;
   OutputRequest output;
+  std::string add_to;  ///< queries: job file that gets the advised indexes; empty: none.
   bool watch = false;  ///< status: show the job until it has ended.
 };
 

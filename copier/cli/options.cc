@@ -168,6 +168,13 @@ Done add_skipped(Text value, Invocation& to) {
   return {};
 }
 
+Done set_add_to(Text value, Invocation& to) {
+  if (value.empty()) return refused("usage", "must name a job file");
+  to.add_to = value;
+  to.job.window.advise = true;
+  return {};
+}
+
 Done set_memory(Text value, Invocation& to) {
   constexpr std::uint64_t least = 16ULL << 20U;
   PGFANOUT_TRY_ASSIGN(to.job.memory_bytes, parse_size(value));
@@ -391,6 +398,10 @@ constexpr std::array kOptions = {
 
     OptionSpec{"run queries", "Queries", "--statements", "N", "Also the N statements that name the table and took the most time, by pg_stat_statements. Default: 0",
                set_number<1, 1000, job, window, &WindowRequest::statements>, "queries_from.statements", JobValue::number},
+    OptionSpec{"queries", "Queries", "--advise", "", "Name indexes and conditions that would help, tried with hypothetical indexes where HypoPG is installed",
+               set_true<job, window, &WindowRequest::advise>},
+    OptionSpec{"queries", "Queries", "--add-to", "JOB.toml", "Add the advised indexes to that job file, for the new table; implies --advise",
+               set_add_to},
     OptionSpec{"queries", "Queries", "--baseline", "FILE", "Judge against the times in FILE, the output of an earlier pgfanout queries --json",
                set_parsed<read_query_baseline, job, window, &WindowRequest::baseline>},
 

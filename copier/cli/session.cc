@@ -1,4 +1,5 @@
 #include "copier/cli/session.h"
+#include "copier/cli/add_indexes.h"
 
 #include <fmt/format.h>
 
@@ -113,6 +114,11 @@ class Session {
       result = result_of(call, [&] {
         return functions_.jobs.at(call.command)(call.job, (*observers)->observer(), cancellation_);
       });
+      if (!call.add_to.empty() && result.queries && result.queries->advice) {
+        auto added = add_indexes(call.add_to, *result.queries->advice);
+        if (!added) result.error = std::move(added).error();
+        if (added) result.issues.push_back(*std::move(added));
+      }
       (*observers)->finish(result);
     } else {
       result.error = std::move(observers).error();

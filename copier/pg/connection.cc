@@ -282,6 +282,25 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
   return connection;
 }
 
+Result<void> Connection::keep_notices() {
+  notices_ = std::make_unique<std::vector<ServerNotice>>();
+  const auto keep = [](void* to, const pg_result* notice) {
+    const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity == nullptr || text == nullptr) return;
+    static_cast<std::vector<ServerNotice>*>(to)->push_back(
+        {std::string_view(severity) == "WARNING", text});
+  };
+  PQsetNoticeReceiver(raw(), keep, notices_.get());
+  return run("SET client_min_messages = notice");
+}
+
+std::vector<ServerNotice> Connection::take_notices() {
+  if (!notices_) return {};
+  for (ServerNotice& notice : *notices_) notice.text = text_encoding_.to_utf8(notice.text);
+  return std::exchange(*notices_, {});
+}
+
 Result<void> Connection::set_up_session() {
   const std::string lift = server_version() >= 170000 ? "SET transaction_timeout = 0;" : "";
   PGFANOUT_TRY(

@@ -69,6 +69,12 @@ struct ResultColumn {
   std::int32_t type_modifier = -1;
 };
 
+/// What the server says beside a result.
+struct ServerNotice {
+  bool is_warning = false;
+  std::string text;
+};
+
 /// How to open a connection.
 struct ConnectOptions {
   std::string dsn;               ///< libpq connection string or URI; empty: libpq's environment.
@@ -175,6 +181,11 @@ class Connection {
   /// Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
 
+  /// From now on notices and warnings come, and are kept: for statements that are the user's.
+  Result<void> keep_notices();
+  /// Those since the last call.
+  [[nodiscard]] std::vector<ServerNotice> take_notices();
+
   /// Between UTF-8 and the bytes that values have in binary.
   [[nodiscard]] const TextEncoding& text_encoding() const { return text_encoding_; }
 
@@ -209,6 +220,7 @@ class Connection {
   std::unique_ptr<pg_conn, LibpqDeleter> connection_;
   std::string encoding_;
   TextEncoding text_encoding_;
+  std::unique_ptr<std::vector<ServerNotice>> notices_;  ///< Has an address for libpq.
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;
   bool is_abandoned_ = false;

@@ -208,4 +208,10 @@ std::vector<StageEstimate> estimate_stages(const Workload& workload) {
                    workload.objects)}};
 }
 
+std::uint64_t fitting_lists(std::uint64_t rows) {
+  constexpr std::uint64_t kMillion = 1'000'000;
+  if (rows <= kMillion) return std::max<std::uint64_t>(1, rows / 1000);
+  return static_cast<std::uint64_t>(std::sqrt(static_cast<double>(rows)));
+}
+
 }  // namespace pgfanout

@@ -69,4 +69,7 @@ struct Workload {
 /// For every stage of kWindowStages except preflight.
 [[nodiscard]] std::vector<StageEstimate> estimate_stages(const Workload& workload);
 
+/// The lists that fit an ivfflat index over so many rows: rows / 1000, above a million their root.
+[[nodiscard]] std::uint64_t fitting_lists(std::uint64_t rows);
+
 }  // namespace pgfanout

@@ -48,6 +48,7 @@ constexpr Check kChecks[] = {
     {"columns", check_columns},
     {"the application's code", check_user_code},
     {"the application's queries", check_application_queries},
+    {"lists of indexes", check_index_lists},
     {"disk space", check_space},
     {"slots and archiving", check_wal_keepers},
     {"locks of the swap", check_swap_locks},

@@ -64,6 +64,7 @@ Result<void> check_replication(PreflightRun& run);
 Result<void> check_columns(PreflightRun& run);
 Result<void> check_user_code(PreflightRun& run);
 Result<void> check_application_queries(PreflightRun& run);
+Result<void> check_index_lists(PreflightRun& run);
 Result<void> check_space(PreflightRun& run);
 Result<void> check_wal_keepers(PreflightRun& run);
 Result<void> check_swap_locks(PreflightRun& run);

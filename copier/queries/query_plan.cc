@@ -164,14 +164,18 @@ class PlanReader {
     const std::string type = text_at(node, "Node Type");
     plan_.changes_data |= type == "ModifyTable" || type == "LockRows";
     if (was_executed) add_scan(node, type, relation.empty() ? above : relation);
-    if (const auto keys = node.find("Sort Key"); keys != node.end() && keys->is_array()) {
-      for (const Json& key : *keys) {
-        if (key.is_string()) plan_.sort_keys.push_back(key.get<std::string>());
-      }
-    }
+    add_texts(node, "Sort Key", plan_.sort_keys);
     const std::string below = read_children(node, relation.empty() ? above : relation);
     if (!was_executed) return {};
     return below.empty() ? type : type + " > " + below;
+  }
+
+  static void add_texts(const Json& node, const char* name, std::vector<std::string>& to) {
+    const auto texts = node.find(name);
+    if (texts == node.end() || !texts->is_array()) return;
+    for (const Json& text : *texts) {
+      if (text.is_string()) to.push_back(text.get<std::string>());
+    }
   }
 
  private:
@@ -241,6 +245,7 @@ Result<QueryPlan> parse_plan(std::string_view json) {
   const Json& root = document[0]["Plan"];
   plan.shape = PlanReader(plan).read(root, {});
   if (root.is_object()) {
+    PlanReader::add_texts(root, "Output", plan.output);
     plan.cost = number_at(root, "Total Cost");
     plan.rows = number_at(root, "Plan Rows");
   }

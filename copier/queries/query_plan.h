@@ -35,8 +35,9 @@ struct QueryPlan {
   std::set<std::string> relations;
   std::set<std::string> indexes;
   std::vector<std::string> sort_keys;
-  double cost = 0;  ///< The planner's, of the whole.
-  double rows = 0;  ///< The planner's estimate.
+  std::vector<std::string> output;  ///< Of the whole, as with VERBOSE.
+  double cost = 0;                  ///< The planner's, of the whole.
+  double rows = 0;                  ///< The planner's estimate.
   bool changes_data = false;
   std::string shape;  ///< "Limit > Append > 8 x Index Scan"; without nodes that never ran.
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -130,6 +131,22 @@ class StepRunner {
     return steps.size();
   }
 
+  /// What the server said while it ran the steps, each text once, whatever its numbers are.
+  [[nodiscard]] std::vector<Issue> notices() const {
+    std::vector<Issue> issues;
+    for (const auto& [text, said] : said_) {
+      const std::string more = said.count == 1 ? "" : fmt::format(" and {} more", said.count - 1);
+      issues.push_back(
+          {said.first.is_warning ? Severity::warning : Severity::info, "server-notice",
+           fmt::format("the server said of {}{}: {}", said.step, more, said.first.text), said.step,
+           said.first.is_warning
+               ? "look into the documentation of the index's method; more memory is "
+                 "given by --maintenance-work-mem"
+               : ""});
+    }
+    return issues;
+  }
+
   /// All in order, on one connection, some in a transaction.
   Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps) {
     PGFANOUT_TRY_ASSIGN(const std::vector<CarryStep> left, left_to_do(steps));
@@ -151,6 +168,22 @@ class StepRunner {
  private:
   using Queue = std::vector<std::vector<CarryStep>>;
 
+  struct Said {
+    ServerNotice first;
+    std::string step;
+    std::size_t count = 0;
+  };
+
+  void hear(Connection& connection, const std::string& step) {
+    for (ServerNotice& notice : connection.take_notices()) {
+      std::string text = notice.text;
+      std::erase_if(text, [](char byte) { return byte >= '0' && byte <= '9'; });
+      const std::lock_guard lock(hearing_);
+      Said& said = said_[text];
+      if (said.count++ == 0) said = {std::move(notice), step, 1};
+    }
+  }
+
   Result<std::vector<CarryStep>> left_to_do(std::vector<CarryStep> steps) {
     PGFANOUT_TRY_ASSIGN(const std::vector<std::string> done, journal_.steps_done());
     const std::set<std::string> is_done(done.begin(), done.end());
@@ -167,6 +200,7 @@ class StepRunner {
       for (const CarryStep& step : steps) {
         current = &step;
         PGFANOUT_TRY(run_step(connection, step));
+        hear(connection, step.id);
         PGFANOUT_TRY(connection.run(journal_.mark_step_sql(step.id, step.undo)));
       }
       return {};
@@ -247,6 +281,8 @@ class StepRunner {
   WindowJournal& journal_;
   JobCounters& counters_;
   const Cancellation& cancellation_;
+  std::mutex hearing_;
+  std::map<std::string, Said> said_;  ///< By the text without its numbers.
 };
 
 constexpr std::uint64_t kMiB = 1ULL << 20U;
@@ -518,6 +554,11 @@ Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const
 Result<std::string> build_indexes(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
+  settings.sessions.connect = [&state = input.state]() -> Result<Connection> {
+    PGFANOUT_TRY_ASSIGN(Connection worker, state.connect_target("worker"));
+    PGFANOUT_TRY(worker.keep_notices());
+    return worker;
+  };
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
   PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves,
@@ -525,6 +566,7 @@ Result<std::string> build_indexes(const StageInput& input) {
   // Those that have none are done as well.
   input.counters.leaves.set_all(LeafState::indexed);
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents, runner.run_in_order(made.carry.parent_indexes));
+  for (Issue& notice : runner.notices()) input.state.report(std::move(notice));
   return figures({{leaves, "index builds on leaves"}, {parents, "steps on the parent"}}) +
          fmt::format(", {} workers", settings.sessions.workers);
 }

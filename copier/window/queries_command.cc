@@ -4,6 +4,10 @@
 
 #include "copier/catalog/application_path.h"
 #include "copier/journal/window_journal.h"
+#include "copier/key/key_plan.h"
+#include "copier/layout/layout.h"
+#include "copier/plan/job_key.h"
+#include "copier/queries/advise.h"
 #include "copier/queries/query_rules.h"
 #include "copier/queries/query_run.h"
 #include "copier/queries/statements.h"
@@ -70,7 +74,37 @@ class QueriesJob : ReportingJob {
     const std::string& where = judged == nullptr ? source.qualified : judged->table.qualified;
     for (Issue& issue : issues_of(*result_.queries, where)) report(std::move(issue));
     result_.verdict = verdict_of(*result_.queries).verdict();
+    if (!job_.window.advise) return {};
+    const bool is_target = after.has_value();
+    PGFANOUT_TRY_ASSIGN(
+        Connection session,
+        Connection::open(connect_options(job_, is_target ? target_dsn_of(job_) : job_.source_dsn,
+                                         "pgfanout/queries")));
+    session.set_cancellation(&cancellation_);
+    PGFANOUT_TRY_ASSIGN(
+        result_.queries->advice,
+        advise({session, is_target ? *target : source, is_target ? after->path : before.path},
+               is_target, queries, *result_.queries, find_key(state, source, target),
+               [this](Issue issue) { report(std::move(issue)); }));
     return {};
+  }
+
+  /// Nothing where the key cannot be known: the plan says why.
+  AdviceKey find_key(WindowState& state, const Table& source, const std::optional<Table>& target) {
+    const auto key =
+        key_of_copy(job_, state.source(), source, state.target(), target ? &*target : nullptr);
+    if (!key) return {};
+    const JobDescription job = with_key(job_, *key);
+    const auto expression = compile_key(job, source);
+    if (!expression) return {};
+    AdviceKey found;
+    found.key_sql = expression->sql();
+    found.key = layout_kind_of(job).rules(job).by_columns ? job.key_column
+                                                          : fmt::format("({})", found.key_sql);
+    for (const std::size_t input : expression->used_columns()) {
+      found.inputs.push_back(source.columns[input].name);
+    }
+    return found;
   }
 
   /// The table that has, or shall have, the source's place; absent: there is none, or the copy into

@@ -169,6 +169,7 @@ struct WindowRequest {
   std::vector<QueryCheck> queries;
   std::uint32_t statements = 0;  ///< So many more queries from pg_stat_statements.
   QueryBaseline baseline;
+  bool advise = false;  ///< queries: name indexes and conditions that would help.
   std::optional<std::uint32_t> index_jobs;              ///< Absent: as fits the server.
   std::optional<std::uint64_t> maintenance_work_bytes;  ///< For each of them.
   std::chrono::milliseconds swap_lock_timeout{2000};    ///< For each lock of the swap.

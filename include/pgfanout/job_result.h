@@ -186,6 +186,19 @@ struct QueryResult {
 /// "passed", "failed", "warned" or "not run".
 [[nodiscard]] std::string_view status_of(const QueryResult& query);
 
+/// An index, or a condition, that would help queries.
+struct IndexAdvice {
+  std::string priority;  ///< high, medium or low, by the queries' share of the time.
+  std::string query;     ///< Their names.
+  std::string kind;      ///< single, composite, covering, partial, expression, gin, key-condition
+  std::string reason;
+  std::string definition;  ///< CREATE INDEX ... ON {table} ...; of a key-condition: AND ...
+  std::string sql;         ///< The same with the table's name.
+  std::string tried;       ///< hypopg: the planner uses it; rules: it was not asked.
+  std::optional<double> cost_before;  ///< The planner's, of these queries together.
+  std::optional<double> cost_after;
+};
+
 /// The application's queries before and after.
 struct QueryReport {
   std::vector<QueryResult> queries;
@@ -193,6 +206,7 @@ struct QueryReport {
   std::optional<QueryLoad> target_load;
   std::string load_not_measured;            ///< Why.
   std::vector<std::string> unused_indexes;  ///< That no query used; "(unique)" behind those needed.
+  std::optional<std::vector<IndexAdvice>> advice;  ///< Absent: not asked for.
 };
 
 // The results of the commands: for each a struct with what no other command, or only a few, have.

@@ -212,10 +212,10 @@ TEST(JobFileExample, HasEverySetting) {
 
 TEST(JobFile, EveryOptionHasANameInItOrBelongsToOneCallAlone) {
   const std::set<std::string_view> of_one_call = {
-      "--restart", "--dry-run",       "--yes",           "--confirm",       "--release",
-      "--force",   "--save-new-rows", "--keep-new-rows", "--quick",         "--data",
-      "--schema",  "--full",          "--repair",        "--install-views", "--value",
-      "--check",   "--seed",          "--watch",         "--baseline",      "--earlier"};
+      "--restart",       "--dry-run",       "--yes",    "--confirm", "--release", "--force",
+      "--save-new-rows", "--keep-new-rows", "--quick",  "--data",    "--schema",  "--full",
+      "--repair",        "--install-views", "--value",  "--check",   "--seed",    "--watch",
+      "--baseline",      "--earlier",       "--advise", "--add-to"};
   std::set<std::string_view> seen;
   for (const CommandSpec& command : commands()) {
     for (const OptionSpec& option : options_of(command.name)) {

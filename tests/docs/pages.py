@@ -83,7 +83,7 @@ def check_options(pgfanout, failures):
 
 # Names in the source that look like codes and are none.
 NO_CODES = {"golang-migrate", "division-by-zero", "out-of-range", "pgfanout-bench", "pgfanout-event", "utf-8", "read-back", "sign-off",
-            "nlohmann-json", "prometheus-cpp"}
+            "nlohmann-json", "prometheus-cpp", "key-condition"}
 
 
 # "schema-" and the kind of gap.

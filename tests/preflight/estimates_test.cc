@@ -21,6 +21,13 @@ ServerDisk one_volume(std::uint64_t free_bytes) {
   return disk;
 }
 
+TEST(FittingListsTest, ByTheRowsOfALeaf) {
+  EXPECT_EQ(fitting_lists(0), 1U);
+  EXPECT_EQ(fitting_lists(10'000), 10U);
+  EXPECT_EQ(fitting_lists(1'000'000), 1000U);
+  EXPECT_EQ(fitting_lists(4'000'000), 2000U);
+}
+
 TEST(SpaceNeedTest, WalIsAsMuchAsWhatIsWritten) {
   const SpaceNeed need = space_need(10 * kGB, 5 * kGB, true, 2 * kGB);
   EXPECT_EQ(need.wal, 15 * kGB);

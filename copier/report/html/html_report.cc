@@ -821,6 +821,21 @@ std::string load_text(const char* name, const std::optional<QueryLoad>& load) {
                      percent(load->memory_percent), seconds_text(load->seconds));
 }
 
+std::string advice_html(const std::vector<IndexAdvice>& all) {
+  if (all.empty()) return "<p>No index would help these queries.</p>\n";
+  HtmlTable table("Advice", {"Priority", "Query", "Kind", "#Cost before", "#Cost after", "Tried",
+                             "What would help"});
+  const auto cost = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.1f}", *value) : std::string();
+  };
+  for (const IndexAdvice& advice : all) {
+    table.row({html_text(advice.priority), html_text(advice.query), html_text(advice.kind),
+               cost(advice.cost_before), cost(advice.cost_after), html_text(advice.tried),
+               html_text(advice.reason) + "<br/>" + html_code(advice.sql)});
+  }
+  return table.html();
+}
+
 std::string queries_section(const HtmlReport& report) {
   if (!report.result.queries || report.result.queries->queries.empty()) return {};
   const QueryReport& queries = *report.result.queries;
@@ -854,6 +869,7 @@ std::string queries_section(const HtmlReport& report) {
     html += "<p>Indexes that none of these queries used: " + joined(queries.unused_indexes, ", ") +
             "</p>\n";
   }
+  if (queries.advice) html += advice_html(*queries.advice);
   return html_section("queries", "Queries", html);
 }
 

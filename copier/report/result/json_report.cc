@@ -195,6 +195,13 @@ static void to_json(Json& json, const QueryResult& query) {
   add_text(json, "sql", query.sql);
 }
 
+static void to_json(Json& json, const IndexAdvice& advice) {
+  json = {{"priority", advice.priority}, {"query", advice.query}, {"kind", advice.kind},
+          {"reason", advice.reason},     {"sql", advice.sql},     {"tried", advice.tried}};
+  if (advice.cost_before) json["cost_before"] = rounded(*advice.cost_before);
+  if (advice.cost_after) json["cost_after"] = rounded(*advice.cost_after);
+}
+
 static void to_json(Json& json, const QueryLoad& load) {
   json = {{"seconds", rounded(load.seconds)}};
   if (load.cpu_percent) json["cpu_percent"] = rounded(*load.cpu_percent);
@@ -273,6 +280,7 @@ void add_query_fields(Json& to, const QueryReport& report) {
   add_text(load, "not_measured", report.load_not_measured);
   if (!load.empty()) to["query_load"] = load;
   to["unused_indexes"] = report.unused_indexes;
+  if (report.advice) to["advice"] = *report.advice;
 }
 
 void add_copy_fields(Json& to, const CopyResult& copied, const std::vector<StageSummary>& stages) {

@@ -692,6 +692,24 @@ std::string load_figure(std::string_view name, const std::optional<QueryLoad>& l
                                   *load->cpu_percent, load->memory_percent.value_or(0)));
 }
 
+/// A paragraph for each.
+std::string advice_text(const std::vector<IndexAdvice>& all) {
+  if (all.empty()) return figure("advice", "no index would help these queries");
+  std::string text =
+      figure("advice", counted(all.size(), "index or condition", "indexes or conditions") +
+                           " would help, the most important first");
+  for (const IndexAdvice& advice : all) {
+    const std::string gain = advice.cost_after
+                                 ? fmt::format("cost {:.1f} -> {:.1f}, tried with HypoPG",
+                                               *advice.cost_before, *advice.cost_after)
+                                 : std::string("by rules, not tried");
+    text += fmt::format("  {}, {} ({}): {}\n", advice.priority, advice.kind, gain,
+                        printable(advice.query));
+    text += fmt::format("    {}\n    {}\n", printable(advice.reason), printable(advice.sql));
+  }
+  return text;
+}
+
 std::string queries_summary(const JobResult& result) {
   std::string text =
       result.error ? error_lines(*result.error, kSourceUnchanged) : queries_verdict(result);
@@ -719,6 +737,7 @@ std::string queries_summary(const JobResult& result) {
     text +=
         figure("never used", printable(fmt::format("{}", fmt::join(report.unused_indexes, ", "))));
   }
+  if (report.advice) text += advice_text(*report.advice);
   return text + issues_line(result);
 }
 
