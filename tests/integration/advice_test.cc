@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {
@@ -24,23 +25,6 @@ class AdviceTest : public testing::WindowFixture {
         "INSERT INTO t SELECT i, 'g' || i % 40, i % 900, i % 50 > 0, repeat('x', 200) FROM"
         " generate_series(1, 6000) i; CREATE INDEX t_g ON t (g); CREATE INDEX t_g_n ON t (g, n);"
         "ANALYZE t");
-    file_ = ::testing::TempDir() + database + ".toml";
-    std::ofstream(file_) << R"toml([source]
-table = "t"
-[key]
-expression = "abs(hashtext(g)) % 4"
-[target]
-partitions = 4
-[[queries]]
-name = "by n"
-sql = "SELECT id, n FROM {table} WHERE n = 17 ORDER BY id"
-[[queries]]
-name = "open ones"
-sql = "SELECT count(*) FROM {table} WHERE NOT done"
-[[queries]]
-name = "by the key"
-sql = "SELECT note FROM {table} WHERE id = 17 AND g = 'g17'"
-)toml";
   }
   CommandResult queries(std::vector<std::string> more = {"--advise"}) {
     more.insert(more.begin(), file_);
@@ -65,7 +49,23 @@ sql = "SELECT note FROM {table} WHERE id = 17 AND g = 'g17'"
     return {};
   }
 
-  std::string file_;
+  const harness::TemporaryFile job_{R"toml([source]
+table = "t"
+[key]
+expression = "abs(hashtext(g)) % 4"
+[target]
+partitions = 4
+[[queries]]
+name = "by n"
+sql = "SELECT id, n FROM {table} WHERE n = 17 ORDER BY id"
+[[queries]]
+name = "open ones"
+sql = "SELECT count(*) FROM {table} WHERE NOT done"
+[[queries]]
+name = "by the key"
+sql = "SELECT note FROM {table} WHERE id = 17 AND g = 'g17'"
+)toml"};
+  const std::string& file_ = job_.path();
 };
 
 TEST_F(AdviceTest, IsTriedWherePossibleAndMadeByTheNextWindow) {

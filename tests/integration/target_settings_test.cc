@@ -3,8 +3,7 @@
 // rollback leaves nothing of it.
 #include <gmock/gmock.h>
 
-#include <fstream>
-
+#include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {
@@ -49,10 +48,9 @@ definition = "CREATE UNIQUE INDEX \"t N\" ON {table} (g, n, partition_key) INCLU
 
   CommandResult run(const std::string& command, const std::string& settings = kSettings,
                     std::vector<std::string> more = {}) {
-    const std::string file = ::testing::TempDir() + database + ".toml";
-    std::ofstream(file) << settings;
+    const harness::TemporaryFile job(settings);
     more.insert(more.begin(),
-                {file, "--table", "t", "--key", "abs(hashtext(g)) % 4", "--partitions", "4"});
+                {job.path(), "--table", "t", "--key", "abs(hashtext(g)) % 4", "--partitions", "4"});
     return window(command, std::move(more));
   }
 
