@@ -89,7 +89,8 @@ class PatternReader {
     }
     for (const std::string& key : plan.sort_keys) {
       const std::string item = without_alias(key);
-      if (column_in(facts_, item.substr(0, item.find(' '))) == nullptr) break;
+      const std::vector<SqlPiece> pieces = sql_pieces(item);
+      if (pieces.empty() || column_in(facts_, pieces.front().text) == nullptr) break;
       add_new(wants_.order, item);
     }
     return std::move(wants_);

@@ -118,6 +118,15 @@ TEST(AdviceRulesTest, EachKindOfConditionHasItsIndex) {
        {},
        {},
        "gin: CREATE INDEX chunks_tags_gin_idx ON {table} USING gin (tags)"},
+      {"(chunks_1.\"odd name\" = 5)",
+       {"c.\"odd name\"", "c.doc DESC NULLS LAST"},
+       count,
+       "composite: CREATE INDEX \"chunks_odd name_doc_idx\" ON {table} (\"odd name\", doc DESC "
+       "NULLS LAST)"},
+      {"(chunks_1.doc = 'x'::text)",
+       {"c.\"odd name\""},
+       count,
+       "composite: CREATE INDEX \"chunks_doc_odd name_idx\" ON {table} (doc, \"odd name\")"},
       {"(chunks_1.content ~~ '%x%'::text)",
        {},
        {},
@@ -125,6 +134,10 @@ TEST(AdviceRulesTest, EachKindOfConditionHasItsIndex) {
   };
   AdviceFacts known = facts();
   known.has_trigrams = true;
+  known.columns.push_back(column("odd name", "integer"));
+  known.columns.back().quoted = "\"odd name\"";
+  known.columns.push_back(column("odd name", "integer"));
+  known.columns.back().quoted = "\"odd name\"";
   for (const Case& each : cases) {
     EXPECT_THAT(definitions({pattern("q", each.condition, each.sort, each.output)}, known),
                 ElementsAre(each.advice))
