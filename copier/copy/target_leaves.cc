@@ -53,6 +53,8 @@ std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
 Result<bool> lock_on_server(Connection& session, const std::string& leaves,
                             const CopyTarget& target, LockAttempts attempts,
                             const Cancellation& cancellation) {
+  // One wait: the application does not use the leaves yet, so nobody queues behind it.
+  attempts.patience.each_lock = attempts.patience.in_all;
   attempts.conflict = LockConflict::writes;
   attempts.transaction.end = TransactionEnd::stay_open;
   for (const std::string& names : {leaves, target.qualified}) {
