@@ -192,6 +192,9 @@ TEST_F(ServerCrashPointsTest, LocksOfOthers) {
   meet_each(epochs(),
             {locked_table("tables-created", "chunks_new_p7", "SHARE", "300ms", 0),
              locked_table("copy-committed", "chunks_new_p0", "SHARE", "300ms", 0)},
+            {"--lock-timeout", "5s"});
+  // The leaves are read back under SHARE, and attached under a lock that waits for readers.
+  meet_each(epochs(), {locked_table("copy-committed", "chunks_new_p0", "ACCESS SHARE", "0", 3)},
             {"--lock-timeout", "100ms"});
 }
 
