@@ -55,8 +55,10 @@ Result<Issue> plan_way_back_of(const JobDescription& job, const CopyPlan& copy,
 }
 
 /// Whether a swap would give the table the layout that it has, and change nothing else.
-bool is_present(const WindowState& state, const CopyPlan& copy) {
+bool is_present(WindowState& state, const CopyPlan& copy) {
   const JobDescription& job = state.job();
+  // A job that was begun is gone on with, as after --restart.
+  if (state.entry() && !state.entry()->is_over()) return false;
   return copy.job_key.is_present && copy.same_database &&
          copy.source.schema == copy.target.schema && job.map.empty() && job.skip.empty() &&
          !job.restart;

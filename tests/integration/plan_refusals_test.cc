@@ -584,6 +584,8 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"local-oids", "tests/integration/plan_types_test.cc"},
     {"key-disagrees", "tests/integration/plan_key_proof_test.cc"},
     {"key-mismatch", "tests/verify/verify_findings_test.cc"},
+    {"rule-violated", "tests/integration/criteria_test.cc"},
+    {"rule-not-checked", "tests/integration/criteria_test.cc"},
     {"not-integer", "tests/layout/list_by_key_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {
@@ -180,7 +181,16 @@ TEST_F(SecondConversionTest, SameLayoutIsRecognisedWithoutTheJobThatMadeIt) {
   EXPECT_THAT(other.out, HasSubstr("the job changes: key mode from check to none\n"));
   // Other columns are a reason, and so is the wish.
   EXPECT_FALSE(is_nothing("plan", {"--map", "v=upper(v)"}));
-  EXPECT_EQ(ask("run", {"--table", "\"T x\"", "--restart", "--swap"}).exit_code, 0) << json.dump(1);
+  // A job that was begun is gone on with, though it is not told again.
+  const harness::TemporaryFile gated("[gates]\nprepare = \"confirm\"\n");
+  const std::vector<std::string> arguments = {gated.path(), "--table", "\"T x\"", "--swap"};
+  EXPECT_EQ(ask("run", {gated.path(), "--table", "\"T x\"", "--swap", "--restart"}).exit_code, 3);
+  EXPECT_EQ(ask("run", arguments).exit_code, 3) << json.dump(1);
+  EXPECT_FALSE(has_issue("nothing-to-do"));
+  EXPECT_EQ(
+      ask("run", {gated.path(), "--table", "\"T x\"", "--swap", "--confirm", "prepare"}).exit_code,
+      0)
+      << json.dump(1);
   EXPECT_NE(value("SELECT '\"T x\"'::regclass::oid"), oid);
 }
 
