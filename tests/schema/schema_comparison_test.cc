@@ -49,7 +49,7 @@ class SchemaComparisonTest : public ::testing::Test {
     return gap.severity;
   }
 
-  ExpectedDifferences context{"partition_key", {"collection_id"}, {},      {}, true,
+  ExpectedDifferences context{"partition_key", {"collection_id"}, {},      {}, true, {},
                               "public.t_new",  "public",          "t_new", {}, {}};
 };
 
