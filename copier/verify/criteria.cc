@@ -78,7 +78,7 @@ void CriteriaBook::not_checked(Criterion criterion, std::string why, std::string
 }
 
 void CriteriaBook::could_not_check(Criterion criterion, const Issue& issue, std::string_view part) {
-  is_unproven_ = true;
+  hindrance_ = std::min(hindrance_, issue.severity);
   codes_.insert(issue.code);
   CriterionResult& result = entry(criterion, part).result;
   if (result.status == kFail) return;

@@ -2,7 +2,8 @@
 // passes only if its check ran to the end. Decides nothing about rows; pure.
 #pragma once
 
-#include <optional>
+#include <algorithm>
+#include <cstddef>
 #include <set>
 #include <string>
 #include <string_view>
@@ -25,12 +26,15 @@ class CriteriaBook {
   void not_applicable(Criterion criterion, std::string why, std::string_view part = {});
   /// Nobody asked for it, or its limits are known.
   void not_checked(Criterion criterion, std::string why, std::string_view part = {});
-  /// The check was to run and could not: the verification is unproven.
+  /// The check was to run and could not. How much that matters is the issue's severity.
   void could_not_check(Criterion criterion, const Issue& issue, std::string_view part = {});
   /// What the check found. An issue that is only a note changes nothing.
   void found(Criterion criterion, const Issue& issue, std::string_view part = {});
 
-  [[nodiscard]] bool is_unproven() const { return is_unproven_; }
+  /// A check could not be made that matters: an error always does, a warning if it is asked for.
+  [[nodiscard]] bool is_unproven(Severity from) const {
+    return hindrance_ <= std::max(from, Severity::error);
+  }
   /// Whether a criterion failed with that severity or a worse one.
   [[nodiscard]] bool fails(Severity from) const;
   /// Whether it is a failure of a criterion.
@@ -48,7 +52,7 @@ class CriteriaBook {
 
   std::vector<Entry> entries_;  ///< In the order of kCriteria.
   std::set<std::string> codes_;
-  bool is_unproven_ = false;
+  Severity hindrance_ = Severity::info;  ///< The worst of what could not be checked.
 };
 
 }  // namespace pgfanout

@@ -716,8 +716,9 @@ class Verification : ReportingJob {
               "held its lock was lost",
               plan_->source.qualified, "verify again while nothing writes to either table"});
     }
-    result_.verdict = verdict_of({is_proven_ && !book_.is_unproven(), is_unchanged}, book_,
-                                 input_.request.fail_on, result_.issues);
+    result_.verdict =
+        verdict_of({is_proven_ && !book_.is_unproven(input_.request.fail_on), is_unchanged}, book_,
+                   input_.request.fail_on, result_.issues);
   }
   [[nodiscard]] bool wants(VerifyScope scope) const {
     return scope_ == VerifyScope::full || scope_ == scope;

@@ -136,6 +136,7 @@ class RollbackJob : ReportingJob {
     tables.into = live.qualified;
     VerifyInput input{job_, tables, job_, job_.verify, false, result_.job, true, use};
     input.request.rules.clear();  // They are about the new table, whatever rows it has.
+    input.request.fail_on = Severity::error;
     input.request.scope = VerifyScope::data;
     input.request.repair = false;
     ObserverList no_observers;

@@ -74,10 +74,13 @@ TEST(Criteria, WhatCouldNotBeCheckedIsNoPassAndNoProof) {
   book.ran(Criterion::rules, "no row violates it", "mine");
   EXPECT_EQ(result_of(book, "rule: mine").status, "not checked");
   EXPECT_EQ(result_of(book, "rule: mine").detail, "broken");
-  EXPECT_TRUE(book.is_unproven());
+  EXPECT_TRUE(book.is_unproven(Severity::critical)) << "no --fail-on forgives it";
   CriteriaBook other(VerifyScope::data);
   other.not_checked(Criterion::sequences, "its limits are known");
-  EXPECT_FALSE(other.is_unproven());
+  EXPECT_FALSE(other.is_unproven(Severity::warning));
+  other.could_not_check(Criterion::references, issue_with(Severity::warning, "no right"));
+  EXPECT_FALSE(other.is_unproven(Severity::error));
+  EXPECT_TRUE(other.is_unproven(Severity::warning));
 }
 
 TEST(Criteria, PartsStandInTheirCriterionsPlace) {
