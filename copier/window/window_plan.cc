@@ -61,7 +61,8 @@ bool is_present(WindowState& state, const CopyPlan& copy) {
   if (state.entry() && !state.entry()->is_over()) return false;
   return copy.job_key.is_present && copy.same_database &&
          copy.source.schema == copy.target.schema && job.map.empty() && job.skip.empty() &&
-         !job.restart;
+         job.window.views.empty() && job.target.indexes.empty() && job.target.columns.empty() &&
+         job.target.sequences.empty() && job.target.leaf_name.empty() && !job.restart;
 }
 
 }  // namespace
