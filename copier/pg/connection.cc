@@ -114,7 +114,7 @@ constexpr const char* kOwnPath = "''";
 /// By the first word of the statements.
 bool is_ddl(std::string_view sql) {
   sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n"), sql.size()));
-  constexpr std::string_view kWords[] = {"CREATE ", "ALTER ",  "DROP ",    "COMMENT ",
+  constexpr std::string_view kWords[] = {"CREATE ", "ALTER ",  "DROP ",    "DO ",      "COMMENT ",
                                          "GRANT ",  "REVOKE ", "REFRESH ", "SECURITY "};
   return std::any_of(std::begin(kWords), std::end(kWords),
                      [&](std::string_view word) { return sql.starts_with(word); });

@@ -34,7 +34,7 @@ Result<void> check_query(PreflightRun& run, const QueryCheck& check) {
     return {};
   }
   const Error& error = bound.error();
-  const bool is_of_query = is_complaint(error, run.source) || error.code == "query-params";
+  const bool is_of_query = is_complaint(error, run.source) || error.code == "query-invalid";
   if (!is_of_query) return error;
   run.add(check.severity, "query-invalid",
           fmt::format("query {} cannot be run: {}", check.name, error.message), table.qualified,

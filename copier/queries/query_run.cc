@@ -143,7 +143,7 @@ class QueriesRun {
       const auto ran = run_one(check, result);
       if (ran) continue;
       const Error& error = ran.error();
-      if (!is_complaint(error, at_->connection) && error.code != "query-params") return error;
+      if (!is_complaint(error, at_->connection) && error.code != "query-invalid") return error;
       note_complaint(error, result);
     }
     PGFANOUT_TRY(measure_load(source_, report_.source_load));
@@ -367,7 +367,7 @@ Result<BoundQuery> bind_query(const QueryTable& on, const QueryCheck& check, boo
   bound.pattern = bound.sql;
   PGFANOUT_TRY_ASSIGN(const auto types, parameter_types(on, bound.sql));
   if (!check.params.empty() && check.params.size() != types.size()) {
-    return refused("query-params",
+    return refused("query-invalid",
                    fmt::format("params has {} values, the query has {} parameters",
                                check.params.size(), types.size()),
                    "give one value for each of $1, $2, ...");

@@ -197,12 +197,14 @@ TEST_F(QueriesTest, ThePlanPreparesThemWithTheApplicationsPath) {
       head + entry("ext", "SELECT id FROM {table} WHERE id === 7") +
       entry("typo", "SELEC id FROM {table}") + entry("gone", "SELECT missing FROM {table}") +
       entry("mild", "SELECT missing FROM {table}", "severity = \"warning\"") +
+      entry("many", "SELECT id FROM {table} WHERE id = $1", "params = [7, 8]") +
       entry("open", "SELECT id FROM {table} WHERE id = $1"));
   EXPECT_EQ(window("plan", {job.path()}).exit_code, 2);
   EXPECT_THAT(issue_about("query-invalid", "query ext"), HasSubstr("operator does not exist"));
   EXPECT_THAT(issue_about("query-invalid", "query typo"), HasSubstr("ERROR query typo"));
   EXPECT_THAT(issue_about("query-invalid", "query gone"), HasSubstr("missing"));
   EXPECT_THAT(issue_about("query-invalid", "query mild"), HasSubstr("WARNING"));
+  EXPECT_THAT(issue_about("query-invalid", "query many"), HasSubstr("params has 2 values"));
   EXPECT_THAT(issue_about("query-not-run", "query open"), HasSubstr("without values"));
   EXPECT_EQ(window("run", {job.path()}).exit_code, 2) << "before anything is fenced or copied";
   EXPECT_EQ(value("SELECT to_regclass('chunks_new') IS NULL"), "t");

@@ -10,6 +10,7 @@ namespace pgfanout {
 namespace {
 
 using testing::CommandResult;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::Json;
 using ::testing::Not;
@@ -150,7 +151,7 @@ definition = "CREATE INDEX taken ON {table} (n)"
   EXPECT_EQ(run("plan", "[target.sequences.taken]\nowned_by = \"n\"\n").exit_code, 2);
   EXPECT_THAT(reasons(), HasSubstr("name-taken"));
   EXPECT_EQ(run("plan", "[target.sequences.s]\nowned_by = \"g\"\n").exit_code, 2);
-  EXPECT_THAT(reasons(), HasSubstr("column g is of type text"));
+  EXPECT_THAT(reasons(), AllOf(HasSubstr("bad-sequence"), HasSubstr("column g is of type text")));
   EXPECT_EQ(run("plan", "[target.columns.nowhere]\nnot_null = true\n").exit_code, 2);
   EXPECT_THAT(reasons(), HasSubstr("no-such-column"));
 }
