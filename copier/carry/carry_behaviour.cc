@@ -239,7 +239,8 @@ ORDER BY 1)sql";
 /// comment ends as $2, perhaps from an earlier job.
 constexpr const char* kFunctionSql = R"sql(
 SELECT pg_get_functiondef(p.oid), COALESCE(right(obj_description(p.oid, 'pg_proc'),
-    length($2::text)) = $2::text, false), COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc), a.name
+    length($2::text)) = $2::text, false), COALESCE(pg_get_function_sqlbody(p.oid), p.prosrc), a.name,
+  obj_description(p.oid, 'pg_proc')
 FROM pg_proc p LEFT JOIN LATERAL unnest(p.proargnames) WITH ORDINALITY a(name, place) ON true
 WHERE p.oid = to_regprocedure($1)::oid ORDER BY a.place)sql";
 
@@ -339,6 +340,11 @@ Result<void> carry_key_function(CarryDraft& draft) {
     return {};
   }
   draft.plan.key_function = fmt::format("{}({})", shown_name, fmt::join(function.inputs, ", "));
+  const std::string comment = fmt::format(
+      "Computes {}{}", request.key_column ? display_name(*request.key_column) : "the key", purpose);
+  const auto comment_sql = [&](std::string_view text) {
+    return fmt::format("COMMENT ON FUNCTION {} IS {}", signature, draft.quoted(text));
+  };
   // RETURN is bound to the server's own functions and operators whatever the caller's search_path.
   // The server inlines the body, so that a condition on the call selects a leaf: hence no SET, no
   // STRICT.
@@ -347,16 +353,24 @@ Result<void> carry_key_function(CarryDraft& draft) {
                   "SAFE RETURN {}",
                   draft.in_target_schema(function.name), fmt::join(function.parameters, ", "),
                   key_type_sql(request.key.result_type()), request.key_sql_on_target),
-      fmt::format(
-          "COMMENT ON FUNCTION {} IS {}", signature,
-          draft.quoted(fmt::format(
-              "Computes {}{}", request.key_column ? display_name(*request.key_column) : "the key",
-              purpose)))};
+      comment_sql(comment)};
   PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
   const std::string own = has_owner ? fmt::format("ALTER FUNCTION {} OWNER TO {}", signature,
                                                   quoted_name(request.source.owner))
                                     : std::string();
   if (has_owner) make.push_back(own);
+  // The application uses the function of an earlier job: one that computes the same stays.
+  const bool stays = is_there && computes_key(draft, before.text(0, 2));
+  if (stays) {
+    make.clear();
+    if (before.text(0, 4) != comment) {
+      CarriedMove move;
+      move.what = fmt::format("function {}", signature);
+      move.forward = {comment_sql(comment)};
+      move.backward = {comment_sql(before.text(0, 4))};
+      draft.plan.moves.push_back(std::move(move));
+    }
+  }
   PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
   if (users.size() > 0 && request.same_database) {
     const std::string roles = fmt::format("{}", fmt::join(users.column(0), ", "));
@@ -369,7 +383,8 @@ Result<void> carry_key_function(CarryDraft& draft) {
   const std::string undo =
       "DO " + dollar_quoted(fmt::format(
                   "BEGIN {}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END", drop));
-  if (!is_there || computes_key(draft, before.text(0, 2))) {
+  if (make.empty()) return {};
+  if (!is_there || stays) {
     draft.plan.attributes.push_back({fmt::format("function {}", signature),
                                      fmt::format("{}", fmt::join(make, ";\n")),
                                      {},
@@ -381,7 +396,7 @@ Result<void> carry_key_function(CarryDraft& draft) {
   CarriedMove move;
   move.what = fmt::format("function {}", signature);
   move.forward = std::move(make);
-  move.backward = {before.str(0, 0)};
+  move.backward = {before.str(0, 0), comment_sql(before.text(0, 4))};
   // Names of parameters cannot be replaced.
   if (before.column(3) != draft.columns.key_inputs()) {
     move.forward.insert(move.forward.begin(), drop);
