@@ -686,14 +686,22 @@ class CopyPlanner {
       const auto& keys = plan_->source.primary_key;
       const bool is_identity =
           std::find(keys.begin(), keys.end(), column.target_column) != keys.end();
-      note(is_identity ? Severity::warning : Severity::info, "volatile-mapping",
+      // A column beside it may have the old value.
+      const Column* old = plan_->source.find(column.target_column);
+      const bool keeps_old =
+          old != nullptr && std::any_of(job_.map.begin(), job_.map.end(), [&](const auto& each) {
+            return each.column != column.target_column &&
+                   (each.sql == old->name || each.sql == old->quoted);
+          });
+      const bool is_lost = is_identity && !keeps_old;
+      note(is_lost ? Severity::warning : Severity::info, "volatile-mapping",
            fmt::format("column {} gets a value of its own while copying: later comparisons "
                        "leave it out{}",
                        display_name(column.target_column),
                        is_identity ? ", and it is part of the rows' identity" : ""),
-           is_identity ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
-                                     column.target_column)
-                       : "");
+           is_lost ? fmt::format("--map legacy_{0}={0} keeps the old identity as well",
+                                 column.target_column)
+                   : "");
     }
   }
 

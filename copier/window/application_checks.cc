@@ -649,7 +649,10 @@ Result<std::string> check_queries(WindowState& state, const Table& source, const
                                verdict.failed + verdict.unknown),
                    "see above", target.qualified);
   }
-  return fmt::format("{} queries passed", queries.size());
+  const auto passed =
+      std::count_if(report->queries.begin(), report->queries.end(),
+                    [](const QueryResult& query) { return status_of(query) == "passed"; });
+  return fmt::format("{} of {} passed", passed, counted(queries.size(), "query", "queries"));
 }
 
 Trial judge_one_row(std::string_view sqlstate, std::int64_t rows, bool may_be_turned,

@@ -51,7 +51,10 @@ class QueriesJob : ReportingJob {
     const QueryTable before{state.source(), source, source.application.sql};
     std::optional<QueryTable> after;
     if (target) after.emplace(QueryTable{*second, *target, path});
-    PGFANOUT_TRY_ASSIGN(const auto queries, queries_of(job_.window, before, [this](Issue issue) {
+    // The application's statements name the table that is in use.
+    const bool is_swapped = after && is_swapped_away(state);
+    const QueryTable& in_use = is_swapped ? *after : before;
+    PGFANOUT_TRY_ASSIGN(const auto queries, queries_of(job_.window, in_use, [this](Issue issue) {
                           report(std::move(issue));
                         }));
     if (queries.empty()) {
@@ -107,11 +110,17 @@ class QueriesJob : ReportingJob {
     return found;
   }
 
+  /// The source is a backup by now.
+  static bool is_swapped_away(WindowState& state) {
+    const auto& entry = state.entry();
+    return entry && (entry->state == "swapped" || entry->state == "cleaning up");
+  }
+
   /// The table that has, or shall have, the source's place; absent: there is none, or the copy into
   /// it is not done.
   Result<std::optional<Table>> find_target(WindowState& state) {
     const auto& entry = state.entry();
-    if (entry && (entry->state == "swapped" || entry->state == "cleaning up")) {
+    if (is_swapped_away(state)) {
       PGFANOUT_TRY_ASSIGN(Table target, state.target_table());
       return std::optional<Table>(std::move(target));
     }
@@ -130,7 +139,7 @@ class QueriesJob : ReportingJob {
   static std::string why_rows_may_change(WindowState& state, bool has_target) {
     const auto& entry = state.entry();
     if (!has_target || !entry) return {};
-    if (entry->state == "swapped" || entry->state == "cleaning up") {
+    if (is_swapped_away(state)) {
       return "the application may have written to the table since the swap";
     }
     const auto stands = state.stands("source");
