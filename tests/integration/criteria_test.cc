@@ -210,6 +210,9 @@ TEST_F(CriteriaTest, RulesOfAWindowAreToldByThePlanAndHoldItsGate) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname LIKE 'c_backup%'"), "0");
   const harness::TemporaryFile mild(job + warning);
   const CommandResult swapped = window("run", {mild.path()});
+  for (const char* proven : {"row digests equal", "keys right", "rows in their leaf"}) {
+    EXPECT_EQ(status(proven), "pass") << "by the copy: " << proven;
+  }
   EXPECT_EQ(swapped.exit_code, 0) << swapped;
   EXPECT_EQ(status("rule: small"), "fail");
   EXPECT_EQ(stage_status("swap"), "ok");
