@@ -359,17 +359,17 @@ Result<void> carry_key_function(CarryDraft& draft) {
                                                   quoted_name(request.source.owner))
                                     : std::string();
   if (has_owner) make.push_back(own);
-  // The application uses the function of an earlier job: one that computes the same stays.
-  const bool stays = is_there && computes_key(draft, before.text(0, 2));
+  // The application uses the function of an earlier job: one that computes the same stays, but for
+  // its comment.
+  const bool is_same = is_there && computes_key(draft, before.text(0, 2));
+  const bool stays = is_same && before.text(0, 4) != comment;
   if (stays) {
     make.clear();
-    if (before.text(0, 4) != comment) {
-      CarriedMove move;
-      move.what = fmt::format("function {}", signature);
-      move.forward = {comment_sql(comment)};
-      move.backward = {comment_sql(before.text(0, 4))};
-      draft.plan.moves.push_back(std::move(move));
-    }
+    CarriedMove move;
+    move.what = fmt::format("function {}", signature);
+    move.forward = {comment_sql(comment)};
+    move.backward = {comment_sql(before.text(0, 4))};
+    draft.plan.moves.push_back(std::move(move));
   }
   PGFANOUT_TRY_ASSIGN(const Rows users, draft.read(kKeyUsersSql));
   if (users.size() > 0 && request.same_database) {
@@ -384,7 +384,7 @@ Result<void> carry_key_function(CarryDraft& draft) {
       "DO " + dollar_quoted(fmt::format(
                   "BEGIN {}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END", drop));
   if (make.empty()) return {};
-  if (!is_there || stays) {
+  if (!is_there || is_same) {
     draft.plan.attributes.push_back({fmt::format("function {}", signature),
                                      fmt::format("{}", fmt::join(make, ";\n")),
                                      {},

@@ -9,6 +9,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/pause.h"
 #include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
 
@@ -172,8 +173,17 @@ Result<MadeTarget> tables_to_swap(WindowState& state) {
     return refused("two-schemas", "a swap needs source and target in one schema",
                    "name a target in the source's schema with --into", made.target.qualified);
   }
-  made.names.stamp = stamp_now();
-  return made;
+  // A swap within the same second has taken the names.
+  constexpr int kMostAttempts = 3;
+  for (int attempt = 1;; ++attempt) {
+    made.names.stamp = stamp_now();
+    PGFANOUT_TRY_ASSIGN(
+        const FoundRelation taken,
+        find_relation(state.target(), {made.source.schema, backup_name_of(made.names)}));
+    if (taken.oid == 0 || attempt == kMostAttempts) return made;
+    pause_unless(state.cancellation(), std::chrono::seconds(1));
+    if (state.cancellation().is_set()) return cancelled();
+  }
 }
 
 /// The statements of a swap whose tables nothing has passed the fences of.
