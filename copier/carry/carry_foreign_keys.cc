@@ -269,14 +269,10 @@ class ForeignKeyCarrier {
                           : key_.definition;
     const std::string add =
         fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}", name, definition);
+    // Where rows violate it, the rollback adds it as NOT VALID.
     CarriedMove move{fmt::format("foreign key {} of the old table", name_),
                      {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
-                     {is_accepted_ ? add + " NOT VALID" : add}};
-    if (draft_.request.sets_aside && is_validated()) {
-      // The rows that were set aside are still in the old table.
-      move.backward = {do_block(fmt::format(
-          "BEGIN {0}; EXCEPTION WHEN foreign_key_violation THEN {0} NOT VALID; END", add))};
-    }
+                     {add}};
     if (key_.comment) {
       move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}", name,
                                           draft_.quoted(*key_.comment)));

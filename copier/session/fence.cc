@@ -29,11 +29,10 @@ SELECT format('relation %s in file %s', c.oid, c.relfilenode)
 UNION ALL SELECT format('columns of %s: %s', c.relation,
     CASE WHEN length(c.list) > 1000 THEN md5(c.list) ELSE c.list END)
   FROM (SELECT a.attrelid AS relation, string_agg(
-    concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod,
-      a.attisdropped, CASE WHEN $3 THEN concat_ws(':', a.attnotnull, a.attidentity,
+    concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, CASE WHEN $3 THEN concat_ws(':', a.attnotnull, a.attidentity,
         a.attgenerated, md5(pg_get_expr(d.adbin, d.adrelid))) END), ' '
     ORDER BY a.attnum) AS list
-  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0
+  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   GROUP BY a.attrelid) c
 UNION ALL SELECT format('trigger %s on %s of %s, %s', t.oid, t.tgrelid, t.xmin,

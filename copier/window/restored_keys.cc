@@ -91,11 +91,17 @@ std::optional<KeyAddition> key_addition(const std::string& sql) {
 
 Result<void> run_undo(Connection& connection, const std::string& sql,
                       std::vector<UnvalidatedKey>& unvalidated) {
+  constexpr const char* kUndefinedObject = "42704";
   const auto key = key_addition(sql);
-  if (!key) return connection.run(sql);
+  const bool is_comment = sql.starts_with("COMMENT ON CONSTRAINT ") && !unvalidated.empty();
+  if (!key && !is_comment) return connection.run(sql);
   PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_key"));
   auto done = connection.run(sql);
-  if (!done && done.error().sqlstate == "23503") {
+  // The leaves have the key, and the parent has not.
+  if (!done && is_comment && done.error().sqlstate == kUndefinedObject) {
+    return connection.run("ROLLBACK TO SAVEPOINT pgfanout_key");
+  }
+  if (!done && key && done.error().sqlstate == "23503") {
     PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_key"));
     done = add_unvalidated(connection, *key, unvalidated);
   }

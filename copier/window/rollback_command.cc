@@ -298,6 +298,16 @@ class RollbackJob : ReportingJob {
                          "completely",
                          "call rollback again, as a superuser if triggers fired", live.qualified);
     }
+    if (!way_.left_alone.empty() && kept.extra > 0 && kept.missing > 0) {
+      report(
+          {Severity::warning, "new-rows-default",
+           fmt::format("{} that the job skipped: {} have the default there, among them any whose "
+                       "key was changed since the swap, which counts as a row deleted and one "
+                       "inserted",
+                       fmt::join(way_.left_alone, ", "),
+                       counted(kept.extra, "inserted row", "inserted rows")),
+           live.qualified, "compare these rows with a backup of the server if the values matter"});
+    }
     NewRowsOutcome outcome = outcome_of(kept, "kept");
     fate_ = {
         Severity::info, "new-rows-kept",

@@ -52,16 +52,27 @@ class StageRunner {
                              ? gate_behind_swap_holds(records_, job_.window)
                              : gate_holds(records_, job_.window, stage);
       if (!waits) return not_waiting(stage);
-      PGFANOUT_TRY(journal_->confirm(stage));
-      observer_.gate_reached(stage, false);
-    }
-    // Reads the stages again: the server says who confirmed, and when.
-    if (!job_.window.confirmed.empty()) {
-      PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
     }
     for (const StageRecord& record : records_) {
       if (record.status != "ok" || summary_of(record.name) != nullptr) continue;
       result_.stages.push_back(summary_of_record(record));
+    }
+    return {};
+  }
+
+  /// Once nothing refuses the call any more.
+  Result<void> confirm_gates() {
+    if (job_.window.confirmed.empty()) return {};
+    for (const std::string& stage : job_.window.confirmed) {
+      PGFANOUT_TRY(journal_->confirm(stage));
+      observer_.gate_reached(stage, false);
+    }
+    // The server says who confirmed, and when.
+    PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
+    for (const StageRecord& record : records_) {
+      if (StageSummary* summary = summary_of(record.name); summary && record.status == "ok") {
+        *summary = summary_of_record(record);
+      }
     }
     return {};
   }
@@ -590,6 +601,12 @@ class WindowJob {
     return runner_.open_journal(state_->journal());
   }
 
+  /// A call that only names the table means the job as it was begun.
+  [[nodiscard]] bool says_nothing() const {
+    return job_.key.empty() && job_.key_column.empty() && !job_.partitions && !job_.key_mode &&
+           request_of(job_, "") == request_of({}, "");
+  }
+
   Result<void> run_stages() {
     if (job_.assume_quiet || !job_.fence) {
       return refused("no-fence", "a window needs the source fenced against writes until the swap",
@@ -598,6 +615,7 @@ class WindowJob {
     PGFANOUT_TRY(open());
     if (job_.window.release) return release();
     if (is_swapped_) {
+      PGFANOUT_TRY(runner_.confirm_gates());
       PGFANOUT_TRY(settle_swap());
       if (!result_.waiting_at.empty()) return {};
       report({Severity::info, "already-swapped",
@@ -606,8 +624,10 @@ class WindowJob {
               job_.table, "with other settings, or with --restart, the table is moved once more"});
       return {};
     }
+    if (state_->entry() && says_nothing()) job_ = with_request(job_, state_->entry()->request);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(check_still_fenced());
+    PGFANOUT_TRY(runner_.confirm_gates());
     show_leaves();
     const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
     if (repeats_preflight(runner_.records(), copy_goes_on)) PGFANOUT_TRY(check_before());
@@ -662,6 +682,7 @@ class WindowJob {
       is_swapped_ = true;
       begin(entry->job);
       PGFANOUT_TRY(runner_.open_journal(state_->journal(), true));
+      PGFANOUT_TRY(runner_.confirm_gates());
       PGFANOUT_TRY(settle_swap());
       const bool confirms = !job_.window.confirmed.empty();
       if (start == SwapStart::settle || confirms || !result_.waiting_at.empty()) return {};
@@ -677,15 +698,15 @@ class WindowJob {
                          : "'pgfanout run' makes one, 'pgfanout status' shows the last one",
                      job_.table);
     }
-    // A call that only names the table means the job as it was begun.
-    const bool says_nothing = job_.key.empty() && request_of(job_, "") == request_of({}, "");
-    if (says_nothing) job_ = with_request(std::move(job_), entry->request);
+    if (says_nothing()) job_ = with_request(std::move(job_), entry->request);
     begin(entry->job);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(runner_.open_journal(state_->journal()));
     show_leaves();
+    const std::string_view stage = missing_before_swap(runner_.records());
+    if (stage.empty()) PGFANOUT_TRY(runner_.confirm_gates());
     const std::string_view gate = gate_before_swap(runner_.records(), job_.window);
-    if (const std::string_view stage = missing_before_swap(runner_.records()); !stage.empty()) {
+    if (!stage.empty()) {
       return refused("not-ready", fmt::format("the job has not passed its stage {}", stage),
                      gate.empty() ? "call 'pgfanout run' again: it resumes there"
                                   : fmt::format("it waits at the gate of {0}: call 'pgfanout run' "

@@ -53,6 +53,25 @@ class GatesTest : public testing::RollbackFixture {
   const harness::TemporaryFile asks_{job_with("verify = \"confirm\"\n")};
 };
 
+TEST_F(GatesTest, ARefusedCallConfirmsNothing) {
+  make_table(300);
+  const harness::TemporaryFile early(job_with("prepare = \"confirm\"\n"));
+  ASSERT_EQ(window("run", {early.path()}).exit_code, 3);
+  EXPECT_EQ(
+      window("run", {"--table", "chunks", "--partitions", "5", "--confirm", "prepare"}).exit_code,
+      2);
+  EXPECT_TRUE(has_issue("other-request"));
+  EXPECT_EQ(window("swap", {"--table", "chunks", "--confirm", "prepare"}).exit_code, 2);
+  expect_waiting("run", {early.path()}, "prepare");
+  // A call that only names the table means the job as it was begun.
+  EXPECT_EQ(harness::pgfanout({"run", "--source", dsn(), "--table", "chunks", "--confirm",
+                               "prepare", "--progress", "none"})
+                .exit_code,
+            0);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks_new'::regclass"),
+            "8");
+}
+
 TEST_F(GatesTest, NoSwapPastAGateThatWaits) {
   begin_waiting();
   expect_waiting("swap", {asks_.path()}, "verify");

@@ -114,6 +114,30 @@ TEST_F(ReferencesTest, AcceptedTheyGoAlongAndTheKeyIsNotValid) {
             "FOREIGN KEY (p) REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED NOT VALID");
 }
 
+TEST_F(ReferencesTest, OfAPartitionedTableTheyHinderNoRollback) {
+  for (const std::string way : {"--accept", "--reject-limit"}) {
+    SCOPED_TRACE(way);
+    database = server().create_database("orphans");
+    execute(
+        "CREATE TABLE p (id bigint PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 300);"
+        "CREATE TABLE t (id bigint PRIMARY KEY, p bigint CONSTRAINT t_p_fkey REFERENCES p, v text)"
+        " PARTITION BY HASH (id);"
+        "CREATE TABLE t_0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE t_1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "INSERT INTO t SELECT n, n, 'v' FROM generate_series(1, 300) n;"
+        "COMMENT ON CONSTRAINT t_p_fkey ON t IS 'its parent'");
+    lose_parents();
+    const bool accepts = way == "--accept";
+    ASSERT_EQ(window("run", job({"--swap", way, accepts ? kAccepted : "5"})).exit_code, 0)
+        << json.dump(1);
+    ASSERT_EQ(window("rollback", {"--table", "t"}).exit_code, 0) << json.dump(1);
+    EXPECT_EQ(value("SELECT count(*) FROM t"), "300");
+    EXPECT_EQ(value("SELECT count(*) > 0 AND NOT bool_or(convalidated) FROM pg_constraint"
+                    " WHERE conname = 't_p_fkey'"),
+              "t");
+  }
+}
+
 TEST_F(ReferencesTest, SetAsideTheyAreNamedAndVerified) {
   make_tables();
   // One more than the limit ends the copy, as with other rows.

@@ -154,6 +154,13 @@ TEST_F(RollbackTest, ColumnAddedSinceTheSwapIsNotLostUnasked) {
   expect_as_before();
 }
 
+TEST_F(RollbackTest, ColumnThatWasAddedAndDroppedIsNoChange) {
+  begin_swapped();
+  execute("ALTER TABLE chunks ADD COLUMN extra text; ALTER TABLE chunks DROP COLUMN extra");
+  EXPECT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  expect_as_before();
+}
+
 TEST_F(RollbackTest, DamagedJournalIsRefusedAndNotGuessedAt) {
   begin_swapped();
   const std::string after = catalog();

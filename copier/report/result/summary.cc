@@ -165,8 +165,12 @@ std::string used_figure(const ReadResult& read, std::optional<std::uint32_t> wri
 
 std::string rejected_figure(const JobResult& result, const CopyResult& copied) {
   if (copied.rows_rejected == 0) return {};
-  return figure("rejected", fmt::format("{}, in {}_rejects", rows_text(copied.rows_rejected),
-                                        table_name(result.target, "<target>")));
+  // The swap renames that table as well.
+  const JobStatus* status = job_status_of(result);
+  const bool is_swapped = status != nullptr && !status->backup.empty();
+  return figure("rejected",
+                fmt::format("{}, in {}_rejects", rows_text(copied.rows_rejected),
+                            table_name(is_swapped ? result.source : result.target, "<target>")));
 }
 
 std::string moved_text(const CopyResult& copied) {
