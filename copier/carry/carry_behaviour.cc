@@ -379,7 +379,7 @@ Result<void> carry_key_function(CarryDraft& draft) {
                                                 fmt::join(function.types, ", "), roles));
   }
   const std::string drop = "DROP FUNCTION IF EXISTS " + signature;
-  // What the application has built on it meanwhile keeps it, and must not stop a rollback.
+  // Objects of the application that use it keep it, and must not stop a rollback.
   const std::string undo =
       "DO " + dollar_quoted(fmt::format(
                   "BEGIN {}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END", drop));

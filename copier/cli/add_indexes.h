@@ -10,7 +10,7 @@
 
 namespace pgfanout {
 
-/// What is to be appended to the job file `text`: a [[target.indexes]] for each index that it does
+/// The text to append to the job file `text`: a [[target.indexes]] for each index that it does
 /// not have yet. Empty: it has them all. Refuses a text that would not be a job file afterwards.
 Result<std::string> indexes_to_add(std::string_view text, std::string_view file,
                                    const std::vector<IndexAdvice>& advice);

@@ -69,7 +69,7 @@ struct ResultColumn {
   std::int32_t type_modifier = -1;
 };
 
-/// What the server says beside a result.
+/// A notice or warning of the server beside a result.
 struct ServerNotice {
   bool is_warning = false;
   std::string text;

@@ -85,7 +85,7 @@ struct CopyStream {
   std::string written_columns;  ///< "(a, b, partition_key)" of COPY ... FROM STDIN.
 };
 
-/// What the job asks for beside the source's definition, to be tried on an empty temporary table.
+/// Wishes of the job beside the source's definition, to be tried on an empty temporary table.
 struct TargetTrial {
   struct Step {
     std::string code;     ///< Of the issue if the server refuses it.

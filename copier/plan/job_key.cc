@@ -202,7 +202,7 @@ class KeySettlement {
          {}});
   }
 
-  /// What a new target changes about a source that is laid out by a key already.
+  /// Changes that a new target makes to a source that is laid out by a key already.
   void compare_with_present_layout() {
     const auto present = layout_of(of_source_);
     if (!present || target_ != nullptr) return;

@@ -9,8 +9,8 @@
 namespace pgfanout {
 namespace {
 
-using testing::CommandResult;
 using ::testing::AllOf;
+using testing::CommandResult;
 using ::testing::HasSubstr;
 using testing::Json;
 using ::testing::Not;
