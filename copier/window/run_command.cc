@@ -500,6 +500,7 @@ class WindowJob {
         start_of_run(entry, job_.restart, entry && entry->is_over() && is_same_request(*entry));
     switch (start) {
       case RunStart::new_job:
+        if (entry && entry->state == "swapped") PGFANOUT_TRY(check_gate_of(*entry));
         entry.reset();
         break;
       case RunStart::already_swapped:
@@ -529,6 +530,18 @@ class WindowJob {
     begin(entry ? entry->job : new_job_id());
     if (!entry) return state_->take_job(result_.job);
     return runner_.open_journal(state_->journal(), is_swapped_);
+  }
+
+  /// Another job does not begin behind the back of a gate that waits.
+  Result<void> check_gate_of(const JournalEntry& swapped) {
+    PGFANOUT_TRY_ASSIGN(const auto stages, state_->journal().stages());
+    if (!gate_behind_swap_holds(stages, {})) return {};
+    return interrupted(
+        "gate",
+        fmt::format("job {} has swapped this table, and waits at the gate of swap", swapped.job),
+        "let it pass by 'pgfanout run --confirm swap' without other settings, then run the same "
+        "command again",
+        job_.table);
   }
 
   /// Asks for the same move of the same table as a swapped job did, or says nothing: a second move

@@ -137,6 +137,9 @@ TEST_F(GatesTest, TheBackupStaysWhileTheGateBehindTheSwapWaits) {
   expect_waiting("swap", {behind.path()}, "swap");
   expect_waiting("run", {behind.path()}, "swap");
   expect_waiting("cleanup", {"--table", "chunks", "--force"}, "swap");
+  // Nor does another job begin behind its back.
+  EXPECT_EQ(window("run", {"--table", "chunks", "--key-mode", "none", "--swap"}).exit_code, 3);
+  EXPECT_TRUE(has_issue("gate")) << json.dump(1);
   EXPECT_EQ(window("cleanup", {"--table", "chunks", "--force", "--confirm", "verify"}).exit_code,
             2);
   EXPECT_TRUE(has_issue("not-waiting"));
