@@ -80,8 +80,9 @@ TEST_F(DiskFullTest, DiskOfTheWal) {
   SmallDisk disk(96 * kMegabyte);
   harness::ServerOptions options;
   options.durable = true;
-  options.settings = {"max_wal_size = 32MB", "min_wal_size = 32MB", "wal_recycle = off",
-                      "wal_init_zero = on"};
+  // No checkpoint comes by itself: past three quarters of a segment it would make the next one.
+  options.settings = {"max_wal_size = 64MB", "checkpoint_timeout = 1h", "min_wal_size = 32MB",
+                      "wal_recycle = off", "wal_init_zero = on"};
   FaultBench bench(kFewRows, options);
   TestServer& server = bench.server();
   server.stop();
