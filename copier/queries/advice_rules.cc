@@ -64,7 +64,7 @@ std::string constant_condition(const Column& column, const PlanCondition& condit
   return fmt::format("{} = {}", column.quoted, condition.value);
 }
 
-/// What a query asks of the table, over all leaves that it reads. Items are columns, or expressions
+/// A query's demands on the table, over all leaves that it reads. Items are columns, or expressions
 /// in parentheses.
 struct Wants {
   Texts equal;

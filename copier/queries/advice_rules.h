@@ -48,7 +48,7 @@ struct AdvicePattern {
   QueryPlan plan;
 };
 
-/// What would help, the most important first; nothing that an index of the table does already. One
+/// The advice, the most important first; nothing that an index of the table does already. One
 /// entry for each index, with all queries that it helps.
 [[nodiscard]] std::vector<IndexAdvice> advice_of(std::vector<AdvicePattern> patterns,
                                                  const AdviceFacts& facts);

@@ -158,7 +158,7 @@ class QueriesRun {
     return on == target_ ? result.target : result.source;
   }
 
-  /// What works on the one table and not on the other is a difference, unless a right is missing or
+  /// A query that works on only one of the tables is a difference, unless a right is missing or
   /// the server's state decides it.
   void note_complaint(const Error& error, QueryResult& result) const {
     constexpr std::string_view kOfServer[] = {"42501", "53", "55", "57", "58"};

@@ -116,7 +116,7 @@ class PatternMaker {
                (here == "update" && may_update())) {
       level.expects_relation = true;
     } else if (here == "only" || here == "lateral") {
-      // What follows is the relation.
+      // The relation follows.
     } else if (level.expects_relation && word(at_).is_name()) {
       level.expects_relation = false;
       return take_relation();
