@@ -135,8 +135,8 @@ class Deployment {
 
   [[nodiscard]] bool can_be_switched() const { return is("trigger") || is("rule"); }
 
-  /// What computes the column can only be said when it is made. A column that numbers itself cannot
-  /// be added to a table with partitions before version 17.
+  /// The expression of a computed column can only be given when it is made. A column that numbers
+  /// itself cannot be added to a table with partitions before version 17.
   [[nodiscard]] Statements column_with_default() const {
     const SchemaObject* value = object_in(source_, "default", object_.name);
     const bool is_apart = is_identity() && !expected_.leaves.empty();
@@ -309,7 +309,7 @@ class Deployment {
     return decide();
   }
 
-  /// What can be set again and again.
+  /// Statements that may be repeated.
   [[nodiscard]] Statements setting() const {
     if (is("owner")) return {alter("OWNER TO " + definition_)};
     if (is("privilege")) return grants();

@@ -28,7 +28,7 @@ class CriteriaBook {
   void not_checked(Criterion criterion, std::string why, std::string_view part = {});
   /// The check was to run and could not. How much that matters is the issue's severity.
   void could_not_check(Criterion criterion, const Issue& issue, std::string_view part = {});
-  /// What the check found. An issue that is only a note changes nothing.
+  /// A finding of the check. An issue that is only a note changes nothing.
   void found(Criterion criterion, const Issue& issue, std::string_view part = {});
 
   /// A check could not be made that matters: an error always does, a warning if it is asked for.

@@ -17,7 +17,7 @@ namespace pgfanout {
 
 // A state that the source has as well is no difference.
 
-/// What a check looked at.
+/// The objects that a check looked at.
 struct Looked {
   std::size_t objects = 0;
   std::optional<Issue> hindrance = {};  ///< Why one of them was not looked at; was reported.

@@ -131,7 +131,7 @@ class StepRunner {
     return steps.size();
   }
 
-  /// What the server said while it ran the steps, each text once, whatever its numbers are.
+  /// The server's notices while it ran the steps, each text once, whatever its numbers are.
   [[nodiscard]] std::vector<Issue> notices() const {
     std::vector<Issue> issues;
     for (const auto& [text, said] : said_) {
