@@ -58,6 +58,8 @@ struct CopyState {
   [[nodiscard]] bool raises_fence() const {
     return job.fence && !job.assume_quiet && !job.dry_run && stands_alone;
   }
+  /// Whether a fence stands around the source: one of its own, or that of its window.
+  [[nodiscard]] bool is_fenced() const { return raises_fence() || !stands_alone; }
   /// All rows are in, proven, and their leaves attached.
   [[nodiscard]] bool is_attached() const { return entry && !entry->digest.empty(); }
   [[nodiscard]] LockPatience patience() const {

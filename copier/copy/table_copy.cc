@@ -39,6 +39,19 @@ void append(std::vector<std::string>& statements, const std::vector<std::string>
   statements.insert(statements.end(), more.begin(), more.end());
 }
 
+/// Refuses unless the fence has stood since it was journaled.
+Result<void> check_fence(CopyState& state, Connection& source, const Table& table) {
+  const Fence fence(state.entry->job, "source");
+  PGFANOUT_TRY_ASSIGN(const auto then,
+                      WindowJournal(*state.target, state.entry->job).fence("source"));
+  PGFANOUT_TRY_ASSIGN(const bool stands, fence.stands(source));
+  std::optional<std::vector<std::string>> now;
+  if (stands) {
+    PGFANOUT_TRY_ASSIGN(now, fence.facts(source, table.oid));
+  }
+  return check_fence_stood(then, now, table.qualified);
+}
+
 /// Raises the fence around the source; for a job that is resumed, refuses unless the fence has
 /// stood all the time.
 Result<void> fence_source(CopyState& state, Connection& source, const Table& table) {
@@ -64,12 +77,7 @@ Result<void> fence_source(CopyState& state, Connection& source, const Table& tab
     crash_point("fence-journaled");
     return {};
   }
-  PGFANOUT_TRY_ASSIGN(const bool stands, fence.stands(source));
-  std::optional<std::vector<std::string>> now;
-  if (stands) {
-    PGFANOUT_TRY_ASSIGN(now, fence.facts(source, table.oid));
-  }
-  return check_fence_stood(then, now, table.qualified);
+  return check_fence(state, source, table);
 }
 
 class TableCopy {
@@ -120,11 +128,14 @@ class TableCopy {
     }
     if (job().dry_run) {
       std::vector<std::string> fence;
-      if (job().fence && !job().assume_quiet) {
+      TableLock lock = TableLock::against_writes;
+      if (job().assume_quiet) {
+        lock = TableLock::none;
+      } else if (job().fence) {
         fence = Fence("<job>", "source").raise_statements(table_);
+        lock = TableLock::behind_fence;
       }
-      outcome_.statements =
-          copy_statements(*state_.plan, state_.progress, fence, !job().assume_quiet);
+      outcome_.statements = copy_statements(*state_.plan, state_.progress, fence, lock);
       outcome_.verdict = Verdict::match;  // Nothing was to be proven.
     }
     return stop_if_cancelled(state_);
@@ -155,12 +166,12 @@ class TableCopy {
   }
 
   Result<void> open_source() {
-    const bool is_unlocked = job().assume_quiet || job().dry_run;
-    PGFANOUT_TRY_ASSIGN(
-        state_.source,
-        SourceSession::open(std::move(*connection_),
-                            {{&table_, is_unlocked ? TableLock::none : TableLock::against_writes}},
-                            state_.patience(), state_.cancellation));
+    TableLock lock = TableLock::against_writes;
+    if (state_.is_fenced()) lock = TableLock::behind_fence;
+    if (job().assume_quiet || job().dry_run) lock = TableLock::none;
+    PGFANOUT_TRY_ASSIGN(state_.source,
+                        SourceSession::open(std::move(*connection_), {{&table_, lock}},
+                                            state_.patience(), state_.cancellation));
     connection_.reset();
     crash_point("source-locked");
     return {};
@@ -427,13 +438,15 @@ class TableCopy {
     outcome_.rows.skew = skew_of(outcome_.rows.partitions);
   }
 
-  /// The session with the lock was lost, but a fence needs no session.
+  /// A fence needs no session: also true if that with the lock was lost.
   bool has_stayed_fenced() {
-    if (!state_.raises_fence() || !state_.entry) return false;
-    auto again = connect_again(state_.connect_options(job().source_dsn, "source"));
-    if (!again) return false;
-    connection_ = *std::move(again);
-    return static_cast<bool>(fence_source(state_, *connection_, table_));
+    if (!state_.entry) return false;
+    if (!connection_) {
+      auto again = connect_again(state_.connect_options(job().source_dsn, "source"));
+      if (!again) return false;
+      connection_ = *std::move(again);
+    }
+    return static_cast<bool>(check_fence(state_, *connection_, table_));
   }
 
   /// Releases the source, and judges whether what was read can be relied on.
@@ -442,13 +455,13 @@ class TableCopy {
     const bool is_unchanged = state_.source->close_and_check_unchanged();
     if (state_.source->connection().is_open()) connection_ = state_.source->take_connection();
     state_.source.reset();
-    if (outcome_.error || is_unchanged || has_stayed_fenced()) return;
+    if (outcome_.error || (state_.is_fenced() ? has_stayed_fenced() : is_unchanged)) return;
     outcome_.verdict = Verdict::unproven;
-    state_.report({Severity::critical, "source-may-have-changed",
-                   job().assume_quiet
-                       ? "the source was not locked, and its server was written to meanwhile"
-                       : "the session that held the source's lock was lost",
-                   outcome_.source->table,
+    const char* why = "the session that held the source's lock was lost";
+    if (state_.is_fenced()) why = "the fence around the source was down meanwhile, or was replaced";
+    if (job().assume_quiet)
+      why = "the source was not locked, and its server was written to meanwhile";
+    state_.report({Severity::critical, "source-may-have-changed", why, outcome_.source->table,
                    "run the copy again, with --restart, while nothing writes to the source"});
   }
   [[nodiscard]] const JobDescription& job() const { return state_.job; }
@@ -488,13 +501,11 @@ void undo_copy(CopyState& state) {
 }
 
 std::vector<std::string> copy_statements(const CopyPlan& plan, const CopyProgress& progress,
-                                         const std::vector<std::string>& fence, bool locks_source) {
+                                         const std::vector<std::string>& fence, TableLock lock) {
   const std::vector<SourceRange>& ranges = progress.ranges;
   std::vector<std::string> statements{"-- source: what is read stays as it is until the end"};
   append(statements, fence);
-  if (locks_source) {
-    statements.push_back(fmt::format("LOCK TABLE {} IN SHARE MODE", plan.source.qualified));
-  }
+  if (lock != TableLock::none) statements.push_back(lock_statement(plan.source, lock));
   if (plan.target.is_new) {
     statements.push_back("-- target: tables");
     append(statements, plan.ddl.create);

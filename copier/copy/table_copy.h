@@ -38,10 +38,10 @@ void undo_copy(CopyState& state);
 
 /// The SQL that a copy would run, in order: all statements that change something or move rows,
 /// without catalog queries and the journal's own rows. Lines that start with "--" say which side
-/// runs what follows. `fence`: what raises it, if there is to be one.
+/// runs what follows. `fence`: what raises it, if the copy does that; `lock`: on the source.
 [[nodiscard]] std::vector<std::string> copy_statements(const CopyPlan& plan,
                                                        const CopyProgress& progress,
                                                        const std::vector<std::string>& fence,
-                                                       bool locks_source);
+                                                       TableLock lock);
 
 }  // namespace pgfanout

@@ -49,8 +49,7 @@ Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>&
     attempts.relations.push_back(table->oid);
     for (const Leaf& leaf : table->leaves) attempts.relations.push_back(leaf.oid);
     if (lock == TableLock::none) continue;
-    locks += fmt::format("LOCK TABLE {} IN {} MODE; ", table->qualified,
-                         lock == TableLock::against_writes ? "SHARE" : "ACCESS SHARE");
+    locks += lock_statement(*table, lock) + "; ";
   }
   auto locked =
       with_lock_attempts(connection, attempts, cancellation, [&] { return connection.run(locks); });
@@ -59,6 +58,13 @@ Result<void> lock_tables(Connection& connection, const std::vector<LockedTable>&
 }
 
 }  // namespace
+
+std::string lock_statement(const Table& table, TableLock lock) {
+  const char* mode = "ACCESS SHARE";
+  if (lock == TableLock::behind_fence) mode = "SHARE UPDATE EXCLUSIVE";
+  if (lock == TableLock::against_writes) mode = "SHARE";
+  return fmt::format("LOCK TABLE {} IN {} MODE", table.qualified, mode);
+}
 
 Result<SourceSession> SourceSession::open(Connection connection,
                                           const std::vector<LockedTable>& tables,

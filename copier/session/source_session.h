@@ -23,8 +23,12 @@ namespace pgfanout {
 enum class TableLock : std::uint8_t {
   none,
   against_rewrites,  ///< ACCESS SHARE: TRUNCATE, rewrites, dropping. Enough for one snapshot.
-  against_writes,    ///< SHARE.
+  behind_fence,      ///< SHARE UPDATE EXCLUSIVE: nothing removes a fence, which refuses writes.
+  against_writes,    ///< SHARE: writes wait.
 };
+
+/// `lock` is not none.
+[[nodiscard]] std::string lock_statement(const Table& table, TableLock lock);
 
 struct LockedTable {
   const Table* table = nullptr;

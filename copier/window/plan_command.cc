@@ -91,7 +91,7 @@ class PlanJob : ReportingJob {
     };
     add("prepare: writes to the source are refused from here on",
         Fence("<job>", "source").raise_statements(plan.source));
-    add("copy", copy_statements(plan, progress_of(plan), {}, true));
+    add("copy", copy_statements(plan, progress_of(plan), {}, TableLock::behind_fence));
     add_steps("index: on leaves, side by side", carry.leaf_indexes);
     add_steps("index: on the parent", carry.parent_indexes);
     add_steps("constraints: on leaves, side by side", carry.leaf_constraints);

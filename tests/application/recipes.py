@@ -67,8 +67,8 @@ def with_sqlalchemy(databases):
     assert_keys()
 
 
-async def waits_for_the_copy(scope, pool):
-    """A copy holds this lock while it lasts: the write gives up, and succeeds when the lock is free."""
+async def waits_for_a_lock(scope, pool):
+    """A copy without a fence holds this lock while it lasts: the write gives up, and succeeds when the lock is free."""
     copying = psycopg2.connect("")
     copying.cursor().execute("LOCK TABLE chunks IN SHARE MODE")
     seen, judge = asyncio.Event(), scope["passes"]
@@ -91,7 +91,7 @@ def with_asyncpg(databases):
     async def run():
         async with asyncpg.create_pool(min_size=1, max_size=2, server_settings={"lock_timeout": "50"}) as pool:
             assert list(scope["SETTINGS"]) == ["lock_timeout"]
-            await waits_for_the_copy(scope, pool)
+            await waits_for_a_lock(scope, pool)
             made = await scope["in_transaction"](pool, lambda each: scope["add_chunk"](each, "c7", "d7", 1, "async"))
             await scope["in_transaction"](pool, lambda each: scope["add_chunks"](each, "c7", [("d7", 2, "a"), ("d7", 3, "b")]))
             found = await pool.fetch(scope["OF_COLLECTION"], "c7")

@@ -3,6 +3,8 @@
 #include "copier/session/fence.h"
 
 #include "copier/catalog/table.h"
+#include "tests/harness/server_files.h"
+#include "tests/harness/temporary_file.h"
 #include "tests/integration/window_fixture.h"
 
 namespace pgfanout {
@@ -216,6 +218,34 @@ TEST_F(FenceTest, WaitsForWritersAndNamesThem) {
   EXPECT_EQ(raised.error().where, "public.chunks");
   writer.execute("COMMIT");
   EXPECT_TRUE(fence_.raise(*connection_, *table, patience, cancellation_));
+}
+
+/// While rows are read as well: the lock of the copy keeps the fence up, and lets writers meet it.
+TEST_F(FenceTest, AWriteIsRefusedAtOnceWhileAWindowCopies) {
+  connection_.reset();
+  const harness::TemporaryFile file("");
+  const std::string hook =
+      "stage_started=[ $PGFANOUT_STAGE != copy/read-back ] || psql -X -d '" + dsn() +
+      "' -v VERBOSITY=sqlstate -c 'SET lock_timeout = 10' " +
+      "-c 'DELETE FROM chunks' -c 'ALTER TABLE chunks_h1 DISABLE TRIGGER ALL' 2>> " + file.path() +
+      " || true";
+  EXPECT_EQ(window("run", {"--table", "chunks", "--hook", hook}).exit_code, 0);
+  EXPECT_EQ(harness::read_file(file.path()), "ERROR:  55000\nERROR:  55P03\n");
+}
+
+/// The function of a fence can be replaced without a lock on the table.
+TEST_F(FenceTest, AFenceThatWasOpenedDuringTheCopyProvesNothing) {
+  connection_.reset();
+  const std::string open =
+      "DO $$DECLARE def text; BEGIN SELECT replace(pg_get_functiondef(oid), 'RAISE EXCEPTION',"
+      " 'RETURN OLD; RAISE EXCEPTION') INTO def FROM pg_proc WHERE proname LIKE 'fence_source%';"
+      " EXECUTE def; END$$; DELETE FROM chunks WHERE id = 1";
+  const harness::TemporaryFile file(open, ".sql");
+  const std::string hook = "stage_started=[ $PGFANOUT_STAGE != read-back ] || psql -X -q -d '" +
+                           dsn() + "' -f " + file.path();
+  EXPECT_EQ(window("copy", {"--table", "chunks", "--hook", hook}).exit_code, 4);
+  EXPECT_TRUE(has_issue("source-may-have-changed")) << json.dump(1);
+  EXPECT_EQ(window("copy", {"--table", "chunks", "--restart"}).exit_code, 0) << json.dump(1);
 }
 
 TEST_F(FenceTest, PlainTableAndPartitionsOfPartitions) {
