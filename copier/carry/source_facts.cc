@@ -16,15 +16,19 @@ namespace {
 constexpr char kMark = '\001';
 
 // The catalogs' own rows about table $1: its tree, materialized views over it (`made`), what
-// depends on these (`used`), and the settings of each object. A leaf has no own columns, and no
-// parts that it has from its parent. The fence's triggers are not the table's. A fact fits into an
-// index of the journal. {0}: kPublishedPart.
+// depends on these (`used`), and the settings of each object. Of a leaf's columns and indexes,
+// those facts count in which it differs from the table. The fence's triggers are not the table's. A
+// fact fits into an index of the journal. {0}: kPublishedPart, {1}: kPublishedSchema.
 constexpr const char* kFactsSql = R"sql(
 WITH RECURSIVE own AS (
   SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid
 ), tree(oid) AS (
   SELECT own.oid FROM own UNION SELECT t.relid::oid FROM pg_partition_tree($1::oid::regclass) t
+), whole AS MATERIALIZED (
+  SELECT a.*, COALESCE(pg_get_expr(d.adbin, d.adrelid), '') AS value FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ), made(oid) AS (
   SELECT tree.oid FROM tree
   UNION SELECT r.ev_class FROM made JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
@@ -44,13 +48,17 @@ WITH RECURSIVE own AS (
   UNION SELECT d.refobjid FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass
     AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass WHERE f.adrelid = $1::oid
 ), indexes AS (
-  SELECT i.*, i.indrelid = $1::oid OR i.indrelid NOT IN (SELECT tree.oid FROM tree) AS is_whole
+  SELECT i.*, c.reloptions, i.indrelid = $1::oid OR NOT c.relispartition AS is_own
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+  LEFT JOIN pg_inherits h ON h.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = h.inhparent
   WHERE i.indrelid IN (SELECT made.oid FROM made)
-    AND (i.indrelid = $1::oid OR NOT c.relispartition OR i.indisclustered OR i.indisreplident)
+    AND (i.indrelid = $1::oid OR NOT c.relispartition OR i.indisclustered OR i.indisreplident
+      OR c.reloptions IS DISTINCT FROM p.reloptions OR EXISTS (SELECT FROM pg_description d
+        WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass))
 ), relations AS (
   SELECT c.*, c.relkind IN ('r', 'p', 'm', 'S', 'f') AS has_access FROM pg_class c
-  WHERE c.oid IN (SELECT made.oid FROM made UNION ALL SELECT indexes.indexrelid FROM indexes
+  WHERE c.oid IN (SELECT made.oid FROM made
+    UNION ALL SELECT indexes.indexrelid FROM indexes WHERE indexes.is_own
     UNION ALL SELECT sequences.oid FROM sequences
     UNION ALL SELECT r.ev_class FROM used u JOIN pg_rewrite r ON r.oid = u.objid
       WHERE u.classid = 'pg_rewrite'::regclass AND r.rulename = '_RETURN')
@@ -90,15 +98,28 @@ WITH RECURSIVE own AS (
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE c.oid = $1::oid OR c.relkind IN ('i', 'I', 'm')
   UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, jsonb_build_object(
+    'NOT NULL', NULLIF(a.attnotnull, p.attnotnull), 'statistics target',
+    CASE WHEN a.attstattarget IS DISTINCT FROM p.attstattarget
+      THEN COALESCE(a.attstattarget, -1) END,
+    'storage', NULLIF(a.attstorage, p.attstorage),
+    'compression', NULLIF(a.attcompression, p.attcompression),
+    'default', NULLIF(COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), p.value))
+  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN whole p ON p.attname = a.attname
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE tree.oid <> $1::oid AND (a.atthasdef OR p.atthasdef
+    OR (a.attnotnull, a.attstorage, a.attcompression, a.attstattarget)
+      IS DISTINCT FROM (p.attnotnull, p.attstorage, p.attcompression, p.attstattarget))
+  UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, jsonb_build_object(
     'option ' || split_part(o.text, '=', 1), substr(o.text, 1 + strpos(o.text, '=')))
-  FROM pg_attribute a CROSS JOIN LATERAL unnest(a.attoptions) o(text)
-  WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND starts_with(o.text, 'n_distinct')
-  UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, 0, jsonb_build_object(
-    'clustered', i.indisclustered, 'replica identity', i.indisreplident)
-    || CASE WHEN i.is_whole OR NOT c.relispartition THEN jsonb_build_object(
+  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid AND NOT a.attisdropped
+  CROSS JOIN LATERAL unnest(a.attoptions) o(text) WHERE starts_with(o.text, 'n_distinct')
+  UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, 0, CASE WHEN i.is_own
+    THEN jsonb_build_object('clustered', i.indisclustered, 'replica identity', i.indisreplident,
       'definition', pg_get_indexdef(i.indexrelid), 'valid', i.indisvalid, 'ready', i.indisready)
-      ELSE jsonb_build_object() END
-  FROM indexes i JOIN pg_class c ON c.oid = i.indexrelid
+    ELSE jsonb_build_object('clustered', NULLIF(i.indisclustered, false), 'replica identity',
+      NULLIF(i.indisreplident, false), 'options', array_to_string(i.reloptions, ', ')) END
+  FROM indexes i
   UNION ALL SELECT 'pg_class'::regclass, s.seqrelid, 0, to_jsonb(s) - ARRAY['seqrelid', 'seqtypid']
     || jsonb_build_object('type', s.seqtypid::regtype, 'owned by', (
       SELECT format('%s.%I', d.refobjid::regclass, a.attname) FROM pg_depend d JOIN pg_attribute a
@@ -171,6 +192,8 @@ WITH RECURSIVE own AS (
   UNION ALL SELECT 'pg_class'::regclass, r.srrelid, 0, 'subscription ' || s.subname, 'writes into it'
   FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
   WHERE r.srrelid IN (SELECT tree.oid FROM tree)
+  UNION ALL SELECT 'pg_class'::regclass, own.oid, 0, 'publication ' || p.pubname, 'all tables'
+  FROM own CROSS JOIN pg_publication p WHERE p.puballtables{1}
   UNION ALL SELECT d.classid, d.objid, d.objsubid, 'extension ' || e.extname,
     CASE d.deptype WHEN 'e' THEN 'member' ELSE 'depends on it' END
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN objects o
@@ -194,6 +217,13 @@ constexpr const char* kPublishedPart = R"sql(
       'columns', (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
         FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)),
       'filter', pg_get_expr(r.prqual, r.prrelid))sql";
+
+/// Publications of the schema of a table of the tree; since the same version.
+constexpr const char* kPublishedSchema = R"sql(
+  UNION ALL SELECT DISTINCT 'pg_class'::regclass::oid, $1::oid, 0, 'publication ' || p.pubname,
+    'tables of schema ' || s.pnnspid::regnamespace
+  FROM tree JOIN pg_class c USING (oid) JOIN pg_publication_namespace s ON s.pnnspid = c.relnamespace
+  JOIN pg_publication p ON p.oid = s.pnpubid)sql";
 
 using Settings = std::map<std::string, std::string>;
 
@@ -261,7 +291,8 @@ void add_changes(const std::string& object, const Settings& then, const Settings
 Result<std::vector<std::string>> read_source_facts(Connection& source, std::uint32_t table) {
   const bool has_parts = source.server_version() >= kFirstWithSchemaPublications;
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      source.query(fmt::format(kFactsSql, has_parts ? kPublishedPart : ""),
+                      source.query(fmt::format(kFactsSql, has_parts ? kPublishedPart : "",
+                                               has_parts ? kPublishedSchema : ""),
                                    {std::to_string(table)}));
   std::vector<std::string> facts = rows.column(0);
   std::sort(facts.begin(), facts.end());

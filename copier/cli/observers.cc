@@ -235,7 +235,7 @@ Result<void> Observers::open_outputs(const Invocation& call, const Cancellation&
 void Observers::tell(const Issue& issue) {
   const std::lock_guard lock(mutex_);
   told_.push_back(issue.message);
-  if (!is_live_over_) return progress_.issue_found(issue);
+  if (!is_live_over_) return progress_.tell(issue);
   write_patiently(message_fd_, issue_text(issue) + "\n", kPatience);
 }
 

@@ -56,6 +56,14 @@ bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_o
   return !copy_goes_on && !is_done(records, "copy");
 }
 
+bool is_plan_settled(const std::vector<StageRecord>& records, const WindowRequest& request) {
+  const StageRecord* preflight = record_of(records, "preflight");
+  const auto& now = request.confirmed;
+  return is_done(records, "prepare") ||
+         (preflight != nullptr && !preflight->confirmed_by.empty()) ||
+         std::find(now.begin(), now.end(), "preflight") != now.end();
+}
+
 bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,
                 std::string_view stage) {
   const StageRecord* record = record_of(records, stage);

@@ -36,6 +36,11 @@ enum class RunStart : std::uint8_t {
 /// Whether a call of run repeats the preflight before it resumes: until rows are copied.
 [[nodiscard]] bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on);
 
+/// Whether the source must be as it was planned for: it was fenced for that plan, or a person has
+/// confirmed it, or confirms it in this call. Else a repeated preflight makes another plan.
+[[nodiscard]] bool is_plan_settled(const std::vector<StageRecord>& records,
+                                   const WindowRequest& request);
+
 /// A stage is done, and nobody has confirmed its gate: one that this call sets, or one at which an
 /// earlier call has left the job waiting. What goes on from the stage is not done until then.
 [[nodiscard]] bool gate_holds(const std::vector<StageRecord>& records, const WindowRequest& request,

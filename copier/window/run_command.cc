@@ -63,6 +63,7 @@ class StageRunner {
   /// Once nothing refuses the call any more.
   Result<void> confirm_gates() {
     if (job_.window.confirmed.empty()) return {};
+    if (!journal_) return not_waiting(job_.window.confirmed.front());  // No job has begun.
     for (const std::string& stage : job_.window.confirmed) {
       PGFANOUT_TRY(journal_->confirm(stage));
       observer_.gate_reached(stage, false);
@@ -236,13 +237,15 @@ class WindowStages {
     return settled;
   }
 
-  /// Raises the fence around the source. The facts that identify it, and its definition, are
-  /// journaled before a row is read.
+  /// Raises the fence around the source, and journals the facts that identify it before a row is
+  /// read. It takes it away again where that is not the source that was planned for.
   Result<std::string> prepare() {
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY(state_->raise_fence("source", source));
-    PGFANOUT_TRY_ASSIGN(const auto facts, read_source_facts(state_->source(), source.oid));
-    PGFANOUT_TRY(state_->journal().set_fence("carry", facts));
+    if (auto same = check_definition(*state_, source); !same) {
+      PGFANOUT_TRY(state_->lower_fence("source"));
+      return std::move(same).error();
+    }
     return fmt::format("writes to {} are refused from now on", source.qualified);
   }
 
@@ -605,13 +608,27 @@ class WindowJob {
     show_copied_leaves(state_->target(), result_.job, state, guard_.counters().leaves);
   }
 
-  /// Until rows are copied, each call repeats the preflight. Then there is a job.
+  /// Until rows are copied, each call repeats the preflight. Then there is a job, and the journal
+  /// has the definition of the source that was planned for.
   Result<void> check_before() {
+    const bool is_settled = state_->entry() && is_plan_settled(runner_.records(), job_.window);
+    PGFANOUT_TRY_ASSIGN(const Table source, describe_table(state_->source(), job_.table));
+    PGFANOUT_TRY_ASSIGN(const auto facts, read_source_facts(state_->source(), source.oid));
     PGFANOUT_TRY(runner_.run_unrecorded("preflight", [this] { return stages_.preflight(); }));
     guard_.set_estimates(stages_.estimates());
-    if (state_->entry() || stages_.is_present()) return {};
-    PGFANOUT_TRY_ASSIGN(job_, stages_.begin_job());
-    return runner_.open_journal(state_->journal());
+    if (stages_.is_present()) return {};
+    if (!state_->entry()) {
+      PGFANOUT_TRY_ASSIGN(job_, stages_.begin_job());
+      PGFANOUT_TRY(runner_.open_journal(state_->journal()));
+    }
+    if (is_settled) return {};
+    return state_->journal().set_fence("carry", facts);
+  }
+
+  Result<void> check_plan() {
+    if (!state_->entry() || !is_plan_settled(runner_.records(), job_.window)) return {};
+    PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
+    return check_definition(*state_, source);
   }
 
   /// A call that only names the table means the job as it was begun.
@@ -640,6 +657,7 @@ class WindowJob {
     if (state_->entry() && says_nothing()) job_ = with_request(job_, state_->entry()->request);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(check_still_fenced());
+    PGFANOUT_TRY(check_plan());
     PGFANOUT_TRY(runner_.confirm_gates());
     show_leaves();
     const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;

@@ -152,9 +152,9 @@ Result<void> check_definition(WindowState& state, const Table& source) {
   const std::string changes = changed_facts(then, now);
   if (changes.empty()) return {};
   return refused("definition-changed",
-                 "the definition of the source was changed since the job fenced it: " + changes,
+                 "the definition of the source was changed since the job was planned: " + changes,
                  "change it back and run the same command again; or start over with 'pgfanout run "
-                 "--restart', which carries the change over",
+                 "--restart', which plans for the source as it is now",
                  source.qualified);
 }
 

@@ -72,6 +72,12 @@ TEST_F(GatesTest, ARefusedCallConfirmsNothing) {
             "8");
 }
 
+TEST_F(GatesTest, AJobThatHasNotBegunHasNoGateToConfirm) {
+  make_table(300);
+  EXPECT_EQ(window("run", {"--table", "chunks", "--confirm", "preflight"}).exit_code, 2);
+  EXPECT_TRUE(has_issue("not-waiting")) << json.dump(1);
+}
+
 TEST_F(GatesTest, NoSwapPastAGateThatWaits) {
   begin_waiting();
   expect_waiting("swap", {asks_.path()}, "verify");

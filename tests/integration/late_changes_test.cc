@@ -42,11 +42,11 @@ class LateChangesTest : public testing::WindowFixture {
     });
   }
 
-  [[nodiscard]] std::vector<std::string> facts() const {
+  [[nodiscard]] std::vector<std::string> facts(const std::string& table = "t") const {
     auto connection = Connection::open({dsn(), "pgfanout/test/facts", std::chrono::seconds(10)});
     EXPECT_TRUE(connection);
-    auto found = read_source_facts(
-        *connection, static_cast<std::uint32_t>(std::stoul(value("SELECT 't'::regclass::oid"))));
+    const std::string oid = value("SELECT '" + table + "'::regclass::oid");
+    auto found = read_source_facts(*connection, static_cast<std::uint32_t>(std::stoul(oid)));
     EXPECT_TRUE(found) << found.error().message;
     return found ? *found : std::vector<std::string>();
   }
@@ -161,6 +161,160 @@ TEST_F(LateChangesTest, ResumedRunRefusesWhatChangedSinceTheFence) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE"
                   " c.relname LIKE 't\\_p_' AND attname = 'v' AND attstattarget = 55"),
             "4");
+}
+
+/// On one leaf of many, and on a leaf below another one, too.
+TEST_F(LateChangesTest, EachChangeOfALeafIsNamed) {
+  execute(
+      "CREATE TABLE h (id int, v text, n int, PRIMARY KEY (id)) PARTITION BY HASH (id);"
+      "CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 4, REMAINDER 0);"
+      "CREATE TABLE h1 PARTITION OF h FOR VALUES WITH (MODULUS 4, REMAINDER 1)"
+      " PARTITION BY LIST (id);"
+      "CREATE TABLE h1d PARTITION OF h1 DEFAULT;"
+      "CREATE TABLE h2 PARTITION OF h FOR VALUES WITH (MODULUS 4, REMAINDER 2);"
+      "CREATE TABLE apart (LIKE h INCLUDING ALL); CREATE TABLE place (id int PRIMARY KEY);"
+      "INSERT INTO h SELECT n, 'v' FROM generate_series(1, 400) n WHERE"
+      " NOT satisfies_hash_partition('h'::regclass, 4, 3, n); CREATE INDEX h_n ON h (n);"
+      "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+      "CREATE PUBLICATION pu; CREATE SCHEMA other");
+  const std::vector<LateChange> changes = {
+      {"CREATE INDEX late ON h0 (v)", "DROP INDEX late", "index public.late is new"},
+      {"CREATE INDEX CONCURRENTLY late ON h1d (v)", "DROP INDEX late", "index public.late is new"},
+      {"CREATE INDEX late ON ONLY h1 (v)", "DROP INDEX late", "index public.late is new"},
+      {"CREATE INDEX late ON ONLY h (v)", "DROP INDEX late", "index public.late is new"},
+      {"ALTER INDEX h0_n_idx SET (fillfactor = 60)", "ALTER INDEX h0_n_idx RESET (fillfactor)",
+       "index public.h0_n_idx: options was none, is fillfactor=60"},
+      {"COMMENT ON INDEX h0_n_idx IS 'late'", "COMMENT ON INDEX h0_n_idx IS NULL",
+       "index public.h0_n_idx: comment was none, is late"},
+      {"ALTER TABLE h0 CLUSTER ON h0_n_idx", "ALTER TABLE h0 SET WITHOUT CLUSTER",
+       "index public.h0_n_idx: clustered was none, is true"},
+      {"ALTER TABLE h0 ADD CONSTRAINT late CHECK (n > 0) NOT VALID",
+       "ALTER TABLE h0 DROP CONSTRAINT late",
+       "constraint late on public.h0: definition was none, is CHECK ((n > 0)) NOT VALID"},
+      {"ALTER TABLE h1d ADD UNIQUE (v, id)", "ALTER TABLE h1d DROP CONSTRAINT h1d_v_id_key",
+       "constraint h1d_v_id_key on public.h1d: definition was none, is UNIQUE (v, id)"},
+      {"ALTER TABLE h0 ADD CONSTRAINT late FOREIGN KEY (n) REFERENCES place",
+       "ALTER TABLE h0 DROP CONSTRAINT late", "constraint late on public.h0 is new"},
+      {"CREATE TABLE late (id int REFERENCES h0)", "DROP TABLE late", "on public.late is new"},
+      {"CREATE TRIGGER late AFTER DELETE ON h1d FOR EACH ROW EXECUTE FUNCTION nothing()",
+       "DROP TRIGGER late ON h1d", "trigger late on public.h1d is new"},
+      {"CREATE RULE late AS ON DELETE TO h0 WHERE OLD.id = -1 DO ALSO NOTHING",
+       "DROP RULE late ON h0", "rule late on public.h0 is new"},
+      {"CREATE POLICY late ON h0 USING (true)", "DROP POLICY late ON h0",
+       "policy late on public.h0 is new"},
+      {"ALTER TABLE h0 ENABLE ROW LEVEL SECURITY", "ALTER TABLE h0 DISABLE ROW LEVEL SECURITY",
+       "table public.h0: row security was false, is true"},
+      {"GRANT SELECT ON h0 TO pg_monitor", "REVOKE ALL ON h0 FROM pg_monitor",
+       "table public.h0: grants to pg_monitor was none, is SELECT"},
+      {"GRANT SELECT (v) ON h1d TO pg_monitor", "REVOKE ALL (v) ON h1d FROM pg_monitor",
+       "column public.h1d.v: grants to pg_monitor was none, is SELECT"},
+      {"ALTER TABLE h1d OWNER TO pg_monitor", "ALTER TABLE h1d OWNER TO postgres",
+       "table public.h1d: owner was postgres, is pg_monitor"},
+      {"COMMENT ON TABLE h1 IS 'late'", "COMMENT ON TABLE h1 IS NULL",
+       "table public.h1: comment was none, is late"},
+      {"COMMENT ON COLUMN h0.v IS 'late'", "COMMENT ON COLUMN h0.v IS NULL",
+       "column public.h0.v: comment was none, is late"},
+      {"CREATE STATISTICS late ON v, n FROM h0", "DROP STATISTICS late", "public.late is new"},
+      {"ALTER PUBLICATION pu ADD TABLE h0", "ALTER PUBLICATION pu DROP TABLE h0",
+       "public.h0 in publication pu is new"},
+      {"CREATE PUBLICATION late FOR ALL TABLES", "DROP PUBLICATION late",
+       "table public.h: publication late was none"},
+      {"CREATE PUBLICATION late FOR TABLES IN SCHEMA public", "DROP PUBLICATION late",
+       "table public.h: publication late was none"},
+      {"CREATE VIEW late AS SELECT v FROM h0", "DROP VIEW late", "view public.late is new"},
+      {"CREATE MATERIALIZED VIEW late AS SELECT v FROM h1d", "DROP MATERIALIZED VIEW late",
+       "materialized view public.late is new"},
+      {"ALTER TABLE h0 SET (fillfactor = 60)", "ALTER TABLE h0 RESET (fillfactor)",
+       "table public.h0: option fillfactor was none, is 60"},
+      {"ALTER TABLE h0 REPLICA IDENTITY FULL", "ALTER TABLE h0 REPLICA IDENTITY DEFAULT",
+       "table public.h0: replica identity was DEFAULT, is FULL"},
+      {"ALTER TABLE h0 ALTER v SET DEFAULT 'late'", "ALTER TABLE h0 ALTER v DROP DEFAULT",
+       "column public.h0.v: default was none, is 'late'::text"},
+      {"ALTER TABLE h0 ALTER v SET NOT NULL", "ALTER TABLE h0 ALTER v DROP NOT NULL",
+       "column public.h0.v: NOT NULL was none, is true"},
+      {"ALTER TABLE h1d ALTER v SET STATISTICS 44", "ALTER TABLE h1d ALTER v SET STATISTICS -1",
+       "column public.h1d.v: statistics target was none, is 44"},
+      {"ALTER TABLE h0 ALTER v SET STORAGE EXTERNAL", "ALTER TABLE h0 ALTER v SET STORAGE EXTENDED",
+       "column public.h0.v: storage was none, is e"},
+      {"ALTER TABLE h0 ALTER v SET COMPRESSION pglz",
+       "ALTER TABLE h0 ALTER v SET COMPRESSION default",
+       "column public.h0.v: compression was none, is p"},
+      {"ALTER TABLE h0 ALTER n SET (n_distinct = 5)", "ALTER TABLE h0 ALTER n RESET (n_distinct)",
+       "column public.h0.n: option n_distinct was none, is 5"},
+      {"ALTER TABLE h ATTACH PARTITION apart FOR VALUES WITH (MODULUS 4, REMAINDER 3)",
+       "ALTER TABLE h DETACH PARTITION apart", "table public.apart"},
+      {"ALTER TABLE h1d RENAME TO late", "ALTER TABLE late RENAME TO h1d", "table public.late"},
+      {"ALTER TABLE h1d SET SCHEMA other", "ALTER TABLE other.h1d SET SCHEMA public",
+       "table other.h1d"}};
+  const std::vector<std::string> before = facts("h");
+  for (const LateChange& change : changes) {
+    if (change.sql.find("TABLES IN SCHEMA") != std::string::npos && server().major() < 15) continue;
+    execute(change.sql);
+    EXPECT_THAT(changed_facts(before, facts("h")), HasSubstr(change.told)) << change.sql;
+    execute(change.taken_back);
+    EXPECT_EQ(changed_facts(before, facts("h")), "") << change.taken_back;
+  }
+  execute("ANALYZE h; REINDEX TABLE h0");
+  EXPECT_EQ(changed_facts(before, facts("h")), "");
+}
+
+/// A failed CREATE INDEX CONCURRENTLY leaves such an index; a running one has it, too.
+TEST_F(LateChangesTest, AnInvalidIndexOfALeafIsNamed) {
+  execute(
+      "CREATE TABLE h (id int) PARTITION BY HASH (id);"
+      "CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+      "INSERT INTO h VALUES (1)");
+  const std::vector<std::string> before = facts("h");
+  execute(
+      "CREATE INDEX late ON h0 (id); UPDATE pg_index SET indisvalid = false, indisready = false"
+      " WHERE indexrelid = 'late'::regclass");
+  EXPECT_THAT(changed_facts(before, facts("h")), HasSubstr("index public.late is new"));
+}
+
+/// The gate of the preflight approves a plan: it is no plan of what came later.
+TEST_F(LateChangesTest, AConfirmedPlanIsNotCarriedOutForAnotherSource) {
+  execute(
+      "CREATE TABLE t (id bigint, v text) PARTITION BY HASH (id);"
+      "CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+      "CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+      "INSERT INTO t SELECT n, 'v' FROM generate_series(1, 300) n");
+  const harness::TemporaryFile gated("[gates]\npreflight = \"confirm\"\n");
+  std::vector<std::string> job = kJob;
+  job.insert(job.begin(), gated.path());
+  ASSERT_EQ(window("run", job).exit_code, 3) << json.dump(1);
+  execute("CREATE INDEX CONCURRENTLY late ON t0 (v)");
+  std::vector<std::string> confirmed = job;
+  confirmed.insert(confirmed.end(), {"--confirm", "preflight", "--swap"});
+  const CommandResult refused = window("run", confirmed);
+  EXPECT_EQ(refused.exit_code, 2) << refused;
+  EXPECT_TRUE(has_issue("definition-changed"));
+  EXPECT_THAT(refused.err, HasSubstr("index public.late is new"));
+  EXPECT_EQ(value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass"), "0");
+  // Without a word of confirmation the plan is made anew, and its gate waits.
+  EXPECT_EQ(window("run", job).exit_code, 3);
+  EXPECT_TRUE(has_issue("leaf-object")) << json.dump(1);
+  EXPECT_EQ(window("run", confirmed).exit_code, 0) << json.dump(1);
+  EXPECT_EQ(json["status"], "ok");
+}
+
+/// The plan was made before the fence was raised, which waits for writers.
+TEST_F(LateChangesTest, NoFenceIsLeftAroundAnotherSourceThanThatOfThePlan) {
+  execute(
+      "CREATE TABLE t (id bigint PRIMARY KEY, v text);"
+      "INSERT INTO t SELECT n, 'v' FROM generate_series(1, 300) n");
+  auto writer = server().connect(database);
+  writer.execute("BEGIN; INSERT INTO t VALUES (301, 'v')");
+  harness::BackgroundCommand run(harness::pgfanout_argv(
+      {"run", "--source", dsn(), "--table", "t", "--key", kJob[3], "--partitions", "4"}));
+  ASSERT_TRUE(run.wait_for_output("prepare: started")) << run.err();
+  execute("GRANT SELECT ON t TO pg_monitor");
+  writer.execute("COMMIT");
+  const CommandResult refused = run.wait();
+  EXPECT_EQ(refused.exit_code, 2) << refused;
+  EXPECT_THAT(refused.err, HasSubstr("grants to pg_monitor was none, is SELECT"));
+  EXPECT_THAT(refused.err, HasSubstr("source: writes are allowed"));
+  EXPECT_EQ(value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass"), "0");
+  EXPECT_EQ(window("run", kJob).exit_code, 0) << "the plan is made anew" << json.dump(1);
 }
 
 TEST_F(LateChangesTest, RollbackRestoresEachSetting) {

@@ -160,6 +160,19 @@ StageRecords with_gates(StageRecords stages, const std::string& waiting,
   return stages;
 }
 
+TEST(WindowRules, TheFenceAndAPersonsWordSettleThePlan) {
+  EXPECT_FALSE(is_plan_settled({}, {}));
+  EXPECT_FALSE(is_plan_settled(done_up_to("preflight"), {}));
+  EXPECT_FALSE(is_plan_settled(with_gates(done_up_to("preflight"), "preflight"), {}));
+  EXPECT_TRUE(is_plan_settled(with_gates(done_up_to("preflight"), "", "preflight"), {}));
+  EXPECT_TRUE(is_plan_settled(done_up_to("prepare"), {}));
+  WindowRequest confirms;
+  confirms.confirmed = {"copy"};
+  EXPECT_FALSE(is_plan_settled(done_up_to("preflight"), confirms));
+  confirms.confirmed = {"preflight"};
+  EXPECT_TRUE(is_plan_settled(done_up_to("preflight"), confirms));
+}
+
 TEST(WindowRules, AGateHoldsUntilSomebodyConfirms) {
   struct Case {
     const char* what;

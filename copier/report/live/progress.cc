@@ -1,8 +1,11 @@
 #include "copier/report/live/progress.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "copier/base/caught.h"
+#include "copier/base/counted.h"
 #include "copier/report/record/figures.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/output.h"
@@ -162,6 +165,13 @@ void Progress::stage_started(std::string_view stage) {
 void Progress::stage_finished(const StageSummary& stage) {
   const std::lock_guard lock(mutex_);
   const ProgressSnapshot last = snapshot();
+  if (is_planning() && open_.size() == 1 && notes_ > 0) {
+    terminal_.print(fmt::format(
+        "{}{}; 'pgfanout plan' shows them before a job begins, --report and --json at its end",
+        counted(notes_, "note", "notes"),
+        warnings_ == 0 ? "" : ", " + counted(warnings_, "warning", "warnings")));
+    notes_ = warnings_ = 0;
+  }
   // A stage with inner stages has no figures of its own: those showed them.
   const bool has_figures = !open_.empty() && !open_.back().has_inner;
   StageSummary shown = stage;
@@ -174,6 +184,22 @@ void Progress::stage_finished(const StageSummary& stage) {
 }
 
 void Progress::issue_found(const Issue& issue) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_planning()) {
+      const bool is_note = issue.severity == Severity::info;
+      ++(is_note ? notes_ : warnings_);
+      if (is_note) return;
+    }
+  }
+  tell(issue);
+}
+
+bool Progress::is_planning() const {
+  return options_.label.command == "run" && !open_.empty() && open_.front().name == "preflight";
+}
+
+void Progress::tell(const Issue& issue) {
   const std::lock_guard lock(mutex_);
   terminal_.print(issue_text(issue, terminal_.has_color()));
   last_issue_ = issue.message;

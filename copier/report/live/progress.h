@@ -91,7 +91,10 @@ class Progress : public Observer {
   void job_started(const std::string& job_id, const JobCounters& counters) override;
   void stage_started(std::string_view stage) override;
   void stage_finished(const StageSummary& stage) override;
+  /// The notes of a window's plan are only counted; 'pgfanout plan' prints them.
   void issue_found(const Issue& issue) override;
+  /// Prints it.
+  void tell(const Issue& issue);
   void gate_reached(std::string_view stage, bool is_waiting) override;
   void sampled(const WatchSample& sample) override;
   void threshold_changed(const ThresholdState& threshold) override;
@@ -114,6 +117,7 @@ class Progress : public Observer {
   // All of these need mutex_.
   void tick();
   void tell_about_stop();
+  [[nodiscard]] bool is_planning() const;
   [[nodiscard]] ProgressSnapshot snapshot();
   [[nodiscard]] std::string label() const;
   [[nodiscard]] JobView view(ProgressSnapshot now);
@@ -128,6 +132,8 @@ class Progress : public Observer {
   std::condition_variable stopping_changed_;
   const JobCounters* counters_ = nullptr;  // guarded by mutex_
   std::vector<OpenStage> open_;            // guarded by mutex_; outermost first
+  std::size_t notes_ = 0;                  // guarded by mutex_; of the plan
+  std::size_t warnings_ = 0;               // guarded by mutex_; of the plan, or worse
   Clock::time_point next_plain_;           // guarded by mutex_
   RateWindow rates_;                       // guarded by mutex_
   TerminalView terminal_;                  // guarded by mutex_

@@ -178,7 +178,8 @@ std::string moved_text(const CopyResult& copied) {
                      with_commas(copied.rows_written), amount_of_bytes(copied.bytes_read));
 }
 
-/// Issues were printed when they were found: this line only counts them.
+/// Issues were printed when they were found, but for notes of a window's plan: this line only
+/// counts them.
 std::string issues_line(const JobResult& result) {
   std::array<std::size_t, 4> counts{};
   for (const Issue& issue : issues_beside_error(result)) {
@@ -189,7 +190,10 @@ std::string issues_line(const JobResult& result) {
     if (counts.at(at) == 0) continue;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counts.at(at), kSeverityNames.at(at));
   }
-  return text.empty() ? text : figure("issues", text + ": see above, on standard error");
+  if (text.empty()) return text;
+  const bool hides_notes = result.command == "run" && counts.back() > 0;
+  return figure("issues", text + (hides_notes ? ": see above; --report and --json have all notes"
+                                              : ": see above, on standard error"));
 }
 
 // The copy.

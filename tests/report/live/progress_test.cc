@@ -116,6 +116,39 @@ void run_small_job(Progress& progress, JobCounters& counters,
   progress.finish();
 }
 
+/// What a log says of a preflight that finds two notes and a warning, and of a note behind it.
+std::string log_of_preflight(const std::string& command) {
+  Pipe pipe;
+  const Cancellation cancellation;
+  ProgressOptions options = options_for(pipe, ProgressMode::plain);
+  options.label.command = command;
+  Progress progress(options, cancellation);
+  const JobCounters counters;
+  progress.job_started("j", counters);
+  progress.stage_started("preflight");
+  progress.issue_found({Severity::info, "columns", "first note", {}, {}});
+  progress.issue_found({Severity::warning, "disk", "mind the gap", {}, {}});
+  progress.issue_found({Severity::info, "columns", "second note", {}, {}});
+  progress.tell({Severity::info, "hook", "said by a hook", {}, {}});
+  progress.stage_finished(stage("preflight", 1));
+  progress.stage_started("verify");
+  progress.issue_found({Severity::info, "sample", "third note", {}, {}});
+  progress.stage_finished(stage("verify", 1));
+  progress.finish();
+  return pipe.rest();
+}
+
+TEST(ProgressLog, CountsTheNotesOfAWindowsPlan) {
+  const std::string text = log_of_preflight("run");
+  EXPECT_THAT(text, Not(HasSubstr("first note")));
+  EXPECT_THAT(text, Not(HasSubstr("second note")));
+  EXPECT_THAT(text, HasSubstr("warning: mind the gap [disk]\n"));
+  EXPECT_THAT(text, HasSubstr("info: said by a hook [hook]\n"));
+  EXPECT_THAT(text, HasSubstr("\n2 notes, 1 warning; 'pgfanout plan' shows them"));
+  EXPECT_THAT(text, HasSubstr("info: third note [sample]\n"));
+  EXPECT_THAT(log_of_preflight("copy"), HasSubstr("info: second note [columns]\n"));
+}
+
 TEST(ProgressLog, HasALineForEveryStageAndIssue) {
   Pipe pipe;
   const Cancellation cancellation;
