@@ -46,10 +46,10 @@ struct PreflightRun {
   [[nodiscard]] Severity if_changed() const {
     return fences() || job.window.swap ? Severity::error : Severity::warning;
   }
-  [[nodiscard]] Severity unless_rejected() const {
-    const RejectLimit& limit = job.reject_limit;
-    const bool may_reject = limit.rows > 0 || limit.percent.value_or(0) > 0;
-    return may_reject ? Severity::warning : Severity::error;
+  /// Of rows that the copy cannot take: a warning if it may set that many aside.
+  [[nodiscard]] Severity unless_rejected(std::uint64_t rows) const {
+    const bool may = rows <= rows_to_set_aside(job.reject_limit, plan.source.estimated_rows);
+    return may ? Severity::warning : Severity::error;
   }
 };
 

@@ -111,7 +111,7 @@ Result<void> tell_orphans(PreflightRun& run, const CarriedReference& reference, 
             "accepted by the job: the key is carried over as NOT VALID");
     return {};
   }
-  if (!reference.is_to_itself && run.unless_rejected() == Severity::warning) {
+  if (!reference.is_to_itself && run.unless_rejected(orphans) == Severity::warning) {
     run.add(Severity::warning, "orphans", message, where,
             "as --reject-limit allows, the copy sets such rows aside");
     return {};

@@ -223,7 +223,7 @@ Result<void> warn_of_skew(PreflightRun& run, const SkewEstimate& skew, const Sam
 }
 
 void note_missing_keys(PreflightRun& run, const SkewEstimate& skew) {
-  run.add(run.unless_rejected(), "key-missing",
+  run.add(run.unless_rejected(skew.without_leaf), "key-missing",
           fmt::format("{} of {} sampled rows have no leaf: their key is NULL, an error, or one "
                       "that no leaf takes",
                       skew.without_leaf, skew.without_leaf + skew.rows),
@@ -415,7 +415,7 @@ Result<void> check_times(PreflightRun& run) {
   auto rate = measure_read(run);
   if (!rate) {
     if (rate.error().sqlstate.empty()) return std::move(rate).error();
-    run.add(run.unless_rejected(), "row-fails",
+    run.add(run.unless_rejected(1), "row-fails",
             fmt::format("reading a piece of the source failed, as the copy would: {} ({})",
                         rate.error().message, rate.error().sqlstate),
             run.plan.source.qualified,

@@ -32,8 +32,9 @@ std::string rule_sql(const RuleCheck& rule, const Table& table, std::size_t most
   };
   if (!rule.check.empty()) {
     return fmt::format(
-        "SELECT pg_catalog.left(pg_catalog.concat({}), {}) FROM {} AS t WHERE (\n{}\n) IS NOT TRUE"
-        " LIMIT {}",
+        // Under CASE, parentheses that do not match are an error.
+        "SELECT pg_catalog.left(pg_catalog.concat({}), {}) FROM {} AS t"
+        " WHERE CASE WHEN\n{}\nTHEN false ELSE true END LIMIT {}",
         row_name(table), kCharactersOfRow, table.qualified, on_table(rule.check), most);
   }
   std::string sql = on_table(rule.sql);

@@ -32,8 +32,8 @@ TEST(RuleChecks, AConditionIsBrokenByFalseAndByNull) {
   EXPECT_EQ(rule_sql({"r", "", "n > 0 -- why", Severity::error}, rules_table(), 3),
             "SELECT pg_catalog.left(pg_catalog.concat($pgfanout$id=$pgfanout$, t.id, ' ', "
             "$pgfanout$\"K'\"\"\"=$pgfanout$, t.\"K'\"\"\", ' ', "
-            "t.tableoid::pg_catalog.regclass, ' ', t.ctid), 200) FROM public.\"T\" AS t WHERE (\n"
-            "n > 0 -- why\n) IS NOT TRUE LIMIT 3");
+            "t.tableoid::pg_catalog.regclass, ' ', t.ctid), 200) FROM public.\"T\" AS t "
+            "WHERE CASE WHEN\nn > 0 -- why\nTHEN false ELSE true END LIMIT 3");
 }
 
 TEST(RuleChecks, SeverityIsTheRulesAndAComplaintIsAnError) {
