@@ -130,7 +130,7 @@ void DifferenceSketch::merge(const DifferenceSketch& other) {
 }
 
 bool DifferenceSketch::is_zero() const {
-  return std::all_of(sums_.begin(), sums_.end(), [](std::uint64_t sum) { return sum == 0; });
+  return std::ranges::all_of(sums_, [](std::uint64_t sum) { return sum == 0; });
 }
 
 std::size_t DifferenceSketch::memory_bytes() const {
@@ -154,7 +154,7 @@ bool DifferenceSketch::read_cell(std::size_t cell, Difference& difference, Place
   }
   difference.count = static_cast<std::int64_t>(sums[0]);
   place = place_of(difference.element.data());
-  return place.check == check && std::count(place.cells.begin(), place.cells.end(), cell) == 1;
+  return place.check == check && std::ranges::count(place.cells, cell) == 1;
 }
 
 void DifferenceSketch::take_out(const Place& place, const Difference& difference) {
@@ -189,8 +189,7 @@ DifferenceSketch::Answer DifferenceSketch::peel() && {
     }
   }
   const auto same = [](const auto& a, const auto& b) { return a.element == b.element; };
-  std::sort(found.begin(), found.end(),
-            [](const auto& a, const auto& b) { return a.element < b.element; });
+  std::ranges::sort(found, [](const auto& a, const auto& b) { return a.element < b.element; });
   answer.is_complete =
       is_zero() && std::adjacent_find(found.begin(), found.end(), same) == found.end();
   return answer;

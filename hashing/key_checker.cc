@@ -160,9 +160,7 @@ class Checker : Pass {
   }
 
   Result<Operand> column(const SyntaxNode& node) {
-    const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const KeyColumn& column) {
-      return column.name == node.text;
-    });
+    const auto found = std::ranges::find(columns_, node.text, &KeyColumn::name);
     if (found == columns_.end()) {
       return error(node.offset, "there is no column \"" + node.text + "\"",
                    hint_for_column(columns_, node.text));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "hashing/key_forms.h"
 
 namespace pgfanout {
@@ -82,8 +83,7 @@ class Printer {
 
  private:
   std::string column(const std::string& name) {
-    const auto index =
-        static_cast<std::size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
+    const auto index = static_cast<std::size_t>(std::ranges::find(names_, name) - names_.begin());
     return doubled(index < new_names_.size() ? new_names_[index] : name, '"');
   }
 
@@ -185,7 +185,7 @@ std::vector<std::string> KeyExpression::functions() const {
   for (const keyexpr::SyntaxNode& node : program_->syntax.nodes) {
     if (node.kind != keyexpr::SyntaxKind::call) continue;
     if (keyexpr::find_hash_function(node.text) == nullptr) continue;
-    if (std::find(names.begin(), names.end(), node.text) == names.end()) names.push_back(node.text);
+    if (!contains(names, node.text)) names.push_back(node.text);
   }
   return names;
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "hashing/key_forms.h"
 
 namespace pgfanout::keyexpr {
@@ -24,8 +25,8 @@ std::size_t character_start(std::string_view sql, std::size_t offset) {
 }
 
 std::size_t count_characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char byte) { return !continues_character(byte); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char byte) { return !continues_character(byte); }));
 }
 
 /// The expression (the part around the place, if it is long) and under it a caret.
@@ -287,8 +288,7 @@ class Parser : Pass {
   Node left_associative(std::initializer_list<std::string_view> operators,
                         Node (Parser::*operand)()) {
     PGFANOUT_TRY_ASSIGN(std::uint32_t left, (this->*operand)());
-    while (current().kind == TokenKind::op &&
-           std::find(operators.begin(), operators.end(), current().text) != operators.end()) {
+    while (current().kind == TokenKind::op && contains(operators, current().text)) {
       Token op = take();
       PGFANOUT_TRY_ASSIGN(const std::uint32_t right, (this->*operand)());
       PGFANOUT_TRY_ASSIGN(

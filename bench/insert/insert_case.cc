@@ -76,7 +76,7 @@ std::string_view to_string(KeyBy key) {
 }
 
 std::optional<Method> method_of(std::string_view name) {
-  const auto found = std::find(kBenchMethods.begin(), kBenchMethods.end(), name);
+  const auto found = std::ranges::find(kBenchMethods, name);
   if (found == kBenchMethods.end()) return std::nullopt;
   return static_cast<Method>(found - kBenchMethods.begin());
 }

@@ -184,8 +184,8 @@ Result<void> add_server_facts(BenchServer& server) {
 }
 
 bool has_word(const std::vector<std::string>& words, std::string_view start) {
-  return std::any_of(words.begin(), words.end(),
-                     [&](const std::string& word) { return word.starts_with(start); });
+  return std::ranges::any_of(words,
+                             [&](const std::string& word) { return word.starts_with(start); });
 }
 
 /// Gives Google Benchmark its options. It ends the process itself if a value is wrong, so this is

@@ -31,7 +31,7 @@ std::optional<std::size_t> values_to_leave_out(std::size_t count) {
 
 double median_of(std::span<const double> values) {
   std::vector<double> sorted(values.begin(), values.end());
-  std::sort(sorted.begin(), sorted.end());
+  std::ranges::sort(sorted);
   const std::size_t middle = sorted.size() / 2;
   return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
@@ -45,7 +45,7 @@ Speedup speedup_of(std::span<const TimePair> pairs) {
     fast.push_back(pair.fast_seconds);
     ratios.push_back(pair.slow_seconds / pair.fast_seconds);
   }
-  std::sort(ratios.begin(), ratios.end());
+  std::ranges::sort(ratios);
   const auto left_out = values_to_leave_out(ratios.size());
   const std::size_t end = left_out.value_or(0);
   Speedup speedup;

@@ -5,13 +5,10 @@
 #include <algorithm>
 #include <set>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout::bench {
 namespace {
-
-template <class Names>
-bool contains(const Names& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 /// Puts a suite together, each case once.
 class Builder {
@@ -72,7 +69,7 @@ class Builder {
       }
     }
     for (const Method method : {Method::row, Method::multirow, Method::copy_binary}) {
-      if (std::find(methods_.begin(), methods_.end(), method) == methods_.end()) continue;
+      if (!contains(methods_, method)) continue;
       suite_.questions.push_back({method, Layout::plain});
       if (method == Method::multirow) suite_.questions.push_back({method, Layout::expression});
     }
@@ -122,11 +119,11 @@ std::vector<std::string> impossible_lines(const std::vector<Impossible>& cases) 
     std::vector<std::string_view> keys;
   };
   const auto add = [](std::vector<std::string_view>& names, std::string_view name) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    if (!contains(names, name)) names.push_back(name);
   };
   std::vector<Line> lines;
   for (const Impossible& each : cases) {
-    auto line = std::find_if(lines.begin(), lines.end(), [&](const Line& other) {
+    auto line = std::ranges::find_if(lines, [&](const Line& other) {
       return other.first->what.layout == each.what.layout && other.first->reason == each.reason;
     });
     if (line == lines.end()) line = lines.insert(line, {&each, {}, {}});

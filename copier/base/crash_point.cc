@@ -47,7 +47,7 @@ void crash_point(CrashPoint point) {
   static std::atomic<int> reached{0};
   static std::array<std::atomic<bool>, kCrashPoints.size()> logged{};
   if (wish.log >= 0) {
-    const auto* place = std::find(kCrashPoints.begin(), kCrashPoints.end(), point.name());
+    const auto* place = std::ranges::find(kCrashPoints, point.name());
     if (!logged[static_cast<std::size_t>(place - kCrashPoints.begin())].exchange(true)) {
       const std::string line = std::string(point.name()) + "\n";
       if (write(wish.log, line.data(), line.size()) < 0) return;

@@ -13,6 +13,8 @@
 #include <array>
 #include <string_view>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout {
 
 inline constexpr std::array<std::string_view, 38> kCrashPoints = {
@@ -33,7 +35,7 @@ inline constexpr std::array<std::string_view, 38> kCrashPoints = {
 class CrashPoint {
  public:
   consteval CrashPoint(const char* name) : name_(name) {  // NOLINT: meant to convert
-    if (std::find(kCrashPoints.begin(), kCrashPoints.end(), name_) == kCrashPoints.end()) {
+    if (!contains(kCrashPoints, name_)) {
       throw "no such crash point";
     }
   }

@@ -75,8 +75,7 @@ const std::vector<CriterionResult>& criteria_of(const JobResult& result) {
 std::vector<SchemaCount> count_by_kind(const std::vector<SchemaFinding>& schema) {
   std::vector<SchemaCount> counts;
   for (const SchemaFinding& finding : schema) {
-    auto count = std::find_if(counts.begin(), counts.end(),
-                              [&](const SchemaCount& each) { return each.kind == finding.kind; });
+    auto count = std::ranges::find(counts, finding.kind, &SchemaCount::kind);
     if (count == counts.end()) {
       count = counts.insert(counts.end(), SchemaCount{finding.kind});
     }

@@ -82,7 +82,7 @@ void MemoryBudget::wait(Lock& lock) {
 }
 
 void MemoryBudget::leave_queue(std::uint64_t ticket) {
-  queue_.erase(std::find(queue_.begin(), queue_.end(), ticket));
+  queue_.erase(std::ranges::find(queue_, ticket));
   // The next in line may fit beside what was just granted, or may have been held up by this one.
   if (!queue_.empty()) changed_.notify_all();
 }

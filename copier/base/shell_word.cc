@@ -11,7 +11,7 @@ namespace {
 
 bool is_plain(std::string_view word) {
   constexpr std::string_view kOthers = "-_./:=@%+,";
-  return !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+  return !word.empty() && std::ranges::all_of(word, [&](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            kOthers.find(c) != std::string_view::npos;
   });

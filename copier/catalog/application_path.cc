@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/pg/transaction.h"
 
 namespace pgfanout {
@@ -38,24 +40,19 @@ ORDER BY c.is_owner DESC, c.name)sql";
 constexpr std::string_view kOfServer = "of the server";
 
 std::string shown(const std::vector<std::string>& schemas) {
-  std::string text;
-  for (const std::string& schema : schemas) {
-    text += (text.empty() ? "" : ", ") + (schema.empty() ? "\"\"" : display_name(schema));
-  }
-  return text;
+  return joined(schemas, ", ", [](const std::string& schema) {
+    return schema.empty() ? "\"\"" : display_name(schema);
+  });
 }
 
 ApplicationPath path_of(const PathCandidate& chosen) {
   const std::vector<std::string> schemas = schemas_of_path(chosen.path, chosen.role);
   ApplicationPath path;
-  path.sql.clear();
-  for (const std::string& schema : schemas) {
-    path.sql += path.sql.empty() ? "'" : ", '";
-    for (const char byte : schema)
-      path.sql += byte == '\'' ? std::string(2, byte) : std::string(1, byte);
-    path.sql += "'";
+  if (!schemas.empty()) {
+    path.sql = joined(schemas, ", ", [](const std::string& schema) {
+      return "'" + with_placeholder(schema, "'", "''") + "'";
+    });
   }
-  if (path.sql.empty()) path.sql = "''";
   path.shown = shown(schemas);
   path.origin = chosen.origin;
   path.role = chosen.role;
@@ -71,8 +68,7 @@ Result<std::string> server_default(Connection& connection) {
                       }));
   constexpr std::string_view kOfThisSession[] = {"database", "user", "database user", "client",
                                                  "global"};
-  const bool is_own = std::find(std::begin(kOfThisSession), std::end(kOfThisSession),
-                                row.text(0, 1)) != std::end(kOfThisSession);
+  const bool is_own = contains(kOfThisSession, row.text(0, 1));
   return row.str(0, is_own ? 2 : 0);
 }
 
@@ -173,8 +169,7 @@ ApplicationPath choose_path(const std::vector<PathCandidate>& candidates) {
   const auto agree = [&](const PathCandidate* candidate) {
     return candidate->path == application.front()->path;
   };
-  if (!chosen->is_of_role && !application.empty() &&
-      std::all_of(application.begin(), application.end(), agree)) {
+  if (!chosen->is_of_role && !application.empty() && std::ranges::all_of(application, agree)) {
     chosen = application.front();
   }
   ApplicationPath path = path_of(*chosen);

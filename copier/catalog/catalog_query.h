@@ -111,4 +111,14 @@ void read_row(const Rows& rows, int row, Fields&... fields) {
   (read_field(rows, row, column++, fields), ...);
 }
 
+/// Each row as a struct; the first columns go into its `members`, in order.
+template <class Row>
+[[nodiscard]] std::vector<Row> read_rows(const Rows& rows, auto... members) {
+  std::vector<Row> all(static_cast<std::size_t>(rows.size()));
+  for (int row = 0; row < rows.size(); ++row) {
+    read_row(rows, row, all[static_cast<std::size_t>(row)].*members...);
+  }
+  return all;
+}
+
 }  // namespace pgfanout

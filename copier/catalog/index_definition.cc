@@ -104,8 +104,7 @@ class DefinitionReader {
   /// column.
   static void read_items(IndexDefinition& index) {
     const std::vector<SqlPiece> words = sql_words(index.tail);
-    auto word = std::find_if(words.begin(), words.end(),
-                             [](const SqlPiece& piece) { return piece.is("("); });
+    auto word = std::ranges::find_if(words, [](const SqlPiece& piece) { return piece.is("("); });
     for (int depth = 0; word != words.end(); ++word) {
       if (word->is(")") && --depth == 0) return;
       if (word->is("(")) ++depth;

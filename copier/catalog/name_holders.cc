@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/lists.h"
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/type_catalog.h"
 
@@ -59,24 +61,15 @@ std::string NameHolder::hint() const {
 Result<std::vector<NameHolder>> find_name_holders(Connection& connection,
                                                   const std::vector<WantedName>& wanted,
                                                   std::uint32_t source_oid) {
-  std::vector<std::string> kinds;
-  std::vector<std::string> schemas;
-  std::vector<std::string> names;
-  for (const WantedName& each : wanted) {
-    kinds.push_back(each.kind);
-    schemas.push_back(each.schema);
-    names.push_back(each.name);
-  }
+  const auto array_of = [&](std::string WantedName::*part) {
+    return text_array(parts_of(wanted, part));
+  };
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection.query(kHoldersSql, {text_array(kinds), text_array(schemas), text_array(names),
-                                     std::to_string(source_oid)}));
-  std::vector<NameHolder> holders;
-  for (int row = 0; row < rows.size(); ++row) {
-    holders.push_back({rows.str(row, 0), rows.oid(row, 1), rows.str(row, 2), rows.str(row, 3),
-                       rows.boolean(row, 4)});
-  }
-  return holders;
+      connection.query(kHoldersSql, {array_of(&WantedName::kind), array_of(&WantedName::schema),
+                                     array_of(&WantedName::name), std::to_string(source_oid)}));
+  return read_rows<NameHolder>(rows, &NameHolder::kind, &NameHolder::oid, &NameHolder::schema,
+                               &NameHolder::name, &NameHolder::is_of_source);
 }
 
 Result<bool> is_reject_table(Connection& connection, const std::string& qualified) {

@@ -103,7 +103,7 @@ std::string display_name(std::string_view name) {
   const auto is_plain = [](char byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_';
   };
-  if (!name.empty() && std::all_of(name.begin(), name.end(), is_plain) &&
+  if (!name.empty() && std::ranges::all_of(name, is_plain) &&
       (name.front() < '0' || name.front() > '9')) {
     return std::string(name);
   }
@@ -147,7 +147,7 @@ std::vector<std::string> near_names(std::string_view name,
     const std::size_t distance = edit_distance(wanted, lower_case(candidate));
     if (distance <= limit) found.emplace_back(distance, candidate);
   }
-  std::sort(found.begin(), found.end());
+  std::ranges::sort(found);
   std::vector<std::string> names;
   for (auto& [distance, candidate] : found) {
     if (names.size() == 3) break;

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
@@ -45,6 +46,11 @@ Result<std::string> hint_for_role(Connection& connection, const std::vector<std:
 
 }  // namespace
 
+Result<std::string> current_role(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT quote_ident(CURRENT_USER)"));
+  return row.str(0, 0);
+}
+
 std::string grant_role_sql(const Connection& connection, std::string_view role) {
   if (connection.server_version() >= kFirstWithInheritOption) {
     return fmt::format(
@@ -68,8 +74,8 @@ Result<std::string> hint_for_right(Connection& connection, const Leaf& leaf,
   }
   PGFANOUT_TRY_ASSIGN(std::string hint, hint_for_role(connection, {leaf.oid}, which));
   if (!hint.empty()) return hint;
-  PGFANOUT_TRY_ASSIGN(const Rows role, connection.query("SELECT quote_ident(CURRENT_USER)"));
-  return fmt::format("GRANT {} ON {} TO {}", rights, leaf.qualified, role.text(0, 0));
+  PGFANOUT_TRY_ASSIGN(const std::string role, current_role(connection));
+  return fmt::format("GRANT {} ON {} TO {}", rights, leaf.qualified, role);
 }
 
 Result<std::string> hint_for_hidden_rows(Connection& connection, const Leaf& leaf) {
@@ -91,7 +97,7 @@ Result<std::string> hint_for_hidden_rows(Connection& connection, const Leaf& lea
 
 Result<std::string> hint_for_owner(Connection& connection, const Table& table) {
   std::vector<std::uint32_t> oids{table.oid};
-  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
+  append(oids, parts_of(table.leaves, &Leaf::oid));
   return hint_for_role(connection, oids, "r.oid = c.relowner");
 }
 

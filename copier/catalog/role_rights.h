@@ -11,6 +11,9 @@
 
 namespace pgfanout {
 
+/// This session's role, quoted where needed.
+Result<std::string> current_role(Connection& connection);
+
 /// SQL expression: the statement after which CURRENT_USER has the rights of the role whose OID the
 /// expression `role` gives. A plain GRANT leaves a membership without INHERIT as it is.
 [[nodiscard]] std::string grant_role_sql(const Connection& connection, std::string_view role);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout {
 namespace {
 
@@ -38,7 +40,7 @@ std::vector<SourceRange> cut_ranges(const std::vector<LeafSize>& leaves,
       ranges.push_back(range);
     }
   }
-  std::stable_sort(ranges.begin(), ranges.end(), [](const SourceRange& a, const SourceRange& b) {
+  std::ranges::stable_sort(ranges, [](const SourceRange& a, const SourceRange& b) {
     return a.estimated_bytes > b.estimated_bytes;
   });
   return ranges;
@@ -48,9 +50,8 @@ std::vector<SourceRange> cut_ranges_for(const std::vector<LeafSize>& leaves, std
   constexpr std::uint64_t kSmallest = 1ULL << 20U;
   constexpr std::uint64_t kLargest = 32ULL << 20U;
   constexpr std::uint64_t kRangesAReader = 16;
-  std::uint64_t total = 0;
-  for (const LeafSize& leaf : leaves) total += leaf.total_bytes;
-  const std::uint64_t share = total / (kRangesAReader * std::max<std::size_t>(1, readers));
+  const std::uint64_t share =
+      sum_of(leaves, &LeafSize::total_bytes) / (kRangesAReader * std::max<std::size_t>(1, readers));
   return cut_ranges(leaves, std::clamp(share, kSmallest, kLargest));
 }
 

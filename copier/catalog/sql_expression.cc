@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/pg/transaction.h"
@@ -68,10 +69,6 @@ constexpr std::array<std::string_view, 8> kSessionFunctions = {
     "now",          "transaction_timestamp", "statement_timestamp",      "current_setting",
     "current_user", "current_database",      "txid_current_if_assigned", "age"};
 
-bool holds(const auto& list, std::string_view word) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
-
 }  // namespace
 
 std::optional<std::string> nextval_literal(std::string_view sql) {
@@ -87,7 +84,7 @@ std::vector<CalledFunction> called_functions(std::string_view sql) {
     if (at >= 2 && words[at - 1].is(".") && words[at - 2].is_name()) {
       call.schema = words[at - 2].name;
     }
-    if (std::find(calls.begin(), calls.end(), call) == calls.end()) calls.push_back(call);
+    if (!contains(calls, call)) calls.push_back(call);
   }
   return calls;
 }
@@ -98,8 +95,8 @@ bool depends_on_session(std::string_view sql) {
     if (words[at].kind != SqlPieceKind::name) continue;
     const bool is_call = at + 1 < words.size() && words[at + 1].is("(");
     const bool is_member = at > 0 && words[at - 1].is(".");
-    if (!is_member && holds(kSessionWords, words[at].name)) return true;
-    if (is_call && holds(kSessionFunctions, words[at].name)) return true;
+    if (!is_member && contains(kSessionWords, words[at].name)) return true;
+    if (is_call && contains(kSessionFunctions, words[at].name)) return true;
   }
   return false;
 }

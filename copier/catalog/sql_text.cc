@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 
 namespace pgfanout {
@@ -159,7 +160,7 @@ bool may_be_column(const std::vector<SqlPiece>& pieces, std::size_t at) {
 bool is_before_relation(std::string_view word) {
   constexpr std::string_view kWords[] = {"FROM",       "JOIN", "ON",    "ONLY",
                                          "REFERENCES", "INTO", "UPDATE"};
-  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+  return contains(kWords, word);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/pg/transaction.h"
@@ -121,9 +122,7 @@ Result<void> read_leaves(Connection& connection, const std::string& oid, Table& 
   PGFANOUT_TRY_ASSIGN(const Rows parents, connection.query(kSubpartitionedSql, {oid}));
   table.subpartitioned = parents.column(0);
   if (!table.has_heirs()) return {};
-  std::vector<std::uint32_t> oids;
-  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
-  PGFANOUT_TRY_ASSIGN(const Rows nullable, connection.query(kNullableSql, {oid_array(oids)}));
+  PGFANOUT_TRY_ASSIGN(const Rows nullable, connection.query(kNullableSql, {table.leaf_oids()}));
   for (const std::string& name : nullable.column(0)) {
     for (Column& column : table.columns) {
       if (column.name == name) column.is_not_null = false;
@@ -173,9 +172,15 @@ Result<std::string> hint_for_missing(Connection& connection, const RelationName&
 }  // namespace
 
 const Column* Table::find(std::string_view column) const {
-  const auto found = std::find_if(columns.begin(), columns.end(),
-                                  [&](const Column& at) { return at.name == column; });
-  return found == columns.end() ? nullptr : &*found;
+  return find_by(columns, &Column::name, column);
+}
+
+std::string Table::leaf_oids() const {
+  return oid_array(parts_of(leaves, &Leaf::oid));
+}
+
+std::vector<LeafSize> Table::leaf_sizes() const {
+  return parts_of(leaves, [](const Leaf& leaf) { return LeafSize{leaf.blocks, leaf.total_bytes}; });
 }
 
 Result<Table> describe_table(Connection& connection, std::uint32_t oid) {
@@ -200,8 +205,8 @@ std::string_view kind_name(char kind) {
       {'f', "a foreign table"},  {'m', "a materialized view"}, {'S', "a sequence"},
       {'c', "a composite type"}, {'t', "a TOAST table"},       {'i', "an index"},
       {'I', "an index"}};
-  const auto* found = std::find_if(std::begin(kKinds), std::end(kKinds),
-                                   [&](const auto& entry) { return entry.first == kind; });
+  const auto* found =
+      std::ranges::find_if(kKinds, [&](const auto& entry) { return entry.first == kind; });
   return found == std::end(kKinds) ? "no table" : found->second;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/source_range.h"
 #include "copier/pg/connection.h"
 #include "pgfanout/result.h"
 
@@ -87,6 +88,9 @@ struct Table {
   std::vector<std::string> subpartitioned;
 
   [[nodiscard]] const Column* find(std::string_view column) const;
+  /// "{1,2,3}": an array parameter.
+  [[nodiscard]] std::string leaf_oids() const;
+  [[nodiscard]] std::vector<LeafSize> leaf_sizes() const;
   /// Whether tables inherit from it that are not its partitions. Constraints, triggers, indexes
   /// and row-level security are each table's own then.
   [[nodiscard]] bool has_heirs() const { return kind != 'p' && leaves.size() > 1; }

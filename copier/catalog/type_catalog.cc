@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 
 namespace pgfanout {
@@ -44,17 +45,15 @@ std::string oid_array(const std::vector<std::uint32_t>& oids) {
 }
 
 std::string text_array(const std::vector<std::string>& values) {
-  std::string array = "{";
-  for (const std::string& value : values) {
-    if (array.size() > 1) array += ',';
-    array += '"';
+  const auto quoted = [](const std::string& value) {
+    std::string text = "\"";
     for (const char byte : value) {
-      if (byte == '"' || byte == '\\') array += '\\';
-      array += byte;
+      if (byte == '"' || byte == '\\') text += '\\';
+      text += byte;
     }
-    array += '"';
-  }
-  return array + "}";
+    return text + '"';
+  };
+  return "{" + joined(values, ",", quoted) + "}";
 }
 
 Result<TypeMap> read_types(Connection& connection, const std::vector<std::uint32_t>& types) {

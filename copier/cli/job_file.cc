@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/index_definition.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/cli/options.h"
@@ -157,7 +158,7 @@ Error job_file_error(std::string_view file, toml::source_position at, std::strin
 Result<void> check_depth(std::string_view text, std::string_view file) {
   for (std::uint32_t line = 1; !text.empty(); ++line) {
     const std::string_view words = text.substr(0, text.find('\n'));
-    if (std::count(words.begin(), words.end(), '.') > most_dots_in_a_line) {
+    if (std::ranges::count(words, '.') > most_dots_in_a_line) {
       return job_file_error(
           file, {line, 1}, fmt::format("a line has more than {} dots", most_dots_in_a_line),
           "break a long SQL text into lines: \"\"\" opens and closes a string of several lines");
@@ -273,8 +274,7 @@ class JobFile {
   }
 
   [[nodiscard]] const OptionSpec* find_setting(std::string_view name) const {
-    const auto found = std::ranges::find(settings_, name, &OptionSpec::job_key);
-    return found == settings_.end() ? nullptr : &*found;
+    return find_by(settings_, &OptionSpec::job_key, name);
   }
 
   /// Whether it has settings.
@@ -332,7 +332,7 @@ class JobFile {
       if (!path.empty() && !key.starts_with(path + ".")) return;
       if (!path.empty()) key.remove_prefix(path.size() + 1);
       const std::string_view name = key.substr(0, key.find('.'));
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      if (!contains(names, name)) names.push_back(name);
     };
     for (const OptionSpec& setting : settings_) add(setting.job_key);
     for (const Part& part : parts) add(part.name);
@@ -500,7 +500,7 @@ class JobFile {
   }
 
   Done read_gate(const TomlMember& gate) {
-    if (std::ranges::find(kWindowStages, gate.name) == kWindowStages.end()) {
+    if (!contains(kWindowStages, gate.name)) {
       return error_at(gate.at, fmt::format("there is no stage {}", shown_name(gate.name)),
                       did_you_mean(gate.name, kWindowStages,
                                    fmt::format("stages are {}", fmt::join(kWindowStages, ", "))));
@@ -769,8 +769,7 @@ void let_later_mappings_win(std::vector<ColumnMapping>& map, std::size_t from_fi
   const std::vector<ColumnMapping> later(end, map.end());
   map.erase(std::remove_if(map.begin(), end,
                            [&](const ColumnMapping& mapping) {
-                             return std::ranges::find(later, mapping.column,
-                                                      &ColumnMapping::column) != later.end();
+                             return contains(later, mapping.column, &ColumnMapping::column);
                            }),
             end);
 }

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
@@ -21,9 +22,7 @@ namespace {
 constexpr std::size_t kMaxTableColumns = 1600;
 
 const Column* column_of_number(const Table& table, std::int16_t number) {
-  const auto found = std::find_if(table.columns.begin(), table.columns.end(),
-                                  [&](const Column& at) { return at.number == number; });
-  return found == table.columns.end() ? nullptr : &*found;
+  return find_by(table.columns, &Column::number, number);
 }
 
 std::size_t index_in(const Table& table, const Column& column) {
@@ -65,8 +64,8 @@ class NewColumns {
 
  private:
   [[nodiscard]] bool has(std::string_view name) const {
-    return std::any_of(plan_.columns.begin(), plan_.columns.end(),
-                       [&](const PlannedColumn& at) { return at.column.name == name; });
+    return std::ranges::any_of(plan_.columns,
+                               [&](const PlannedColumn& at) { return at.column.name == name; });
   }
 
   void add_source_column(std::size_t at) {
@@ -179,8 +178,7 @@ class NewColumns {
 
   /// The column that a setting of the job names. Refuses the key column, which the job fills.
   Result<PlannedColumn*> wished(const std::string& written, std::string_view setting) {
-    std::vector<Column> known;
-    for (const PlannedColumn& planned : plan_.columns) known.push_back(planned.column);
+    std::vector<Column> known = parts_of(plan_.columns, &PlannedColumn::column);
     const std::string name = column_name_of(written, known);
     const std::string where = fmt::format("{}.{}", setting, written);
     if (name == key_column_ && rules_.stores_key) {
@@ -369,13 +367,12 @@ class ExistingColumns {
     const Column& origin = source_.columns[*source_column];
     if (origin.generated == 0) return true;
     if (origin.default_sql != column.default_sql) return false;
-    return std::all_of(column.generated_from.begin(), column.generated_from.end(),
-                       [&](std::int16_t number) {
-                         const Column* input = column_of_number(target_, number);
-                         return input != nullptr && mappings_.find(input->name) == nullptr &&
-                                source_.find(input->name) != nullptr &&
-                                source_.find(input->name)->type_sql == input->type_sql;
-                       });
+    return std::ranges::all_of(column.generated_from, [&](std::int16_t number) {
+      const Column* input = column_of_number(target_, number);
+      return input != nullptr && mappings_.find(input->name) == nullptr &&
+             source_.find(input->name) != nullptr &&
+             source_.find(input->name)->type_sql == input->type_sql;
+    });
   }
 
   Result<void> leave_out(const Column& column) {
@@ -406,8 +403,8 @@ class ExistingColumns {
     for (std::size_t at = 0; at < source_.columns.size(); ++at) {
       const Column& column = source_.columns[at];
       if (plan_.stored_key == at || mappings_.skipped.contains(column.name)) continue;
-      const bool goes_somewhere = std::any_of(
-          plan_.columns.begin(), plan_.columns.end(), [&](const PlannedColumn& planned) {
+      const bool goes_somewhere =
+          std::ranges::any_of(plan_.columns, [&](const PlannedColumn& planned) {
             return planned.column.name == column.name || planned.source_column == at;
           });
       if (goes_somewhere) continue;
@@ -506,7 +503,7 @@ Result<std::optional<std::size_t>> find_stored_key(const Table& source, const Ma
 Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& source,
                                       const KeyExpression& key) {
   KeyCarriers carriers;
-  for (const Column& column : source.columns) carriers.target_names.push_back(column.name);
+  carriers.target_names = parts_of(source.columns, &Column::name);
   const std::vector<const PlannedColumn*> streamed = plan.streamed();
   for (const std::size_t index : key.used_columns()) {
     const Column& column = source.columns[index];
@@ -534,7 +531,7 @@ Result<KeyCarriers> find_key_carriers(const ColumnPlan& plan, const Table& sourc
                      "give the target's column a deterministic collation", source.qualified);
     }
     carriers.target_names[index] = carrier->column.name;
-    const auto field = std::find(streamed.begin(), streamed.end(), carrier);
+    const auto field = std::ranges::find(streamed, carrier);
     carriers.stream_fields.push_back(static_cast<std::uint16_t>(field - streamed.begin()));
     carriers.uses_generated = carriers.uses_generated || carrier->role == ColumnRole::compared;
   }

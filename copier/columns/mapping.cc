@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "copier/base/amount.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/sql_text.h"
@@ -116,20 +117,13 @@ std::optional<std::size_t> renamed_column(std::string_view sql, const Table& tab
 
 std::string missing_column_hint(std::string_view name, const Table& table) {
   constexpr std::size_t kShown = 10;
-  std::vector<std::string> names;
-  std::vector<std::string> quoted;
-  for (const Column& column : table.columns) {
-    names.push_back(column.name);
-    quoted.push_back(column.quoted);
-  }
-  const std::string hint = near_names_hint(name, names);
-  return hint.empty() ? "its columns are " + some_of(quoted, kShown) : hint;
+  const std::string hint = near_names_hint(name, parts_of(table.columns, &Column::name));
+  if (!hint.empty()) return hint;
+  return "its columns are " + some_of(parts_of(table.columns, &Column::quoted), kShown);
 }
 
 const Mapping* Mappings::find(std::string_view column) const {
-  const auto found = std::find_if(entries.begin(), entries.end(),
-                                  [&](const Mapping& entry) { return entry.column == column; });
-  return found == entries.end() ? nullptr : &*found;
+  return find_by(entries, &Mapping::column, column);
 }
 
 std::string column_name_of(std::string_view written, const std::vector<Column>& columns) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/columns/mapping.h"
 
@@ -55,7 +56,7 @@ Result<std::vector<OwnSequence>> own_sequences(const TableRequest& job, const Ta
                           fmt::format("the name of a sequence has 1 to {} bytes", kMaxNameBytes),
                           "name it otherwise");
     }
-    if (std::find(kTypes.begin(), kTypes.end(), wish.type) == kTypes.end()) {
+    if (!contains(kTypes, wish.type)) {
       return bad_sequence(wish, "a sequence counts as bigint, integer or smallint",
                           "write as = \"bigint\"");
     }
@@ -74,11 +75,10 @@ const OwnSequence* drawn_from(const std::vector<OwnSequence>& own, std::string_v
   const auto name =
       parse_relation_name(with_placeholder(literal.substr(1, literal.size() - 2), "''", "'"));
   if (!name) return nullptr;
-  const auto found = std::find_if(own.begin(), own.end(), [&](const OwnSequence& each) {
+  return find_where(own, [&](const OwnSequence& each) {
     return each.name.name == name->name &&
            (name->schema.empty() || each.name.schema == name->schema);
   });
-  return found == own.end() ? nullptr : &*found;
 }
 
 }  // namespace pgfanout

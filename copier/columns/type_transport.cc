@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
 
 namespace pgfanout {
@@ -124,7 +125,7 @@ class Transport {
     if (is_same_database_) return {};
     PGFANOUT_TRY(check_exists(column, oid));
     if (auto reg = find_within(types_, oid, [](std::uint32_t type, const TypeFacts&) {
-          return std::find(kRegTypes.begin(), kRegTypes.end(), type) != kRegTypes.end();
+          return contains(kRegTypes, type);
         })) {
       return refuse_column(column, "local-oids",
                            fmt::format("is of type {}, whose values are OIDs of the source's "
@@ -173,7 +174,7 @@ class Transport {
     PGFANOUT_TRY_ASSIGN(const std::vector<std::string> ours, labels(source_, here));
     PGFANOUT_TRY_ASSIGN(const std::vector<std::string> theirs, labels(target_, there));
     for (const std::string& label : ours) {
-      if (std::find(theirs.begin(), theirs.end(), label) != theirs.end()) continue;
+      if (contains(theirs, label)) continue;
       const std::string& name = types_.at(here).name;
       return refuse_column(
           column, "type-differs",

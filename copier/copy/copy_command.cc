@@ -91,14 +91,18 @@ class CopyCommand : ReportingJob {
     return {};
   }
 
+  /// Of what has the name of the job's target now; absent: nothing has it.
+  Result<std::optional<std::uint32_t>> oid_of_target(const JournalEntry& entry) {
+    PGFANOUT_TRY_ASSIGN(const FoundRelation found,
+                        find_relation(*state_.target, {entry.target_schema, entry.target_name}));
+    return found.oid == 0 ? std::nullopt : std::optional(found.oid);
+  }
+
   /// Refuses to copy into the target of a copy that is done, while it holds rows.
   Result<void> check_not_done(const JournalEntry& earlier) {
     if (earlier.command != "copy" || earlier.state != "done" || job().append) return {};
-    PGFANOUT_TRY_ASSIGN(
-        const FoundRelation found,
-        find_relation(*state_.target, {earlier.target_schema, earlier.target_name}));
-    if (!is_target_there(earlier, found.oid == 0 ? std::nullopt : std::optional(found.oid)))
-      return {};
+    PGFANOUT_TRY_ASSIGN(const auto oid, oid_of_target(earlier));
+    if (!is_target_there(earlier, oid)) return {};
     const std::string target = quoted_name(earlier.target_schema, earlier.target_name);
     PGFANOUT_TRY_ASSIGN(const Rows some,
                         state_.target->query(fmt::format("SELECT 1 FROM {} LIMIT 1", target)));
@@ -138,13 +142,7 @@ class CopyCommand : ReportingJob {
   /// The same command again, after its end.
   Result<void> take_finished() {
     const JournalEntry& entry = *state_.entry;
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        state_.target->query("SELECT c.oid FROM pg_class c JOIN pg_namespace n"
-                             " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
-                             {entry.target_schema, entry.target_name}));
-    std::optional<std::uint32_t> oid;
-    if (found.size() > 0) oid = found.oid(0, 0);
+    PGFANOUT_TRY_ASSIGN(const auto oid, oid_of_target(entry));
     if (!is_target_there(entry, oid)) {
       return refused(
           "target-gone",

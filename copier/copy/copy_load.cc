@@ -81,8 +81,8 @@ Result<void> CopyLoad::restore() {
 /// Rows that were set aside before that epoch, and in it for leaves that have it. The table has as
 /// many as the journal's books: a row that is in neither table would be lost.
 Result<std::uint64_t> CopyLoad::count_set_aside(std::uint32_t next_epoch) const {
-  std::uint64_t booked = 0;
-  for (const LeafProgress& leaf : state_.progress.leaves) booked += leaf.refused.rows();
+  std::uint64_t booked =
+      sum_of(state_.progress.leaves, [](const LeafProgress& leaf) { return leaf.refused.rows(); });
   for (const auto& [epoch, books] : state_.progress.books) {
     if (epoch < next_epoch) booked += books.rejected.rows();
   }
@@ -196,9 +196,8 @@ Result<void> CopyLoad::run_epochs() {
 }
 
 std::vector<bool> CopyLoad::leaves_done(std::uint32_t epoch) const {
-  std::vector<bool> done;
-  for (const LeafProgress& leaf : state_.progress.leaves) done.push_back(leaf.epoch >= epoch);
-  return done;
+  return parts_of(state_.progress.leaves,
+                  [&](const LeafProgress& leaf) { return leaf.epoch >= epoch; });
 }
 
 Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
@@ -262,16 +261,14 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
 
 bool CopyLoad::has_volatile_values() const {
   const auto& columns = state_.plan->stream.columns;
-  return std::any_of(columns.begin(), columns.end(),
-                     [](const StreamColumn& column) { return column.is_volatile; });
+  return std::ranges::any_of(columns,
+                             [](const StreamColumn& column) { return column.is_volatile; });
 }
 
 /// The last checks before COMMIT.
 Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
-  std::vector<bool> must_be_read;
-  for (const SourceRange& range : state_.progress.ranges) {
-    must_be_read.push_back(range.epoch <= epoch);
-  }
+  const std::vector<bool> must_be_read = parts_of(
+      state_.progress.ranges, [&](const SourceRange& range) { return range.epoch <= epoch; });
   const Balance balance = balance_before_commit(*state_.ledger, state_.leaf_names(), must_be_read);
   if (balance.verdict != Verdict::match) {
     for (const Issue& issue : balance.issues) state_.report(issue);

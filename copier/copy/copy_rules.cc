@@ -98,9 +98,8 @@ Result<void> check_same_request(const JournalEntry& entry, const std::string& re
 
 Result<void> check_same_place(const std::vector<std::string>& facts, const std::string& here,
                               const JournalEntry& entry, const std::string& source) {
-  const auto place = std::find_if(facts.begin(), facts.end(), [](const std::string& fact) {
-    return fact.starts_with("database ");
-  });
+  const auto place = std::ranges::find_if(
+      facts, [](const std::string& fact) { return fact.starts_with("database "); });
   if (place == facts.end() || *place == here) return {};
   return refused("other-source",
                  fmt::format("job {} has its fence in another database: its source is {}",
@@ -147,9 +146,9 @@ Result<void> check_same_leaves(const std::vector<std::string>& names_then,
     const LeafNow& leaf = now[at];
     if (names_then[at] != leaf.name) return changed(leaf.name);
     if (!are_made) continue;
-    const bool is_ours = std::any_of(
-        entry.made.begin(), entry.made.end(),
-        [&](const MadeRelation& relation) { return leaf.oid && relation.oid == *leaf.oid; });
+    const bool is_ours = std::ranges::any_of(entry.made, [&](const MadeRelation& relation) {
+      return leaf.oid && relation.oid == *leaf.oid;
+    });
     if (!is_ours) return changed(leaf.name);
   }
   return {};
@@ -171,7 +170,7 @@ Result<void> check_same_rows(std::uint32_t epoch, const MultisetDigest& then,
 }
 
 bool made_its_target(const JournalEntry& entry) {
-  return std::any_of(entry.made.begin(), entry.made.end(), [&](const MadeRelation& relation) {
+  return std::ranges::any_of(entry.made, [&](const MadeRelation& relation) {
     return relation.schema == entry.target_schema && relation.name == entry.target_name;
   });
 }

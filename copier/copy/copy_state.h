@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier/base/lists.h"
 #include "copier/base/pace.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/copy/target_leaves.h"
@@ -72,9 +73,7 @@ struct CopyState {
   /// In the order of CopyTarget::servers, of which there is one: the target's own.
   [[nodiscard]] LeafSessions leaf_sessions() { return LeafSessions({&*target}); }
   [[nodiscard]] std::vector<std::string> leaf_names() const {
-    std::vector<std::string> names;
-    for (const TargetLeaf& leaf : plan->target.leaves) names.push_back(leaf.qualified);
-    return names;
+    return parts_of(plan->target.leaves, &TargetLeaf::qualified);
   }
 };
 

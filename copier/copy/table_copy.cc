@@ -35,10 +35,6 @@ bool is_as_written(const LeafAccount& leaf) {
   return leaf.is_committed && added == leaf.taken() && leaf.wrong_key == 0 && leaf.wrong_leaf == 0;
 }
 
-void append(std::vector<std::string>& statements, const std::vector<std::string>& more) {
-  statements.insert(statements.end(), more.begin(), more.end());
-}
-
 /// Refuses unless the fence has stood since it was journaled.
 Result<void> check_fence(CopyState& state, Connection& source, const Table& table) {
   const Fence fence(state.entry->job, "source");
@@ -187,7 +183,7 @@ class TableCopy {
       CopyJournal journal(*state_.target, state_.job_id);
       PGFANOUT_TRY(Journal(*state_.target).bring_up_to_date());
       PGFANOUT_TRY_ASSIGN(progress, journal.load(table_));
-      for (const MadeRelation& relation : state_.entry->made) made.push_back(relation.oid);
+      made = parts_of(state_.entry->made, &MadeRelation::oid);
     }
     state_.is_resumed = progress.has_value();
     state_.may_undo = !state_.is_resumed;
@@ -227,9 +223,7 @@ class TableCopy {
         expected_rows > outcome_.rows.rows_resumed ? expected_rows - outcome_.rows.rows_resumed : 0;
     state_.counters.leaves_total = plan.target.leaves.size();
     if (!job().dry_run) state_.counters.leaves.open(state_.leaf_names());
-    std::uint64_t bytes = 0;
-    for (const SourceRange& range : progress.ranges) bytes += range.estimated_bytes;
-    state_.counters.bytes_expected = bytes;
+    state_.counters.bytes_expected = sum_of(progress.ranges, &SourceRange::estimated_bytes);
     return {};
   }
 
@@ -320,7 +314,7 @@ class TableCopy {
                            Ledger& ledger) {
     const CopyPlan& plan = *state_.plan;
     std::vector<SourceRange> ranges;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(ranges), [&](const SourceRange& range) {
+    std::ranges::copy_if(all, std::back_inserter(ranges), [&](const SourceRange& range) {
       return plan.target.leaves[range.leaf].server == server;
     });
     std::vector<std::unique_ptr<RangeSource>> sources;
@@ -355,9 +349,7 @@ class TableCopy {
     LockAttempts attempts;
     attempts.patience = state_.patience();
     attempts.referenced = state_.referenced;
-    for (const TargetLeaf& leaf : state_.plan->target.leaves) {
-      attempts.relations.push_back(leaf.oid);
-    }
+    attempts.relations = parts_of(state_.plan->target.leaves, &TargetLeaf::oid);
     return attempts;
   }
 

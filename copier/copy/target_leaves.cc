@@ -7,7 +7,10 @@
 #include <numeric>
 #include <thread>
 
+#include "copier/base/lists.h"
 #include "copier/base/stop.h"
+#include "copier/catalog/catalog_query.h"
+#include "copier/catalog/role_rights.h"
 #include "copier/pg/transaction.h"
 #include "copier/session/job_connections.h"
 
@@ -45,7 +48,7 @@ Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalE
 
 std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
   if (server_of_lane.empty()) return 0;
-  return *std::max_element(server_of_lane.begin(), server_of_lane.end()) + 1;
+  return *std::ranges::max_element(server_of_lane) + 1;
 }
 
 /// A right on the leaves is enough, and so is one on their parent. False: the role has neither, and
@@ -100,7 +103,7 @@ std::vector<std::size_t> share_channels(const std::vector<std::size_t>& server_o
     return lanes[a] * channels[b] < lanes[b] * channels[a];
   };
   while (server_of_channel.size() < std::min(count, server_of_lane.size())) {
-    give_to(*std::max_element(servers.begin(), servers.end(), has_fewer_lanes_each));
+    give_to(*std::ranges::max_element(servers, has_fewer_lanes_each));
   }
   return server_of_channel;
 }
@@ -122,8 +125,7 @@ std::vector<std::size_t> bind_lanes(const std::vector<std::size_t>& server_of_la
 Result<LaneChannels> open_writers(const CopyTarget& target, std::size_t count,
                                   const ConnectOptions& options, const Cancellation& cancellation) {
   constexpr std::size_t kSideBySide = 8;
-  std::vector<std::size_t> server_of_lane;
-  for (const TargetLeaf& leaf : target.leaves) server_of_lane.push_back(leaf.server);
+  const std::vector<std::size_t> server_of_lane = parts_of(target.leaves, &TargetLeaf::server);
   const std::vector<std::size_t> server_of_channel = share_channels(server_of_lane, count);
   LaneChannels writers;
   writers.channel_of = bind_lanes(server_of_lane, server_of_channel);
@@ -185,8 +187,7 @@ Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& 
     PGFANOUT_TRY_ASSIGN(const bool is_locked,
                         lock_on_server(session, names[server], target, attempts, cancellation));
     if (is_locked) continue;
-    PGFANOUT_TRY_ASSIGN(const Rows role, session.query("SELECT quote_ident(current_user)"));
-    lock.role_ = role.str(0, 0);
+    PGFANOUT_TRY_ASSIGN(lock.role_, current_role(session));
     PGFANOUT_TRY_ASSIGN(lock.unlocked_.back(), QuietServer::watch(session));
   }
   return lock;
@@ -217,8 +218,7 @@ Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const Cop
         sessions.of(leaf).query("SELECT pg_relation_size(c) / current_setting('block_size')::int,"
                                 " pg_table_size(c) FROM (SELECT $1::regclass AS c) s",
                                 {leaf.qualified}));
-    sizes.push_back({static_cast<std::uint64_t>(row.integer(0, 0)),
-                     static_cast<std::uint64_t>(row.integer(0, 1))});
+    append(sizes, read_rows<LeafSize>(row, &LeafSize::blocks, &LeafSize::total_bytes));
   }
   return sizes;
 }

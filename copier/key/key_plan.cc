@@ -20,8 +20,8 @@ std::vector<KeyColumn> key_columns_of(const Table& table) {
 Result<std::string> key_sql_of(const TableRequest& job, const Table& source) {
   if (!job.key.empty()) return job.key;
   const std::uint32_t partitions = job.partitions.value_or(kDefaultPartitions);
-  const auto first = std::find_if(source.partition_columns.begin(), source.partition_columns.end(),
-                                  [](const std::string& name) { return !name.empty(); });
+  const auto first = std::ranges::find_if(source.partition_columns,
+                                          [](const std::string& name) { return !name.empty(); });
   const bool is_none = first == source.partition_columns.end();
   // A column that is named as the one for the key is one already.
   const bool is_key = !is_none && source.strategy == 'l' &&

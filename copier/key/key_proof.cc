@@ -7,6 +7,7 @@
 #include <random>
 
 #include "copier/base/byte_order.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
@@ -47,12 +48,10 @@ std::string printable(const std::string& value) {
 
 /// "collection_id='abc', n='7'".
 std::string text_of(const RowFunction& function, const ProbeRow& row) {
-  std::string text;
-  for (std::size_t at = 0; at < row.size(); ++at) {
-    text += fmt::format("{}{}={}", at == 0 ? "" : ", ", function.names[at],
-                        row[at] ? printable(probe_text(function.types[at], *row[at])) : "NULL");
-  }
-  return text;
+  return joined(row.size(), ", ", [&](std::size_t at) {
+    return fmt::format("{}={}", function.names[at],
+                       row[at] ? printable(probe_text(function.types[at], *row[at])) : "NULL");
+  });
 }
 
 void book(const RowFunction& function, const std::vector<ProbeRow>& rows,
@@ -81,7 +80,7 @@ class Oracle {
       const std::size_t count = std::min(kRowsAQuery, rows.size() - first);
       PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> answers,
                           ask_or_split({begin, begin + static_cast<std::ptrdiff_t>(count)}));
-      outcomes.insert(outcomes.end(), answers.begin(), answers.end());
+      append(outcomes, answers);
     }
     return outcomes;
   }
@@ -125,17 +124,14 @@ class Oracle {
  private:
   [[nodiscard]] std::string query_for(const std::vector<ProbeRow>& rows) const {
     const auto& names = function_.names;
-    const char* place = std::find(names.begin(), names.end(), "place") == names.end()
-                            ? "place"
-                            : "row_number_of_probe";
-    std::string values;
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-      values += fmt::format("{}({}", row == 0 ? "" : ",", row);
+    const char* place = contains(names, "place") ? "row_number_of_probe" : "place";
+    const std::string values = joined(rows.size(), ",", [&](std::size_t row) {
+      std::string text = fmt::format("({}", row);
       for (std::size_t column = 0; column < names.size(); ++column) {
-        values += ',' + probe_literal(function_.types[column], rows[row][column]);
+        text += ',' + probe_literal(function_.types[column], rows[row][column]);
       }
-      values += ')';
-    }
+      return text + ')';
+    });
     return fmt::format("SELECT {}::int8 FROM (VALUES {}) AS probe({}{}{}) ORDER BY {}",
                        parenthesized(function_.sql), values, place, names.empty() ? "" : ", ",
                        fmt::join(names, ", "), place);
@@ -160,7 +156,7 @@ class Oracle {
     const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
     PGFANOUT_TRY_ASSIGN(outcomes, ask_or_split({rows.begin(), middle}));
     PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> rest, ask_or_split({middle, rows.end()}));
-    outcomes.insert(outcomes.end(), rest.begin(), rest.end());
+    append(outcomes, rest);
     return outcomes;
   }
 
@@ -181,7 +177,7 @@ std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key, const std::vecto
       }
       fields.push_back(
           {static_cast<std::uint32_t>(bytes.size()), static_cast<std::int32_t>(value->size())});
-      bytes.insert(bytes.end(), value->begin(), value->end());
+      append(bytes, *value);
     }
   }
   bytes.push_back(0);

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/pg/copy_out.h"
 #include "copier/wire/decoder.h"
 
@@ -19,7 +20,7 @@ Result<std::vector<std::uint8_t>> read_stream(Connection& connection, const std:
   while (true) {
     PGFANOUT_TRY_ASSIGN(const std::optional<ByteView> message, stream->next());
     if (!message) return bytes;
-    bytes.insert(bytes.end(), message->begin(), message->end());
+    append(bytes, *message);
   }
 }
 
@@ -27,8 +28,7 @@ Result<std::vector<std::uint8_t>> read_stream(Connection& connection, const std:
 
 std::vector<SampledPage> draw_pages(const Table& table, std::uint64_t wanted,
                                     std::mt19937_64& random) {
-  std::uint64_t total = 0;
-  for (const Leaf& leaf : table.leaves) total += leaf.blocks;
+  const std::uint64_t total = sum_of(table.leaves, &Leaf::blocks);
   std::set<std::uint64_t> drawn;
   if (total <= wanted) {
     for (std::uint64_t at = 0; at < total; ++at) drawn.insert(at);
@@ -47,18 +47,12 @@ std::vector<SampledPage> draw_pages(const Table& table, std::uint64_t wanted,
 
 std::vector<SourceRange> draw_pieces(const Table& table, std::uint64_t piece_bytes,
                                      std::uint64_t most, std::mt19937_64& random) {
-  std::vector<LeafSize> sizes;
-  std::uint64_t total = 0;
-  for (const Leaf& leaf : table.leaves) {
-    sizes.push_back({leaf.blocks, leaf.total_bytes});
-    total += leaf.total_bytes;
-  }
   std::vector<SourceRange> pieces;
-  if (total / piece_bytes <= most) {
-    pieces = cut_ranges(sizes, piece_bytes);
+  if (sum_of(table.leaves, &Leaf::total_bytes) / piece_bytes <= most) {
+    pieces = cut_ranges(table.leaf_sizes(), piece_bytes);
   } else {
     for (const SampledPage& page : draw_pages(table, most, random)) {
-      const LeafSize& size = sizes[page.leaf];
+      const Leaf& size = table.leaves[page.leaf];
       const std::uint64_t block_bytes = std::max<std::uint64_t>(size.total_bytes / size.blocks, 1);
       const std::uint64_t blocks = std::max<std::uint64_t>(piece_bytes / block_bytes, 1);
       const std::uint64_t end = std::min(size.blocks, page.block + blocks);
@@ -72,15 +66,13 @@ std::vector<SourceRange> draw_pieces(const Table& table, std::uint64_t piece_byt
 
 std::string sample_sql(const Table& table, const std::string& select_list,
                        const std::vector<SampledPage>& pages, std::uint64_t most_rows) {
-  std::string query;
-  for (const SampledPage& page : pages) {
+  const auto select_of = [&](const SampledPage& page) {
     const SourceRange range{page.leaf, page.block, page.block + 1, 0};
-    const RangeSelect select{select_list, table.leaves[page.leaf].qualified,
-                             range_condition(range)};
-    query += (query.empty() ? "" : " UNION ALL ") + select.sql();
-  }
+    return RangeSelect{select_list, table.leaves[page.leaf].qualified, range_condition(range)}
+        .sql();
+  };
   return fmt::format("COPY (SELECT * FROM ({}) AS sample LIMIT {}) TO STDOUT (FORMAT binary)",
-                     query, most_rows);
+                     joined(pages, " UNION ALL ", select_of), most_rows);
 }
 
 Result<std::vector<ProbeRow>> read_sample(Connection& connection, const std::string& sql,
@@ -111,8 +103,6 @@ Result<std::vector<ProbeRow>> read_sample(Connection& connection, const std::str
 
 Result<std::uint64_t> estimate_rows(Connection& connection, const Table& table) {
   constexpr std::uint64_t kPages = 200;
-  std::uint64_t total = 0;
-  for (const Leaf& leaf : table.leaves) total += leaf.blocks;
   std::mt19937_64 random(std::random_device{}());
   const std::vector<SampledPage> pages = draw_pages(table, kPages, random);
   if (pages.empty()) return 0;
@@ -120,7 +110,7 @@ Result<std::uint64_t> estimate_rows(Connection& connection, const Table& table) 
   PGFANOUT_TRY_ASSIGN(
       const auto rows,
       read_sample(connection, sample_sql(table, "1", pages, kPages * kMostRowsOfPage), 1));
-  return rows.size() * total / pages.size();
+  return rows.size() * sum_of(table.leaves, &Leaf::blocks) / pages.size();
 }
 
 }  // namespace pgfanout

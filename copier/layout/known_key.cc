@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "copier/base/byte_order.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
@@ -117,14 +118,14 @@ class KeySearch {
            checks.boolean(row, 2), false, true});
     }
     // All that are enforced are true of every row: one is enough, and one with a modulus is best.
-    std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
+    std::ranges::stable_sort(candidates_, [](const auto& a, const auto& b) {
       const auto rank = [](const Candidate& each) {
         return std::pair(!each.source.is_enforced, !each.expression.modulus());
       };
       return rank(a) < rank(b);
     });
     const auto enforced = [](const Candidate& each) { return each.source.is_enforced; };
-    const auto surplus = std::find_if(candidates_.begin(), candidates_.end(), enforced);
+    const auto surplus = std::ranges::find_if(candidates_, enforced);
     if (surplus == candidates_.end()) return {};
     candidates_.erase(std::remove_if(surplus + 1, candidates_.end(), enforced), candidates_.end());
     return {};
@@ -225,8 +226,8 @@ class KeySearch {
     if (is_by_expression_) {
       return KeyedLeaves{*count, column_ != nullptr ? KeyMode::generated : KeyMode::expression};
     }
-    const bool is_checked = std::any_of(candidates_.begin(), candidates_.end(),
-                                        [](const auto& each) { return each.source.is_check; });
+    const bool is_checked =
+        std::ranges::any_of(candidates_, [](const auto& each) { return each.source.is_check; });
     return KeyedLeaves{*count, is_checked ? KeyMode::check : KeyMode::none};
   }
 
@@ -256,10 +257,9 @@ class KeySearch {
     const std::vector<SampledPage> pages = draw_pages(table_, kProofPages, random);
     if (column_ == nullptr || pages.empty()) return asked;
     const RowFunction function = row_function(table_, candidate.expression);
-    std::string list;
-    for (const std::string& name : function.names) list += name + ", ";
-    list += column_->quoted + "::int8";
-    const std::string sql = sample_sql(table_, list, pages, kProofRows);
+    std::vector<std::string> list = function.names;
+    list.push_back(column_->quoted + "::int8");
+    const std::string sql = sample_sql(table_, joined(list, ", "), pages, kProofRows);
     PGFANOUT_TRY_ASSIGN(auto rows, in_savepoint(connection_, [&] {
                           return read_sample(connection_, sql, function.names.size() + 1);
                         }));

@@ -53,7 +53,7 @@ Result<std::vector<std::int64_t>> sorted_keys(const Leaf& leaf) {
     bound.error().where = leaf.qualified;
     return std::move(bound).error();
   }
-  std::sort(bound->keys.begin(), bound->keys.end());
+  std::ranges::sort(bound->keys);
   return std::move(bound->keys);
 }
 
@@ -63,8 +63,7 @@ Result<std::vector<Leaf>> leaves_by_key(const Table& table) {
     PGFANOUT_TRY_ASSIGN(const auto keys, sorted_keys(leaf));
     by_key.emplace_back(keys.empty() ? -1 : keys.front(), &leaf);
   }
-  std::stable_sort(by_key.begin(), by_key.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::ranges::stable_sort(by_key, [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Leaf> ordered;
   for (const auto& [first, leaf] : by_key) ordered.push_back(*leaf);
   return ordered;

@@ -8,6 +8,7 @@
 
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
@@ -53,11 +54,7 @@ std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, const Tabl
 /// Reads the columns that a side has from a range of one of its leaves.
 RangeSelect select_of(const CopyStream& stream, std::string StreamColumn::*side,
                       const std::string& leaf, const SourceRange& range) {
-  std::string list;
-  for (const StreamColumn& column : stream.columns) {
-    if (!(column.*side).empty()) list += (list.empty() ? "" : ", ") + column.*side;
-  }
-  return {list, leaf, range_condition(range)};
+  return {joined(stream.columns, ", ", side), leaf, range_condition(range)};
 }
 
 /// Columns, both layouts (without patches of OIDs) and the column list of COPY.
@@ -116,7 +113,7 @@ bool is_not_null(const ColumnPlan& columns, std::string_view name) {
   if (columns.key_column && columns.key_column->name == name) {
     return columns.key_column->is_not_null;
   }
-  return std::any_of(columns.columns.begin(), columns.columns.end(), [&](const PlannedColumn& at) {
+  return std::ranges::any_of(columns.columns, [&](const PlannedColumn& at) {
     return at.column.name == name && at.column.is_not_null;
   });
 }
@@ -153,9 +150,7 @@ constexpr const char* kTriggersSql =
     " AND (t.tgtype & 4) <> 0 GROUP BY 1 ORDER BY 1";
 
 Result<void> note_triggers(Connection& target, const Table& table, std::vector<Issue>& issues) {
-  std::vector<std::uint32_t> oids;
-  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
-  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(kTriggersSql, {oid_array(oids)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(kTriggersSql, {table.leaf_oids()}));
   for (int row = 0; row < rows.size(); ++row) {
     const bool is_before = rows.boolean(row, 2);
     issues.push_back(
@@ -362,7 +357,7 @@ class CopyPlanner {
         target_.query("SELECT format('%I.%I', $1::text, $2::text)", {name.schema, name.name}));
     plan_->target.qualified = quoted.str(0, 0);
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(target_, name));
-    const bool is_made = std::find(made_.begin(), made_.end(), found.oid) != made_.end();
+    const bool is_made = contains(made_, found.oid);
     plan_->target.is_new = found.oid == 0 || is_made;
     if (plan_->target.is_new) return {};
     if (plan_->same_database && found.oid == plan_->source.oid) {
@@ -465,13 +460,13 @@ class CopyPlanner {
         plan_->target.leaves.push_back({leaf.schema, leaf.name, leaf.qualified, leaf.oid});
       }
       plan_->target.partition_columns = std::move(existing.partition_columns);
-      for (Issue& issue : existing_->issues) plan_->issues.push_back(std::move(issue));
+      append(plan_->issues, existing_->issues);
       return note_own_settings();
     } else {
       const auto& inputs = plan_->key.expression.used_columns();
-      const bool inputs_are_not_null = std::all_of(
-          inputs.begin(), inputs.end(),
-          [&](std::size_t input) { return is_not_null(columns_, carriers_.target_names[input]); });
+      const bool inputs_are_not_null = std::ranges::all_of(inputs, [&](std::size_t input) {
+        return is_not_null(columns_, carriers_.target_names[input]);
+      });
       PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null, !made_.empty()}, source_,
                                    target_, *plan_));
       PGFANOUT_TRY_ASSIGN(plan_->issues.emplace_back(), note_not_carried(source_, plan_->source));
@@ -500,7 +495,7 @@ class CopyPlanner {
     plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key.is_generated);
     PGFANOUT_TRY_ASSIGN(plan_->stream.read_layout.oid_patches,
                         plan_transport(source_, target_, columns_, plan_->same_database));
-    for (Issue& issue : columns_.issues) plan_->issues.push_back(std::move(issue));
+    append(plan_->issues, columns_.issues);
     return {};
   }
 
@@ -514,9 +509,9 @@ class CopyPlanner {
   }
 
   Result<void> plan_when_to_commit() {
-    std::uint64_t bytes = 0;
-    for (const Leaf& leaf : plan_->source.leaves) bytes += leaf.total_bytes;
-    PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, bytes, plan_->source.estimated_rows));
+    const Table& table = plan_->source;
+    PGFANOUT_TRY_ASSIGN(plan_->commits, plan_commits(job_, sum_of(table.leaves, &Leaf::total_bytes),
+                                                     table.estimated_rows));
     if (!made_.empty()) return {};  // The journal's epochs count.
     const CommitPlan& commits = plan_->commits;
     if (commits.sets_aside) PGFANOUT_TRY(check_reject_table());
@@ -608,16 +603,13 @@ class CopyPlanner {
     const char* rights = target_.server_version() >= kFirstWithMaintain
                              ? "UPDATE, DELETE, TRUNCATE, MAINTAIN"
                              : "UPDATE, DELETE, TRUNCATE";
-    std::string leaves;
-    for (const TargetLeaf& leaf : plan_->target.leaves) {
-      leaves += fmt::format("{}{}", leaves.empty() ? "" : ",", leaf.oid);
-    }
+    const std::string leaves = oid_array(parts_of(plan_->target.leaves, &TargetLeaf::oid));
     PGFANOUT_TRY_ASSIGN(
         const Rows may,
         target_.query("SELECT has_table_privilege($1::oid, $3) OR"
                       " bool_and(has_table_privilege(leaf, $3)), quote_ident(current_user)"
                       " FROM unnest($2::oid[]) AS leaf",
-                      {std::to_string(existing_->table.oid), "{" + leaves + "}", rights}));
+                      {std::to_string(existing_->table.oid), leaves, rights}));
     if (may.boolean(0, 0)) return {};
     note(Severity::warning, "target-not-locked",
          fmt::format("role {} may not lock the target: the copy is proven only if no transaction "
@@ -684,15 +676,13 @@ class CopyPlanner {
     for (const StreamColumn& column : plan_->stream.columns) {
       if (!column.is_volatile) continue;
       const auto& keys = plan_->source.primary_key;
-      const bool is_identity =
-          std::find(keys.begin(), keys.end(), column.target_column) != keys.end();
+      const bool is_identity = contains(keys, column.target_column);
       // A column beside it may have the old value.
       const Column* old = plan_->source.find(column.target_column);
-      const bool keeps_old =
-          old != nullptr && std::any_of(job_.map.begin(), job_.map.end(), [&](const auto& each) {
-            return each.column != column.target_column &&
-                   (each.sql == old->name || each.sql == old->quoted);
-          });
+      const bool keeps_old = old != nullptr && std::ranges::any_of(job_.map, [&](const auto& each) {
+                               return each.column != column.target_column &&
+                                      (each.sql == old->name || each.sql == old->quoted);
+                             });
       const bool is_lost = is_identity && !keeps_old;
       note(is_lost ? Severity::warning : Severity::info, "volatile-mapping",
            fmt::format("column {} gets a value of its own while copying: later comparisons "
@@ -772,9 +762,7 @@ std::vector<SourceRange> cut_epochs(const std::vector<LeafSize>& leaves, std::si
 }
 
 std::vector<SourceRange> ranges_of(const CopyPlan& plan) {
-  std::vector<LeafSize> sizes;
-  for (const Leaf& leaf : plan.source.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
-  return cut_epochs(sizes, plan.connections.readers, plan.commits);
+  return cut_epochs(plan.source.leaf_sizes(), plan.connections.readers, plan.commits);
 }
 
 Result<RelationName> target_name_of(const TableRequest& job, const Table& source) {

@@ -170,15 +170,14 @@ class KeySettlement {
                       source_.qualified, known.expression.sql(), known.origin, key_.partitions),
           "say what the new key is: --key 'EXPRESSION'", source_.qualified);
     }
-    std::vector<std::string> names;
-    for (const Column& column : source_.columns) names.push_back(column.name);
-    take(known.expression.with_modulus(key_.partitions, names), known.origin);
+    take(known.expression.with_modulus(key_.partitions, parts_of(source_.columns, &Column::name)),
+         known.origin);
     return {};
   }
 
   void doubt() {
     for (const TableKey* of : {&of_source_, &of_target_}) {
-      key_.issues.insert(key_.issues.end(), of->doubts.begin(), of->doubts.end());
+      append(key_.issues, of->doubts);
     }
   }
 
@@ -189,7 +188,7 @@ class KeySettlement {
     if (!key || key->computes_same_as(of_source_.known->expression)) return;
     const auto& used = key->used_columns();
     const auto stored = [&](std::size_t at) { return source_.columns[at].name == key_.column; };
-    if (std::any_of(used.begin(), used.end(), stored)) return;
+    if (std::ranges::any_of(used, stored)) return;
     key_.replaces_other_key = true;
     key_.issues.push_back(
         {Severity::info,
@@ -208,8 +207,7 @@ class KeySettlement {
     if (!present || target_ != nullptr) return;
     const KnownKey& known = *of_source_.known;
     const auto key = compiled(key_.sql, source_);
-    std::vector<std::string> names;
-    for (const Column& column : source_.columns) names.push_back(column.name);
+    const std::vector<std::string> names = parts_of(source_.columns, &Column::name);
     const auto recut =
         known.expression.modulus()
             ? compiled(known.expression.with_modulus(key_.partitions, names), source_)

@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "copier/base/amount.h"
+#include "copier/base/lists.h"
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/index_definition.h"
 #include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/role_rights.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_expression.h"
 #include "copier/catalog/table.h"
@@ -50,8 +53,7 @@ Result<void> check_names(Connection& target, const CopyTarget& plan) {
   for (const TargetLeaf& leaf : plan.leaves) wanted.push_back({"TABLE", leaf.schema, leaf.name});
   PGFANOUT_TRY_ASSIGN(const std::vector<NameHolder> holders, find_name_holders(target, wanted));
   if (holders.empty()) return {};
-  std::vector<std::string> taken;
-  for (const NameHolder& holder : holders) taken.push_back(holder.text());
+  const std::vector<std::string> taken = parts_of(holders, &NameHolder::text);
   return refused("name-taken",
                  fmt::format("{} exist{} already, and the target needs {} for itself or its leaves",
                              some_of(taken), taken.size() == 1 ? "s" : "",
@@ -111,12 +113,11 @@ Result<void> name_leaves(Connection& target, const Layout& layout, const std::st
   }
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      target.query("SELECT w.name, format('%I.%I', $2::text, w.name)"
+      target.query("SELECT $2::text, w.name, format('%I.%I', $2::text, w.name)"
                    " FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place) ORDER BY w.place",
                    {text_array(names), plan.schema}));
-  for (int row = 0; row < rows.size(); ++row) {
-    plan.leaves.push_back({plan.schema, rows.str(row, 0), rows.str(row, 1)});
-  }
+  plan.leaves =
+      read_rows<TargetLeaf>(rows, &TargetLeaf::schema, &TargetLeaf::name, &TargetLeaf::qualified);
   return {};
 }
 
@@ -136,9 +137,7 @@ constexpr const char* kStorageSql =
     " LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY ($1::oid[])";
 
 Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan) {
-  std::vector<std::uint32_t> oids;
-  for (const Leaf& leaf : plan.source.leaves) oids.push_back(leaf.oid);
-  PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kStorageSql, {oid_array(oids)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kStorageSql, {plan.source.leaf_oids()}));
   if (rows.size() > 1) {
     plan.issues.push_back({Severity::info,
                            "storage-differs",
@@ -245,12 +244,10 @@ class SequencePlanner {
     PGFANOUT_TRY_ASSIGN(const Rows rows,
                         source_.query(kSequencesSql, {std::to_string(copy_.source.oid)}));
     for (int row = 0; row < rows.size(); ++row) {
-      const Sequence sequence{{rows.str(row, 1), rows.str(row, 2)},
-                              rows.str(row, 3),
-                              rows.boolean(row, 4),
-                              rows.str(row, 5),
-                              rows.str(row, 6),
-                              rows.boolean(row, 7)};
+      std::int16_t number = 0;
+      Sequence sequence;
+      read_row(rows, row, number, sequence.name.schema, sequence.name.name, sequence.qualified,
+               sequence.is_identity, sequence.type, sequence.options, sequence.is_readable);
       for (const PlannedColumn& planned : columns.columns) {
         // Columns made from a source column keep its number.
         const Column& column = planned.column;
@@ -258,9 +255,7 @@ class SequencePlanner {
         const bool has_other_default =
             origin != nullptr && column.identity == 0 && origin->default_sql != column.default_sql;
         if (has_other_default) continue;
-        if (column.number == rows.integer(row, 0) && column.generated == 0) {
-          PGFANOUT_TRY(add(sequence, column));
-        }
+        if (column.number == number && column.generated == 0) PGFANOUT_TRY(add(sequence, column));
       }
     }
     PGFANOUT_TRY(add_own(columns));
@@ -310,15 +305,15 @@ class SequencePlanner {
   Result<void> add_own(const ColumnPlan& columns) {
     PGFANOUT_TRY_ASSIGN(const std::vector<OwnSequence> own, own_sequences(job_, copy_.source));
     if (own.empty()) return {};
-    PGFANOUT_TRY_ASSIGN(const Rows reader, source_.query("SELECT quote_ident(CURRENT_USER)"));
-    PGFANOUT_TRY_ASSIGN(const Rows maker, target_.query("SELECT quote_ident(CURRENT_USER)"));
+    PGFANOUT_TRY_ASSIGN(const std::string reader, current_role(source_));
+    PGFANOUT_TRY_ASSIGN(const std::string maker, current_role(target_));
     for (const OwnSequence& sequence : own) {
       if (!is_made_) PGFANOUT_TRY(check_free(sequence));
       plan_.before_tables.push_back(
           fmt::format("CREATE SEQUENCE {} {}", sequence.qualified, sequence.options()));
-      if (copy_.same_database && reader.text(0, 0) != maker.text(0, 0)) {
+      if (copy_.same_database && reader != maker) {
         plan_.before_tables.push_back(
-            fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence.qualified, reader.text(0, 0)));
+            fmt::format("GRANT USAGE ON SEQUENCE {} TO {}", sequence.qualified, reader));
       }
       for (const PlannedColumn& planned : columns.columns) {
         if (planned.column.name != sequence.column) continue;
@@ -364,12 +359,12 @@ class SequencePlanner {
 
   Result<void> set_value(const Sequence& sequence, const std::string& of_target) {
     if (!sequence.is_readable) {
-      PGFANOUT_TRY_ASSIGN(const Rows role, source_.query("SELECT quote_ident(CURRENT_USER)"));
+      PGFANOUT_TRY_ASSIGN(const std::string role, current_role(source_));
       copy_.issues.push_back(
           {Severity::warning, "sequence-unreadable",
            fmt::format("no SELECT on {}: the target's counter starts over", sequence.qualified),
            sequence.qualified,
-           fmt::format("GRANT SELECT ON SEQUENCE {} TO {}", sequence.qualified, role.text(0, 0))});
+           fmt::format("GRANT SELECT ON SEQUENCE {} TO {}", sequence.qualified, role)});
       return {};
     }
     PGFANOUT_TRY_ASSIGN(
@@ -433,8 +428,7 @@ class TargetTables {
           fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", leaf, kBoundCheck));
     }
     add_defaults(made.create);
-    made.create.insert(made.create.end(), sequences_.after_tables.begin(),
-                       sequences_.after_tables.end());
+    append(made.create, sequences_.after_tables);
     made.finish = sequences_.at_the_end;
     return made;
   }
@@ -467,10 +461,7 @@ class TargetTables {
   /// Of the job: understood as the application would.
   void add_defaults(std::vector<std::string>& statements) const {
     if (defaults_.empty()) return;
-    std::string clauses;
-    for (const TargetTrial::Step& each : defaults_) {
-      clauses += (clauses.empty() ? "" : ", ") + each.sql;
-    }
+    const std::string clauses = joined(defaults_, ", ", &TargetTrial::Step::sql);
     statements.push_back("SET LOCAL search_path = " + target_.application_path);
     statements.push_back(fmt::format("ALTER TABLE {} {}", target_.qualified, clauses));
     for (const TargetLeaf& leaf : target_.leaves) {
@@ -521,11 +512,7 @@ class TargetTables {
   }
 
   void add_settings(std::vector<std::string>& statements, const std::string& table) const {
-    std::string settings;
-    for (const Column& column : columns_) {
-      const std::string more = column_settings(column);
-      if (!more.empty()) settings += (settings.empty() ? "" : ", ") + more;
-    }
+    const std::string settings = joined(columns_, ", ", column_settings);
     if (!settings.empty()) {
       statements.push_back(fmt::format("ALTER TABLE {} {}", table, settings));
     }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <random>
 
+#include "copier/base/lists.h"
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/key/page_sample.h"
@@ -55,13 +57,12 @@ bool is_of_interest(const Error& error) {
 }
 
 std::string array_of(const std::vector<ProbeRow>& rows, std::size_t field) {
-  std::string array = "{";
-  for (const ProbeRow& row : rows) {
-    if (array.size() > 1) array += ',';
-    array += row[field] ? text_array({*row[field]}).substr(1) : "NULL";
-    if (row[field]) array.pop_back();
-  }
-  return array + "}";
+  const auto element = [&](const ProbeRow& row) -> std::string {
+    if (!row[field]) return "NULL";
+    const std::string alone = text_array({*row[field]});
+    return alone.substr(1, alone.size() - 2);
+  };
+  return "{" + joined(rows, ",", element) + "}";
 }
 
 class SampledRows {
@@ -188,19 +189,15 @@ class SampledRows {
   /// A row for each sampled one, with the target's columns and their types, and the key if the
   /// condition names it.
   [[nodiscard]] std::string rows_sql(const std::string& condition) const {
-    std::string list;
-    std::string arrays;
-    std::string names;
-    for (std::size_t at = 0; at < columns_.size(); ++at) {
-      // A domain was tried on its own, and its base type has the same operators.
-      list += fmt::format("{}v{}::{} AS {}", at == 0 ? "" : ", ", at, columns_[at]->type_sql,
-                          columns_[at]->target_sql);
-      arrays += fmt::format("{}${}::text[]", at == 0 ? "" : ", ", at + 1);
-      names += fmt::format("v{}, ", at);
-    }
+    const auto list = [&](auto text_of) { return joined(columns_.size(), ", ", text_of); };
+    // A domain was tried on its own, and its base type has the same operators.
     const std::string rows = fmt::format(
-        "SELECT {}, place AS \"pgfanout place\" FROM unnest({}) WITH ORDINALITY AS v({}place)",
-        list, arrays, names);
+        "SELECT {}, place AS \"pgfanout place\" FROM unnest({}) WITH ORDINALITY AS v({}, place)",
+        list([&](std::size_t at) {
+          return fmt::format("v{}::{} AS {}", at, columns_[at]->type_sql, columns_[at]->target_sql);
+        }),
+        list([](std::size_t at) { return fmt::format("${}::text[]", at + 1); }),
+        list([](std::size_t at) { return fmt::format("v{}", at); }));
     if (!names_key(condition)) return rows;
     return fmt::format("SELECT r.*, {} AS {} FROM ({}) AS r", plan_->key.sql_on_target,
                        quoted_name(*plan_->key.column), rows);
@@ -233,10 +230,7 @@ Result<std::vector<RowRule>> read_row_rules(Connection& connection, std::uint32_
   PGFANOUT_TRY_ASSIGN(const Rows rows,
                       connection.query(fmt::format(kRulesSql, kRow),
                                        {std::to_string(table), only_valid ? "true" : "false"}));
-  std::vector<RowRule> rules;
-  for (int row = 0; row < rows.size(); ++row)
-    rules.push_back({rows.str(row, 0), rows.str(row, 1), rows.str(row, 2)});
-  return rules;
+  return read_rows<RowRule>(rows, &RowRule::name, &RowRule::broken, &RowRule::code);
 }
 
 Result<std::vector<Issue>> find_refused_rows(Connection& source, Connection& target,

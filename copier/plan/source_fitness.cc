@@ -148,10 +148,8 @@ Result<void> note_heirs(Connection& source, const Table& table, std::vector<Issu
        table.qualified,
        "indexes, constraints, triggers and grants are each table's own: those of the others are "
        "neither copied nor compared"});
-  std::vector<std::uint32_t> oids;
-  for (const Leaf& leaf : table.leaves) oids.push_back(leaf.oid);
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      source.query(kHeirColumnsSql, {std::to_string(table.oid), oid_array(oids)}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kHeirColumnsSql, {std::to_string(table.oid),
+                                                                      table.leaf_oids()}));
   for (int row = 0; row < rows.size(); ++row) {
     issues.push_back({Severity::warning, "heir-columns",
                       fmt::format("{} has columns that {} has not, and which are left out: {}",

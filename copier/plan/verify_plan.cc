@@ -31,8 +31,8 @@ std::size_t fixed_width(std::uint32_t type_oid) {
   constexpr std::pair<std::uint32_t, std::size_t> widths[] = {
       {16, 1},  {20, 8},   {21, 2},   {23, 4},   {26, 4},   {700, 4},   {701, 8},  {774, 8},
       {829, 6}, {1082, 4}, {1083, 8}, {1114, 8}, {1184, 8}, {1186, 16}, {2950, 16}};
-  const auto* found = std::find_if(std::begin(widths), std::end(widths),
-                                   [&](const auto& width) { return width.first == type_oid; });
+  const auto* found =
+      std::ranges::find_if(widths, [&](const auto& width) { return width.first == type_oid; });
   return found == std::end(widths) ? 0 : found->second;
 }
 
@@ -127,8 +127,7 @@ class VerifyPlanner {
     PGFANOUT_TRY_ASSIGN(columns_,
                         plan_existing_columns(tables_, source_, mappings, target_, key_column_));
     if (compared_key_column_ || job_key_.replaces_other_key) columns_.stored_key.reset();
-    issues_.insert(issues_.end(), columns_.issues.begin(), columns_.issues.end());
-    columns_.issues.clear();
+    append(issues_, std::exchange(columns_.issues, {}));
     for (const PlannedColumn& planned : columns_.columns) {
       if (planned.is_volatile) {
         note(Severity::info, "volatile-mapping",
@@ -156,9 +155,9 @@ class VerifyPlanner {
                                                      IsCarrier is_carrier) const {
     std::vector<std::string> carriers;
     for (const std::string& name : key) {
-      const auto found =
-          std::find_if(columns_.columns.begin(), columns_.columns.end(),
-                       [&](const PlannedColumn& planned) { return is_carrier(planned, name); });
+      const auto found = std::ranges::find_if(columns_.columns, [&](const PlannedColumn& planned) {
+        return is_carrier(planned, name);
+      });
       if (found == columns_.columns.end()) return {};
       carriers.push_back(found->column.name);
     }
@@ -183,11 +182,11 @@ class VerifyPlanner {
     }
     identity_columns_ = key.size();
     const auto rank = [&](const PlannedColumn& planned) {
-      return std::find(key.begin(), key.end(), planned.column.name) - key.begin();
+      return std::ranges::find(key, planned.column.name) - key.begin();
     };
-    std::stable_sort(
-        columns_.columns.begin(), columns_.columns.end(),
-        [&](const PlannedColumn& a, const PlannedColumn& b) { return rank(a) < rank(b); });
+    std::ranges::stable_sort(columns_.columns, [&](const PlannedColumn& a, const PlannedColumn& b) {
+      return rank(a) < rank(b);
+    });
   }
 
   /// Without a key that can be computed, every row has the same one.
@@ -341,10 +340,8 @@ class VerifyPlanner {
 }  // namespace
 
 std::string select_list(const VerifyPlan& plan, Side side) {
-  std::string list;
-  for (const ComparedColumn& column : plan.columns) {
-    list += (list.empty() ? "" : ", ") + sql_of(column, side);
-  }
+  const std::string list = joined(
+      plan.columns, ", ", [&](const ComparedColumn& column) { return sql_of(column, side); });
   const auto& key = side == Side::source ? plan.source_key_column : plan.target_key_column;
   return key ? list + ", " + *key : list;
 }

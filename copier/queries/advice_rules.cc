@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 
@@ -44,20 +45,18 @@ std::string bare(std::string_view sql) {
 }
 
 bool has(const Texts& texts, std::string_view wanted) {
-  return std::any_of(texts.begin(), texts.end(),
-                     [&](const std::string& text) { return bare(text) == bare(wanted); });
+  return std::ranges::any_of(texts,
+                             [&](const std::string& text) { return bare(text) == bare(wanted); });
 }
 
 void add_new(Texts& to, std::string text) {
-  if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(std::move(text));
+  if (!contains(to, text)) to.push_back(std::move(text));
 }
 
 /// By the name, or as SQL has it.
 const Column* column_in(const AdviceFacts& facts, std::string_view name) {
-  const auto found =
-      std::find_if(facts.columns.begin(), facts.columns.end(),
-                   [&](const Column& at) { return at.quoted == name || at.name == name; });
-  return found == facts.columns.end() ? nullptr : &*found;
+  return find_where(facts.columns,
+                    [&](const Column& at) { return at.quoted == name || at.name == name; });
 }
 
 std::string constant_condition(const Column& column, const PlanCondition& condition) {
@@ -223,7 +222,7 @@ class Adviser {
     std::erase_if(then, [&](const std::string& item) { return has(wants_.equal, item); });
     const Texts& predicates = wants_.predicates;
     Texts items = wants_.equal;
-    items.insert(items.end(), then.begin(), then.end());
+    append(items, then);
     if (items.empty() && !predicates.empty() && !facts_.primary_key.empty()) {
       items.push_back(column_in(facts_, facts_.primary_key.front())->quoted);
     }
@@ -278,9 +277,8 @@ class Adviser {
     const auto is_given = [&](const std::string& item) {
       return bare(item) == bare(facts_.key) || has(wants_.equal, item);
     };
-    return std::any_of(facts_.indexes.begin(), facts_.indexes.end(), [&](const KnownIndex& index) {
-      return index.is_unique && index.where.empty() &&
-             std::all_of(index.items.begin(), index.items.end(), is_given);
+    return std::ranges::any_of(facts_.indexes, [&](const KnownIndex& index) {
+      return index.is_unique && index.where.empty() && std::ranges::all_of(index.items, is_given);
     });
   }
 
@@ -292,13 +290,12 @@ class Adviser {
     for (const std::string& text : pattern_.plan.output) {
       const Column* column = column_in(facts_, without_alias(text));
       if (column == nullptr) return {};
-      const bool is_item = std::any_of(items.begin(), items.end(), [&](const std::string& item) {
+      const bool is_item = std::ranges::any_of(items, [&](const std::string& item) {
         return item == column->quoted || item.starts_with(column->quoted + " ");
       });
       if (is_item || has(included, column->quoted)) continue;
       const bool is_narrow =
-          column->type_sql.starts_with("timestamp") ||
-          std::find(std::begin(kNarrow), std::end(kNarrow), column->type_sql) != std::end(kNarrow);
+          column->type_sql.starts_with("timestamp") || contains(kNarrow, column->type_sql);
       if (!is_narrow || included.size() == kMostIncluded) return {};
       included.push_back(column->quoted);
     }
@@ -308,20 +305,20 @@ class Adviser {
   /// Whether an index begins with the columns compared by =, in any order, and goes on with `then`.
   [[nodiscard]] bool is_covered(const Texts& then, const Texts& included) const {
     const std::string where = bare(fmt::format("{}", fmt::join(wants_.predicates, " AND ")));
-    return std::any_of(facts_.indexes.begin(), facts_.indexes.end(), [&](const KnownIndex& index) {
+    return std::ranges::any_of(facts_.indexes, [&](const KnownIndex& index) {
       if (index.method != "btree" || bare(index.where) != where) return false;
       const std::size_t equal = wants_.equal.size();
       if (index.items.size() < std::max<std::size_t>(1, equal + then.size())) return false;
       const Texts first(index.items.begin(),
                         index.items.begin() + static_cast<std::ptrdiff_t>(equal));
       const auto is_first = [&](const std::string& item) { return has(first, item); };
-      if (!std::all_of(wants_.equal.begin(), wants_.equal.end(), is_first)) return false;
+      if (!std::ranges::all_of(wants_.equal, is_first)) return false;
       for (std::size_t at = 0; at < then.size(); ++at) {
         if (bare(index.items[equal + at]) != bare(then[at].substr(0, then[at].find(" DESC")))) {
           return false;
         }
       }
-      return std::all_of(included.begin(), included.end(), [&](const std::string& name) {
+      return std::ranges::all_of(included, [&](const std::string& name) {
         return has(index.items, name) || has(index.included, name);
       });
     });
@@ -337,10 +334,7 @@ class Adviser {
     }
     const char* ending = kind == "partial" ? "_part_idx" : kind == "gin" ? "_gin_idx" : "_idx";
     std::string name = suffixed_name(stem, ending);
-    const auto is_taken = [&] {
-      return std::any_of(facts_.indexes.begin(), facts_.indexes.end(),
-                         [&](const KnownIndex& index) { return index.name == name; });
-    };
+    const auto is_taken = [&] { return contains(facts_.indexes, name, &KnownIndex::name); };
     for (int number = 1; is_taken(); ++number) {
       name = suffixed_name(stem, fmt::format("{}{}", ending, number));
     }
@@ -367,9 +361,8 @@ std::vector<IndexAdvice> advice_of(std::vector<AdvicePattern> patterns, const Ad
   for (const AdvicePattern& pattern : patterns) {
     const Wants wants = PatternReader(facts, recurring).read(pattern.plan);
     for (IndexAdvice& advice : Adviser(facts, pattern, wants).advise()) {
-      const auto known = std::find_if(all.begin(), all.end(), [&](const auto& each) {
-        return each.second.definition == advice.definition;
-      });
+      const auto known = std::ranges::find_if(
+          all, [&](const auto& each) { return each.second.definition == advice.definition; });
       if (known == all.end()) {
         all.emplace_back(pattern.share, std::move(advice));
       } else {
@@ -378,8 +371,7 @@ std::vector<IndexAdvice> advice_of(std::vector<AdvicePattern> patterns, const Ad
       }
     }
   }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::ranges::stable_sort(all, [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<IndexAdvice> advice;
   for (auto& [share, each] : all) {
     each.priority = priority_of(share);
@@ -403,12 +395,11 @@ std::vector<Issue> redundant_indexes(const std::vector<KnownIndex>& indexes,
                            other.included == index.included && !other.is_unique &&
                            !other.is_needed && &other > &index;
       return begins && !is_twin &&
-             std::all_of(index.included.begin(), index.included.end(),
-                         [&](const std::string& name) {
-                           return has(other.items, name) || has(other.included, name);
-                         });
+             std::ranges::all_of(index.included, [&](const std::string& name) {
+               return has(other.items, name) || has(other.included, name);
+             });
     };
-    const auto other = std::find_if(indexes.begin(), indexes.end(), stands_in);
+    const auto other = std::ranges::find_if(indexes, stands_in);
     if (other == indexes.end()) continue;
     issues.push_back(
         {Severity::info, "index-redundant",

@@ -124,8 +124,8 @@ class TableAdviser {
       }
       return 0.0;
     };
-    const bool has_times = std::all_of(patterns_.begin(), patterns_.end(),
-                                       [&](const auto& each) { return time_of(each.query) > 0; });
+    const bool has_times =
+        std::ranges::all_of(patterns_, [&](const auto& each) { return time_of(each.query) > 0; });
     double all = 0;
     for (AdvicePattern& each : patterns_) {
       each.share = has_times ? time_of(each.query) : each.plan.cost;

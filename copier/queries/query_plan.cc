@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/sql_text.h"
 
 namespace pgfanout {
@@ -46,9 +47,7 @@ Pieces stripped(Pieces pieces) {
 }
 
 std::string text_of_pieces(Pieces pieces) {
-  std::string text;
-  for (const SqlPiece& piece : pieces) text += piece.text;
-  return text;
+  return joined(pieces, "", &SqlPiece::text);
 }
 
 bool is_word(const SqlPiece& piece, std::string_view word) {
@@ -194,7 +193,7 @@ class PlanReader {
     PlanScan& scan = plan_.scans.emplace_back(PlanScan{type, relation, index, {}});
     for (const char* name : {"Index Cond", "Recheck Cond", "Filter", "Order By"}) {
       const std::string text = text_at(node, name);
-      for (PlanCondition& each : conditions_of(text)) scan.conditions.push_back(std::move(each));
+      append(scan.conditions, conditions_of(text));
     }
   }
 
@@ -205,19 +204,18 @@ class PlanReader {
     for (const Json& child : *children) {
       const std::string shape = read(child, above);
       if (shape.empty()) continue;
-      const auto known = std::find_if(shapes.begin(), shapes.end(),
-                                      [&](const auto& each) { return each.first == shape; });
+      const auto known =
+          std::ranges::find_if(shapes, [&](const auto& each) { return each.first == shape; });
       if (known == shapes.end()) {
         shapes.emplace_back(shape, 1);
       } else {
         ++known->second;
       }
     }
-    std::string text;
-    for (const auto& [shape, count] : shapes) {
-      text += text.empty() ? "" : ", ";
-      text += count == 1 ? shape : fmt::format("{} x {}", count, shape);
-    }
+    const std::string text = joined(shapes, ", ", [](const auto& each) {
+      const auto& [shape, count] = each;
+      return count == 1 ? shape : fmt::format("{} x {}", count, shape);
+    });
     return shapes.size() > 1 ? "(" + text + ")" : text;
   }
 

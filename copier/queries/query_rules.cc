@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/sql_text.h"
 
 namespace pgfanout {
@@ -29,15 +30,15 @@ double percentile(const std::vector<double>& sorted, double share) {
 }
 
 QueryTimes times_of(std::vector<double> milliseconds) {
-  std::sort(milliseconds.begin(), milliseconds.end());
+  std::ranges::sort(milliseconds);
   return {percentile(milliseconds, 0.50), percentile(milliseconds, 0.95),
           percentile(milliseconds, 0.99)};
 }
 
 bool QueryOrder::is_total(const std::vector<std::string>& primary_key) const {
-  return !primary_key.empty() &&
-         std::all_of(primary_key.begin(), primary_key.end(),
-                     [&](const std::string& column) { return names.contains(column); });
+  return !primary_key.empty() && std::ranges::all_of(primary_key, [&](const std::string& column) {
+    return names.contains(column);
+  });
 }
 
 QueryOrder order_of(std::string_view sql) {
@@ -132,8 +133,8 @@ std::vector<std::string> broken_limits(const QueryCheck& check, const QuerySide&
 }
 
 std::string figures_of(const QueryResult& query) {
-  std::string text;
-  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
+  std::vector<std::string> parts;
+  const auto add = [&](std::string part) { parts.push_back(std::move(part)); };
   const std::optional<QuerySide>& last = query.target ? query.target : query.source;
   if (last && last->leaves_read) {
     add(fmt::format("{} of {} leaves read", *last->leaves_read, last->leaves));
@@ -141,7 +142,7 @@ std::string figures_of(const QueryResult& query) {
   if (query.source && query.source->times) add("source " + times_text(*query.source->times));
   if (query.target && query.target->times) add("target " + times_text(*query.target->times));
   if (query.ratio) add(fmt::format("p95 ratio {:.2f}", *query.ratio));
-  return text;
+  return joined(parts, "; ");
 }
 
 std::vector<Issue> issues_of(const QueryReport& report, const std::string& where) {

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/queries/query_rules.h"
@@ -42,9 +43,7 @@ std::string open_ended(std::string_view sql) {
   while (!pieces.empty() && (pieces.back().kind == SqlPieceKind::blank || pieces.back().is(";"))) {
     pieces.pop_back();
   }
-  std::string text;
-  for (const SqlPiece& piece : pieces) text += piece.text;
-  return text;
+  return joined(pieces, "", &SqlPiece::text);
 }
 
 /// Values in place of $1, $2, ...
@@ -91,7 +90,7 @@ struct SideRun {
     digest.ordered = rows.str(0, 2);
     PGFANOUT_TRY_ASSIGN(const auto columns,
                         as_application(*on, [&] { return on->connection.describe(bound.sql); }));
-    for (const ResultColumn& column : columns) digest.columns.push_back(column.name);
+    digest.columns = parts_of(columns, &ResultColumn::name);
     return digest;
   }
 
@@ -118,8 +117,8 @@ struct SideRun {
     side.cost = plan.cost;
     side.leaves = static_cast<std::uint32_t>(leaves.size());
     if (bound.missing.empty()) {
-      side.leaves_read = static_cast<std::uint32_t>(
-          std::count_if(leaves.begin(), leaves.end(), [&](const Leaf& leaf) {
+      side.leaves_read =
+          static_cast<std::uint32_t>(std::ranges::count_if(leaves, [&](const Leaf& leaf) {
             return plan.relations.contains(leaf.schema + "." + leaf.name);
           }));
     }
@@ -162,9 +161,8 @@ class QueriesRun {
   /// the server's state decides it.
   void note_complaint(const Error& error, QueryResult& result) const {
     constexpr std::string_view kOfServer[] = {"42501", "53", "55", "57", "58"};
-    const bool is_of_server =
-        std::any_of(std::begin(kOfServer), std::end(kOfServer),
-                    [&](std::string_view state) { return error.sqlstate.starts_with(state); });
+    const bool is_of_server = std::ranges::any_of(
+        kOfServer, [&](std::string_view state) { return error.sqlstate.starts_with(state); });
     const std::string why = fmt::format("{} ({})", error.message, error.sqlstate);
     if (at_ == target_ && source_ != nullptr && !is_of_server) {
       result.failures.push_back("it fails on the target: " + why);

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
@@ -23,7 +24,7 @@ bool is_no_alias(std::string_view word) {
       "union",  "intersect", "except", "join",       "inner", "left",   "right",      "full",
       "cross",  "natural",   "on",     "using",      "set",   "values", "default",    "select",
       "window", "returning", "with",   "overriding", "when",  "then",   "tablesample"};
-  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+  return contains(kWords, word);
 }
 
 /// Words of pgfanout's and other tools' own statements.
@@ -47,19 +48,14 @@ class PatternMaker {
                                                 "delete", "values", "table",  "merge"};
     std::size_t first = 0;
     while (first < words_.size() && word(first).is("(")) ++first;
-    if (std::find(std::begin(kStatements), std::end(kStatements), plain(first)) ==
-        std::end(kStatements)) {
-      return std::nullopt;
-    }
+    if (!contains(kStatements, plain(first))) return std::nullopt;
     for (at_ = 0; at_ < words_.size();) {
       if (is_of_tool(plain(at_))) return std::nullopt;
       if (is_part_of_that_name()) return std::nullopt;
       step();
     }
     if (!names_table_) return std::nullopt;
-    std::string text;
-    for (const SqlPiece& piece : pieces_) text += piece.text;
-    return text;
+    return joined(pieces_, "", &SqlPiece::text);
   }
 
  private:
@@ -124,9 +120,7 @@ class PatternMaker {
       level.expects_relation = false;
       constexpr std::string_view kEnds[] = {"where", "select", "group", "order",     "having",
                                             "set",   "union",  "limit", "returning", "values"};
-      if (std::find(std::begin(kEnds), std::end(kEnds), here) != std::end(kEnds)) {
-        level.is_in_from = false;
-      }
+      if (contains(kEnds, here)) level.is_in_from = false;
       if (names_schema_and_table()) return drop_schema();
     }
     ++at_;
@@ -337,7 +331,7 @@ class StatementFinder {
         return std::move(sampled).error();
       }
     }
-    if (std::any_of(values.begin(), values.end(), [](const auto& each) { return !each; })) {
+    if (std::ranges::any_of(values, [](const auto& each) { return !each; })) {
       return {};
     }
     for (auto& value : values) check.params.push_back(*std::move(value));
@@ -407,9 +401,8 @@ std::string with_cast_parameters(std::string_view sql) {
   std::vector<SqlPiece> pieces = sql_pieces(sql);
   std::string text;
   for (std::size_t at = 0; at < pieces.size(); ++at) {
-    const bool is_type = pieces[at].kind == SqlPieceKind::name &&
-                         std::find(std::begin(kTypes), std::end(kTypes),
-                                   lower_case(pieces[at].name)) != std::end(kTypes);
+    const bool is_type =
+        pieces[at].kind == SqlPieceKind::name && contains(kTypes, lower_case(pieces[at].name));
     const bool has_parameter = is_type && at + 3 < pieces.size() &&
                                pieces[at + 1].kind == SqlPieceKind::blank && pieces[at + 2].is("$");
     if (!has_parameter) {
@@ -461,7 +454,7 @@ Result<std::vector<QueryCheck>> queries_of(const WindowRequest& request, const Q
   if (request.statements == 0) return queries;
   const auto find = [&]() -> Result<void> {
     PGFANOUT_TRY_ASSIGN(auto found, StatementFinder(on, report).find(request.statements));
-    for (QueryCheck& each : found) queries.push_back(std::move(each));
+    append(queries, found);
     return {};
   };
   PGFANOUT_TRY(in_transaction(on.connection, {"BEGIN READ ONLY", TransactionEnd::roll_back}, find));

@@ -1,6 +1,9 @@
 #include "copier/reconcile/comparison.h"
 
 #include <algorithm>
+#include <span>
+
+#include "copier/base/lists.h"
 
 namespace pgfanout {
 
@@ -23,9 +26,7 @@ void Comparison::add(Side side, const BatchAccount& batch) {
   }
   misplaced_count_ += batch.misplaced.size();
   const std::size_t room = max_named_ - std::min(max_named_, misplaced_.size());
-  const std::size_t taken = std::min(room, batch.misplaced.size());
-  misplaced_.insert(misplaced_.end(), batch.misplaced.begin(),
-                    batch.misplaced.begin() + static_cast<std::ptrdiff_t>(taken));
+  append(misplaced_, std::span(batch.misplaced).first(std::min(room, batch.misplaced.size())));
 }
 
 MultisetDigest Comparison::total(Side side) const {
@@ -37,8 +38,8 @@ MultisetDigest Comparison::total(Side side) const {
 }
 
 bool Comparison::is_equal() const {
-  return std::all_of(groups_.begin(), groups_.end(),
-                     [](const GroupAccount& group) { return group.source == group.target; });
+  return std::ranges::all_of(
+      groups_, [](const GroupAccount& group) { return group.source == group.target; });
 }
 
 }  // namespace pgfanout

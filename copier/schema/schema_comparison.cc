@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/schema/schema_deployment.h"
@@ -185,9 +186,7 @@ std::vector<std::string> items_of(std::string_view list) {
 
 /// A privilege on the table covers that on each column, the right to pass it on covers having it.
 bool is_covered(const std::string& item, const std::vector<std::string>& by) {
-  const auto has = [&](const std::string& wanted) {
-    return std::find(by.begin(), by.end(), wanted) != by.end();
-  };
+  const auto has = [&](const std::string& wanted) { return contains(by, wanted); };
   const bool passes_on = item.ends_with(kGrantOption);
   const std::string privilege =
       passes_on ? item.substr(0, item.size() - kGrantOption.size()) : item;
@@ -225,9 +224,8 @@ std::string_view type_of(std::string_view definition) {
 
 bool mentions(std::string_view sql, const std::set<std::string>& names) {
   const std::vector<SqlPiece> words = sql_words(sql);
-  return std::any_of(words.begin(), words.end(), [&](const SqlPiece& word) {
-    return word.is_name() && names.contains(word.name);
-  });
+  return std::ranges::any_of(
+      words, [&](const SqlPiece& word) { return word.is_name() && names.contains(word.name); });
 }
 
 struct KindImpact {
@@ -371,16 +369,15 @@ class SchemaJudge {
  private:
   [[nodiscard]] static const SchemaObject* find(const std::vector<SchemaObject>& side,
                                                 std::string_view kind, std::string_view name) {
-    const auto found = std::find_if(side.begin(), side.end(), [&](const SchemaObject& object) {
+    return find_where(side, [&](const SchemaObject& object) {
       return object.kind == kind && object.name == name;
     });
-    return found == side.end() ? nullptr : &*found;
   }
 
   /// A server before 18 has one in place of a NOT NULL that is NOT VALID.
   [[nodiscard]] bool has_check_of_null(const SchemaObject& source) const {
     const std::string check = fmt::format("CHECK (({} IS NOT NULL))", display_name(source.name));
-    return std::any_of(target_.begin(), target_.end(), [&](const SchemaObject& each) {
+    return std::ranges::any_of(target_, [&](const SchemaObject& each) {
       return each.kind == "constraint" && is_same_sql(each.definition, check);
     });
   }
@@ -541,9 +538,8 @@ class SchemaJudge {
       return error("duplicates would be accepted, or rows refused that were not before");
     }
     const std::string_view list = column_list(source.definition);
-    const bool follows =
-        std::all_of(expected_.key_inputs.begin(), expected_.key_inputs.end(),
-                    [&](const std::string& input) { return mentions(list, {input}); });
+    const bool follows = std::ranges::all_of(
+        expected_.key_inputs, [&](const std::string& input) { return mentions(list, {input}); });
     if (follows) {
       return info(fmt::format(
           "expected: {} follows from the key; ON CONFLICT and foreign keys have to name it too",
@@ -575,7 +571,7 @@ std::string_view step_of(const SchemaObject& object) {
 }
 
 std::ptrdiff_t rank_of(const SchemaObject& object) {
-  return std::find(std::begin(kOrder), std::end(kOrder), step_of(object)) - std::begin(kOrder);
+  return std::ranges::find(kOrder, step_of(object)) - std::begin(kOrder);
 }
 
 bool is_before(const SchemaPair& left, const SchemaPair& right) {
@@ -602,7 +598,7 @@ bool can_be_disabled(const SchemaObject& object) {
 }
 
 /// Fills gap, impact and severity. Returns whether something is to be made.
-bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaGap& row) {
+bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaFinding& row) {
   SchemaImpact impact;
   if (pair.target == nullptr) {
     row.gap = "missing";
@@ -644,10 +640,10 @@ SchemaComparison compare_schemas(const std::vector<SchemaObject>& source,
                                  const ExpectedDifferences& expected) {
   const SchemaJudge judges(source, target, expected);
   std::vector<SchemaPair> pairs = pair_schemas(source, target, expected.key_column);
-  std::stable_sort(pairs.begin(), pairs.end(), is_before);
+  std::ranges::stable_sort(pairs, is_before);
   SchemaComparison comparison;
   for (const SchemaPair& pair : pairs) {
-    SchemaGap row;
+    SchemaFinding row;
     row.kind = pair.any().kind;
     row.name = name_of(pair.any());
     row.source = text_of(pair.source);

@@ -31,18 +31,10 @@ struct ExpectedDifferences {
   std::vector<std::string> partition_columns;  ///< As in Table.
 };
 
-struct SchemaGap {
-  std::string kind;    ///< As SchemaObject::kind.
-  std::string name;    ///< For people.
-  std::string source;  ///< Definitions; empty where there is none.
-  std::string target;
-  std::string gap;                     ///< "none", "missing", "extra", "different" or "not valid".
-  std::string impact;                  ///< A sentence without a final stop; empty for gap "none".
-  Severity severity = Severity::info;  ///< Never critical: a schema alone loses no rows.
-};
-
 struct SchemaComparison {
-  std::vector<SchemaGap> rows;  ///< In the order of deployment, objects without a gap included.
+  /// In the order of deployment, objects without a gap included. None is critical: a schema alone
+  /// loses no rows.
+  std::vector<SchemaFinding> rows;
   /// SQL for each gap that is not expected, in the order in which it can run.
   std::vector<std::string> deployment_order;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 
@@ -14,10 +15,8 @@ using Statements = std::vector<std::string>;
 
 const SchemaObject* object_in(const std::vector<SchemaObject>& side, std::string_view kind,
                               std::string_view name) {
-  const auto found = std::find_if(side.begin(), side.end(), [&](const SchemaObject& each) {
-    return each.kind == kind && each.name == name;
-  });
-  return found == side.end() ? nullptr : &*found;
+  return find_where(
+      side, [&](const SchemaObject& each) { return each.kind == kind && each.name == name; });
 }
 
 /// `sql` behind its first words, if it begins with them.
@@ -27,7 +26,7 @@ std::string_view behind(std::string_view sql, std::string_view words) {
 
 class Deployment {
  public:
-  Deployment(const SchemaGap& gap, const SchemaObject& object, const SchemaObject* found,
+  Deployment(const SchemaFinding& gap, const SchemaObject& object, const SchemaObject* found,
              const std::vector<SchemaObject>& source, const std::vector<SchemaObject>& target,
              const ExpectedDifferences& expected)
       : gap_(gap),
@@ -57,7 +56,7 @@ class Deployment {
   }
   [[nodiscard]] Statements remark(std::string_view why) const {
     std::string text = fmt::format("-- {} {}: {}", gap_.kind, gap_.name, why);
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    std::ranges::replace(text, '\n', ' ');
     return {text};
   }
   [[nodiscard]] Statements decide() const {
@@ -217,9 +216,8 @@ class Deployment {
     if (end == std::string::npos) return sql;
     const std::vector<SqlPiece> words = sql_words(std::string_view(sql).substr(open, end - open));
     for (const std::string& column : expected_.partition_columns) {
-      const bool is_there = std::any_of(words.begin(), words.end(), [&](const SqlPiece& word) {
-        return word.is_name() && word.name == column;
-      });
+      const bool is_there = std::ranges::any_of(
+          words, [&](const SqlPiece& word) { return word.is_name() && word.name == column; });
       if (!is_there) sql = with_item(sql, quoted_name(column));
     }
     return sql;
@@ -227,7 +225,7 @@ class Deployment {
   /// Then keys are possible on leaves only.
   [[nodiscard]] bool is_by_expression() const {
     const auto& columns = expected_.partition_columns;
-    return std::find(columns.begin(), columns.end(), "") != columns.end();
+    return contains(columns, "");
   }
 
   [[nodiscard]] Statements constraint() const {
@@ -383,7 +381,7 @@ class Deployment {
                        suffixed_name(expected_.target_name, fmt::format("_{}_{}", what, number)));
   }
 
-  const SchemaGap& gap_;
+  const SchemaFinding& gap_;
   const SchemaObject& object_;
   const SchemaObject* found_;
   const std::vector<SchemaObject>& source_;
@@ -395,7 +393,7 @@ class Deployment {
 
 }  // namespace
 
-std::vector<std::string> deployment_sql(const SchemaGap& gap, const SchemaObject& object,
+std::vector<std::string> deployment_sql(const SchemaFinding& gap, const SchemaObject& object,
                                         const SchemaObject* found,
                                         const std::vector<SchemaObject>& source,
                                         const std::vector<SchemaObject>& target,

@@ -12,7 +12,7 @@ namespace pgfanout {
 
 /// Statements for one gap, to be run in the order of deployment; where a person has to decide, or
 /// the swap does it, a comment says so. `object`: the source's; `found`: the target's, or null.
-[[nodiscard]] std::vector<std::string> deployment_sql(const SchemaGap& gap,
+[[nodiscard]] std::vector<std::string> deployment_sql(const SchemaFinding& gap,
                                                       const SchemaObject& object,
                                                       const SchemaObject* found,
                                                       const std::vector<SchemaObject>& source,

@@ -103,8 +103,8 @@ Result<void> ChannelLoop::advance_all() {
 }
 
 bool ChannelLoop::is_done() const {
-  return std::all_of(watched_.begin(), watched_.end(),
-                     [](const Watched& watched) { return watched.task->is_done(); });
+  return std::ranges::all_of(watched_,
+                             [](const Watched& watched) { return watched.task->is_done(); });
 }
 
 Result<void> ChannelLoop::check_stalled() {

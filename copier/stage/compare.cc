@@ -4,6 +4,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout {
 namespace {
 
@@ -185,9 +187,7 @@ void Comparer::feed(const RowBatch& batch, DifferenceSketch& sketch) const {
 }
 
 std::uint64_t count_of(const std::vector<CollectedRow>& rows) {
-  std::uint64_t count = 0;
-  for (const CollectedRow& row : rows) count += row.copies;
-  return count;
+  return sum_of(rows, &CollectedRow::copies);
 }
 
 std::size_t bucket_of(const RowName& name, std::size_t buckets) {
@@ -196,8 +196,8 @@ std::size_t bucket_of(const RowName& name, std::size_t buckets) {
 
 /// In place: both lists may be as large as memory allows.
 CollectedSides surplus_of(CollectedSides rows) {
-  std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
-  std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
+  std::ranges::sort(rows.source, is_sorted_before);
+  std::ranges::sort(rows.target, is_sorted_before);
   Leftovers source(rows.source);
   Leftovers target(rows.target);
   std::size_t a = 0;
@@ -247,14 +247,14 @@ void RowCollector::collect(const Comparer& comparer, const RowBatch& batch, std:
   }
   if (found.empty()) return;
   const std::lock_guard lock(mutex_);
-  rows_.insert(rows_.end(), found.begin(), found.end());
+  append(rows_, found);
   if (rows_.size() >= next_merge_) merge_copies();
 }
 
 /// Of each name, and of its misplaced rows, the last row that is kept stands for all further ones.
 /// Called with the mutex held.
 void RowCollector::merge_copies() {
-  std::sort(rows_.begin(), rows_.end(), is_sorted_before);
+  std::ranges::sort(rows_, is_sorted_before);
   std::size_t kept = 0;
   std::size_t first = 0;  // Of those like the row.
   for (std::size_t at = 0; at < rows_.size(); ++at) {

@@ -325,7 +325,7 @@ Result<void> run_load(const LaneLoad& load, Stop& stop) {
     PGFANOUT_TRY(loop.add(*tasks.back()));
   }
   const auto is_drained = [](const auto& task) { return task->is_drained(); };
-  while (!std::all_of(tasks.begin(), tasks.end(), is_drained) && !stop.is_set()) {
+  while (!std::ranges::all_of(tasks, is_drained) && !stop.is_set()) {
     PGFANOUT_TRY(loop.wait_and_advance());
     const bool closed = load.lanes.is_closed();
     for (const std::uint32_t lane : load.lanes.take_ready()) {

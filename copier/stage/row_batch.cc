@@ -55,7 +55,7 @@ RowFields::RowFields(const RowLayout& layout) : layout_(layout), wanted_(layout.
 }
 
 std::size_t RowFields::position_of(std::uint16_t field) {
-  const auto found = std::find(wanted_.begin(), wanted_.end(), field);
+  const auto found = std::ranges::find(wanted_, field);
   if (found != wanted_.end()) return static_cast<std::size_t>(found - wanted_.begin());
   wanted_.push_back(field);
   return wanted_.size() - 1;

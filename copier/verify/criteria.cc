@@ -43,17 +43,17 @@ CriteriaBook::Entry& CriteriaBook::entry(Criterion criterion, std::string_view p
   const CriterionFacts& facts = facts_of(criterion);
   const std::string name =
       part.empty() ? std::string(facts.name) : fmt::format("{}: {}", facts.name, part);
-  const auto same = std::find_if(entries_.begin(), entries_.end(),
-                                 [&](const Entry& each) { return each.result.name == name; });
+  const auto same =
+      std::ranges::find_if(entries_, [&](const Entry& each) { return each.result.name == name; });
   if (same != entries_.end()) return *same;
-  const auto own = std::find_if(entries_.begin(), entries_.end(),
-                                [&](const Entry& each) { return each.result.name == facts.name; });
+  const auto own = std::ranges::find_if(
+      entries_, [&](const Entry& each) { return each.result.name == facts.name; });
   if (own != entries_.end()) {
     own->result.name = name;
     return *own;
   }
-  const auto behind = std::find_if(entries_.begin(), entries_.end(),
-                                   [&](const Entry& each) { return each.criterion > criterion; });
+  const auto behind =
+      std::ranges::find_if(entries_, [&](const Entry& each) { return each.criterion > criterion; });
   return *entries_.insert(behind, {criterion, {name, kNotChecked, facts.severity, {}}, 0});
 }
 
@@ -101,7 +101,7 @@ void CriteriaBook::found(Criterion criterion, const Issue& issue, std::string_vi
 }
 
 bool CriteriaBook::fails(Severity from) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& each) {
+  return std::ranges::any_of(entries_, [&](const Entry& each) {
     return each.result.status == kFail && each.result.severity <= from;
   });
 }

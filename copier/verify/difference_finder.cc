@@ -1,6 +1,7 @@
 #include "copier/verify/difference_finder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,6 +11,8 @@
 #include <tuple>
 
 #include "copier/base/byte_order.h"
+#include "copier/base/lists.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/journal/reject_table.h"
 #include "copier/pg/transaction.h"
 
@@ -115,12 +118,6 @@ std::uint64_t pairs_of(const CollectedSides& rows) {
   return pairs;
 }
 
-std::vector<RowPlace> places_of(std::span<const CollectedRow> rows) {
-  std::vector<RowPlace> places;
-  for (const CollectedRow& row : rows) places.push_back(row.place);
-  return places;
-}
-
 constexpr std::size_t kRowsAtOnce = 200;
 
 Error vanished(const Table& table) {
@@ -159,15 +156,6 @@ std::vector<Parameter> identity_arrays(const std::vector<std::uint32_t>& types,
   return arrays;
 }
 
-std::string tid_array(const std::vector<RowAddress>& addresses,
-                      std::span<const std::size_t> chosen) {
-  std::string text = "{";
-  for (const std::size_t at : chosen) {
-    text += fmt::format("{}\"{}\"", text.size() > 1 ? "," : "", addresses[at].ctid);
-  }
-  return text + "}";
-}
-
 }  // namespace
 
 /// The types are the target's. A type that a user made has another OID in another database.
@@ -187,17 +175,16 @@ Result<std::vector<std::uint32_t>> RowFetcher::identity_types() {
 Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string>& identities) {
   PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> types, identity_types());
   const Table& table = table_of(plan_, side_);
-  std::string arrays;
-  std::string names;
-  std::string values;
-  std::string conditions;
-  for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
-    const ComparedColumn& column = plan_.columns[at];
-    const std::string separator = at == 0 ? "" : ", ";
-    arrays += fmt::format("{}unnest(${}::{}[])", separator, at + 1, column.type_sql);
-    names += fmt::format("{}wanted_{}", separator, at + 1);
-    values += fmt::format(", ({}) AS value_{}", sql_of(column, side_), at + 1);
-    conditions += fmt::format("{0}t.value_{1} = k.wanted_{1}", at == 0 ? "" : " AND ", at + 1);
+  std::vector<std::string> arrays;
+  std::vector<std::string> names;
+  std::vector<std::string> values;
+  std::vector<std::string> conditions;
+  for (std::size_t at = 1; at <= plan_.identity_columns; ++at) {
+    const ComparedColumn& column = plan_.columns[at - 1];
+    arrays.push_back(fmt::format("unnest(${}::{}[])", at, column.type_sql));
+    names.push_back(fmt::format("wanted_{}", at));
+    values.push_back(fmt::format("({}) AS value_{}", sql_of(column, side_), at));
+    conditions.push_back(fmt::format("t.value_{0} = k.wanted_{0}", at));
   }
   std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
   for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {
@@ -209,10 +196,11 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
           // The table's own names stay inside the inner SELECT: none of them can be mistaken.
           fmt::format(
               "SELECT t.leaf::text, t.place::text"
-              " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place{}"
+              " FROM ROWS FROM ({}) AS k ({}) JOIN (SELECT tableoid AS leaf, ctid AS place, {}"
               " FROM {}{}) AS t ON {}",
-              arrays, names, values, table.kind == 'p' || table.has_heirs() ? "" : "ONLY ",
-              table.qualified, conditions),
+              fmt::join(arrays, ", "), fmt::join(names, ", "), fmt::join(values, ", "),
+              table.kind == 'p' || table.has_heirs() ? "" : "ONLY ", table.qualified,
+              fmt::join(conditions, " AND ")),
           identity_arrays(types, identities)));
   std::vector<RowAddress> found;
   for (int row = 0; row < rows.size(); ++row) {
@@ -221,8 +209,7 @@ Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string
     found.push_back({leaf->second, rows.str(row, 1)});
   }
   // Identities of other bytes may be equal to the server (0 and -0): both lead to the same rows.
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  sort_unique(found);
   return found;
 }
 
@@ -237,17 +224,14 @@ Result<std::vector<RowAddress>> RowFetcher::resolve(const std::vector<SourceRang
     if (cancellation_.is_set()) return cancelled();
     const SourceRange& range = ranges[number];
     std::map<std::uint64_t, std::string> ctids;
-    std::string ordinals = "{";
-    for (const std::size_t at : members) {
-      ordinals += fmt::format("{}{}", ordinals.size() > 1 ? "," : "", places[at].row);
-    }
+    const auto ordinals = parts_of(members, [&](std::size_t at) { return places[at].row; });
     PGFANOUT_TRY_ASSIGN(
         const Rows rows,
         connection_.query(
             fmt::format("SELECT n - 1, ctid FROM (SELECT row_number() OVER () AS n, ctid"
                         " FROM ONLY {}{}) AS numbered WHERE n - 1 = ANY ($1::int8[])",
                         table.leaves[range.leaf].qualified, range_condition(range)),
-            {ordinals + "}"}));
+            {fmt::format("{{{}}}", fmt::join(ordinals, ","))}));
     for (int row = 0; row < rows.size(); ++row) {
       ctids[static_cast<std::uint64_t>(rows.integer(row, 0))] = rows.str(row, 1);
     }
@@ -301,9 +285,8 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
   const Table& table = table_of(plan_, side_);
   std::vector<std::size_t> order(addresses.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return addresses[a].leaf < addresses[b].leaf;
-  });
+  std::ranges::stable_sort(
+      order, [&](std::size_t a, std::size_t b) { return addresses[a].leaf < addresses[b].leaf; });
   std::string list;
   for (const ComparedColumn& column : plan_.columns) list += sql_of(column, side_) + ", ";
   std::vector<Row> fetched(addresses.size());
@@ -320,7 +303,8 @@ Result<std::vector<Row>> RowFetcher::fetch_with(const std::vector<RowAddress>& a
         "SELECT {}ctid::pg_catalog.text{} FROM ONLY {} WHERE ctid OPERATOR(pg_catalog.=)"
         " ANY ('{}'::pg_catalog.tid[])",
         list, more, table.leaves[leaf].qualified,
-        tid_array(addresses, std::span(order).subspan(begin, end - begin)));
+        text_array(parts_of(std::span(order).subspan(begin, end - begin),
+                            [&](std::size_t at) { return addresses[at].ctid; })));
     const int ctid_column = static_cast<int>(plan_.columns.size());
     std::size_t found_rows = 0;
     const auto take_row = [&](const Rows& rows) -> Result<void> {
@@ -383,26 +367,26 @@ Result<std::vector<RowValues>> RowFetcher::fetch_values(const std::vector<RowAdd
 
 Result<std::vector<std::string>> RowFetcher::fetch_digests(
     const std::vector<RowAddress>& addresses) {
-  std::vector<std::pair<std::string, std::string>> columns;
-  for (const ComparedColumn& column : plan_.columns) {
-    columns.emplace_back(column.name, column.source_sql);
-  }
-  const std::string digest = reject_digest_sql(std::move(columns));
+  const std::string digest =
+      reject_digest_sql(parts_of(plan_.columns, [](const ComparedColumn& column) {
+        return std::pair(column.name, column.source_sql);
+      }));
   std::map<RowAddress, std::vector<std::size_t>> wanted;
   for (std::size_t at = 0; at < addresses.size(); ++at) wanted[addresses[at]].push_back(at);
   std::vector<std::string> digests(addresses.size());
   for (auto next = wanted.begin(); next != wanted.end();) {
     if (cancellation_.is_set()) return cancelled();
     const std::uint32_t leaf = next->first.leaf;
-    std::string tids;
-    for (std::size_t count = 0; next != wanted.end() && count < kRowsAtOnce; ++count, ++next) {
+    std::vector<std::string> tids;
+    for (; next != wanted.end() && tids.size() < kRowsAtOnce; ++next) {
       if (next->first.leaf != leaf) break;
-      tids += fmt::format("{}\"{}\"", tids.empty() ? "" : ",", next->first.ctid);
+      tids.push_back(next->first.ctid);
     }
-    PGFANOUT_TRY_ASSIGN(const Rows rows,
-                        connection_.query(fmt::format(
-                            "SELECT ctid::text, {} FROM ONLY {} WHERE ctid = ANY ('{{{}}}'::tid[])",
-                            digest, table_of(plan_, side_).leaves[leaf].qualified, tids)));
+    PGFANOUT_TRY_ASSIGN(
+        const Rows rows,
+        connection_.query(
+            fmt::format("SELECT ctid::text, {} FROM ONLY {} WHERE ctid = ANY ('{}'::tid[])", digest,
+                        table_of(plan_, side_).leaves[leaf].qualified, text_array(tids))));
     for (int row = 0; row < rows.size(); ++row) {
       for (const std::size_t at : wanted[{leaf, rows.str(row, 0)}]) digests[at] = rows.str(row, 1);
     }
@@ -434,13 +418,12 @@ class DifferenceFinder {
     found_.is_complete = answer.is_complete;
     PGFANOUT_TRY_ASSIGN(misplaced_,
                         target_.resolve(sides_.ranges(Side::target), books.misplaced()));
-    std::sort(misplaced_.begin(), misplaced_.end());
+    std::ranges::sort(misplaced_);
     const bool has_all_places = misplaced_.size() == books.misplaced_count();
-    const bool can_look_up =
-        plan_.identity != IdentityKind::fixed ||
-        std::none_of(answer.differences.begin(), answer.differences.end(), [](const auto& found) {
-          return found.element.front() == RowElements::kNoIdentity;
-        });
+    const bool can_look_up = plan_.identity != IdentityKind::fixed ||
+                             std::ranges::none_of(answer.differences, [](const auto& found) {
+                               return found.element.front() == RowElements::kNoIdentity;
+                             });
     if (!answer.is_complete || !can_look_up || !has_all_places) {
       PGFANOUT_TRY(find_by_group(books));
     } else if (!answer.differences.empty()) {
@@ -466,8 +449,7 @@ class DifferenceFinder {
       std::memcpy(bytes.data(), difference.element.data(), bytes.size());
       identities.push_back(std::move(bytes));
     }
-    std::sort(identities.begin(), identities.end());
-    identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+    sort_unique(identities);
     const auto look_up = [&](RowFetcher& side) -> Result<std::vector<FetchedRow>> {
       PGFANOUT_TRY_ASSIGN(const auto addresses, side.locate(identities));
       return side.fetch(addresses);
@@ -479,15 +461,14 @@ class DifferenceFinder {
     for (FetchedRow& row : rows.target) {
       row.is_misplaced = std::binary_search(misplaced_.begin(), misplaced_.end(), row.address);
     }
-    std::sort(rows.source.begin(), rows.source.end(), is_sorted_before);
-    std::sort(rows.target.begin(), rows.target.end(), is_sorted_before);
+    std::ranges::sort(rows.source, is_sorted_before);
+    std::ranges::sort(rows.target, is_sorted_before);
     FetchedSides left{difference_of(rows.source, rows.target),
                       difference_of(rows.target, rows.source)};
     account(left.source, left.target);
     PGFANOUT_TRY(take_out_set_aside(left.source, left.target, [&](const auto& alone) {
-      std::vector<RowAddress> addresses;
-      for (const std::size_t at : alone) addresses.push_back(left.source[at].address);
-      return Result<std::vector<RowAddress>>(std::move(addresses));
+      return Result<std::vector<RowAddress>>(
+          parts_of(alone, [&](std::size_t at) { return left.source[at].address; }));
     }));
     add_pairs(std::move(left));
     return {};
@@ -519,7 +500,7 @@ class DifferenceFinder {
       (rows_of(groups[at]) <= room() ? small : large).groups[at] = true;
     }
     PGFANOUT_TRY(find_within(groups, small, &CollectFilter::groups));
-    if (std::find(large.groups.begin(), large.groups.end(), true) == large.groups.end()) return {};
+    if (!contains(large.groups, true)) return {};
     const auto buckets = std::max<std::uint64_t>(64, memory_bytes_ / 4 / sizeof(GroupAccount));
     PGFANOUT_TRY_ASSIGN(BothSides sides, sides_.streams(plan_));
     PGFANOUT_TRY_ASSIGN(
@@ -627,9 +608,8 @@ class DifferenceFinder {
     const std::size_t left = max_named_ - std::min(max_named_, found_.rows.size());
     account(rows.source, rows.target);
     PGFANOUT_TRY(take_out_set_aside(rows.source, rows.target, [&](const auto& alone) {
-      std::vector<RowPlace> places;
-      for (const std::size_t at : alone) places.push_back(rows.source[at].place);
-      return source_.resolve(sides_.ranges(Side::source), places);
+      const auto place_of = [&](std::size_t at) { return rows.source[at].place; };
+      return source_.resolve(sides_.ranges(Side::source), parts_of(alone, place_of));
     }));
     const bool fits = count_of(rows.source) + count_of(rows.target) <= 2 * left;
     std::uint64_t otherwise = counted_otherwise_;
@@ -643,11 +623,13 @@ class DifferenceFinder {
       rows.target.resize(std::min(rows.target.size(), left));
     }
     FetchedSides fetched;
-    PGFANOUT_TRY_ASSIGN(const auto in_source,
-                        source_.resolve(sides_.ranges(Side::source), places_of(rows.source)));
+    PGFANOUT_TRY_ASSIGN(
+        const auto in_source,
+        source_.resolve(sides_.ranges(Side::source), parts_of(rows.source, &CollectedRow::place)));
     PGFANOUT_TRY_ASSIGN(fetched.source, source_.fetch(in_source));
-    PGFANOUT_TRY_ASSIGN(const auto in_target,
-                        target_.resolve(sides_.ranges(Side::target), places_of(rows.target)));
+    PGFANOUT_TRY_ASSIGN(
+        const auto in_target,
+        target_.resolve(sides_.ranges(Side::target), parts_of(rows.target, &CollectedRow::place)));
     PGFANOUT_TRY_ASSIGN(fetched.target, target_.fetch(in_target));
     const Differences exact = found_.counts;
     add_pairs(std::move(fetched));
@@ -686,7 +668,7 @@ class DifferenceFinder {
     for (const FoundDifference& difference : found_.rows) {
       if (difference.target) named.push_back(difference.target->address);
     }
-    std::sort(named.begin(), named.end());
+    std::ranges::sort(named);
     std::vector<RowAddress> others;
     std::set_difference(misplaced_.begin(), misplaced_.end(), named.begin(), named.end(),
                         std::back_inserter(others));

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/pg/transaction.h"
@@ -21,28 +22,23 @@ bool is_writable(const VerifyPlan& plan, const ComparedColumn& column) {
 
 /// "(SELECT $1::int4 AS id, ...) AS pgfanout_new" over the chosen columns.
 std::string new_row_sql(const VerifyPlan& plan) {
-  std::string list;
-  for (std::size_t at = 0; at < plan.columns.size(); ++at) {
-    list += fmt::format("{}${}::{} AS {}", at == 0 ? "" : ", ", at + 1, plan.columns[at].type_sql,
-                        plan.columns[at].target_sql);
-  }
-  return fmt::format("(SELECT {}) AS pgfanout_new", list);
+  return fmt::format("(SELECT {}) AS pgfanout_new",
+                     joined(plan.columns.size(), ", ", [&](std::size_t at) {
+                       return fmt::format("${}::{} AS {}", at + 1, plan.columns[at].type_sql,
+                                          plan.columns[at].target_sql);
+                     }));
 }
 
 bool writes_key(const VerifyPlan& plan) {
   return plan.target_key_column && !plan.key_is_generated;
 }
 
-bool has(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// Whether the key is made from a column that changes.
 bool changes_key(const VerifyPlan& plan, const std::vector<std::string>& changed) {
   const auto& inputs = plan.key.used_columns();
-  return std::any_of(inputs.begin(), inputs.end(), [&](std::size_t input) {
-    return std::any_of(plan.columns.begin(), plan.columns.end(), [&](const ComparedColumn& column) {
-      return column.source_column == input && has(changed, column.name);
+  return std::ranges::any_of(inputs, [&](std::size_t input) {
+    return std::ranges::any_of(plan.columns, [&](const ComparedColumn& column) {
+      return column.source_column == input && contains(changed, column.name);
     });
   });
 }
@@ -50,15 +46,14 @@ bool changes_key(const VerifyPlan& plan, const std::vector<std::string>& changed
 /// Names and values of what is written; `only`: these columns alone, the key among them.
 std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
                                                const std::vector<std::string>* only) {
-  std::string names;
-  std::string values;
+  std::vector<std::string> names;
+  std::vector<std::string> values;
   const auto add = [&](const std::string& name, const std::string& value) {
-    names += (names.empty() ? "" : ", ") + name;
-    values += (values.empty() ? "" : ", ") + value;
+    names.push_back(name);
+    values.push_back(value);
   };
   for (const ComparedColumn& column : plan.columns) {
-    const bool is_wanted =
-        only == nullptr || std::find(only->begin(), only->end(), column.name) != only->end();
+    const bool is_wanted = only == nullptr || contains(*only, column.name);
     if (is_wanted && is_writable(plan, column)) {
       add(column.target_sql, "pgfanout_new." + column.target_sql);
     }
@@ -67,7 +62,7 @@ std::pair<std::string, std::string> assignment(const VerifyPlan& plan,
   if (writes_key(plan) && !keeps_key) {
     add(*plan.target_key_column, "(" + plan.key_sql_on_target + ")");
   }
-  return {names, values};
+  return {joined(names, ", "), joined(values, ", ")};
 }
 
 std::string place_sql(const VerifyPlan& plan, const RowAddress& address) {
@@ -188,11 +183,11 @@ class LeafRepair {
 Result<void> check_keys_are_stated(const VerifyPlan& plan, const FoundDifferences& found) {
   if (plan.key_is_stated) return {};
   const auto count = [&](auto is_such) {
-    return static_cast<std::uint64_t>(std::count_if(found.rows.begin(), found.rows.end(), is_such));
+    return static_cast<std::uint64_t>(std::ranges::count_if(found.rows, is_such));
   };
   const std::uint64_t wrong = count([&](const FoundDifference& each) {
     return (each.named.kind == "misplaced" && writes_key(plan)) ||
-           (plan.compared_key_column && has(each.named.columns, *plan.compared_key_column));
+           (plan.compared_key_column && contains(each.named.columns, *plan.compared_key_column));
   });
   if (wrong > 0) {
     const std::string column =

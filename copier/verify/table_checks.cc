@@ -1,6 +1,7 @@
 #include "copier/verify/table_checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -10,24 +11,16 @@
 #include <vector>
 
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/timed_query.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/layout/known_key.h"
 #include "copier/schema/sequence_positions.h"
 
 namespace pgfanout {
 namespace {
-
-std::string oid_array(const Table& table) {
-  std::string oids = fmt::format("{{{}", table.oid);
-  for (const Leaf& leaf : table.leaves) oids += fmt::format(",{}", leaf.oid);
-  return oids + "}";
-}
-
-std::string column_list(const std::vector<std::string>& columns) {
-  return fmt::format("{}", fmt::join(columns, ", "));
-}
 
 struct Reference {
   std::string name;
@@ -79,22 +72,23 @@ Result<std::vector<Reference>> references_of(
 /// How many rows refer nowhere, by each of `references`, in one scan of the table: referenced
 /// columns are unique, so a join doubles no row.
 std::string orphans_sql(const Table& table, std::span<const Reference> references) {
-  std::string counts;
+  std::vector<std::string> counts;
   std::string joins;
   for (std::size_t number = 0; number < references.size(); ++number) {
     const Reference& reference = references[number];
     std::string given;
-    std::string equal;
+    std::vector<std::string> equal;
     for (std::size_t at = 0; at < reference.columns.size(); ++at) {
       given += fmt::format("t.{} IS NOT NULL AND ", reference.columns[at]);
-      equal += fmt::format("{}r{}.{} = t.{}", at == 0 ? "" : " AND ", number,
-                           reference.referenced[at], reference.columns[at]);
+      equal.push_back(
+          fmt::format("r{}.{} = t.{}", number, reference.referenced[at], reference.columns[at]));
     }
-    counts += fmt::format("{}count(*) FILTER (WHERE {}r{}.{} IS NULL)", number == 0 ? "" : ", ",
-                          given, number, reference.referenced.front());
-    joins += fmt::format(" LEFT JOIN {} AS r{} ON {}", reference.table, number, equal);
+    counts.push_back(fmt::format("count(*) FILTER (WHERE {}r{}.{} IS NULL)", given, number,
+                                 reference.referenced.front()));
+    joins += fmt::format(" LEFT JOIN {} AS r{} ON {}", reference.table, number,
+                         fmt::join(equal, " AND "));
   }
-  return fmt::format("SELECT {} FROM {} AS t{}", counts, table.qualified, joins);
+  return fmt::format("SELECT {} FROM {} AS t{}", fmt::join(counts, ", "), table.qualified, joins);
 }
 
 /// All at once; one by one if a table among them may not be read.
@@ -128,7 +122,7 @@ Result<void> count_orphans(Connection& target, const Table& table,
     report({reference.is_validated ? Severity::error : Severity::warning, "orphans",
             fmt::format("{} by ({}) to rows that {} does not have",
                         counted(static_cast<std::uint64_t>(orphans), "row refers", "rows refer"),
-                        column_list(reference.columns), reference.table),
+                        fmt::join(reference.columns, ", "), reference.table),
             table.qualified,
             reference.is_validated
                 ? fmt::format("the foreign key {} could not be validated", reference.name)
@@ -184,26 +178,22 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY (
 ORDER BY 4, 3, 1)sql";
 
 Result<std::vector<ObjectState>> states_of(Connection& connection, const Table& table) {
+  std::vector<std::uint32_t> oids{table.oid};
+  append(oids, parts_of(table.leaves, &Leaf::oid));
   PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      connection.query(fmt::format(kStatesSql, kIndexBody), {oid_array(table)}));
-  std::vector<ObjectState> states;
-  for (int row = 0; row < rows.size(); ++row) {
-    ObjectState& state = states.emplace_back();
-    read_row(rows, row, state.name, state.definition, state.relation, state.is_index,
-             state.is_valid, state.constraint);
-  }
-  return states;
+                      connection.query(fmt::format(kStatesSql, kIndexBody), {oid_array(oids)}));
+  return read_rows<ObjectState>(rows, &ObjectState::name, &ObjectState::definition,
+                                &ObjectState::relation, &ObjectState::is_index,
+                                &ObjectState::is_valid, &ObjectState::constraint);
 }
 
 /// The source's object of that definition, else of that name; nullptr: it has none.
 const ObjectState* same_object(const std::vector<ObjectState>& of_source,
                                const ObjectState& object) {
   const auto find = [&](std::string ObjectState::*part) {
-    const auto found =
-        std::find_if(of_source.begin(), of_source.end(), [&](const ObjectState& each) {
-          return each.is_index == object.is_index && each.*part == object.*part;
-        });
-    return found == of_source.end() ? nullptr : &*found;
+    return find_where(of_source, [&](const ObjectState& each) {
+      return each.is_index == object.is_index && each.*part == object.*part;
+    });
   };
   const ObjectState* same = find(&ObjectState::definition);
   return same != nullptr ? same : find(&ObjectState::name);
@@ -235,34 +225,21 @@ std::string source_column_of(const VerifyPlan& plan, std::string_view target_col
 
 }  // namespace
 
-namespace {
-
-Result<Looked> check_states(Connection& source, Connection& target, const VerifyPlan& plan,
-                            const std::set<std::string>& unvalidated, bool of_indexes,
-                            const IssueSink& report) {
+Result<LookedAtStates> check_states_of(Connection& source, Connection& target,
+                                       const VerifyPlan& plan,
+                                       const std::set<std::string>& unvalidated,
+                                       const IssueSink& of_constraints,
+                                       const IssueSink& of_indexes) {
   PGFANOUT_TRY_ASSIGN(const auto of_source, states_of(source, plan.source));
   PGFANOUT_TRY_ASSIGN(const auto of_target, states_of(target, plan.target));
-  Looked looked;
+  LookedAtStates looked;
   for (const ObjectState& object : of_target) {
-    if (object.is_index != of_indexes) continue;
-    ++looked.objects;
+    ++(object.is_index ? looked.indexes : looked.constraints).objects;
     if (object.is_valid || unvalidated.contains(display_name(object.constraint))) continue;
-    if (auto issue = issue_of(object, same_object(of_source, object))) report(*std::move(issue));
+    auto issue = issue_of(object, same_object(of_source, object));
+    if (issue) (object.is_index ? of_indexes : of_constraints)(*std::move(issue));
   }
   return looked;
-}
-
-}  // namespace
-
-Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
-                                 const std::set<std::string>& unvalidated,
-                                 const IssueSink& report) {
-  return check_states(source, target, plan, unvalidated, false, report);
-}
-
-Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
-                             const IssueSink& report) {
-  return check_states(source, target, plan, {}, true, report);
 }
 
 void check_bounds(const VerifyPlan& plan, const IssueSink& report) {
@@ -298,9 +275,9 @@ Result<Looked> check_sequences(Connection& source, Connection& target, const Ver
       PGFANOUT_TRY_ASSIGN(of_source, read_sequence_positions(source, plan.source, patience));
     }
     const std::string origin = source_column_of(plan, position.column);
-    const bool is_as_before = std::any_of(
-        of_source->begin(), of_source->end(),
-        [&](const SequencePosition& each) { return each.column == origin && each.is_behind; });
+    const bool is_as_before = std::ranges::any_of(*of_source, [&](const SequencePosition& each) {
+      return each.column == origin && each.is_behind;
+    });
     report({is_as_before ? Severity::warning : Severity::error, "sequence-behind",
             fmt::format("sequence {} would give values that column {} holds already (up to {}){}",
                         position.sequence, column, position.edge,
@@ -323,11 +300,9 @@ Result<Looked> check_required(Connection& target, const VerifyPlan& plan, const 
     if (!column->is_not_null) open.push_back(column);
   }
   if (open.empty()) return looked;
-  std::string counts;
-  for (const Column* column : open) {
-    counts += fmt::format("{}count(*) FILTER (WHERE {} IS NULL)", counts.empty() ? "" : ", ",
-                          column->quoted);
-  }
+  const std::string counts = joined(open, ", ", [](const Column* column) {
+    return fmt::format("count(*) FILTER (WHERE {} IS NULL)", column->quoted);
+  });
   PGFANOUT_TRY_ASSIGN(const Rows rows, target.query(fmt::format("SELECT {} FROM {}", counts,
                                                                 plan.target.qualified)));
   for (std::size_t at = 0; at < open.size(); ++at) {
@@ -351,18 +326,15 @@ Result<Looked> check_references(Connection& source, Connection& target, const Ve
   PGFANOUT_TRY_ASSIGN(
       const auto of_source,
       references_of(source, plan.source, unvalidated, [&](const std::string& name) {
-        for (const ComparedColumn& column : plan.columns) {
-          if (column.source_column && plan.source.columns[*column.source_column].name == name) {
-            return column.target_sql;
-          }
-        }
-        return std::string();
+        const ComparedColumn* column = find_where(plan.columns, [&](const ComparedColumn& each) {
+          return each.source_column && plan.source.columns[*each.source_column].name == name;
+        });
+        return column == nullptr ? std::string() : column->target_sql;
       }));
   for (const Reference& reference : of_source) {
-    const auto known =
-        std::find_if(references.begin(), references.end(), [&](const Reference& each) {
-          return each.table == reference.table && each.columns == reference.columns;
-        });
+    const auto known = std::ranges::find_if(references, [&](const Reference& each) {
+      return each.table == reference.table && each.columns == reference.columns;
+    });
     if (known == references.end()) {
       references.push_back(reference);
     } else {

@@ -23,12 +23,17 @@ struct Looked {
   std::optional<Issue> hindrance = {};  ///< Why one of them was not looked at; was reported.
 };
 
-/// Constraints that were never validated, but for foreign keys in `unvalidated` (display_name()).
-Result<Looked> check_constraints(Connection& source, Connection& target, const VerifyPlan& plan,
-                                 const std::set<std::string>& unvalidated, const IssueSink& report);
-/// Indexes that are not valid.
-Result<Looked> check_indexes(Connection& source, Connection& target, const VerifyPlan& plan,
-                             const IssueSink& report);
+struct LookedAtStates {
+  Looked constraints;
+  Looked indexes;
+};
+/// Constraints that were never validated, but for foreign keys in `unvalidated` (display_name()),
+/// and indexes that are not valid.
+Result<LookedAtStates> check_states_of(Connection& source, Connection& target,
+                                       const VerifyPlan& plan,
+                                       const std::set<std::string>& unvalidated,
+                                       const IssueSink& of_constraints,
+                                       const IssueSink& of_indexes);
 
 /// Leaves for all keys that the job asks for or its key can give, if the target is laid out by it.
 void check_bounds(const VerifyPlan& plan, const IssueSink& report);

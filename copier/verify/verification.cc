@@ -9,6 +9,7 @@
 
 #include "copier/base/byte_order.h"
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/index_definition.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/journal/journal.h"
@@ -38,20 +39,17 @@ constexpr std::size_t kRowsAPage = 25;
 /// Some rows of some pages of some leaves.
 Result<std::vector<RowAddress>> sample(Connection& connection, const Table& table) {
   std::mt19937_64 random(1);
-  std::vector<double> weights;
-  for (const Leaf& leaf : table.leaves) weights.push_back(static_cast<double>(leaf.blocks));
   std::vector<RowAddress> addresses;
-  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; })) {
-    return addresses;
-  }
+  if (sum_of(table.leaves, &Leaf::blocks) == 0) return addresses;
+  const auto weights =
+      parts_of(table.leaves, [](const Leaf& leaf) { return static_cast<double>(leaf.blocks); });
   std::discrete_distribution<std::uint32_t> any_leaf(weights.begin(), weights.end());
   std::vector<std::pair<std::uint32_t, std::uint64_t>> pages;
   for (std::size_t at = 0; at < kSampledPages; ++at) {
     const std::uint32_t leaf = any_leaf(random);
     pages.emplace_back(leaf, random() % table.leaves[leaf].blocks);
   }
-  std::sort(pages.begin(), pages.end());
-  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+  sort_unique(pages);
   for (const auto& [leaf, page] : pages) {
     PGFANOUT_TRY_ASSIGN(
         const Rows rows,
@@ -108,9 +106,8 @@ Result<std::vector<RowAddress>> find_set_aside(const VerifyPlan& plan, Connectio
   std::vector<std::string> digests;
   for (const SetAsideRow& row : set_aside) {
     // A table without partitions may be named otherwise since.
-    const auto leaf = std::find_if(leaves.begin(), leaves.end(), [&](const Leaf& each) {
-      return leaves.size() == 1 || each.qualified == row.leaf;
-    });
+    const auto leaf = std::ranges::find_if(
+        leaves, [&](const Leaf& each) { return leaves.size() == 1 || each.qualified == row.leaf; });
     if (leaf == leaves.end() || row.ctid.empty()) continue;
     places.push_back({static_cast<std::uint32_t>(leaf - leaves.begin()), row.ctid});
     digests.push_back(row.digest);
@@ -120,8 +117,7 @@ Result<std::vector<RowAddress>> find_set_aside(const VerifyPlan& plan, Connectio
   for (std::size_t at = 0; at < places.size(); ++at) {
     if (now[at] == digests[at]) there.push_back(places[at]);
   }
-  std::sort(there.begin(), there.end());
-  there.erase(std::unique(there.begin(), there.end()), there.end());
+  sort_unique(there);
   if (plan.identity == IdentityKind::row || there.empty()) return there;
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(there));
   std::vector<std::string> identities;
@@ -174,10 +170,7 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
   std::size_t lost = 0;
   for (const RowName& name : names) {
-    if (std::none_of(fetched.begin(), fetched.end(),
-                     [&](const FetchedRow& row) { return row.name == name; })) {
-      ++lost;
-    }
+    if (!contains(fetched, name, &FetchedRow::name)) ++lost;
   }
   report(sample_issue(lost, names.size(), from, table_of(plan, from)));
   return {};
@@ -192,9 +185,7 @@ struct RowCount {
 };
 Result<RowCount> count_rows(Connection& connection, const Table& table) {
   RowCount count;
-  std::uint64_t bytes = 0;
-  for (const Leaf& leaf : table.leaves) bytes += leaf.total_bytes;
-  count.is_exact = bytes <= kCountedBytes;
+  count.is_exact = sum_of(table.leaves, &Leaf::total_bytes) <= kCountedBytes;
   for (const Leaf& leaf : table.leaves) {
     const std::string sql =
         count.is_exact
@@ -285,9 +276,9 @@ class Verification : ReportingJob {
     counters_.rows_read_back = 0;
     counters_.bytes_read_back = 0;
     counters_.bytes_expected = sides_.bytes();
-    std::vector<std::string> names;
-    for (const Leaf& leaf : plan_->target.leaves) names.push_back(leaf.qualified);
-    if (!input_.is_in_window) counters_.leaves.open(std::move(names));
+    if (!input_.is_in_window) {
+      counters_.leaves.open(parts_of(plan_->target.leaves, &Leaf::qualified));
+    }
     return {};
   }
 
@@ -307,9 +298,7 @@ class Verification : ReportingJob {
     context.target_schema = table.schema;
     context.target_name = table.name;
     context.partition_columns = table.partition_columns;
-    if (table.strategy != 0) {
-      for (const Leaf& leaf : table.leaves) context.leaves.push_back(leaf.qualified);
-    }
+    if (table.strategy != 0) context.leaves = parts_of(table.leaves, &Leaf::qualified);
     context.is_same_database = plan_->same_database;
     context.key_column = plan_->key_column.value_or("");
     for (const std::size_t index : plan_->key.used_columns()) {
@@ -328,19 +317,16 @@ class Verification : ReportingJob {
       context.requested.insert(suffixed_name(index->name, "_new"));  // Until the swap.
     }
     SchemaComparison compared = compare_schemas(source, target, context);
-    for (const SchemaGap& gap : compared.rows) {
-      verified_.schema.push_back(
-          {gap.kind, gap.name, gap.source, gap.target, gap.gap, gap.impact, gap.severity});
-    }
+    verified_.schema = std::move(compared.rows);
     for (const SchemaCount& count : count_by_kind(verified_.schema)) {
       book_.ran(Criterion::schema,
                 fmt::format("{} on the source, {} on the target", count.source, count.target),
                 count.kind);
     }
-    for (const SchemaGap& gap : compared.rows) {
+    for (const SchemaFinding& gap : verified_.schema) {
       if (gap.gap == "none" || gap.severity == Severity::info) continue;
       std::string code = "schema-" + gap.gap;
-      std::replace(code.begin(), code.end(), ' ', '-');
+      std::ranges::replace(code, ' ', '-');
       found(Criterion::schema,
             {gap.severity, std::move(code), fmt::format("{} {}: {}", gap.kind, gap.name, gap.gap),
              plan_->target.qualified, gap.impact},
@@ -512,13 +498,11 @@ class Verification : ReportingJob {
     } else {
       book_.not_applicable(Criterion::all_leaves, "no key with a known range decides the leaf");
     }
-    PGFANOUT_TRY_ASSIGN(const Looked constraints,
-                        check_constraints(source, target, *plan_, input_.unvalidated,
-                                          into(Criterion::constraints)));
-    close(Criterion::constraints, constraints, "constraint", "constraints");
-    PGFANOUT_TRY_ASSIGN(const Looked indexes,
-                        check_indexes(source, target, *plan_, into(Criterion::indexes)));
-    close(Criterion::indexes, indexes, "index", "indexes");
+    PGFANOUT_TRY_ASSIGN(const LookedAtStates states,
+                        check_states_of(source, target, *plan_, input_.unvalidated,
+                                        into(Criterion::constraints), into(Criterion::indexes)));
+    close(Criterion::constraints, states.constraints, "constraint", "constraints");
+    close(Criterion::indexes, states.indexes, "index", "indexes");
     PGFANOUT_TRY_ASSIGN(const auto function, find_key_function(target, *plan_));
     if (!function) {
       book_.not_applicable(Criterion::key_function, "no swapped table needs one");
@@ -589,9 +573,7 @@ class Verification : ReportingJob {
     book_.ran(Criterion::row_digests,
               set_aside == 0 ? result_.target->digest : "equal but for the rows set aside");
     book_.not_applicable(Criterion::sample, "all rows were compared");
-    const bool has_unknown_key =
-        std::any_of(plan_->issues.begin(), plan_->issues.end(),
-                    [](const Issue& issue) { return issue.code == "no-key"; });
+    const bool has_unknown_key = contains(plan_->issues, "no-key", &Issue::code);
     if (plan_->has_key) {
       book_.ran(Criterion::keys, rows_text(result_.target->rows) + " recomputed");
     } else if (has_unknown_key) {

@@ -144,7 +144,7 @@ Issue sample_issue(std::size_t lost, std::size_t sampled, Side from, const Table
 Verdict verdict_of(const VerifyEnd& end, const CriteriaBook& criteria, Severity fail_on,
                    const std::vector<Issue>& issues) {
   if (!end.is_complete || !end.is_unchanged) return Verdict::unproven;
-  const bool has_others = std::any_of(issues.begin(), issues.end(), [&](const Issue& issue) {
+  const bool has_others = std::ranges::any_of(issues, [&](const Issue& issue) {
     return issue.severity <= Severity::error && !criteria.has(issue);
   });
   return has_others || criteria.fails(fail_on) ? Verdict::differs : Verdict::match;

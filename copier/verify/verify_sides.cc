@@ -2,20 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/lists.h"
 #include "copier/session/fence.h"
 #include "copier/session/job_connections.h"
 
 namespace pgfanout {
-namespace {
-
-std::vector<SourceRange> ranges_of(const Table& table, std::size_t readers) {
-  std::vector<LeafSize> sizes;
-  for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});
-  return cut_ranges_for(sizes, readers);
-}
-
-}  // namespace
-
 SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair) {
   if (is_repair) return {TableLock::against_writes, TableLock::against_rewrites};
   if (is_same_database) return {TableLock::against_rewrites, TableLock::against_rewrites};
@@ -58,10 +49,10 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
   // Again, under the locks.
   PGFANOUT_TRY_ASSIGN(plan, make_verify_plan(input_.tables, rows, connection(Side::source),
                                              connection(Side::target), reads_rows));
-  source_ranges_ = ranges_of(plan->source, plan->readers);
-  target_ranges_ = ranges_of(plan->target, plan->readers);
-  for (const SourceRange& range : source_ranges_) bytes_ += range.estimated_bytes;
-  for (const SourceRange& range : target_ranges_) bytes_ += range.estimated_bytes;
+  source_ranges_ = cut_ranges_for(plan->source.leaf_sizes(), plan->readers);
+  target_ranges_ = cut_ranges_for(plan->target.leaf_sizes(), plan->readers);
+  bytes_ = sum_of(source_ranges_, &SourceRange::estimated_bytes) +
+           sum_of(target_ranges_, &SourceRange::estimated_bytes);
   return {};
 }
 

@@ -76,8 +76,8 @@ Decoder::Decoder(std::uint16_t field_count, std::vector<std::uint16_t> wanted)
     : field_count_(field_count), wanted_(std::move(wanted)), order_(wanted_.size()) {
   assert(field_count_ <= kMaxFields);
   std::iota(order_.begin(), order_.end(), std::uint16_t{0});
-  std::sort(order_.begin(), order_.end(),
-            [this](std::uint16_t a, std::uint16_t b) { return wanted_[a] < wanted_[b]; });
+  std::ranges::sort(order_,
+                    [this](std::uint16_t a, std::uint16_t b) { return wanted_[a] < wanted_[b]; });
   [[maybe_unused]] const auto same = [this](std::uint16_t a, std::uint16_t b) {
     return wanted_[a] == wanted_[b];
   };

@@ -82,11 +82,11 @@ struct Differences {
 /// One object that belongs to a table, on both sides.
 struct SchemaFinding {
   std::string kind;
-  std::string name;
+  std::string name;    ///< For people.
   std::string source;  ///< Definition, or empty.
   std::string target;
   std::string gap;     ///< none, missing, extra, different, not valid.
-  std::string impact;  ///< A sentence for the application's owner.
+  std::string impact;  ///< For the application's owner, without a final stop; of gap none empty.
   Severity severity = Severity::info;
 };
 

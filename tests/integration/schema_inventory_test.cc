@@ -145,7 +145,7 @@ class SchemaInventoryTest : public testing::PlanFixture {
   /// Gaps that are not merely for information, as text.
   static std::vector<std::string> gaps(const SchemaComparison& comparison) {
     std::vector<std::string> found;
-    for (const SchemaGap& row : comparison.rows) {
+    for (const SchemaFinding& row : comparison.rows) {
       if (row.severity == Severity::info) continue;
       found.push_back(row.kind + " " + row.gap + ": " + row.name + " | " + row.source + " | " +
                       row.target + " | " + row.impact);
@@ -182,7 +182,7 @@ TEST_F(SchemaInventoryTest, CleanTwinHasNoGaps) {
         "storage option", "partition", "constraint", "index",       "trigger",
         "rule",           "function",  "statistics", "policy",      "owner",
         "privilege",      "comment",   "view",       "publication", "replica identity"}) {
-    EXPECT_THAT(comparison.rows, Contains(::testing::Field(&SchemaGap::kind, kind)));
+    EXPECT_THAT(comparison.rows, Contains(::testing::Field(&SchemaFinding::kind, kind)));
   }
 }
 

@@ -56,7 +56,7 @@ HASHING = [
         "for (std::size_t i = cell_sums_; i < sums_.size(); ++i) sums_[i] += other.sums_[i];",
         "DifferenceSketchTest.MergedSketchesOfThreadsAreOneSketch"),
     bug("sketch-takes-a-mixture-for-a-row",
-        "return place.check == check && std::count(place.cells.begin(), place.cells.end(), cell) == 1;",
+        "return place.check == check && std::ranges::count(place.cells, cell) == 1;",
         "return check <= place.check + check;",
         "DifferenceSketchTest.*"),
 ]
@@ -207,8 +207,8 @@ RESUME = [
         "CrashPointsTest.EveryPlaceOfACopyByEpochs",
         "CrashPointsTest.LaterTimesAtPlacesOfAnEpoch"),
     bug("resume-repeats-an-epoch-of-committed-leaves",
-        "done.push_back(leaf.epoch >= epoch);",
-        "done.push_back(leaf.epoch > epoch);",
+        "[&](const LeafProgress& leaf) { return leaf.epoch >= epoch; }",
+        "[&](const LeafProgress& leaf) { return leaf.epoch > epoch; }",
         "ResumeTest.WholeLeavesThatWereCommittedAreKept",
         "ResumeTest.AnInterruptionRepeatsAtMostOneEpoch"),
     bug("marker-that-takes-no-effect-is-not-noticed",
@@ -292,10 +292,10 @@ VERIFY = [
         "found_.set_aside += taken;",
         "RejectsVerifyTest.OfEqualRowsAsManyAsWereSetAside"),
     bug("verifier-skips-a-leaf",
-        "for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});"
-        " return cut_ranges_for(sizes, readers);",
-        "for (const Leaf& leaf : table.leaves) sizes.push_back({leaf.blocks, leaf.total_bytes});"
-        " if (sizes.size() > 1) sizes.pop_back(); return cut_ranges_for(sizes, readers);",
+        "target_ranges_ = cut_ranges_for(plan->target.leaf_sizes(), plan->readers);",
+        "target_ranges_ = cut_ranges_for(plan->target.leaf_sizes(), plan->readers);"
+        " for (auto* ranges : {&source_ranges_, &target_ranges_})"
+        " std::erase_if(*ranges, [](const SourceRange& range) { return range.leaf == 1; });",
         "VerifyTest.CleanCopyIsEqualInEveryScopeThatReadsRows"),
     bug("one-side-need-not-be-read-to-its-end",
         "if (auto error = stop.error()) return *std::move(error);"

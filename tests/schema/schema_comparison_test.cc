@@ -36,13 +36,13 @@ class SchemaComparisonTest : public ::testing::Test {
     return compare_schemas(source, target, context);
   }
   /// The one row that two single objects make.
-  [[nodiscard]] SchemaGap row(const Objects& source, const Objects& target) const {
+  [[nodiscard]] SchemaFinding row(const Objects& source, const Objects& target) const {
     const SchemaComparison comparison = compare(source, target);
     EXPECT_EQ(comparison.rows.size(), 1U);
-    return comparison.rows.empty() ? SchemaGap{} : comparison.rows.front();
+    return comparison.rows.empty() ? SchemaFinding{} : comparison.rows.front();
   }
   [[nodiscard]] Severity missing(const SchemaObject& object) const {
-    const SchemaGap gap = row({object}, {});
+    const SchemaFinding gap = row({object}, {});
     EXPECT_EQ(gap.gap, "missing");
     EXPECT_EQ(gap.target, "");
     EXPECT_NE(gap.impact, "");
@@ -58,7 +58,7 @@ TEST_F(SchemaComparisonTest, EqualObjectsHaveNoGap) {
                         primary_key("(id)")};
   const SchemaComparison comparison = compare(both, both);
   ASSERT_EQ(comparison.rows.size(), 3U);
-  for (const SchemaGap& gap : comparison.rows) {
+  for (const SchemaFinding& gap : comparison.rows) {
     EXPECT_EQ(gap.gap, "none");
     EXPECT_EQ(gap.severity, Severity::info);
     EXPECT_EQ(gap.impact, "");
@@ -117,7 +117,7 @@ TEST_F(SchemaComparisonTest, WhatAColumnHasIsMissed) {
 TEST_F(SchemaComparisonTest, DifferentTypeAndCollation) {
   const Objects source = {object("column", "c", "text")};
   EXPECT_EQ(row(source, {object("column", "c", "integer")}).severity, Severity::error);
-  const SchemaGap gap = row(source, {object("column", "c", "text COLLATE \"C\"")});
+  const SchemaFinding gap = row(source, {object("column", "c", "text COLLATE \"C\"")});
   EXPECT_EQ(gap.gap, "different");
   EXPECT_EQ(gap.severity, Severity::warning);
   context.mapped_columns = {"c"};
@@ -134,7 +134,7 @@ TEST_F(SchemaComparisonTest, SkippedColumnTakesItsPartsAlong) {
       object("comment", "COLUMN \"Old Name\"", "why"),
       object("privilege", "bob", "SELECT (\"Old Name\")")};
   const SchemaComparison made = compare(source, {});
-  for (const SchemaGap& gap : made.rows) {
+  for (const SchemaFinding& gap : made.rows) {
     EXPECT_EQ(gap.severity, Severity::info) << gap.kind;
     EXPECT_EQ(gap.gap, "missing");
   }
@@ -145,8 +145,8 @@ TEST_F(SchemaComparisonTest, SkippedColumnTakesItsPartsAlong) {
 }
 
 TEST_F(SchemaComparisonTest, KeyThatGainedTheKeyColumnIsExpected) {
-  const SchemaGap gap = row({primary_key("(id, collection_id)")},
-                            {primary_key("(id, collection_id, partition_key)")});
+  const SchemaFinding gap = row({primary_key("(id, collection_id)")},
+                                {primary_key("(id, collection_id, partition_key)")});
   EXPECT_EQ(gap.gap, "different");
   EXPECT_EQ(gap.severity, Severity::info);
   EXPECT_THAT(gap.impact, HasSubstr("ON CONFLICT"));
@@ -155,7 +155,7 @@ TEST_F(SchemaComparisonTest, KeyThatGainedTheKeyColumnIsExpected) {
                 .severity,
             Severity::info);
   // It does not follow from the rest: rows with equal id may differ in it.
-  const SchemaGap weaker = row({primary_key("(id)")}, {primary_key("(id, partition_key)")});
+  const SchemaFinding weaker = row({primary_key("(id)")}, {primary_key("(id, partition_key)")});
   EXPECT_EQ(weaker.severity, Severity::warning);
   EXPECT_THAT(weaker.impact, HasSubstr("differ in partition_key"));
   EXPECT_EQ(row({primary_key("(id)")}, {primary_key("(id, other)")}).severity, Severity::error);
@@ -188,7 +188,7 @@ TEST_F(SchemaComparisonTest, NewLayoutIsExpected) {
                object("column", "partition_key", "integer"),
                object("not null", "partition_key", "NOT NULL"),
                known_by("constraint", "CHECK ((partition_key = (collection_id % 100)))", "k")});
-  for (const SchemaGap& gap : made.rows) EXPECT_EQ(gap.severity, Severity::info) << gap.kind;
+  for (const SchemaFinding& gap : made.rows) EXPECT_EQ(gap.severity, Severity::info) << gap.kind;
   EXPECT_THAT(made.rows.front().impact, HasSubstr("inserts must supply it"));
   EXPECT_THAT(made.deployment_order, IsEmpty());
 }
@@ -198,8 +198,8 @@ TEST_F(SchemaComparisonTest, NamesOfIndexesMayDiffer) {
   EXPECT_EQ(row({known_by("index", definition, "a")}, {known_by("index", definition, "b")}).gap,
             "none");
   // The same name is the next best sign.
-  const SchemaGap gap = row({known_by("index", definition, "a")},
-                            {known_by("index", "CREATE INDEX ON <table> USING hash (c)", "a")});
+  const SchemaFinding gap = row({known_by("index", definition, "a")},
+                                {known_by("index", "CREATE INDEX ON <table> USING hash (c)", "a")});
   EXPECT_EQ(gap.gap, "different");
   EXPECT_EQ(gap.name, "a");
   // One of two equal ones does.
@@ -212,7 +212,7 @@ TEST_F(SchemaComparisonTest, NamesOfIndexesMayDiffer) {
 
 TEST_F(SchemaComparisonTest, NotValid) {
   const SchemaObject check = known_by("constraint", "CHECK ((c > 0))", "k");
-  const SchemaGap gap = row({check}, {invalid(check)});
+  const SchemaFinding gap = row({check}, {invalid(check)});
   EXPECT_EQ(gap.gap, "not valid");
   EXPECT_EQ(gap.severity, Severity::warning);
   EXPECT_EQ(row({invalid(check)}, {check}).gap, "none");
@@ -226,7 +226,7 @@ TEST_F(SchemaComparisonTest, SameStateIsNoGapAndTheOtherOneOfATriggerIs) {
   const SchemaObject trigger = known_by("trigger", "CREATE TRIGGER BEFORE INSERT", "tr");
   EXPECT_EQ(row({invalid(trigger)}, {invalid(trigger)}).gap, "none");
   EXPECT_EQ(row({trigger}, {invalid(trigger)}).severity, Severity::error);
-  const SchemaGap enabled = row({invalid(trigger)}, {trigger});
+  const SchemaFinding enabled = row({invalid(trigger)}, {trigger});
   EXPECT_EQ(enabled.gap, "different");
   EXPECT_EQ(enabled.severity, Severity::error);
   const SchemaObject check = known_by("constraint", "CHECK ((n > 0))", "positive");
@@ -238,7 +238,7 @@ TEST_F(SchemaComparisonTest, CheckStandsInForANotNullThatIsNotValid) {
   const SchemaObject column = object("column", "my note", "text");
   const SchemaObject check =
       known_by("constraint", "CHECK ((\"my note\" IS NOT NULL))", "note_given");
-  for (const SchemaGap& gap : compare({column, source}, {column, check}).rows) {
+  for (const SchemaFinding& gap : compare({column, source}, {column, check}).rows) {
     EXPECT_EQ(gap.severity, Severity::info) << gap.kind;
   }
   EXPECT_EQ(compare({column, source}, {column}).rows.back().severity, Severity::error);
@@ -370,7 +370,7 @@ TEST_F(SchemaComparisonTest, NothingIsCritical) {
       const SchemaObject two{kind, "n", valid ? "e" : "d", "y", valid};
       for (const auto& [left, right] :
            {std::pair<Objects, Objects>{{one}, {}}, {{}, {one}}, {{one}, {two}}}) {
-        const SchemaGap gap = row(left, right);
+        const SchemaFinding gap = row(left, right);
         EXPECT_NE(gap.severity, Severity::critical) << kind;
         EXPECT_NE(gap.impact, "") << kind << ' ' << gap.gap;
       }

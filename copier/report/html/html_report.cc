@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "copier/base/amount.h"
+#include "copier/base/lists.h"
 #include "copier/report/html/html.h"
 #include "copier/report/html/html_style.h"
 #include "copier/report/html/svg_plot.h"
@@ -43,10 +44,8 @@ std::string key_text(const PartitionSummary& leaf) {
   return leaf.key ? std::to_string(*leaf.key) : "";
 }
 
-std::string joined(const std::vector<std::string>& texts, const char* separator) {
-  std::string html;
-  for (const std::string& text : texts) html += (html.empty() ? "" : separator) + html_text(text);
-  return html;
+std::string html_list(const std::vector<std::string>& texts, const char* separator) {
+  return joined(texts, separator, html_text);
 }
 
 std::string quiet(const std::string& html) {
@@ -269,8 +268,7 @@ std::string gate_html(const HtmlReport& report, std::string_view name, const Sta
     return "confirmed by " + html_text(stage->confirmed_by) + "<br/>" +
            quiet(html_text(stage->confirmed_at));
   }
-  const bool needs_person = std::ranges::find(report.gates, name) != report.gates.end();
-  return needs_person ? "a person confirms" : quiet("none");
+  return contains(report.gates, name) ? "a person confirms" : quiet("none");
 }
 
 std::string window_table(const HtmlReport& report) {
@@ -306,11 +304,10 @@ std::string signoff_section(const HtmlReport& report) {
 constexpr std::size_t kMostRows = 1000;
 
 std::string identity_html(const RowDifference& row) {
-  std::string html;
-  for (const IdentityValue& value : row.identity) {
-    html += fmt::format("{}{} = {}", html.empty() ? "" : "<br/>", html_text(value.column),
-                        value.value ? html_code(*value.value) : "NULL");
-  }
+  const std::string html = joined(row.identity, "<br/>", [](const IdentityValue& value) {
+    return fmt::format("{} = {}", html_text(value.column),
+                       value.value ? html_code(*value.value) : "NULL");
+  });
   return html.empty() ? quiet("no primary key") : html;
 }
 
@@ -329,7 +326,7 @@ std::string rows_html(const Differences& differences) {
   for (std::size_t at = 0; at < shown; ++at) {
     const RowDifference& row = differences.rows[at];
     table.row({html_text(row.kind), identity_html(row), html_text(row.source),
-               html_text(row.target), joined(row.columns, ", ")});
+               html_text(row.target), html_list(row.columns, ", ")});
   }
   if (table.is_empty()) return {};
   std::string html = table.html("tall");
@@ -510,8 +507,8 @@ constexpr std::array kShares = {Share{"waiting for the source", &Figures::source
 std::string share_html(const RecordedJob& job) {
   std::vector<PlotLayer> layers;
   HtmlTable table("Where the readers' time went", {"Readers were", "#Time, all readers", "#Share"});
-  double whole = 0;
-  for (const Share& share : kShares) whole += total_of(job, share.counter);
+  const double whole =
+      sum_of(kShares, [&](const Share& share) { return total_of(job, share.counter); });
   if (!(whole > 0)) return {};
   PlotFrame frame = time_frame(job, "Where the readers' time went", "share of their time");
   for (const Share& share : kShares) {
@@ -544,8 +541,7 @@ std::string memory_html(const RecordedJob& job) {
 std::string waits_html(const RecordedJob& job) {
   std::vector<RecordedWait> waits = job.waits;
   std::ranges::sort(waits, std::ranges::greater(), &RecordedWait::sessions);
-  double all = 0;
-  for (const RecordedWait& wait : waits) all += static_cast<double>(wait.sessions);
+  const auto all = static_cast<double>(sum_of(waits, &RecordedWait::sessions));
   HtmlTable table("What the servers' sessions did",
                   {"Side", "Session was at", "#Share of samples"});
   for (std::size_t at = 0; at < std::min<std::size_t>(waits.size(), 15); ++at) {
@@ -629,10 +625,8 @@ constexpr std::size_t kLargest = 5;
 using Size = std::uint64_t PartitionSummary::*;
 
 std::vector<double> sizes_of(const std::vector<PartitionSummary>& leaves, Size size) {
-  std::vector<double> values;
-  values.reserve(leaves.size());
-  for (const PartitionSummary& leaf : leaves) values.push_back(static_cast<double>(leaf.*size));
-  return values;
+  return parts_of(leaves,
+                  [&](const PartitionSummary& leaf) { return static_cast<double>(leaf.*size); });
 }
 
 /// The largest of each `each` neighbours, since only leaves above the mean matter.
@@ -704,7 +698,7 @@ std::string leaves_section(const HtmlReport& report) {
   if (read.skew) html += " " + quiet("Skew is the largest leaf's rows over the mean; 1 is even.");
   html += "</p>\n" + spread_plot(leaves, &PartitionSummary::rows, "Rows", 1, "rows");
   const auto bytes = sizes_of(leaves, &PartitionSummary::bytes);
-  const double most = *std::max_element(bytes.begin(), bytes.end());
+  const double most = *std::ranges::max_element(bytes);
   if (most > 0) {
     const bool is_small = most < 1e6;
     html += spread_plot(leaves, &PartitionSummary::bytes, "Row data", is_small ? 1e3 : 1e6,
@@ -788,7 +782,7 @@ std::string schema_section(const HtmlReport& report) {
   }
   HtmlTable impact("Impact on the application", {"After the swap", "Objects", "Advice"});
   for (const Impact& each : impacts) {
-    impact.row({html_text(each.what), joined(each.objects, "<br/>"), html_text(each.advice)});
+    impact.row({html_text(each.what), html_list(each.objects, "<br/>"), html_text(each.advice)});
   }
   return html_section("schema", "Schema",
                       html + impact.html_under("Impact on the application", ""));
@@ -809,7 +803,7 @@ std::string plan_html(const QueryResult& query) {
   };
   const std::optional<QuerySide>& last = query.target ? query.target : query.source;
   return one("before", query.source) + one("after", query.target) +
-         quiet(last ? joined(last->indexes_used, ", ") : "");
+         quiet(last ? html_list(last->indexes_used, ", ") : "");
 }
 
 std::string load_text(const char* name, const std::optional<QueryLoad>& load) {
@@ -866,8 +860,9 @@ std::string queries_section(const HtmlReport& report) {
   if (!load.empty())
     html += "<p>The server's host, with these queries alone. " + html_text(load) + "</p>\n";
   if (!queries.unused_indexes.empty()) {
-    html += "<p>Indexes that none of these queries used: " + joined(queries.unused_indexes, ", ") +
-            "</p>\n";
+    html +=
+        "<p>Indexes that none of these queries used: " + html_list(queries.unused_indexes, ", ") +
+        "</p>\n";
   }
   if (queries.advice) html += advice_html(*queries.advice);
   return html_section("queries", "Queries", html);

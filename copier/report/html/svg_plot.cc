@@ -171,7 +171,7 @@ std::vector<PlotTick> time_ticks(double seconds, std::size_t count) {
 
 std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
                      std::optional<double> mean) {
-  const auto most = std::max_element(values.begin(), values.end());
+  const auto most = std::ranges::max_element(values);
   const double top = round_ceiling(most == values.end() ? 0 : *most);
   std::string drawing;
   const double each = values.empty() ? kWide : kWide / static_cast<double>(values.size());

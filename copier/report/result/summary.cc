@@ -4,11 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <numeric>
 #include <optional>
 
 #include "copier/base/amount.h"
+#include "copier/base/lists.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/text.h"
 #include "pgfanout/criteria.h"
@@ -32,18 +31,18 @@ constexpr std::pair<std::string_view, std::string_view> kOtherChecks[] = {
 
 /// "the schema differs, a sequence is behind"; empty: none of the checks beside the rows failed.
 std::string failed_checks(const JobResult& result) {
-  std::string words;
+  std::vector<std::string_view> words;
   const auto add = [&](std::string_view code, std::string_view failure) {
     const bool has_failed = std::ranges::any_of(result.issues, [&](const Issue& issue) {
       return issue.severity <= Severity::error && issue.code.starts_with(code);
     });
-    if (has_failed) words += fmt::format("{}{}", words.empty() ? "" : ", ", failure);
+    if (has_failed) words.push_back(failure);
   };
   for (const CriterionFacts& each : kCriteria) {
     if (!each.code.empty()) add(each.code, each.failure);
   }
   for (const auto& [code, failure] : kOtherChecks) add(code, failure);
-  return words;
+  return joined(words, ", ");
 }
 
 /// Codes of issues that say that rows differ.
@@ -55,9 +54,9 @@ std::string verdict_line(const JobResult& result) {
   const std::string source = table_name(result.source, "the source");
   const std::string target = table_name(result.target, "the target");
   if (!result.statements.empty()) {
-    const auto count =
-        std::count_if(result.statements.begin(), result.statements.end(),
-                      [](const std::string& statement) { return !statement.starts_with("--"); });
+    const auto count = std::ranges::count_if(result.statements, [](const std::string& statement) {
+      return !statement.starts_with("--");
+    });
     const bool is_about_names =
         result.command == "swap" || result.command == "rollback" || result.command == "cleanup";
     const std::string sides =
@@ -106,11 +105,11 @@ std::string error_lines(const Error& error, std::string_view interrupted) {
 constexpr std::string_view kSourceUnchanged = "the source is as it was";
 
 bool has_issue(const JobResult& result, std::string_view code) {
-  return std::ranges::find(result.issues, code, &Issue::code) != result.issues.end();
+  return contains(result.issues, code, &Issue::code);
 }
 
 bool has_stage(const JobResult& result, std::string_view name) {
-  return std::ranges::find(result.stages, name, &StageSummary::name) != result.stages.end();
+  return contains(result.stages, name, &StageSummary::name);
 }
 
 /// Whether the stage is done.
@@ -125,18 +124,24 @@ std::string figure(std::string_view name, std::string_view value) {
   return value.empty() ? "" : fmt::format("  {:<12} {}\n", name, value);
 }
 
+/// "2 error, 1 warning": how many of `list` have each of the words, in the order of these.
+template <class List, class Words, class WordOf>
+std::string counts_by_word(const List& list, const Words& words, WordOf word_of) {
+  return joined(words, ", ", [&](std::string_view word) {
+    const auto count = std::ranges::count(list, word, word_of);
+    return count == 0 ? std::string() : fmt::format("{} {}", count, word);
+  });
+}
+
 std::string leaves_figure(const ReadResult& read) {
   return read.partitions.empty() ? "" : figure("leaves", leaves_text(read));
 }
 
 std::string stages_figure(const JobResult& result) {
-  std::string text;
-  for (const StageSummary& stage : result.stages) {
-    if (!text.empty()) text += ", ";
-    text += printable(stage.name) + " " + seconds_text(stage.seconds);
-    if (stage.status != "ok") text += " (" + printable(stage.status) + ")";
-  }
-  return figure("stages", text);
+  return figure("stages", joined(result.stages, ", ", [](const StageSummary& stage) {
+                  return printable(stage.name) + " " + seconds_text(stage.seconds) +
+                         (stage.status == "ok" ? "" : " (" + printable(stage.status) + ")");
+                }));
 }
 
 std::string side_text(const TableSummary& side) {
@@ -181,17 +186,13 @@ std::string moved_text(const CopyResult& copied) {
 /// Issues were printed when they were found, but for notes of a window's plan: this line only
 /// counts them.
 std::string issues_line(const JobResult& result) {
-  std::array<std::size_t, 4> counts{};
-  for (const Issue& issue : issues_beside_error(result)) {
-    ++counts.at(static_cast<std::size_t>(issue.severity));
-  }
-  std::string text;
-  for (std::size_t at = 0; at < counts.size(); ++at) {
-    if (counts.at(at) == 0) continue;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counts.at(at), kSeverityNames.at(at));
-  }
+  const auto word_of = [](const Issue& issue) -> std::string_view {
+    return kSeverityNames.at(static_cast<std::size_t>(issue.severity));
+  };
+  const std::string text = counts_by_word(issues_beside_error(result), kSeverityNames, word_of);
   if (text.empty()) return text;
-  const bool hides_notes = result.command == "run" && counts.back() > 0;
+  const bool hides_notes =
+      result.command == "run" && contains(result.issues, Severity::info, &Issue::severity);
   return figure("issues", text + (hides_notes ? ": see above; --report and --json have all notes"
                                               : ": see above, on standard error"));
 }
@@ -237,11 +238,10 @@ std::string copy_summary(const JobResult& result, const Resources& used, const N
 // The verification.
 
 std::string identity_text(const RowDifference& row) {
-  std::string text;
-  for (const IdentityValue& value : row.identity) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", printable(value.column),
-                        value.value ? printable(*value.value) : "NULL");
-  }
+  const std::string text = joined(row.identity, " ", [](const IdentityValue& value) {
+    return fmt::format("{}={}", printable(value.column),
+                       value.value ? printable(*value.value) : "NULL");
+  });
   return text.empty() ? "row" : text;
 }
 
@@ -258,9 +258,7 @@ std::string differences_text(const Differences& differences) {
     text += fmt::format("    {:<9} {}", row.kind, identity_text(row));
     if (!row.source.empty()) text += "; source " + printable(row.source);
     if (!row.target.empty()) text += "; target " + printable(row.target);
-    for (std::size_t column = 0; column < row.columns.size(); ++column) {
-      text += (column == 0 ? "; columns " : ", ") + printable(row.columns[column]);
-    }
+    if (!row.columns.empty()) text += "; columns " + joined(row.columns, ", ", printable);
     text += "\n";
   }
   if (differences.total() > shown) {
@@ -281,13 +279,8 @@ std::string shortened(std::string_view text, std::size_t columns) {
 
 /// "9 pass, 1 fails, ..."; empty: there are none.
 std::string criteria_figure(const std::vector<CriterionResult>& criteria) {
-  if (criteria.empty()) return {};
-  std::string counts;
-  for (const std::string_view status : {"pass", "fail", "not applicable", "not checked"}) {
-    const auto count = std::ranges::count(criteria, status, &CriterionResult::status);
-    if (count > 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, status);
-  }
-  return figure("criteria", counts);
+  constexpr std::string_view kStatuses[] = {"pass", "fail", "not applicable", "not checked"};
+  return figure("criteria", counts_by_word(criteria, kStatuses, &CriterionResult::status));
 }
 
 /// A line for each criterion that `is_shown`.
@@ -306,7 +299,7 @@ std::string criteria_text(const std::vector<CriterionResult>& criteria, IsShown 
 std::string schema_text(const VerifyResult& verified) {
   if (verified.schema.empty()) return {};
   const auto is_same = [](const SchemaFinding& finding) { return finding.gap == "none"; };
-  const auto same = std::count_if(verified.schema.begin(), verified.schema.end(), is_same);
+  const auto same = std::ranges::count_if(verified.schema, is_same);
   std::string text = figure(
       "schema", fmt::format("{} objects compared, {} without a gap", verified.schema.size(), same));
   text += fmt::format("    {:<16} {:>7} {:>7} {:>7} {:>7} {:>9}\n", "kind", "source", "target",
@@ -432,10 +425,7 @@ std::string estimates_text(const std::vector<StageEstimate>& estimates) {
   for (const StageEstimate& each : estimates) {
     text += estimate_line(each.stage, each.seconds, each.basis);
   }
-  const double sum = std::accumulate(
-      estimates.begin(), estimates.end(), 0.0,
-      [](double seconds, const StageEstimate& each) { return seconds + each.seconds; });
-  return text + estimate_line("together", sum, "");
+  return text + estimate_line("together", sum_of(estimates, &StageEstimate::seconds), "");
 }
 
 std::string plan_lines(const JobResult& result) {
@@ -679,19 +669,16 @@ std::string status_summary(const JobResult& result, const NextCommands& next) {
 std::string queries_verdict(const JobResult& result) {
   if (!result.queries) return "done\n";
   const std::vector<QueryResult>& queries = result.queries->queries;
-  const auto count = [&](std::string_view status) {
-    return std::ranges::count_if(
-        queries, [&](const QueryResult& query) { return status_of(query) == status; });
-  };
-  std::string text = fmt::format("{}: {} of {} passed",
-                                 result.verdict == Verdict::match     ? "match"
-                                 : result.verdict == Verdict::differs ? "differs"
-                                                                      : "unproven",
-                                 count("passed"), counted(queries.size(), "query", "queries"));
-  for (const char* status : {"failed", "warned", "not run"}) {
-    if (const auto found = count(status); found > 0) text += fmt::format(", {} {}", found, status);
-  }
-  return text + "\n";
+  const auto status = [](const QueryResult& query) { return status_of(query); };
+  const std::string text = fmt::format("{}: {} of {} passed",
+                                       result.verdict == Verdict::match     ? "match"
+                                       : result.verdict == Verdict::differs ? "differs"
+                                                                            : "unproven",
+                                       std::ranges::count(queries, "passed", status),
+                                       counted(queries.size(), "query", "queries"));
+  constexpr std::string_view kOthers[] = {"failed", "warned", "not run"};
+  const std::string others = counts_by_word(queries, kOthers, status);
+  return text + (others.empty() ? "" : ", ") + others + "\n";
 }
 
 std::string load_figure(std::string_view name, const std::optional<QueryLoad>& load) {
@@ -755,12 +742,8 @@ std::string queries_summary(const JobResult& result) {
 /// one row.
 std::string asked(const std::vector<std::string>& values, const KeyResult& key, std::size_t index) {
   if (values.size() == key.answers.size()) return printable(values[index]);
-  if (key.answers.size() != 1) return fmt::format("row {}", index + 1);
-  std::string all;
-  for (const std::string& value : values) {
-    all += (all.empty() ? "" : " ") + printable(value);
-  }
-  return all;
+  return key.answers.size() == 1 ? joined(values, " ", printable)
+                                 : fmt::format("row {}", index + 1);
 }
 
 std::string server_text(const KeyAnswer& answer) {
@@ -788,9 +771,8 @@ std::string summary_of(const JobResult& result, const Resources& used, const Nex
 }
 
 bool has_equal_rows(const JobResult& result) {
-  const bool has_row_issue = std::ranges::any_of(result.issues, [](const Issue& issue) {
-    return std::ranges::find(kRowCodes, issue.code) != std::end(kRowCodes);
-  });
+  const bool has_row_issue = std::ranges::any_of(
+      result.issues, [](const Issue& issue) { return contains(kRowCodes, issue.code); });
   if (has_row_issue || result.command == "copy") return false;
   if (const Differences* differences = differences_of(result)) return differences->total() == 0;
   return result.source && result.target && !result.source->digest.empty() &&
@@ -800,12 +782,10 @@ bool has_equal_rows(const JobResult& result) {
 std::string leaves_text(const ReadResult& read) {
   const auto& leaves = read.partitions;
   const auto [least, most] = std::ranges::minmax_element(leaves, {}, &PartitionSummary::rows);
-  const std::uint64_t rows = std::accumulate(
-      leaves.begin(), leaves.end(), std::uint64_t{0},
-      [](std::uint64_t sum, const PartitionSummary& leaf) { return sum + leaf.rows; });
+  const std::uint64_t mean = sum_of(leaves, &PartitionSummary::rows) / leaves.size();
   std::string text =
       fmt::format("{}; rows: least {}, mean {}, most {}", leaves.size(), with_commas(least->rows),
-                  with_commas(rows / leaves.size()), with_commas(most->rows));
+                  with_commas(mean), with_commas(most->rows));
   if (read.skew) text += fmt::format("; skew {:.2f}", *read.skew);
   return text;
 }
