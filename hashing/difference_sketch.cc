@@ -10,7 +10,6 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 namespace pgfanout {
 namespace {
@@ -89,14 +88,6 @@ void DifferenceSketch::apply(const Place& place, const std::uint32_t* element) {
   change(0, 1, place.check);
   for (std::size_t i = 0; i + 1 < words; i += 2) change(2 + i, element[i], element[i + 1]);
   if (words % 2 != 0) change(1 + words, element[words - 1], 0);
-}
-
-void DifferenceSketch::add(const std::uint32_t* element) {
-  apply<true>(place_of(element), element);
-}
-
-void DifferenceSketch::subtract(const std::uint32_t* element) {
-  apply<false>(place_of(element), element);
 }
 
 template <bool adds>

@@ -28,10 +28,9 @@ class DifferenceSketch {
   /// that differ, each by up to 2^32 copies, are named.
   DifferenceSketch(std::size_t element_words, std::size_t max_elements);
 
-  void add(const std::uint32_t* element);       ///< On the source's side.
-  void subtract(const std::uint32_t* element);  ///< On the target's side.
-  /// The same for `count` consecutive elements, and faster.
+  /// `count` consecutive elements on the source's side; many at once are faster.
   void add_many(const std::uint32_t* elements, std::size_t count);
+  /// The same on the target's side.
   void subtract_many(const std::uint32_t* elements, std::size_t count);
   /// Adds all of `other`, which must have been made with the same numbers.
   void merge(const DifferenceSketch& other);

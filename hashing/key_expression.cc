@@ -191,26 +191,9 @@ std::vector<std::string> KeyExpression::functions() const {
 }
 
 bool KeyExpression::computes_same_as(const KeyExpression& other) const {
-  const Program& a = *program_;
-  const Program& b = *other.program_;
-  using keyexpr::Constant;
-  using keyexpr::Instruction;
-  using keyexpr::Slot;
-  const auto is_same_slot = [](const Slot& x, const Slot& y) {
-    return x.index == y.index && x.constant == y.constant;
-  };
-  const auto is_same_step = [&](const Instruction& x, const Instruction& y) {
-    return x.operation == y.operation && x.type == y.type && x.field == y.field &&
-           is_same_slot(x.left, y.left) && is_same_slot(x.right, y.right);
-  };
-  const auto is_same_constant = [](const Constant& x, const Constant& y) {
-    return x.state == y.state && x.integer == y.integer && x.text == y.text;
-  };
-  return a.used_columns == b.used_columns && is_same_slot(a.result, b.result) &&
-         std::equal(a.instructions.begin(), a.instructions.end(), b.instructions.begin(),
-                    b.instructions.end(), is_same_step) &&
-         std::equal(a.constants.begin(), a.constants.end(), b.constants.begin(), b.constants.end(),
-                    is_same_constant);
+  const keyexpr::Program& a = *program_;
+  const keyexpr::Program& b = *other.program_;
+  return a == b;
 }
 
 std::optional<std::int64_t> KeyExpression::modulus() const {

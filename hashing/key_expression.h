@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "pgfanout/bytes.h"
 #include "pgfanout/result.h"
 #include "pgfanout/row_view.h"
 

@@ -203,6 +203,7 @@ Result<TypedTree> check_types(std::string_view sql, const SyntaxTree& syntax,
 struct Slot {
   std::uint16_t index = 0;
   bool constant = false;
+  bool operator==(const Slot&) const = default;
 };
 
 struct Instruction {
@@ -212,6 +213,7 @@ struct Instruction {
   std::uint16_t field = 0;   ///< load: which of a row's fields.
   Slot left;
   Slot right;
+  bool operator==(const Instruction&) const = default;
 };
 
 /// One value. `view` is what instructions read; it points into `text`, so a constant must not move.
@@ -220,6 +222,7 @@ struct Constant {
   std::int64_t integer = 0;
   std::string text;
   std::string_view view;
+  bool operator==(const Constant&) const = default;
 };
 
 struct Program {
@@ -228,6 +231,7 @@ struct Program {
   std::uint16_t registers = 0;
   Slot result;
   std::vector<std::size_t> used_columns;
+  bool operator==(const Program&) const = default;
 };
 
 /// Emits the program of a checked expression into `program`, which is empty. Constant parts are

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <limits>
 
 #include "copier/base/byte_order.h"
 #include "hashing/pg_hash.h"

@@ -5,6 +5,8 @@
 #include <array>
 #include <charconv>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout {
 namespace keyexpr {
 namespace {
@@ -104,10 +106,7 @@ KeyType castable_type(std::string_view name, bool keyword_allowed) {
 }
 
 const HashFunction* find_hash_function(std::string_view name) {
-  for (const HashFunction& function : hash_functions) {
-    if (function.name == name) return &function;
-  }
-  return nullptr;
+  return find_by(hash_functions, &HashFunction::name, name);
 }
 
 }  // namespace keyexpr

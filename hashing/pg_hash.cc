@@ -122,12 +122,6 @@ std::uint32_t fold_int8(std::int64_t value) {
   return low ^ (value >= 0 ? high : ~high);
 }
 
-ByteView without_trailing_blanks(ByteView value) {
-  std::size_t length = value.size();
-  while (length > 0 && value[length - 1] == ' ') --length;
-  return value.first(length);
-}
-
 }  // namespace
 
 std::uint32_t hash_bytes(ByteView bytes) {
@@ -138,29 +132,13 @@ std::uint64_t hash_bytes_extended(ByteView bytes, std::uint64_t seed) {
   return run(bytes, seed).wide();
 }
 
-std::uint32_t hash_uint32(std::uint32_t value) {
-  return run_word(value, 0).c;
-}
-
-std::uint64_t hash_uint32_extended(std::uint32_t value, std::uint64_t seed) {
-  return run_word(value, seed).wide();
-}
-
-std::int32_t hashbpchar(ByteView value) {
-  return hashtext(without_trailing_blanks(value));
-}
-
-std::int64_t hashbpcharextended(ByteView value, std::int64_t seed) {
-  return hashtextextended(without_trailing_blanks(value), seed);
-}
-
 std::int32_t hashint8(std::int64_t value) {
-  return static_cast<std::int32_t>(hash_uint32(fold_int8(value)));
+  return static_cast<std::int32_t>(run_word(fold_int8(value), 0).c);
 }
 
 std::int64_t hashint8extended(std::int64_t value, std::int64_t seed) {
   return static_cast<std::int64_t>(
-      hash_uint32_extended(fold_int8(value), static_cast<std::uint64_t>(seed)));
+      run_word(fold_int8(value), static_cast<std::uint64_t>(seed)).wide());
 }
 
 }  // namespace pgfanout

@@ -63,7 +63,7 @@ class CopyStream {
     const int events = channel_.must_flush() ? POLLIN | POLLOUT : POLLIN;
     pollfd waiting{channel_.socket(), static_cast<short>(events), 0};
     while (poll(&waiting, 1, kStepMilliseconds) <= 0) {
-      if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+      if (cancellation_.is_set()) return cancelled();
     }
     return channel_.step((waiting.revents & ~POLLOUT) != 0);
   }

@@ -91,7 +91,7 @@ class Pipeline {
   /// that cannot send stops reading.
   Result<void> wait(bool for_input) {
     while (true) {
-      if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+      if (cancellation_.is_set()) return cancelled();
       const int left = PQflush(raw_);
       if (left < 0) return broken("send rows");
       if (left == 0 && !for_input) return {};

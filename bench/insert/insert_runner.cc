@@ -79,7 +79,7 @@ std::uint64_t InsertRunner::rows_of(Width width) const {
 }
 
 Result<Timing> InsertRunner::run(const InsertCase& each) {
-  if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+  if (cancellation_.is_set()) return cancelled();
   if (each.writers > server_.free_connections()) {
     return refused("no-connections",
                    fmt::format("{} writers need more connections than the server has left ({})",

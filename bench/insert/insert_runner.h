@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "bench/insert/bench_server.h"
 #include "bench/insert/insert_case.h"

@@ -36,10 +36,4 @@ CpuUsage cpu_usage_now() {
   return usage;
 }
 
-std::uint64_t peak_resident_bytes() {
-  rusage self{};
-  getrusage(RUSAGE_SELF, &self);
-  return static_cast<std::uint64_t>(self.ru_maxrss) * 1024;
-}
-
 }  // namespace pgfanout

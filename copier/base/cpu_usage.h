@@ -1,7 +1,6 @@
 // CPU time of this process and of the whole machine, for reports. Reading costs microseconds.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 namespace pgfanout {
@@ -13,7 +12,5 @@ struct CpuUsage {
 };
 
 [[nodiscard]] CpuUsage cpu_usage_now();
-/// The largest resident set so far, in bytes.
-[[nodiscard]] std::uint64_t peak_resident_bytes();
 
 }  // namespace pgfanout

@@ -1,6 +1,5 @@
 #include "copier/columns/row_layout.h"
 
-#include <algorithm>
 #include <cstddef>
 
 #include "copier/base/byte_order.h"

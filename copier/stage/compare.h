@@ -29,13 +29,13 @@ class RowElements {
       : identity_(plan.identity), identity_bytes_(plan.identity_bytes) {}
 
   [[nodiscard]] std::size_t words() const { return identity_words() + kDigestWords; }
-  [[nodiscard]] std::size_t identity_words() const;
-  [[nodiscard]] std::size_t identity_bytes() const { return identity_bytes_; }
   /// Fills `element` with words() words; `identity` are the row's canonical identity bytes. If a
   /// fixed identity has another length (a NULL in it), kNoIdentity fills its place.
   void make(ByteView identity, RowDigest digest, std::uint32_t* element) const;
 
  private:
+  [[nodiscard]] std::size_t identity_words() const;
+
   IdentityKind identity_;
   std::size_t identity_bytes_;
 };
@@ -59,7 +59,6 @@ class Comparer {
   /// Whether a row of the target, read from `leaf`, has a wrong key or stands in a wrong leaf.
   [[nodiscard]] bool is_misplaced(const RowBatch& batch, std::size_t row,
                                   std::span<const std::uint32_t> belongs, std::uint32_t leaf) const;
-  [[nodiscard]] const RowElements& elements() const { return elements_; }
   [[nodiscard]] const RowFields& fields() const { return fields_; }
 
  private:

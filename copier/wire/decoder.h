@@ -61,9 +61,6 @@ class Decoder {
   /// empty input is done again and any byte is malformed; after `malformed` all is, until a start.
   [[nodiscard]] DecodeStep decode(ByteView input, std::uint32_t base_offset, RowIndex& out);
 
-  [[nodiscard]] std::uint16_t field_count() const { return field_count_; }
-  [[nodiscard]] std::size_t wanted_count() const { return wanted_.size(); }
-
  private:
   enum class Expect : std::uint8_t { header, row, end, nothing };
   class Sink;

@@ -1,9 +1,7 @@
 // Writes binary COPY streams. Layout: copier/wire/FORMAT.md. Unchecked: callers reserve the room.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <span>
 
 #include "pgfanout/bytes.h"
 

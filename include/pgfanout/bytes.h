@@ -9,7 +9,6 @@
 namespace pgfanout {
 
 using ByteView = std::span<const std::uint8_t>;
-using MutableByteView = std::span<std::uint8_t>;
 
 /// The bytes of a string, without a copy; valid as long as the string is.
 inline ByteView as_bytes(std::string_view text) {

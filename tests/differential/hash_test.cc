@@ -9,6 +9,7 @@
 
 #include "tests/harness/test_server.h"
 #include "tests/hashing/key_rows.h"
+#include "tests/hashing/sql_hash.h"
 
 namespace pgfanout {
 namespace {

@@ -45,11 +45,11 @@ class Both {
 
   void add(const Element& element, std::int64_t copies = 1) {
     twin_.change(element, copies);
-    for (std::int64_t i = 0; i < copies; ++i) sketch_.add(element.data());
+    for (std::int64_t i = 0; i < copies; ++i) sketch_.add_many(element.data(), 1);
   }
   void subtract(const Element& element, std::int64_t copies = 1) {
     twin_.change(element, -copies);
-    for (std::int64_t i = 0; i < copies; ++i) sketch_.subtract(element.data());
+    for (std::int64_t i = 0; i < copies; ++i) sketch_.subtract_many(element.data(), 1);
   }
   [[nodiscard]] const DifferenceSketch& sketch() const { return sketch_; }
   [[nodiscard]] Differences expected() const { return twin_.differences(); }
@@ -178,7 +178,7 @@ TEST(DifferenceSketchTest, MoreCopiesThanTheSumsCanHoldAreNotNamed) {
   for (const std::uint32_t word : {0U, 1U, 2U, 3U, 4U, 5U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
     const Element element(row_words, word);
     DifferenceSketch sketch(row_words, 1);
-    sketch.subtract(element.data());
+    sketch.subtract_many(element.data(), 1);
     for (int doubling = 0; doubling < 63; ++doubling) {
       const DifferenceSketch::Answer answer = DifferenceSketch(sketch).peel();
       EXPECT_EQ(answer.is_complete, doubling <= 32) << doubling;
@@ -245,13 +245,13 @@ TEST(DifferenceSketchTest, ThreeThousandChangedRowsAmongSixtyThousand) {
     NaiveDifference twin;  // Is told of changed rows only.
     for (std::uint32_t i = 0; i < rows; ++i) {
       Element row = random_row(i, random);
-      sketch.add(row.data());
+      sketch.add_many(row.data(), 1);
       if (i % (rows / changed) == 0) {
         twin.change(row, 1);
         row.back() = ~row.back();
         twin.change(row, -1);
       }
-      sketch.subtract(row.data());
+      sketch.subtract_many(row.data(), 1);
     }
     const DifferenceSketch::Answer answer = std::move(sketch).peel();
     EXPECT_TRUE(answer.is_complete) << seed;
@@ -267,7 +267,8 @@ TEST(DifferenceSketchTest, FullSketchesRarelyFail) {
     std::size_t failures = 0;
     for (std::size_t trial = 0; trial < trials; ++trial) {
       DifferenceSketch sketch(2, elements);
-      for (std::size_t i = 0; i < elements; ++i) sketch.add(random_element(2, random).data());
+      for (std::size_t i = 0; i < elements; ++i)
+        sketch.add_many(random_element(2, random).data(), 1);
       const DifferenceSketch::Answer answer = std::move(sketch).peel();
       if (!answer.is_complete) ++failures;
     }
@@ -295,8 +296,8 @@ TEST(DifferenceSketchTest, TwiceAsManyAsALargeSketchWasMadeForAreIncomplete) {
     std::mt19937 random(seed);
     DifferenceSketch sketch(row_words, 20'000);
     for (std::size_t i = 0; i < 10'000 * (2 + seed % 3); ++i) {
-      sketch.add(random_element(row_words, random).data());
-      sketch.subtract(random_element(row_words, random).data());
+      sketch.add_many(random_element(row_words, random).data(), 1);
+      sketch.subtract_many(random_element(row_words, random).data(), 1);
     }
     EXPECT_FALSE(std::move(sketch).peel().is_complete) << seed;
   }
@@ -310,7 +311,7 @@ std::vector<Element> blocking_pair() {
     DifferenceSketch sketch(1, 1);
     for (Element& element : elements) {
       element = random_element(1, random);
-      sketch.add(element.data());
+      sketch.add_many(element.data(), 1);
     }
     for (const auto& peeled : std::move(sketch).peel().differences) {
       std::erase(elements, peeled.element);
@@ -325,11 +326,11 @@ TEST(DifferenceSketchTest, ElementsThatBlockEachOtherAreIncompleteNotEqual) {
   ASSERT_EQ(pair.size(), 2U);
   for (const bool same_side : {false, true}) {
     DifferenceSketch sketch(1, 1);
-    sketch.add(pair[0].data());
+    sketch.add_many(pair[0].data(), 1);
     if (same_side) {
-      sketch.add(pair[1].data());
+      sketch.add_many(pair[1].data(), 1);
     } else {
-      sketch.subtract(pair[1].data());  // The count of each cell is zero.
+      sketch.subtract_many(pair[1].data(), 1);  // The count of each cell is zero.
     }
     EXPECT_FALSE(sketch.is_zero());
     const DifferenceSketch::Answer answer = std::move(sketch).peel();
@@ -346,11 +347,11 @@ TEST(DifferenceSketchTest, MergedSketchesOfThreadsAreOneSketch) {
     const Element row = random_row(i, random);
     if (i % 50 != 1) {
       whole.add(row);
-      threads[random() % threads.size()].add(row.data());
+      threads[random() % threads.size()].add_many(row.data(), 1);
     }
     if (i % 50 != 2) {
       whole.subtract(row);
-      threads[random() % threads.size()].subtract(row.data());
+      threads[random() % threads.size()].subtract_many(row.data(), 1);
     }
   }
   for (std::size_t i = 1; i < threads.size(); ++i) threads[0].merge(threads[i]);
@@ -369,9 +370,9 @@ TEST(DifferenceSketchTest, BatchesAreTheirElementsOneByOne) {
       DifferenceSketch sketch(words, 500);
       sketch.add_many(elements.data(), count);
       EXPECT_EQ(sketch.is_zero(), count == 0);
-      for (std::size_t i = 0; i < count; ++i) sketch.subtract(elements.data() + i * words);
+      for (std::size_t i = 0; i < count; ++i) sketch.subtract_many(elements.data() + i * words, 1);
       EXPECT_TRUE(sketch.is_zero()) << count << " elements of " << words;
-      for (std::size_t i = 0; i < count; ++i) sketch.add(elements.data() + i * words);
+      for (std::size_t i = 0; i < count; ++i) sketch.add_many(elements.data() + i * words, 1);
       sketch.subtract_many(elements.data(), count);
       EXPECT_TRUE(sketch.is_zero()) << count << " elements of " << words;
     }

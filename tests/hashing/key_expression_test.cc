@@ -11,6 +11,7 @@
 
 #include "hashing/pg_hash.h"
 #include "tests/hashing/key_rows.h"
+#include "tests/hashing/sql_hash.h"
 
 namespace pgfanout {
 namespace {

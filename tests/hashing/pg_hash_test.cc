@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tests/hashing/naive_lookup3.h"
+#include "tests/hashing/sql_hash.h"
 
 namespace pgfanout {
 namespace {
@@ -122,42 +123,22 @@ TEST(PgHashTest, AgreesWithTheNaiveTwinOnWords) {
     const auto value = static_cast<std::uint32_t>(random());
     const std::uint64_t seed = i % 3 == 0 ? 0 : random();
     const std::string_view bytes(reinterpret_cast<const char*>(&value), sizeof value);
-    EXPECT_EQ(hash_uint32(value), static_cast<std::uint32_t>(naive::lookup3(bytes, 0)));
-    EXPECT_EQ(hash_uint32_extended(value, seed), naive::lookup3(bytes, seed));
+    const std::int64_t number = static_cast<std::int32_t>(value);
+    EXPECT_EQ(static_cast<std::uint32_t>(hashint8(number)),
+              static_cast<std::uint32_t>(naive::lookup3(bytes, 0)));
+    EXPECT_EQ(static_cast<std::uint64_t>(hashint8extended(number, static_cast<std::int64_t>(seed))),
+              naive::lookup3(bytes, seed));
   }
 }
 
 TEST(PgHashTest, AnEmptyValueNeedsNoPointer) {
   EXPECT_EQ(hashtext({}), hashtext(as_bytes("")));
-  EXPECT_EQ(hashbpchar(as_bytes("   ")), hashtext({}));
-}
-
-TEST(PgHashTest, WidthsOfAnIntegerAgree) {
-  std::mt19937_64 random(3);
-  for (int i = 0; i < 1000; ++i) {
-    const auto small = static_cast<std::int16_t>(random());
-    const auto middle = static_cast<std::int32_t>(random());
-    EXPECT_EQ(hashint2(small), hashint8(small));
-    EXPECT_EQ(hashint4(middle), hashint8(middle));
-    EXPECT_EQ(hashint4extended(middle, 7), hashint8extended(middle, 7));
-  }
 }
 
 TEST(PgHashTest, SomeStringsHashToTheSmallestInteger) {
   for (const char* text : {"c1606105947x", "c6920574805x", "l7ba1ah7", "fgcaxj4b"}) {
     EXPECT_EQ(hashtext(as_bytes(text)), std::numeric_limits<std::int32_t>::min()) << text;
   }
-}
-
-TEST(PgHashTest, ByteaHashesLikeTextOfTheSameBytes) {
-  EXPECT_EQ(hashbytea(as_bytes("abc")), hashtext(as_bytes("abc")));
-  EXPECT_EQ(hashbyteaextended(as_bytes("abc"), 5), hashtextextended(as_bytes("abc"), 5));
-}
-
-TEST(PgHashTest, TrailingBlanksCountInTextOnly) {
-  EXPECT_EQ(hashbpchar(as_bytes("ab  ")), hashtext(as_bytes("ab")));
-  EXPECT_EQ(hashbpcharextended(as_bytes("ab  "), 9), hashtextextended(as_bytes("ab"), 9));
-  EXPECT_NE(hashtext(as_bytes("ab  ")), hashtext(as_bytes("ab")));
 }
 
 }  // namespace

@@ -189,9 +189,8 @@ std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
   return framed(frame, top, short_number, drawing, legend);
 }
 
-std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines,
-                      double least_top) {
-  double most = least_top;
+std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines) {
+  double most = 0;
   for (const PlotLine& line : lines) {
     for (const auto& [x, y] : line.points) most = std::max(most, y);
   }

@@ -49,9 +49,8 @@ struct PlotLayer {
 /// One bar a value, with a line at `mean`.
 [[nodiscard]] std::string bar_plot(const PlotFrame& frame, const std::vector<double>& values,
                                    std::optional<double> mean);
-/// Up to three lines: solid, dashed, dotted. `least_top`: the axis reaches at least there.
-[[nodiscard]] std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines,
-                                    double least_top = 0);
+/// Up to three lines: solid, dashed, dotted.
+[[nodiscard]] std::string line_plot(const PlotFrame& frame, const std::vector<PlotLine>& lines);
 /// Shares of a whole, stacked; pieces in which all are 0 stay empty.
 [[nodiscard]] std::string share_plot(const PlotFrame& frame, const std::vector<PlotLayer>& layers);
 
