@@ -9,7 +9,6 @@
 // PGFANOUT_CRASH_LOG=<file> appends the name of each place when it is reached for the first time.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 

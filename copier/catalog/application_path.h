@@ -3,7 +3,6 @@
 // with_search_path(); all others keep the empty path of our sessions.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,10 +1,8 @@
 #include "copier/catalog/sql_expression.h"
 
-#include <algorithm>
 #include <array>
 
 #include "copier/base/lists.h"
-#include "copier/catalog/relation_name.h"
 #include "copier/catalog/sql_text.h"
 #include "copier/pg/transaction.h"
 

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -380,11 +379,24 @@ class JobFile {
     return error_at(*member.value, fmt::format("{} must not be empty", shown_name(member.name)));
   }
 
-  Done read_column(const TomlMember& column) {
-    PGFANOUT_TRY(need_text(column, "metadata = \"coalesce(metadata, '{}'::jsonb)\""));
+  Done read_mapping(const TomlMember& column, std::string_view example,
+                    std::vector<ColumnMapping>& to) {
+    PGFANOUT_TRY(need_text(column, example));
     if (column.name.empty()) return error_at(column.at, "a column has an empty name");
-    to_.job.map.push_back({column.name, text_of(*column.value)});
+    to.push_back({column.name, text_of(*column.value)});
     return {};
+  }
+
+  Done read_column(const TomlMember& column) {
+    return read_mapping(column, "metadata = \"coalesce(metadata, '{}'::jsonb)\"", to_.job.map);
+  }
+
+  /// A list whose items are all tables.
+  Result<const toml::array*> tables_of(const TomlMember& list, std::string_view name,
+                                       std::string hint) {
+    const toml::array* items = list.value->as_array();
+    if (items != nullptr && std::ranges::all_of(*items, &toml::node::is_table)) return items;
+    return error_at(list.at, fmt::format("{} must be a list of tables", name), std::move(hint));
   }
 
   /// One of the settings of a table, each with its reader; `what` is the table in messages.
@@ -467,11 +479,10 @@ class JobFile {
         "definition = \"CREATE INDEX chunks_created_at ON {table} (created_at)\"";
     static constexpr std::array<Setting<std::string>, 1> kSettings = {
         {{"definition", &JobFile::set_definition}}};
-    const toml::array* items = list.value->as_array();
-    if (items == nullptr || !std::ranges::all_of(*items, &toml::node::is_table)) {
-      return error_at(list.at, "target.indexes must be a list of tables",
-                      fmt::format("begin each index with [[target.indexes]]: {}", example));
-    }
+    PGFANOUT_TRY_ASSIGN(
+        const toml::array* items,
+        tables_of(list, "target.indexes",
+                  fmt::format("begin each index with [[target.indexes]]: {}", example)));
     for (const toml::node& item : *items) {
       std::string definition;
       PGFANOUT_TRY(read_settings({"target.indexes", item.source().begin, &item},
@@ -493,10 +504,8 @@ class JobFile {
   }
 
   Done read_old_column(const TomlMember& column) {
-    PGFANOUT_TRY(need_text(column, "id = \"coalesce(legacy_id, gen_random_uuid())\""));
-    if (column.name.empty()) return error_at(column.at, "a column has an empty name");
-    to_.job.window.rollback_map.push_back({column.name, text_of(*column.value)});
-    return {};
+    return read_mapping(column, "id = \"coalesce(legacy_id, gen_random_uuid())\"",
+                        to_.job.window.rollback_map);
   }
 
   Done read_gate(const TomlMember& gate) {
@@ -654,15 +663,11 @@ class JobFile {
   }
 
   Done read_queries(const TomlMember& list) {
-    const toml::array* items = list.value->as_array();
-    if (items == nullptr || !std::ranges::all_of(*items, &toml::node::is_table)) {
-      return error_at(list.at, "queries must be a list of tables",
-                      "begin each query with [[queries]]");
-    }
-    std::set<std::string> names;
+    PGFANOUT_TRY_ASSIGN(const toml::array* items,
+                        tables_of(list, "queries", "begin each query with [[queries]]"));
     for (const toml::node& item : *items) {
       PGFANOUT_TRY_ASSIGN(QueryCheck query, read_query(*item.as_table()));
-      if (!names.insert(query.name).second) {
+      if (contains(to_.job.window.queries, query.name, &QueryCheck::name)) {
         return error_at(item, fmt::format("two queries are called '{}'", printable(query.name)));
       }
       to_.job.window.queries.push_back(std::move(query));
@@ -698,11 +703,8 @@ class JobFile {
   }
 
   Done read_rules(const TomlMember& list) {
-    const toml::array* items = list.value->as_array();
-    if (items == nullptr || !std::ranges::all_of(*items, &toml::node::is_table)) {
-      return error_at(list.at, "rules must be a list of tables", "begin each rule with [[rules]]");
-    }
-    std::set<std::string> names;
+    PGFANOUT_TRY_ASSIGN(const toml::array* items,
+                        tables_of(list, "rules", "begin each rule with [[rules]]"));
     for (const toml::node& item : *items) {
       RuleCheck rule;
       for (const TomlMember& member : members_of(*item.as_table())) {
@@ -713,7 +715,7 @@ class JobFile {
         return error_at(
             item, fmt::format("the rule '{}' needs either sql or check", printable(rule.name)));
       }
-      if (!names.insert(rule.name).second) {
+      if (contains(to_.job.verify.rules, rule.name, &RuleCheck::name)) {
         return error_at(item, fmt::format("two rules are called '{}'", printable(rule.name)));
       }
       to_.job.verify.rules.push_back(std::move(rule));

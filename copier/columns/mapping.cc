@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "copier/base/amount.h"
 #include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
@@ -127,9 +125,7 @@ const Mapping* Mappings::find(std::string_view column) const {
 }
 
 std::string column_name_of(std::string_view written, const std::vector<Column>& columns) {
-  for (const Column& column : columns) {
-    if (column.name == written) return column.name;
-  }
+  if (contains(columns, written, &Column::name)) return std::string(written);
   return parse_identifier(written).value_or(std::string(written));
 }
 

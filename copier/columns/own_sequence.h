@@ -2,13 +2,11 @@
 // them.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "copier/catalog/table.h"
-#include "copier/pg/connection.h"
 #include "pgfanout/job.h"
 #include "pgfanout/result.h"
 

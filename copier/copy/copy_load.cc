@@ -272,11 +272,8 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
   const Balance balance = balance_before_commit(*state_.ledger, state_.leaf_names(), must_be_read);
   if (balance.verdict != Verdict::match) {
     for (const Issue& issue : balance.issues) state_.report(issue);
-    Error error =
-        refused("ledger", "the ledger does not balance: nothing of this epoch was committed",
-                "report this: it is a defect of pgfanout or of the machine's memory");
-    error.consequence = Consequence::unproven;
-    return error;
+    return unproven("ledger", "the ledger does not balance: nothing of this epoch was committed",
+                    "report this: it is a defect of pgfanout or of the machine's memory");
   }
   const std::uint64_t mismatches = state_.rejects->key_mismatch_count();
   if (mismatches > 0 && state_.job.on_key_mismatch == KeyMismatchPolicy::fail) {
@@ -292,7 +289,7 @@ Result<void> CopyLoad::may_commit(std::uint32_t epoch) {
               "writes again, and correct the rows");
   }
   if (state_.cancellation.at_once().is_set()) {
-    return interrupted("cancelled", "stopped on request");
+    return cancelled();
   }
   return note_epoch(epoch);
 }

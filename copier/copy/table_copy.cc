@@ -7,7 +7,6 @@
 #include <iterator>
 #include <utility>
 
-#include "copier/base/amount.h"
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
@@ -15,10 +14,8 @@
 #include "copier/copy/copy_load.h"
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/target_leaves.h"
-#include "copier/journal/job_request.h"
 #include "copier/journal/reject_table.h"
 #include "copier/journal/window_journal.h"
-#include "copier/layout/layout.h"
 #include "copier/pg/transaction.h"
 #include "copier/pipeline/read_back.h"
 #include "copier/reconcile/balance.h"

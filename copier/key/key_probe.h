@@ -2,7 +2,6 @@
 // random ones. Pure.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <random>
 #include <string>

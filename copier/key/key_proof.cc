@@ -226,7 +226,7 @@ Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowF
   book(function, rows, server, proof);
   for (std::uint64_t done = 0; done < count; done += rows.size()) {
     if (cancellation != nullptr && cancellation->is_set()) {
-      return interrupted("cancelled", "stopped on request");
+      return cancelled();
     }
     rows.assign(std::min(kRandomRows, count - done), {});
     for (ProbeRow& row : rows) {

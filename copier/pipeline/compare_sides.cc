@@ -71,9 +71,7 @@ Result<void> run_both(const BothSides& sides, Comparison& books, JobCounters& co
       books.complete_ranges(Side::target) == sides.target.ranges.size()) {
     return {};
   }
-  Error error = interrupted("incomplete", "a side was not read to its end");
-  error.consequence = Consequence::unproven;
-  return error;
+  return unproven("incomplete", "a side was not read to its end");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "copier/plan/row_fitness.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <random>

@@ -4,7 +4,6 @@
 
 #include "copier/base/counted.h"
 #include "copier/catalog/role_rights.h"
-#include "copier/catalog/type_catalog.h"
 
 namespace pgfanout {
 namespace {

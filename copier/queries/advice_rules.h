@@ -2,11 +2,9 @@
 // help them. Pure functions; advise.h lets the server try the result.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "copier/catalog/table.h"

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/sql_text.h"

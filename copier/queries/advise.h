@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "copier/queries/advice_rules.h"
 #include "copier/queries/query_run.h"
 #include "pgfanout/job.h"
 #include "pgfanout/observer.h"

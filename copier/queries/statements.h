@@ -1,7 +1,6 @@
 // Statements that applications ran on a table, by pg_stat_statements, as queries that can be run.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -15,7 +15,6 @@
 
 #include "copier/base/guarded.h"
 #include "hashing/row_digest.h"
-#include "pgfanout/job_result.h"
 
 namespace pgfanout {
 

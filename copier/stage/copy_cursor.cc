@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
@@ -56,12 +55,10 @@ Result<void> CopyCursor::account(std::uint32_t leaf, Ledger& ledger) {
   ledger.add_copied(leaf, copied);
   crash_point("lane-taken");
   if (copied == rows_) return {};
-  Error error = interrupted(
+  return refused(
       "ledger-rows",
       fmt::format("{} sent, but the server took {}", rows_text(rows_), with_commas(copied)),
       "look for triggers or rules on the leaf that drop rows");
-  error.consequence = Consequence::refuse;
-  return error;
 }
 
 }  // namespace pgfanout

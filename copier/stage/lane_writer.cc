@@ -1,7 +1,5 @@
 #include "copier/stage/lane_writer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>

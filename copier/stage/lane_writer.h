@@ -7,7 +7,6 @@
 // The marker tells later whether the rows were committed, even if the server's answer was lost.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>

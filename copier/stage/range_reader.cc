@@ -356,11 +356,9 @@ void RangeReader::obey_pace() {
 
 Result<void> RangeReader::finish_stream() {
   if (is_replaying()) {
-    Error error = interrupted("replay-differs",
-                              "a range that was read again ended before rows that it had before",
-                              "the snapshot must show the same rows each time: please report it");
-    error.consequence = Consequence::unproven;
-    return error;
+    return unproven("replay-differs",
+                    "a range that was read again ended before rows that it had before",
+                    "the snapshot must show the same rows each time: please report it");
   }
   if (!batch_) {
     return interrupted("malformed-stream", "the server ended a COPY without a trailer");

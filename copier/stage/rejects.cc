@@ -1,7 +1,5 @@
 #include "copier/stage/rejects.h"
 
-#include <fmt/format.h>
-
 #include "copier/base/counted.h"
 
 namespace pgfanout {

@@ -10,12 +10,10 @@ namespace pgfanout {
 namespace {
 
 Error malformed(const RowBatch& batch, std::string what) {
-  Error error = interrupted("malformed-stream", std::move(what),
-                            "the stream was cut or changed on its way: check proxies between "
-                            "pgfanout and the server");
-  error.consequence = Consequence::unproven;
-  error.where = fmt::format("source range {}, after row {}", batch.range, batch.first_row);
-  return error;
+  return unproven("malformed-stream", std::move(what),
+                  "the stream was cut or changed on its way: check proxies between pgfanout and "
+                  "the server",
+                  fmt::format("source range {}, after row {}", batch.range, batch.first_row));
 }
 
 Result<void> patch_oids(const RowFields& fields, RowBatch& batch, std::size_t patch_number) {

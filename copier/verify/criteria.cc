@@ -64,14 +64,14 @@ void CriteriaBook::ran(Criterion criterion, std::string detail, std::string_view
   result.detail = std::move(detail);
 }
 
-void CriteriaBook::not_applicable(Criterion criterion, std::string why, std::string_view part) {
-  CriterionResult& result = entry(criterion, part).result;
+void CriteriaBook::not_applicable(Criterion criterion, std::string why) {
+  CriterionResult& result = entry(criterion, {}).result;
   result.status = kNotApplicable;
   result.detail = std::move(why);
 }
 
-void CriteriaBook::not_checked(Criterion criterion, std::string why, std::string_view part) {
-  CriterionResult& result = entry(criterion, part).result;
+void CriteriaBook::not_checked(Criterion criterion, std::string why) {
+  CriterionResult& result = entry(criterion, {}).result;
   if (result.status == kFail) return;
   result.status = kNotChecked;
   result.detail = std::move(why);

@@ -23,9 +23,9 @@ class CriteriaBook {
 
   /// The check ran to its end. Passes, unless something was or will be found.
   void ran(Criterion criterion, std::string detail, std::string_view part = {});
-  void not_applicable(Criterion criterion, std::string why, std::string_view part = {});
+  void not_applicable(Criterion criterion, std::string why);
   /// Nobody asked for it, or its limits are known.
-  void not_checked(Criterion criterion, std::string why, std::string_view part = {});
+  void not_checked(Criterion criterion, std::string why);
   /// The check was to run and could not. How much that matters is the issue's severity.
   void could_not_check(Criterion criterion, const Issue& issue, std::string_view part = {});
   /// A finding of the check. An issue that is only a note changes nothing.

@@ -8,7 +8,6 @@
 #include "copier/verify/difference_finder.h"
 #include "copier/verify/verify_sides.h"
 #include "pgfanout/cancellation.h"
-#include "pgfanout/job.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {

@@ -617,7 +617,7 @@ class Verification : ReportingJob {
     }
     PGFANOUT_TRY_ASSIGN(Connection target, sides_.join_snapshot(Side::target));
     for (const RuleCheck& rule : input_.request.rules) {
-      if (cancellation_.is_set()) return interrupted("cancelled", "stopped on request");
+      if (cancellation_.is_set()) return cancelled();
       PGFANOUT_TRY_ASSIGN(const RuleOutcome outcome,
                           try_rule(target, rule, plan_->target, std::chrono::milliseconds(0)));
       auto issue = issue_of(rule, outcome, plan_->target);
