@@ -264,11 +264,8 @@ class NewColumns {
   }
 
   void note(Severity severity, std::string code, const Column& column, std::string_view what) {
-    plan_.issues.push_back({severity,
-                            std::move(code),
-                            fmt::format("column {} {}", column.quoted, what),
-                            source_.qualified,
-                            {}});
+    plan_.issues.push_back({severity, std::move(code),
+                            fmt::format("column {} {}", column.quoted, what), source_.qualified});
   }
 
   const JobDescription& job_;
@@ -422,7 +419,7 @@ class ExistingColumns {
   }
 
   void note(Severity severity, std::string code, std::string message) {
-    plan_.issues.push_back({severity, std::move(code), std::move(message), target_.qualified, {}});
+    plan_.issues.push_back({severity, std::move(code), std::move(message), target_.qualified});
   }
 
   const Table& source_;

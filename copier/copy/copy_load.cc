@@ -354,7 +354,7 @@ Error CopyLoad::located(Error error) {
     if (culprits.size() == 1) {
       error.where = location->text();
     } else {
-      state_.report({Severity::error, culprit.code, culprit.reason, location->text(), {}});
+      state_.report({Severity::error, culprit.code, culprit.reason, location->text()});
     }
   }
   return error;

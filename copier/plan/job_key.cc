@@ -147,11 +147,9 @@ class KeySettlement {
   void take(std::string sql, const std::string& origin) {
     key_.sql = std::move(sql);
     key_.issues.push_back(
-        {Severity::info,
-         "key-known",
+        {Severity::info, "key-known",
          fmt::format("no --key is given; the key is known from the {}: {}", origin, key_.sql),
-         target_ != nullptr ? target_->qualified : source_.qualified,
-         {}});
+         target_ != nullptr ? target_->qualified : source_.qualified});
   }
 
   /// The source's own key for another number of leaves.
@@ -191,14 +189,12 @@ class KeySettlement {
     if (std::ranges::any_of(used, stored)) return;
     key_.replaces_other_key = true;
     key_.issues.push_back(
-        {Severity::info,
-         "key-replaced",
+        {Severity::info, "key-replaced",
          fmt::format("column {} of the source stores its own key, {}, known from the {}: it is not "
                      "compared with the job's",
                      display_name(key_.column), of_source_.known->expression.sql(),
                      of_source_.known->origin),
-         source_.qualified,
-         {}});
+         source_.qualified});
   }
 
   /// Changes that a new target makes to a source that is laid out by a key already.
@@ -233,12 +229,10 @@ class KeySettlement {
                     key_mode_name(present->mode));
     key_.issues.insert(
         key_.issues.begin(),
-        {Severity::info,
-         "present-layout",
+        {Severity::info, "present-layout",
          changes.empty() ? layout
                          : fmt::format("{}; the job changes: {}", layout, fmt::join(changes, ", ")),
-         source_.qualified,
-         {}});
+         source_.qualified});
   }
 
   const TableRequest& job_;

@@ -139,12 +139,10 @@ constexpr const char* kStorageSql =
 Result<LeafStorage> read_storage(Connection& source, CopyPlan& plan) {
   PGFANOUT_TRY_ASSIGN(const Rows rows, source.query(kStorageSql, {plan.source.leaf_oids()}));
   if (rows.size() > 1) {
-    plan.issues.push_back({Severity::info,
-                           "storage-differs",
+    plan.issues.push_back({Severity::info, "storage-differs",
                            "the source's leaves differ in storage options or tablespace: the "
                            "target's leaves get the defaults",
-                           plan.source.qualified,
-                           {}});
+                           plan.source.qualified});
   }
   if (rows.size() != 1) return LeafStorage{};
   const bool has_same_tablespaces = is_same_server(plan.source_server, plan.target_server);

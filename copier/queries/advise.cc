@@ -6,6 +6,7 @@
 
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/sql_text.h"
+#include "copier/queries/advice_rules.h"
 
 namespace pgfanout {
 namespace {

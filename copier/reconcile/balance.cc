@@ -17,7 +17,7 @@ MultisetDigest total_read(const Ledger& ledger) {
 void fail(Balance& balance, Verdict verdict, std::string code, std::string message,
           std::string where) {
   balance.issues.push_back(
-      {Severity::critical, std::move(code), std::move(message), std::move(where), {}});
+      {Severity::critical, std::move(code), std::move(message), std::move(where)});
   if (balance.verdict != Verdict::unproven) balance.verdict = verdict;
 }
 
