@@ -112,10 +112,8 @@ const HashFunction* find_hash_function(std::string_view name) {
 }  // namespace keyexpr
 
 KeyType key_type_of_oid(std::uint32_t type_oid) {
-  for (const keyexpr::KeyTypeFacts& names : keyexpr::type_facts) {
-    if (names.oid == type_oid) return names.type;
-  }
-  return KeyType::other;
+  const auto* facts = find_by(keyexpr::type_facts, &keyexpr::KeyTypeFacts::oid, type_oid);
+  return facts != nullptr ? facts->type : KeyType::other;
 }
 
 std::string_view to_string(KeyState state) {

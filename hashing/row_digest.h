@@ -7,11 +7,13 @@
 // It finds accidents. It is not proof against someone who constructs collisions.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "pgfanout/bytes.h"
 
@@ -21,6 +23,9 @@ struct RowDigest {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
   friend bool operator==(const RowDigest&, const RowDigest&) = default;
+  friend std::strong_ordering operator<=>(const RowDigest& a, const RowDigest& b) {
+    return std::tie(a.high, a.low) <=> std::tie(b.high, b.low);
+  }
 };
 
 /// Digest of one row's canonical bytes.

@@ -19,15 +19,9 @@ void put_digest(RowDigest digest, std::uint32_t* words) {
   words[3] = static_cast<std::uint32_t>(digest.high >> 32U);
 }
 
-auto order_of(const CollectedRow& row) {
-  const RowName& name = row.name;
-  return std::tuple(name.identity.high, name.identity.low, name.digest.high, name.digest.low);
-}
-
 /// The last ones of a name are left: the misplaced, and of these such as stand for one row.
 bool is_sorted_before(const CollectedRow& a, const CollectedRow& b) {
-  return std::tuple(order_of(a), a.is_misplaced, b.copies) <
-         std::tuple(order_of(b), b.is_misplaced, a.copies);
+  return std::tie(a.name, a.is_misplaced, b.copies) < std::tie(b.name, b.is_misplaced, a.copies);
 }
 
 /// One name's rows in a sorted list, which begin at `begin`.
@@ -186,10 +180,6 @@ void Comparer::feed(const RowBatch& batch, DifferenceSketch& sketch) const {
   }
 }
 
-std::uint64_t count_of(const std::vector<CollectedRow>& rows) {
-  return sum_of(rows, &CollectedRow::copies);
-}
-
 std::size_t bucket_of(const RowName& name, std::size_t buckets) {
   return name.identity.high % buckets;
 }
@@ -205,10 +195,8 @@ CollectedSides surplus_of(CollectedSides rows) {
   while (a < rows.source.size() || b < rows.target.size()) {
     const bool has_a = a < rows.source.size();
     const bool has_b = b < rows.target.size();
-    const bool is_in_source =
-        has_a && (!has_b || !(order_of(rows.target[b]) < order_of(rows.source[a])));
-    const bool is_in_target =
-        has_b && (!has_a || !(order_of(rows.source[a]) < order_of(rows.target[b])));
+    const bool is_in_source = has_a && (!has_b || rows.source[a].name <= rows.target[b].name);
+    const bool is_in_target = has_b && (!has_a || rows.target[b].name <= rows.source[a].name);
     const Run of_source = is_in_source ? run_at(rows.source, a) : Run{a, a, 0};
     const Run of_target = is_in_target ? run_at(rows.target, b) : Run{b, b, 0};
     const std::uint64_t equal = std::min(of_source.copies, of_target.copies);

@@ -3,6 +3,7 @@
 // elements are wanted, or all rows of some groups.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -86,7 +87,7 @@ class Comparer {
 struct RowName {
   RowDigest identity;
   RowDigest digest;
-  friend bool operator==(const RowName&, const RowName&) = default;
+  friend std::strong_ordering operator<=>(const RowName&, const RowName&) = default;
 };
 
 struct CollectedRow {
@@ -95,9 +96,6 @@ struct CollectedRow {
   bool is_misplaced = false;  ///< A row of the target with a wrong key or in a wrong leaf.
   std::uint64_t copies = 1;   ///< Rows that it stands for; the places of the others are forgotten.
 };
-
-/// Of a list of rows.
-[[nodiscard]] std::uint64_t count_of(const std::vector<CollectedRow>& rows);
 
 struct RowNameHash {
   std::size_t operator()(const RowName& name) const {

@@ -14,6 +14,7 @@
 #include "copier/base/lists.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/journal/reject_table.h"
+#include "copier/key/key_plan.h"
 #include "copier/pg/transaction.h"
 
 namespace pgfanout {
@@ -22,25 +23,9 @@ namespace {
 /// Bytes that the second pass keeps of each row.
 constexpr std::uint64_t kNoteBytes = sizeof(CollectedRow);
 
-auto order_of(const RowName& name) {
-  return std::tuple(name.identity.high, name.identity.low, name.digest.high, name.digest.low);
-}
-
-bool comes_before(const FetchedRow& a, const FetchedRow& b) {
-  return order_of(a.name) < order_of(b.name);
-}
-
 /// Of copies, a difference of lists leaves the last ones: those that are misplaced.
 bool is_sorted_before(const FetchedRow& a, const FetchedRow& b) {
-  return std::tuple(order_of(a.name), a.is_misplaced) <
-         std::tuple(order_of(b.name), b.is_misplaced);
-}
-
-bool is_integer_type(std::uint32_t type_oid) {
-  constexpr std::uint32_t kInt8 = 20;
-  constexpr std::uint32_t kInt2 = 21;
-  constexpr std::uint32_t kInt4 = 23;
-  return type_oid == kInt8 || type_oid == kInt2 || type_oid == kInt4;
+  return std::tie(a.name, a.is_misplaced) < std::tie(b.name, b.is_misplaced);
 }
 
 RowDigest digest_at(const std::uint32_t* words) {
@@ -48,17 +33,12 @@ RowDigest digest_at(const std::uint32_t* words) {
           words[2] | static_cast<std::uint64_t>(words[3]) << 32U};
 }
 
-template <class Row>
-std::vector<Row> difference_of(const std::vector<Row>& a, const std::vector<Row>& b) {
-  std::vector<Row> left;
-  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(left),
-                      [](const Row& x, const Row& y) { return comes_before(x, y); });
+std::vector<FetchedRow> difference_of(const std::vector<FetchedRow>& a,
+                                      const std::vector<FetchedRow>& b) {
+  std::vector<FetchedRow> left;
+  std::ranges::set_difference(a, b, std::back_inserter(left), {}, &FetchedRow::name,
+                              &FetchedRow::name);
   return left;
-}
-
-template <class Row>
-auto who(const Row& row) {
-  return std::tuple(row.name.identity.high, row.name.identity.low);
 }
 
 /// Of two sorted lists of rows, those of the first that make no pair of equal identity with one of
@@ -68,8 +48,8 @@ std::vector<std::size_t> without_pair(const std::vector<Row>& a, const std::vect
   std::vector<std::size_t> alone;
   auto other = b.begin();
   for (std::size_t at = 0; at < a.size(); ++at) {
-    while (other != b.end() && who(*other) < who(a[at])) ++other;
-    if (other != b.end() && who(*other) == who(a[at])) {
+    while (other != b.end() && other->name.identity < a[at].name.identity) ++other;
+    if (other != b.end() && other->name.identity == a[at].name.identity) {
       ++other;
     } else {
       alone.push_back(at);
@@ -78,20 +58,9 @@ std::vector<std::size_t> without_pair(const std::vector<Row>& a, const std::vect
   return alone;
 }
 
-std::uint64_t copies_of(const CollectedRow& row) {
-  return row.copies;
-}
-std::uint64_t copies_of(const FetchedRow& /*row*/) {
-  return 1;
-}
-
-/// Takes copies of a row away; true if none is left.
-bool take_copies(CollectedRow& row, std::uint64_t copies) {
-  row.copies -= copies;
-  return row.copies == 0;
-}
-bool take_copies(const FetchedRow& /*row*/, std::uint64_t copies) {
-  return copies == 1;
+/// All rows that those of a list stand for.
+std::uint64_t count_of(const std::vector<CollectedRow>& rows) {
+  return sum_of(rows, &CollectedRow::copies);
 }
 
 /// How many pairs of equal identity two sorted lists of rows make.
@@ -101,16 +70,16 @@ std::uint64_t pairs_of(const CollectedSides& rows) {
   auto b = rows.target.begin();
   const auto pass = [&](auto& at, auto end, const auto& identity) {
     std::uint64_t copies = 0;
-    for (; at != end && who(*at) == identity; ++at) copies += at->copies;
+    for (; at != end && at->name.identity == identity; ++at) copies += at->copies;
     return copies;
   };
   while (a != rows.source.end() && b != rows.target.end()) {
-    if (who(*a) < who(*b)) {
+    if (a->name.identity < b->name.identity) {
       ++a;
-    } else if (who(*b) < who(*a)) {
+    } else if (b->name.identity < a->name.identity) {
       ++b;
     } else {
-      const auto identity = who(*a);
+      const auto identity = a->name.identity;
       const std::uint64_t of_source = pass(a, rows.source.end(), identity);
       pairs += std::min(of_source, pass(b, rows.target.end(), identity));
     }
@@ -537,7 +506,7 @@ class DifferenceFinder {
   void account(const std::vector<Row>& source, const std::vector<Row>& target) {
     MultisetDigest extra;
     const auto add = [](MultisetDigest& to, const Row& row) {
-      for (std::uint64_t copy = 0; copy < copies_of(row); ++copy) to.add(row.name.digest);
+      for (std::uint64_t copy = 0; copy < row.copies; ++copy) to.add(row.name.digest);
     };
     for (const Row& row : source) add(gap_, row);
     for (const Row& row : target) add(extra, row);
@@ -561,11 +530,12 @@ class DifferenceFinder {
       for (std::size_t at = 0; at < alone.size(); ++at) {
         const auto found = set_aside_.find(digests[at]);
         if (found == set_aside_.end() || found->second == 0) continue;
-        const std::uint64_t taken =
-            std::min<std::uint64_t>(found->second, copies_of(source[alone[at]]));
+        Row& row = source[alone[at]];
+        const std::uint64_t taken = std::min(found->second, row.copies);
         found->second -= taken;
         found_.set_aside += taken;
-        is_set_aside[alone[at]] = take_copies(source[alone[at]], taken);
+        row.copies -= taken;
+        is_set_aside[alone[at]] = row.copies == 0;
       }
     }
     std::size_t at = 0;
@@ -646,11 +616,11 @@ class DifferenceFinder {
     while (a != rows.source.end() || b != rows.target.end()) {
       const bool has_a = a != rows.source.end();
       const bool has_b = b != rows.target.end();
-      if (has_a && has_b && who(*a) == who(*b)) {
+      if (has_a && has_b && a->name.identity == b->name.identity) {
         ++found_.counts.changed;
         if (b->is_misplaced) ++counted_otherwise_;
         add("changed", std::move(*a++), std::move(*b++));
-      } else if (has_a && (!has_b || !(who(*b) < who(*a)))) {
+      } else if (has_a && (!has_b || a->name.identity <= b->name.identity)) {
         ++found_.counts.missing;
         add("missing", std::move(*a++), std::nullopt);
       } else {
@@ -686,7 +656,7 @@ class DifferenceFinder {
     for (std::size_t at = 0; at < any.identity.size(); ++at) {
       const ComparedColumn& column = plan_.columns[at];
       difference.named.identity.push_back(
-          {column.name, any.identity[at], is_integer_type(column.type_oid)});
+          {column.name, any.identity[at], is_key_integer(key_type_of_oid(column.type_oid))});
     }
     if (source) difference.named.source = text_of(Side::source, source->address);
     if (target) difference.named.target = text_of(Side::target, target->address);

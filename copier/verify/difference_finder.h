@@ -35,6 +35,7 @@ struct FetchedRow {
   std::vector<Parameter> identity;           ///< As text; parallel to the plan's identity columns.
   std::vector<std::uint64_t> column_hashes;  ///< Parallel to the plan's columns.
   bool is_misplaced = false;                 ///< Set by the caller, who knows.
+  std::uint64_t copies = 1;                  ///< As a collected row has them.
 };
 
 /// A row that a repair puts into the target: its values as binary COPY carries them, NULL absent.

@@ -20,9 +20,9 @@
 
 namespace pgfanout {
 
-/// The two tables to compare, and the job whose sessions do it.
 struct FoundDifferences;
 
+/// The two tables to compare, and the job whose sessions do it.
 struct VerifyInput {
   const Endpoints& endpoints;
   const TableRequest& tables;
