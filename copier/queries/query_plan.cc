@@ -204,12 +204,10 @@ class PlanReader {
     for (const Json& child : *children) {
       const std::string shape = read(child, above);
       if (shape.empty()) continue;
-      const auto known =
-          std::ranges::find_if(shapes, [&](const auto& each) { return each.first == shape; });
-      if (known == shapes.end()) {
-        shapes.emplace_back(shape, 1);
-      } else {
+      if (auto* known = find_by(shapes, &std::pair<std::string, int>::first, shape)) {
         ++known->second;
+      } else {
+        shapes.emplace_back(shape, 1);
       }
     }
     const std::string text = joined(shapes, ", ", [](const auto& each) {

@@ -78,34 +78,27 @@ AnswerJudgement judge_answers(QueryComparison compare, const QueryDigest& source
     return {QueryAnswer::not_compared, fmt::format("its result differs, but {}", may_change),
             false};
   }
+  const auto differs = [](std::string_view how) -> AnswerJudgement {
+    return {QueryAnswer::differs, fmt::format("its result differs on the target: {}", how), true};
+  };
   if (!has_same_count) {
-    return {QueryAnswer::differs,
-            fmt::format("its result differs on the target: {} rows against {}", target.count,
-                        source.count),
-            true};
+    return differs(fmt::format("{} rows against {}", target.count, source.count));
   }
   if (order.has_limit && !order.is_total(primary_key)) {
     return {QueryAnswer::not_compared, fmt::format("its rows differ, but {}", kLimitHint), false};
   }
   if (source.columns != target.columns) {
-    return {QueryAnswer::differs,
-            fmt::format("its result differs on the target: its columns are {}, not {}; name the "
-                        "columns in place of *, or give target_sql",
-                        fmt::join(target.columns, ", "), fmt::join(source.columns, ", ")),
-            true};
+    return differs(fmt::format(
+        "its columns are {}, not {}; name the columns in place of *, or give target_sql",
+        fmt::join(target.columns, ", "), fmt::join(source.columns, ", ")));
   }
   if (has_same_rows) {
-    return {QueryAnswer::differs,
-            order.is_total(primary_key)
-                ? "its result differs on the target: the same rows in another order"
-                : "its result differs on the target: the same rows in another order, which its "
-                  "ORDER BY leaves open; add the primary key, or compare = \"set\"",
-            true};
+    return differs(order.is_total(primary_key)
+                       ? "the same rows in another order"
+                       : "the same rows in another order, which its ORDER BY leaves open; add the "
+                         "primary key, or compare = \"set\"");
   }
-  return {
-      QueryAnswer::differs,
-      fmt::format("its result differs on the target: {} rows, but not the same ones", target.count),
-      true};
+  return differs(fmt::format("{} rows, but not the same ones", target.count));
 }
 
 std::vector<std::string> broken_limits(const QueryCheck& check, const QuerySide& target,
