@@ -51,6 +51,9 @@ class ObserverList : public Observer {
   void threshold_changed(const ThresholdState& threshold) override {
     for (Observer* each : observers_) each->threshold_changed(threshold);
   }
+  void wait_changed(const SessionWait& wait, WaitChange change) override {
+    for (Observer* each : observers_) each->wait_changed(wait, change);
+  }
 
  private:
   std::vector<Observer*> observers_;

@@ -10,6 +10,7 @@
 #include "copier/cli/arguments.h"
 #include "copier/cli/options.h"
 #include "copier/pg/connection.h"
+#include "copier/pg/stall_watch.h"
 #include "copier/report/events/event_stream.h"
 #include "copier/report/events/hooks.h"
 #include "copier/report/metrics/metrics.h"
@@ -176,9 +177,12 @@ Observers::Observers(const Invocation& call, int message_fd, const Cancellation&
   } else {
     all_.add(progress_);
   }
+  set_wait_listener([this](const std::string& text) { progress_.tell_wait(text); });
 }
 
-Observers::~Observers() = default;
+Observers::~Observers() {
+  set_wait_listener({});
+}
 
 void Observers::add(std::unique_ptr<Observer> observer) {
   all_.add(*observer);
@@ -240,6 +244,7 @@ void Observers::tell(const Issue& issue) {
 }
 
 void Observers::finish(JobResult& result) {
+  set_wait_listener({});
   {
     const std::lock_guard lock(mutex_);
     progress_.finish();

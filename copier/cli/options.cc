@@ -344,7 +344,7 @@ constexpr std::array kOptions = {
                [](Text, Invocation&) -> Done { return {}; }},
     OptionSpec{"", "Thresholds and deadline", "--profile", "NAME", "window (full speed, stops only when it must) or polite (shares the server). Default: window",
                set_choice<kProfiles, job, watch, &WatchRequest::profile>, "watch.profile"},
-    OptionSpec{"", "Thresholds and deadline", "--threshold", "NAME=LIMIT[:ACTION]", "Limit for cpu, memory, errors (%), lock_wait, replica_lag (s), disk_free (size) or checkpoints (a minute), such as cpu=80%:slow; ACTION is off, warn, shrink, slow, pause or stop; repeatable. Default: the profile's",
+    OptionSpec{"", "Thresholds and deadline", "--threshold", "NAME=LIMIT[:ACTION]", "Limit for cpu, memory, errors (%), lock_wait, session_wait, replica_lag (s), disk_free, wal_waiting (size) or checkpoints (a minute), such as cpu=80%:slow; ACTION is off, warn, shrink, slow, pause or stop; repeatable. Default: the profile's",
                add_parsed<parse_threshold, job, watch, &WatchRequest::thresholds>, "thresholds", JobValue::own_reader, true},
     OptionSpec{"", "Thresholds and deadline", "--finish-by", "HH:MM", "Deadline of the job, by this host's clock; the estimate is shown throughout",
                set_finish_by, "watch.finish_by"},

@@ -152,9 +152,10 @@ std::optional<Value> named(std::string_view name, const std::array<Value, n>& va
   return found == values.end() ? std::nullopt : std::optional(*found);
 }
 
-constexpr std::array kMeasures = {Measure::cpu,        Measure::memory,      Measure::errors,
-                                  Measure::lock_wait,  Measure::replica_lag, Measure::disk_free,
-                                  Measure::checkpoints};
+constexpr std::array kMeasures = {
+    Measure::cpu,         Measure::memory,       Measure::errors,
+    Measure::lock_wait,   Measure::replica_lag,  Measure::disk_free,
+    Measure::checkpoints, Measure::session_wait, Measure::wal_waiting};
 constexpr std::array kActions = {WatchAction::off,  WatchAction::warn,  WatchAction::shrink,
                                  WatchAction::slow, WatchAction::pause, WatchAction::stop};
 
@@ -169,11 +170,13 @@ Result<double> parse_limit(Measure measure, std::string_view text) {
       return value->first;
     }
     case Measure::lock_wait:
+    case Measure::session_wait:
     case Measure::replica_lag: {
       PGFANOUT_TRY_ASSIGN(const auto time, parse_duration(text, std::chrono::seconds(1),
                                                           std::chrono::milliseconds(1)));
       return std::chrono::duration<double>(time).count();
     }
+    case Measure::wal_waiting:
     case Measure::disk_free: {
       PGFANOUT_TRY_ASSIGN(const std::uint64_t bytes, parse_size(text));
       return static_cast<double>(bytes);
@@ -194,7 +197,8 @@ Result<ThresholdSetting> parse_threshold(std::string_view text) {
   const auto measure = named(text.substr(0, divider), kMeasures);
   if (divider == std::string_view::npos || !measure) {
     return refused("usage", "must be NAME=LIMIT[:ACTION], such as cpu=80%:slow",
-                   "names are cpu, memory, errors, lock_wait, replica_lag, disk_free, checkpoints");
+                   "names are cpu, memory, errors, lock_wait, replica_lag, disk_free, checkpoints, "
+                   "session_wait, wal_waiting");
   }
   ThresholdSetting setting{*measure, {}, {}};
   std::string_view rest = text.substr(divider + 1);

@@ -242,6 +242,7 @@ class CopyCommand : ReportingJob {
     crash_point("fence-lifting");
     const Cancellation never;
     PGFANOUT_TRY(Fence(state_.entry->job, "source").lower(*source_, state_.patience(), never));
+    counters_.fence_stands = false;
     crash_point("fence-lifted");
     return {};
   }

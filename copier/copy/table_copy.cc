@@ -112,6 +112,7 @@ class TableCopy {
         if (is_late) fenced.error().consequence = Consequence::refuse;
         return fenced;
       }
+      state_.counters.fence_stands = true;
     }
     PGFANOUT_TRY(open_source());
     PGFANOUT_TRY(plan_copy());

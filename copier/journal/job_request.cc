@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "copier/carry/references.h"
+#include "copier/catalog/standbys.h"
 
 namespace pgfanout {
 namespace {
@@ -125,7 +126,8 @@ std::vector<std::string> accepted_later(const std::string& request, const JobDes
   std::vector<std::string> later;
   for (const std::string& each : job.window.accept) {
     const bool is_known = std::find(before.begin(), before.end(), each) != before.end();
-    if (!is_known && each.starts_with(kOrphansOf)) later.push_back(each);
+    const bool may_be_late = each.starts_with(kOrphansOf) || each.starts_with(kAcceptedStandby);
+    if (!is_known && may_be_late) later.push_back(each);
   }
   return later;
 }

@@ -17,8 +17,8 @@ namespace pgfanout {
 /// The settings that differ, in words; empty if none does.
 [[nodiscard]] std::string request_differences(const std::string& then, const std::string& now);
 
-/// Rows without a parent that `job` accepts and `request` does not: they may be accepted later,
-/// since they are met when the rows are copied already.
+/// Rows without a parent, and absent standbys, that `job` accepts and `request` does not: they may
+/// be accepted later, since they are met when the job has begun.
 [[nodiscard]] std::vector<std::string> accepted_later(const std::string& request,
                                                       const JobDescription& job);
 

@@ -6,13 +6,19 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
+
+#include "copier/base/wait_causes.h"
 
 namespace pgfanout {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+std::mutex listener_mutex;
+WaitListener wait_listener;  // guarded by listener_mutex
+
 using ResultPointer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 bool is_ready(const PGconn* connection, short events) {
@@ -21,6 +27,11 @@ bool is_ready(const PGconn* connection, short events) {
 }
 
 }  // namespace
+
+void set_wait_listener(WaitListener listener) {
+  const std::lock_guard lock(listener_mutex);
+  wait_listener = std::move(listener);
+}
 
 std::string own_backend_sql() {
   return "SELECT a.pid, coalesce((date_part('epoch', a.backend_start) * 1000000)::int8, 0)"
@@ -80,6 +91,8 @@ class StallWatch::BackendQuery {
     return finding_;
   }
   [[nodiscard]] Clock::time_point answered_at() const { return answered_at_; }
+  /// "IPC/SyncRep"; of a backend that was found.
+  [[nodiscard]] const std::string& event() const { return event_; }
 
   /// True once that is done, or cannot be.
   bool has_ended_backend() {
@@ -98,13 +111,15 @@ class StallWatch::BackendQuery {
     }
     if (!std::exchange(is_asked_, true)) {
       PQsetnonblocking(connection_, 1);
-      send("coalesce(a.state, ''), coalesce(a.wait_event_type, '')");
+      send("coalesce(a.state, ''), coalesce(a.wait_event_type, ''), coalesce(a.wait_event, '')");
     }
     if (!has_answer()) return {};
     if (is_broken_ || answer_ == nullptr) return StallFinding::unreachable;
     if (PQresultStatus(answer_.get()) != PGRES_TUPLES_OK) return StallFinding::cannot_tell;
     if (PQntuples(answer_.get()) == 0) return StallFinding::gone;
-    return finding_of(PQgetvalue(answer_.get(), 0, 0), PQgetvalue(answer_.get(), 0, 1));
+    const std::string_view type = PQgetvalue(answer_.get(), 0, 1);
+    event_ = fmt::format("{}/{}", type, PQgetvalue(answer_.get(), 0, 2));
+    return finding_of(PQgetvalue(answer_.get(), 0, 0), type);
   }
 
   /// The server answered, but with an error, whose SQLSTATE then ends the message: it may have no
@@ -162,6 +177,7 @@ class StallWatch::BackendQuery {
   bool is_broken_ = false;
   ResultPointer answer_{nullptr, &PQclear};
   std::optional<StallFinding> finding_;
+  std::string event_;
   Clock::time_point answered_at_;
 };
 
@@ -186,6 +202,7 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) {
     verdict = judge_silence(*finding, has_come);
   }
   if (verdict == StallVerdict::patience) {
+    if (*finding == StallFinding::works) tell_wait(query_->event(), silence);
     query_.reset();
     silent_since = Clock::now();
     return {};
@@ -193,6 +210,15 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) {
   if (verdict == StallVerdict::lost) return gone(watched);
   if (*finding == StallFinding::waits_for_us && !query_->has_ended_backend()) return {};
   return stalled(watched, silence);
+}
+
+void StallWatch::tell_wait(std::string_view event, std::chrono::nanoseconds silence) const {
+  const WaitCause* cause = cause_of(event);
+  const std::lock_guard lock(listener_mutex);
+  if (cause == nullptr || !wait_listener) return;
+  wait_listener(fmt::format(
+      "backend {} waits for {} ({}), and has sent nothing for {} seconds: {}", backend_.pid,
+      cause->what, event, std::chrono::floor<std::chrono::seconds>(silence).count(), cause->help));
 }
 
 Error StallWatch::gone(const pg_conn* watched) const {

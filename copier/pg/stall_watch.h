@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,6 +39,11 @@ enum class StallVerdict : std::uint8_t { patience, lost, stalled };
 /// A SELECT of our own backend's start, as BackendIdentity has it.
 [[nodiscard]] std::string own_backend_sql();
 
+/// Told, on any thread, when a server that is asked says that a backend waits for something that is
+/// no work: "backend 4711 waits for a lock (Lock/relation) ...". An empty one: nobody.
+using WaitListener = std::function<void(const std::string& text)>;
+void set_wait_listener(WaitListener listener);
+
 class StallWatch {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -54,14 +60,16 @@ class StallWatch {
   /// For a caller who waits for `watched`, has seen nothing move since `silent_since`, and calls
   /// again and again: a call never waits. Before ConnectOptions::stall_timeout has passed it does
   /// nothing. Then it asks the server, over several calls, for at most
-  /// ConnectOptions::query_timeout: if the backend works, `silent_since` is reset; a backend that
-  /// has ended is "connection-lost"; one that waits for us, or a server that cannot be reached, is
-  /// "stalled". Such a backend is terminated, so that its locks do not block the next call.
+  /// ConnectOptions::query_timeout: if the backend works, or waits for others, `silent_since` is
+  /// reset; what it waits for is told to the listener; a backend that has ended is
+  /// "connection-lost"; one that waits for us, or a server that cannot be reached, is "stalled".
+  /// Such a backend is terminated, so that its locks do not block the next call.
   Result<void> check(pg_conn* watched, Moment& silent_since);
   /// The server is being asked: the next call of check() should come soon.
   [[nodiscard]] bool is_asking() const { return query_ != nullptr; }
 
  private:
+  void tell_wait(std::string_view event, std::chrono::nanoseconds silence) const;
   [[nodiscard]] static Error stalled(const pg_conn* watched, std::chrono::nanoseconds silence);
   [[nodiscard]] Error gone(const pg_conn* watched) const;
 

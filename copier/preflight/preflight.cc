@@ -41,6 +41,7 @@ constexpr Check kChecks[] = {
     {"rights on the tables", check_rights},
     {"rights on related objects", check_related_rights},
     {"settings", check_settings},
+    {"synchronous standbys", check_standbys},
     {"links", check_links},
     {"connections", check_connections},
     {"row-level security", check_row_security},

@@ -37,4 +37,9 @@ Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan&
                                       const CarryPlan& carry, Connection& source,
                                       Connection& target, const Cancellation& cancellation);
 
+/// An error if commits on this server wait for standbys that are not connected; a warning if
+/// `accept` names each of them. Absent: none is missing.
+Result<std::optional<Issue>> judge_standbys(Connection& connection,
+                                            const std::vector<std::string>& accept);
+
 }  // namespace pgfanout

@@ -57,6 +57,7 @@ struct PreflightRun {
 Result<void> check_rights(PreflightRun& run);
 Result<void> check_related_rights(PreflightRun& run);
 Result<void> check_settings(PreflightRun& run);
+Result<void> check_standbys(PreflightRun& run);
 Result<void> check_links(PreflightRun& run);
 Result<void> check_connections(PreflightRun& run);
 Result<void> check_row_security(PreflightRun& run);

@@ -6,8 +6,10 @@
 
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
+#include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
+#include "copier/catalog/standbys.h"
 #include "copier/plan/server_limits.h"
 #include "copier/preflight/preflight_checks.h"
 
@@ -57,10 +59,9 @@ Result<void> check_target_settings(PreflightRun& run) {
   }
   if (!row.text(0, 4).empty()) {
     add(Severity::info, "synchronous-standby",
-        fmt::format("commits wait for standbys ({}): without them the job stops, and so does the "
-                    "swap while it holds its locks",
+        fmt::format("commits wait for standbys ({}), that of the swap while it holds its locks",
                     row.text(0, 4)),
-        "check that they are connected when the window begins");
+        "keep them connected until the job has ended");
   }
   return {};
 }
@@ -211,6 +212,37 @@ Result<void> check_settings(PreflightRun& run) {
   check_places(run);
   check_heirs(run);
   return check_target_settings(run);
+}
+
+Result<std::optional<Issue>> judge_standbys(Connection& connection,
+                                            const std::vector<std::string>& accept) {
+  PGFANOUT_TRY_ASSIGN(const auto missing, find_missing_standbys(connection));
+  if (!missing) return std::optional<Issue>();
+  std::string options;
+  for (const std::string& name : missing->absent) {
+    const std::string accepted = std::string(kAcceptedStandby) + name;
+    if (std::find(accept.begin(), accept.end(), accepted) != accept.end()) continue;
+    options += " --accept " + shell_word(accepted);
+  }
+  const bool is_accepted = options.empty();
+  return std::optional<Issue>(
+      {is_accepted ? Severity::warning : Severity::error, "standby-missing",
+       fmt::format("{}: each commit of the job would wait for it, that of the swap while it holds "
+                   "its locks",
+                   text_of(*missing)),
+       connection.description(),
+       is_accepted ? fmt::format("accepted by the job; {}", kStandbyAdvice)
+                   : fmt::format("{}; or go on all the same:{}", kStandbyAdvice, options)});
+}
+
+Result<void> check_standbys(PreflightRun& run) {
+  std::vector<Connection*> servers = {&run.target};
+  if (!is_same_server(run.source_facts, run.target_facts)) servers.push_back(&run.source);
+  for (Connection* server : servers) {
+    PGFANOUT_TRY_ASSIGN(auto issue, judge_standbys(*server, run.job.window.accept));
+    if (issue) run.found.issues.push_back(*std::move(issue));
+  }
+  return {};
 }
 
 Result<void> check_links(PreflightRun& run) {

@@ -10,11 +10,12 @@ namespace pgfanout {
 JobGuard::JobGuard(const JobDescription& job, std::string_view command, Observer& observer,
                    const Cancellation& user)
     : job_(job),
+      is_way_back_(command == "rollback" || command == "cleanup"),
       user_(user),
       stop_at_once_(nullptr, &user_.at_once()),
       stop_(&stop_at_once_, &user_),
       relay_(*this, observer) {
-  if (job.watch.finish_by) deadline_.emplace(job_, command);
+  if (job.watch.finish_by && !is_way_back_) deadline_.emplace(job_, command);
 }
 
 JobGuard::~JobGuard() {
@@ -34,7 +35,8 @@ TimePoint JobGuard::now() const {
 void JobGuard::begin(const std::string& job_id) {
   if (watch_ || job_.dry_run || job_.window.release) return;
   watch_.emplace(job_, job_id, counters_, pace_, ending_);
-  if (auto issue = watch_->begin(std::chrono::steady_clock::now())) {
+  auto issue = watch_->begin(std::chrono::steady_clock::now());
+  if (issue && !is_way_back_) {
     const std::lock_guard lock(mutex_);
     pending_.push_back(*std::move(issue));
   }
@@ -74,13 +76,14 @@ void JobGuard::sample() {
   JobWatch::Doing doing;
   {
     const std::lock_guard lock(mutex_);
-    doing = {is_open(stages_, "read-back"), is_open(stages_, "swap")};
+    doing = {is_open(stages_, "read-back"), is_way_back_ || is_open(stages_, "swap")};
   }
   WatchSample sample;
   auto judgement = watch_->sample(doing, std::chrono::steady_clock::now(), sample);
   if (ending_.is_set()) return;
   judge_deadline_of(sample);
   for (const ThresholdState& each : judgement.changed) relay_.threshold_changed(each);
+  for (const auto& [wait, change] : watch_->news()) relay_.wait_changed(wait, change);
   if (judgement.stop) stop(*std::move(judgement.stop), judgement.stops_at_once);
   // Paused readers would never finish the epoch that a stop waits for.
   if (stop_.is_set()) pace_.set_share(1);
@@ -142,6 +145,7 @@ JobResult JobGuard::settled(JobResult result) {
   for (Issue& issue : told_) result.issues.push_back(std::move(issue));
   told_.clear();
   if (watch_) {
+    for (const auto& [wait, change] : watch_->last_news()) relay_.wait_changed(wait, change);
     for (Issue& issue : watch_->crossings()) result.issues.push_back(std::move(issue));
     watch_.reset();
   }

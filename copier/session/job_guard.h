@@ -23,7 +23,7 @@ namespace pgfanout {
 
 class JobGuard {
  public:
-  /// All references outlive it. `command`: run, copy, verify or swap.
+  /// All references outlive it. `command`: run, copy, verify, swap, rollback or cleanup.
   JobGuard(const JobDescription& job, std::string_view command, Observer& observer,
            const Cancellation& user);
   ~JobGuard();
@@ -65,6 +65,7 @@ class JobGuard {
   void tell_pending();
 
   const JobDescription& job_;
+  const bool is_way_back_;  // rollback and cleanup: nothing slows or stops them
   const Cancellation& user_;
   Cancellation stop_at_once_;
   Cancellation stop_;

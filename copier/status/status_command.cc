@@ -12,11 +12,16 @@
 
 #include "copier/journal/journal.h"
 #include "copier/session/reporting_job.h"
+#include "copier/watch/session_waits.h"
 #include "copier/window/rules.h"
 #include "copier/window/state.h"
 
 namespace pgfanout {
 namespace {
+
+std::string prefix_of(const std::string& job) {
+  return "pgfanout/" + job + "/";
+}
 
 /// The job's sessions now, in words; empty if there are none.
 Result<std::string> active_session(Connection& connection, const std::string& job) {
@@ -27,7 +32,7 @@ Result<std::string> active_session(Connection& connection, const std::string& jo
                                        " min(backend_start))) FROM pg_stat_activity"
                                        " WHERE starts_with(application_name, $1)"
                                        " AND pid <> pg_backend_pid() HAVING count(*) > 0",
-                                       {"pgfanout/" + job + "/"}));
+                                       {prefix_of(job)}));
   return rows.size() == 0 ? std::string() : rows.str(0, 0);
 }
 
@@ -81,6 +86,24 @@ Result<void> read_job_status(WindowState& state, JobResult& result) {
   return {};
 }
 
+/// The job's sessions on both servers.
+Result<JobSessions> sessions_of(WindowState& state, const std::string& job) {
+  const bool is_one = state.same_database();
+  PGFANOUT_TRY_ASSIGN(JobSessions all,
+                      read_job_sessions(state.target(), prefix_of(job),
+                                        is_one ? ServerPart::both : ServerPart::target));
+  if (is_one) return all;
+  PGFANOUT_TRY_ASSIGN(JobSessions source,
+                      read_job_sessions(state.source(), prefix_of(job), ServerPart::source));
+  all.add(std::move(source));
+  return all;
+}
+
+void add_waits(const JobSessions& sessions, WaitJudge& judge, JobResult& result) {
+  std::get<StatusResult>(result.details).status->waits =
+      judge.judge(sessions, std::chrono::steady_clock::now());
+}
+
 /// A session that only reads must not make others wait.
 constexpr const char* kBrief = "SET lock_timeout = '1s'; SET statement_timeout = '5s'";
 
@@ -88,10 +111,6 @@ constexpr const char* kBrief = "SET lock_timeout = '1s'; SET statement_timeout =
 constexpr const char* kOfTheJob =
     "starts_with(a.application_name, $1) AND a.pid <> pg_backend_pid()"
     " AND a.datname = current_database()";
-
-std::string prefix_of(const std::string& job) {
-  return "pgfanout/" + job + "/";
-}
 
 std::uint64_t count_at(const Rows& rows, int row, int column) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(row, column)));
@@ -174,8 +193,7 @@ class JobReader {
     JobSnapshot snapshot;
     PGFANOUT_TRY(read_job_status(*state_, snapshot.status));
     snapshot.is_over = state_->entry()->is_over();
-    PGFANOUT_TRY(read_sessions(state_->target(), true, snapshot));
-    if (!state_->same_database()) PGFANOUT_TRY(read_sessions(state_->source(), false, snapshot));
+    PGFANOUT_TRY(read_sessions(snapshot));
     snapshot.stage = running_stage(snapshot.status);
     const bool is_copy = state_->entry()->command == "copy";
     if (is_copy && !snapshot.is_over && !job_status_of(snapshot.status)->active.empty())
@@ -313,36 +331,20 @@ class JobReader {
     return {};
   }
 
-  Result<void> read_sessions(Connection& connection, bool is_target, JobSnapshot& snapshot) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows rows,
-        connection.query(fmt::format("SELECT split_part(a.application_name, '/', 3),"
-                                     " COALESCE(a.state = 'active', false),"
-                                     " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu')"
-                                     " FROM pg_stat_activity a WHERE {}",
-                                     kOfTheJob),
-                         {prefix_of(watched_)}));
-    const auto count = [&](const std::string& side, const std::string& event) {
-      for (WaitCount& wait : snapshot.waits) {
-        if (wait.side == side && wait.event == event) return ++wait.sessions, void();
-      }
-      snapshot.waits.push_back({side, event, 1});
-    };
-    for (int row = 0; row < rows.size(); ++row) {
-      const std::string role = rows.str(row, 0);
-      const std::string event = rows.str(row, 2);
-      const bool is_active = rows.boolean(row, 1);
-      const bool reads = role == "reader";
-      const bool writes = role == "writer" || role == "worker";
+  Result<void> read_sessions(JobSnapshot& snapshot) {
+    PGFANOUT_TRY_ASSIGN(const JobSessions sessions, sessions_of(*state_, watched_));
+    for (const JobSession& session : sessions.all) {
+      const bool reads = session.role == "reader";
+      const bool writes = session.role == "writer" || session.role == "worker";
       // A COPY that waits for its client has no rows.
-      const bool is_busy = is_active && !(writes && event == "Client/ClientRead");
+      const bool is_busy = session.is_active && !(writes && session.event == "Client/ClientRead");
       if (reads) ++snapshot.readers;
       if (reads && is_busy) ++snapshot.readers_busy;
       if (writes) ++snapshot.writers;
       if (writes && is_busy) ++snapshot.writers_busy;
-      const bool is_source = state_->same_database() ? reads || role == "source" : !is_target;
-      if (is_active) count(is_source ? "source" : "target", event);
     }
+    snapshot.waits = wait_counts(sessions.all);
+    add_waits(sessions, waits_, snapshot.status);
     return {};
   }
 
@@ -375,6 +377,7 @@ class JobReader {
   std::uint64_t estimated_rows_ = 0;
   std::map<std::pair<int, int>, Copied> copies_;  ///< By side and backend.
   Copied seen_;
+  WaitJudge waits_;
 };
 
 }  // namespace
@@ -386,7 +389,12 @@ JobResult run_status(const JobDescription& job, Observer& /*observer*/,
     const auto read = [&]() -> Result<void> {
       PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job, cancellation));
       PGFANOUT_TRY(name_status_sessions(state));
-      return read_job_status(state, result);
+      PGFANOUT_TRY(read_job_status(state, result));
+      if (job_status_of(result)->active.empty()) return {};
+      PGFANOUT_TRY_ASSIGN(const JobSessions sessions, sessions_of(state, result.job));
+      WaitJudge first_look;
+      add_waits(sessions, first_look, result);
+      return {};
     };
     if (auto done = read(); !done) result.error = std::move(done).error();
     return result;

@@ -16,6 +16,17 @@ ConnectOptions options_for(const JobDescription& job, std::string dsn, const std
           kPatience};
 }
 
+/// Of those that are not for a lock, which has a measure of its own.
+Reading longest_of(const std::vector<SessionWait>& waits, bool is_known) {
+  Reading longest;
+  if (is_known) longest.value = 0;
+  for (const SessionWait& wait : waits) {
+    if (wait.cause == "lock" || wait.seconds <= longest.value.value_or(0)) continue;
+    longest = {wait.seconds, "for " + wait.what + (wait.detail.empty() ? "" : ": " + wait.detail)};
+  }
+  return longest;
+}
+
 }  // namespace
 
 JobWatch::JobWatch(const JobDescription& job, const std::string& job_id,
@@ -66,41 +77,32 @@ std::optional<Issue> JobWatch::begin(Moment now) {
                "--threshold NAME=off leaves a threshold out; the job runs without those listed"};
 }
 
-void JobWatch::add_waits(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
-                         WatchSample& shown) {
-  const auto found = server.waits(part);
-  if (!found) return;
-  for (WaitCount count : found->waits) {
-    if (part == ServerPart::both && doing.reads_back) count.side = "target";
-    const auto same =
-        std::find_if(shown.waits.begin(), shown.waits.end(), [&](const WaitCount& each) {
-          return each.side == count.side && each.event == count.event;
-        });
-    if (same == shown.waits.end()) {
-      shown.waits.push_back(count);
-    } else {
-      same->sessions += count.sessions;
-    }
-  }
-  if (!lock.value || *found->lock.value > *lock.value) lock = found->lock;
-}
-
 std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSample& shown) {
   const bool has_target = prepare(now);
   std::map<Measure, Reading> readings = target_.measure(now);
-  Reading lock{{}, target_.problem()};
+  JobSessions sessions;
+  sessions.lock = {{}, target_.problem()};
   if (has_target) {
-    add_waits(target_, source_ ? ServerPart::target : ServerPart::both, doing, lock, shown);
+    auto found = target_.sessions(source_ ? ServerPart::target : ServerPart::both);
+    if (found) sessions.add(*std::move(found));
   }
   if (source_ && source_->is_ready(now)) {
-    add_waits(*source_, ServerPart::source, doing, lock, shown);
+    auto found = source_->sessions(ServerPart::source);
+    if (found) sessions.add(*std::move(found));
   }
+  for (JobSession& session : sessions.all) {
+    if (doing.reads_back && session.role == "reader") session.side = "target";
+  }
+  Reading& lock = sessions.lock;
   // A wait of many short attempts is longer than the server's word for the present one.
   if (const auto wait = counters_.lock_waits.longest()) {
     const double seconds = std::chrono::duration<double>(now - wait->since).count();
     if (seconds > lock.value.value_or(0)) lock = {seconds, wait->blockers};
   }
   readings[Measure::lock_wait] = lock;
+  shown.waits = wait_counts(sessions.all);
+  shown.session_waits = waits_.judge(sessions, now);
+  readings[Measure::session_wait] = longest_of(shown.session_waits, has_target);
   const std::uint64_t rows = counters_.rows_read;
   const std::uint64_t rejected = counters_.rows_rejected;
   const std::uint64_t earlier = counters_.rows_rejected_earlier;
@@ -114,6 +116,7 @@ LimitWatch::Judgement JobWatch::sample(Doing doing, Moment now, WatchSample& sho
   pace_.set_share(judgement.share);
   pace_.set_memory_share(judgement.memory_share);
   shown.thresholds = judgement.states;
+  news_ = waits_.news(shown.session_waits, now);
   return judgement;
 }
 

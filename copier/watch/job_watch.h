@@ -35,13 +35,15 @@ class JobWatch {
   [[nodiscard]] std::optional<Issue> begin(Moment now);
   /// Sets the pace, and fills in thresholds and waits of `shown`.
   [[nodiscard]] LimitWatch::Judgement sample(Doing doing, Moment now, WatchSample& shown);
+  /// Waits that began, last or ended with the last sample.
+  [[nodiscard]] const WaitNews& news() const { return news_; }
+  /// Those that had not ended.
+  [[nodiscard]] WaitNews last_news() { return waits_.last_news(); }
   /// One issue for each limit that was crossed since the job began.
   [[nodiscard]] std::vector<Issue> crossings() const { return limits_.crossings(); }
 
  private:
   [[nodiscard]] std::map<Measure, Reading> measure(Doing doing, Moment now, WatchSample& shown);
-  void add_waits(ServerWatch& server, ServerPart part, Doing doing, Reading& lock,
-                 WatchSample& shown);
   bool prepare(Moment now);
 
   const JobDescription& job_;
@@ -51,6 +53,8 @@ class JobWatch {
   ServerWatch target_;
   std::optional<ServerWatch> source_;  ///< Absent if it is the target's server.
   bool knows_sides_ = false;
+  WaitJudge waits_;
+  WaitNews news_;
 };
 
 }  // namespace pgfanout

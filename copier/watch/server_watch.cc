@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "copier/base/amount.h"
+#include "copier/base/counted.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 
@@ -25,47 +26,14 @@ constexpr const char* kReplicasSql =
     " EXTRACT(epoch FROM COALESCE(r.replay_lag, '0'))::float8"
     " FROM pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup'";
 
-/// Readers and the session that holds the source belong to the source's side. Idle sessions are
-/// left out.
-constexpr const char* kWaitsSql =
-    "SELECT substr(a.application_name, length($1) + 1) IN ('reader', 'source'),"
-    " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu'), count(*),"
-    " COALESCE(bool_or(a.wait_event_type = 'Lock'), false) FROM pg_stat_activity a"
-    " WHERE starts_with(a.application_name, $1)"
-    " AND a.application_name <> $1 || 'watch' AND a.state = 'active'"
-    " AND a.pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 3 DESC, 2";
-
-/// Run only when a session waits: pg_locks and pg_blocking_pids() stop the lock manager for a
-/// moment. Roles without pg_read_all_stats see less of a blocker.
-constexpr const char* kLockSql =
-    "SELECT EXTRACT(epoch FROM clock_timestamp()"
-    "  - COALESCE(w.since, a.query_start))::float8, a.pid,"
-    " COALESCE(w.what, ''), b.pid, COALESCE(b.usename, ''), COALESCE(b.application_name, ''),"
-    " COALESCE(b.state, b.backend_type, ''),"
-    " EXTRACT(epoch FROM clock_timestamp() - b.state_change)::float8 FROM pg_stat_activity a"
-    " LEFT JOIN LATERAL (SELECT l.waitstart AS since, CASE WHEN l.relation IS NULL THEN l.locktype"
-    "  ELSE format('%s of %s', l.mode, l.relation::regclass) END AS what"
-    "  FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true"
-    " LEFT JOIN LATERAL (SELECT s.* FROM pg_stat_activity s"
-    "  WHERE s.pid = ANY (pg_blocking_pids(a.pid)) ORDER BY s.state_change LIMIT 1) b ON true"
-    " WHERE starts_with(a.application_name, $1) AND a.wait_event_type = 'Lock'"
-    " ORDER BY 1 DESC NULLS LAST LIMIT 1";
-
-double number_in(const Rows& rows, int column) {
-  return std::strtod(rows.str(0, column).c_str(), nullptr);
-}
-
-std::string blocker_in(const Rows& rows) {
-  std::string text = fmt::format("pid {} of the job", rows.text(0, 1));
-  if (!rows.text(0, 2).empty()) text += fmt::format(" waits for {}", rows.text(0, 2));
-  if (rows.is_null(0, 3)) return text;
-  std::string who = rows.str(0, 4);
-  for (const int column : {5, 6}) {
-    if (!rows.text(0, column).empty()) who += (who.empty() ? "" : ", ") + rows.str(0, column);
-  }
-  if (!rows.is_null(0, 7)) who += fmt::format(" for {:.0f} s", std::max(number_in(rows, 7), 0.0));
-  return text + fmt::format(", blocked by pid {} ({})", rows.text(0, 3), who);
-}
+/// Segments whose mark says that they are still to be archived.
+constexpr const char* kWalWaitingSql =
+    "SELECT current_setting('archive_mode') <> 'off' AND NOT pg_is_in_recovery(),"
+    " has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE'), current_user,"
+    " pg_size_bytes(current_setting('wal_segment_size'))";
+constexpr const char* kReadySql =
+    "SELECT count(*), COALESCE(min(f.name), '') FROM pg_ls_archive_statusdir() f"
+    " WHERE f.name LIKE '%.ready'";
 
 }  // namespace
 
@@ -119,26 +87,9 @@ bool ServerWatch::is_ready(Moment now) {
   return static_cast<bool>(or_close(std::move(ready)));
 }
 
-Result<SessionWaits> ServerWatch::waits(ServerPart part) {
+Result<JobSessions> ServerWatch::sessions(ServerPart part) {
   if (!connection_) return interrupted("not-measured", problem_);
-  return or_close(read_waits(part));
-}
-
-Result<SessionWaits> ServerWatch::read_waits(ServerPart part) {
-  SessionWaits found;
-  PGFANOUT_TRY_ASSIGN(const Rows waits, connection_->query(kWaitsSql, {prefix_}));
-  bool has_lock_wait = false;
-  for (int row = 0; row < waits.size(); ++row) {
-    const bool is_source =
-        part == ServerPart::both ? waits.boolean(row, 0) : part == ServerPart::source;
-    found.waits.push_back({is_source ? "source" : "target", waits.str(row, 1),
-                           static_cast<std::uint32_t>(waits.integer(row, 2))});
-    has_lock_wait = has_lock_wait || waits.boolean(row, 3);
-  }
-  if (!has_lock_wait) return found;
-  PGFANOUT_TRY_ASSIGN(const Rows lock, connection_->query(kLockSql, {prefix_}));
-  if (lock.size() == 1) found.lock = {std::max(number_in(lock, 0), 0.0), blocker_in(lock)};
-  return found;
+  return or_close(read_job_sessions(*connection_, prefix_, part));
 }
 
 Result<ServerFacts> ServerWatch::facts() {
@@ -169,6 +120,14 @@ Result<void> ServerWatch::find_ways() {
     unmeasurable_[Measure::replica_lag] =
         fmt::format("role {0} may not see the target's standbys: GRANT pg_monitor TO {0}",
                     quoted_name(role.text(0, 0)));
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows wal, connection_->query(kWalWaitingSql));
+  archives_ = wal.boolean(0, 0);
+  segment_bytes_ = static_cast<double>(wal.integer(0, 3));
+  if (archives_ && !wal.boolean(0, 1)) {
+    unmeasurable_[Measure::wal_waiting] =
+        fmt::format("role {0} may not see which WAL waits to be archived: GRANT pg_monitor TO {0}",
+                    quoted_name(wal.text(0, 2)));
   }
   knows_ways_ = true;
   return {};
@@ -218,6 +177,23 @@ Result<Reading> ServerWatch::checkpoints(Moment now) {
                  "requested within the last minute"};
 }
 
+/// The folder may hold many files: it is looked at every few seconds.
+Result<Reading> ServerWatch::wal_waiting(Moment now) {
+  constexpr std::chrono::seconds kBetween{5};
+  if (!archives_) return Reading{{}, "archive_mode is off"};
+  if (wal_waiting_read_ && now - *wal_waiting_read_ < kBetween) return wal_waiting_;
+  PGFANOUT_TRY_ASSIGN(const Rows ready, connection_->query(kReadySql));
+  wal_waiting_read_ = now;
+  const std::int64_t segments = ready.integer(0, 0);
+  wal_waiting_ = {static_cast<double>(segments) * segment_bytes_,
+                  segments == 0 ? ""
+                                : fmt::format("{}, the oldest is {}",
+                                              counted(static_cast<std::uint64_t>(segments),
+                                                      "segment", "segments"),
+                                              ready.text(0, 1))};
+  return wal_waiting_;
+}
+
 std::map<Measure, Reading> ServerWatch::measure(Moment now) {
   std::map<Measure, Reading> readings;
   readings[Measure::disk_free] = disk();
@@ -225,8 +201,8 @@ std::map<Measure, Reading> ServerWatch::measure(Moment now) {
     const auto why = unmeasurable_.find(measure);
     return Reading{{}, why == unmeasurable_.end() ? problem_ : why->second};
   };
-  for (const Measure measure :
-       {Measure::cpu, Measure::memory, Measure::replica_lag, Measure::checkpoints}) {
+  for (const Measure measure : {Measure::cpu, Measure::memory, Measure::replica_lag,
+                                Measure::checkpoints, Measure::wal_waiting}) {
     readings[measure] = missing(measure);
   }
   if (!connection_ || !host_) return readings;
@@ -240,6 +216,11 @@ std::map<Measure, Reading> ServerWatch::measure(Moment now) {
     auto lag = or_close(replica_lag(now));
     if (!lag) return readings;
     readings[Measure::replica_lag] = *std::move(lag);
+  }
+  if (!unmeasurable_.contains(Measure::wal_waiting)) {
+    auto waiting = or_close(wal_waiting(now));
+    if (!waiting) return readings;
+    readings[Measure::wal_waiting] = *std::move(waiting);
   }
   if (auto rate = or_close(checkpoints(now))) readings[Measure::checkpoints] = *std::move(rate);
   return readings;

@@ -13,6 +13,7 @@
 #include "copier/catalog/server_facts.h"
 #include "copier/pg/connection.h"
 #include "copier/watch/host_figures.h"
+#include "copier/watch/session_waits.h"
 #include "copier/watch/thresholds.h"
 #include "pgfanout/cancellation.h"
 #include "pgfanout/watch.h"
@@ -43,16 +44,6 @@ class LastMinute {
   std::deque<std::pair<Moment, std::int64_t>> counts_;
 };
 
-/// The waits of the job's sessions.
-struct SessionWaits {
-  std::vector<WaitCount> waits;
-  /// The longest wait for a lock in seconds, "pid 4711 of the job waits for ..., blocked by ...".
-  Reading lock = {0.0, ""};
-};
-
-/// The side that a server holds; on one that holds both, a session's role tells its side.
-enum class ServerPart : std::uint8_t { source, target, both };
-
 class ServerWatch {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -67,7 +58,7 @@ class ServerWatch {
   bool is_ready(Moment now);
   [[nodiscard]] const std::string& problem() const { return problem_; }
   /// For a ready one. A failure closes the connection: the next sample reconnects.
-  Result<SessionWaits> waits(ServerPart part);
+  Result<JobSessions> sessions(ServerPart part);
   Result<ServerFacts> facts();
 
   /// All measures of the target's server but errors and lock waits.
@@ -81,10 +72,10 @@ class ServerWatch {
   template <class T>
   Result<T> or_close(Result<T> answer);
   Result<void> find_ways();
-  Result<SessionWaits> read_waits(ServerPart part);
   Reading disk();
   Result<Reading> replica_lag(Moment now);
   Result<Reading> checkpoints(Moment now);
+  Result<Reading> wal_waiting(Moment now);
 
   const ConnectOptions options_;
   const std::string prefix_;
@@ -100,6 +91,10 @@ class ServerWatch {
   std::map<Measure, std::string> unmeasurable_;
   WalHistory wal_;
   LastMinute requested_;
+  bool archives_ = false;
+  double segment_bytes_ = 0;
+  std::optional<Moment> wal_waiting_read_;
+  Reading wal_waiting_;
 };
 
 }  // namespace pgfanout

@@ -37,6 +37,10 @@ constexpr MeasureTraits kMeasures[] = {
      WatchAction::stop},
     {Measure::checkpoints, "requested checkpoints", "{:.3g} a minute", 2, WatchAction::warn,
      WatchAction::slow},
+    {Measure::session_wait, "wait of a session", "{:.0f} s", 30, WatchAction::warn,
+     WatchAction::warn},
+    {Measure::wal_waiting, "WAL that waits to be archived", nullptr, 4 * kGigabyte,
+     WatchAction::warn, WatchAction::slow},
 };
 
 const MeasureTraits& traits_of(Measure measure) {
@@ -202,8 +206,10 @@ LimitWatch::Judgement LimitWatch::judge(const std::map<Measure, Reading>& readin
                       name_of(state.measure)),
           job_.table);
     }
-    // The rest of an epoch may need more than the free space of the disk.
-    if (rule.measure == Measure::disk_free) judgement.stops_at_once = true;
+    // The rest of an epoch may need more than the free space of the disk, or never come.
+    const bool never_ends =
+        rule.measure == Measure::disk_free || rule.measure == Measure::session_wait;
+    if (never_ends) judgement.stops_at_once = true;
   }
   speed_.add(swaps ? WatchAction::off : strongest, now);
   if (speed_.is_paused_too_long(now)) {

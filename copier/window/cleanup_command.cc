@@ -5,6 +5,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
 #include "copier/window/commands.h"
 #include "copier/window/rules.h"
@@ -56,8 +57,11 @@ ORDER BY 1)sql";
 
 class CleanupJob : ReportingJob {
  public:
-  CleanupJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : ReportingJob("cleanup", observer), job_(job), cancellation_(cancellation) {}
+  CleanupJob(const JobDescription& job, JobGuard& guard)
+      : ReportingJob("cleanup", guard.observer()),
+        job_(job),
+        cancellation_(guard.cancellation()),
+        counters_(guard.counters()) {}
 
   JobResult run() {
     auto ended = run_stages();
@@ -265,7 +269,7 @@ class CleanupJob : ReportingJob {
 
   const JobDescription& job_;
   const Cancellation& cancellation_;
-  JobCounters counters_;
+  JobCounters& counters_;
   std::optional<WindowState> state_;
 };
 
@@ -273,8 +277,8 @@ class CleanupJob : ReportingJob {
 
 JobResult run_cleanup(const JobDescription& job, Observer& observer,
                       const Cancellation& cancellation) {
-  return without_exceptions("cleanup",
-                            [&] { return CleanupJob(job, observer, cancellation).run(); });
+  JobGuard guard(job, "cleanup", observer, cancellation);
+  return guard.settled(without_exceptions("cleanup", [&] { return CleanupJob(job, guard).run(); }));
 }
 
 }  // namespace pgfanout

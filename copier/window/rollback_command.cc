@@ -14,6 +14,7 @@
 #include "copier/copy/abandon_job.h"
 #include "copier/journal/job_request.h"
 #include "copier/pg/transaction.h"
+#include "copier/session/job_guard.h"
 #include "copier/session/reporting_job.h"
 #include "copier/verify/verification.h"
 #include "copier/window/commands.h"
@@ -32,8 +33,11 @@ constexpr std::uint64_t kMostNewRows = 1'000'000;
 
 class RollbackJob : ReportingJob {
  public:
-  RollbackJob(const JobDescription& job, Observer& observer, const Cancellation& cancellation)
-      : ReportingJob("rollback", observer), job_(job), cancellation_(cancellation) {}
+  RollbackJob(const JobDescription& job, JobGuard& guard)
+      : ReportingJob("rollback", guard.observer()),
+        job_(job),
+        cancellation_(guard.cancellation()),
+        counters_(guard.counters()) {}
 
   JobResult run() {
     if (auto ended = run_caught("pgfanout", [this] { return run_stages(); }); !ended) {
@@ -231,6 +235,7 @@ class RollbackJob : ReportingJob {
     PGFANOUT_TRY(
         state_->fence("live").raise(state_->target(), live, state_->patience(), cancellation_));
     is_live_fenced_ = true;
+    counters_.fence_stands = true;
     crash_point("live-fenced");
     if (fate == NewRows::keep) return keep_new_rows(live, differences.total());
     if (fate == NewRows::save) return save_rows(live, differences.total());
@@ -420,6 +425,7 @@ class RollbackJob : ReportingJob {
   Result<void> take_swap_back() {
     PGFANOUT_TRY_ASSIGN(const SwapBackOutcome swapped, swap_back(*state_));
     is_live_fenced_ = false;
+    counters_.fence_stands = false;
     state_->entry()->state = "open";
     report({Severity::info, "swapped-back",
             fmt::format("the old table has its name again; locked for {:.0f} ms",
@@ -448,7 +454,7 @@ class RollbackJob : ReportingJob {
 
   JobDescription job_;
   const Cancellation& cancellation_;
-  JobCounters counters_;
+  JobCounters& counters_;
   std::optional<WindowState> state_;
   WayBack way_;                // check_new_rows
   std::optional<Issue> fate_;  // check_new_rows: of the new rows, once the old table is back
@@ -460,8 +466,9 @@ class RollbackJob : ReportingJob {
 
 JobResult run_rollback(const JobDescription& job, Observer& observer,
                        const Cancellation& cancellation) {
-  return without_exceptions("rollback",
-                            [&] { return RollbackJob(job, observer, cancellation).run(); });
+  JobGuard guard(job, "rollback", observer, cancellation);
+  return guard.settled(
+      without_exceptions("rollback", [&] { return RollbackJob(job, guard).run(); }));
 }
 
 }  // namespace pgfanout

@@ -246,6 +246,7 @@ class WindowStages {
       PGFANOUT_TRY(state_->lower_fence("source"));
       return std::move(same).error();
     }
+    counters_.fence_stands = true;
     return fmt::format("writes to {} are refused from now on", source.qualified);
   }
 
@@ -368,6 +369,7 @@ class WindowStages {
     PGFANOUT_TRY_ASSIGN(const RefusedBefore before, find_refused_before(*state_));
     PGFANOUT_TRY_ASSIGN(const SwapOutcome outcome, swap_tables(*state_));
     is_swapped_ = true;
+    counters_.fence_stands = false;
     PGFANOUT_TRY(state_->read_entry());
     const JournalEntry& entry = *state_->entry();
     JobStatus status{entry.state,
@@ -591,6 +593,7 @@ class WindowJob {
   Result<void> check_still_fenced() {
     if (!is_done(runner_.records(), "prepare")) return {};
     PGFANOUT_TRY_ASSIGN(const bool stands, state_->stands("source"));
+    guard_.counters().fence_stands = stands;
     if (stands) return {};
     return refused(
         "fence-lifted",

@@ -12,6 +12,7 @@
 #include "pgfanout/result.h"
 #include "pgfanout/severity.h"
 #include "pgfanout/verdict.h"
+#include "pgfanout/watch.h"
 
 namespace pgfanout {
 
@@ -136,6 +137,7 @@ struct JobStatus {
   std::string waiting_at;  ///< Stage whose gate waits for a person; else empty.
   std::string active;      ///< The sessions that run it now; else empty.
   std::string next;        ///< The next command.
+  std::vector<SessionWait> waits = {};
 };
 
 /// The key of one value or row.

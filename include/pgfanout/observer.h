@@ -49,6 +49,7 @@ struct JobCounters {
   std::atomic<std::uint64_t> work_ns{0};         ///< Decoding, hashing, routing.
   std::atomic<std::uint64_t> target_wait_ns{0};  ///< For memory that the writers give back.
   std::atomic<std::uint64_t> pace_wait_ns{0};    ///< Because a threshold slows the job down.
+  std::atomic<bool> fence_stands{false};         ///< Writes to the table are refused.
   LockWaits lock_waits;                          ///< For locks that are tried again and again.
   LeafBoard leaves;
 };
@@ -79,6 +80,8 @@ class Observer {
   virtual void sampled(const WatchSample& /*sample*/) {}
   /// A threshold was crossed, or is no longer.
   virtual void threshold_changed(const ThresholdState& /*threshold*/) {}
+  /// Sessions begin to wait for something that is no work, still do after a while, or no longer do.
+  virtual void wait_changed(const SessionWait& /*wait*/, WaitChange /*change*/) {}
 };
 
 }  // namespace pgfanout

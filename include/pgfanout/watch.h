@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,13 +15,15 @@ namespace pgfanout {
 
 /// A quantity that is measured while a job runs.
 enum class Measure : std::uint8_t {
-  cpu,          ///< Of the target's host, percent of all processors.
-  memory,       ///< Of the target's host, percent in use.
-  errors,       ///< Rows set aside, percent of those read.
-  lock_wait,    ///< Longest wait for a lock among the job's own sessions, seconds.
-  replica_lag,  ///< Of the target's slowest standby, seconds behind.
-  disk_free,    ///< Bytes left where the target keeps its files; crossed when below the limit.
-  checkpoints,  ///< Requested checkpoints (WAL was full) a minute, on the target.
+  cpu,           ///< Of the target's host, percent of all processors.
+  memory,        ///< Of the target's host, percent in use.
+  errors,        ///< Rows set aside, percent of those read.
+  lock_wait,     ///< Longest wait for a lock among the job's own sessions, seconds.
+  replica_lag,   ///< Of the target's slowest standby, seconds behind.
+  disk_free,     ///< Bytes left where the target keeps its files; crossed when below the limit.
+  checkpoints,   ///< Requested checkpoints (WAL was full) a minute, on the target.
+  session_wait,  ///< Longest wait of a session for something that is no work, locks left out, s.
+  wal_waiting,   ///< Bytes of WAL that wait to be archived, on the target.
 };
 
 /// The action while a limit is crossed; it is undone when the limit is kept again, but a stop
@@ -85,6 +88,22 @@ struct WaitCount {
   std::uint32_t sessions = 0;
 };
 
+/// Sessions of the job that have waited for a while for something that is no work.
+struct SessionWait {
+  std::string side;   ///< "source" or "target".
+  std::string cause;  ///< "standby", "lock", "checkpoint", "archive" or "page".
+  std::string event;  ///< "IPC/SyncRep".
+  std::string what;   ///< "a synchronous standby to confirm a commit".
+  int pid = 0;        ///< Of the session that has waited longest.
+  std::string role;   ///< Of that session: "writer".
+  std::uint32_t sessions = 1;
+  double seconds = 0;
+  std::string detail;  ///< Which standby, who blocks; empty: unknown.
+  std::string help;    ///< What ends the wait.
+};
+
+enum class WaitChange : std::uint8_t { begins, lasts, ends };
+
 /// How fast readers may go.
 enum class Speed : std::uint8_t { full, slow, paused };
 
@@ -92,6 +111,7 @@ enum class Speed : std::uint8_t { full, slow, paused };
 struct WatchSample {
   std::vector<ThresholdState> thresholds;
   std::vector<WaitCount> waits;
+  std::vector<SessionWait> session_waits;
   std::optional<DeadlineState> deadline;
   Speed speed = Speed::full;
 };
@@ -112,6 +132,10 @@ struct WatchSample {
       return "disk_free";
     case Measure::checkpoints:
       return "checkpoints";
+    case Measure::session_wait:
+      return "session_wait";
+    case Measure::wal_waiting:
+      return "wal_waiting";
   }
   return "";
 }
@@ -132,6 +156,11 @@ struct WatchSample {
       return "stop";
   }
   return "";
+}
+
+[[nodiscard]] constexpr const char* name_of(WaitChange change) {
+  constexpr const char* kNames[] = {"begins", "lasts", "ends"};
+  return kNames[static_cast<std::size_t>(change)];
 }
 
 }  // namespace pgfanout

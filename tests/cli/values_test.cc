@@ -137,6 +137,8 @@ TEST(Threshold, HasALimitInItsMeasuresUnitAndAnAction) {
       {"replica_lag=2min:warn", Measure::replica_lag, 120, WatchAction::warn},
       {"disk_free=10GB:stop", Measure::disk_free, 10240.0 * mebi, WatchAction::stop},
       {"checkpoints=1.5:slow", Measure::checkpoints, 1.5, WatchAction::slow},
+      {"session_wait=5min:stop", Measure::session_wait, 300, WatchAction::stop},
+      {"wal_waiting=10GB:slow", Measure::wal_waiting, 10240.0 * mebi, WatchAction::slow},
       {"cpu=off", Measure::cpu, {}, WatchAction::off},
       {"memory=warn", Measure::memory, {}, WatchAction::warn},
   };

@@ -215,6 +215,12 @@ void copy_fresh_cluster(const fs::path& binaries, const std::string& encoding,
   run_or_throw({"cp", "-a", "--reflink=auto", kept, data}, false);
 }
 
+void copy_as_standby(const fs::path& from, const std::string& conninfo, const fs::path& data) {
+  run_or_throw({"cp", "-a", "--reflink=auto", from, data}, false);
+  std::ofstream(data / "standby.signal");
+  std::ofstream(data / "postgresql.auto.conf") << "primary_conninfo = '" << conninfo << "'\n";
+}
+
 FileLock::FileLock(const fs::path& path, Wait wait)
     : fd_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
   if (fd_ < 0) throw_errno(path.string());

@@ -73,6 +73,10 @@ void make_cluster(const std::filesystem::path& binaries, const std::string& enco
 void copy_fresh_cluster(const std::filesystem::path& binaries, const std::string& encoding,
                         const std::string& locale, const std::filesystem::path& data);
 
+/// Copies the data directory of a server that does not run, as a standby that follows `conninfo`.
+void copy_as_standby(const std::filesystem::path& from, const std::string& conninfo,
+                     const std::filesystem::path& data);
+
 /// The whole text of a file; empty if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 

@@ -65,6 +65,12 @@ std::string connection_string(const std::string& host, int port, const std::stri
          " user=" + quoted(user);
 }
 
+/// As the value of a setting.
+std::string stream_from(const std::string& host, int port, const std::string& name) {
+  return "host=" + host + " port=" + std::to_string(port) +
+         " user=postgres application_name=" + name;
+}
+
 /// True if the failure is transient: shared memory of killed backends, a port just taken.
 bool may_try_again(const std::string& log) {
   return log.find("is still in use") != std::string::npos ||
@@ -81,9 +87,18 @@ TestServer::TestServer(ServerOptions options)
   if (options_.major == 0) options_.major = default_major();
   binaries_ =
       options_.binaries.empty() ? usable_server(options_.major).string() : options_.binaries;
-  const auto make = options_.place == Place::cache ? copy_fresh_cluster : make_cluster;
-  make(binaries_, options_.encoding, options_.locale, data_directory());
-  append_settings(base_settings(options_.durable));
+  if (options_.primary != nullptr) {
+    TestServer& primary = *options_.primary;
+    primary.stop();
+    copy_as_standby(primary.data_directory(),
+                    stream_from(primary.socket_directory_, primary.port_, options_.name),
+                    data_directory());
+    primary.start();
+  } else {
+    const auto make = options_.place == Place::cache ? copy_fresh_cluster : make_cluster;
+    make(binaries_, options_.encoding, options_.locale, data_directory());
+    append_settings(base_settings(options_.durable));
+  }
   append_settings(options_.settings);
   if (!options_.hba.empty()) {
     std::ofstream file(data_directory() + "/pg_hba.conf");

@@ -30,6 +30,10 @@ struct ServerOptions {
   std::vector<std::string> hba;  ///< Lines for pg_hba.conf in place of "trust everybody".
   std::string binaries;          ///< Folder of initdb and postgres; empty: that of the major.
   Place place = Place::cache;    ///< Of its files.
+  /// Makes a standby of that server, which streams as `name`; that is stopped while it is copied,
+  /// and must have the same major version and settings.
+  class TestServer* primary = nullptr;
+  std::string name = "standby";  ///< application_name of a standby.
   bool durable = false;          ///< Keep fsync, synchronous_commit and full_page_writes on.
 };
 

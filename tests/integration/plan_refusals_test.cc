@@ -594,6 +594,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"not-integer", "tests/layout/list_by_key_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},
+    {"standby-missing", "tests/integration/standbys_test.cc"},
     {"migration-unfinished", "tests/integration/migration_tools_test.cc"},
     {"swap-locks", "tests/integration/preflight_server_test.cc"},
     {"prepared-transaction", "tests/integration/preflight_server_test.cc"},

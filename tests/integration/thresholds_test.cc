@@ -299,7 +299,7 @@ TEST_F(ThresholdsTest, TheServerIsLookedAtByItselfAndNoLongerThanTheJob) {
   EXPECT_EQ(sessions, "1");
   // One answer for each measure; none is wanting on this server but a standby's.
   ASSERT_GE(watcher.samples.size(), 1U);
-  EXPECT_EQ(watcher.samples.back().thresholds.size(), 7U);
+  EXPECT_EQ(watcher.samples.back().thresholds.size(), 9U);
   EXPECT_EQ(issue_of(result, "not-measured"), nullptr);
 }
 

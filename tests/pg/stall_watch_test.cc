@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "copier/pg/copy_out.h"
@@ -132,6 +135,30 @@ TEST_F(StallWatchTest, ServerThatWorksIsNotStalled) {
   ASSERT_TRUE(rows) << rows.error().message;
   EXPECT_EQ(rows->integer(0, 0), 7);
   EXPECT_GT(link.connections(), before) << "it was probed";
+}
+
+TEST_F(StallWatchTest, ABackendThatWaitsForOthersIsNamedAndWaitedFor) {
+  std::mutex mutex;
+  std::string told;
+  set_wait_listener([&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    told = text;
+  });
+  Connection connection = open();
+  auto holder = std::make_unique<harness::Session>(harness::TestServer::shared().dsn());
+  holder->execute("SELECT pg_advisory_lock(4711)");
+  auto waits = std::async(std::launch::async,
+                          [&] { return connection.run("SELECT pg_advisory_lock(4711)"); });
+  while (waits.wait_for(milliseconds(5)) != std::future_status::ready) {
+    const std::lock_guard lock(mutex);
+    if (!told.empty()) holder.reset();
+  }
+  set_wait_listener({});
+  EXPECT_TRUE(waits.get());
+  EXPECT_EQ(told.find("backend " + std::to_string(connection.backend_pid()) +
+                      " waits for a lock (Lock/advisory), and has sent nothing for 0 seconds: "),
+            0U)
+      << told;
 }
 
 TEST_F(StallWatchTest, NobodyLooksWhenToldNotTo) {

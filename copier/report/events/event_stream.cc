@@ -68,6 +68,7 @@ Json progress_fields(const Figures& figures) {
 void add_sample_fields(Json& to, const WatchSample& sample) {
   to["speed"] = kSpeedNames.at(static_cast<std::size_t>(sample.speed));
   to["waits"] = sample.waits;
+  if (!sample.session_waits.empty()) to["session_waits"] = sample.session_waits;
   if (sample.deadline) to["deadline"] = json_of(*sample.deadline);
 }
 
@@ -205,6 +206,15 @@ void EventStream::sampled(const WatchSample& sample) {
 void EventStream::threshold_changed(const ThresholdState& threshold) {
   const std::lock_guard lock(mutex_);
   emit("threshold", open_.label(), threshold_fields(threshold));
+}
+
+void EventStream::wait_changed(const SessionWait& wait, WaitChange change) {
+  const std::lock_guard lock(mutex_);
+  Json fields = {{"change", name_of(change)}, {"wait_event", wait.event}};
+  Json facts = wait;
+  facts.erase("event");
+  fields.update(facts);
+  emit("session_wait", open_.label(), fields);
 }
 
 void EventStream::job_finished(JobResult& result) {

@@ -18,9 +18,9 @@
 namespace pgfanout {
 
 /// Names of events, in the stream and for hooks.
-inline constexpr std::array<std::string_view, 8> kEvents = {
-    "job_started", "stage_started", "stage_finished", "issue",
-    "progress",    "threshold",     "gate",           "job_finished"};
+inline constexpr std::array<std::string_view, 9> kEvents = {
+    "job_started", "stage_started", "stage_finished", "issue",       "progress",
+    "threshold",   "session_wait",  "gate",           "job_finished"};
 
 struct Event {
   std::string_view name;  ///< One of kEvents.
@@ -86,6 +86,7 @@ class EventStream : public Observer {
   void gate_reached(std::string_view stage, bool is_waiting) override;
   void sampled(const WatchSample& sample) override;
   void threshold_changed(const ThresholdState& threshold) override;
+  void wait_changed(const SessionWait& wait, WaitChange change) override;
   void job_finished(JobResult& result) override;
 
  private:

@@ -345,7 +345,8 @@ void Hooks::take(const Event& event) {
   for (Hook& hook : hooks_) {
     if (hook.request.event != event.name) continue;
     // Figures are out of date when a running hook ends: the next event has newer ones.
-    const bool is_sample = event.name == "progress" || event.name == "threshold";
+    const bool is_sample =
+        event.name == "progress" || event.name == "threshold" || event.name == "session_wait";
     const auto added =
         (is_sample ? samples_ : awaited_)->add(hook, event, event.name == "progress");
     if (!added) note_failure(hook, event, "could not be started: " + added.error().message);

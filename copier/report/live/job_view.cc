@@ -231,6 +231,7 @@ class Panel {
     add_shares();
     add_waits("source");
     add_waits("target");
+    add_session_waits();
     add_thresholds();
     add_deadline();
     return chosen();
@@ -324,6 +325,12 @@ class Panel {
   void add_waits(const char* side) {
     const std::string text = waits_text(view_.waits, side, kMostWaits);
     if (!text.empty()) add_line(5, std::string(side) + " ").add(text);
+  }
+
+  void add_session_waits() {
+    for (const SessionWait& wait : view_.session_waits) {
+      add_line(0, "waits  ").add(wait_text(wait), style::kRed);
+    }
   }
 
   /// Crossed ones first, as many lines as they need.

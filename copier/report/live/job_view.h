@@ -124,6 +124,7 @@ struct JobView {
   std::uint64_t memory_budget = 0;  ///< 0: unknown.
   std::optional<Shares> shares;
   std::vector<WaitCount> waits;
+  std::vector<SessionWait> session_waits;
   std::vector<ThresholdState> thresholds;
   std::optional<DeadlineState> deadline;
   Speed speed = Speed::full;

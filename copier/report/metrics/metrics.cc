@@ -108,7 +108,12 @@ constexpr std::array kMeasures = {
                   "Free space of the target's data or WAL, whichever has less.", 1},
     MeasureFamily{Measure::checkpoints, "pgfanout_requested_checkpoints",
                   "pgfanout_requested_checkpoints_limit",
-                  "Checkpoints that were requested within the last minute.", 1}};
+                  "Checkpoints that were requested within the last minute.", 1},
+    MeasureFamily{Measure::session_wait, "pgfanout_session_wait_seconds",
+                  "pgfanout_session_wait_limit_seconds",
+                  "Longest wait of a session for something that is no work, locks left out.", 1},
+    MeasureFamily{Measure::wal_waiting, "pgfanout_wal_waiting_bytes",
+                  "pgfanout_wal_waiting_limit_bytes", "WAL that waits to be archived.", 1}};
 
 double unix_seconds(std::chrono::system_clock::time_point moment) {
   return std::chrono::duration<double>(moment.time_since_epoch()).count();
@@ -196,6 +201,11 @@ void add_sample(Families& to, const WatchSample& now) {
   to.open("pgfanout_wait_sessions", "Sessions of the job on its servers, by what they wait for.");
   for (const WaitCount& wait : now.waits) {
     to.add(wait.sessions, {{"side", wait.side}, {"event", wait.event}});
+  }
+  to.open("pgfanout_waiting_seconds",
+          "How long sessions of the job have waited for something that is no work, by cause.");
+  for (const SessionWait& wait : now.session_waits) {
+    to.add(wait.seconds, {{"side", wait.side}, {"cause", wait.cause}});
   }
   to.open("pgfanout_speed", "1 at the speed that thresholds allow the readers.");
   for (std::size_t i = 0; i < kSpeedNames.size(); ++i) {
@@ -329,6 +339,10 @@ std::vector<MetricFamily> Metrics::families() const {
   }
   to.open("pgfanout_stage_running_seconds", "Since when each stage runs that has not ended.");
   for (const auto& [stage, seconds] : running) to.add(seconds, {{"stage", stage}});
+  to.open("pgfanout_fence_standing", "1 while the job's fence refuses writes to the table.");
+  const bool only_reads =
+      options_.command == "verify" || options_.command == "queries" || options_.command == "plan";
+  if (!only_reads && !now.job.empty()) to.add(now.figures.fence_stands ? 1 : 0);
   to.open("pgfanout_gate_waiting", "1 at the stage whose gate waits for a person.");
   if (!now.waiting_at.empty()) to.add(1, {{"stage", now.waiting_at}});
   add_sample(to, now.sample);
@@ -400,7 +414,9 @@ void Metrics::job_finished(JobResult& result) {
     state_.ended = std::chrono::system_clock::now();
     state_.exit_code = exit_code_of(result);
     state_.waiting_at = result.waiting_at;
+    state_.figures.fence_stands = result.writes_refused;
     state_.sample.waits.clear();
+    state_.sample.session_waits.clear();
   }
   write(true);
   if (failures_ == 0) return;

@@ -54,6 +54,7 @@ Figures figures_of(const JobCounters& counters) {
   now.work_ns = counters.work_ns;
   now.target_wait_ns = counters.target_wait_ns;
   now.pace_wait_ns = counters.pace_wait_ns;
+  now.fence_stands = counters.fence_stands;
   const std::size_t leaves = counters.leaves.size();
   for (std::size_t leaf = 0; leaf < leaves; ++leaf) {
     now.leaf_rows.push_back(counters.leaves.rows(leaf));

@@ -39,6 +39,7 @@ struct Figures {
   std::uint64_t work_ns = 0;
   std::uint64_t target_wait_ns = 0;
   std::uint64_t pace_wait_ns = 0;
+  bool fence_stands = false;
   std::vector<std::uint64_t> leaf_rows;  ///< One a leaf of the board.
   std::vector<LeafState> leaf_states;
 };

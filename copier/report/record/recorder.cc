@@ -124,6 +124,14 @@ void Recorder::threshold_changed(const ThresholdState& threshold) {
                    threshold.detail));
 }
 
+void Recorder::wait_changed(const SessionWait& wait, WaitChange change) {
+  if (change == WaitChange::lasts) return;
+  const std::lock_guard lock(mutex_);
+  mark(now(), "session_wait",
+       fmt::format("a wait for {} {}, after {:.0f} s{}{}", wait.what, name_of(change), wait.seconds,
+                   wait.detail.empty() ? "" : "; ", wait.detail));
+}
+
 RecordedJob Recorder::recorded() const {
   const std::lock_guard lock(mutex_);
   RecordedJob job = job_;

@@ -91,6 +91,7 @@ class Recorder : public Observer {
   void gate_reached(std::string_view stage, bool is_waiting) override;
   void sampled(const WatchSample& sample) override;
   void threshold_changed(const ThresholdState& threshold) override;
+  void wait_changed(const SessionWait& wait, WaitChange change) override;
 
   /// Once the job has returned.
   [[nodiscard]] RecordedJob recorded() const;

@@ -68,6 +68,19 @@ void to_json(Json& json, const WaitCount& wait) {
   json = {{"side", wait.side}, {"event", wait.event}, {"sessions", wait.sessions}};
 }
 
+void to_json(Json& json, const SessionWait& wait) {
+  json = {{"cause", wait.cause},
+          {"side", wait.side},
+          {"event", wait.event},
+          {"seconds", rounded(wait.seconds)},
+          {"sessions", wait.sessions}};
+  if (wait.pid != 0) json["pid"] = wait.pid;
+  add_text(json, "role", wait.role);
+  json["what"] = wait.what;
+  add_text(json, "detail", wait.detail);
+  json["help"] = wait.help;
+}
+
 Json rows_json(const CopyResult& copied) {
   return {{"read", copied.rows_read},
           {"written", copied.rows_written},
@@ -156,6 +169,7 @@ static void to_json(Json& json, const JobStatus& status) {
   add_text(json, "keep_until", status.keep_until);
   add_text(json, "waiting_at", status.waiting_at);
   add_text(json, "active", status.active);
+  if (!status.waits.empty()) json["session_waits"] = status.waits;
   add_text(json, "next", status.next);
 }
 

@@ -17,6 +17,7 @@ void to_json(nlohmann::ordered_json& json, const StageSummary& stage);
 void to_json(nlohmann::ordered_json& json, const Issue& issue);
 void to_json(nlohmann::ordered_json& json, const Error& error);
 void to_json(nlohmann::ordered_json& json, const WaitCount& wait);
+void to_json(nlohmann::ordered_json& json, const SessionWait& wait);
 [[nodiscard]] nlohmann::ordered_json rows_json(const CopyResult& copied);
 /// Without the rows.
 [[nodiscard]] nlohmann::ordered_json counts_json(const Differences& differences);

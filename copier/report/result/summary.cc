@@ -10,6 +10,7 @@
 #include "copier/base/lists.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/text.h"
+#include "copier/report/text/watch_text.h"
 #include "pgfanout/criteria.h"
 #include "pgfanout/job.h"
 
@@ -551,10 +552,14 @@ bool may_wait(const JobStatus& status) {
 
 std::string status_figures(const JobResult& result) {
   const JobStatus& status = *job_status_of(result);
+  std::string waits;
+  for (const SessionWait& wait : status.waits) {
+    waits += figure("waits", wait_text(wait)) + figure("to end it", printable(wait.help));
+  }
   return figure("job", printable(result.job)) + figure("source", printable(status.source)) +
          figure("target", printable(status.target)) +
          figure("started", printable(status.started_at)) + backup_figure(result) +
-         figure("run by", printable(status.active)) +
+         figure("run by", printable(status.active)) + waits +
          figure("waits at", may_wait(status) ? printable(status.waiting_at) : "");
 }
 

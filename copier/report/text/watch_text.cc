@@ -45,9 +45,11 @@ std::string measure_text(Measure measure, double value) {
     case Measure::errors:
       return fmt::format("{:.2g} %", value);
     case Measure::lock_wait:
+    case Measure::session_wait:
     case Measure::replica_lag:
       return fmt::format("{:.1f} s", value);
     case Measure::disk_free:
+    case Measure::wal_waiting:
       return bytes_text(value);
     case Measure::checkpoints:
       return fmt::format("{:.1f}/min", value);
@@ -102,6 +104,26 @@ std::string waits_text(const std::vector<WaitCount>& waits, const std::string& s
     text += fmt::format("{}{} {}", at == 0 ? "" : ", ", printable(own[at].event), own[at].sessions);
   }
   return text;
+}
+
+std::string wait_text(const SessionWait& wait) {
+  std::string text =
+      fmt::format("{} for {} ({}", seconds_text(wait.seconds), wait.what, wait.event);
+  if (wait.pid != 0) {
+    text += fmt::format("; session {} ({}) on the {}", wait.pid, wait.role, wait.side);
+  }
+  if (wait.sessions > 1) text += fmt::format(", and {} more", wait.sessions - 1);
+  text += ")";
+  if (!wait.detail.empty()) text += "; " + wait.detail;
+  return printable(text);
+}
+
+std::string wait_line(const SessionWait& wait, WaitChange change) {
+  if (change == WaitChange::ends) {
+    return fmt::format("waited: {} for {}", seconds_text(wait.seconds), wait.what);
+  }
+  return fmt::format("{}: {}: {}", change == WaitChange::begins ? "waits" : "still waits",
+                     wait_text(wait), wait.help);
 }
 
 std::string interrupt_text(std::string_view command, std::string_view stage, CommitMode mode) {

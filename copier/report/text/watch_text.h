@@ -30,6 +30,11 @@ inline constexpr std::array<const char*, 3> kSpeedNames = {"full", "slow", "paus
 [[nodiscard]] std::string waits_text(const std::vector<WaitCount>& waits, const std::string& side,
                                      std::size_t most);
 
+/// "12 s for a lock (Lock/relation; session 4711 (writer) on the target); pid 4711 of the job ...".
+[[nodiscard]] std::string wait_text(const SessionWait& wait);
+/// "waits: " with the above and what ends it; "waited: 40.0 s for a lock".
+[[nodiscard]] std::string wait_line(const SessionWait& wait, WaitChange change);
+
 /// How the copy commits.
 enum class CommitMode : std::uint8_t { unknown, by_leaf, by_epoch };
 

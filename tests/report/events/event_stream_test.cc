@@ -134,6 +134,19 @@ TEST_F(EventStreamTest, ThresholdsGatesAndIssuesAreEvents) {
   EXPECT_EQ(json(2)["message"], "bytes that are no UTF-8: \xEF\xBF\xBD");
 }
 
+TEST_F(EventStreamTest, AWaitThatIsNoWorkIsAnEvent) {
+  const SessionWait wait{"target", "standby", "IPC/SyncRep", "a standby",    7,
+                         "writer", 2,         3.5,           "s1 is absent", "start it"};
+  stream.wait_changed(wait, WaitChange::begins);
+  EXPECT_EQ(json(0)["event"], "session_wait");
+  EXPECT_EQ(json(0)["change"], "begins");
+  EXPECT_EQ(json(0)["wait_event"], "IPC/SyncRep");
+  EXPECT_EQ(json(0)["cause"], "standby");
+  EXPECT_EQ(json(0)["seconds"], 3.5);
+  EXPECT_EQ(json(0)["pid"], 7);
+  EXPECT_EQ(json(0)["help"], "start it");
+}
+
 TEST_F(EventStreamTest, TheEndIsToldEvenIfNoJobBegan) {
   JobResult result("copy");
   result.error = refused("no-table", "there is no table t");

@@ -106,11 +106,12 @@ TEST_F(MetricsTest, AreThoseThatTheirPageLists) {
   open();
   begin();
   WatchSample sample;
-  for (int measure = 0; measure <= static_cast<int>(Measure::checkpoints); ++measure) {
+  for (int measure = 0; measure <= static_cast<int>(Measure::wal_waiting); ++measure) {
     sample.thresholds.push_back(
         {static_cast<Measure>(measure), WatchAction::warn, 1, 1, false, ""});
   }
   sample.waits = {{"source", "IO/DataFileRead", 2}};
+  sample.session_waits = {SessionWait()};
   sample.deadline = DeadlineState{};
   sample.deadline->seconds_left_low = 1;
   metrics->sampled(sample);
@@ -166,16 +167,40 @@ TEST_F(MetricsTest, EachHasOneUnit) {
   WatchSample sample;
   sample.thresholds = {{Measure::cpu, WatchAction::slow, 80, 25, false, ""},
                        {Measure::lock_wait, WatchAction::warn, 5, 1.5, false, ""},
-                       {Measure::disk_free, WatchAction::stop, 1e9, {}, false, ""}};
+                       {Measure::disk_free, WatchAction::stop, 1e9, {}, false, ""},
+                       {Measure::wal_waiting, WatchAction::warn, 1e9, 32e6, false, ""}};
   metrics->sampled(sample);
   const std::string job = R"({command="copy",table="public.chunks")";
   EXPECT_THAT(
       metrics->text(),
-      AllOf(HasSubstr("\npgfanout_cpu_ratio" + job + "} 0.25\n"),
+      AllOf(HasSubstr("\npgfanout_wal_waiting_bytes" + job + "} 32000000\n"),
+            HasSubstr("\npgfanout_cpu_ratio" + job + "} 0.25\n"),
             HasSubstr("\npgfanout_cpu_limit_ratio" + job + ",action=\"slow\"} 0.8\n"),
             HasSubstr("\npgfanout_lock_wait_seconds" + job + "} 1.5\n"),
             HasSubstr("\npgfanout_disk_free_limit_bytes" + job + ",action=\"stop\"} 1000000000\n"),
             Not(HasSubstr("pgfanout_disk_free_bytes"))));
+}
+
+TEST_F(MetricsTest, SayWhetherTheFenceStandsAndWhatIsWaitedFor) {
+  open();
+  const std::string job = R"({command="copy",table="public.chunks")";
+  EXPECT_THAT(metrics->text(), Not(HasSubstr("fence_standing"))) << "nobody knows yet";
+  begin();
+  WatchSample sample;
+  SessionWait wait;
+  wait.side = "target";
+  wait.cause = "standby";
+  wait.seconds = 12;
+  sample.session_waits = {wait};
+  metrics->sampled(sample);
+  counters.fence_stands = true;
+  EXPECT_THAT(metrics->text(), AllOf(HasSubstr("\npgfanout_fence_standing" + job + "} 1\n"),
+                                     HasSubstr("\npgfanout_waiting_seconds" + job +
+                                               ",side=\"target\",cause=\"standby\"} 12\n")));
+  JobResult result;
+  metrics->job_finished(result);
+  EXPECT_THAT(metrics->text(), AllOf(HasSubstr("\npgfanout_fence_standing" + job + "} 0\n"),
+                                     Not(HasSubstr("waiting_seconds"))));
 }
 
 TEST_F(MetricsTest, LeavesOfALargeTableAreASeriesOnlyIfAskedFor) {

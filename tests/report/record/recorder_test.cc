@@ -125,15 +125,21 @@ TEST(Recorder, MarksWhatHappened) {
   cpu.value.reset();
   recorder.threshold_changed(cpu);
   recorder.gate_reached("verify", true);
+  SessionWait wait;
+  wait.what = "a lock";
+  wait.seconds = 3;
+  recorder.wait_changed(wait, WaitChange::begins);
+  recorder.wait_changed(wait, WaitChange::lasts);
   recorder.issue_found({Severity::info, "note", "nothing much", "", ""});
   recorder.issue_found({Severity::error, "bad", "something", "", ""});
   const RecordedJob job = recorder.recorded();
-  ASSERT_EQ(job.marks.size(), 4U);
+  ASSERT_EQ(job.marks.size(), 5U);
   EXPECT_EQ(job.marks[0].what, "cpu");
   EXPECT_EQ(job.marks[0].text, "cpu crossed its limit: 91.25 of 80, action slow; of 4 processors");
   EXPECT_THAT(job.marks[1].text, HasSubstr("is back within its limit: unknown"));
   EXPECT_EQ(job.marks[2].text, "the gate of verify waits for a person");
-  EXPECT_EQ(job.marks[3].what, "bad");
+  EXPECT_EQ(job.marks[3].text, "a wait for a lock begins, after 3 s");
+  EXPECT_EQ(job.marks[4].what, "bad");
 }
 
 TEST(Recorder, IsToldByTwoThreads) {

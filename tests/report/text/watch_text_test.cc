@@ -29,6 +29,8 @@ TEST(MeasureText, HasTheUnit) {
   EXPECT_EQ(measure_text(Measure::errors, 0.25), "0.25 %");
   EXPECT_EQ(measure_text(Measure::disk_free, 5e9), "5.0 GB");
   EXPECT_EQ(measure_text(Measure::checkpoints, 2), "2.0/min");
+  EXPECT_EQ(measure_text(Measure::session_wait, 30), "30.0 s");
+  EXPECT_EQ(measure_text(Measure::wal_waiting, 5e9), "5.0 GB");
 }
 
 TEST(DeadlineLine, SaysWhatIsLeft) {
@@ -47,6 +49,20 @@ TEST(WaitsText, NamesTheMostFrequentOfASide) {
       {"source", "cpu", 1}, {"target", "IO/x", 9}, {"source", "Lock/y", 3}, {"source", "z", 1}};
   EXPECT_EQ(waits_text(waits, "source", 2), "Lock/y 3, cpu 1");
   EXPECT_EQ(waits_text({}, "source", 2), "");
+}
+
+TEST(WaitLine, SaysForWhatSinceWhenWhoAndWhatEndsIt) {
+  SessionWait wait{"target", "standby", "IPC/SyncRep",  "a standby", 7, "writer",
+                   3,        12,        "s1 is absent", "start it"};
+  EXPECT_EQ(wait_line(wait, WaitChange::begins),
+            "waits: 12.0 s for a standby (IPC/SyncRep; session 7 (writer) on the target, and 2 "
+            "more); s1 is absent: start it");
+  EXPECT_EQ(wait_line(wait, WaitChange::ends), "waited: 12.0 s for a standby");
+  wait.pid = 0;
+  wait.sessions = 1;
+  wait.detail = "\x1b";
+  EXPECT_EQ(wait_text(wait), "12.0 s for a standby (IPC/SyncRep); \\x1b");
+  EXPECT_EQ(wait_line(wait, WaitChange::lasts).substr(0, 13), "still waits: ");
 }
 
 TEST(InterruptText, FollowsWhatTheStageLeaves) {

@@ -1,0 +1,63 @@
+// A synchronous standby that is lost at the later stages and in a rollback; one that lags.
+#include "tests/integration/standby_fixture.h"
+
+namespace pgfanout {
+namespace {
+
+using ::testing::HasSubstr;
+
+class StandbysLongTest : public testing::StandbyFixture {};
+
+TEST_F(StandbysLongTest, ALossAtAnyStageIsToldAndTheJobGoesOn) {
+  commits_wait_for("s1");
+  for (const char* place : {"fence-raised", "lane-commit-sent", "step-committed",
+                            "step-committed:6", "swap-renamed", "swap-committed"}) {
+    SCOPED_TRACE(place);
+    auto command = stopped_at(place, "run", {"--swap"});
+    if (HasFailure()) return;
+    expect_wait_is_told(command);
+    expect_goes_on(command);
+    EXPECT_EQ(value("SELECT count(*) FROM chunks WHERE partition_key = id % 4"), "600");
+    auto rollback = stopped_at("names-taken-back", "rollback", {"--progress", "plain"});
+    expect_wait_is_told(rollback);
+    expect_goes_on(rollback);
+    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attname = 'partition_key'"), "0");
+  }
+}
+
+/// What was committed stays so, although the commit was not confirmed.
+TEST_F(StandbysLongTest, AThresholdEndsAJobThatWouldWaitForEver) {
+  commits_wait_for("s1");
+  auto command =
+      stopped_at("epoch-drained", "run", {"--threshold", "session_wait=4s:stop", "--swap"});
+  kill_standby();
+  command.send_signal(SIGCONT);
+  const harness::CommandResult stopped = command.wait();
+  EXPECT_EQ(stopped.exit_code, 3) << stopped;
+  EXPECT_THAT(stopped.err + stopped.out, HasSubstr("[threshold]"));
+  start_standby();
+  const Json resumed = document("run", {"--swap"});
+  EXPECT_EQ(resumed["exit_code"], 0) << resumed;
+  EXPECT_EQ(value("SELECT count(*) FROM chunks WHERE partition_key = id % 4"), "600");
+}
+
+TEST_F(StandbysLongTest, AnAsynchronousStandbyThatLagsPausesTheJobUntilItHasCaughtUp) {
+  execute(
+      "CREATE FUNCTION slowly(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+      " IF current_setting('application_name') LIKE '%/reader' THEN PERFORM pg_sleep(0.02); END IF;"
+      " RETURN $1; END $$");
+  standby().execute("postgres", "SELECT pg_wal_replay_pause()");
+  harness::BackgroundCommand command(
+      words("run", {"--map", "content=public.slowly(content)", "--readers", "1", "--commit-every",
+                    "50", "--threshold", "replica_lag=1s:pause"}));
+  EXPECT_TRUE(command.wait_for_output("speed: paused")) << command.err();
+  EXPECT_THAT(command.err(), HasSubstr("threshold: replica_lag is at"));
+  EXPECT_THAT(command.err(), HasSubstr("s1, "));
+  standby().execute("postgres", "SELECT pg_wal_replay_resume()");
+  const harness::CommandResult ended = command.wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended;
+  EXPECT_THAT(ended.err, HasSubstr("within its limit of 1.0 s again"));
+}
+
+}  // namespace
+}  // namespace pgfanout
