@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -14,6 +15,7 @@
 #include "copier/base/crash_point.h"
 #include "copier/base/shell_word.h"
 #include "copier/carry/references.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/catalog/table.h"
 #include "copier/pg/transaction.h"
 #include "copier/session/lock_attempts.h"
@@ -23,8 +25,14 @@
 namespace pgfanout {
 namespace {
 
-/// Steps in one transaction where they run in order: each may hold locks on a leaf's index.
-constexpr std::size_t kStepsInTransaction = 50;
+constexpr std::size_t kMostStepsAtOnce = 50;
+/// Of one step: the leaf, its index, and those of the parent or of a table that is referred to.
+constexpr std::int64_t kLocksOfStep = 6;
+/// That steps which share a transaction read in all: little is repeated after an interruption, and
+/// locks on tables that others write to are short.
+constexpr std::uint64_t kBytesAtOnce = 4ULL << 20U;
+/// Groups of steps for each worker, so that all of them end at about the same time.
+constexpr std::size_t kGroupsOfWorker = 4;
 
 Error at_step(Error error, const CarryStep& step) {
   if (error.where.empty()) error.where = step.id;
@@ -96,6 +104,7 @@ Result<void> name_orphans(Connection& connection, const CarryStep& step,
 
 struct StepSettings {
   WorkerSettings sessions;
+  std::size_t steps_at_once = 1;  ///< At most, in one transaction.
   LockAttempts locks;
   std::string session_prefix;    ///< Begins the application_name of the workers' sessions.
   std::string application_path;  ///< For steps that run user code.
@@ -104,8 +113,8 @@ struct StepSettings {
   std::vector<CarriedReference> references;
 };
 
-/// Runs the statements of a stage, each exactly once: a step and its mark in the journal commit in
-/// one transaction, so that an interrupted stage resumes where it stopped.
+/// Runs the statements of a stage, each exactly once: steps and their marks in the journal commit
+/// in one transaction, so that an interrupted stage resumes where it stopped.
 class StepRunner {
  public:
   StepRunner(StepSettings settings, WindowJournal& journal, JobCounters& counters,
@@ -116,18 +125,13 @@ class StepRunner {
         cancellation_(cancellation) {}
 
   /// Steps of different leaves side by side, largest leaf first; those of one leaf in order, by one
-  /// worker. A leaf whose steps have all run is in `state` then. Returns how many were run.
+  /// worker, and those of small leaves together. A leaf whose steps have all run is in `state`
+  /// then. Returns how many were run.
   Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps,
                                     std::optional<LeafState> state = {}) {
     PGFANOUT_TRY_ASSIGN(steps, left_to_do(std::move(steps)));
-    std::map<std::string, std::vector<CarryStep>> by_leaf;
-    for (const CarryStep& step : steps) by_leaf[step.leaf].push_back(step);
-    Queue queue;
-    for (auto& [leaf, own] : by_leaf) queue.push_back(std::move(own));
-    std::stable_sort(queue.begin(), queue.end(), [](const auto& a, const auto& b) {
-      return a.front().bytes > b.front().bytes;
-    });
-    PGFANOUT_TRY(run_queue(queue, state));
+    PGFANOUT_TRY(
+        run_queue(group_steps(steps, settings_.steps_at_once, settings_.sessions.workers), state));
     return steps.size();
   }
 
@@ -154,8 +158,8 @@ class StepRunner {
     PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect());
     if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
     auto began = std::chrono::steady_clock::now();
-    for (std::size_t begin = 0; begin < left.size(); begin += kStepsInTransaction) {
-      const std::size_t end = std::min(left.size(), begin + kStepsInTransaction);
+    for (std::size_t begin = 0; begin < left.size(); begin += settings_.steps_at_once) {
+      const std::size_t end = std::min(left.size(), begin + settings_.steps_at_once);
       obey_pace(settings_.sessions, std::chrono::steady_clock::now() - began,
                 [this] { return cancellation_.is_set(); });
       began = std::chrono::steady_clock::now();
@@ -166,8 +170,6 @@ class StepRunner {
   }
 
  private:
-  using Queue = std::vector<std::vector<CarryStep>>;
-
   struct Said {
     ServerNotice first;
     std::string step;
@@ -197,13 +199,14 @@ class StepRunner {
   Result<void> run_group(Connection& connection, const std::vector<CarryStep>& steps) {
     const CarryStep* current = &steps.front();
     const auto run_all = [&]() -> Result<void> {
+      std::string marks;
       for (const CarryStep& step : steps) {
         current = &step;
         PGFANOUT_TRY(run_step(connection, step));
         hear(connection, step.id);
-        PGFANOUT_TRY(connection.run(journal_.mark_step_sql(step.id, step.undo)));
+        marks += journal_.mark_step_sql(step.id, step.undo) + "; ";
       }
-      return {};
+      return connection.run(marks);
     };
     auto done = with_lock_attempts(connection, settings_.locks, cancellation_, run_all);
     if (!done) {
@@ -253,7 +256,7 @@ class StepRunner {
     }
   }
 
-  Result<void> run_queue(const Queue& queue, std::optional<LeafState> state) {
+  Result<void> run_queue(const std::vector<StepGroup>& queue, std::optional<LeafState> state) {
     if (queue.empty()) return {};
     WorkerSettings settings = settings_.sessions;
     settings.workers =
@@ -261,11 +264,15 @@ class StepRunner {
     std::atomic<std::size_t> next{0};
     const auto work = [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
       for (std::size_t at = next++; at < queue.size() && !turn.stop.is_set(); at = next++) {
-        for (const CarryStep& step : queue[at]) {
-          if (!turn.may_go_on()) break;
-          PGFANOUT_TRY(run_group(connection, {step}));
+        const StepGroup& group = queue[at];
+        const std::size_t at_once = group.is_joined ? group.steps.size() : 1;
+        for (auto step = group.steps.begin(); step != group.steps.end() && turn.may_go_on();) {
+          const auto end = step + static_cast<std::ptrdiff_t>(at_once);
+          PGFANOUT_TRY(run_group(connection, {step, end}));
+          step = end;
         }
-        if (state && !turn.stop.is_set()) set_state(queue[at].front().leaf, *state);
+        if (!state || turn.stop.is_set()) continue;
+        for (const CarryStep& step : group.steps) set_state(step.leaf, *state);
       }
       return {};
     };
@@ -365,6 +372,10 @@ Result<StepSettings> settings_of(const StageInput& input, const MadeTarget& made
     if (made.target.find(column) != nullptr) settings.identity.push_back(column);
   }
   settings.locks = attempts_on(input, made.target);
+  PGFANOUT_TRY_ASSIGN(const std::int64_t free_locks, read_free_locks(input.state.target()));
+  settings.steps_at_once = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(free_locks / 2 / (kLocksOfStep * settings.sessions.workers), 1,
+                               static_cast<std::int64_t>(kMostStepsAtOnce)));
   PGFANOUT_TRY_ASSIGN(settings.locks.referenced, referenced_oids(input.state, made.source));
   return settings;
 }
@@ -550,6 +561,33 @@ Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const
 }
 
 }  // namespace
+
+std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::size_t at_once,
+                                   std::size_t workers) {
+  std::map<std::string, std::vector<CarryStep>> by_leaf;
+  for (const CarryStep& step : steps) by_leaf[step.leaf].push_back(step);
+  std::vector<std::vector<CarryStep>> leaves;
+  for (auto& [leaf, own] : by_leaf) leaves.push_back(std::move(own));
+  std::stable_sort(leaves.begin(), leaves.end(),
+                   [](const auto& a, const auto& b) { return a.front().bytes > b.front().bytes; });
+  const std::size_t most = std::min(at_once, steps.size() / (workers * kGroupsOfWorker));
+  std::vector<StepGroup> groups;
+  std::uint64_t bytes = 0;  // Of the last group.
+  for (std::vector<CarryStep>& own : leaves) {
+    const std::uint64_t own_bytes = own.front().bytes * own.size();
+    const bool joins = own.size() <= most && own_bytes <= kBytesAtOnce;
+    const bool fits = joins && !groups.empty() && groups.back().is_joined &&
+                      groups.back().steps.size() + own.size() <= most &&
+                      bytes + own_bytes <= kBytesAtOnce;
+    if (!fits) {
+      groups.push_back({{}, joins});
+      bytes = 0;
+    }
+    bytes += own_bytes;
+    std::move(own.begin(), own.end(), std::back_inserter(groups.back().steps));
+  }
+  return groups;
+}
 
 Result<std::string> build_indexes(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));

@@ -1,0 +1,85 @@
+// Which steps of a stage share a transaction.
+#include "copier/window/build_indexes.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace pgfanout {
+namespace {
+
+constexpr std::uint64_t kSmall = 8192;
+constexpr std::uint64_t kLarge = 1ULL << 30U;
+
+std::vector<CarryStep> steps_of(std::size_t leaves, int each, std::uint64_t bytes) {
+  std::vector<CarryStep> steps;
+  for (int index = 0; index < each; ++index) {
+    for (std::size_t leaf = 0; leaf < leaves; ++leaf) {
+      const std::string name = "t_p" + std::to_string(leaf);
+      steps.push_back({"index " + std::to_string(index) + " " + name, "", name, bytes});
+    }
+  }
+  return steps;
+}
+
+/// Every step is in one group, those of a leaf in one, in their order.
+void expect_all(const std::vector<CarryStep>& steps, const std::vector<StepGroup>& groups) {
+  std::set<std::string> leaves;
+  std::size_t count = 0;
+  for (const StepGroup& group : groups) {
+    std::set<std::string> own;
+    std::string last;
+    for (const CarryStep& step : group.steps) {
+      own.insert(step.leaf);
+      if (!last.empty() && last.ends_with(" " + step.leaf)) {
+        EXPECT_LT(last, step.id);
+      }
+      last = step.id;
+    }
+    count += group.steps.size();
+    for (const std::string& leaf : own) EXPECT_TRUE(leaves.insert(leaf).second) << leaf;
+  }
+  EXPECT_EQ(count, steps.size());
+}
+
+TEST(StepGroups, SmallLeavesShareATransaction) {
+  const auto steps = steps_of(1000, 5, kSmall);
+  const auto groups = group_steps(steps, 50, 2);
+  expect_all(steps, groups);
+  EXPECT_EQ(groups.size(), 100U);
+  for (const StepGroup& group : groups) EXPECT_TRUE(group.is_joined);
+  // Fewer where the lock table has less room.
+  EXPECT_EQ(group_steps(steps, 10, 2).size(), 500U);
+}
+
+TEST(StepGroups, LargeLeavesAreOneStepAtATime) {
+  auto steps = steps_of(100, 2, kLarge);
+  const auto small = steps_of(50, 2, kSmall);
+  for (CarryStep step : small) {
+    step.leaf += "_small";
+    steps.push_back(step);
+  }
+  const auto groups = group_steps(steps, 50, 1);
+  EXPECT_EQ(groups.size(), 100U + 2U);
+  for (std::size_t at = 0; at < groups.size(); ++at) {
+    EXPECT_EQ(groups[at].is_joined, at >= 100) << "the largest first";
+  }
+}
+
+TEST(StepGroups, TogetherTheyReadLittle) {
+  const auto groups = group_steps(steps_of(100, 1, 1ULL << 20U), 50, 1);
+  EXPECT_EQ(groups.size(), 25U) << "4 MiB each";
+}
+
+TEST(StepGroups, EveryWorkerHasEnough) {
+  EXPECT_EQ(group_steps(steps_of(8, 1, kSmall), 50, 2).size(), 8U);
+  EXPECT_GE(group_steps(steps_of(100, 1, kSmall), 50, 8).size(), 32U);
+  // More steps for a leaf than a transaction may have.
+  const auto groups = group_steps(steps_of(4, 9, kSmall), 2, 1);
+  EXPECT_EQ(groups.size(), 4U);
+  EXPECT_FALSE(groups.front().is_joined);
+  EXPECT_TRUE(group_steps({}, 50, 2).empty());
+}
+
+}  // namespace
+}  // namespace pgfanout
