@@ -58,12 +58,14 @@ struct Workload {
   std::uint64_t rows = 0;          ///< By the source's statistics; 0: unknown.
   std::vector<IndexWork> indexes;  ///< Of the source, all leaves of one index together.
   std::uint64_t foreign_keys = 0;
-  std::uint64_t leaves = 0;   ///< Of the target.
-  std::uint64_t objects = 0;  ///< That the swap locks and renames.
+  std::uint64_t leaves = 0;  ///< Of the target.
+  std::uint64_t source_leaves = 0;
   std::uint32_t readers = 1;
   std::uint32_t index_jobs = 1;
   /// Heap and TOAST that one connection reads, converted by COPY, in a second; 0: not measured.
   double bytes_per_second = 0;
+  /// In which the target's server makes a table with an index; 0: not measured.
+  double seconds_per_object = 0;
 };
 
 /// For every stage of kWindowStages except preflight.

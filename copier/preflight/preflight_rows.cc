@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <utility>
 
 #include "copier/base/amount.h"
 #include "copier/base/byte_order.h"
@@ -19,7 +20,6 @@
 #include "copier/pg/copy_out.h"
 #include "copier/pg/transaction.h"
 #include "copier/plan/row_fitness.h"
-#include "copier/plan/server_limits.h"
 #include "copier/preflight/estimates.h"
 #include "copier/preflight/preflight_checks.h"
 
@@ -284,6 +284,34 @@ Result<double> measure_read(PreflightRun& run) {
   return seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
 }
 
+constexpr int kMostObjects = 100;
+constexpr double kObjectSeconds = 0.25;
+constexpr const char* kMakeObject =
+    "SAVEPOINT pgfanout_made; CREATE TEMPORARY TABLE pgfanout_made (k bigint NOT NULL, v text);"
+    " CREATE INDEX ON pg_temp.pgfanout_made (k); ROLLBACK TO SAVEPOINT pgfanout_made";
+
+/// Median seconds in which the target's server makes a temporary table with an index, and rolls it
+/// back; 0 where the role may not.
+Result<double> measure_objects(PreflightRun& run) {
+  std::vector<double> seconds;
+  const auto begin = Clock::now();
+  const auto make_some = [&]() -> Result<void> {
+    for (auto last = begin; seconds.size() < kMostObjects;) {
+      PGFANOUT_TRY(run.target.run(kMakeObject));
+      const auto now = Clock::now();
+      seconds.push_back(std::chrono::duration<double>(now - std::exchange(last, now)).count());
+      if (std::chrono::duration<double>(now - begin).count() > kObjectSeconds) break;
+    }
+    return {};
+  };
+  auto made = in_transaction(run.target, {"BEGIN", TransactionEnd::roll_back}, make_some);
+  if (!made && !run.target.is_open()) return std::move(made).error();
+  if (seconds.empty()) return 0.0;
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle;
+}
+
 /// {0}: leaves. Each index of the table, with all its leaves' parts.
 constexpr const char* kIndexSizesSql =
     "SELECT m.amname, sum(pg_relation_size(c.oid))::int8"
@@ -305,9 +333,7 @@ Result<Workload> workload_of(PreflightRun& run) {
                                                 " WHERE k.conrelid = $1::oid AND k.contype = 'f'"));
   workload.foreign_keys = static_cast<std::uint64_t>(keys.integer(0, 0));
   workload.leaves = plan.target.leaves.size();
-  workload.objects = static_cast<std::uint64_t>(locks_of_statement(
-      static_cast<std::int64_t>(plan.target.leaves.size() + plan.source.leaves.size()),
-      indexes.size()));
+  workload.source_leaves = plan.source.leaves.size();
   workload.readers = plan.connections.readers;
   workload.index_jobs = run.job.window.index_jobs.value_or(kUsualIndexJobs);
   return workload;
@@ -423,6 +449,7 @@ Result<void> check_times(PreflightRun& run) {
     return {};
   }
   workload.bytes_per_second = *rate;
+  PGFANOUT_TRY_ASSIGN(workload.seconds_per_object, measure_objects(run));
   run.found.estimates = estimate_stages(workload);
   return {};
 }

@@ -139,7 +139,7 @@ Workload workload() {
   work.indexes = {{"btree", 100'000'000}, {"btree", 50'000'000}};
   work.foreign_keys = 1;
   work.leaves = 100;
-  work.objects = 700;
+  work.source_leaves = 16;
   work.readers = 2;
   work.index_jobs = 2;
   work.bytes_per_second = 100'000'000;
@@ -203,7 +203,26 @@ TEST(CalibrationTest, WhatWasNotMeasuredIsNotGuessed) {
   work.row_bytes = 0;
   const auto empty = estimate_stages(work);
   ASSERT_EQ(empty.size(), 1U);
-  EXPECT_EQ(empty[0].basis, "the source is empty");
+  EXPECT_EQ(empty[0].basis, "the source is empty; 100 leaves at 8.0 ms, assumed");
+}
+
+TEST(CalibrationTest, ManyLeavesTakeTimeHoweverFewRowsTheyHave) {
+  Workload work = workload();
+  work.row_bytes = 1'000'000;
+  work.indexes = {{"btree", 100'000}, {"btree", 100'000}};
+  work.seconds_per_object = 0.002;
+  auto few = by_stage(work);
+  work.leaves = 1000;
+  work.source_leaves = 160;
+  auto many = by_stage(work);
+  for (const auto& [stage, estimate] : many) {
+    EXPECT_GT(estimate.seconds, (stage == "swap" ? 5 : 6) * few[stage].seconds) << stage;
+  }
+  EXPECT_THAT(many["index"].basis, HasSubstr("2000 indexes of leaves at "));
+  EXPECT_THAT(many["index"].basis, ::testing::Not(HasSubstr("assumed")));
+  work.seconds_per_object = 0;
+  EXPECT_LT(by_stage(work)["copy"].seconds, many["copy"].seconds);
+  EXPECT_THAT(by_stage(work)["copy"].basis, HasSubstr("1000 leaves at 8.0 ms, assumed"));
 }
 
 }  // namespace
