@@ -16,7 +16,7 @@
 
 namespace pgfanout {
 
-inline constexpr std::array<std::string_view, 38> kCrashPoints = {
+inline constexpr std::array<std::string_view, 39> kCrashPoints = {
     // A copy, in the order in which it meets them.
     "job-journaled", "fence-raised", "fence-journaled", "source-locked", "tables-created",
     "epoch-begun", "reader-began", "reader-batch", "reader-ended", "lane-began", "lane-sent",
@@ -26,7 +26,8 @@ inline constexpr std::array<std::string_view, 38> kCrashPoints = {
     "job-ended",
     // The window around it.
     "stage-recorded", "step-committed", "swap-renamed", "swap-committed", "swap-settled",
-    "live-fenced", "names-taken-back", "tables-dropped", "backup-dropping", "backup-dropped",
+    "live-fenced", "names-taken-back", "tables-dropping", "tables-dropped", "backup-dropping",
+    "backup-dropped",
     // A rollback that keeps new rows.
     "new-rows-applied"};
 

@@ -1,5 +1,6 @@
 #include "copier/catalog/server_facts.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -10,6 +11,22 @@
 namespace pgfanout {
 namespace {
 
+/// FROM item: the shared lock table. Its size is computed as the server does when it starts:
+/// MaxBackends and max_prepared_transactions; one is the autovacuum launcher. A lock by the fast
+/// path is not in it, and a row of pg_locks is a mode.
+constexpr const char* kLockTable =
+    "(SELECT h.holders, h.holders * current_setting('max_locks_per_transaction')::int8 AS slots,"
+    " (SELECT count(*) FROM (SELECT DISTINCT l.locktype, l.database, l.relation, l.page, l.tuple,"
+    "  l.virtualxid, l.transactionid::text, l.classid, l.objid, l.objsubid FROM pg_locks l"
+    "  WHERE NOT l.fastpath) held) AS used"
+    " FROM (SELECT current_setting('max_connections')::int8"
+    "  + current_setting('max_prepared_transactions')::int8"
+    "  + COALESCE(current_setting('autovacuum_worker_slots', true),"
+    "   current_setting('autovacuum_max_workers'))::int8 + 1"
+    "  + current_setting('max_worker_processes')::int8"
+    "  + current_setting('max_wal_senders')::int8 AS holders) h)";
+
+/// {}: the lock table.
 constexpr const char* kFactsSql =
     "SELECT (SELECT s.system_identifier FROM pg_control_system() s),"
     " pg_postmaster_start_time(), d.oid, pg_is_in_recovery(),"
@@ -17,13 +34,9 @@ constexpr const char* kFactsSql =
     " current_setting('ignore_checksum_failure')::bool, current_setting('wal_level'),"
     " current_setting('max_connections'), current_setting('superuser_reserved_connections')::int8"
     "  + COALESCE(current_setting('reserved_connections', true)::int8, 0),"
-    " current_setting('max_locks_per_transaction')::int8"
-    "  * (current_setting('max_connections')::int8"
-    "   + current_setting('max_prepared_transactions')::int8),"
     " CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END, r.rolconnlimit,"
-    " current_setting('max_connections')::int8"
-    "  + current_setting('max_prepared_transactions')::int8 FROM pg_database d, pg_roles r"
-    " WHERE d.datname = current_database() AND r.rolname = session_user";
+    " l.holders, l.slots, l.used FROM pg_database d, pg_roles r, {} l WHERE d.datname = "
+    "current_database() AND r.rolname = session_user";
 
 // A role without pg_read_all_stats sees of others' sessions only who and where; that is enough
 // here.
@@ -71,7 +84,7 @@ Result<bool> is_same_folder(Connection& connection, const std::string& path) {
 }  // namespace
 
 Result<ServerFacts> read_server_facts(Connection& connection) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(kFactsSql));
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(fmt::format(kFactsSql, kLockTable)));
   if (row.size() != 1) {
     return refused("no-such-role", "the session's role or database was dropped meanwhile");
   }
@@ -80,14 +93,20 @@ Result<ServerFacts> read_server_facts(Connection& connection) {
   facts.encoding = connection.encoding();
   read_row(row, 0, facts.system_identifier, facts.started_at, facts.database_oid,
            facts.is_in_recovery, facts.zeroes_damaged_pages, facts.ignores_checksums,
-           facts.wal_level, facts.max_connections, facts.reserved_connections, facts.lock_slots,
-           facts.database.limit, facts.role.limit, facts.lock_holders);
+           facts.wal_level, facts.max_connections, facts.reserved_connections, facts.database.limit,
+           facts.role.limit, facts.lock_holders, facts.lock_slots, facts.locks_used);
   PGFANOUT_TRY_ASSIGN(const Rows name,
                       connection.query("SELECT current_setting('application_name')"));
   PGFANOUT_TRY_ASSIGN(const Rows sessions,
                       connection.query(kSessionsSql, {own_sessions_pattern(name.text(0, 0))}));
   read_row(sessions, 0, facts.used_connections, facts.role.used, facts.database.used);
   return facts;
+}
+
+Result<std::int64_t> read_free_locks(Connection& connection) {
+  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query(fmt::format(
+                                          "SELECT l.slots - l.used FROM {} l", kLockTable)));
+  return row.integer(0, 0);
 }
 
 bool is_same_server(const ServerFacts& a, const ServerFacts& b) {

@@ -1,6 +1,7 @@
 // Facts about a server and the session on it, and the free space where the server keeps its files.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,11 +37,20 @@ struct ServerFacts {
   std::int64_t used_connections = 0;      ///< By client sessions that are not this job's.
   ConnectionLimit role;
   ConnectionLimit database;
-  std::int64_t lock_slots = 0;    ///< max_locks_per_transaction times lock_holders.
-  std::int64_t lock_holders = 0;  ///< max_connections and max_prepared_transactions.
+  /// Server processes of any kind, and prepared transactions: the shared lock table has room for
+  /// max_locks_per_transaction objects for each.
+  std::int64_t lock_holders = 0;
+  std::int64_t lock_slots = 0;  ///< Of that table.
+  std::int64_t locks_used = 0;  ///< Of those, objects that sessions hold locks on now.
+
+  [[nodiscard]] std::int64_t max_locks() const {
+    return lock_slots / std::max<std::int64_t>(lock_holders, 1);
+  }
 };
 
 Result<ServerFacts> read_server_facts(Connection& connection);
+/// The same as lock_slots - locks_used.
+Result<std::int64_t> read_free_locks(Connection& connection);
 
 /// One postmaster: not a clone, not a standby of the other.
 [[nodiscard]] bool is_same_server(const ServerFacts& a, const ServerFacts& b);

@@ -77,6 +77,11 @@ class CopyCommand : ReportingJob {
     PGFANOUT_TRY(end_orphans(*state_.target, state_.job_id, "", {source_->backend_pid()}));
     PGFANOUT_TRY(end_orphans(*source_, state_.job_id, "", {state_.target->backend_pid()}));
     if (!job().window.release) PGFANOUT_TRY(check_request());
+    // A drop of its tables was interrupted.
+    if (start == CopyStart::resumes && !state_.entry->has_progress && !state_.entry->made.empty()) {
+      PGFANOUT_TRY(drop_made(*state_.target, *state_.entry, JournalRemains::job));
+      state_.entry->made.clear();
+    }
     return start;
   }
 

@@ -41,7 +41,9 @@ Result<CopyStart> start_of_copy(const std::optional<JournalEntry>& last, const J
   const bool is_copy = last->command == "copy";
   if (!last->is_over() && last->command == "run") {
     return unfinished(*last, "",
-                      "resume it with 'pgfanout run', or undo it with 'pgfanout rollback'");
+                      last->is_being_undone
+                          ? "'pgfanout rollback' finishes undoing it"
+                          : "resume it with 'pgfanout run', or undo it with 'pgfanout rollback'");
   }
   if (is_copy && job.restart && !job.dry_run) return CopyStart::restart;
   const bool is_finished = is_done_but_fenced(*last);

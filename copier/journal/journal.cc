@@ -10,7 +10,9 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/pg/transaction.h"
+#include "copier/plan/server_limits.h"
 
 namespace pgfanout {
 namespace {
@@ -173,22 +175,67 @@ Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
                  "detach it first", strangers.str(0, 0));
 }
 
-Result<void> drop_relations(Connection& connection, const JournalEntry& entry,
-                            JournalRemains remains) {
-  PGFANOUT_TRY_ASSIGN(const auto statements, drop_statements(connection, entry));
-  for (const std::string& sql : statements) PGFANOUT_TRY(connection.run(sql));
-  if (remains == JournalRemains::nothing) {
-    return connection.run("DELETE FROM pgfanout.job WHERE job = $1", {entry.job});
-  }
+/// Of job `j`.
+constexpr const char* kIsBeingUndone =
+    "EXISTS (SELECT FROM pgfanout.stage s WHERE s.job = j.job AND s.name = 'undo'"
+    " AND s.status <> 'ok')";
+
+/// Relations of job $1 that exist under their names, or any if $2; the parent last. The locks that
+/// dropping each takes: on itself, and on every object that goes with it.
+constexpr const char* kMadeSql = R"sql(
+WITH RECURSIVE made AS (SELECT m.relation, m.schema_name, m.relation_name, c.relkind
+  FROM pgfanout.made_relation m JOIN pg_class c ON c.oid = m.relation
+  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE m.job = $1
+  AND ($2 OR n.nspname = m.schema_name AND c.relname = m.relation_name)),
+part(root, class, oid) AS (
+  SELECT made.relation, 'pg_class'::regclass::oid, made.relation FROM made WHERE relkind <> 'p'
+  UNION SELECT part.root, d.classid, d.objid FROM part JOIN pg_depend d
+    ON d.refclassid = part.class AND d.refobjid = part.oid AND d.deptype <> 'n')
+SELECT relation, schema_name, relation_name, relkind = 'p',
+  (SELECT count(*) FROM part WHERE part.root = relation)
+FROM made ORDER BY relkind = 'p', relation_name)sql";
+
+/// Foreign keys between tables that job $1 made: while they are there, no leaf can be dropped.
+constexpr const char* kOwnKeysSql =
+    "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)"
+    " FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0"
+    " AND k.conrelid IN (SELECT m.relation FROM pgfanout.made_relation m WHERE m.job = $1)"
+    " AND k.confrelid IN (SELECT m.relation FROM pgfanout.made_relation m WHERE m.job = $1)"
+    " ORDER BY k.oid";
+
+/// From here on nothing resumes the job's copy or its steps.
+Result<void> forget_progress(Connection& connection, const JournalEntry& entry) {
   PGFANOUT_TRY(connection.run(
       "UPDATE pgfanout.job SET rows = NULL, digest = NULL, commits = NULL WHERE job = $1",
       {entry.job}));
-  for (const char* table :
-       {"made_relation", "step", "undo", "source_range", "epoch", "leaf_load"}) {
+  for (const char* table : {"step", "undo", "source_range", "epoch", "leaf_load"}) {
     PGFANOUT_TRY(
         connection.run(fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", table), {entry.job}));
   }
   return {};
+}
+
+Result<void> drop_step(Connection& connection, const JournalEntry& entry, const DropStep& step,
+                       bool is_first) {
+  return in_transaction(
+      connection, {"BEGIN; SET LOCAL lock_timeout = '5s'"}, [&]() -> Result<void> {
+        if (step.is_parent) {
+          PGFANOUT_TRY(
+              connection.run("LOCK TABLE ONLY " + quoted_name(step.relations.front().schema,
+                                                              step.relations.front().name)));
+          PGFANOUT_TRY(check_partitions(connection, entry, step.relations.front()));
+        }
+        std::string dropped;
+        for (const std::string& sql : step.statements) PGFANOUT_TRY(connection.run(sql));
+        for (const MadeRelation& relation : step.relations) {
+          dropped += fmt::format("{}{}", dropped.empty() ? "" : ",", relation.oid);
+        }
+        PGFANOUT_TRY(
+            connection.run("DELETE FROM pgfanout.made_relation WHERE job = $1"
+                           " AND relation = ANY ($2::oid[])",
+                           {entry.job, "{" + dropped + "}"}));
+        return is_first ? forget_progress(connection, entry) : Result<void>();
+      });
 }
 
 }  // namespace
@@ -247,14 +294,15 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
   const char* progress = version < 3 ? "command = 'run', false" : "is_fenced, commits IS NOT NULL";
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      connection_.query(fmt::format("SELECT job, source, key, state,"
-                                    " date_trunc('second', started_at)::text, rows, digest, {},"
-                                    " target_schema, target_name, {},"
-                                    " date_trunc('second', finished_at)::text"
-                                    " FROM pgfanout.job WHERE {}",
-                                    version == 1 ? copy : window,
-                                    version == 1 ? "false, false" : progress, condition),
-                        parameters));
+      connection_.query(
+          fmt::format("SELECT job, source, key, state,"
+                      " date_trunc('second', started_at)::text, rows, digest, {},"
+                      " target_schema, target_name, {},"
+                      " date_trunc('second', finished_at)::text, {}"
+                      " FROM pgfanout.job j WHERE {}",
+                      version == 1 ? copy : window, version == 1 ? "false, false" : progress,
+                      version == 1 ? "false" : kIsBeingUndone, condition),
+          parameters));
   for (int row = 0; row < rows.size(); ++row) {
     JournalEntry entry;
     entry.job = rows.str(row, 0);
@@ -278,6 +326,7 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
     entry.is_fenced = rows.boolean(row, 18);
     entry.has_progress = rows.boolean(row, 19);
     entry.finished_at = rows.str(row, 20);
+    entry.is_being_undone = rows.boolean(row, 21);
     PGFANOUT_TRY_ASSIGN(const Rows made,
                         connection_.query("SELECT relation, schema_name, relation_name"
                                           " FROM pgfanout.made_relation WHERE job = $1",
@@ -370,42 +419,63 @@ Result<void> Journal::set_unfenced(const std::string& job) {
   return connection_.run("UPDATE pgfanout.job SET is_fenced = false WHERE job = $1", {job});
 }
 
-Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry,
-                                                 bool is_swapped) {
-  std::vector<std::string> statements;
+Result<std::vector<DropStep>> drop_steps(Connection& connection, const JournalEntry& entry,
+                                         bool is_swapped) {
+  std::vector<DropStep> steps(1);
   PGFANOUT_TRY_ASSIGN(const int version, journal_version(connection));
   if (version >= 2) {
     PGFANOUT_TRY_ASSIGN(const Rows undo,
                         connection.query("SELECT sql FROM pgfanout.undo WHERE job = $1"
                                          " AND phase = 'made' ORDER BY number DESC",
                                          {entry.job}));
-    statements = undo.column(0);
+    steps.front().statements = undo.column(0);
   }
-  // One statement, for what depends on each other: foreign keys, and before they are attached the
-  // leaves' defaults, which draw from a sequence that the parent owns.
-  std::string tables;
-  for (const MadeRelation& relation : entry.made) {
-    PGFANOUT_TRY_ASSIGN(
-        const Rows found,
-        connection.query("SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n"
-                         " ON n.oid = c.relnamespace"
-                         " WHERE c.oid = $1 AND ($4 OR n.nspname = $2 AND c.relname = $3)",
-                         {std::to_string(relation.oid), relation.schema, relation.name,
-                          is_swapped ? "true" : "false"}));
-    if (found.size() == 0) continue;
-    if (found.boolean(0, 0)) PGFANOUT_TRY(check_partitions(connection, entry, relation));
-    tables += (tables.empty() ? "" : ", ") + quoted_name(relation.schema, relation.name);
+  PGFANOUT_TRY_ASSIGN(const Rows keys, connection.query(kOwnKeysSql, {entry.job}));
+  for (std::string& sql : keys.column(0)) steps.front().statements.push_back(std::move(sql));
+  PGFANOUT_TRY_ASSIGN(const Rows made,
+                      connection.query(kMadeSql, {entry.job, is_swapped ? "true" : "false"}));
+  PGFANOUT_TRY_ASSIGN(const std::int64_t free_slots, read_free_locks(connection));
+  std::vector<std::int64_t> locks;
+  int leaves = 0;
+  for (int row = 0; row < made.size(); ++row) {
+    locks.push_back(made.integer(row, 4));
+    if (!made.boolean(row, 3)) ++leaves;
   }
-  if (!tables.empty()) statements.push_back("DROP TABLE " + tables);
-  return statements;
+  for (int row = 0; row < made.size();) {
+    // A parent is dropped alone: without its leaves it needs few locks.
+    const auto left = std::span(locks).subspan(static_cast<std::size_t>(row));
+    const int end = row < leaves
+                        ? std::min(leaves, row + static_cast<int>(drop_batch(left, free_slots)))
+                        : row + 1;
+    DropStep step;
+    step.is_parent = row >= leaves;
+    std::string tables;
+    for (; row < end; ++row) {
+      step.relations.push_back({made.oid(row, 0), made.str(row, 1), made.str(row, 2)});
+      if (step.is_parent) PGFANOUT_TRY(check_partitions(connection, entry, step.relations.back()));
+      tables += (tables.empty() ? "" : ", ") + quoted_name(made.str(row, 1), made.str(row, 2));
+    }
+    step.statements.push_back("DROP TABLE " + tables);
+    steps.push_back(std::move(step));
+  }
+  return steps;
 }
 
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains) {
   PGFANOUT_TRY(Journal(connection).bring_up_to_date());
-  PGFANOUT_TRY(in_transaction(connection, {"BEGIN; SET LOCAL lock_timeout = '5s'"},
-                              [&] { return drop_relations(connection, entry, remains); }));
-  crash_point("tables-dropped");
-  return {};
+  PGFANOUT_TRY_ASSIGN(const std::vector<DropStep> steps, drop_steps(connection, entry));
+  for (const DropStep& step : steps) {
+    PGFANOUT_TRY(drop_step(connection, entry, step, &step == &steps.front()));
+    if (&step == &steps.back()) {
+      crash_point("tables-dropped");
+    } else {
+      crash_point("tables-dropping");
+    }
+  }
+  const bool keeps_job = remains == JournalRemains::job;
+  return connection.run(
+      fmt::format("DELETE FROM pgfanout.{} WHERE job = $1", keeps_job ? "made_relation" : "job"),
+      {entry.job});
 }
 
 }  // namespace pgfanout

@@ -55,6 +55,8 @@ struct JournalEntry {
   bool is_fenced = true;      ///< A fence around the source outlives the session.
   bool has_progress = false;  ///< A copy has begun and can be resumed.
   std::string finished_at;    ///< When the copy was done; empty: it is not.
+  /// A rollback has begun to undo the job, and has not ended: only that may go on.
+  bool is_being_undone = false;
 
   /// The job has ended: another one may begin.
   [[nodiscard]] bool is_over() const { return state != "open" && state != "loading"; }
@@ -98,13 +100,22 @@ class Journal {
 /// The part of a job that stays in the journal when its relations are dropped.
 enum class JournalRemains : std::uint8_t { nothing, job };
 
-/// The statements by which drop_made() drops, in their order. `is_swapped`: relations have other
-/// names now, and those of the journal by then.
-Result<std::vector<std::string>> drop_statements(Connection& connection, const JournalEntry& entry,
-                                                 bool is_swapped = false);
+/// One transaction of drop_made().
+struct DropStep {
+  std::vector<std::string> statements;
+  std::vector<MadeRelation> relations;  ///< That it drops.
+  bool is_parent = false;
+};
 
-/// Drops what a job made, in one transaction, never CASCADE. A relation that was renamed is kept,
-/// and a parent that has got other partitions is refused.
+/// The transactions by which drop_made() drops, in their order: what was made beside tables,
+/// leaves in batches that fit the server's lock table, and the parent. `is_swapped`: relations have
+/// other names now, and those of the journal by then.
+Result<std::vector<DropStep>> drop_steps(Connection& connection, const JournalEntry& entry,
+                                         bool is_swapped = false);
+
+/// Drops what a job made, never CASCADE, and resumes a drop that was interrupted. The first
+/// transaction takes the job's progress from the journal, so that nothing resumes from there. A
+/// relation that was renamed is kept, and a parent that has got other partitions is refused.
 Result<void> drop_made(Connection& connection, const JournalEntry& entry, JournalRemains remains);
 
 }  // namespace pgfanout

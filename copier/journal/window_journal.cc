@@ -119,13 +119,11 @@ Result<std::vector<std::string>> WindowJournal::fence(const std::string& side) {
 }
 
 Result<void> WindowJournal::add_undo(UndoPhase phase, const std::vector<std::string>& statements) {
-  for (const std::string& sql : statements) {
-    PGFANOUT_TRY(
-        run("INSERT INTO pgfanout.undo SELECT $1, $2, COALESCE(max(number), 0) + 1, $3"
-            " FROM pgfanout.undo WHERE job = $1 AND phase = $2",
-            {phase_name(phase), sql}));
-  }
-  return {};
+  return run(
+      "INSERT INTO pgfanout.undo SELECT $1, $2, u.number + (SELECT COALESCE(max(o.number), 0)"
+      " FROM pgfanout.undo o WHERE o.job = $1 AND o.phase = $2), u.sql"
+      " FROM unnest($3::text[]) WITH ORDINALITY AS u(sql, number)",
+      {phase_name(phase), text_array(statements)});
 }
 
 Result<void> WindowJournal::set_after(const std::vector<std::string>& statements) {

@@ -24,6 +24,9 @@ struct StageRecord {
   std::string confirmed_at;  ///< The same.
 };
 
+/// The record of a rollback among the job's stages: from its beginning on nothing else may go on.
+inline constexpr const char* kUndoStage = "undo";
+
 /// A relation or routine that the swap set aside.
 struct BackupRelation {
   std::string kind;  ///< As in DROP: "TABLE", "MATERIALIZED VIEW", "ROUTINE".

@@ -651,24 +651,24 @@ class CopyPlanner {
                                                                 : plan.target.qualified}));
     const auto leaves = static_cast<std::int64_t>(plan.target.leaves.size());
     const std::int64_t locks = locks_of_statement(leaves, indexes.integer(0, 0));
-    const std::int64_t fitting = facts.lock_slots / locks;
+    const std::int64_t fitting = statements_at_once(facts, locks);
     const std::int64_t clients = facts.database.used;
     if (fitting >= std::max(kComfortableStatements, clients)) return {};
-    const auto setting_for = [&](std::int64_t at_once) {
-      return locks_setting(std::clamp<std::int64_t>(at_once, 1, facts.max_connections), locks,
-                           facts.lock_holders);
-    };
+    const std::int64_t for_all = locks_setting(facts, locks, facts.max_connections);
+    const std::int64_t for_now = locks_setting(facts, locks, clients);
+    std::string now = " for as many clients as there are now, today's value will do";
+    if (for_now > facts.max_locks()) {
+      now = fmt::format(" {} would do for as many clients as there are now", for_now);
+    }
     note(Severity::warning, "few-locks",
          fmt::format(
              "a statement that touches all {} leaves and their indexes takes about {} locks: "
              "today's max_locks_per_transaction ({}) has room for {} of them at once; {} "
              "sessions are in this database now, and the server allows {}",
-             leaves, locks, facts.lock_slots / std::max<std::int64_t>(facts.lock_holders, 1),
-             fitting, clients, facts.max_connections),
-         fmt::format("set max_locks_per_transaction = {} ({} would do for as many clients as there "
-                     "are now; either needs a restart), and name the key in queries so that they "
-                     "touch one leaf",
-                     setting_for(facts.max_connections), setting_for(clients)));
+             leaves, locks, facts.max_locks(), fitting, clients, facts.max_connections),
+         fmt::format("name the key in queries, so that they touch one leaf; or set {}, for all {} "
+                     "connections at once;{}",
+                     setting_text(facts, for_all), facts.max_connections, now));
     return {};
   }
 

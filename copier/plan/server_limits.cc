@@ -4,8 +4,19 @@
 
 #include <algorithm>
 
+#include "copier/base/amount.h"
+
 namespace pgfanout {
 namespace {
+
+/// Of one transaction that drops relations: more would not make it faster.
+constexpr std::int64_t kMostDropLocks = 2000;
+constexpr std::int64_t kJournalLocks = 20;
+/// Of the job's own queries: the journal, and about 70 catalogs with their indexes.
+constexpr std::int64_t kOwnLocks = 100;
+/// By shared_memory_size of versions 15 and 18 for two settings that differ by 10,000: an object
+/// with two entries for holders, and the tenth that the server adds.
+constexpr std::int64_t kBytesOfSlot = 410;
 
 constexpr std::int64_t kMaxAutoReaders = 8;
 /// More writers than this leave processors no less idle, and every backend costs: its start, its
@@ -112,10 +123,101 @@ std::int64_t locks_of_statement(std::int64_t leaves, std::int64_t indexes) {
   return (leaves + 1) * (1 + indexes);
 }
 
-std::int64_t locks_setting(std::int64_t clients, std::int64_t locks_each,
-                           std::int64_t lock_holders) {
-  const std::int64_t holders = std::max<std::int64_t>(lock_holders, 1);
-  return (clients * locks_each + holders - 1) / holders;
+std::int64_t locks_of_copy(const TableParts& source, const TableParts& target) {
+  return kJournalLocks + 4 * (target.leaves + 1) +
+         locks_of_statement(source.leaves, source.indexes);
+}
+
+std::int64_t locks_of_build(const TableParts& source, const TableParts& target) {
+  const std::int64_t adopted = target.keys_out > 0 ? 3 * (target.leaves + 1) : 0;
+  return kOwnLocks + locks_of_statement(source.leaves, source.indexes) +
+         std::max(locks_of_statement(target.leaves, target.indexes), adopted);
+}
+
+std::int64_t locks_of_swap(const TableParts& source, const TableParts& target) {
+  const std::int64_t keys = source.keys_out + source.keys_in;
+  return kOwnLocks + (1 + 3 * keys) * (source.leaves + 1) + 3 * (target.leaves + 1) +
+         source.indexes + target.indexes;
+}
+
+std::int64_t locks_of_rollback(const TableParts& source, const TableParts& target) {
+  const std::int64_t keys =
+      source.keys_out + source.keys_in + (source.keys_in > 0 ? source.indexes : 0);
+  return kOwnLocks + (3 + keys) * (source.leaves + 1) + 3 * (target.leaves + 1) + source.indexes +
+         target.indexes;
+}
+
+std::int64_t locks_of_drop(const TableParts& table) {
+  return 8 + 2 * table.indexes + 3 * table.keys_out + table.rules;
+}
+
+std::vector<LockNeed> lock_needs(const TableParts& source, const TableParts& target, bool swaps) {
+  const std::int64_t each = locks_of_drop(target);
+  std::vector<LockNeed> needs = {
+      {"copy", locks_of_copy(source, target), "the target's tables are made in one transaction"},
+      {"build", locks_of_build(source, target),
+       "stages index to verify; ANALYZE of the parent needs all leaves and indexes"}};
+  if (swaps) {
+    needs.push_back({"swap", locks_of_swap(source, target),
+                     "both tables change names, and the fence is dropped"});
+    needs.push_back({"rollback", locks_of_rollback(source, target),
+                     "the names change back; then the target is dropped in batches of leaves"});
+    needs.push_back({"cleanup", kOwnLocks + locks_of_drop(source), "one leaf at a time"});
+  }
+  needs.push_back({"drop",
+                   kOwnLocks + std::max(each, std::min(kMostDropLocks, each * target.leaves)),
+                   fmt::format("of what the job made; {} for one leaf, and fewer leaves at a time "
+                               "where fewer locks are free",
+                               each)});
+  needs.push_back({"statement", locks_of_statement(target.leaves, target.indexes),
+                   "of the application, over all leaves; one that names the key: " +
+                       std::to_string(2 * (1 + target.indexes))});
+  needs.push_back({"pg_dump", target.leaves + 1, "the table alone, with its leaves"});
+  return needs;
+}
+
+std::optional<Issue> judge_locks(const std::vector<LockNeed>& needs, const ServerFacts& facts,
+                                 const std::string& where) {
+  const std::int64_t room = facts.lock_slots - facts.locks_used;
+  const auto is_bounded = [](const LockNeed& need) { return need.of == "drop"; };
+  const LockNeed* most = nullptr;
+  for (const LockNeed& need : needs) {
+    if (!is_bounded(need) && (most == nullptr || need.locks > most->locks)) most = &need;
+  }
+  if (most == nullptr || most->locks * 2 <= room) return std::nullopt;
+  const bool fits = most->locks <= room;
+  const std::string set =
+      "set " + setting_text(facts, locks_setting(facts, 2 * most->locks + facts.locks_used, 1));
+  return Issue{fits ? Severity::warning : Severity::error, "swap-locks",
+               fmt::format("{} takes about {} locks in one transaction ({}), and the server has "
+                           "room for {} in all, {} of them free",
+                           most->of, most->locks, most->basis, facts.lock_slots, room),
+               where, fits ? set + ", or let nobody else use many locks in the window" : set};
+}
+
+std::size_t drop_batch(std::span<const std::int64_t> locks_each, std::int64_t free_slots) {
+  std::int64_t left = std::min(free_slots / 2, kMostDropLocks);
+  std::size_t count = 0;
+  while (count < locks_each.size() && (left -= locks_each[count]) >= 0) ++count;
+  return std::max<std::size_t>(count, 1);
+}
+
+std::int64_t statements_at_once(const ServerFacts& facts, std::int64_t locks) {
+  return locks > facts.lock_slots ? 0 : 2 * facts.lock_slots / std::max<std::int64_t>(locks, 1);
+}
+
+std::int64_t locks_setting(const ServerFacts& facts, std::int64_t locks, std::int64_t sessions) {
+  const std::int64_t slots = std::max(locks, (sessions * locks + 1) / 2);
+  const std::int64_t holders = std::max<std::int64_t>(facts.lock_holders, 1);
+  return std::max((slots + holders - 1) / holders, facts.max_locks());
+}
+
+std::string setting_text(const ServerFacts& facts, std::int64_t setting) {
+  const std::int64_t more = (setting - facts.max_locks()) * facts.lock_holders * kBytesOfSlot;
+  return fmt::format(
+      "max_locks_per_transaction = {} (today {}; takes {} of shared memory more, and "
+      "needs a restart)",
+      setting, facts.max_locks(), amount_of_bytes(static_cast<std::uint64_t>(more)));
 }
 
 }  // namespace pgfanout

@@ -20,6 +20,7 @@ struct Preflight {
   std::vector<Issue> issues;
   std::vector<Impact> impact;            ///< On the application's statements after the swap.
   std::vector<StageEstimate> estimates;  ///< From a short calibration.
+  LockFigures locks;
 };
 
 /// The refusal that these issues amount to: an error and worse is a reason. Absent: go.

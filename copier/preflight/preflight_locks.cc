@@ -202,24 +202,24 @@ constexpr const char* kSnapshotsSql =
 
 Result<void> check_swap_locks(PreflightRun& run) {
   const CopyPlan& plan = run.plan;
-  if (!plan.same_database) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows indexes,
-                      run.read("SELECT count(*) FROM pg_index i WHERE i.indrelid = $1::oid"));
-  const auto leaves_of = [](std::size_t leaves) { return static_cast<std::int64_t>(leaves); };
-  // Both tables with all their parts change names, and each part stays locked to the end.
-  const std::int64_t need =
-      locks_of_statement(leaves_of(plan.source.leaves.size()), indexes.integer(0, 0)) +
-      locks_of_statement(leaves_of(plan.target.leaves.size()), indexes.integer(0, 0));
-  const std::int64_t slots = run.source_facts.lock_slots;
-  if (need * 2 <= slots) return {};
-  const bool fits = need <= slots;
-  run.add(fits ? Severity::warning : Severity::error, "swap-locks",
-          fmt::format("the swap takes about {} locks in one transaction, and the server has "
-                      "room for {} in all",
-                      need, slots),
-          plan.source.qualified,
-          fmt::format("set max_locks_per_transaction to {} or more (needs a restart)",
-                      locks_setting(2, need, run.source_facts.lock_holders)));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows parts,
+      run.read("SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = $1::oid),"
+               " count(*) FILTER (WHERE k.contype = 'f' AND k.conrelid = $1::oid),"
+               " count(*) FILTER (WHERE k.contype = 'f' AND k.confrelid = $1::oid),"
+               " count(*) FILTER (WHERE k.contype IN ('c', 'n')) + (SELECT count(*)"
+               "  FROM pg_attrdef d WHERE d.adrelid = $1::oid) FROM pg_constraint k"
+               " WHERE k.conparentid = 0 AND $1::oid IN (k.conrelid, k.confrelid)"));
+  const TableParts source{static_cast<std::int64_t>(plan.source.leaves.size()), parts.integer(0, 0),
+                          parts.integer(0, 1), parts.integer(0, 2), parts.integer(0, 3)};
+  TableParts target = source;
+  target.leaves = static_cast<std::int64_t>(plan.target.leaves.size());
+  // Indexes of the job file's own.
+  target.indexes += static_cast<std::int64_t>(run.job.target.indexes.size());
+  run.found.locks = {lock_needs(source, target, plan.same_database),
+                     run.target_facts.lock_slots - run.target_facts.locks_used};
+  auto issue = judge_locks(run.found.locks.needs, run.target_facts, plan.source.qualified);
+  if (issue) run.found.issues.push_back(*std::move(issue));
   return {};
 }
 

@@ -226,9 +226,13 @@ class CleanupJob : ReportingJob {
     if (relation.kind == "TABLE") {
       PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
       for (const Leaf& leaf : table.leaves) {
-        if (leaf.parent_oid != table.oid || leaf.oid == table.oid) continue;
-        statements.push_back(fmt::format("ALTER TABLE {0} DETACH PARTITION {1}; DROP TABLE {1}",
-                                         table.qualified, leaf.qualified));
+        if (leaf.oid == table.oid) continue;
+        std::string sql = "DROP TABLE " + leaf.qualified;
+        if (leaf.parent_oid == table.oid) {
+          sql.insert(0, fmt::format("ALTER TABLE {} DETACH PARTITION {}; ", table.qualified,
+                                    leaf.qualified));
+        }
+        statements.push_back(std::move(sql));
       }
     }
     statements.push_back(

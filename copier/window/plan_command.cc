@@ -7,7 +7,9 @@
 #include "copier/session/reporting_job.h"
 #include "copier/watch/deadline.h"
 #include "copier/window/commands.h"
+#include "copier/window/rules.h"
 #include "copier/window/state.h"
+#include "copier/window/swap.h"
 #include "copier/window/swap_script.h"
 #include "copier/window/window_plan.h"
 
@@ -45,6 +47,13 @@ class PlanJob : ReportingJob {
   Result<void> plan(bool prints_sql) {
     PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job_, cancellation_));
     if (const auto& entry = state.entry(); entry && !entry->is_over()) {
+      // As run would.
+      const RunStart start = start_of_run(entry, job_.restart, false);
+      if (auto refusal = refusal_of(start, *entry, state.target_qualified())) return *refusal;
+      if (start == RunStart::go_on) {
+        PGFANOUT_TRY_ASSIGN(const auto stages, state.journal().stages());
+        PGFANOUT_TRY(check_still_fenced(state, stages));
+      }
       return refused("unfinished-job",
                      fmt::format("job {} into this target was begun at {} and is not finished",
                                  entry->job, entry->started_at),
@@ -63,7 +72,7 @@ class PlanJob : ReportingJob {
       return {};
     }
     result_.target = {copy.target.qualified, 0, {}, state.target().server_version_text()};
-    result_.details = PlanResult{plan.impact, plan.estimates};
+    result_.details = PlanResult{plan.impact, plan.estimates, plan.locks};
     if (job_.watch.finish_by) {
       report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), plan.estimates));
     }

@@ -49,7 +49,24 @@ RunStart start_of_run(const std::optional<JournalEntry>& entry, bool restart,
     return is_moved ? RunStart::already_swapped : RunStart::new_job;
   }
   if (entry->command != "run") return restart ? RunStart::replace_copy : RunStart::refuse_copy;
-  return restart ? RunStart::undo_and_begin : RunStart::go_on;
+  if (restart) return RunStart::undo_and_begin;
+  return entry->is_being_undone ? RunStart::refuse_undone : RunStart::go_on;
+}
+
+std::optional<Error> refusal_of(RunStart start, const JournalEntry& entry,
+                                const std::string& target) {
+  if (start == RunStart::refuse_copy) {
+    return refused("unfinished-job",
+                   fmt::format("a copy into this target was begun at {} and not finished (job {})",
+                               entry.started_at, entry.job),
+                   "run the same command with --restart: it drops what that copy made", target);
+  }
+  if (start != RunStart::refuse_undone) return std::nullopt;
+  return refused("unfinished-job",
+                 fmt::format("job {} is being rolled back, and that is not finished", entry.job),
+                 "'pgfanout rollback' finishes it; or start over with 'pgfanout run --restart', "
+                 "which finishes it first",
+                 target);
 }
 
 bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on) {
@@ -173,6 +190,7 @@ std::string next_command(const JournalEntry& entry, const std::vector<StageRecor
     return entry.is_fenced && is_copy ? "pgfanout copy" : "pgfanout verify";
   }
   if (is_active) return "none while it runs";
+  if (entry.is_being_undone) return "pgfanout rollback";
   if (is_copy) return entry.is_fenced ? "pgfanout copy" : "pgfanout copy --restart";
   return (is_done(records, "verify") ? "pgfanout swap" : "pgfanout run") + confirm;
 }

@@ -28,10 +28,14 @@ enum class RunStart : std::uint8_t {
   already_swapped,  ///< The same command again, after its swap.
   refuse_copy,      ///< A copy into this target was begun and not finished.
   replace_copy,     ///< The same with --restart.
+  refuse_undone,    ///< A rollback of the window was begun and not finished.
   undo_and_begin,   ///< A window, with --restart.
 };
 [[nodiscard]] RunStart start_of_run(const std::optional<JournalEntry>& entry, bool restart,
                                     bool is_same_request);
+/// The refusal that it amounts to, in run, swap and plan alike; absent: none. `target`: qualified.
+[[nodiscard]] std::optional<Error> refusal_of(RunStart start, const JournalEntry& entry,
+                                              const std::string& target);
 
 /// Whether a call of run repeats the preflight before it resumes: until rows are copied.
 [[nodiscard]] bool repeats_preflight(const std::vector<StageRecord>& records, bool copy_goes_on);

@@ -512,12 +512,8 @@ class WindowJob {
         is_swapped_ = true;
         break;
       case RunStart::refuse_copy:
-        return refused("unfinished-job",
-                       fmt::format("a copy into this target was begun at {} and not finished (job "
-                                   "{})",
-                                   entry->started_at, entry->job),
-                       "run the same command with --restart: it drops what that copy made",
-                       state_->target_qualified());
+      case RunStart::refuse_undone:
+        return *refusal_of(start, *entry, state_->target_qualified());
       case RunStart::replace_copy:
         PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
         PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
@@ -588,19 +584,6 @@ class WindowJob {
     return {};
   }
 
-  /// Once raised, the fence stays until the job's end; a job whose fence was lifted cannot be
-  /// resumed.
-  Result<void> check_still_fenced() {
-    if (!is_done(runner_.records(), "prepare")) return {};
-    PGFANOUT_TRY_ASSIGN(const bool stands, state_->stands("source"));
-    guard_.counters().fence_stands = stands;
-    if (stands) return {};
-    return refused(
-        "fence-lifted",
-        "the fence around the source was lifted: the source may have changed since it was copied",
-        "start over with --restart, or undo the job with rollback", job_.table);
-  }
-
   /// Of a job whose copy was done by an earlier call.
   void show_leaves() {
     const std::vector<StageRecord>& records = runner_.records();
@@ -659,7 +642,8 @@ class WindowJob {
     }
     if (state_->entry() && says_nothing()) job_ = with_request(job_, state_->entry()->request);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
-    PGFANOUT_TRY(check_still_fenced());
+    PGFANOUT_TRY(check_still_fenced(*state_, runner_.records()));
+    guard_.counters().fence_stands = is_done(runner_.records(), "prepare");
     PGFANOUT_TRY(check_plan());
     PGFANOUT_TRY(runner_.confirm_gates());
     show_leaves();
@@ -711,6 +695,9 @@ class WindowJob {
       has_left = !left.empty();
     }
     const SwapStart start = start_of_swap(entry, has_left);
+    if (start == SwapStart::swap && entry->is_being_undone) {
+      return *refusal_of(RunStart::refuse_undone, *entry, state_->target_qualified());
+    }
     const bool is_past = start == SwapStart::settle || start == SwapStart::already_swapped;
     if (is_past && !job_.dry_run) {
       is_swapped_ = true;

@@ -12,6 +12,7 @@
 #include "copier/base/pause.h"
 #include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
+#include "copier/window/rules.h"
 
 namespace pgfanout {
 namespace {
@@ -71,20 +72,23 @@ std::vector<std::string> lock_statements(const Table& live, const Table& other,
   return locks;
 }
 
-template <class Run>
-Result<void> run_each(const std::vector<std::string>& statements, Run run) {
-  for (const std::string& sql : statements) {
-    auto done = run(sql);
+/// Some at a time, since each answer that is awaited prolongs the locks: with 1,000 leaves there
+/// are thousands of statements.
+Result<void> run_all(Connection& connection, const std::vector<std::string>& statements) {
+  constexpr std::size_t kAtOnce = 100;
+  for (std::size_t begin = 0; begin < statements.size(); begin += kAtOnce) {
+    const auto first = statements.begin() + static_cast<std::ptrdiff_t>(begin);
+    const std::size_t count = std::min(kAtOnce, statements.size() - begin);
+    auto done = connection.run(
+        fmt::format("{}", fmt::join(first, first + static_cast<std::ptrdiff_t>(count), ";\n")));
     if (done) continue;
     Error error = std::move(done).error();
-    if (error.where.empty()) error.where = sql;
+    if (error.where.empty()) {
+      error.where = *first + (count > 1 ? fmt::format(", or {} after it", count - 1) : "");
+    }
     return error;
   }
   return {};
-}
-
-Result<void> run_all(Connection& connection, const std::vector<std::string>& statements) {
-  return run_each(statements, [&](const std::string& sql) { return connection.run(sql); });
 }
 
 /// Old routines and materialized views first: they depend on the old table.
@@ -144,6 +148,17 @@ Result<void> check_fence(WindowState& state, const std::string& side, const Tabl
   return refused("fence-broken",
                  fmt::format("the {} may have been changed since it was copied: {}", side, broken),
                  "start over with --restart: the copy is not reliable", table.qualified);
+}
+
+Result<void> check_still_fenced(WindowState& state, const std::vector<StageRecord>& records) {
+  if (!is_done(records, "prepare")) return {};
+  PGFANOUT_TRY_ASSIGN(const bool stands, state.stands("source"));
+  if (stands) return {};
+  return refused(
+      "fence-lifted",
+      "the fence around the source was lifted: the source may have changed since it was copied",
+      "start over with 'pgfanout run --restart', or undo the job with 'pgfanout rollback'",
+      state.job().table);
 }
 
 Result<void> check_definition(WindowState& state, const Table& source) {
@@ -279,11 +294,16 @@ Result<SwapBackOutcome> swap_back(WindowState& state) {
       PGFANOUT_TRY_ASSIGN(const auto lower, state.fence(side).lower_statements(connection));
       PGFANOUT_TRY(run_all(connection, lower));
     }
-    PGFANOUT_TRY(run_each(undo, [&](const std::string& sql) {
-      return run_undo(connection, sql, outcome.unvalidated);
-    }));
+    for (const std::string& sql : undo) {
+      auto done = run_undo(connection, sql, outcome.unvalidated);
+      if (done) continue;
+      Error error = std::move(done).error();
+      if (error.where.empty()) error.where = sql;
+      return error;
+    }
     PGFANOUT_TRY(check_names(connection, *state.entry()));
     PGFANOUT_TRY(journal.clear_swap());
+    PGFANOUT_TRY(journal.begin_stage(kUndoStage));
     return Journal(connection).set_state(state.job_id(), "open");
   };
   PGFANOUT_TRY(with_lock_attempts(connection, attempts_of(state, target, source),
@@ -319,9 +339,8 @@ Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_
     statements.emplace_back("-- undo");
     append(statements, target);
   }
-  PGFANOUT_TRY_ASSIGN(const auto drops,
-                      drop_statements(connection, *state.entry(), takes_swap_back));
-  append(statements, drops);
+  PGFANOUT_TRY_ASSIGN(const auto drops, drop_steps(connection, *state.entry(), takes_swap_back));
+  for (const DropStep& step : drops) append(statements, step.statements);
   if (!takes_swap_back) append(statements, lower);
   return statements;
 }
@@ -330,6 +349,9 @@ Result<void> undo_job(WindowState& state) {
   const JournalEntry& entry = *state.entry();
   PGFANOUT_TRY(check_fence_place(state.target(), state.source(), entry));
   PGFANOUT_TRY(check_nothing_stays(state.target(), entry));
+  Journal journal(state.target());
+  PGFANOUT_TRY(journal.bring_up_to_date());
+  PGFANOUT_TRY(state.journal().begin_stage(kUndoStage));
   PGFANOUT_TRY(state.lower_fence("target"));
   if (!entry.made.empty()) {
     PGFANOUT_TRY(drop_made(state.target(), entry, JournalRemains::job));
@@ -340,9 +362,8 @@ Result<void> undo_job(WindowState& state) {
   }
   // Last: until here nothing could change what the copy was made of.
   PGFANOUT_TRY(state.lower_fence("source"));
-  Journal journal(state.target());
-  PGFANOUT_TRY(journal.bring_up_to_date());
   PGFANOUT_TRY(journal.set_unfenced(entry.job));
+  PGFANOUT_TRY(state.journal().end_stage(kUndoStage, "ok", ""));
   return journal.set_state(entry.job, "rolled back");
 }
 

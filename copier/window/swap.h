@@ -46,6 +46,10 @@ Result<void> undo_job(WindowState& state);
 /// was fenced (journaled as side "carry").
 Result<void> check_definition(WindowState& state, const Table& source);
 
+/// Once raised, the fence around the source stays until the job's end: refuses to resume a job
+/// whose fence was lifted. `records`: its stages.
+Result<void> check_still_fenced(WindowState& state, const std::vector<StageRecord>& records);
+
 /// Refuses unless the fence is on `side` and nothing passed it since it was raised.
 Result<void> check_fence(WindowState& state, const std::string& side, const Table& table);
 

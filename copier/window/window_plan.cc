@@ -84,7 +84,7 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
   PGFANOUT_TRY_ASSIGN(CopyPlan copy, make_copy_plan(state.job(), source, target));
   const JobDescription job = as_recorded(state.job(), copy.job_key);
   const bool present = is_present(state, copy);
-  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}, present};
+  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}, {}, present};
   if (plan.is_present) {
     report(
         {Severity::info, "nothing-to-do",
@@ -123,6 +123,7 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
   }
   plan.impact = std::move(found.impact);
   plan.estimates = std::move(found.estimates);
+  plan.locks = std::move(found.locks);
   if (!plan.copy.target.is_new) {
     tell(
         {{Severity::error, "target-exists",

@@ -20,6 +20,7 @@ struct WindowPlan {
   CarryPlan carry;
   std::vector<Impact> impact;
   std::vector<StageEstimate> estimates;
+  LockFigures locks;
   SwapNames names;  ///< With a stamp of the right length. Absent schema: no swap is possible.
   std::vector<NameHolder> holders;
   std::vector<Issue> issues;  ///< As reported: no_go_of() them.

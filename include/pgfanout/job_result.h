@@ -126,6 +126,18 @@ struct StageEstimate {
   std::string basis;  ///< "1.2 GB at 310 MB/s".
 };
 
+/// Locks that one transaction holds at most.
+struct LockNeed {
+  std::string of;  ///< "swap".
+  std::int64_t locks = 0;
+  std::string basis;  ///< "both tables change names; 202 triggers of the fence are dropped".
+};
+
+struct LockFigures {
+  std::vector<LockNeed> needs;
+  std::int64_t free = 0;  ///< Objects that the target's server has room for now.
+};
+
 /// The state of a job, by the journal.
 struct JobStatus {
   std::string state;   ///< loading, done, prepared, swapped, rolled back or cleaned up.
@@ -238,6 +250,7 @@ struct VerifyResult : ReadResult {
 struct PlanResult {
   std::vector<Impact> impact;
   std::vector<StageEstimate> estimates;
+  LockFigures locks;
 };
 struct RunResult : CopyResult {
   std::optional<Differences> differences;

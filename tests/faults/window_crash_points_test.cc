@@ -22,7 +22,7 @@ class WindowCrashPointsTest : public WindowRig {
   }
   static const std::vector<std::string>& places_of_rollback() {
     static const std::vector<std::string> places = {"live-fenced", "names-taken-back",
-                                                    "tables-dropped"};
+                                                    "tables-dropping", "tables-dropped"};
     return places;
   }
   static const std::vector<std::string>& places_of_cleanup() {

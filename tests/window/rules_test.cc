@@ -266,6 +266,23 @@ TEST(WindowRules, StartOfRun) {
   }
 }
 
+TEST(WindowRules, AJobThatIsBeingUndoneIsNotResumed) {
+  JournalEntry entry = *job_entry("run", "open");
+  entry.is_being_undone = true;
+  EXPECT_EQ(start_of_run(entry, false, false), RunStart::refuse_undone);
+  EXPECT_EQ(start_of_run(entry, true, false), RunStart::undo_and_begin);
+  EXPECT_EQ(start_of_rollback(entry), RollbackStart::undo);
+  const auto refusal = refusal_of(RunStart::refuse_undone, entry, "public.t_new");
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->code, "unfinished-job");
+  EXPECT_THAT(refusal->hint, ::testing::HasSubstr("'pgfanout rollback' finishes it"));
+  EXPECT_EQ(refusal_of(RunStart::refuse_copy, entry, "public.t_new")->code, "unfinished-job");
+  EXPECT_FALSE(refusal_of(RunStart::go_on, entry, "public.t_new").has_value());
+  // Once undone, another job may begin.
+  entry.state = "rolled back";
+  EXPECT_EQ(start_of_run(entry, false, false), RunStart::new_job);
+}
+
 TEST(WindowRules, ReleaseLowersTheFencesThatAJobMayHaveLeft) {
   EXPECT_EQ(release_of(std::nullopt), Release::no_job);
   for (const std::string state : kJobStates) {
@@ -422,6 +439,7 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
     bool is_active;
     bool is_fenced;
     std::string next;
+    bool is_being_undone = false;
   };
   StageRecords gate = done_up_to("prepare");
   gate.push_back(waiting_stage("copy"));
@@ -433,6 +451,7 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
       {"run", "open", with_gates(done_up_to("verify"), "verify"), false, true,
        "pgfanout swap --confirm verify"},
       {"run", "open", done_up_to("copy"), true, true, "none while it runs"},
+      {"run", "open", done_up_to("swap"), false, true, "pgfanout rollback", true},
       {"run", "swapped", done_up_to("swap"), false, true,
        "pgfanout cleanup, from then on; pgfanout rollback takes the swap back"},
       {"run", "swapped", with_gates(done_up_to("swap"), "swap"), false, true,
@@ -450,6 +469,7 @@ TEST(WindowRules, StatusNamesTheCommandThatGoesOn) {
     JournalEntry job = *job_entry(each.command, each.state);
     job.keep_until = "then";
     job.is_fenced = each.is_fenced;
+    job.is_being_undone = each.is_being_undone;
     EXPECT_EQ(next_command(job, each.records, each.is_active), each.next)
         << each.command << " " << each.state;
   }

@@ -160,6 +160,10 @@ static void to_json(Json& json, const StageEstimate& estimate) {
   add_text(json, "basis", estimate.basis);
 }
 
+static void to_json(Json& json, const LockNeed& need) {
+  json = {{"of", need.of}, {"locks", need.locks}, {"basis", need.basis}};
+}
+
 static void to_json(Json& json, const JobStatus& status) {
   json["state"] = status.state;
   add_text(json, "source", status.source);
@@ -273,6 +277,9 @@ void add_window_fields(Json& to, const JobResult& result) {
   }
   if (plan != nullptr || !impact.empty()) to["impact"] = impact;
   if (plan != nullptr && !plan->estimates.empty()) to["estimates"] = plan->estimates;
+  if (plan != nullptr && !plan->locks.needs.empty()) {
+    to["locks"] = {{"free", plan->locks.free}, {"needs", plan->locks.needs}};
+  }
   if (const JobStatus* status = job_status_of(result)) to["standing"] = *status;
   const auto* rollback = std::get_if<RollbackResult>(&result.details);
   if (rollback != nullptr && rollback->new_rows) {

@@ -429,6 +429,17 @@ std::string estimates_text(const std::vector<StageEstimate>& estimates) {
   return text + estimate_line("together", sum_of(estimates, &StageEstimate::seconds), "");
 }
 
+std::string locks_text(const LockFigures& locks) {
+  if (locks.needs.empty()) return {};
+  std::string text =
+      fmt::format("locks of one transaction, of {} that are free on the server now:\n", locks.free);
+  for (const LockNeed& need : locks.needs) {
+    text += fmt::format("  {:<12} about {:>7}  {}\n", printable(need.of), need.locks,
+                        printable(need.basis));
+  }
+  return text;
+}
+
 std::string plan_lines(const JobResult& result) {
   if (result.error && result.error->consequence == Consequence::refuse) {
     return "no-go: " + error_text(*result.error).substr(std::string_view("error: ").size());
@@ -457,7 +468,7 @@ std::string plan_summary(const JobResult& result, const NextCommands& next) {
   text += issue_groups(result);
   text += impact_text(impact_of(result));
   if (const auto* plan = std::get_if<PlanResult>(&result.details)) {
-    text += estimates_text(plan->estimates);
+    text += estimates_text(plan->estimates) + locks_text(plan->locks);
   }
   if (exit_code_of(result) != 0 || has_issue(result, "nothing-to-do")) return text;
   // Without a fence there is no window, and only a copy may follow.
