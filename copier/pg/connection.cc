@@ -14,7 +14,9 @@
 #include <cstring>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -22,6 +24,8 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
+#include "copier/pg/connect_hint.h"
+#include "copier/pg/pooler.h"
 #include "copier/pg/server_error.h"
 #include "copier/pg/stall_watch.h"
 
@@ -30,18 +34,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using OptionList = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
-
-/// Hints by what libpq's message contains; the first one that fits counts.
-constexpr std::pair<std::string_view, std::string_view> kConnectHints[] = {
-    {"password authentication failed",
-     "the password is wrong, or the role does not exist: check the file named by PGPASSFILE (or "
-     "~/.pgpass) or the service file that the password comes from"},
-    {"no password supplied",
-     "put the password into a file named by PGPASSFILE (or ~/.pgpass), or use a service file"},
-    {"does not exist", "check the name in the connection string"},
-    {"too many clients", kNoConnectionLeft},
-    {"remaining connection slots", kNoConnectionLeft},
-    {"", "check host, port and pg_hba.conf; psql with the same connection string must work"}};
 
 Error connect_error(const PGconn* connection) {
   Error error = error_of_connection(connection, "connect");
@@ -53,10 +45,7 @@ Error connect_error(const PGconn* connection) {
   }
   error.consequence = Consequence::refuse;
   error.code = "cannot-connect";
-  error.hint =
-      std::find_if(std::begin(kConnectHints), std::end(kConnectHints), [&](const auto& hint) {
-        return error.message.find(hint.first) != std::string::npos;
-      })->second;
+  error.hint = connect_hint(connection == nullptr ? "" : PQerrorMessage(connection));
   if (connection != nullptr && PQhost(connection) != nullptr) {
     error.where = fmt::format("{}:{}", PQhost(connection), PQport(connection));
   }
@@ -278,6 +267,9 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
   if (PQsetnonblocking(connection.raw(), 1) != 0) {
     return error_of_connection(connection.raw(), "make a connection non-blocking");
   }
+  // First of all: a setting on a backend that a pooler shares would be the application's.
+  PGFANOUT_TRY(connection.identify_backend());
+  if (connection.is_pooled()) PGFANOUT_TRY(connection.settle_pooling(options));
   PGFANOUT_TRY(connection.set_up_session());
   return connection;
 }
@@ -329,24 +321,54 @@ Result<void> Connection::set_up_session() {
   PGFANOUT_TRY(run("SET client_encoding = " + quote_literal(encoding_)));
   text_encoding_ = TextEncoding(encoding_);
   // Since 14; an error where the server's platform cannot tell that a socket was closed.
-  if (server_version() >= 140000) {
+  if (server_version() >= 140000 && !is_one_transaction_) {
     auto asked = run("SET client_connection_check_interval = '2s'");
     if (!asked && !is_open()) return asked;
   }
-  return identify_backend();
+  return find_ddl_path();
 }
 
 Result<void> Connection::identify_backend() {
   PGFANOUT_TRY_ASSIGN(const Rows own, query(own_backend_sql()));
-  if (own.size() != 1 || own.integer(0, 0) != PQbackendPID(raw())) {
-    return refused(
-        "pooler",
-        "there is a connection pooler between pgfanout and the server: statements of one "
-        "session may reach different backends",
-        "connect to the server itself", description());
+  backend_pid_ = static_cast<int>(own.integer(0, 0));
+  watch_->set_backend({backend_pid_, own.integer(0, 1), is_pooled()});
+  return {};
+}
+
+bool Connection::is_pooled() const {
+  return backend_pid_ != PQbackendPID(raw());
+}
+
+/// Once for each DSN of the process: whether the pooler gives each client a backend of its own.
+Result<void> Connection::settle_pooling(const ConnectOptions& options) {
+  static std::mutex mutex;
+  static std::map<std::string, bool> known;
+  const std::lock_guard lock(mutex);
+  if (!known.contains(options.dsn)) {
+    const OwnConnection other = connect_unless_stopped(options);
+    if (other == nullptr) return cancelled();
+    if (PQstatus(other.get()) != CONNECTION_OK) return connect_error(other.get());
+    PGFANOUT_TRY_ASSIGN(known[options.dsn], has_own_backends(raw(), other.get()));
   }
-  watch_->set_backend({PQbackendPID(raw()), own.integer(0, 1)});
-  return find_ddl_path();
+  if (known[options.dsn]) return {};
+  if (!options.may_share_backend) {
+    return refused("pooler",
+                   "the connection pooler between pgfanout and the server is not in session mode: "
+                   "it gives the backend of one session to others, with its locks and settings",
+                   "connect to the server itself, or to a pool in session mode (pgbouncer: "
+                   "pool_mode = session)",
+                   description());
+  }
+  auto begun = run("BEGIN READ ONLY");
+  if (!begun) {
+    return refused("pooler",
+                   "the connection pooler between pgfanout and the server allows no transaction: " +
+                       begun.error().message,
+                   "connect to the server itself, or to a pool in session or transaction mode",
+                   description());
+  }
+  is_one_transaction_ = true;
+  return identify_backend();
 }
 
 Result<void> Connection::find_ddl_path() {
@@ -367,7 +389,12 @@ Result<void> Connection::find_ddl_path() {
 Connection::Connection(pg_conn* connection, ConnectOptions options)
     : connection_(connection), watch_(std::make_unique<StallWatch>(std::move(options))) {}
 
-Connection::~Connection() = default;
+Connection::~Connection() {
+  // The pooler's next client gets the backend, without a reset where the pooler is not told to.
+  if (!is_open() || !is_pooled() || is_user_stopping()) return;
+  if (PQtransactionStatus(raw()) != (is_one_transaction_ ? PQTRANS_INTRANS : PQTRANS_IDLE)) return;
+  [[maybe_unused]] const auto ended = run(is_one_transaction_ ? "ROLLBACK" : "DISCARD ALL");
+}
 Connection::Connection(Connection&& other) noexcept = default;
 Connection& Connection::operator=(Connection&& other) noexcept = default;
 
@@ -383,10 +410,6 @@ std::string Connection::server_version_text() const {
 
 std::string Connection::description() const {
   return description_of(raw());
-}
-
-int Connection::backend_pid() const {
-  return PQbackendPID(raw());
 }
 
 bool Connection::is_open() const {

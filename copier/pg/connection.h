@@ -85,6 +85,9 @@ struct ConnectOptions {
   std::chrono::milliseconds stall_timeout{60'000};
   std::chrono::milliseconds query_timeout{10'000};   ///< For all of what that connection does.
   std::chrono::milliseconds arrival_timeout{1'000};  ///< For what the server sent meanwhile.
+  /// For commands that only read: behind a pooler that keeps no session, everything is one
+  /// transaction, which is rolled back at the end.
+  bool may_share_backend = false;
 };
 
 /// The user's request to stop, for all connections of the process; it outlives them. Once it is
@@ -124,9 +127,9 @@ struct WaitTime {
 
 class Connection {
  public:
-  /// Connects, sets the session up (search_path empty, row_security off, time-outs off, the
-  /// server's encoding, ISO dates, no notices, statements of a dead client end), and checks that
-  /// there is no pooler between.
+  /// Connects, checks that no pooler shares the backend with others, and sets the session up
+  /// (search_path empty, row_security off, time-outs off, the server's encoding, ISO dates, no
+  /// notices, statements of a dead client end).
   static Result<Connection> open(const ConnectOptions& options);
 
   ~Connection();
@@ -168,7 +171,11 @@ class Connection {
   [[nodiscard]] const std::string& encoding() const { return encoding_; }
   /// Same server and database, for messages: "host:port/database".
   [[nodiscard]] std::string description() const;
-  [[nodiscard]] int backend_pid() const;
+  [[nodiscard]] int backend_pid() const { return backend_pid_; }
+  /// Through a pooler, which has given it a backend of its own unless is_one_transaction().
+  [[nodiscard]] bool is_pooled() const;
+  /// See ConnectOptions::may_share_backend.
+  [[nodiscard]] bool is_one_transaction() const { return is_one_transaction_; }
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] bool is_in_transaction() const;
 
@@ -206,6 +213,7 @@ class Connection {
   Connection(pg_conn* connection, ConnectOptions options);
   Result<void> set_up_session();
   Result<void> identify_backend();
+  Result<void> settle_pooling(const ConnectOptions& options);
   Result<void> find_ddl_path();
   Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
   void convert_values(Rows& rows) const;
@@ -224,6 +232,8 @@ class Connection {
   std::unique_ptr<StallWatch> watch_;
   const Cancellation* cancellation_ = nullptr;
   bool is_abandoned_ = false;
+  bool is_one_transaction_ = false;
+  int backend_pid_ = 0;  ///< That of the server: a pooler gives libpq one of its own.
   std::string ddl_path_ = "''";
   bool has_own_path_ = true;  ///< Not within with_search_path().
 };

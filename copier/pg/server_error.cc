@@ -7,6 +7,8 @@
 #include <array>
 #include <utility>
 
+#include "copier/pg/connect_hint.h"
+
 namespace pgfanout {
 namespace {
 
@@ -98,6 +100,7 @@ Error error_of_result(const pg_result* result, std::string_view doing) {
   for (const auto& [sqlstate, hint] : kAdvice) {
     if (error.sqlstate == sqlstate) error.hint = hint;
   }
+  if (error.message.find("query_wait_timeout") != std::string::npos) error.hint = kNoBackendLeft;
   return error;
 }
 

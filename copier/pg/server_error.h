@@ -11,9 +11,6 @@ struct pg_result;
 
 namespace pgfanout {
 
-inline constexpr std::string_view kNoConnectionLeft =
-    "the server has no connection left: lower --writers or --readers";
-
 /// The consequence of a server error by its SQLSTATE (PostgreSQL's appendix A): data that cannot go
 /// in, missing objects and privileges refuse; lost connections, full disks and shutdowns interrupt.
 [[nodiscard]] Consequence consequence_of(std::string_view sqlstate);

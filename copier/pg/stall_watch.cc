@@ -34,8 +34,9 @@ void set_wait_listener(WaitListener listener) {
 }
 
 std::string own_backend_sql() {
-  return "SELECT a.pid, coalesce((date_part('epoch', a.backend_start) * 1000000)::int8, 0)"
-         " FROM pg_stat_get_activity(pg_backend_pid()) a";
+  return "SELECT a.pid, coalesce(pg_catalog.int8(pg_catalog.date_part('epoch', a.backend_start)"
+         " OPERATOR(pg_catalog.*) 1000000), 0)"
+         " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a";
 }
 
 StallFinding finding_of(std::string_view state, std::string_view wait_event_type) {
@@ -85,7 +86,10 @@ class StallWatch::BackendQuery {
   std::optional<StallFinding> state_of_backend() {
     if (!finding_) {
       finding_ = ask();
-      if (!finding_ && is_late()) finding_ = StallFinding::unreachable;
+      if (!finding_ && is_late()) {
+        finding_ =
+            is_asked_ && backend_.is_pooled ? StallFinding::cannot_tell : StallFinding::unreachable;
+      }
       if (finding_) answered_at_ = Clock::now();
     }
     return finding_;

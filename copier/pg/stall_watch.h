@@ -19,6 +19,7 @@ namespace pgfanout {
 struct BackendIdentity {
   int pid = 0;
   std::int64_t started_at = 0;  ///< Microseconds since 1970; 0 where the role may not see it.
+  bool is_pooled = false;  ///< Behind a pooler, which may have no other backend for a question.
 };
 
 /// The state of our own backend, as the server answered.
@@ -36,7 +37,7 @@ enum class StallFinding : std::uint8_t { works, cannot_tell, gone, waits_for_us,
 enum class StallVerdict : std::uint8_t { patience, lost, stalled };
 [[nodiscard]] StallVerdict judge_silence(StallFinding finding, bool has_come);
 
-/// A SELECT of our own backend's start, as BackendIdentity has it.
+/// A SELECT of our own backend's process id and start, under any search_path.
 [[nodiscard]] std::string own_backend_sql();
 
 /// Told, on any thread, when a server that is asked says that a backend waits for something that is

@@ -19,7 +19,9 @@ namespace pgfanout {
 namespace {
 
 ConnectOptions options_for(const JobDescription& job, const std::string& dsn) {
-  return connect_options(job, dsn, "pgfanout/key/key");
+  ConnectOptions options = connect_options(job, dsn, "pgfanout/key/key");
+  options.may_share_backend = true;
+  return options;
 }
 
 /// Turns the command line's values into rows of the key's columns.

@@ -10,8 +10,11 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/standbys.h"
+#include "copier/pg/connect_hint.h"
+#include "copier/pg/pooler.h"
 #include "copier/plan/server_limits.h"
 #include "copier/preflight/preflight_checks.h"
+#include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {
@@ -192,6 +195,24 @@ void note_new_identity(PreflightRun& run, const Published& published, bool is_de
   }
 }
 
+/// A pool that is too small would let the job wait in its middle, behind the fence.
+void check_pool(PreflightRun& run) {
+  const bool is_target = run.target.is_pooled();
+  if (!is_target && !run.source.is_pooled()) return;
+  const auto& [readers, writers] = run.plan.connections;
+  // The copy has two sessions beside those of the window; a job that runs is watched already.
+  const int held = run.job.dry_run ? 0 : 1;
+  const int wanted = static_cast<int>(readers + writers + kControlSessions) - held;
+  const std::string& dsn = is_target ? target_dsn_of(run.job) : run.job.source_dsn;
+  const int given = backends_at_once(connect_options(run.job, dsn, "pgfanout/plan/pool"), wanted);
+  run.add(given < wanted ? Severity::error : Severity::info, "pooler-room",
+          fmt::format("the connection pooler in session mode gives {} more backends of the {} "
+                      "that the job needs at once",
+                      given, wanted),
+          (is_target ? run.target : run.source).description(),
+          given < wanted ? std::string(kNoBackendLeft) : "");
+}
+
 }  // namespace
 
 /// Constraints, triggers, indexes and grants are each table's own, and after the swap the heirs
@@ -270,6 +291,7 @@ Result<void> check_connections(PreflightRun& run) {
                           ? std::string("have a connection each")
                           : fmt::format("share the writers, up to {} lanes each", lanes_each)),
           run.target.description());
+  check_pool(run);
   return {};
 }
 

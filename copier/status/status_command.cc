@@ -36,6 +36,11 @@ Result<std::string> active_session(Connection& connection, const std::string& jo
   return rows.size() == 0 ? std::string() : rows.str(0, 0);
 }
 
+Result<WindowState> open_to_read(const JobDescription& job, const Cancellation& cancellation) {
+  constexpr bool kMayShareBackend = true;
+  return WindowState::open(job, cancellation, {}, kMayShareBackend);
+}
+
 /// Gives sessions that only read a name of their own, so that they do not pass for the job's.
 Result<void> name_status_sessions(WindowState& state) {
   PGFANOUT_TRY(state.source().run("SET application_name = 'pgfanout/status/source'"));
@@ -141,11 +146,11 @@ class JobReader {
   JobReader(const JobDescription& job, const Cancellation& cancellation)
       : job_(job), cancellation_(cancellation) {}
 
-  /// Connects if need be, and again after an error.
+  /// Connects if need be, and again after an error. A transaction sees the sessions of its begin.
 
   Result<JobSnapshot> read() {
     auto snapshot = read_once();
-    if (!snapshot) state_.reset();
+    if (!snapshot || state_->target().is_one_transaction()) state_.reset();
     return snapshot;
   }
 
@@ -163,7 +168,7 @@ class JobReader {
     std::uint64_t bytes = 0;
   };
   Result<void> open() {
-    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_));
+    PGFANOUT_TRY_ASSIGN(state_, open_to_read(job_, cancellation_));
     PGFANOUT_TRY(name_status_sessions(*state_));
     for (Connection* connection : {&state_->source(), &state_->target()}) {
       PGFANOUT_TRY(connection->run(kBrief));
@@ -387,7 +392,7 @@ JobResult run_status(const JobDescription& job, Observer& /*observer*/,
   return without_exceptions("status", [&] {
     JobResult result("status");
     const auto read = [&]() -> Result<void> {
-      PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job, cancellation));
+      PGFANOUT_TRY_ASSIGN(WindowState state, open_to_read(job, cancellation));
       PGFANOUT_TRY(name_status_sessions(state));
       PGFANOUT_TRY(read_job_status(state, result));
       if (job_status_of(result)->active.empty()) return {};

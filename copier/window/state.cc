@@ -18,11 +18,13 @@
 namespace pgfanout {
 
 Result<WindowState> WindowState::open(const JobDescription& job, const Cancellation& cancellation,
-                                      IssueSink report) {
+                                      IssueSink report, bool may_share_backend) {
   const bool claims = static_cast<bool>(report);
   WindowState state(job, cancellation, std::move(report));
   const auto connect = [&](const std::string& dsn, std::string_view role) {
-    return Connection::open(connect_options(job, dsn, fmt::format("pgfanout/window/{}", role)));
+    ConnectOptions options = connect_options(job, dsn, fmt::format("pgfanout/window/{}", role));
+    options.may_share_backend = may_share_backend;
+    return Connection::open(options);
   };
   PGFANOUT_TRY_ASSIGN(state.source_, connect(job.source_dsn, "source"));
   PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));

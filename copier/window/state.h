@@ -26,8 +26,9 @@ class WindowState {
   /// Connects to both sides, finds the table and the last job into its target. Without a `report`
   /// it only reads; else it claims the target for this session, so that no other command works on
   /// it, and ends sessions of the job that outlived their client. All arguments outlive it.
+  /// `may_share_backend`: as in ConnectOptions.
   static Result<WindowState> open(const JobDescription& job, const Cancellation& cancellation,
-                                  IssueSink report = {});
+                                  IssueSink report = {}, bool may_share_backend = false);
 
   [[nodiscard]] const JobDescription& job() const { return *job_; }
   [[nodiscard]] const Cancellation& cancellation() const { return *cancellation_; }
