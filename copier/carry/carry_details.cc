@@ -455,6 +455,12 @@ Result<void> name_dependents(CarryDraft& draft) {
                       draft.read(fmt::format(kDependentsSql, kTableTree, row_type_tables())));
   for (int row = 0; row < rows.size(); ++row) {
     const bool is_column = rows.text(row, 0) == "table column" && rows.text(row, 2) == "type";
+    if (rows.text(row, 1).starts_with("repack.log_")) {
+      draft.leave_behind(rows.str(row, 0), rows.str(row, 1), "pg_repack is working on the table",
+                         "wait until it has ended; if it was killed, DROP EXTENSION pg_repack "
+                         "CASCADE removes what it left");
+      continue;
+    }
     draft.leave_behind(
         rows.str(row, 0), rows.str(row, 1), fate_of_dependent(rows.str(row, 0), rows.str(row, 2)),
         fmt::format("{}, or accept by this name that it stays with the old table (which cleanup "

@@ -20,8 +20,11 @@ std::string deal_with_blockers(Connection& connection, const LockAttempts& attem
     return oids.empty() ? std::string("0") : fmt::format("{}", fmt::join(oids, ", "));
   };
   const auto blockers = connection.query(fmt::format(
-      "SELECT DISTINCT l.pid, format('pid %s (user %s, application ''%s'', %s, transaction open for"
-      " %s, query started %s ago)', l.pid, COALESCE(a.usename, '?'), a.application_name,"
+      "SELECT DISTINCT l.pid, format('pid %s (%s, %s, transaction open for %s, query started %s "
+      "ago)',"
+      " l.pid, CASE WHEN a.backend_type = 'autovacuum worker' THEN a.query"
+      " ELSE format('user %s, application ''%s''', COALESCE(a.usename, '?'), a.application_name) "
+      "END,"
       " COALESCE(a.state, '?'),"
       " COALESCE(date_trunc('second', clock_timestamp() - a.xact_start)::text, '?'),"
       " COALESCE(date_trunc('second', clock_timestamp() - a.query_start)::text, '?'))"

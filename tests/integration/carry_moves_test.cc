@@ -180,6 +180,17 @@ TEST_F(CarryMovesTest, InboundForeignKeysAreNamedAndComeBack) {
   expect_same(catalog_of("public.t"), before);
 }
 
+/// It logs rows of the table while it works.
+TEST_F(CarryMovesTest, PgRepackAtWorkIsNamed) {
+  execute(
+      "CREATE TABLE t (a int, b int); CREATE SCHEMA repack;"
+      "CREATE TABLE repack.log_1 (id bigint, \"row\" t)");
+  const auto plan = carry_plan(job_by_a());
+  ASSERT_TRUE(succeeded(plan));
+  ASSERT_EQ(plan->not_carried.size(), 1U);
+  EXPECT_EQ(plan->not_carried.front().reason, "pg_repack is working on the table");
+}
+
 TEST_F(CarryMovesTest, RulesPoliciesAndFunctionsElsewhereFollowTheTable) {
   execute(
       "CREATE TABLE t (a int, b int); CREATE TABLE log (a int); INSERT INTO t VALUES (1, 1);"
