@@ -163,15 +163,11 @@ Result<void> CopyLoad::open() {
   const auto connect = [options = state.connect_options(state.job.source_dsn, "reader")] {
     return connect_again(options);
   };
-  for (std::size_t at = 0; at < plan.connections.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(auto source, make_server_source(
-                                         connect, begin,
-                                         [&plan](const SourceRange& range) {
-                                           return source_select(plan.stream, plan.source, range);
-                                         },
-                                         stop));
-    sources_.push_back(std::move(source));
-  }
+  const auto select = [&plan](const SourceRange& range) {
+    return source_select(plan.stream, plan.source, range);
+  };
+  PGFANOUT_TRY_ASSIGN(sources_,
+                      make_server_sources(plan.connections.readers, connect, begin, select, stop));
   PGFANOUT_TRY_ASSIGN(writers_,
                       open_writers(plan.target, plan.connections.writers,
                                    state.connect_options("", "writer"), state.cancellation));

@@ -315,24 +315,18 @@ class TableCopy {
     std::ranges::copy_if(all, std::back_inserter(ranges), [&](const SourceRange& range) {
       return plan.target.leaves[range.leaf].server == server;
     });
-    std::vector<std::unique_ptr<RangeSource>> sources;
     const auto connect = [options =
                               state_.connect_options(plan.target.servers[server].dsn, "reader")] {
       return connect_again(options);
     };
-    for (std::size_t at = 0; at < plan.connections.readers; ++at) {
-      PGFANOUT_TRY_ASSIGN(auto source,
-                          make_server_source(
-                              connect,
-                              "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL"
-                              " search_path = " +
-                                  plan.target.application_path,
-                              [&plan](const SourceRange& range) {
-                                return target_select(plan.stream, plan.target, range);
-                              },
-                              state_.cancellation));
-      sources.push_back(std::move(source));
-    }
+    const std::string begin =
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = " +
+        plan.target.application_path;
+    const auto select = [&plan](const SourceRange& range) {
+      return target_select(plan.stream, plan.target, range);
+    };
+    PGFANOUT_TRY_ASSIGN(auto sources, make_server_sources(plan.connections.readers, connect, begin,
+                                                          select, state_.cancellation));
     return run_read_back({ranges, plan.stream.read_back_layout, plan.key.expression,
                           *plan.target.layout, std::move(sources), job().memory_bytes, &state_.pace,
                           [&](std::uint32_t leaf) {

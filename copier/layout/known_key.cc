@@ -118,11 +118,8 @@ class KeySearch {
            checks.boolean(row, 2), false, true});
     }
     // All that are enforced are true of every row: one is enough, and one with a modulus is best.
-    std::ranges::stable_sort(candidates_, [](const auto& a, const auto& b) {
-      const auto rank = [](const Candidate& each) {
-        return std::pair(!each.source.is_enforced, !each.expression.modulus());
-      };
-      return rank(a) < rank(b);
+    std::ranges::stable_sort(candidates_, {}, [](const Candidate& each) {
+      return std::pair(!each.source.is_enforced, !each.expression.modulus());
     });
     const auto enforced = [](const Candidate& each) { return each.source.is_enforced; };
     const auto surplus = std::ranges::find_if(candidates_, enforced);

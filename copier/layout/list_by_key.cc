@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "copier/base/amount.h"
+#include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
@@ -63,10 +64,8 @@ Result<std::vector<Leaf>> leaves_by_key(const Table& table) {
     PGFANOUT_TRY_ASSIGN(const auto keys, sorted_keys(leaf));
     by_key.emplace_back(keys.empty() ? -1 : keys.front(), &leaf);
   }
-  std::ranges::stable_sort(by_key, [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<Leaf> ordered;
-  for (const auto& [first, leaf] : by_key) ordered.push_back(*leaf);
-  return ordered;
+  std::ranges::stable_sort(by_key, {}, &std::pair<std::int64_t, const Leaf*>::first);
+  return parts_of(by_key, [](const auto& each) { return *each.second; });
 }
 
 Result<void> check_partitioning(const Table& table) {

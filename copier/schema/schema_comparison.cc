@@ -289,7 +289,7 @@ class SchemaJudge {
     if (mentions_skipped_column(source)) return info("is on a column that the job leaves out");
     const std::string& kind = source.kind;
     if (kind == "column") return error("statements that name the column fail");
-    if (!column.empty() && find(target_, "column", column) == nullptr) {
+    if (!column.empty() && find_object(target_, "column", column) == nullptr) {
       return {Severity::info, "comes with the column, which is missing", true};
     }
     if (kind == "not null") {
@@ -303,7 +303,7 @@ class SchemaJudge {
     if (kind == "index") return missing_index(source);
     if (kind == "policy") return missing_policy(source);
     if (kind == "privilege") return missing_privileges(source, {});
-    if (kind == "trigger" || kind == "rule") {
+    if (source.can_be_disabled()) {
       if (!source.is_valid) return info("it is disabled at the source");
       return error(fmt::format("what the {} does or refuses no longer happens", kind));
     }
@@ -330,7 +330,7 @@ class SchemaJudge {
       return {target.definition.starts_with("CREATE UNIQUE") ? Severity::error : Severity::warning,
               "it is not ready on every leaf, and queries do not rely on it"};
     }
-    if (target.kind == "trigger" || target.kind == "rule") {
+    if (target.can_be_disabled()) {
       return error("it is disabled: what it does or refuses no longer happens");
     }
     if (target.kind == "view") return warning("it holds no rows before a refresh");
@@ -344,7 +344,7 @@ class SchemaJudge {
         !key.empty() && (column_of(target) == key || target.name == key ||
                          (target.kind == "constraint" && mentions(target.definition, {key})));
     if (is_keys) {
-      if (target.kind == "column" && find(target_, "default", key) == nullptr) {
+      if (target.kind == "column" && find_object(target_, "default", key) == nullptr) {
         return info("part of the new layout: inserts must supply it");
       }
       return info("part of the new layout");
@@ -354,7 +354,7 @@ class SchemaJudge {
     if (may_be_requested && expected_.requested.contains(target.name)) {
       return info("the job asks for it");
     }
-    if (target.kind == "not null" && find(target_, "default", target.name) == nullptr) {
+    if (target.kind == "not null" && find_object(target_, "default", target.name) == nullptr) {
       return info("inserts that leave the column out fail");
     }
     return info(target.kind == "constraint" ? "rows may be refused" : "the source has none");
@@ -367,13 +367,6 @@ class SchemaJudge {
   }
 
  private:
-  [[nodiscard]] static const SchemaObject* find(const std::vector<SchemaObject>& side,
-                                                std::string_view kind, std::string_view name) {
-    return find_where(side, [&](const SchemaObject& object) {
-      return object.kind == kind && object.name == name;
-    });
-  }
-
   /// A server before 18 has one in place of a NOT NULL that is NOT VALID.
   [[nodiscard]] bool has_check_of_null(const SchemaObject& source) const {
     const std::string check = fmt::format("CHECK (({} IS NOT NULL))", display_name(source.name));
@@ -420,7 +413,7 @@ class SchemaJudge {
   }
 
   [[nodiscard]] SchemaImpact missing_default(const SchemaObject& source) const {
-    const bool fails = find(target_, "not null", source.name) != nullptr;
+    const bool fails = find_object(target_, "not null", source.name) != nullptr;
     const char* result = fails ? "inserts that leave the column out fail"
                                : "inserts that leave the column out would store NULL";
     if (source.definition.ends_with("AS IDENTITY")) {
@@ -468,7 +461,7 @@ class SchemaJudge {
 
   [[nodiscard]] SchemaImpact missing_index(const SchemaObject& source) const {
     if (!source.is_valid) return info("it is not valid at the source");
-    if (find(target_, source.kind, source.name) != nullptr) {
+    if (find_object(target_, source.kind, source.name) != nullptr) {
       return info("the same as another index, which the target has");
     }
     if (source.definition.starts_with("CREATE UNIQUE")) {
@@ -593,10 +586,6 @@ std::string text_of(const SchemaObject* object) {
   return text;
 }
 
-bool can_be_disabled(const SchemaObject& object) {
-  return object.kind == "trigger" || object.kind == "rule";
-}
-
 /// Fills gap, impact and severity. Returns whether something is to be made.
 bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaFinding& row) {
   SchemaImpact impact;
@@ -612,7 +601,7 @@ bool judge(const SchemaJudge& judge, const SchemaPair& pair, SchemaFinding& row)
   } else if (pair.source->is_valid && !pair.target->is_valid) {
     row.gap = "not valid";
     impact = judge.not_valid(*pair.target);
-  } else if (!pair.source->is_valid && pair.target->is_valid && can_be_disabled(*pair.source)) {
+  } else if (!pair.source->is_valid && pair.target->is_valid && pair.source->can_be_disabled()) {
     row.gap = "different";
     impact = error("it is enabled, and is disabled at the source");
   } else {
@@ -650,10 +639,8 @@ SchemaComparison compare_schemas(const std::vector<SchemaObject>& source,
     row.target = text_of(pair.target);
     const bool is_to_be_made = judge(judges, pair, row);
     if (is_to_be_made && pair.source != nullptr) {
-      for (std::string& sql :
-           deployment_sql(row, *pair.source, pair.target, source, target, expected)) {
-        comparison.deployment_order.push_back(std::move(sql));
-      }
+      append(comparison.deployment_order,
+             deployment_sql(row, *pair.source, pair.target, source, target, expected));
     }
     comparison.rows.push_back(std::move(row));
   }

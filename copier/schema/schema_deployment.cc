@@ -13,12 +13,6 @@ namespace {
 
 using Statements = std::vector<std::string>;
 
-const SchemaObject* object_in(const std::vector<SchemaObject>& side, std::string_view kind,
-                              std::string_view name) {
-  return find_where(
-      side, [&](const SchemaObject& each) { return each.kind == kind && each.name == name; });
-}
-
 /// `sql` behind its first words, if it begins with them.
 std::string_view behind(std::string_view sql, std::string_view words) {
   return sql.starts_with(words) ? sql.substr(words.size()) : std::string_view();
@@ -74,12 +68,12 @@ class Deployment {
 
   /// `sql` with the sequence that the column's default draws from.
   [[nodiscard]] std::string with_sequence(const std::string& sql) const {
-    const SchemaObject* sequence = object_in(source_, "sequence", object_.name);
+    const SchemaObject* sequence = find_object(source_, "sequence", object_.name);
     if (sequence == nullptr) return sql;
     return with_placeholder(sql, "<sequence>", dollar_quoted(sequence->detail) + "::regclass");
   }
   [[nodiscard]] bool is_identity() const {
-    const SchemaObject* value = object_in(source_, "default", object_.name);
+    const SchemaObject* value = find_object(source_, "default", object_.name);
     return value != nullptr && value->definition.ends_with("AS IDENTITY");
   }
 
@@ -91,11 +85,10 @@ class Deployment {
                                : alter(fmt::format("ADD NOT NULL {} NOT VALID", column()))};
     }
     if (is("sequence")) return sequence();
-    if (is("type")) return type();
-    if (is("function")) return function();
+    if (is("type") || is("function")) return type_or_function();
     if (is("constraint")) return constraint();
     if (is("index")) return index(definition_);
-    if (is("trigger") || is("rule")) return event();
+    if (object_.can_be_disabled()) return event();
     if (is("statistics")) {
       return {fmt::format("CREATE STATISTICS {}{}", new_name("stat"),
                           behind(definition_, "CREATE STATISTICS"))};
@@ -110,7 +103,7 @@ class Deployment {
 
   [[nodiscard]] Statements different() const {
     if (is("default")) return default_of_column();
-    if (can_be_switched() && !object_.is_valid) {
+    if (object_.can_be_disabled() && !object_.is_valid) {
       return {alter(fmt::format("DISABLE {} {}", is("rule") ? "RULE" : "TRIGGER", found_->detail))};
     }
     const bool is_setting = is("storage option") || is("owner") || is("privilege") ||
@@ -120,7 +113,7 @@ class Deployment {
   }
 
   [[nodiscard]] Statements not_valid() const {
-    if (can_be_switched()) {
+    if (object_.can_be_disabled()) {
       return {alter(fmt::format("ENABLE {} {}", is("rule") ? "RULE" : "TRIGGER", found_->detail))};
     }
     const bool is_key =
@@ -132,12 +125,10 @@ class Deployment {
     return remark("REINDEX it, or attach to it what leaves lack");
   }
 
-  [[nodiscard]] bool can_be_switched() const { return is("trigger") || is("rule"); }
-
   /// The expression of a computed column can only be given when it is made. A column that numbers
   /// itself cannot be added to a table with partitions before version 17.
   [[nodiscard]] Statements column_with_default() const {
-    const SchemaObject* value = object_in(source_, "default", object_.name);
+    const SchemaObject* value = find_object(source_, "default", object_.name);
     const bool is_apart = is_identity() && !expected_.leaves.empty();
     Statements made = {alter(
         fmt::format("ADD COLUMN {} {}{}", column(), definition_,
@@ -150,7 +141,7 @@ class Deployment {
   }
 
   [[nodiscard]] Statements default_of_column() const {
-    if (object_in(target_, "column", object_.name) == nullptr) return {};
+    if (find_object(target_, "column", object_.name) == nullptr) return {};
     const std::string sql = with_sequence(definition_);
     const std::string of_column = "ALTER COLUMN " + column();
     if (sql.ends_with("AS IDENTITY")) {
@@ -166,7 +157,7 @@ class Deployment {
       return remark("a column that exists cannot become " + sql);
     }
     Statements made = {alter(fmt::format("{} SET {}", of_column, sql))};
-    const SchemaObject* sequence = object_in(source_, "sequence", object_.name);
+    const SchemaObject* sequence = find_object(source_, "sequence", object_.name);
     const bool is_owner = sequence != nullptr && !expected_.is_same_database &&
                           sequence->definition.find("OWNED BY NONE") == std::string::npos;
     if (is_owner) {
@@ -183,10 +174,11 @@ class Deployment {
                         definition_.substr(0, definition_.find(" OWNED BY ")))};
   }
 
-  [[nodiscard]] Statements type() const {
+  [[nodiscard]] Statements type_or_function() const {
     if (const auto extension = behind(definition_, "of extension "); !extension.empty()) {
       return {fmt::format("CREATE EXTENSION IF NOT EXISTS {}", extension)};
     }
+    if (definition_.starts_with("CREATE ")) return {definition_};
     if (definition_.starts_with("ENUM ")) {
       return {fmt::format("CREATE TYPE {} AS {}", object_.name, definition_)};
     }
@@ -200,13 +192,6 @@ class Deployment {
       return {fmt::format("CREATE TYPE {} AS RANGE (SUBTYPE = {})", object_.name, rest)};
     }
     return decide();
-  }
-
-  [[nodiscard]] Statements function() const {
-    if (const auto extension = behind(definition_, "of extension "); !extension.empty()) {
-      return {fmt::format("CREATE EXTENSION IF NOT EXISTS {}", extension)};
-    }
-    return definition_.starts_with("CREATE ") ? Statements{definition_} : decide();
   }
 
   /// Every unique key of a partitioned table contains the columns that it is partitioned by.
@@ -223,10 +208,7 @@ class Deployment {
     return sql;
   }
   /// Then keys are possible on leaves only.
-  [[nodiscard]] bool is_by_expression() const {
-    const auto& columns = expected_.partition_columns;
-    return contains(columns, "");
-  }
+  [[nodiscard]] bool is_by_expression() const { return contains(expected_.partition_columns, ""); }
 
   [[nodiscard]] Statements constraint() const {
     const bool is_check = definition_.starts_with("CHECK");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/sql_text.h"
@@ -446,6 +447,12 @@ SchemaObject layout_of(const Table& table) {
 }
 
 }  // namespace
+
+const SchemaObject* find_object(const std::vector<SchemaObject>& side, std::string_view kind,
+                                std::string_view name) {
+  return find_where(
+      side, [&](const SchemaObject& each) { return each.kind == kind && each.name == name; });
+}
 
 Result<std::vector<SchemaObject>> read_schema_inventory(Connection& connection,
                                                         const Table& table) {

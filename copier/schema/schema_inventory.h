@@ -34,7 +34,13 @@ struct SchemaObject {
   std::string definition;
   std::string detail;    ///< For people: its own name where `name` is not that, or a remark.
   bool is_valid = true;  ///< False: NOT VALID, an index that is not ready, a disabled trigger.
+
+  [[nodiscard]] bool can_be_disabled() const { return kind == "trigger" || kind == "rule"; }
 };
+
+/// Null: there is none.
+[[nodiscard]] const SchemaObject* find_object(const std::vector<SchemaObject>& side,
+                                              std::string_view kind, std::string_view name);
 
 /// One transaction's view is wanted by the caller if the schema may change meanwhile. Objects that
 /// only leaves have are left out, but for their indexes (together, with the number of leaves that

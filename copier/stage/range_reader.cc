@@ -187,13 +187,17 @@ bool may_be_about_a_row(const Error& error) {
          (error.consequence == Consequence::refuse && !error.sqlstate.empty());
 }
 
-Result<std::unique_ptr<RangeSource>> make_server_source(
-    std::function<Result<Connection>()> connect, std::string begin,
-    std::function<RangeSelect(const SourceRange&)> select, const Cancellation& cancellation) {
-  PGFANOUT_TRY_ASSIGN(Connection connection, connect());
-  return std::unique_ptr<RangeSource>(
-      std::make_unique<ServerSource>(std::move(connection), std::move(connect), std::move(begin),
-                                     std::move(select), cancellation));
+Result<std::vector<std::unique_ptr<RangeSource>>> make_server_sources(
+    std::size_t count, const std::function<Result<Connection>()>& connect, const std::string& begin,
+    const std::function<RangeSelect(const SourceRange&)>& select,
+    const Cancellation& cancellation) {
+  std::vector<std::unique_ptr<RangeSource>> sources;
+  for (std::size_t at = 0; at < count; ++at) {
+    PGFANOUT_TRY_ASSIGN(Connection connection, connect());
+    sources.push_back(std::make_unique<ServerSource>(std::move(connection), connect, begin, select,
+                                                     cancellation));
+  }
+  return sources;
 }
 
 RangeReader::RangeReader(const ReaderOptions& options, RangeSource& source,

@@ -59,13 +59,14 @@ class RangeSource {
   virtual void give_memory_back() {}
 };
 
-/// Reads under a snapshot. Connects at once, and again when a range is opened after the connection
-/// was lost; if that fails, the error is again of code "connection-lost". `select` gives the rows
-/// of a range; `begin` is the transaction's start, repeated after an error, and an error of code
-/// "snapshot-lost" if it imports a snapshot that has ended.
-Result<std::unique_ptr<RangeSource>> make_server_source(
-    std::function<Result<Connection>()> connect, std::string begin,
-    std::function<RangeSelect(const SourceRange&)> select, const Cancellation& cancellation);
+/// `count` sources that read under a snapshot. Each connects at once, and again when a range is
+/// opened after the connection was lost; if that fails, the error is again of code
+/// "connection-lost". `select` gives the rows of a range; `begin` is the transaction's start,
+/// repeated after an error, and an error of code "snapshot-lost" if it imports a snapshot that has
+/// ended.
+Result<std::vector<std::unique_ptr<RangeSource>>> make_server_sources(
+    std::size_t count, const std::function<Result<Connection>()>& connect, const std::string& begin,
+    const std::function<RangeSelect(const SourceRange&)>& select, const Cancellation& cancellation);
 
 /// Counters of all readers of a stream; null members are not counted.
 struct ReaderCounters {

@@ -58,18 +58,11 @@ Result<void> VerifySides::open(std::optional<VerifyPlan>& plan) {
 
 Result<std::vector<std::unique_ptr<RangeSource>>> VerifySides::open_sources(const VerifyPlan& plan,
                                                                             Side side) {
-  std::vector<std::unique_ptr<RangeSource>> sources;
-  for (std::uint32_t at = 0; at < plan.readers; ++at) {
-    PGFANOUT_TRY_ASSIGN(
-        auto source,
-        make_server_source(
-            [this, side] { return connect(side, "reader"); },
-            session(side).reader_begin(false, table_of(plan, side).application.sql),
-            [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
-            cancellation_));
-    sources.push_back(std::move(source));
-  }
-  return sources;
+  return make_server_sources(
+      plan.readers, [this, side] { return connect(side, "reader"); },
+      session(side).reader_begin(false, table_of(plan, side).application.sql),
+      [&plan, side](const SourceRange& range) { return verify_select(plan, side, range); },
+      cancellation_);
 }
 
 Result<Connection> VerifySides::join_snapshot(Side side) const {

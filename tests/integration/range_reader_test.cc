@@ -37,7 +37,8 @@ class RangeReaderTest : public ::testing::Test {
   }
 
   std::unique_ptr<RangeSource> source() {
-    auto made = make_server_source(
+    auto made = make_server_sources(
+        1,
         [this]() -> Result<Connection> {
           if (is_away) return refused("cannot-connect", "away");
           auto connection = Connection::open({server.dsn(database), "test/reader"});
@@ -50,7 +51,7 @@ class RangeReaderTest : public ::testing::Test {
         },
         cancellation);
     if (!made) throw std::runtime_error(made.error().message);
-    return *std::move(made);
+    return std::move(made->front());
   }
 
   /// Reads all; at each of the given batches the reader's backend is ended.
