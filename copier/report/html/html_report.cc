@@ -473,23 +473,22 @@ PlotFrame time_frame(const RecordedJob& job, std::string title, std::string unit
   return frame;
 }
 
-PlotLine line_of(const std::string& name, const RecordedJob& job, Counter counter, double scale) {
-  PlotLine line{name, {}};
-  const std::vector<double> rates = rates_of(job, counter, piece_count(job.seconds));
-  const auto count = static_cast<double>(rates.size());
-  for (std::size_t at = 0; at < rates.size(); ++at) {
-    line.points.emplace_back((static_cast<double>(at) + 0.5) / count, rates[at] / scale);
-  }
-  return line;
-}
-
+/// Rates of reading, writing and reading back; `scale` of the counters is one of the unit.
 std::string rate_plot(const RecordedJob& job, const std::string& title, const std::string& unit,
-                      const std::vector<PlotLine>& lines) {
+                      double scale, Counter read, Counter written, Counter read_back) {
   PlotFrame frame = time_frame(job, title, unit);
-  for (const PlotLine& line : lines) {
+  std::vector<PlotLine> lines;
+  for (const auto& [name, counter] : {std::pair{"read", read}, std::pair{"written", written},
+                                      std::pair{"read back", read_back}}) {
+    PlotLine& line = lines.emplace_back(PlotLine{name, {}});
+    const std::vector<double> rates = rates_of(job, counter, piece_count(job.seconds));
+    const auto count = static_cast<double>(rates.size());
     double most = 0;
-    for (const auto& [x, y] : line.points) most = std::max(most, y);
-    frame.words += fmt::format("{} at most {} {}. ", line.name, short_number(most), unit);
+    for (std::size_t at = 0; at < rates.size(); ++at) {
+      line.points.emplace_back((static_cast<double>(at) + 0.5) / count, rates[at] / scale);
+      most = std::max(most, rates[at] / scale);
+    }
+    frame.words += fmt::format("{} at most {} {}. ", name, short_number(most), unit);
   }
   return line_plot(frame, lines);
 }
@@ -603,14 +602,10 @@ std::string rates_section(const HtmlReport& report) {
   const bool has_rows =
       total_of(job, &Figures::rows_read) > 0 || total_of(job, &Figures::rows_read_back) > 0;
   if (has_rows && job.seconds > 0) {
-    html += rate_plot(job, "Rows", "rows a second",
-                      {line_of("read", job, &Figures::rows_read, 1),
-                       line_of("written", job, &Figures::rows_written, 1),
-                       line_of("read back", job, &Figures::rows_read_back, 1)});
-    html += rate_plot(job, "Bytes", "MB a second",
-                      {line_of("read", job, &Figures::bytes_read, 1e6),
-                       line_of("written", job, &Figures::bytes_written, 1e6),
-                       line_of("read back", job, &Figures::bytes_read_back, 1e6)});
+    html += rate_plot(job, "Rows", "rows a second", 1, &Figures::rows_read, &Figures::rows_written,
+                      &Figures::rows_read_back);
+    html += rate_plot(job, "Bytes", "MB a second", 1e6, &Figures::bytes_read,
+                      &Figures::bytes_written, &Figures::bytes_read_back);
     html += share_html(job) + memory_html(job) + rate_table(job);
   }
   html += waits_html(job) + thresholds_html(job) + marks_html(job);
@@ -939,19 +934,12 @@ std::string html_report(const HtmlReport& report) {
       "<meta name=\"generator\" content=\"pgfanout {}\"/>\n<link rel=\"icon\" "
       "href=\"data:,\"/>\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n{}<main>\n",
       tool_version(), html_text(title_of(report)), kHtmlStyle, kPatterns);
-  html += verdict_section(report);
-  html += signoff_section(report);
-  html += differences_section(report);
-  html += criteria_section(report);
-  html += issues_section(report);
-  html += stages_section(report);
-  html += leaves_section(report);
-  html += rates_section(report);
-  html += schema_section(report);
-  html += queries_section(report);
-  html += settings_section(report);
-  html += machine_section(report);
-  html += digests_section(report);
+  for (const auto section :
+       {verdict_section, signoff_section, differences_section, criteria_section, issues_section,
+        stages_section, leaves_section, rates_section, schema_section, queries_section,
+        settings_section, machine_section, digests_section}) {
+    html += section(report);
+  }
   return html + "</main>\n</body>\n</html>\n";
 }
 
