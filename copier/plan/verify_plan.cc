@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
@@ -28,12 +29,12 @@ constexpr std::size_t kLengthWord = 4;
 std::size_t fixed_width(std::uint32_t type_oid) {
   // bool, int8, int2, int4, oid, float4, float8, macaddr8, macaddr, date, time, timestamp,
   // timestamptz, interval, uuid
-  constexpr std::pair<std::uint32_t, std::size_t> widths[] = {
+  using Width = std::pair<std::uint32_t, std::size_t>;
+  constexpr Width widths[] = {
       {16, 1},  {20, 8},   {21, 2},   {23, 4},   {26, 4},   {700, 4},   {701, 8},  {774, 8},
       {829, 6}, {1082, 4}, {1083, 8}, {1114, 8}, {1184, 8}, {1186, 16}, {2950, 16}};
-  const auto* found =
-      std::ranges::find_if(widths, [&](const auto& width) { return width.first == type_oid; });
-  return found == std::end(widths) ? 0 : found->second;
+  const Width* found = find_by(widths, &Width::first, type_oid);
+  return found == nullptr ? 0 : found->second;
 }
 
 /// Makes one plan; a member is set by the step named in its comment.
@@ -184,9 +185,7 @@ class VerifyPlanner {
     const auto rank = [&](const PlannedColumn& planned) {
       return std::ranges::find(key, planned.column.name) - key.begin();
     };
-    std::ranges::stable_sort(columns_.columns, [&](const PlannedColumn& a, const PlannedColumn& b) {
-      return rank(a) < rank(b);
-    });
+    std::ranges::stable_sort(columns_.columns, {}, rank);
   }
 
   /// Without a key that can be computed, every row has the same one.
