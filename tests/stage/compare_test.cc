@@ -7,6 +7,8 @@
 #include <random>
 #include <tuple>
 
+#include "copier/base/lists.h"
+
 namespace pgfanout {
 namespace {
 
@@ -59,7 +61,7 @@ TEST(SurplusOf, LeavesCopiesWhosePlacesAreForgotten) {
   const CollectedSides surplus =
       surplus_of({{row_of(1, 1, 1), many, row_of(1, 1, 2), row_of(2, 2, 3)}, {few}});
   EXPECT_TRUE(surplus.target.empty());
-  EXPECT_EQ(count_of(surplus.source), 1'000'002U - 10U + 1U);
+  EXPECT_EQ(sum_of(surplus.source, &CollectedRow::copies), 1'000'002U - 10U + 1U);
   ASSERT_EQ(surplus.source.size(), 4U);
   EXPECT_EQ(surplus.source[0].copies, 999'990U);
   const CollectedSides none = surplus_of({{many}, {many}});
