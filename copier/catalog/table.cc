@@ -200,14 +200,14 @@ Result<Table> describe_table(Connection& connection, std::uint32_t oid) {
 }
 
 std::string_view kind_name(char kind) {
-  constexpr std::pair<char, std::string_view> kKinds[] = {
+  using Kind = std::pair<char, std::string_view>;
+  constexpr Kind kKinds[] = {
       {'r', "a table"},          {'p', "a partitioned table"}, {'v', "a view"},
       {'f', "a foreign table"},  {'m', "a materialized view"}, {'S', "a sequence"},
       {'c', "a composite type"}, {'t', "a TOAST table"},       {'i', "an index"},
       {'I', "an index"}};
-  const auto* found =
-      std::ranges::find_if(kKinds, [&](const auto& entry) { return entry.first == kind; });
-  return found == std::end(kKinds) ? "no table" : found->second;
+  const Kind* found = find_by(kKinds, &Kind::first, kind);
+  return found == nullptr ? "no table" : found->second;
 }
 
 Result<FoundRelation> find_relation(Connection& connection, const RelationName& name) {

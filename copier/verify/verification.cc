@@ -75,9 +75,16 @@ std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValue
   return bytes;
 }
 
-/// Absent if it takes too long, or if the server cannot compare such values.
-Result<std::optional<std::vector<RowAddress>>> locate_in_time(
-    RowFetcher& side, Connection& connection, const std::vector<std::string>& identities) {
+/// The rows of a side that have the identity of one of `rows`, which are of the other side. Absent
+/// if it takes too long, or if the server cannot compare such values.
+Result<std::optional<std::vector<RowAddress>>> locate_in_time(const VerifyPlan& plan,
+                                                              const std::vector<RowValues>& rows,
+                                                              RowFetcher& side,
+                                                              Connection& connection) {
+  std::vector<std::string> identities;
+  for (const RowValues& row : rows) {
+    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
+  }
   PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = '10s'"));
   auto found = side.locate(identities);
   if (!found) {
@@ -120,21 +127,14 @@ Result<std::vector<RowAddress>> find_set_aside(const VerifyPlan& plan, Connectio
   sort_unique(there);
   if (plan.identity == IdentityKind::row || there.empty()) return there;
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(there));
-  std::vector<std::string> identities;
-  for (const RowValues& row : rows) {
-    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
-  }
-  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, target, identities));
+  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(plan, rows, other, target));
   if (!found) return there;
   PGFANOUT_TRY_ASSIGN(const auto inserted, other.fetch(*found));
-  std::set<std::pair<std::uint64_t, std::uint64_t>> names;
-  for (const FetchedRow& row : inserted) {
-    names.insert({row.name.identity.high, row.name.identity.low});
-  }
+  std::set<RowDigest> identities;
+  for (const FetchedRow& row : inserted) identities.insert(row.name.identity);
   std::vector<RowAddress> left;
   for (std::size_t at = 0; at < there.size(); ++at) {
-    const RowDigest& identity = rows[at].name.identity;
-    if (!names.contains({identity.high, identity.low})) left.push_back(there[at]);
+    if (!identities.contains(rows[at].name.identity)) left.push_back(there[at]);
   }
   return left;
 }
@@ -153,13 +153,7 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   });
   PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(addresses));
   if (rows.empty()) return {};
-  std::vector<std::string> identities;
-  std::vector<RowName> names;
-  for (const RowValues& row : rows) {
-    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
-    names.push_back(row.name);
-  }
-  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(other, there, identities));
+  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(plan, rows, other, there));
   if (!found) {
     report({Severity::info, "no-sample",
             "no sample was compared: without an index on the key, finding its rows takes too long, "
@@ -168,11 +162,9 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
     return {};
   }
   PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
-  std::size_t lost = 0;
-  for (const RowName& name : names) {
-    if (!contains(fetched, name, &FetchedRow::name)) ++lost;
-  }
-  report(sample_issue(lost, names.size(), from, table_of(plan, from)));
+  const auto lost = std::ranges::count_if(
+      rows, [&](const RowValues& row) { return !contains(fetched, row.name, &FetchedRow::name); });
+  report(sample_issue(static_cast<std::size_t>(lost), rows.size(), from, table_of(plan, from)));
   return {};
 }
 
