@@ -379,6 +379,19 @@ class JobFile {
     return error_at(*member.value, fmt::format("{} must not be empty", shown_name(member.name)));
   }
 
+  Done set_text(const TomlMember& member, std::string_view example, std::string& to) {
+    PGFANOUT_TRY(need_text(member, example));
+    to = text_of(*member.value);
+    return {};
+  }
+
+  [[nodiscard]] Error no_such_key(const TomlMember& member, std::string_view table,
+                                  const std::vector<std::string_view>& known) const {
+    return error_at(
+        member.at, fmt::format("{} has no key {}", table, shown_name(member.name)),
+        did_you_mean(member.name, known, fmt::format("known are {}", fmt::join(known, ", "))));
+  }
+
   Done read_mapping(const TomlMember& column, std::string_view example,
                     std::vector<ColumnMapping>& to) {
     PGFANOUT_TRY(need_text(column, example));
@@ -410,13 +423,9 @@ class JobFile {
                      const std::array<Setting<To>, size>& settings, To& to) {
     PGFANOUT_TRY(need_kind(table, toml::node_type::table, what));
     for (const TomlMember& member : members_of(*table.value->as_table())) {
-      const auto known = std::ranges::find(settings, member.name, &Setting<To>::name);
-      if (known == settings.end()) {
-        std::vector<std::string_view> names;
-        for (const Setting<To>& setting : settings) names.push_back(setting.name);
-        return error_at(
-            member.at, fmt::format("{} has no key {}", what, shown_name(member.name)),
-            did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));
+      const Setting<To>* known = find_by(settings, &Setting<To>::name, member.name);
+      if (known == nullptr) {
+        return no_such_key(member, what, parts_of(settings, &Setting<To>::name));
       }
       PGFANOUT_TRY((this->*known->read)(member, to));
     }
@@ -425,9 +434,7 @@ class JobFile {
 
   template <auto path, class To>
   Done set_words(const TomlMember& member, To& to) {
-    PGFANOUT_TRY(need_text(member, fmt::format("{} = \"...\"", member.name)));
-    to.*path = text_of(*member.value);
-    return {};
+    return set_text(member, fmt::format("{} = \"...\"", member.name), to.*path);
   }
 
   template <auto path, class To>
@@ -496,8 +503,7 @@ class JobFile {
   }
 
   Done set_definition(const TomlMember& member, std::string& to) {
-    PGFANOUT_TRY(need_text(member, "definition = \"CREATE INDEX name ON {table} (...)\""));
-    to = text_of(*member.value);
+    PGFANOUT_TRY(set_text(member, "definition = \"CREATE INDEX name ON {table} (...)\"", to));
     const auto parsed = parse_index_definition(to);
     if (parsed) return {};
     return error_at(*member.value, parsed.error().message, parsed.error().hint);
@@ -529,9 +535,7 @@ class JobFile {
       return error_at(view.at, "the name of a view needs quotes: its dot is no path",
                       fmt::format("write {}", example));
     }
-    PGFANOUT_TRY(need_text(view, example));
-    to_.job.window.views[view.name] = text_of(*view.value);
-    return {};
+    return set_text(view, example, to_.job.window.views[view.name]);
   }
 
   Done read_threshold(const TomlMember& threshold) {
@@ -560,14 +564,11 @@ class JobFile {
 
   /// A query that does not name the table would be compared with itself.
   Done set_sql(const TomlMember& member, std::string& to) {
-    PGFANOUT_TRY(need_text(member, "sql = \"SELECT count(*) FROM {table}\""));
-    if (text_of(*member.value).find(placeholder) == std::string::npos) {
-      return error_at(*member.value,
-                      fmt::format("{} must name the table as {}", member.name, placeholder),
-                      "it is run on the old and on the new table: SELECT count(*) FROM {table}");
-    }
-    to = text_of(*member.value);
-    return {};
+    PGFANOUT_TRY(set_text(member, "sql = \"SELECT count(*) FROM {table}\"", to));
+    if (to.find(placeholder) != std::string::npos) return {};
+    return error_at(*member.value,
+                    fmt::format("{} must name the table as {}", member.name, placeholder),
+                    "it is run on the old and on the new table: SELECT count(*) FROM {table}");
   }
 
   Done set_number(const TomlMember& member, std::uint64_t most, std::uint32_t& to) {
@@ -624,11 +625,7 @@ class JobFile {
   }
 
   Done read_query_member(const TomlMember& member, QueryCheck& query) {
-    if (member.name == "name") {
-      PGFANOUT_TRY(need_text(member, "name = \"newest chunks\""));
-      query.name = text_of(*member.value);
-      return {};
-    }
+    if (member.name == "name") return set_text(member, "name = \"newest chunks\"", query.name);
     if (member.name == "sql") return set_sql(member, query.sql);
     if (member.name == "target_sql") return set_sql(member, query.target_sql);
     if (member.name == "max_partitions") {
@@ -642,12 +639,9 @@ class JobFile {
     if (member.name == "compare") return set_choice(member, kComparisons, query.compare);
     if (member.name == "severity") return set_choice(member, kSeverities, query.severity);
     if (member.name == "params") return set_params(member, query.params);
-    constexpr std::array<std::string_view, 12> names = {
-        "name",       "sql",        "target_sql", "max_partitions", "max_ratio", "max_p50_ms",
-        "max_p95_ms", "max_p99_ms", "runs",       "compare",        "severity",  "params"};
-    return error_at(
-        member.at, fmt::format("queries has no key {}", shown_name(member.name)),
-        did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));
+    return no_such_key(member, "queries",
+                       {"name", "sql", "target_sql", "max_partitions", "max_ratio", "max_p50_ms",
+                        "max_p95_ms", "max_p99_ms", "runs", "compare", "severity", "params"});
   }
 
   Result<QueryCheck> read_query(const toml::table& table) {
@@ -676,17 +670,9 @@ class JobFile {
   }
 
   Done read_rule_member(const TomlMember& member, RuleCheck& rule) {
-    if (member.name == "name") {
-      PGFANOUT_TRY(need_text(member, "name = \"known languages\""));
-      rule.name = text_of(*member.value);
-      return {};
-    }
+    if (member.name == "name") return set_text(member, "name = \"known languages\"", rule.name);
     if (member.name == "sql") return set_sql(member, rule.sql);
-    if (member.name == "check") {
-      PGFANOUT_TRY(need_text(member, "check = \"token_count >= 0\""));
-      rule.check = text_of(*member.value);
-      return {};
-    }
+    if (member.name == "check") return set_text(member, "check = \"token_count >= 0\"", rule.check);
     constexpr std::array<std::string_view, 3> severities = {"critical", "error", "warning"};
     if (member.name == "severity") {
       const auto* const named = std::ranges::find(severities, text_of(*member.value));
@@ -696,10 +682,7 @@ class JobFile {
       rule.severity = static_cast<Severity>(named - severities.begin());
       return {};
     }
-    constexpr std::array<std::string_view, 4> names = {"name", "sql", "check", "severity"};
-    return error_at(
-        member.at, fmt::format("rules has no key {}", shown_name(member.name)),
-        did_you_mean(member.name, names, fmt::format("known are {}", fmt::join(names, ", "))));
+    return no_such_key(member, "rules", {"name", "sql", "check", "severity"});
   }
 
   Done read_rules(const TomlMember& list) {
