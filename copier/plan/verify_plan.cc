@@ -30,9 +30,9 @@ std::size_t fixed_width(std::uint32_t type_oid) {
   // bool, int8, int2, int4, oid, float4, float8, macaddr8, macaddr, date, time, timestamp,
   // timestamptz, interval, uuid
   using Width = std::pair<std::uint32_t, std::size_t>;
-  constexpr Width widths[] = {
-      {16, 1},  {20, 8},   {21, 2},   {23, 4},   {26, 4},   {700, 4},   {701, 8},  {774, 8},
-      {829, 6}, {1082, 4}, {1083, 8}, {1114, 8}, {1184, 8}, {1186, 16}, {2950, 16}};
+  constexpr Width widths[] = {{16, 1},   {20, 8},   {21, 2},   {23, 4},    {26, 4},
+                              {700, 4},  {701, 8},  {774, 8},  {829, 6},   {1082, 4},
+                              {1083, 8}, {1114, 8}, {1184, 8}, {1186, 16}, {2950, 16}};
   const Width* found = find_by(widths, &Width::first, type_oid);
   return found == nullptr ? 0 : found->second;
 }
