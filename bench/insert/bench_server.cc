@@ -105,13 +105,12 @@ Result<void> BenchServer::start(const std::string& bindir) {
   return {};
 }
 
-Result<Connection> BenchServer::connect() const {
+Result<Connection> BenchServer::connect(const Cancellation* cancellation) const {
   ConnectOptions options;
   options.dsn = dsn_;
   options.application_name = "pgfanout/bench";
-  PGFANOUT_TRY_ASSIGN(Connection connection, Connection::open(options));
-  connection.set_cancellation(&cancellation_);
-  return connection;
+  options.cancellation = cancellation;
+  return Connection::open(options);
 }
 
 Result<void> BenchServer::make_schema() {
@@ -137,8 +136,7 @@ Result<void> BenchServer::make_schema() {
 /// Uses a new connection, since the old one may have failed in the middle of a statement.
 Result<void> BenchServer::drop_schema() {
   session_.reset();
-  PGFANOUT_TRY_ASSIGN(Connection connection, connect());
-  connection.set_cancellation(nullptr);
+  PGFANOUT_TRY_ASSIGN(Connection connection, connect(nullptr));
   return connection.run(fmt::format("DROP SCHEMA {} CASCADE", kSchema));
 }
 

@@ -28,7 +28,7 @@ class BenchServer {
   BenchServer& operator=(const BenchServer&) = delete;
 
   /// A connection whose statements end when the suite is to stop.
-  Result<Connection> connect() const;
+  Result<Connection> connect() const { return connect(&cancellation_); }
   /// The connection for all that is not measured.
   [[nodiscard]] Connection& session() { return *session_; }
 
@@ -43,6 +43,7 @@ class BenchServer {
   [[nodiscard]] bool is_throw_away() const { return own_ != nullptr; }
 
  private:
+  [[nodiscard]] Result<Connection> connect(const Cancellation* cancellation) const;
   struct Own;  ///< The throw-away server.
 
   explicit BenchServer(const Cancellation& cancellation);

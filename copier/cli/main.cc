@@ -61,7 +61,8 @@ int main(int argc, char** argv) {
                                                  {"status", pgfanout::run_status}},
                                                 pgfanout::run_key,
                                                 pgfanout::become_bench_program,
-                                                pgfanout::watch_job};
+                                                pgfanout::watch_job,
+                                                pgfanout::leave_process};
   const int exit_code = pgfanout::run_session(words, functions, {}, soon);
   if (pgfanout::has_left_threads()) _exit(exit_code);
   return exit_code;

@@ -37,10 +37,7 @@ void on_signal(int signal) {
   const int earlier = signals.fetch_add(1);
   stop_soon.load()->set();
   if (earlier > 0) stop_now.load()->set();
-  if (signal == SIGINT && earlier > 1) {
-    leave_terminal();
-    _exit(3);
-  }
+  if (signal == SIGINT && earlier > 1) leave_process(3);
   errno = saved_errno;
 }
 
@@ -66,6 +63,11 @@ void handle_signals(Cancellation& soon, Cancellation& now) {
   handle(SIGINT);
   handle(SIGTERM);
   if (!is_ignored(SIGHUP)) handle(SIGHUP);  // nohup
+}
+
+void leave_process(int exit_code) {
+  leave_terminal();
+  _exit(exit_code);
 }
 
 Result<std::string> find_bench_program(const std::string& directory) {

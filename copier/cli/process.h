@@ -21,6 +21,9 @@ extern const char* const git_commit;
 /// Call once, before any thread starts.
 void handle_signals(Cancellation& soon, Cancellation& now);
 
+/// Ends the process at once, whatever its threads do. Async-signal-safe.
+[[noreturn]] void leave_process(int exit_code);
+
 /// pgfanout-bench in `directory`, else in ../libexec/pgfanout from there. Code "no-bench": neither.
 Result<std::string> find_bench_program(const std::string& directory);
 

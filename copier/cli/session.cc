@@ -2,14 +2,21 @@
 #include "copier/cli/add_indexes.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <exception>
+#include <mutex>
+#include <optional>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <variant>
 
 #include "copier/base/caught.h"
+#include "copier/base/counted.h"
+#include "copier/base/server_waits.h"
 #include "copier/cli/arguments.h"
 #include "copier/cli/observers.h"
 #include "copier/cli/status_watch.h"
@@ -42,6 +49,101 @@ bool is_answer(const JobResult& result) {
   if (result.command == "plan" && plan_has_answer(result)) return true;
   if (result.command == "status" && !result.error) return true;
   return exit_code_of(result) == 0;
+}
+
+/// Leaves the process when a stop at once has not ended the command two seconds later, wherever it
+/// hangs: in libpq, in a file system, in a reader that does not read.
+class LastResort {
+ public:
+  /// `tell` says what a command that has not ended leaves behind, and returns the exit code.
+  LastResort(const Cancellation& at_once, const std::function<void(int)>& leave,
+             std::function<int()> tell)
+      : at_once_(at_once), leave_(leave), tell_(std::move(tell)) {
+    if (!leave_) return;
+    [[maybe_unused]] const auto started = run_caught(
+        "the start of the last resort", [this] { thread_ = std::thread([this] { watch(); }); });
+  }
+  ~LastResort() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  LastResort(const LastResort&) = delete;
+  LastResort& operator=(const LastResort&) = delete;
+
+  /// The caller alone prints from now on. Does not return if the process is being left.
+  void command_ended(int exit_code) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !is_leaving_; });
+    exit_code_ = exit_code;
+  }
+
+ private:
+  void watch() {
+    constexpr milliseconds kStep{50};
+    constexpr int kSteps = 37;  // With the step in which the stop is seen less than two seconds.
+    std::unique_lock lock(mutex_);
+    for (int steps = 0; steps < kSteps; steps += at_once_.is_set() ? 1 : 0) {
+      if (changed_.wait_for(lock, kStep, [this] { return is_over_; })) return;
+    }
+    is_leaving_ = true;
+    const std::optional<int> ended = exit_code_;
+    lock.unlock();
+    int exit_code = ended.value_or(3);
+    if (!ended) (void)run_caught("the last resort", [&] { exit_code = tell_(); });
+    leave_(exit_code);  // Returns in tests only.
+    lock.lock();
+    is_leaving_ = false;
+    changed_.notify_all();
+  }
+
+  const Cancellation& at_once_;
+  const std::function<void(int)>& leave_;
+  const std::function<int()> tell_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_over_ = false;          // guarded by mutex_
+  bool is_leaving_ = false;       // guarded by mutex_
+  std::optional<int> exit_code_;  // guarded by mutex_; of a command that has ended
+  std::thread thread_;            // last: it uses all of the above
+};
+
+/// What a stop leaves on the servers. `also`: statements that are not given up yet.
+std::vector<Issue> left_on_servers(const std::vector<ServerWait>& also) {
+  std::vector<Issue> issues;
+  std::vector<ServerWait> left = ServerWaits::all().left_behind();
+  left.insert(left.end(), also.begin(), also.end());
+  // Those that watch the job change nothing, and end soon.
+  std::erase_if(left, [](const ServerWait& wait) {
+    return wait.pid == 0 || wait.session.ends_with("/watch");
+  });
+  std::vector<std::string> texts;
+  std::vector<int> pids;
+  for (const ServerWait& wait : left) {
+    texts.push_back(text_of(wait));
+    pids.push_back(wait.pid);
+  }
+  if (!left.empty()) {
+    issues.push_back(
+        {Severity::warning, "session-left",
+         fmt::format("the server may still execute {}", fmt::join(texts, "; ")),
+         left.front().server,
+         fmt::format("the next call of this job waits for such sessions; this ends them: SELECT"
+                     " pg_terminate_backend(pid) FROM unnest('{{{}}}'::int[]) pid",
+                     fmt::join(pids, ","))});
+  }
+  if (const unsigned commits = ServerWaits::all().cancelled_commits(); commits > 0) {
+    issues.push_back(
+        {Severity::warning, "not-replicated",
+         counted(commits, "transaction that was cancelled", "transactions that were cancelled") +
+             " took effect on this server all the same: if its commit waited, standbys of"
+             " synchronous_standby_names may not have it",
+         "", "do not fail over before they have caught up (pg_stat_replication)"});
+  }
+  return issues;
 }
 
 class Session {
@@ -108,22 +210,50 @@ class Session {
   }
 
   int run_job(const Invocation& call) const {
+    LastResort last_resort(cancellation_.at_once(), functions_.leave,
+                           [&] { return tell_unfinished(call); });
     auto observers = Observers::open(call, streams_.message_fd, cancellation_);
     JobResult result(call.command);
     if (observers) {
+      Observer& observer = (*observers)->observer();
       result = result_of(call, [&] {
-        return functions_.jobs.at(call.command)(call.job, (*observers)->observer(), cancellation_);
+        return functions_.jobs.at(call.command)(call.job, observer, cancellation_);
       });
       if (!call.add_to.empty() && result.queries && result.queries->advice) {
         auto added = add_indexes(call.add_to, *result.queries->advice);
         if (!added) result.error = std::move(added).error();
         if (added) result.issues.push_back(*std::move(added));
       }
+      for (Issue& issue : left_on_servers({})) {
+        observer.issue_found(issue);
+        result.issues.push_back(std::move(issue));
+      }
       (*observers)->finish(result);
     } else {
       result.error = std::move(observers).error();
     }
+    last_resort.command_ended(exit_code_of(result));
     // The observers live until this is printed: it takes up to two seconds to stop serving metrics.
+    return print_job(call, result);
+  }
+
+  /// In place of the result of a command that hangs, for the last resort.
+  int tell_unfinished(const Invocation& call) const {
+    JobResult result(call.command);
+    result.error =
+        interrupted("cancelled", "stopped at once: the command did not end within two seconds",
+                    "whether a fence refuses writes was not asked: 'pgfanout status' tells it");
+    const std::vector<ServerWait> waits = ServerWaits::all().open();
+    result.issues = left_on_servers(waits);
+    // "pgfanout/<job>/<role>"; without a job other words, and its id begins with the year.
+    for (const ServerWait& wait : waits) {
+      const std::size_t job = wait.session.find("/2") + 1;
+      if (job > 0) result.job = wait.session.substr(job, wait.session.rfind('/') - job);
+    }
+    // A fence that cannot be looked at is reported as standing.
+    result.writes_refused = call.command != "plan" && call.command != "status" &&
+                            call.command != "verify" && call.command != "queries";
+    print_message(issues_text(result));
     return print_job(call, result);
   }
 
@@ -144,8 +274,11 @@ class Session {
   }
 
   int run_key(const Invocation& call) const {
+    LastResort last_resort(cancellation_.at_once(), functions_.leave,
+                           [&] { return tell_unfinished(call); });
     const JobResult result =
         result_of(call, [&] { return functions_.key(call.job, call.key, cancellation_); });
+    last_resort.command_ended(exit_code_of(result));
     if (call.json) {
       print_result(json_report(result, resources_used()));
     } else if (const auto* key = std::get_if<KeyResult>(&result.details)) {
@@ -158,6 +291,7 @@ class Session {
 
   /// With --json each state is a document, and the last one is that of the job's end.
   int run_watch(const Invocation& call) const {
+    const LastResort last_resort(cancellation_.at_once(), functions_.leave, [] { return 3; });
     const auto ended =
         watch_status(call, functions_.watch(call.job, cancellation_), streams_, cancellation_);
     if (!ended) return 0;

@@ -27,6 +27,9 @@ struct CommandFunctions {
   /// Returns a function that reads the state of a job; both arguments outlive it.
   std::function<std::function<Result<JobSnapshot>()>(const JobDescription&, const Cancellation&)>
       watch = {};
+  /// Ends the process, from any thread: for a command that a stop at once does not end in time.
+  /// Absent: such a command is waited for.
+  std::function<void(int exit_code)> leave = {};
 };
 
 /// `result_fd` takes what scripts read: the JSON document, the SQL of a dry run, the answers of

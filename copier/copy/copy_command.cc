@@ -10,6 +10,7 @@
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/table_copy.h"
+#include "copier/journal/copy_journal.h"
 #include "copier/journal/job_request.h"
 #include "copier/journal/target_claim.h"
 #include "copier/plan/job_key.h"
@@ -74,8 +75,15 @@ class CopyCommand : ReportingJob {
     PGFANOUT_TRY(check_fence_place(*state_.target, *source_, *earlier));
     state_.entry = std::move(earlier);
     PGFANOUT_TRY(take_job(state_.entry->job));
-    PGFANOUT_TRY(end_orphans(*state_.target, state_.job_id, "", {source_->backend_pid()}));
-    PGFANOUT_TRY(end_orphans(*source_, state_.job_id, "", {state_.target->backend_pid()}));
+    if (state_.entry->has_progress && start != CopyStart::finished && !job().window.release) {
+      PGFANOUT_TRY_ASSIGN(const std::string committed,
+                          CopyJournal(*state_.target, state_.job_id).committed_text());
+      report({Severity::info, "resumed",
+              fmt::format("resuming job {}: {}; checking first what may have changed since",
+                          state_.job_id, committed),
+              table_.qualified});
+    }
+    PGFANOUT_TRY(end_orphans_of(state_.job_id));
     if (!job().window.release) PGFANOUT_TRY(check_request());
     // A drop of its tables was interrupted.
     if (start == CopyStart::resumes && !state_.entry->has_progress && !state_.entry->made.empty()) {
@@ -83,6 +91,15 @@ class CopyCommand : ReportingJob {
       state_.entry->made.clear();
     }
     return start;
+  }
+
+  /// On both sides.
+  Result<void> end_orphans_of(const std::string& job_id) {
+    const Orphans orphans{job_id, "", {source_->backend_pid(), state_.target->backend_pid()}};
+    for (Connection* side : {&*state_.target, &*source_}) {
+      PGFANOUT_TRY(end_orphans(*side, orphans, state_.cancellation, state_.report));
+    }
+    return {};
   }
 
   /// The sessions opened so far carry the job's name from now on.
@@ -119,7 +136,7 @@ class CopyCommand : ReportingJob {
   Result<void> drop_earlier(const JournalEntry& earlier) {
     PGFANOUT_TRY(check_fence_place(*state_.target, *source_, earlier));
     PGFANOUT_TRY(check_nothing_stays(*state_.target, earlier));
-    PGFANOUT_TRY(end_orphans(*state_.target, earlier.job, "", {source_->backend_pid()}));
+    PGFANOUT_TRY(end_orphans_of(earlier.job));
     PGFANOUT_TRY(
         lift_copy_fence(*state_.target, *source_, earlier, state_.patience(), state_.cancellation));
     return drop_made(*state_.target, earlier, JournalRemains::nothing);
@@ -245,8 +262,8 @@ class CopyCommand : ReportingJob {
 
   Result<void> lift_fence_once() {
     crash_point("fence-lifting");
-    const Cancellation never;
-    PGFANOUT_TRY(Fence(state_.entry->job, "source").lower(*source_, state_.patience(), never));
+    PGFANOUT_TRY(Fence(state_.entry->job, "source")
+                     .lower(*source_, state_.patience(), state_.cancellation.at_once()));
     counters_.fence_stands = false;
     crash_point("fence-lifted");
     return {};

@@ -143,7 +143,9 @@ Result<bool> CopyLoad::recover(const Error& error, int attempt) {
   const LeafSessions sessions = state_.leaf_sessions();
   if (!state_.source->connection().run("SELECT 1") || !sessions.run("SELECT 1")) return false;
   for (Connection* session : sessions.all()) {
-    if (!end_orphans(*session, state_.job_id, "writer", {})) return false;
+    if (!end_orphans(*session, {state_.job_id, "writer"}, state_.cancellation, state_.report)) {
+      return false;
+    }
   }
   auto progress = CopyJournal(*state_.target, state_.job_id).load(state_.plan->source);
   if (!progress || !*progress) return false;
@@ -202,8 +204,9 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   const std::vector<bool> done = leaves_done(epoch);
   state.ledger->begin_epoch(done);
   state.counters.leaves_committed = 0;
-  const Cancellation& stop =
-      state.progress.by_leaf ? state.cancellation : state.cancellation.at_once();
+  // A COMMIT that has begun is waited for.
+  const Cancellation& at_once = state.cancellation.at_once();
+  const Cancellation& stop = state.progress.by_leaf ? state.cancellation : at_once;
   PGFANOUT_TRY(run_fan_out(
       {state.progress.ranges, epoch, plan.stream.read_layout, plan.key.expression,
        *plan.target.layout, sources_, writers_, targets_, done, state.job.memory_bytes,
@@ -217,7 +220,7 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
   }
   PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),
                              epoch == state.progress.last_epoch(), *state.ledger, state.counters},
-                            stop));
+                            at_once));
   for (std::uint32_t leaf = 0; leaf < state.progress.leaves.size(); ++leaf) {
     if (!done[leaf]) state.progress.leaves[leaf] = progress_of(leaf, epoch);
   }

@@ -18,6 +18,7 @@
 #include "copier/journal/window_journal.h"
 #include "copier/pg/transaction.h"
 #include "copier/pipeline/read_back.h"
+#include "copier/preflight/preflight.h"
 #include "copier/reconcile/balance.h"
 #include "copier/session/fence.h"
 
@@ -117,6 +118,11 @@ class TableCopy {
     PGFANOUT_TRY(open_source());
     PGFANOUT_TRY(plan_copy());
     PGFANOUT_TRY(plan_progress());
+    if (state_.is_resumed && state_.stands_alone) {
+      PGFANOUT_TRY(check_before_resuming(job(), *state_.plan, CheckScope::resumed_copy,
+                                         state_.source->connection(), *state_.target,
+                                         state_.cancellation, state_.report));
+    }
     if (state_.stands_alone) {
       for (const Issue& issue : state_.plan->issues) state_.report(issue);
     }
@@ -209,12 +215,6 @@ class TableCopy {
     } else {
       PGFANOUT_TRY(check_leaves());
       outcome_.rows.rows_resumed = progress.rows_committed();
-      plan.issues.push_back(
-          {Severity::info, "resumed",
-           fmt::format("job {} resumes with epoch {} of {}: {} committed already", state_.job_id,
-                       std::min(progress.next_epoch(), progress.last_epoch()),
-                       progress.last_epoch(), rows_text(progress.rows_committed())),
-           plan.target.qualified});
     }
     std::uint64_t& expected_rows = plan.source.estimated_rows;
     state_.counters.rows_expected =

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/counted.h"
+
 namespace pgfanout {
 namespace {
 
@@ -142,6 +144,22 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
     progress.books[static_cast<std::uint32_t>(epochs.integer(row, 0))] = books;
   }
   return std::optional<CopyProgress>(std::move(progress));
+}
+
+Result<std::string> CopyJournal::committed_text() {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows now,
+      connection_.query(
+          "SELECT count(*), count(*) FILTER (WHERE l.epoch > 0), min(l.epoch),"
+          " (SELECT max(r.epoch) FROM pgfanout.source_range r WHERE r.job = $1), sum(l.rows),"
+          " (SELECT j.commits = 'by leaf' FROM pgfanout.job j WHERE j.job = $1)"
+          " FROM pgfanout.leaf_load l WHERE l.job = $1",
+          {job_}));
+  const bool by_leaf = now.boolean(0, 5);
+  return fmt::format("{} of {} committed, {}", now.text(0, by_leaf ? 1 : 2),
+                     counted(static_cast<std::uint64_t>(now.integer(0, by_leaf ? 0 : 3)),
+                             by_leaf ? "leaf" : "epoch", by_leaf ? "leaves" : "epochs"),
+                     rows_text(static_cast<std::uint64_t>(now.integer(0, 4))));
 }
 
 Result<void> CopyJournal::note_epoch(std::uint32_t epoch, const EpochBooks& books) {

@@ -59,6 +59,8 @@ class CopyJournal {
   Result<void> begin(const CopyProgress& progress, const CopyPlan& plan);
   /// Absent if the copy has not begun. Refuses if the source has lost a leaf since then.
   Result<std::optional<CopyProgress>> load(const Table& source);
+  /// Of a copy that has begun, for people: "63 of 100 leaves committed, 1,234 rows".
+  Result<std::string> committed_text();
   /// In the caller's transaction, before the epoch's rows are committed.
   Result<void> note_epoch(std::uint32_t epoch, const EpochBooks& books);
   /// The marker of a leaf's epoch, for the transaction of its rows. It takes effect once.

@@ -24,6 +24,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/base/pause.h"
+#include "copier/base/server_waits.h"
 #include "copier/pg/connect_hint.h"
 #include "copier/pg/pooler.h"
 #include "copier/pg/server_error.h"
@@ -65,9 +66,35 @@ bool is_success(ExecStatusType status) {
 std::atomic<const Cancellation*> user_stop{nullptr};
 std::atomic<int> threads_within_libpq{0};
 
-bool is_stop_at_once() {
+/// Of a statement that ended outside of a transaction: whether it may have changed anything.
+bool may_commit(const PGresult* result) {
+  if (result == nullptr) return false;
+  const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
+  return !tag.empty() && !tag.starts_with("SELECT") && tag != "SET" && tag != "ROLLBACK";
+}
+
+/// When a stop at once was first seen, by the clock's count; 0: none was asked for.
+std::atomic<Clock::rep> at_once_since{0};
+
+/// Since a stop at once was first seen; absent: none was asked for.
+std::optional<Clock::duration> time_of_stop_at_once() {
   const Cancellation* user = user_stop.load();
-  return user != nullptr && user->at_once().is_set();
+  if (user == nullptr || !user->at_once().is_set()) return {};
+  const Clock::rep now = Clock::now().time_since_epoch().count();
+  Clock::rep since = 0;
+  if (at_once_since.compare_exchange_strong(since, now)) since = now;
+  return Clock::duration(now - since);
+}
+
+/// All statements together, from the stop at once on.
+constexpr std::chrono::milliseconds kLongestStop{1'600};
+
+/// Whether a stop at once ends what has waited since `began`. A statement that must follow it, such
+/// as a ROLLBACK, may take a moment.
+bool must_stop(Clock::time_point began) {
+  constexpr std::chrono::milliseconds kGrace{500};
+  const auto time = time_of_stop_at_once();
+  return time && (*time >= kLongestStop || Clock::now() - began >= kGrace);
 }
 
 /// Runs `call`, which may wait in libpq for minutes, in a thread that nobody waits for. It owns all
@@ -83,19 +110,6 @@ void run_detached(std::function<void()> call) {
   } catch (const std::system_error&) {
     counted();
   }
-}
-
-/// libpq's request waits for a connection of its own, behind a stalled link for minutes. True once
-/// it was made.
-std::shared_ptr<std::atomic<bool>> request_cancel(PGconn* connection) {
-  auto made = std::make_shared<std::atomic<bool>>(false);
-  run_detached([made, cancel = PQgetCancel(connection)] {
-    char ignored[256];
-    if (cancel != nullptr) PQcancel(cancel, ignored, sizeof ignored);
-    PQfreeCancel(cancel);
-    *made = true;
-  });
-  return made;
 }
 
 constexpr const char* kOwnPath = "''";
@@ -130,10 +144,13 @@ OwnConnection connect_unless_stopped(const ConnectOptions& options) {
     promise->set_value(OwnConnection(PQconnectdbParams(keywords, values, 1)));
   });
   const auto began = Clock::now();
+  ServerWaits::all().begin(
+      promise.get(), {0, options.application_name, server_of_dsn(options.dsn), "a connection"});
   while (made.wait_for(kStep) != std::future_status::ready) {
-    if (is_user_stopping() && Clock::now() - began >= kWhenStopping) return nullptr;
+    if (must_stop(began) || (is_user_stopping() && Clock::now() - began >= kWhenStopping)) break;
   }
-  return made.get();
+  ServerWaits::all().end(promise.get());
+  return made.wait_for(kStep) == std::future_status::ready ? made.get() : nullptr;
 }
 
 #ifdef PGFANOUT_CRASH_POINTS
@@ -160,6 +177,7 @@ bool send_or_lose(PGconn* /*connection*/, Send send) {
 
 void set_user_stop(const Cancellation& user) {
   user_stop.store(&user);
+  at_once_since = 0;
 }
 bool is_user_stopping() {
   const Cancellation* user = user_stop.load();
@@ -170,6 +188,7 @@ bool has_left_threads() {
 }
 
 void LibpqDeleter::operator()(pg_conn* connection) const {
+  ServerWaits::all().end(connection);
   PQfinish(connection);
 }
 void LibpqDeleter::operator()(pg_result* result) const {
@@ -387,7 +406,9 @@ Result<void> Connection::find_ddl_path() {
 }
 
 Connection::Connection(pg_conn* connection, ConnectOptions options)
-    : connection_(connection), watch_(std::make_unique<StallWatch>(std::move(options))) {}
+    : connection_(connection),
+      cancellation_(options.cancellation),
+      watch_(std::make_unique<StallWatch>(std::move(options))) {}
 
 Connection::~Connection() {
   // The pooler's next client gets the backend, without a reset where the pooler is not told to.
@@ -466,7 +487,7 @@ Result<Rows> Connection::query_as(std::string_view sql, const std::vector<Parame
                                 raw(), statement.c_str(), static_cast<int>(values.size()), nullptr,
                                 values.data(), lengths.data(), formats.data(), format) == 1;
                    }),
-      kDoing);
+      sql, kDoing);
   if (rows && is_text) convert_values(*rows);
   return rows;
 }
@@ -499,7 +520,7 @@ Result<void> Connection::query_binary_each(std::string_view sql,
                1 &&
            PQsetSingleRowMode(raw()) == 1;
   });
-  PGFANOUT_TRY(answer_to(was_sent, kDoing, &take));
+  PGFANOUT_TRY(answer_to(was_sent, sql, kDoing, &take));
   return {};
 }
 
@@ -511,8 +532,9 @@ Result<void> Connection::run(std::string_view sql) {
   }
   PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(in_path));
   PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(answer_to(
-      send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }), kDoing));
+  PGFANOUT_TRY(
+      answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }),
+                sql, kDoing));
   return {};
 }
 
@@ -542,12 +564,16 @@ Result<void> Connection::take_leftovers() {
   return collect(ignored, cancellation_);
 }
 
-Result<Rows> Connection::answer_to(bool was_sent, std::string_view doing,
+Result<Rows> Connection::answer_to(bool was_sent, std::string_view sql, std::string_view doing,
                                    const std::function<Result<void>(const Rows&)>* take) {
   if (!was_sent) return error_of_connection(raw(), doing);
+  note_wait(sql);
   Answer answer{doing, take};
   auto collected = collect(answer, cancellation_);
-  if (!collected && collected.error().code == "cancelled") collected = cancel_and_collect(answer);
+  if (!collected && collected.error().code == "cancelled") {
+    collected = collect_cancelled(answer, request_cancel());
+  }
+  ServerWaits::all().end(raw());
   if (!answer.failure && !collected) return std::move(collected).error();
   if (!answer.failure) return std::move(answer.last);
   if (!is_open()) {
@@ -579,15 +605,33 @@ Result<void> Connection::collect(Answer& answer, const Cancellation* cancellatio
   }
 }
 
-/// Asks the server to cancel, and waits two seconds for its answer.
-Result<void> Connection::cancel_and_collect(Answer& answer) {
-  constexpr std::chrono::seconds kPatience{2};
+void Connection::note_wait(std::string_view sql) const {
+  const char* session = PQparameterStatus(raw(), "application_name");
+  ServerWaits::all().begin(raw(), {PQbackendPID(raw()), session == nullptr ? "" : session,
+                                   description(), excerpt_of(sql)});
+}
+
+/// libpq makes a connection of its own for it, and waits.
+CancelRequest Connection::request_cancel() const {
+  CancelRequest request{std::make_shared<std::atomic<bool>>(false)};
+  run_detached([made = request.was_made, cancel = PQgetCancel(raw())] {
+    char ignored[256];
+    if (cancel != nullptr) PQcancel(cancel, ignored, sizeof ignored);
+    PQfreeCancel(cancel);
+    *made = true;
+  });
+  return request;
+}
+
+/// Waits no longer than a stop at once allows. A COMMIT that waited for a standby is done then, on
+/// this server alone.
+Result<void> Connection::collect_cancelled(Answer& answer, const CancelRequest& request) {
   constexpr std::chrono::milliseconds kStep{10};
   const Error error = interrupted("cancelled", "cancelled while waiting for the server");
-  const auto deadline = Clock::now() + kPatience;
-  const auto made = request_cancel(raw());
-  while (PQisBusy(raw()) == 1 || !*made) {
-    if (Clock::now() >= deadline) {
+  while (PQisBusy(raw()) == 1 || !*request.was_made) {
+    const auto stopping = time_of_stop_at_once();
+    if (Clock::now() - request.at >= request.patience || (stopping && *stopping >= kLongestStop)) {
+      ServerWaits::all().leave_behind(raw());
       abandon();  // A late request would hit the next statement.
       return error;
     }
@@ -596,16 +640,26 @@ Result<void> Connection::cancel_and_collect(Answer& answer) {
   }
   PGFANOUT_TRY(collect(answer, nullptr));
   if (answer.failure && answer.failure->sqlstate == "57014") answer.failure = error;
+  const bool is_over = !answer.failure && !is_in_transaction();
+  if (is_over && time_of_stop_at_once() && may_commit(answer.last.raw())) {
+    ServerWaits::all().note_cancelled_commit();
+  }
   return {};
+}
+
+Result<void> Connection::await_cancelled(const CancelRequest& request) {
+  Answer ignored{kDoing};
+  return collect_cancelled(ignored, request);
 }
 
 Result<std::vector<ResultColumn>> Connection::describe(std::string_view sql) {
   constexpr std::string_view kAnalysing = "analyse a query";
   PGFANOUT_TRY_ASSIGN(const std::string statement, text_encoding_.to_server(sql));
   PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(answer_to(PQsendPrepare(raw(), "", statement.c_str(), 0, nullptr) == 1, kAnalysing));
+  PGFANOUT_TRY(
+      answer_to(PQsendPrepare(raw(), "", statement.c_str(), 0, nullptr) == 1, sql, kAnalysing));
   PGFANOUT_TRY_ASSIGN(const Rows described,
-                      answer_to(PQsendDescribePrepared(raw(), "") == 1, kAnalysing));
+                      answer_to(PQsendDescribePrepared(raw(), "") == 1, sql, kAnalysing));
   const PGresult* result = described.raw();
   std::vector<ResultColumn> columns;
   for (int at = 0; at < PQnfields(result); ++at) {
@@ -624,17 +678,15 @@ Result<void> Connection::wait_for_input(const Cancellation* cancellation, WaitTi
 Result<void> Connection::wait_until_ready(const Cancellation* cancellation, WaitTime* waited) {
   constexpr int kStepMilliseconds = 100;
   constexpr int kStepWhileAsking = 10;
-  // Statements that must follow a stop at once, such as a ROLLBACK, may take a moment.
-  constexpr std::chrono::milliseconds kGrace{500};
   const bool must_flush = PQflush(raw()) == 1;
   pollfd waiting{PQsocket(raw()), static_cast<short>(must_flush ? POLLIN | POLLOUT : POLLIN), 0};
   const auto began = Clock::now();
   auto silent_since = began;
   auto counted_until = began;
   while (true) {
-    const bool is_cancelled = (cancellation != nullptr && cancellation->is_set()) ||
-                              (is_stop_at_once() && Clock::now() - began >= kGrace);
-    if (is_cancelled) return interrupted("cancelled", "cancelled while waiting for the server");
+    if ((cancellation != nullptr && cancellation->is_set()) || must_stop(began)) {
+      return interrupted("cancelled", "cancelled while waiting for the server");
+    }
     const int ready = poll(&waiting, 1, watch_->is_asking() ? kStepWhileAsking : kStepMilliseconds);
     if (waited != nullptr) {
       const auto now = Clock::now();
@@ -649,7 +701,12 @@ Result<void> Connection::wait_until_ready(const Cancellation* cancellation, Wait
 
 Result<void> Connection::check_stalled(Clock::time_point& silent_since) {
   auto checked = watch_->check(raw(), silent_since);
-  if (!checked) abandon();
+  if (!checked) {
+    if (is_user_stopping() && checked.error().code == "stalled") {
+      ServerWaits::all().leave_behind(raw());
+    }
+    abandon();
+  }
   return checked;
 }
 

@@ -88,11 +88,16 @@ struct ConnectOptions {
   /// For commands that only read: behind a pooler that keeps no session, everything is one
   /// transaction, which is rolled back at the end.
   bool may_share_backend = false;
+  /// Statements that wait while it is set are cancelled on the server and end with code
+  /// "cancelled", if the server has not finished them all the same. It outlives the connection.
+  const Cancellation* cancellation = nullptr;
 };
 
 /// The user's request to stop, for all connections of the process; it outlives them. Once it is
 /// set, a server that is silent for a second is asked whether it still works, and connecting takes
-/// two seconds at most. Once it asks for a stop at once, statements that wait are cancelled.
+/// two seconds at most. Once it asks for a stop at once, statements that wait are cancelled, those
+/// that follow may take a moment, and after 1.6 s none waits any more. ServerWaits has what is left
+/// on the server.
 void set_user_stop(const Cancellation& user);
 [[nodiscard]] bool is_user_stopping();
 /// Threads that were left behind within libpq, which returns from a dead link only after minutes.
@@ -111,6 +116,13 @@ Result<void> check_dsn(std::string_view dsn, std::string_view option);
 
 /// The libpq that is loaded, not that of the header: "15.18", or "9.6.24" before version 10.
 [[nodiscard]] std::string libpq_version();
+
+/// A request to cancel what a connection runs.
+struct CancelRequest {
+  std::shared_ptr<std::atomic<bool>> was_made;  ///< Behind a stalled link after minutes.
+  std::chrono::milliseconds patience{2'000};    ///< With what runs.
+  std::chrono::steady_clock::time_point at = std::chrono::steady_clock::now();
+};
 
 /// How long was waited: for the caller, and for a counter that other threads read.
 struct WaitTime {
@@ -160,9 +172,6 @@ class Connection {
   /// that a socket holds. It grows with the longest message that comes, so the server is asked for
   /// one.
   Result<void> enlarge_input() { return run("SELECT repeat('x', 200000)"); }
-  /// Statements that wait while `cancellation` is set are cancelled on the server and end with code
-  /// "cancelled", if the server has not finished them all the same. It outlives this, or nullptr.
-  void set_cancellation(const Cancellation* cancellation) { cancellation_ = cancellation; }
 
   /// 150018 for 15.18.
   [[nodiscard]] int server_version() const;
@@ -206,6 +215,14 @@ class Connection {
   Result<void> wait_until_ready(const Cancellation* cancellation, WaitTime* waited = nullptr);
   /// For copier/pg/ only: error_of_result(), in UTF-8.
   [[nodiscard]] Error error_of(const pg_result* result, std::string_view doing) const;
+  /// For copier/pg/ only: ServerWaits knows that the statement waits for its answer, until this
+  /// connection ends or ServerWaits::end() is told of raw().
+  void note_wait(std::string_view sql) const;
+  /// For copier/pg/ only: asks the server to cancel what runs.
+  [[nodiscard]] CancelRequest request_cancel() const;
+  /// For copier/pg/ only: waits for the end of what was asked to be cancelled and throws its
+  /// results away. Gives the connection up two seconds after the request.
+  Result<void> await_cancelled(const CancelRequest& request);
   /// For copier/pg/ only: StallWatch::check(). After an error the connection is not open any more.
   Result<void> check_stalled(std::chrono::steady_clock::time_point& silent_since);
 
@@ -219,18 +236,18 @@ class Connection {
   void convert_values(Rows& rows) const;
   struct Answer;
   Result<void> take_leftovers();
-  Result<Rows> answer_to(bool was_sent, std::string_view doing,
+  Result<Rows> answer_to(bool was_sent, std::string_view sql, std::string_view doing,
                          const std::function<Result<void>(const Rows&)>* take = nullptr);
   Result<void> collect(Answer& answer, const Cancellation* cancellation);
-  Result<void> cancel_and_collect(Answer& answer);
+  Result<void> collect_cancelled(Answer& answer, const CancelRequest& request);
   void abandon();
 
   std::unique_ptr<pg_conn, LibpqDeleter> connection_;
   std::string encoding_;
   TextEncoding text_encoding_;
   std::unique_ptr<std::vector<ServerNotice>> notices_;  ///< Has an address for libpq.
+  const Cancellation* cancellation_;
   std::unique_ptr<StallWatch> watch_;
-  const Cancellation* cancellation_ = nullptr;
   bool is_abandoned_ = false;
   bool is_one_transaction_ = false;
   int backend_pid_ = 0;  ///< That of the server: a pooler gives libpq one of its own.

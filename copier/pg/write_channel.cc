@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "copier/base/server_waits.h"
 #include "copier/pg/server_error.h"
 
 namespace pgfanout {
@@ -24,6 +25,9 @@ class LibpqWriteChannel final : public WriteChannel {
       PQputCopyEnd(connection_.raw(), "pgfanout stopped");
       PQflush(connection_.raw());
     }
+    if (cancelled_ && connection_.is_open()) {
+      [[maybe_unused]] const auto ended = connection_.await_cancelled(*cancelled_);
+    }
   }
 
   [[nodiscard]] int socket() const override { return PQsocket(connection_.raw()); }
@@ -35,9 +39,17 @@ class LibpqWriteChannel final : public WriteChannel {
   Result<void> send(std::string_view sql) override {
     PGFANOUT_TRY_ASSIGN(const std::string statement, connection_.text_encoding().to_server(sql));
     if (PQsendQuery(connection_.raw(), statement.c_str()) == 0) return broken("send a statement");
+    connection_.note_wait(sql);
     state_ = ChannelState::waiting;
     still_since_ = Clock::now();
     return flush();
+  }
+
+  void cancel() override {
+    constexpr std::chrono::milliseconds kPatience{1'000};
+    if (state_ != ChannelState::waiting) return;
+    cancelled_ = connection_.request_cancel();
+    cancelled_->patience = kPatience;
   }
 
   Result<void> put(ByteView piece) override {
@@ -49,6 +61,7 @@ class LibpqWriteChannel final : public WriteChannel {
 
   Result<void> end_copy() override {
     if (PQputCopyEnd(connection_.raw(), nullptr) <= 0) return broken("end a COPY");
+    connection_.note_wait("the end of a COPY");
     state_ = ChannelState::waiting;
     still_since_ = Clock::now();
     return flush();
@@ -113,6 +126,7 @@ class LibpqWriteChannel final : public WriteChannel {
       switch (PQresultStatus(result)) {
         case PGRES_COPY_IN:
           state_ = ChannelState::copying;
+          ServerWaits::all().end(connection_.raw());
           return {};
         case PGRES_COMMAND_OK:
         case PGRES_TUPLES_OK:
@@ -130,6 +144,7 @@ class LibpqWriteChannel final : public WriteChannel {
 
   Result<void> settle() {
     state_ = ChannelState::ready;
+    ServerWaits::all().end(connection_.raw());
     if (failure_) return *std::exchange(failure_, std::nullopt);
     return {};
   }
@@ -142,6 +157,7 @@ class LibpqWriteChannel final : public WriteChannel {
   std::uint64_t rows_copied_ = 0;
   std::string command_tag_;
   std::optional<Error> failure_;
+  std::optional<CancelRequest> cancelled_;
 };
 
 }  // namespace

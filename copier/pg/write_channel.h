@@ -46,6 +46,9 @@ class WriteChannel {
   /// To be called a few times a second, never waits: an error if the server has been silent for too
   /// long while it was waited for, and does not work any more (see StallWatch).
   virtual Result<void> check_stalled() = 0;
+  /// Asks the server to cancel the statement that runs, if one does. The destructor then waits for
+  /// its end: behind a closed connection a COMMIT would go on waiting for a standby.
+  virtual void cancel() {}
   /// Rows of the last COPY by the server's count.
   [[nodiscard]] virtual std::uint64_t rows_copied() const = 0;
   /// Tag of the last statement: "COMMIT".

@@ -18,10 +18,11 @@
 namespace pgfanout {
 namespace {
 
-ConnectOptions options_for(const JobDescription& job, const std::string& dsn) {
-  ConnectOptions options = connect_options(job, dsn, "pgfanout/key/key");
+Result<Connection> open_for(const JobDescription& job, const std::string& dsn,
+                            const Cancellation& cancellation) {
+  ConnectOptions options = connect_options(job, dsn, "pgfanout/key/key", &cancellation);
   options.may_share_backend = true;
-  return options;
+  return Connection::open(options);
 }
 
 /// Turns the command line's values into rows of the key's columns.
@@ -109,10 +110,10 @@ struct KeyAndLeaves {
   std::vector<Issue> issues;
 };
 
-Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, const Table& table) {
+Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, const Table& table,
+                              const Cancellation& cancellation) {
   PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job, table));
-  PGFANOUT_TRY_ASSIGN(Connection connection,
-                      Connection::open(options_for(job, target_dsn_of(job))));
+  PGFANOUT_TRY_ASSIGN(Connection connection, open_for(job, target_dsn_of(job), cancellation));
   PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
   std::optional<Table> target;
   if (found.kind == 'p') {
@@ -155,9 +156,9 @@ KeyAnswer answer_for(const KeyExpression& key, const KeyOutcome& client, const K
 Result<void> answer_question(const JobDescription& job, const KeyQuestion& question,
                              JobResult& result, const Cancellation& cancellation) {
   auto& report = std::get<KeyResult>(result.details);
-  PGFANOUT_TRY_ASSIGN(Connection source, Connection::open(options_for(job, job.source_dsn)));
+  PGFANOUT_TRY_ASSIGN(Connection source, open_for(job, job.source_dsn, cancellation));
   PGFANOUT_TRY_ASSIGN(const Table table, describe_table(source, job.table));
-  PGFANOUT_TRY_ASSIGN(const KeyAndLeaves leaves, read_key(job, source, table));
+  PGFANOUT_TRY_ASSIGN(const KeyAndLeaves leaves, read_key(job, source, table, cancellation));
   const KeyExpression& key = leaves.key;
   PGFANOUT_TRY(check_key_functions(source, key));
   result.issues = leaves.issues;

@@ -35,28 +35,34 @@ Result<void> check_impact(PreflightRun& run) {
 struct Check {
   const char* of;  ///< Subject that was not checked if it fails.
   Result<void> (*run)(PreflightRun&);
+  /// Of the checks that are repeated when a job is resumed, since others change meanwhile what they
+  /// are about: the smallest scope that has this one.
+  CheckScope repeated = CheckScope::all;
 };
+constexpr CheckScope kInWindows = CheckScope::resumed_window;
+constexpr CheckScope kAlways = CheckScope::resumed_copy;
 
 constexpr Check kChecks[] = {
-    {"rights on the tables", check_rights},
-    {"rights on related objects", check_related_rights},
-    {"settings", check_settings},
-    {"synchronous standbys", check_standbys},
+    {"rights on the tables", check_rights, kInWindows},
+    {"rights on related objects", check_related_rights, kInWindows},
+    {"the places of the tables", check_tables},
+    {"settings", check_target_settings, kAlways},
+    {"synchronous standbys", check_standbys, kAlways},
     {"links", check_links},
-    {"connections", check_connections},
+    {"connections", check_connections, kAlways},
     {"row-level security", check_row_security},
     {"replication", check_replication},
     {"columns", check_columns},
     {"the application's code", check_user_code},
     {"the application's queries", check_application_queries},
     {"lists of indexes", check_index_lists},
-    {"disk space", check_space},
-    {"slots and archiving", check_wal_keepers},
-    {"locks of the swap", check_swap_locks},
-    {"sessions that would block the swap", check_blockers},
-    {"prepared transactions", check_prepared_transactions},
-    {"wraparound", check_wraparound},
-    {"old snapshots", check_snapshots},
+    {"disk space", check_space, kAlways},
+    {"slots and archiving", check_wal_keepers, kAlways},
+    {"locks of the swap", check_swap_locks, kInWindows},
+    {"sessions that would block the swap", check_blockers, kInWindows},
+    {"prepared transactions", check_prepared_transactions, kInWindows},
+    {"wraparound", check_wraparound, kInWindows},
+    {"old snapshots", check_snapshots, kInWindows},
     {"the constraints on sampled rows", check_rules},
     {"the rows' parents", check_parents},
     {"the leaves' sizes", check_skew},
@@ -109,14 +115,40 @@ std::optional<Error> no_go_of(const std::vector<Issue>& issues, const std::strin
 
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
-                                      Connection& target, const Cancellation& cancellation) {
+                                      Connection& target, const Cancellation& cancellation,
+                                      CheckScope scope) {
   PreflightRun run{
       job, plan, carry, source, target, cancellation, plan.source_server, plan.target_server,
       {},  {},   {}};
+  run.is_resumed = scope != CheckScope::all;
   PGFANOUT_TRY_ASSIGN(run.source_role, role_of(source));
   PGFANOUT_TRY_ASSIGN(run.target_role, role_of(target));
-  for (const Check& check : kChecks) PGFANOUT_TRY(run_check(check, run));
+  for (const Check& check : kChecks) {
+    if (check.repeated <= scope) PGFANOUT_TRY(run_check(check, run));
+  }
   return std::move(run.found);
+}
+
+Result<void> check_before_resuming(const JobDescription& job, const CopyPlan& plan,
+                                   CheckScope scope, Connection& source, Connection& target,
+                                   const Cancellation& cancellation, const IssueSink& report) {
+  const CarryPlan nothing;
+  PGFANOUT_TRY_ASSIGN(Preflight found,
+                      check_before_window(job, plan, nothing, source, target, cancellation, scope));
+  for (Issue& issue : found.issues) {
+    // The command copy swaps nothing, and has no --accept.
+    const bool may_wait = scope == CheckScope::resumed_copy && issue.code == "standby-missing";
+    if (may_wait) issue.severity = Severity::warning;
+    // Notes were told before the job began.
+    if (issue.severity != Severity::info) report(issue);
+  }
+  if (auto no_go = no_go_of(found.issues,
+                            "nothing was changed by this call; once each is mended, "
+                            "the same command resumes the job",
+                            plan.source.qualified)) {
+    return *std::move(no_go);
+  }
+  return {};
 }
 
 }  // namespace pgfanout

@@ -1,6 +1,7 @@
 // Go or no-go: everything around the copy that can be known before the window begins. Reads only.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "pgfanout/cancellation.h"
 #include "pgfanout/job.h"
 #include "pgfanout/job_result.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -32,11 +34,23 @@ struct Preflight {
 Result<std::vector<Impact>> find_impact(const JobDescription& job, const CopyPlan& plan,
                                         const CarryPlan& carry, Connection& source);
 
-/// All checks. `carry` tells what cannot be carried over: an error unless it is accepted. A check
+/// Each has the ones before it. Those of a job that is resumed are about what others change while
+/// it is interrupted: settings, standbys, WAL and its archive, slots, free disk, connections; for
+/// the swap of a window also rights and sessions that block.
+enum class CheckScope : std::uint8_t { resumed_copy, resumed_window, all };
+
+/// The checks. `carry` tells what cannot be carried over: an error unless it is accepted. A check
 /// that could not be made is an error in the list and does not end it. Open transactions stay open.
 Result<Preflight> check_before_window(const JobDescription& job, const CopyPlan& plan,
                                       const CarryPlan& carry, Connection& source,
-                                      Connection& target, const Cancellation& cancellation);
+                                      Connection& target, const Cancellation& cancellation,
+                                      CheckScope scope = CheckScope::all);
+
+/// Before a job is resumed: reports what the checks find, notes apart, and refuses by "no-go" where
+/// one of them is a reason. Of the plan they read servers, source, target and connections.
+Result<void> check_before_resuming(const JobDescription& job, const CopyPlan& plan,
+                                   CheckScope scope, Connection& source, Connection& target,
+                                   const Cancellation& cancellation, const IssueSink& report);
 
 /// An error if commits on this server wait for standbys that are not connected; a warning if
 /// `accept` names each of them. Absent: none is missing.

@@ -30,6 +30,7 @@ struct PreflightRun {
   std::string source_role;  ///< Of the session on the source, quoted for SQL.
   std::string target_role;
   Preflight found;
+  bool is_resumed = false;  ///< A part of the target is made already.
 
   void add(Severity severity, std::string code, std::string message, std::string where,
            std::string hint = {}) {
@@ -56,7 +57,9 @@ struct PreflightRun {
 // Each appends what it finds; an error means that the check could not be made.
 Result<void> check_rights(PreflightRun& run);
 Result<void> check_related_rights(PreflightRun& run);
-Result<void> check_settings(PreflightRun& run);
+Result<void> check_tables(PreflightRun& run);
+/// Settings of the server that rows are written to.
+Result<void> check_target_settings(PreflightRun& run);
 Result<void> check_standbys(PreflightRun& run);
 Result<void> check_links(PreflightRun& run);
 Result<void> check_connections(PreflightRun& run);

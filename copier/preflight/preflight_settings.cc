@@ -24,7 +24,8 @@ constexpr const char* kSettingsSql =
     " current_setting('session_replication_role'), current_setting('temp_file_limit'),"
     " current_setting('synchronous_standby_names')";
 
-/// Settings of the server that rows are written to.
+}  // namespace
+
 Result<void> check_target_settings(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const Rows row, run.target.query(kSettingsSql));
   const std::string where = run.target.description();
@@ -68,6 +69,8 @@ Result<void> check_target_settings(PreflightRun& run) {
   }
   return {};
 }
+
+namespace {
 
 void check_places(PreflightRun& run) {
   if (run.source_facts.is_in_recovery) {
@@ -229,10 +232,10 @@ void check_heirs(PreflightRun& run) {
           "table needs, and rename both tables yourself");
 }
 
-Result<void> check_settings(PreflightRun& run) {
+Result<void> check_tables(PreflightRun& run) {
   check_places(run);
   check_heirs(run);
-  return check_target_settings(run);
+  return {};
 }
 
 Result<std::optional<Issue>> judge_standbys(Connection& connection,
@@ -292,6 +295,12 @@ Result<void> check_connections(PreflightRun& run) {
                           : fmt::format("share the writers, up to {} lanes each", lanes_each)),
           run.target.description());
   check_pool(run);
+  const std::int64_t least = plan.connections.readers + writers + kControlSessions;
+  if (run.is_resumed && free_connections(run.target_facts) < least) {
+    run.add(Severity::error, "no-connections",
+            fmt::format("{}; the job needs {} to go on", room, least), run.target.description(),
+            "end other sessions, or raise max_connections");
+  }
   return {};
 }
 

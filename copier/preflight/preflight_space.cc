@@ -1,6 +1,9 @@
 // Room on disk for the target and for the WAL that making it writes, and who keeps that WAL from
 // being removed.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "copier/base/amount.h"
 #include "copier/preflight/estimates.h"
@@ -31,6 +34,7 @@ constexpr const char* kWalSettingsSql =
     "SELECT sum(pg_size_bytes(current_setting(s.name)))"
     " FROM (VALUES ('max_wal_size'), ('wal_keep_size')) AS s(name)";
 
+/// Of a job that is resumed, for what is still to be made.
 Result<SpaceNeed> need_of(PreflightRun& run) {
   std::uint64_t row_bytes = 0;
   for (const Leaf& leaf : run.plan.source.leaves) row_bytes += leaf.total_bytes;
@@ -38,8 +42,20 @@ Result<SpaceNeed> need_of(PreflightRun& run) {
       const Rows indexes,
       run.read(
           fmt::format("SELECT sum(pg_indexes_size(leaf.oid::regclass)) FROM {}", kTableLeaves)));
+  std::uint64_t index_bytes = bytes_of(indexes, 0, 0);
+  if (run.is_resumed) {
+    std::vector<std::uint32_t> leaves;
+    for (const TargetLeaf& leaf : run.plan.target.leaves) leaves.push_back(leaf.oid);
+    PGFANOUT_TRY_ASSIGN(
+        const Rows made,
+        run.target.query(fmt::format("SELECT sum(pg_table_size(c.oid)), sum(pg_indexes_size(c.oid))"
+                                     " FROM pg_class c WHERE c.oid IN (0{}{})",
+                                     leaves.empty() ? "" : ", ", fmt::join(leaves, ", "))));
+    row_bytes -= std::min(row_bytes, bytes_of(made, 0, 0));
+    index_bytes -= std::min(index_bytes, bytes_of(made, 0, 1));
+  }
   PGFANOUT_TRY_ASSIGN(const Rows limit, run.target.query(kWalSettingsSql));
-  return space_need(row_bytes, bytes_of(indexes, 0, 0), run.target_facts.wal_level != "minimal",
+  return space_need(row_bytes, index_bytes, run.target_facts.wal_level != "minimal",
                     bytes_of(limit, 0, 0));
 }
 

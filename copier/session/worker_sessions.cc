@@ -46,8 +46,7 @@ Result<void> run_on_workers(const WorkerSettings& settings, const Cancellation& 
   Stop stop(cancellation);
   std::atomic<std::size_t> ended{0};
   const auto run = [&](std::size_t worker) -> Result<void> {
-    PGFANOUT_TRY_ASSIGN(Connection connection, settings.connect());
-    connection.set_cancellation(&stop.flag());
+    PGFANOUT_TRY_ASSIGN(Connection connection, settings.connect(&stop.flag()));
     if (!settings.set_up.empty()) PGFANOUT_TRY(connection.run(settings.set_up));
     WorkerTurn turn{worker, stop.flag(), settings};
     return work(connection, turn);

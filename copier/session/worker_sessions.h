@@ -17,7 +17,8 @@
 namespace pgfanout {
 
 struct WorkerSettings {
-  std::function<Result<Connection>()> connect;  ///< To the target.
+  /// To the target; the request cancels the session's statements. May be null.
+  std::function<Result<Connection>(const Cancellation*)> connect;
   std::uint32_t workers = 2;
   std::string set_up;          ///< Run by each worker first: "SET maintenance_work_mem = ...".
   const Pace* pace = nullptr;  ///< Obeyed between two steps; absent: full speed.

@@ -308,6 +308,12 @@ std::vector<std::vector<std::uint32_t>> lanes_of(const LaneChannels& writers) {
   return lanes;
 }
 
+/// All are asked to cancel before the first one is waited for.
+void close_all(LaneChannels& writers) {
+  for (const auto& channel : writers.channels) channel->cancel();
+  writers.channels.clear();
+}
+
 Result<void> run_load(const LaneLoad& load, Stop& stop) {
   std::vector<std::unique_ptr<LoadTask>> tasks;
   ChannelLoop loop;
@@ -353,7 +359,7 @@ Result<void> run_commit(const LaneCommit& commit, Stop& stop) {
 void load_lanes(const LaneLoad& load, Stop& stop) {
   stop.guard("the writer", [&] { return run_load(load, stop); });
   load.counters.writers_busy = 0;
-  if (stop.is_set()) load.writers.channels.clear();
+  if (stop.is_set()) close_all(load.writers);
 }
 
 Result<void> commit_lanes(const LaneCommit& commit, const Cancellation& cancellation) {
@@ -361,7 +367,7 @@ Result<void> commit_lanes(const LaneCommit& commit, const Cancellation& cancella
   stop.guard("the commit", [&] { return run_commit(commit, stop); });
   auto error = stop.error();
   if (!error) return {};
-  commit.writers.channels.clear();
+  close_all(commit.writers);
   return *std::move(error);
 }
 

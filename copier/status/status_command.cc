@@ -172,7 +172,6 @@ class JobReader {
     PGFANOUT_TRY(name_status_sessions(*state_));
     for (Connection* connection : {&state_->source(), &state_->target()}) {
       PGFANOUT_TRY(connection->run(kBrief));
-      connection->set_cancellation(&cancellation_);
     }
     if (state_->entry() && state_->entry()->job != watched_) {
       watched_ = state_->entry()->job;

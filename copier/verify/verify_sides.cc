@@ -17,9 +17,10 @@ SideLocks locks_for(bool is_same_database, bool assume_quiet, bool is_repair) {
 Result<Connection> VerifySides::connect(Side side, std::string_view role) const {
   const Endpoints& endpoints = input_.endpoints;
   const std::string& dsn = side == Side::source ? endpoints.source_dsn : target_dsn_of(endpoints);
-  PGFANOUT_TRY_ASSIGN(Connection connection,
-                      Connection::open(connect_options(
-                          endpoints, dsn, fmt::format("pgfanout/{}/{}", input_.job_id, role))));
+  PGFANOUT_TRY_ASSIGN(
+      Connection connection,
+      Connection::open(connect_options(
+          endpoints, dsn, fmt::format("pgfanout/{}/{}", input_.job_id, role), &cancellation_)));
   if (input_.is_in_window) {
     PGFANOUT_TRY(connection.run(pass_fence_sql(connection, input_.job_id)));
   }

@@ -81,7 +81,6 @@ bool ServerWatch::is_ready(Moment now) {
     return false;
   }
   connection_.emplace(*std::move(opened));
-  connection_->set_cancellation(&ending_);
   Result<void> ready = connection_->run(kSetUp);
   if (ready && !knows_ways_) ready = find_ways();
   return static_cast<bool>(or_close(std::move(ready)));

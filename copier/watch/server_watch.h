@@ -51,7 +51,9 @@ class ServerWatch {
   /// `prefix`: that of the job's application_name. `ending` ends what waits for the server; it
   /// outlives this.
   ServerWatch(ConnectOptions options, std::string prefix, const Cancellation& ending)
-      : options_(std::move(options)), prefix_(std::move(prefix)), ending_(ending) {}
+      : options_(std::move(options)), prefix_(std::move(prefix)), ending_(ending) {
+    options_.cancellation = &ending;
+  }
 
   /// Reconnects where needed, two seconds after the last attempt. False: not now, and problem()
   /// says why.
@@ -77,7 +79,7 @@ class ServerWatch {
   Result<Reading> checkpoints(Moment now);
   Result<Reading> wal_waiting(Moment now);
 
-  const ConnectOptions options_;
+  ConnectOptions options_;
   const std::string prefix_;
   const Cancellation& ending_;
   std::optional<Connection> connection_;

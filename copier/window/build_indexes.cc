@@ -155,7 +155,7 @@ class StepRunner {
   Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps) {
     PGFANOUT_TRY_ASSIGN(const std::vector<CarryStep> left, left_to_do(steps));
     if (left.empty()) return 0;
-    PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect());
+    PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect(nullptr));
     if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
     auto began = std::chrono::steady_clock::now();
     for (std::size_t begin = 0; begin < left.size(); begin += settings_.steps_at_once) {
@@ -276,7 +276,7 @@ class StepRunner {
       }
       return {};
     };
-    auto watcher = settings.connect();
+    auto watcher = settings.connect(nullptr);
     auto done = run_on_workers(settings, cancellation_, work, [&] {
       if (watcher) read_build_progress(*watcher);
     });
@@ -324,7 +324,9 @@ Result<std::uint64_t> maintenance_memory(const StageInput& input) {
 /// As many as the job's --index-jobs or this host's processors, with memory for sorts.
 Result<WorkerSettings> worker_sessions(const StageInput& input) {
   WorkerSettings settings;
-  settings.connect = [&state = input.state] { return state.connect_target("worker"); };
+  settings.connect = [&state = input.state](const Cancellation* stop) {
+    return state.connect_target("worker", stop);
+  };
   settings.workers = worker_count(input.state.job());
   settings.pace = &input.pace;
   settings.pace_wait_ns = &input.counters.pace_wait_ns;
@@ -592,8 +594,9 @@ std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::siz
 Result<std::string> build_indexes(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const MadeTarget made, made_target(input.state));
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
-  settings.sessions.connect = [&state = input.state]() -> Result<Connection> {
-    PGFANOUT_TRY_ASSIGN(Connection worker, state.connect_target("worker"));
+  settings.sessions.connect = [&state =
+                                   input.state](const Cancellation* stop) -> Result<Connection> {
+    PGFANOUT_TRY_ASSIGN(Connection worker, state.connect_target("worker", stop));
     PGFANOUT_TRY(worker.keep_notices());
     return worker;
   };

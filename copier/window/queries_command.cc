@@ -37,15 +37,14 @@ class QueriesJob : ReportingJob {
     PGFANOUT_TRY_ASSIGN(WindowState state, WindowState::open(job_, cancellation_));
     for (Connection* each : {&state.source(), &state.target()}) {
       PGFANOUT_TRY(each->run("SET application_name = 'pgfanout/queries'"));
-      each->set_cancellation(&cancellation_);
     }
     PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
     PGFANOUT_TRY_ASSIGN(const std::optional<Table> target, find_target(state));
     std::optional<Connection> second;
     if (target) {
       PGFANOUT_TRY_ASSIGN(
-          second, Connection::open(connect_options(job_, target_dsn_of(job_), "pgfanout/queries")));
-      second->set_cancellation(&cancellation_);
+          second, Connection::open(connect_options(job_, target_dsn_of(job_), "pgfanout/queries",
+                                                   &cancellation_)));
     }
     PGFANOUT_TRY_ASSIGN(const std::string path, state.application_path());
     const QueryTable before{state.source(), source, source.application.sql};
@@ -82,8 +81,7 @@ class QueriesJob : ReportingJob {
     PGFANOUT_TRY_ASSIGN(
         Connection session,
         Connection::open(connect_options(job_, is_target ? target_dsn_of(job_) : job_.source_dsn,
-                                         "pgfanout/queries")));
-    session.set_cancellation(&cancellation_);
+                                         "pgfanout/queries", &cancellation_)));
     PGFANOUT_TRY_ASSIGN(
         result_.queries->advice,
         advise({session, is_target ? *target : source, is_target ? after->path : before.path},

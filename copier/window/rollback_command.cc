@@ -399,7 +399,7 @@ class RollbackJob : ReportingJob {
     if (!saved_in_.empty()) (void)state_->target().run("DROP TABLE " + saved_in_);
     const Fence fence = state_->fence("live");
     constexpr LockPatience kBrief{std::chrono::milliseconds(100), std::chrono::seconds(1)};
-    const auto lowered = fence.lower(state_->target(), kBrief, Cancellation());
+    const auto lowered = fence.lower(state_->target(), kBrief, cancellation_.at_once());
     const auto stands = fence.stands(state_->target());
     is_live_fenced_ = !stands || *stands;
     if (lowered) return;

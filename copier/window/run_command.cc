@@ -530,7 +530,28 @@ class WindowJob {
     }
     begin(entry ? entry->job : new_job_id());
     if (!entry) return state_->take_job(result_.job);
-    return runner_.open_journal(state_->journal(), is_swapped_);
+    PGFANOUT_TRY(runner_.open_journal(state_->journal(), is_swapped_));
+    return start == RunStart::go_on ? tell_resumed() : Result<void>();
+  }
+
+  /// From the first second on, whatever it then waits for.
+  Result<void> tell_resumed() {
+    const NextStage next =
+        next_stage(runner_.records(), job_.window, state_->entry()->has_progress);
+    if (next.move != NextStage::Move::run) return {};
+    std::string done;
+    if (next.stage == "copy" && state_->entry()->has_progress) {
+      PGFANOUT_TRY_ASSIGN(done, CopyJournal(state_->target(), result_.job).committed_text());
+    } else if (next.stage == "index" || next.stage == "constraints") {
+      PGFANOUT_TRY_ASSIGN(const auto steps, state_->journal().steps_done());
+      done = counted(steps.size(), "step is done", "steps are done");
+    }
+    report({Severity::info, "resumed",
+            fmt::format("resuming job {} with the stage {}{}; checking first what may have changed"
+                        " since",
+                        result_.job, next.stage, done.empty() ? "" : ": " + done),
+            job_.table});
+    return {};
   }
 
   /// Another job does not begin behind the back of a gate that waits.
@@ -648,7 +669,8 @@ class WindowJob {
     PGFANOUT_TRY(runner_.confirm_gates());
     show_leaves();
     const bool copy_goes_on = state_->entry() && state_->entry()->has_progress;
-    if (repeats_preflight(runner_.records(), copy_goes_on)) PGFANOUT_TRY(check_before());
+    bool must_check = !repeats_preflight(runner_.records(), copy_goes_on);
+    if (!must_check) PGFANOUT_TRY(check_before());
     if (stages_.is_present()) {
       result_.verdict = Verdict::match;
       return {};
@@ -672,6 +694,8 @@ class WindowJob {
         continue;
       }
       if (cancellation_.is_set()) return cancelled();
+      // Before the stage is journaled: a commit may wait for a standby that is gone.
+      if (std::exchange(must_check, false)) PGFANOUT_TRY(check_resumed_job(*state_));
       PGFANOUT_TRY(runner_.run(stage, works.at(stage)));
     }
     if (!result_.verdict) result_.verdict = Verdict::match;
@@ -745,6 +769,7 @@ class WindowJob {
       result_.verdict = Verdict::match;
       return {};
     }
+    PGFANOUT_TRY(check_resumed_job(*state_));
     PGFANOUT_TRY(runner_.run("swap", [this] { return stages_.swap(); }));
     if (gate_holds(runner_.records(), job_.window, "swap")) PGFANOUT_TRY(runner_.wait_at("swap"));
     result_.verdict = result_.verdict == Verdict::differs ? Verdict::differs : Verdict::match;
@@ -753,13 +778,18 @@ class WindowJob {
 
   /// Whether applications can write to the table of that name.
   void tell_fence() {
-    if (!state_ || !state_->source().is_open()) return;
+    if (!state_) return;
     // After a swap the source's fence is the backup's; a rollback fences the live table.
     const bool is_swapped = is_swapped_ || stages_.is_swapped() ||
                             (state_->entry() && state_->entry()->state == "swapped");
+    if (!state_->source().is_open() && !cancellation_.at_once().is_set()) {
+      auto again = state_->connect_target("target");
+      if (again && state_->same_database()) state_->target() = *std::move(again);
+    }
     const auto stands = state_->stands(is_swapped ? "live" : "source");
     // A refused preflight leaves no fence; a fence that cannot be read is reported as standing.
-    result_.writes_refused = !stands || *stands;
+    const bool may_stand = !is_swapped && state_->entry() && !state_->entry()->is_over();
+    result_.writes_refused = stands ? *stands : may_stand;
   }
 
   void report(Issue issue) {

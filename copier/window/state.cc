@@ -22,7 +22,8 @@ Result<WindowState> WindowState::open(const JobDescription& job, const Cancellat
   const bool claims = static_cast<bool>(report);
   WindowState state(job, cancellation, std::move(report));
   const auto connect = [&](const std::string& dsn, std::string_view role) {
-    ConnectOptions options = connect_options(job, dsn, fmt::format("pgfanout/window/{}", role));
+    ConnectOptions options = connect_options(job, dsn, fmt::format("pgfanout/window/{}", role),
+                                             claims ? nullptr : &cancellation);
     options.may_share_backend = may_share_backend;
     return Connection::open(options);
   };
@@ -46,7 +47,7 @@ Result<WindowState> WindowState::open(const JobDescription& job, const Cancellat
   // A server does not notice during an index build that its client is gone.
   const std::vector<int> own = {state.source().backend_pid(), state.target().backend_pid()};
   for (Connection* connection : {&state.source(), &state.target()}) {
-    PGFANOUT_TRY(end_orphans(*connection, state.job_id_, "", own));
+    PGFANOUT_TRY(end_orphans(*connection, {state.job_id_, "", own}, cancellation, state.report_));
   }
   return state;
 }
@@ -93,10 +94,12 @@ Result<void> WindowState::take_job(const std::string& job_id) {
   return {};
 }
 
-Result<Connection> WindowState::connect_target(std::string_view role) const {
-  PGFANOUT_TRY_ASSIGN(Connection connection,
-                      connect_again(connect_options(*job_, target_dsn_of(*job_),
-                                                    fmt::format("pgfanout/{}/{}", job_id_, role))));
+Result<Connection> WindowState::connect_target(std::string_view role,
+                                               const Cancellation* stop) const {
+  PGFANOUT_TRY_ASSIGN(
+      Connection connection,
+      connect_again(connect_options(*job_, target_dsn_of(*job_),
+                                    fmt::format("pgfanout/{}/{}", job_id_, role), stop)));
   PGFANOUT_TRY(connection.run(pass_fence_sql(connection, job_id_)));
   return connection;
 }

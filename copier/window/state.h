@@ -46,8 +46,9 @@ class WindowState {
   /// Gives the sessions the job's name and the right to pass its fences.
   Result<void> take_job(const std::string& job_id);
 
-  /// A further session on the target's side.
-  [[nodiscard]] Result<Connection> connect_target(std::string_view role) const;
+  /// A further session on the target's side. `stop` cancels its statements.
+  [[nodiscard]] Result<Connection> connect_target(std::string_view role,
+                                                  const Cancellation* stop = nullptr) const;
 
   /// The table that the job began with, by whatever name it has now.
   Result<Table> source_table();

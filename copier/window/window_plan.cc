@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/server_facts.h"
 #include "copier/columns/column_plan.h"
+#include "copier/key/key_plan.h"
 #include "copier/layout/layout.h"
 #include "copier/plan/new_target.h"
 #include "copier/window/way_back.h"
@@ -76,6 +78,30 @@ void add_references_first(const CarryPlan& carry, CopyPlan& plan) {
           fmt::format("ALTER TABLE {} {}", plan.target.leaves[leaf].qualified, each.clause));
     }
   }
+}
+
+Result<void> check_resumed_job(WindowState& state) {
+  PGFANOUT_TRY_ASSIGN(Table source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(const Table target, state.target_table());
+  TableRequest tables = state.job();
+  tables.key = state.entry()->key;
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(tables, source));
+  CopyPlan plan(std::move(key));
+  PGFANOUT_TRY_ASSIGN(plan.source_server, read_server_facts(state.source()));
+  PGFANOUT_TRY_ASSIGN(plan.target_server, read_server_facts(state.target()));
+  plan.same_database = state.same_database();
+  plan.source = std::move(source);
+  plan.target.schema = target.schema;
+  plan.target.name = target.name;
+  plan.target.qualified = target.qualified;
+  // Until the copy is done, they are not attached.
+  for (const MadeRelation& made : state.entry()->made) {
+    plan.target.leaves.push_back({target.schema, made.name, made.name, made.oid});
+  }
+  plan.connections.readers = 0;
+  return check_before_resuming(state.job(), plan, CheckScope::resumed_window, state.source(),
+                               state.target(), state.cancellation(),
+                               [&](Issue issue) { state.report(std::move(issue)); });
 }
 
 Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report) {

@@ -31,6 +31,10 @@ struct WindowPlan {
 /// target refuses rows without a parent.
 void add_references_first(const CarryPlan& carry, CopyPlan& plan);
 
+/// Of a job whose target is made: repeats the checks of what others may have changed since, before
+/// its next stage. Refuses by "no-go".
+Result<void> check_resumed_job(WindowState& state);
+
 /// Reports each issue as it is found. Refusals end it at once.
 Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report);
 

@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "copier/base/pause.h"
+#include "copier/base/server_waits.h"
 #include "tests/cli/capture.h"
 
 namespace pgfanout {
@@ -233,6 +237,54 @@ TEST(Session, AnEscapedExceptionIsNoSuccess) {
   EXPECT_EQ(run_session(json_words, functions, {out.fd(), err.fd()}, cancellation), 3);
   EXPECT_THAT(err.text(), HasSubstr("boom"));
   EXPECT_THAT(out.text(), HasSubstr("\"status\": \"interrupted\""));
+}
+
+TEST(Session, ACommandThatHangsIsLeftTwoSecondsAfterAStopAtOnce) {
+  Cancellation now;
+  const Cancellation cancellation(&now);
+  std::atomic<int> left_with{-1};
+  CommandFunctions functions;
+  functions.leave = [&](int exit_code) { left_with = exit_code; };
+  functions.jobs["copy"] = [&](const JobDescription&, Observer&, const Cancellation&) {
+    ServerWaits::all().begin(
+        &now, {4711, "pgfanout/20260101T020000-ab12/target", "db1:5432/app", "COMMIT"});
+    now.set();
+    pause_for(std::chrono::seconds(60), [&] { return left_with >= 0; });
+    ServerWaits::all().end(&now);
+    return small_copy();
+  };
+  const Capture out;
+  const Capture err;
+  const auto began = std::chrono::steady_clock::now();
+  run_session(json_words, functions, {out.fd(), err.fd()}, cancellation);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  EXPECT_EQ(left_with, 3);
+  EXPECT_THAT(err.text(),
+              AllOf(HasSubstr("may still execute COMMIT of pid 4711 (pgfanout/20260101T020000-"
+                              "ab12/target) on db1:5432/app [session-left]"),
+                    HasSubstr("SELECT pg_terminate_backend(pid) FROM unnest('{4711}'::int[]) pid"),
+                    HasSubstr("did not end within two seconds"), HasSubstr("pgfanout status"),
+                    HasSubstr("source: writes are refused by a fence")));
+  EXPECT_THAT(out.text(), AllOf(HasSubstr("\"job\": \"20260101T020000-ab12\""),
+                                HasSubstr("\"code\": \"session-left\""),
+                                HasSubstr("\"status\": \"interrupted\"")));
+}
+
+TEST(Session, ACommandThatEndsInTimeIsNotLeft) {
+  Cancellation now;
+  const Cancellation cancellation(&now);
+  bool was_left = false;
+  CommandFunctions functions;
+  functions.leave = [&](int) { was_left = true; };
+  functions.jobs["copy"] = [&](const JobDescription&, Observer&, const Cancellation&) {
+    now.set();
+    return small_copy();
+  };
+  const Capture out;
+  const Capture err;
+  EXPECT_EQ(run_session(json_words, functions, {out.fd(), err.fd()}, cancellation), 0);
+  EXPECT_FALSE(was_left);
+  EXPECT_THAT(out.text(), HasSubstr("\"status\": \"ok\""));
 }
 
 TEST(Session, HelpAndVersionGoToStandardOutput) {

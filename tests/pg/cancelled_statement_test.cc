@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "copier/pg/connection.h"
@@ -27,21 +28,22 @@ class CancelledStatementTest : public ::testing::Test {
              Clock::now() < until) {
         std::this_thread::sleep_for(milliseconds(5));
       }
-      cancellation.set();
+      cancellation->set();
     });
   }
   void TearDown() override {
     if (user.joinable()) user.join();
   }
   Connection open() {
-    auto connection = Connection::open({link.dsn(), "test"});
+    ConnectOptions options{link.dsn(), "test"};
+    options.cancellation = &*cancellation;
+    auto connection = Connection::open(options);
     if (!connection) throw std::runtime_error(connection.error().message);
-    connection->set_cancellation(&cancellation);
     return *std::move(connection);
   }
 
   testing::StallingLink link;
-  Cancellation cancellation;
+  std::optional<Cancellation> cancellation{std::in_place};
   std::thread user;
 };
 
@@ -52,7 +54,7 @@ TEST_F(CancelledStatementTest, IsCancelledOnTheServerToo) {
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().code, "cancelled");
   EXPECT_EQ(rows.error().consequence, Consequence::interrupt);
-  connection.set_cancellation(nullptr);
+  cancellation.emplace();  // At the same address.
   EXPECT_TRUE(connection.query("SELECT 1")) << "the connection can be used again";
 }
 
@@ -64,7 +66,7 @@ TEST_F(CancelledStatementTest, ResultsThatCameAllTheSameAreKept) {
       "DO $$ BEGIN PERFORM pg_catalog.pg_sleep(600); EXCEPTION WHEN query_canceled THEN"
       " INSERT INTO seen VALUES (1); END $$");
   EXPECT_TRUE(done) << done.error().message;
-  connection.set_cancellation(nullptr);
+  cancellation.emplace();  // At the same address.
   const auto rows = connection.query("SELECT n FROM pg_temp.seen");
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->size(), 1);
@@ -73,7 +75,7 @@ TEST_F(CancelledStatementTest, ResultsThatCameAllTheSameAreKept) {
 TEST_F(CancelledStatementTest, StalledLinkDoesNotDelayIt) {
   Connection connection = open();
   link.stall_for_good();
-  cancellation.set();
+  cancellation->set();
   const auto rows = connection.query("SELECT 1");
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().code, "cancelled");

@@ -196,11 +196,11 @@ RESUME = [
     bug("marker-is-not-in-the-rows-transaction",
         "statements.push_back(statements_of(leaf, epoch)); }"
         " PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),"
-        " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, stop));",
+        " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, at_once));",
         "statements.push_back(statements_of(leaf, epoch));"
         " if (!statements.back().empty()) statements.back().pop_back(); }"
         " PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),"
-        " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, stop));"
+        " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, at_once));"
         " for (std::uint32_t leaf = 0; leaf < done.size(); ++leaf) {"
         " if (done[leaf]) continue; static_cast<void>(state.target->run("
         "CopyJournal(*state.target, state.job_id).mark_leaf(leaf, progress_of(leaf, epoch)).sql)); }",

@@ -20,7 +20,7 @@ TEST(WorkerSessionsTest, AWorkerThatThrowsEndsTheOthers) {
   std::atomic<int> connecting{0};
   WorkerSettings settings;
   settings.workers = 3;
-  settings.connect = [&]() -> Result<Connection> {
+  settings.connect = [&](const Cancellation*) -> Result<Connection> {
     if (++connecting == 3) throw std::length_error("too long");
     pause_for(std::chrono::milliseconds(200));
     return refused("later", "it ended after the one that threw");
@@ -37,7 +37,7 @@ TEST(WorkerSessionsTest, WhatIsDoneMeanwhileMayThrow) {
   std::atomic<bool> has_thrown{false};
   WorkerSettings settings;
   settings.workers = 2;
-  settings.connect = [&]() -> Result<Connection> {
+  settings.connect = [&](const Cancellation*) -> Result<Connection> {
     pause_for(std::chrono::seconds(30), [&] { return has_thrown.load(); });
     pause_for(std::chrono::milliseconds(50));
     return refused("later", "it ended after the one that threw");
@@ -54,7 +54,7 @@ TEST(WorkerSessionsTest, TheUsersStopIsSeenByTheWorkers) {
   Cancellation user;
   WorkerSettings settings;
   settings.workers = 2;
-  settings.connect = [&]() -> Result<Connection> {
+  settings.connect = [&](const Cancellation*) -> Result<Connection> {
     user.set();
     return refused("x", "y");
   };

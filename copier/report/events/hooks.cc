@@ -164,6 +164,7 @@ std::string ending_of(pid_t pid) {
 std::string await_end(pid_t pid, int output, const HookLimits& limits, Lines& lines,
                       const Cancellation& cancellation) {
   constexpr milliseconds kPollEvery{10};
+  constexpr milliseconds kGraceAtOnce{500};
   const Clock::time_point began = Clock::now();
   Clock::time_point terminated_at{};
   std::string reason;
@@ -176,13 +177,15 @@ std::string await_end(pid_t pid, int output, const HookLimits& limits, Lines& li
     }
     const Clock::time_point now = Clock::now();
     const bool is_late = now - began >= limits.time;
+    const auto grace =
+        cancellation.at_once().is_set() ? std::min(limits.grace, kGraceAtOnce) : limits.grace;
     if (reason.empty() && (is_late || cancellation.at_once().is_set())) {
       reason = is_late ? fmt::format("did not end within {} s",
                                      std::chrono::duration<double>(limits.time).count())
                        : "was stopped with the job";
       terminated_at = now;
       kill(-pid, SIGTERM);
-    } else if (!reason.empty() && now - terminated_at >= limits.grace) {
+    } else if (!reason.empty() && now - terminated_at >= grace) {
       kill(-pid, SIGKILL);
     }
   }
@@ -375,6 +378,16 @@ Result<void> Hooks::may_begin(std::string_view stage) {
 }
 
 void Hooks::settle(JobResult& result) {
+  if (!awaited_->wait(&cancellation_) && !cancellation_.at_once().is_set()) {
+    tell_(
+        {Severity::info,
+         "hook",
+         fmt::format("stopping: waits for hooks that run, {} s at most for each; Ctrl-C again ends"
+                     " them",
+                     std::chrono::duration<double>(limits_.time).count()),
+         {},
+         {}});
+  }
   awaited_->wait();
   samples_->wait();
   const std::lock_guard lock(mutex_);

@@ -300,11 +300,32 @@ JobView Progress::view(ProgressSnapshot now) {
   return view;
 }
 
+/// At once, again after three seconds, then every ten.
 void Progress::tell_about_stop() {
-  if (has_told_stop_) return;
-  has_told_stop_ = true;
-  terminal_.print(
-      "stopping: at the next safe point (an epoch is finished first); Ctrl-C again stops at once");
+  constexpr std::chrono::seconds kAgain{3};
+  constexpr std::chrono::seconds kEvery{10};
+  const auto now = Clock::now();
+  if (cancellation_.at_once().is_set()) {
+    if (!std::exchange(has_told_at_once_, true)) {
+      terminal_.print("stopping at once: ends within two seconds");
+    }
+    return;
+  }
+  if (now < next_stop_line_) return;
+  const bool is_first = next_stop_line_ == Clock::time_point();
+  next_stop_line_ = now + (is_first ? kAgain : kEvery);
+  // The counters live as long as a stage is open. By leaf a stop ends the copy before its rows are
+  // committed.
+  const JobCounters* counters = open_.empty() ? nullptr : counters_;
+  std::uint64_t leaves = 0;
+  if (counters != nullptr && open_.back().name == "copy" &&
+      (!is_first || options_.label.commits == CommitMode::by_epoch)) {
+    const std::uint64_t committed = counters->leaves_committed;
+    leaves = counters->leaves_total - std::min<std::uint64_t>(counters->leaves_total, committed);
+  }
+  terminal_.print(stopping_line(leaves,
+                                counters == nullptr ? std::nullopt : counters->lock_waits.longest(),
+                                ServerWaits::all().open(), now));
 }
 
 /// The open stages, outermost first: "copy/read-back".

@@ -149,7 +149,8 @@ class Progress : public Observer {
   Clock::time_point next_draw_;            // guarded by mutex_
   std::string last_issue_;                 // guarded by mutex_
   std::optional<WatchSample> sample_;      // guarded by mutex_; the last one
-  bool has_told_stop_ = false;             // guarded by mutex_
+  Clock::time_point next_stop_line_;       // guarded by mutex_; of the epoch: none was told
+  bool has_told_at_once_ = false;          // guarded by mutex_
   bool is_stopping_ = false;               // guarded by mutex_
   std::thread ticker_;                     // last: it uses all of the above
 };

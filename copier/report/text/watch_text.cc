@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
 
+#include "copier/base/counted.h"
 #include "copier/report/text/text.h"
 
 namespace pgfanout {
@@ -145,6 +147,37 @@ std::string interrupt_text(std::string_view command, std::string_view stage, Com
     return "stops at once; steps done stay done, the same command does the rest";
   }
   return "stops; the same command resumes with this stage";
+}
+
+std::string stopping_line(std::uint64_t leaves, const std::optional<LockWaits::Wait>& lock,
+                          const std::vector<ServerWait>& waits,
+                          std::chrono::steady_clock::time_point now) {
+  const auto time_since = [&](std::chrono::steady_clock::time_point since) {
+    return fmt::format("{:.0f} s", std::chrono::duration<double>(now - since).count());
+  };
+  // The job does not wait for those that watch it.
+  std::vector<ServerWait> own;
+  std::copy_if(waits.begin(), waits.end(), std::back_inserter(own),
+               [](const ServerWait& wait) { return !wait.session.ends_with("/watch"); });
+  std::string text = "waits";
+  if (leaves > 0) {
+    text += fmt::format(" until {} committed{}", counted(leaves, "leaf is", "leaves are"),
+                        lock || !own.empty() ? ":" : "");
+  } else {
+    text += " for";
+  }
+  if (lock) {
+    text += fmt::format(" locks {} ({})",
+                        lock->blockers.empty() ? "of other sessions" : printable(lock->blockers),
+                        time_since(lock->since));
+  } else if (!own.empty()) {
+    text +=
+        fmt::format(" {} ({}{})", printable(text_of(own.front())), time_since(own.front().since),
+                    own.size() == 1 ? "" : fmt::format("; and {} more", own.size() - 1));
+  } else if (leaves == 0) {
+    text += " the next safe point";
+  }
+  return fmt::format("stopping: {}; Ctrl-C again stops at once", text);
 }
 
 }  // namespace pgfanout

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "copier/base/server_waits.h"
+#include "pgfanout/lock_waits.h"
 #include "pgfanout/watch.h"
 
 namespace pgfanout {
@@ -42,5 +46,12 @@ enum class CommitMode : std::uint8_t { unknown, by_leaf, by_epoch };
 /// "copy/read-back"; empty: between two stages.
 [[nodiscard]] std::string interrupt_text(std::string_view command, std::string_view stage,
                                          CommitMode mode);
+
+/// The line for a user who has asked for a stop. `leaves`: those that are committed first; `lock`:
+/// a wait for locks of others; `waits`: for servers, the longest first.
+[[nodiscard]] std::string stopping_line(std::uint64_t leaves,
+                                        const std::optional<LockWaits::Wait>& lock,
+                                        const std::vector<ServerWait>& waits,
+                                        std::chrono::steady_clock::time_point now);
 
 }  // namespace pgfanout

@@ -247,15 +247,22 @@ TEST(ProgressLog, OfNoneHasIssuesOnly) {
 
 TEST(ProgressLog, TellsOnceThatTheJobIsStopping) {
   Pipe pipe;
-  Cancellation cancellation;
+  Cancellation now;
+  Cancellation cancellation(&now);
   JobCounters counters;
   cancellation.set();
   Progress progress(options_for(pipe, ProgressMode::none), cancellation);
-  run_small_job(progress, counters, let_it_tick);
+  run_small_job(progress, counters, [&] {
+    let_it_tick();
+    let_it_tick();
+    now.set();
+    let_it_tick();
+  });
   const std::string log = pipe.rest();
-  const std::size_t first = log.find("stopping: ");
+  const std::size_t first = log.find("stopping: waits ");
   EXPECT_NE(first, std::string::npos);
-  EXPECT_EQ(log.find("stopping: ", first + 1), std::string::npos);
+  EXPECT_EQ(log.find("stopping: ", first + 1), std::string::npos) << "again after seconds only";
+  EXPECT_GT(log.find("stopping at once: ends within two seconds"), first);
 }
 
 TEST(ProgressLog, NothingFollowsTheEndOfAStageButTheNext) {

@@ -79,5 +79,25 @@ TEST(InterruptText, FollowsWhatTheStageLeaves) {
   }
 }
 
+TEST(StoppingLine, NamesWhatIsWaitedFor) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto ago = [&](int seconds) { return now - std::chrono::seconds(seconds); };
+  const std::string end = "; Ctrl-C again stops at once";
+  EXPECT_EQ(stopping_line(0, {}, {}, now), "stopping: waits for the next safe point" + end);
+  EXPECT_EQ(stopping_line(1, {}, {}, now), "stopping: waits until 1 leaf is committed" + end);
+  const ServerWait commit{4711, "pgfanout/j/target", "db1:5432/app", "COMMIT", ago(12)};
+  const ServerWait other{4712, "pgfanout/j/worker", "db1:5432/app", "CREATE INDEX", ago(3)};
+  const ServerWait watch{4713, "pgfanout/j/watch", "db1:5432/app", "SELECT 1", ago(20)};
+  EXPECT_EQ(
+      stopping_line(0, {}, {watch, commit}, now),
+      "stopping: waits for COMMIT of pid 4711 (pgfanout/j/target) on db1:5432/app (12 s)" + end);
+  EXPECT_EQ(stopping_line(3, {}, {watch, commit, other}, now),
+            "stopping: waits until 3 leaves are committed: COMMIT of pid 4711 (pgfanout/j/target)"
+            " on db1:5432/app (12 s; and 1 more)" +
+                end);
+  EXPECT_EQ(stopping_line(0, LockWaits::Wait{ago(4), "held by pid 71\x1b"}, {commit}, now),
+            "stopping: waits for locks held by pid 71\\x1b (4 s)" + end);
+}
+
 }  // namespace
 }  // namespace pgfanout
