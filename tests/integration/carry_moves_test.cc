@@ -187,8 +187,8 @@ TEST_F(CarryMovesTest, PgRepackAtWorkIsNamed) {
       "CREATE TABLE repack.log_1 (id bigint, \"row\" t)");
   const auto plan = carry_plan(job_by_a());
   ASSERT_TRUE(succeeded(plan));
-  ASSERT_EQ(plan->not_carried.size(), 1U);
-  EXPECT_EQ(plan->not_carried.front().reason, "pg_repack is working on the table");
+  ASSERT_EQ(plan->carry.not_carried.size(), 1U);
+  EXPECT_EQ(plan->carry.not_carried.front().reason, "pg_repack is working on the table");
 }
 
 TEST_F(CarryMovesTest, RulesPoliciesAndFunctionsElsewhereFollowTheTable) {
