@@ -69,7 +69,7 @@ Result<bool> has_own_backends(pg_conn* one, pg_conn* other) {
   for (const char turn : kTurns) {
     PGconn* asked = turn == '1' ? one : other;
     PGFANOUT_TRY_ASSIGN(const std::optional<int> pid, backend_of(asked, deadline));
-    if (!pid) return no_backend(asked);
+    if (!pid) return is_user_stopping() ? cancelled() : no_backend(asked);
     seen[turn - '1'].push_back(*pid);
   }
   return has_own_backends(seen[0], seen[1]);

@@ -122,6 +122,16 @@ class StageRunner {
     return {};
   }
 
+  /// Records the end of a stage that did its work in a call that was interrupted behind it.
+  Result<void> record_end(const std::string& stage, const std::string& detail) {
+    PGFANOUT_TRY(journal_->end_stage(stage, "ok", detail));
+    PGFANOUT_TRY_ASSIGN(records_, journal_->stages());
+    for (const StageRecord& record : records_) {
+      if (record.name == stage) result_.stages.push_back(summary_of_record(record));
+    }
+    return {};
+  }
+
   /// The job waits for a person after the stage.
   Result<void> wait_at(const std::string& stage) {
     PGFANOUT_TRY(journal_->set_waiting(stage));
@@ -706,6 +716,11 @@ class WindowJob {
   Result<void> settle_swap() {
     result_.verdict = Verdict::match;
     PGFANOUT_TRY(stages_.finish_swap());
+    if (!is_done(runner_.records(), "swap")) {
+      PGFANOUT_TRY(runner_.record_end(
+          "swap", state_->entry()->backup_name +
+                      " is the backup; the call was interrupted behind the commit"));
+    }
     if (gate_behind_swap_holds(runner_.records(), job_.window)) return runner_.wait_at("swap");
     return {};
   }

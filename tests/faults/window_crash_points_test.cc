@@ -75,6 +75,9 @@ TEST_F(WindowCrashPointsTest, OnFromEveryPlace) {
   for (const std::string& place : places) EXPECT_TRUE(is_killed("run", place)) << place;
   finish("run");
   check_swapped("run killed everywhere");
+  EXPECT_EQ(value("SELECT count(*) FROM pgfanout.stage s JOIN pgfanout.job j USING (job)"
+                  " WHERE j.state = 'swapped' AND s.status <> 'ok'"),
+            "0");
   for (const std::string& place : places_of_cleanup()) {
     EXPECT_TRUE(is_killed("cleanup", place)) << place;
   }

@@ -599,11 +599,13 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"swap-locks", "tests/integration/preflight_server_test.cc"},
     {"prepared-transaction", "tests/integration/preflight_server_test.cc"},
     {"disk-full", "tests/integration/preflight_server_test.cc"},
+    {"pooler", "tests/integration/pooler_test.cc"},
+    {"pooler-room", "tests/integration/pooler_test.cc"},
 };
 /// No test can make these servers, or roles that go away meanwhile; the options refuse so many
 /// partitions first.
 const std::set<std::string> kNotTried = {"bad-partitions", "check-not-run", "no-such-function",
-                                         "no-such-role",   "pooler",        "server-too-old"};
+                                         "no-such-role", "server-too-old"};
 
 TEST(PlanRefusals, EachCodeOfThePageIsTried) {
   std::set<std::string> told = codes_under("The plan says it");
