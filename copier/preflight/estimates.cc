@@ -67,13 +67,17 @@ constexpr double kSwapSeconds = 0.3;
 // The work for a leaf, or for an index of it, that is the same however few rows it has: ratios to
 // the time in which the server makes a table with an index, measured with 100 and 1,000 leaves of
 // 20 rows, without and with five indexes, on a file system in memory and on a disk.
-constexpr double kFencePerLeaf = 1.0;
-constexpr double kCopyPerLeaf = 8.0;
-constexpr double kIndexPerIndex = 0.9;
-constexpr double kConstraintsPerLeaf = 1.5;
-constexpr double kAnalyzePerLeaf = 0.7;
-constexpr double kVerifyPerLeaf = 2.2;
-constexpr double kSwapPerLeaf = 2.0;
+struct LeafRatio {
+  double leaf;
+  double index;  ///< Of each index of the leaf.
+};
+constexpr LeafRatio kFenceRatio{3.0, 0};
+constexpr LeafRatio kCopyRatio{7.5, 0};
+constexpr LeafRatio kIndexRatio{0, 0.9};
+constexpr LeafRatio kConstraintsRatio{0.9, 0.2};
+constexpr LeafRatio kAnalyzeRatio{0.7, 0};
+constexpr LeafRatio kVerifyRatio{1.4, 0.4};
+constexpr LeafRatio kSwapRatio{1.3, 0.2};
 /// Where it could not be measured.
 constexpr double kAssumedSeconds = 0.001;
 
@@ -186,18 +190,19 @@ std::vector<StageEstimate> estimate_stages(const Workload& workload) {
   const double rate = workload.bytes_per_second;
   const bool is_measured = workload.seconds_per_object > 0;
   const double each = is_measured ? workload.seconds_per_object : kAssumedSeconds;
-  const auto leaves = static_cast<double>(workload.leaves);
-  const auto source_leaves = static_cast<double>(workload.source_leaves);
   const auto indexes = static_cast<double>(workload.indexes.size());
-  /// Of `count` leaves or indexes.
-  const auto per_object = [&](double ratio, double count, const char* of) {
-    return fmt::format("{:.0f} {} at {:.1f} ms{}", count, of, 1000 * ratio * each,
-                       is_measured ? "" : ", assumed");
+  std::vector<StageEstimate> estimates;
+  const auto add = [&](const char* stage, double seconds, std::uint64_t leaves, LeafRatio ratio,
+                       const std::string& basis) {
+    const double of_leaf = each * (ratio.leaf + ratio.index * indexes);
+    estimates.push_back(
+        {stage, seconds + of_leaf * static_cast<double>(leaves),
+         fmt::format("{}{}{} leaves at {:.1f} ms{}", basis, basis.empty() ? "" : "; ", leaves,
+                     1000 * of_leaf, is_measured ? "" : ", assumed")});
   };
-  const std::string copied = per_object(kCopyPerLeaf, leaves, "leaves");
   if (rate <= 0) {
-    if (workload.row_bytes > 0) return {};
-    return {{"copy", kCopyPerLeaf * each * leaves, "the source is empty; " + copied}};
+    if (workload.row_bytes == 0) add("copy", 0, workload.leaves, kCopyRatio, "the source is empty");
+    return estimates;
   }
   const double one_read = static_cast<double>(workload.row_bytes) / rate;
   const double read = one_read / parallel(workload.readers);
@@ -207,34 +212,27 @@ std::vector<StageEstimate> estimate_stages(const Workload& workload) {
                   amount_of_bytes(static_cast<std::uint64_t>(rate)));
   const auto keys = static_cast<double>(workload.foreign_keys);
   const double checks = one_read * (kScanPerRead + kForeignKeyPerRead * keys);
-  return {
-      {"prepare", kFencePerLeaf * each * source_leaves,
-       per_object(kFencePerLeaf, source_leaves, "leaves of the source")},
-      {"copy", read * kCopyPerRead + kCopyPerLeaf * each * leaves,
-       fmt::format("{}; {} readers; writing takes {:.0f} times as long as reading; {}", measured,
-                   workload.readers, kCopyPerRead, copied)},
-      {"index",
-       build_seconds(workload, one_read) / builds + kIndexPerIndex * each * leaves * indexes,
-       fmt::format("{} indexes of {} in all, {} builds at a time; by factors of the measured read; "
-                   "{}",
-                   workload.indexes.size(), amount_of_bytes(index_bytes(workload)),
-                   workload.index_jobs,
-                   per_object(kIndexPerIndex, leaves * indexes, "indexes of leaves"))},
-      {"constraints", checks / builds + kConstraintsPerLeaf * each * leaves * (1 + keys),
-       fmt::format("a scan for the checks and a join for each of {} foreign keys; by factors of "
-                   "the measured read; {}",
-                   workload.foreign_keys,
-                   per_object(kConstraintsPerLeaf * (1 + keys), leaves, "leaves"))},
-      {"analyze",
-       one_read * kAnalyzePerRead * analyzed_share(workload) + kAnalyzePerLeaf * each * leaves,
-       fmt::format("{:.0f} % of all rows; by factors of the measured read; {}",
-                   100 * analyzed_share(workload), per_object(kAnalyzePerLeaf, leaves, "leaves"))},
-      {"verify", 2 * read + kVerifyPerLeaf * each * leaves,
-       fmt::format("both sides are read: {}; {}", measured,
-                   per_object(kVerifyPerLeaf, leaves, "leaves"))},
-      {"swap", kSwapSeconds + kSwapPerLeaf * each * (leaves + source_leaves),
-       per_object(kSwapPerLeaf, leaves + source_leaves, "leaves of both sides") +
-           "; without waiting for other sessions"}};
+  const LeafRatio constraints{kConstraintsRatio.leaf * (1 + keys), kConstraintsRatio.index};
+  add("prepare", 0, workload.source_leaves, kFenceRatio, "the fence around the source");
+  add("copy", read * kCopyPerRead, workload.leaves, kCopyRatio,
+      fmt::format("{}; {} readers; writing takes {:.0f} times as long as reading", measured,
+                  workload.readers, kCopyPerRead));
+  add("index", build_seconds(workload, one_read) / builds, workload.leaves, kIndexRatio,
+      fmt::format("{} indexes of {} in all, {} builds at a time; by factors of the measured read",
+                  workload.indexes.size(), amount_of_bytes(index_bytes(workload)),
+                  workload.index_jobs));
+  add("constraints", checks / builds, workload.leaves, constraints,
+      fmt::format("a scan for the checks and a join for each of {} foreign keys; by factors of "
+                  "the measured read",
+                  workload.foreign_keys));
+  add("analyze", one_read * kAnalyzePerRead * analyzed_share(workload), workload.leaves,
+      kAnalyzeRatio,
+      fmt::format("{:.0f} % of all rows; by factors of the measured read",
+                  100 * analyzed_share(workload)));
+  add("verify", 2 * read, workload.leaves, kVerifyRatio, "both sides are read: " + measured);
+  add("swap", kSwapSeconds, workload.leaves + workload.source_leaves, kSwapRatio,
+      "without waiting for other sessions");
+  return estimates;
 }
 
 std::uint64_t fitting_lists(std::uint64_t rows) {
