@@ -8,7 +8,7 @@
 namespace pgfanout {
 
 struct WaitCause {
-  std::string_view event;  ///< As "type/event"; with a slash at its end: all of that type.
+  std::string_view event;  ///< "type/event", or how it begins.
   const char* cause;
   const char* what;
   const char* help;
@@ -21,10 +21,7 @@ inline constexpr WaitCause kWaitCauses[] = {
     {"Lock/", "lock", "a lock", "end the transaction that holds it"},
     {"BufferPin/", "page", "another session to let go of a page",
      "end the cursor or statement that rests on that page"},
-    {"IPC/CheckpointStart", "checkpoint", "a checkpoint to begin",
-     "wait for it; the server's log says why it is slow"},
-    {"IPC/CheckpointDone", "checkpoint", "a checkpoint to end",
-     "wait for it; the server's log says why it is slow"},
+    {"IPC/Checkpoint", "checkpoint", "a checkpoint", "the server's log says why it is slow"},
     {"IPC/BackupWaitWalArchive", "archive", "WAL to be archived",
      "repair archive_command; the server's log says why it fails"},
 };
@@ -32,8 +29,7 @@ inline constexpr WaitCause kWaitCauses[] = {
 /// nullptr: the event is work.
 [[nodiscard]] constexpr const WaitCause* cause_of(std::string_view event) {
   for (const WaitCause& each : kWaitCauses) {
-    const bool is_type = each.event.ends_with('/');
-    if (is_type ? event.starts_with(each.event) : event == each.event) return &each;
+    if (event.starts_with(each.event)) return &each;
   }
   return nullptr;
 }

@@ -19,8 +19,8 @@ struct StandbyRule {
   std::vector<std::string> names;
 };
 
-/// Absent: it is none that a server accepts.
-[[nodiscard]] std::optional<StandbyRule> parse_standby_names(std::string_view setting);
+/// `setting` is one that a server has accepted.
+[[nodiscard]] StandbyRule parse_standby_names(std::string_view setting);
 
 /// A row of pg_stat_replication.
 struct ConnectedStandby {
@@ -31,19 +31,16 @@ struct ConnectedStandby {
 
 /// Too few standbys for a commit to return.
 struct MissingStandbys {
-  std::string setting;  ///< synchronous_standby_names.
   std::uint32_t needed = 0;
   std::uint32_t connected = 0;
-  /// Names of the setting that no standby answers for, or, if each is answered for, the setting.
-  std::vector<std::string> absent;
-  std::vector<std::string> catching_up;  ///< Of these, those that are connected.
+  std::vector<std::string> absent;  ///< Names of the setting; the setting if each is there.
 };
 
 /// A standby whose state is hidden counts as connected. Absent: there are enough.
 [[nodiscard]] std::optional<MissingStandbys> missing_standbys(
     std::string_view setting, const std::vector<ConnectedStandby>& connected);
 
-/// "1 of 2 needed synchronous standbys are connected (absent: s2)", and what to do about it.
+/// "1 of 2 needed synchronous standbys are streaming (missing: s2)", and what to do about it.
 [[nodiscard]] std::string text_of(const MissingStandbys& missing);
 inline constexpr const char* kStandbyAdvice =
     "start the standby, or take it out of synchronous_standby_names and SELECT pg_reload_conf()";

@@ -177,7 +177,7 @@ Observers::Observers(const Invocation& call, int message_fd, const Cancellation&
   } else {
     all_.add(progress_);
   }
-  set_wait_listener([this](const std::string& text) { progress_.tell_wait(text); });
+  set_wait_listener([this](const Issue& issue) { tell(issue); });
 }
 
 Observers::~Observers() {

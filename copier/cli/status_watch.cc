@@ -115,6 +115,9 @@ class StatusWatch {
     terminal_.draw(view);
     if (!terminal_.is_live() && call_.progress != ProgressMode::none && !snapshot.is_over) {
       terminal_.print(view.now.stage.empty() ? printable(view.last_issue) : plain_line(view.now));
+      for (const SessionWait& wait : view.session_waits) {
+        terminal_.print(wait_line(wait, WaitChange::lasts));
+      }
     }
     return true;
   }
@@ -222,6 +225,7 @@ JobView StatusView::view(const JobSnapshot& snapshot, double seconds) {
   view.writers_busy = snapshot.writers_busy;
   view.waits = snapshot.waits;
   const JobStatus* status = job_status_of(snapshot.status);
+  if (status != nullptr) view.session_waits = status->waits;
   if (status != nullptr && status->active.empty() && !snapshot.is_over) {
     const std::string& gate = status->waiting_at;
     view.last_issue =

@@ -17,7 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 std::mutex listener_mutex;
-WaitListener wait_listener;  // guarded by listener_mutex
+IssueSink wait_listener;      // guarded by listener_mutex
+Clock::time_point next_told;  // guarded by listener_mutex
 
 using ResultPointer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
@@ -28,9 +29,10 @@ bool is_ready(const PGconn* connection, short events) {
 
 }  // namespace
 
-void set_wait_listener(WaitListener listener) {
+void set_wait_listener(IssueSink listener) {
   const std::lock_guard lock(listener_mutex);
   wait_listener = std::move(listener);
+  next_told = {};
 }
 
 std::string own_backend_sql() {
@@ -206,7 +208,7 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) {
     verdict = judge_silence(*finding, has_come);
   }
   if (verdict == StallVerdict::patience) {
-    if (*finding == StallFinding::works) tell_wait(query_->event(), silence);
+    if (*finding == StallFinding::works) tell_wait(watched, query_->event());
     query_.reset();
     silent_since = Clock::now();
     return {};
@@ -216,13 +218,15 @@ Result<void> StallWatch::check(pg_conn* watched, Moment& silent_since) {
   return stalled(watched, silence);
 }
 
-void StallWatch::tell_wait(std::string_view event, std::chrono::nanoseconds silence) const {
+void StallWatch::tell_wait(const pg_conn* watched, std::string_view event) const {
+  constexpr std::chrono::seconds kBetween{30};
   const WaitCause* cause = cause_of(event);
   const std::lock_guard lock(listener_mutex);
-  if (cause == nullptr || !wait_listener) return;
-  wait_listener(fmt::format(
-      "backend {} waits for {} ({}), and has sent nothing for {} seconds: {}", backend_.pid,
-      cause->what, event, std::chrono::floor<std::chrono::seconds>(silence).count(), cause->help));
+  if (cause == nullptr || !wait_listener || Clock::now() < next_told) return;
+  next_told = Clock::now() + kBetween;
+  wait_listener({Severity::info, "session-waits",
+                 fmt::format("backend {} waits for {} ({})", backend_.pid, cause->what, event),
+                 description_of(watched), cause->help});
 }
 
 Error StallWatch::gone(const pg_conn* watched) const {

@@ -5,12 +5,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "copier/pg/connection.h"
+#include "pgfanout/observer.h"
 #include "pgfanout/result.h"
 
 namespace pgfanout {
@@ -41,9 +41,8 @@ enum class StallVerdict : std::uint8_t { patience, lost, stalled };
 [[nodiscard]] std::string own_backend_sql();
 
 /// Told, on any thread, when a server that is asked says that a backend waits for something that is
-/// no work: "backend 4711 waits for a lock (Lock/relation) ...". An empty one: nobody.
-using WaitListener = std::function<void(const std::string& text)>;
-void set_wait_listener(WaitListener listener);
+/// no work; each half a minute at most. An empty one: nobody.
+void set_wait_listener(IssueSink listener);
 
 class StallWatch {
  public:
@@ -70,7 +69,7 @@ class StallWatch {
   [[nodiscard]] bool is_asking() const { return query_ != nullptr; }
 
  private:
-  void tell_wait(std::string_view event, std::chrono::nanoseconds silence) const;
+  void tell_wait(const pg_conn* watched, std::string_view event) const;
   [[nodiscard]] static Error stalled(const pg_conn* watched, std::chrono::nanoseconds silence);
   [[nodiscard]] Error gone(const pg_conn* watched) const;
 

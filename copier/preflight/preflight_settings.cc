@@ -251,9 +251,9 @@ Result<std::optional<Issue>> judge_standbys(Connection& connection,
   const bool is_accepted = options.empty();
   return std::optional<Issue>(
       {is_accepted ? Severity::warning : Severity::error, "standby-missing",
-       fmt::format("{}: each commit of the job would wait for it, that of the swap while it holds "
-                   "its locks",
-                   text_of(*missing)),
+       fmt::format(
+           "{}: each commit of the job would wait, that of the swap while it holds its locks",
+           text_of(*missing)),
        connection.description(),
        is_accepted ? fmt::format("accepted by the job; {}", kStandbyAdvice)
                    : fmt::format("{}; or go on all the same:{}", kStandbyAdvice, options)});

@@ -95,11 +95,10 @@ Result<void> read_job_status(WindowState& state, JobResult& result) {
 Result<JobSessions> sessions_of(WindowState& state, const std::string& job) {
   const bool is_one = state.same_database();
   PGFANOUT_TRY_ASSIGN(JobSessions all,
-                      read_job_sessions(state.target(), prefix_of(job),
-                                        is_one ? ServerPart::both : ServerPart::target));
+                      read_job_sessions(state.target(), prefix_of(job), is_one ? "" : "target"));
   if (is_one) return all;
   PGFANOUT_TRY_ASSIGN(JobSessions source,
-                      read_job_sessions(state.source(), prefix_of(job), ServerPart::source));
+                      read_job_sessions(state.source(), prefix_of(job), "source"));
   all.add(std::move(source));
   return all;
 }

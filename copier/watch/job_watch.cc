@@ -17,11 +17,10 @@ ConnectOptions options_for(const JobDescription& job, std::string dsn, const std
 }
 
 /// Of those that are not for a lock, which has a measure of its own.
-Reading longest_of(const std::vector<SessionWait>& waits, bool is_known) {
-  Reading longest;
-  if (is_known) longest.value = 0;
+Reading longest_of(const std::vector<SessionWait>& waits) {
+  Reading longest{0, ""};
   for (const SessionWait& wait : waits) {
-    if (wait.cause == "lock" || wait.seconds <= longest.value.value_or(0)) continue;
+    if (wait.cause == "lock" || wait.seconds <= *longest.value) continue;
     longest = {wait.seconds, "for " + wait.what + (wait.detail.empty() ? "" : ": " + wait.detail)};
   }
   return longest;
@@ -78,16 +77,15 @@ std::optional<Issue> JobWatch::begin(Moment now) {
 }
 
 std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSample& shown) {
-  const bool has_target = prepare(now);
+  prepare(now);
   std::map<Measure, Reading> readings = target_.measure(now);
   JobSessions sessions;
   sessions.lock = {{}, target_.problem()};
-  if (has_target) {
-    auto found = target_.sessions(source_ ? ServerPart::target : ServerPart::both);
-    if (found) sessions.add(*std::move(found));
-  }
+  auto on_target = target_.sessions(source_ ? "target" : "");
+  const bool is_known = static_cast<bool>(on_target);
+  if (is_known) sessions.add(*std::move(on_target));
   if (source_ && source_->is_ready(now)) {
-    auto found = source_->sessions(ServerPart::source);
+    auto found = source_->sessions("source");
     if (found) sessions.add(*std::move(found));
   }
   for (JobSession& session : sessions.all) {
@@ -101,8 +99,12 @@ std::map<Measure, Reading> JobWatch::measure(Doing doing, Moment now, WatchSampl
   }
   readings[Measure::lock_wait] = lock;
   shown.waits = wait_counts(sessions.all);
-  shown.session_waits = waits_.judge(sessions, now);
-  readings[Measure::session_wait] = longest_of(shown.session_waits, has_target);
+  news_.clear();
+  if (is_known) {  // A look that failed neither begins nor ends a wait.
+    shown.session_waits = waits_.judge(sessions, now);
+    news_ = waits_.news(shown.session_waits, now);
+    readings[Measure::session_wait] = longest_of(shown.session_waits);
+  }
   const std::uint64_t rows = counters_.rows_read;
   const std::uint64_t rejected = counters_.rows_rejected;
   const std::uint64_t earlier = counters_.rows_rejected_earlier;
@@ -116,7 +118,6 @@ LimitWatch::Judgement JobWatch::sample(Doing doing, Moment now, WatchSample& sho
   pace_.set_share(judgement.share);
   pace_.set_memory_share(judgement.memory_share);
   shown.thresholds = judgement.states;
-  news_ = waits_.news(shown.session_waits, now);
   return judgement;
 }
 

@@ -7,8 +7,6 @@
 #include <filesystem>
 
 #include "copier/base/amount.h"
-#include "copier/base/counted.h"
-#include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 
 namespace pgfanout {
@@ -27,13 +25,9 @@ constexpr const char* kReplicasSql =
     " FROM pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup'";
 
 /// Segments whose mark says that they are still to be archived.
-constexpr const char* kWalWaitingSql =
-    "SELECT current_setting('archive_mode') <> 'off' AND NOT pg_is_in_recovery(),"
-    " has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE'), current_user,"
-    " pg_size_bytes(current_setting('wal_segment_size'))";
 constexpr const char* kReadySql =
-    "SELECT count(*), COALESCE(min(f.name), '') FROM pg_ls_archive_statusdir() f"
-    " WHERE f.name LIKE '%.ready'";
+    "SELECT count(*) * pg_size_bytes(current_setting('wal_segment_size')), count(*),"
+    " COALESCE(min(f.name), '') FROM pg_ls_archive_statusdir() f WHERE f.name LIKE '%.ready'";
 
 }  // namespace
 
@@ -86,9 +80,9 @@ bool ServerWatch::is_ready(Moment now) {
   return static_cast<bool>(or_close(std::move(ready)));
 }
 
-Result<JobSessions> ServerWatch::sessions(ServerPart part) {
+Result<JobSessions> ServerWatch::sessions(const std::string& side) {
   if (!connection_) return interrupted("not-measured", problem_);
-  return or_close(read_job_sessions(*connection_, prefix_, part));
+  return or_close(read_job_sessions(*connection_, prefix_, side));
 }
 
 Result<ServerFacts> ServerWatch::facts() {
@@ -113,20 +107,21 @@ Result<void> ServerWatch::find_ways() {
     unmeasurable_[Measure::memory] = host_->unmeasurable();
   }
   PGFANOUT_TRY_ASSIGN(const Rows replicas, connection_->query(kReplicasSql));
-  PGFANOUT_TRY_ASSIGN(const Rows role, connection_->query("SELECT current_user"));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows role,
+      connection_->query("SELECT quote_ident(current_user),"
+                         " current_setting('archive_mode') <> 'off' AND NOT pg_is_in_recovery(),"
+                         " has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE')"));
   for (int row = 0; row < replicas.size(); ++row) {
     if (!replicas.is_null(row, 1)) continue;
-    unmeasurable_[Measure::replica_lag] =
-        fmt::format("role {0} may not see the target's standbys: GRANT pg_monitor TO {0}",
-                    quoted_name(role.text(0, 0)));
+    unmeasurable_[Measure::replica_lag] = fmt::format(
+        "role {0} may not see the target's standbys: GRANT pg_monitor TO {0}", role.text(0, 0));
   }
-  PGFANOUT_TRY_ASSIGN(const Rows wal, connection_->query(kWalWaitingSql));
-  archives_ = wal.boolean(0, 0);
-  segment_bytes_ = static_cast<double>(wal.integer(0, 3));
-  if (archives_ && !wal.boolean(0, 1)) {
+  archives_ = role.boolean(0, 1);
+  if (archives_ && !role.boolean(0, 2)) {
     unmeasurable_[Measure::wal_waiting] =
         fmt::format("role {0} may not see which WAL waits to be archived: GRANT pg_monitor TO {0}",
-                    quoted_name(wal.text(0, 2)));
+                    role.text(0, 0));
   }
   knows_ways_ = true;
   return {};
@@ -183,13 +178,11 @@ Result<Reading> ServerWatch::wal_waiting(Moment now) {
   if (wal_waiting_read_ && now - *wal_waiting_read_ < kBetween) return wal_waiting_;
   PGFANOUT_TRY_ASSIGN(const Rows ready, connection_->query(kReadySql));
   wal_waiting_read_ = now;
-  const std::int64_t segments = ready.integer(0, 0);
-  wal_waiting_ = {static_cast<double>(segments) * segment_bytes_,
-                  segments == 0 ? ""
-                                : fmt::format("{}, the oldest is {}",
-                                              counted(static_cast<std::uint64_t>(segments),
-                                                      "segment", "segments"),
-                                              ready.text(0, 1))};
+  wal_waiting_ = {static_cast<double>(ready.integer(0, 0)), ""};
+  if (ready.integer(0, 1) > 0) {
+    wal_waiting_.detail =
+        fmt::format("{} segments, the oldest is {}", ready.text(0, 1), ready.text(0, 2));
+  }
   return wal_waiting_;
 }
 
@@ -206,22 +199,17 @@ std::map<Measure, Reading> ServerWatch::measure(Moment now) {
   }
   if (!connection_ || !host_) return readings;
   const auto host = or_close(host_->sample(*connection_));
-  if (!host) return readings;
-  if (!unmeasurable_.contains(Measure::cpu)) {
+  if (host && !unmeasurable_.contains(Measure::cpu)) {
     readings[Measure::cpu] = {host->cpu, ""};
     readings[Measure::memory] = {host->memory, ""};
   }
-  if (!unmeasurable_.contains(Measure::replica_lag)) {
-    auto lag = or_close(replica_lag(now));
-    if (!lag) return readings;
-    readings[Measure::replica_lag] = *std::move(lag);
-  }
-  if (!unmeasurable_.contains(Measure::wal_waiting)) {
-    auto waiting = or_close(wal_waiting(now));
-    if (!waiting) return readings;
-    readings[Measure::wal_waiting] = *std::move(waiting);
-  }
-  if (auto rate = or_close(checkpoints(now))) readings[Measure::checkpoints] = *std::move(rate);
+  const auto take = [&](Measure measure, Result<Reading> (ServerWatch::*way)(Moment)) {
+    if (!connection_ || unmeasurable_.contains(measure)) return;
+    if (auto reading = or_close((this->*way)(now))) readings[measure] = *std::move(reading);
+  };
+  take(Measure::replica_lag, &ServerWatch::replica_lag);
+  take(Measure::wal_waiting, &ServerWatch::wal_waiting);
+  take(Measure::checkpoints, &ServerWatch::checkpoints);
   return readings;
 }
 

@@ -60,7 +60,7 @@ class ServerWatch {
   bool is_ready(Moment now);
   [[nodiscard]] const std::string& problem() const { return problem_; }
   /// For a ready one. A failure closes the connection: the next sample reconnects.
-  Result<JobSessions> sessions(ServerPart part);
+  Result<JobSessions> sessions(const std::string& side);
   Result<ServerFacts> facts();
 
   /// All measures of the target's server but errors and lock waits.
@@ -94,7 +94,6 @@ class ServerWatch {
   WalHistory wal_;
   LastMinute requested_;
   bool archives_ = false;
-  double segment_bytes_ = 0;
   std::optional<Moment> wal_waiting_read_;
   Reading wal_waiting_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "copier/base/wait_causes.h"
 #include "copier/catalog/standbys.h"
@@ -13,12 +14,14 @@ namespace {
 
 /// Readers and the session that holds the source belong to the source's side.
 constexpr const char* kSessionsSql =
-    "SELECT a.pid, substr(a.application_name, length($1) + 1), COALESCE(a.state = 'active', false),"
+    "SELECT a.pid, r.role, COALESCE(a.state = 'active', false),"
     " COALESCE(a.wait_event_type || '/' || a.wait_event, 'cpu'), a.query_start,"
-    " GREATEST(EXTRACT(epoch FROM clock_timestamp() - a.query_start), 0)::float8"
-    " FROM pg_stat_activity a WHERE starts_with(a.application_name, $1)"
-    " AND ($2::bool OR a.datname = current_database())"
-    " AND a.application_name <> $1 || 'watch' AND a.pid <> pg_backend_pid() ORDER BY 1";
+    " GREATEST(EXTRACT(epoch FROM clock_timestamp() - a.query_start), 0)::float8,"
+    " COALESCE(NULLIF($2, ''),"
+    "  CASE WHEN r.role IN ('reader', 'source') THEN 'source' ELSE 'target' END)"
+    " FROM pg_stat_activity a, substr(a.application_name, length($1) + 1) AS r(role)"
+    " WHERE starts_with(a.application_name, $1) AND ($2 = '' OR a.datname = current_database())"
+    " AND r.role <> 'watch' AND a.pid <> pg_backend_pid()";
 
 /// Run only when a session waits: pg_locks and pg_blocking_pids() stop the lock manager for a
 /// moment. Roles without pg_read_all_stats see less of a blocker.
@@ -57,65 +60,42 @@ std::string blocker_in(const Rows& rows) {
 /// A session that wakes for a moment goes on with the same wait.
 constexpr std::chrono::seconds kUntilOver{3};
 
-bool waits_for(const JobSession& session, std::string_view cause) {
-  const WaitCause* found = session.is_active ? cause_of(session.event) : nullptr;
-  return found != nullptr && found->cause == cause;
+const WaitCause* cause_of_wait(const JobSession& session) {
+  return session.is_active ? cause_of(session.event) : nullptr;
 }
 
 }  // namespace
 
 Result<JobSessions> read_job_sessions(Connection& connection, const std::string& prefix,
-                                      ServerPart part) {
+                                      const std::string& side) {
   JobSessions found;
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      connection.query(kSessionsSql, {prefix, part == ServerPart::both ? "t" : "f"}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kSessionsSql, {prefix, side}));
+  std::set<std::string_view> causes;
   for (int row = 0; row < rows.size(); ++row) {
-    JobSession session{"",
-                       static_cast<int>(rows.integer(row, 0)),
-                       rows.str(row, 1),
-                       rows.boolean(row, 2),
-                       rows.str(row, 3),
-                       rows.str(row, 4),
-                       number_in(rows, row, 5)};
-    const bool is_source = part == ServerPart::both
-                               ? session.role == "reader" || session.role == "source"
-                               : part == ServerPart::source;
-    session.side = is_source ? "source" : "target";
-    found.all.push_back(std::move(session));
+    found.all.push_back({rows.str(row, 6), static_cast<int>(rows.integer(row, 0)), rows.str(row, 1),
+                         rows.boolean(row, 2), rows.str(row, 3), rows.str(row, 4),
+                         number_in(rows, row, 5)});
+    if (const WaitCause* cause = cause_of_wait(found.all.back())) causes.insert(cause->cause);
   }
-  const auto any_waits = [&](std::string_view cause) {
-    return std::any_of(found.all.begin(), found.all.end(),
-                       [&](const JobSession& each) { return waits_for(each, cause); });
-  };
-  if (any_waits("lock")) {
+  if (causes.contains("lock")) {
     PGFANOUT_TRY_ASSIGN(const Rows lock, connection.query(kLockSql, {prefix}));
     if (lock.size() == 1) found.lock = {std::max(number_in(lock, 0, 0), 0.0), blocker_in(lock)};
   }
-  if (any_waits("standby")) {
+  if (causes.contains("standby")) {
     PGFANOUT_TRY_ASSIGN(const auto missing, find_missing_standbys(connection));
-    found.standbys = missing ? text_of(*missing) : "enough of them are connected: one is slow";
+    found.standbys = missing ? text_of(*missing) : "enough of them are streaming: one is slow";
   }
   return found;
 }
 
 std::vector<WaitCount> wait_counts(const std::vector<JobSession>& sessions) {
-  std::vector<WaitCount> counts;
+  std::map<std::pair<std::string, std::string>, std::uint32_t> counts;
   for (const JobSession& session : sessions) {
-    if (!session.is_active) continue;
-    const auto same = std::find_if(counts.begin(), counts.end(), [&](const WaitCount& each) {
-      return each.side == session.side && each.event == session.event;
-    });
-    if (same != counts.end()) {
-      ++same->sessions;
-    } else {
-      counts.push_back({session.side, session.event, 1});
-    }
+    if (session.is_active) ++counts[{session.side, session.event}];
   }
-  std::stable_sort(counts.begin(), counts.end(), [](const WaitCount& left, const WaitCount& right) {
-    return left.sessions > right.sessions;
-  });
-  return counts;
+  std::vector<WaitCount> waits;
+  for (const auto& [place, count] : counts) waits.push_back({place.first, place.second, count});
+  return waits;
 }
 
 void JobSessions::add(JobSessions others) {
@@ -127,7 +107,7 @@ void JobSessions::add(JobSessions others) {
 std::vector<SessionWait> WaitJudge::judge(const JobSessions& sessions, Moment now) {
   std::map<Kind, SessionWait> found;
   for (const JobSession& session : sessions.all) {
-    const WaitCause* cause = session.is_active ? cause_of(session.event) : nullptr;
+    const WaitCause* cause = cause_of_wait(session);
     if (cause == nullptr) continue;
     const Place place{session.side, session.pid};
     const auto before = seen_.find(place);
@@ -155,18 +135,11 @@ std::vector<SessionWait> WaitJudge::judge(const JobSessions& sessions, Moment no
   std::vector<SessionWait> waits;
   for (auto& [kind, wait] : found) {
     if (wait.cause == "standby") wait.detail = sessions.standbys;
-    if (wait.cause == "lock") continue;
+    if (wait.cause == "lock") {
+      wait.seconds = std::max(wait.seconds, sessions.lock.value.value_or(0));
+      wait.detail = sessions.lock.detail;
+    }
     if (wait.seconds >= kPatience) waits.push_back(std::move(wait));
-  }
-  if (sessions.lock.value.value_or(0) >= kPatience) {
-    const auto known = std::find_if(found.begin(), found.end(),
-                                    [](const auto& each) { return each.second.cause == "lock"; });
-    const WaitCause& cause = *cause_of("Lock/");
-    SessionWait wait{"target", cause.cause, "Lock", cause.what, 0, "", 1, 0, "", cause.help};
-    if (known != found.end()) wait = known->second;
-    wait.seconds = *sessions.lock.value;
-    wait.detail = sessions.lock.detail;
-    waits.push_back(std::move(wait));
   }
   std::stable_sort(waits.begin(), waits.end(),
                    [](const SessionWait& left, const SessionWait& right) {

@@ -26,9 +26,6 @@ struct JobSession {
   double statement_seconds = 0;  ///< How long ago that was.
 };
 
-/// The side that a server holds; on one that holds both, a session's role tells its side.
-enum class ServerPart : std::uint8_t { source, target, both };
-
 /// The sessions of a job on one server.
 struct JobSessions {
   std::vector<JobSession> all;
@@ -40,11 +37,12 @@ struct JobSessions {
   void add(JobSessions others);
 };
 
-/// `prefix`: that of the job's application_name. A part alone is what works in its database.
+/// `prefix`: that of the job's application_name. `side` is that of the database, whose sessions
+/// alone count; empty: the server holds both, and a session's role tells its side.
 Result<JobSessions> read_job_sessions(Connection& connection, const std::string& prefix,
-                                      ServerPart part);
+                                      const std::string& side);
 
-/// Active sessions by what they wait for, the most frequent events first.
+/// Active sessions by what they wait for.
 [[nodiscard]] std::vector<WaitCount> wait_counts(const std::vector<JobSession>& sessions);
 
 using WaitNews = std::vector<std::pair<SessionWait, WaitChange>>;
@@ -57,7 +55,8 @@ class WaitJudge {
   static constexpr double kPatience = 3;
 
   /// One wait for each side and cause, the longest first. A wait that an earlier look has not seen
-  /// began with the statement, or after that look; that for a lock is told by the server.
+  /// began with the statement, or after that look; one for a lock is as long as its attempts
+  /// together.
   [[nodiscard]] std::vector<SessionWait> judge(const JobSessions& sessions, Moment now);
   /// The news of what judge() returned: a wait lasts when it was last told a minute ago, and ends
   /// when some looks have not seen it.

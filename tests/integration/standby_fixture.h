@@ -129,10 +129,11 @@ class StandbyFixture : public ::testing::Test {
     kill_standby();
     command.send_signal(SIGCONT);
     ASSERT_TRUE(command.wait_for_output("waits: ")) << command.err();
-    EXPECT_THAT(command.err(),
-                ::testing::AllOf(
-                    ::testing::HasSubstr("for a synchronous standby to confirm a commit (IPC/Sync"),
-                    ::testing::HasSubstr("absent: s1"), ::testing::HasSubstr("start the standby")));
+    EXPECT_THAT(
+        command.err(),
+        ::testing::AllOf(
+            ::testing::HasSubstr("for a synchronous standby to confirm a commit (IPC/Sync"),
+            ::testing::HasSubstr("missing: s1"), ::testing::HasSubstr("start the standby")));
     const Json waits = document("status")["standing"]["session_waits"];
     ASSERT_EQ(waits.size(), 1U);
     EXPECT_EQ(waits[0]["cause"], "standby");
@@ -141,7 +142,7 @@ class StandbyFixture : public ::testing::Test {
     EXPECT_EQ(value("SELECT wait_event FROM pg_stat_activity WHERE pid = " +
                     std::to_string(waits[0]["pid"].get<int>())),
               "SyncRep");
-    EXPECT_THAT(waits[0]["detail"].get<std::string>(), ::testing::HasSubstr("absent: s1"));
+    EXPECT_THAT(waits[0]["detail"].get<std::string>(), ::testing::HasSubstr("missing: s1"));
   }
   /// The standby comes back, and the command ends as if nothing had been.
   static void expect_goes_on(harness::BackgroundCommand& command) {

@@ -20,7 +20,7 @@ TEST_F(StandbysTest, ThePlanRefusesAbsentStandbysUnlessEachIsAccepted) {
   ASSERT_FALSE(issue.empty()) << refused;
   EXPECT_EQ(issue["severity"], "ERROR");
   EXPECT_THAT(issue["message"].get<std::string>(),
-              HasSubstr("0 of 1 needed synchronous standbys are connected (absent: s1, s 2)"));
+              HasSubstr("0 of 1 needed synchronous standbys are streaming (missing: s1, s 2)"));
   EXPECT_THAT(issue["hint"].get<std::string>(),
               AllOf(HasSubstr("--accept 'standby s1'"), HasSubstr("--accept 'standby s 2'")));
   // One of two is not enough.
@@ -81,7 +81,7 @@ TEST_F(StandbysTest, ACommandThatBeginsWhileTheStandbyIsDownSaysSo) {
   kill_standby();
   harness::BackgroundCommand command(words("copy", {"--stall-timeout", "1s"}));
   ASSERT_TRUE(command.wait_for_output("waits: ")) << command.err();
-  EXPECT_TRUE(command.wait_for_output("absent: s1")) << command.err();
+  EXPECT_TRUE(command.wait_for_output("missing: s1")) << command.err();
   expect_goes_on(command);
   EXPECT_EQ(value("SELECT count(*) FROM chunks_new"), "600");
 }

@@ -104,7 +104,7 @@ TEST(SessionWaitsTest, AWaitForALockIsAsLongAsItsAttemptsTogether) {
   sessions.lock = {2.0, "pid 7 of the job waits"};
   EXPECT_THAT(WaitJudge().judge(sessions, kStart), IsEmpty());
   sessions.lock = {40.0, "pid 7 of the job waits for t, blocked by pid 9"};
-  auto waits = WaitJudge().judge(sessions, kStart);
+  const auto waits = WaitJudge().judge(sessions, kStart);
   ASSERT_THAT(waits, SizeIs(1));
   EXPECT_EQ(waits[0].cause, "lock");
   EXPECT_EQ(waits[0].event, "Lock/relation");
@@ -112,9 +112,7 @@ TEST(SessionWaitsTest, AWaitForALockIsAsLongAsItsAttemptsTogether) {
   EXPECT_EQ(waits[0].seconds, 40);
   EXPECT_EQ(waits[0].detail, "pid 7 of the job waits for t, blocked by pid 9");
   sessions.all.clear();  // Between two attempts.
-  waits = WaitJudge().judge(sessions, kStart);
-  ASSERT_THAT(waits, SizeIs(1));
-  EXPECT_EQ(waits[0].pid, 0);
+  EXPECT_THAT(WaitJudge().judge(sessions, kStart), IsEmpty());
 }
 
 TEST(SessionWaitsTest, TellsTheBeginTheEndAndSeldomThatItLasts) {
@@ -145,6 +143,7 @@ TEST(SessionWaitsTest, CountsActiveSessionsByEvent) {
   const auto counts = wait_counts(sessions.all);
   ASSERT_THAT(counts, SizeIs(2));
   EXPECT_EQ(counts[0].event, "Lock/tuple");
+  EXPECT_EQ(counts[0].side, "target");
   EXPECT_EQ(counts[0].sessions, 2U);
   EXPECT_EQ(counts[1].event, "cpu");
 }

@@ -240,15 +240,6 @@ void Progress::wait_changed(const SessionWait& wait, WaitChange change) {
   terminal_.print(wait_line(wait, change));
 }
 
-void Progress::tell_wait(const std::string& text) {
-  constexpr std::chrono::seconds kBetween{30};
-  const std::lock_guard lock(mutex_);
-  const bool is_told = sample_ && !sample_->session_waits.empty();
-  if (is_told || Clock::now() < next_wait_) return;
-  next_wait_ = Clock::now() + kBetween;
-  terminal_.print("waits: " + printable(text));
-}
-
 void Progress::tick() {
   if (cancellation_.is_set()) tell_about_stop();
   if (open_.empty() || is_silent_) return;

@@ -99,8 +99,6 @@ class Progress : public Observer {
   void sampled(const WatchSample& sample) override;
   void threshold_changed(const ThresholdState& threshold) override;
   void wait_changed(const SessionWait& wait, WaitChange change) override;
-  /// A line of its own, unless the last sample says the same; seldom. On any thread.
-  void tell_wait(const std::string& text);
   /// Stops drawing and removes the live view. No callback may follow.
   void finish();
 
@@ -138,7 +136,6 @@ class Progress : public Observer {
   std::size_t notes_ = 0;                  // guarded by mutex_; of the plan
   std::size_t warnings_ = 0;               // guarded by mutex_; of the plan, or worse
   Clock::time_point next_plain_;           // guarded by mutex_
-  Clock::time_point next_wait_;            // guarded by mutex_
   RateWindow rates_;                       // guarded by mutex_
   TerminalView terminal_;                  // guarded by mutex_
   StageList stages_;                       // guarded by mutex_

@@ -220,8 +220,6 @@ TEST(ProgressLog, TellsWhatTheWatchSees) {
   threshold.is_crossed = true;
   progress.threshold_changed(threshold);
   progress.gate_reached("verify", true);
-  progress.tell_wait("backend 7 waits for a lock");
-  progress.tell_wait("backend 8 waits for a lock");  // Seldom.
   SessionWait wait;
   wait.what = "a lock";
   wait.seconds = 10;
@@ -232,7 +230,6 @@ TEST(ProgressLog, TellsWhatTheWatchSees) {
               testing::MatchesRegex("speed: slowed down\ndeadline [0-9:]*: makes it\n"
                                     "threshold: cpu is at 95 %, beyond its limit of 80 %: warn\n"
                                     "gate: verify waits for a person\n"
-                                    "waits: backend 7 waits for a lock\n"
                                     "waited: 10.0 s for a lock\n"));
 }
 
