@@ -16,6 +16,30 @@
 #include "copier/session/job_connections.h"
 
 namespace pgfanout {
+namespace {
+
+/// Schema and name alone. What else describe_table() reads waits for locks, and a swap whose commit
+/// waits for a standby holds them.
+Result<Table> name_of_table(Connection& connection, const std::string& written) {
+  PGFANOUT_TRY_ASSIGN(const RelationName name, parse_relation_name(written));
+  PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(connection, name));
+  const bool is_table = found.kind == 'p' || found.kind == 'r';
+  if (!is_table || found.persistence == 't' || found.is_system) {
+    return describe_table(connection, written);
+  }
+  PGFANOUT_TRY_ASSIGN(const Rows row,
+                      connection.query("SELECT n.nspname, c.relname FROM pg_class c"
+                                       " JOIN pg_namespace n"
+                                       " ON n.oid = c.relnamespace WHERE c.oid = $1",
+                                       {std::to_string(found.oid)}));
+  if (row.size() == 0) return describe_table(connection, written);
+  Table table;
+  table.schema = row.str(0, 0);
+  table.name = row.str(0, 1);
+  return table;
+}
+
+}  // namespace
 
 Result<WindowState> WindowState::open(const JobDescription& job, const Cancellation& cancellation,
                                       IssueSink report, bool may_share_backend) {
@@ -31,7 +55,7 @@ Result<WindowState> WindowState::open(const JobDescription& job, const Cancellat
   PGFANOUT_TRY_ASSIGN(state.target_, connect(target_dsn_of(job), "target"));
   PGFANOUT_TRY_ASSIGN(const ServerFacts source, read_server_facts(*state.source_));
   PGFANOUT_TRY_ASSIGN(const ServerFacts target, read_server_facts(*state.target_));
-  PGFANOUT_TRY_ASSIGN(const Table table, describe_table(*state.source_, job.table));
+  PGFANOUT_TRY_ASSIGN(const Table table, name_of_table(*state.source_, job.table));
   state.same_connection_ = is_same_database(source, target);
   if (state.same_connection_) state.source_.reset();
   PGFANOUT_TRY_ASSIGN(state.target_name_, target_name_of(job, table));
