@@ -111,7 +111,7 @@ class LastResort {
   std::thread thread_;            // last: it uses all of the above
 };
 
-/// What a stop leaves on the servers. `also`: statements that are not given up yet.
+/// Issues about statements that a stop leaves on the servers. `also`: those not given up yet.
 std::vector<Issue> left_on_servers(const std::vector<ServerWait>& also) {
   std::vector<Issue> issues;
   std::vector<ServerWait> left = ServerWaits::all().left_behind();

@@ -15,7 +15,7 @@ TEST_F(FiveKillsTest, AnotherShellGoesOnAtOnce) {
   EXPECT_EQ(begun.signal, SIGKILL) << begun;
   harness::BackgroundCommand watch(harness::pgfanout_argv(
       {"status", "--source", dsn(), "--table", "chunks", "--watch", "--progress", "plain"}));
-  // The second and the third are those of constraints: index was recorded before.
+  // In index, at its end, in constraints, and twice in the swap.
   for (const std::string place : {"step-committed:3", "stage-recorded", "step-committed:2",
                                   "swap-renamed", "swap-committed"}) {
     const CommandResult killed = call("run", {{"PGFANOUT_CRASH_AT", place}});
