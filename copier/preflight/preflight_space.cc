@@ -55,8 +55,12 @@ Result<SpaceNeed> need_of(PreflightRun& run) {
     index_bytes -= std::min(index_bytes, bytes_of(made, 0, 1));
   }
   PGFANOUT_TRY_ASSIGN(const Rows limit, run.target.query(kWalSettingsSql));
-  return space_need(row_bytes, index_bytes, run.target_facts.wal_level != "minimal",
-                    bytes_of(limit, 0, 0));
+  SpaceNeed need = space_need(row_bytes, index_bytes, run.target_facts.wal_level != "minimal",
+                              bytes_of(limit, 0, 0));
+  // Whatever is left to do writes some WAL: a segment.
+  constexpr std::uint64_t kSegment = 16 << 20;
+  if (run.is_resumed && need.wal < kSegment) need.wal = kSegment;
+  return need;
 }
 
 /// Without slots that lost the WAL that they need, which keep nothing.
@@ -134,6 +138,7 @@ Result<void> check_archiving(PreflightRun& run, const SpaceNeed& need) {
 
 Result<void> check_space(PreflightRun& run) {
   PGFANOUT_TRY_ASSIGN(const SpaceNeed need, need_of(run));
+  if (run.is_resumed && need.rows + need.indexes == 0) return {};
   PGFANOUT_TRY_ASSIGN(const std::string tablespace, target_tablespace(run));
   PGFANOUT_TRY_ASSIGN(const ServerDisk disk, read_server_disk(run.target, tablespace));
   for (Issue& issue : judge_space(need, disk, run.target.description())) {
