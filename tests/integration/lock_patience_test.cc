@@ -42,7 +42,7 @@ TEST_F(LockPatienceTest, EveryStageNamesWhoHoldsTheLockAndGoesOnOnceItIsGone) {
   };
   const auto job = [](const std::string& gate) {
     return "[source]\ntable = \"chunks\"\n[target]\npartitions = 8\n[limits]\nlock_timeout = "
-           "\"1500ms\"\n[thresholds]\nlock_wait = \"0.5s:warn\"\n[gates]\n" +
+           "\"2500ms\"\n[thresholds]\nlock_wait = \"0.5s:warn\"\n[gates]\n" +
            gate + " = \"confirm\"\n";
   };
   for (const Case& each : cases) {
@@ -62,7 +62,7 @@ TEST_F(LockPatienceTest, EveryStageNamesWhoHoldsTheLockAndGoesOnOnceItIsGone) {
     EXPECT_EQ(json["status"], "interrupted");
     EXPECT_NE(stage_status(each.stage), "ok");
     EXPECT_THAT(told("lock-timeout"),
-                AllOf(HasSubstr("within 1.5 s"),
+                AllOf(HasSubstr("within 2.5 s"),
                       HasSubstr("user postgres, application 'night "
                                 "writer', idle in transaction"),
                       HasSubstr("--lock-timeout"), ::testing::Not(HasSubstr("pgfanout/"))));
