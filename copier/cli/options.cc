@@ -383,7 +383,7 @@ constexpr std::array kOptions = {
                set_true<job, window, &WindowRequest::keep_new_rows>},
     OptionSpec{"rollback", "Maintenance window", "--save-new-rows", "", "After a swap: save rows inserted, updated and deleted since in a table <table>_new_rows_<time>, and roll back without them",
                set_true<job, window, &WindowRequest::save_new_rows>},
-    OptionSpec{"rollback", "Maintenance window", "--force", "", "After a swap: roll back although rows were written since; those changes are lost",
+    OptionSpec{"rollback", "Maintenance window", "--force", "", "After a swap: roll back although rows were written since; those changes are lost. Before it: drop the copy although its source was dropped",
                set_true<job, window, &WindowRequest::force>},
     OptionSpec{"rollback", "Maintenance window", "--earlier", "", "The last job is undone: take back the swap of the job before it",
                set_true<job, window, &WindowRequest::earlier>},

@@ -164,7 +164,9 @@ Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
                               const MadeRelation& parent) {
   PGFANOUT_TRY_ASSIGN(
       const Rows strangers,
-      connection.query("SELECT t.relid::text FROM pg_partition_tree($2::oid::regclass) t"
+      connection.query("SELECT t.relid::text, format('ALTER TABLE %s DETACH PARTITION %s',"
+                       " t.parentrelid::regclass, t.relid::regclass)"
+                       " FROM pg_partition_tree($2::oid::regclass) t"
                        " WHERE t.level > 0 AND NOT EXISTS (SELECT 1 FROM pgfanout.made_relation m"
                        " WHERE m.job = $1 AND m.relation = t.relid) LIMIT 1",
                        {entry.job, std::to_string(parent.oid)}));
@@ -172,7 +174,7 @@ Result<void> check_partitions(Connection& connection, const JournalEntry& entry,
   return refused("foreign-partition",
                  fmt::format("{}.{} has a partition that pgfanout did not make",
                              display_name(parent.schema), display_name(parent.name)),
-                 "detach it first", strangers.str(0, 0));
+                 strangers.str(0, 1) + ", then the same command", strangers.str(0, 0));
 }
 
 /// Of job `j`.

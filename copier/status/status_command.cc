@@ -47,6 +47,29 @@ Result<void> name_status_sessions(WindowState& state) {
   return state.target().run("SET application_name = 'pgfanout/status/target'");
 }
 
+/// Whether the table that the job moves, or after a swap the one that it put in place, was dropped.
+Result<bool> warn_of_lost_table(WindowState& state, JobResult& result) {
+  const JournalEntry& entry = *state.entry();
+  if (entry.state == "swapped") {
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t live, find_made_table(state.target(), entry));
+    if (live != 0) return false;
+    result.issues.push_back(
+        {Severity::warning, "target-gone", "somebody dropped the table that the job put in place",
+         state.target_qualified(), "the rows from before the swap are in its backup"});
+    return true;
+  }
+  if (entry.is_over() || entry.source_oid == 0) return false;
+  PGFANOUT_TRY_ASSIGN(const Rows source,
+                      state.source().query("SELECT 1 FROM pg_class c WHERE c.oid = $1",
+                                           {std::to_string(entry.source_oid)}));
+  if (source.size() > 0) return false;
+  result.issues.push_back({Severity::warning, "source-gone",
+                           "somebody dropped the table that the job moves", entry.source,
+                           "'pgfanout rollback' ends the job, unless its copy has rows that are"
+                           " nowhere else"});
+  return true;
+}
+
 /// Fills job, status, stages and fence. Refuses where the journal has no job.
 Result<void> read_job_status(WindowState& state, JobResult& result) {
   const auto& entry = state.entry();
@@ -86,7 +109,8 @@ Result<void> read_job_status(WindowState& state, JobResult& result) {
   // After a swap that fence is the backup's.
   PGFANOUT_TRY_ASSIGN(const bool live_stands, state.stands("live"));
   const bool is_backup = entry->state == "swapped" || entry->state == "cleaning up";
-  result.writes_refused = live_stands || (stands && !is_backup);
+  PGFANOUT_TRY_ASSIGN(const bool is_lost, warn_of_lost_table(state, result));
+  result.writes_refused = !is_lost && (live_stands || (stands && !is_backup));
   result.verdict = Verdict::match;
   return {};
 }
@@ -385,7 +409,7 @@ class JobReader {
 
 }  // namespace
 
-JobResult run_status(const JobDescription& job, Observer& /*observer*/,
+JobResult run_status(const JobDescription& job, Observer& observer,
                      const Cancellation& cancellation) {
   return without_exceptions("status", [&] {
     JobResult result("status");
@@ -393,6 +417,7 @@ JobResult run_status(const JobDescription& job, Observer& /*observer*/,
       PGFANOUT_TRY_ASSIGN(WindowState state, open_to_read(job, cancellation));
       PGFANOUT_TRY(name_status_sessions(state));
       PGFANOUT_TRY(read_job_status(state, result));
+      for (const Issue& issue : result.issues) observer.issue_found(issue);
       if (job_status_of(result)->active.empty()) return {};
       PGFANOUT_TRY_ASSIGN(const JobSessions sessions, sessions_of(state, result.job));
       WaitJudge first_look;

@@ -74,6 +74,7 @@ class CleanupJob : ReportingJob {
     IssueSink sink;
     if (!job_.dry_run) sink = [this](Issue issue) { report(std::move(issue)); };
     PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, std::move(sink)));
+    state_->tell_waits(counters_.lock_waits);
     const auto& entry = state_->entry();
     if (entry) result_.job = entry->job;
     observer_.job_started(result_.job, counters_);
@@ -150,6 +151,7 @@ class CleanupJob : ReportingJob {
     for (const BackupRelation& relation : backup) {
       PGFANOUT_TRY(check_dependents(relation, backup));
     }
+    PGFANOUT_TRY(check_rows_are_elsewhere(entry, backup));
     // From the first drop on a rollback is refused: half a backup must not pass for the old table.
     PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaning up"));
     const auto drop_all = [&]() -> Result<void> {
@@ -162,6 +164,33 @@ class CleanupJob : ReportingJob {
     PGFANOUT_TRY(Journal(state_->target()).set_state(entry.job, "cleaned up"));
     report({Severity::info, "cleaned-up",
             fmt::format("the backup {} is dropped", entry.backup_name), job_.table});
+    return {};
+  }
+
+  /// In the table that the swap put in place. A later window has made that its own backup, and may
+  /// have dropped it.
+  Result<void> check_rows_are_elsewhere(const JournalEntry& entry,
+                                        const std::vector<BackupRelation>& backup) {
+    if (entry.state != "swapped" || entry.made.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(const std::uint32_t live, find_made_table(state_->target(), entry));
+    if (live != 0) return {};
+    PGFANOUT_TRY_ASSIGN(
+        const Rows moved,
+        state_->target().query("SELECT 1 FROM pgfanout.made_relation m"
+                               " JOIN pgfanout.job j ON j.source_oid = m.relation"
+                               " WHERE m.job = $1 AND j.state IN ('cleaning up', 'cleaned up')",
+                               {entry.job}));
+    if (moved.size() > 0) return {};
+    for (const BackupRelation& relation : backup) {
+      PGFANOUT_TRY_ASSIGN(const bool exists, is_there(relation));
+      if (!exists || relation.kind != "TABLE") continue;
+      const std::string name = quoted_name(relation.schema, relation.name);
+      return refused("target-gone",
+                     fmt::format("somebody dropped the table that job {} put in place: the backup"
+                                 " may be the only place that has its rows",
+                                 entry.job),
+                     "copy the rows that are needed from there, then DROP TABLE " + name, name);
+    }
     return {};
   }
 
@@ -214,6 +243,7 @@ class CleanupJob : ReportingJob {
     if (cancellation_.is_set()) return cancelled();
     LockAttempts attempts;
     attempts.patience = state_->patience();
+    attempts.relations = locked_;
     return with_lock_attempts(state_->target(), attempts, cancellation_,
                               [&] { return state_->target().run(sql); });
   }
@@ -225,8 +255,10 @@ class CleanupJob : ReportingJob {
     if (!exists) return statements;
     if (relation.kind == "TABLE") {
       PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), relation.oid));
+      locked_ = {table.oid};
       for (const Leaf& leaf : table.leaves) {
         if (leaf.oid == table.oid) continue;
+        locked_.push_back(leaf.oid);
         std::string sql = "DROP TABLE " + leaf.qualified;
         if (leaf.parent_oid == table.oid) {
           sql.insert(0, fmt::format("ALTER TABLE {} DETACH PARTITION {}; ", table.qualified,
@@ -275,6 +307,7 @@ class CleanupJob : ReportingJob {
   const Cancellation& cancellation_;
   JobCounters& counters_;
   std::optional<WindowState> state_;
+  std::vector<std::uint32_t> locked_;  ///< Tables that the drops lock, to name who is in the way.
 };
 
 }  // namespace

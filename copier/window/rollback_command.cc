@@ -124,7 +124,7 @@ class RollbackJob : ReportingJob {
       PGFANOUT_TRY(clock_.run("new rows", [this] { return check_new_rows(); }));
       PGFANOUT_TRY(clock_.run("swap back", [this] { return take_swap_back(); }));
     }
-    PGFANOUT_TRY(clock_.run("undo", [this] { return undo_job(*state_); }));
+    PGFANOUT_TRY(clock_.run("undo", [this] { return undo_job(*state_, job_.window.force); }));
     result_.verdict = Verdict::match;
     return {};
   }

@@ -511,8 +511,13 @@ class WindowJob {
                                cancellation_));
     }
     if (job_.window.release) return {};
-    const RunStart start =
-        start_of_run(entry, job_.restart, entry && entry->is_over() && is_same_request(*entry));
+    // A table that was dropped and created anew since the swap has not been moved.
+    std::uint32_t moved = 0;
+    if (entry) {
+      PGFANOUT_TRY_ASSIGN(moved, find_made_table(state_->target(), *entry));
+    }
+    const RunStart start = start_of_run(
+        entry, job_.restart, entry && entry->is_over() && moved != 0 && is_same_request(*entry));
     switch (start) {
       case RunStart::new_job:
         if (entry && entry->state == "swapped") PGFANOUT_TRY(check_gate_of(*entry));
@@ -532,7 +537,7 @@ class WindowJob {
         entry.reset();
         break;
       case RunStart::undo_and_begin:
-        PGFANOUT_TRY(undo_job(*state_));
+        PGFANOUT_TRY(undo_job(*state_, false));
         entry.reset();
         break;
       case RunStart::go_on:

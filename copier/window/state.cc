@@ -129,11 +129,26 @@ Result<Connection> WindowState::connect_target(std::string_view role,
 }
 
 Result<Table> WindowState::source_table() {
-  const bool is_under_way = entry_ && (!entry_->is_over() || entry_->state == "swapped" ||
-                                       entry_->state == "cleaning up");
-  PGFANOUT_TRY_ASSIGN(Table table, is_under_way && entry_->source_oid != 0
-                                       ? describe_table(source(), entry_->source_oid)
-                                       : describe_table(source(), job_->table));
+  const bool is_swapped = entry_ && (entry_->state == "swapped" || entry_->state == "cleaning up");
+  const bool is_under_way = entry_ && (!entry_->is_over() || is_swapped);
+  const bool is_recorded = is_under_way && entry_->source_oid != 0;
+  auto found = is_recorded ? describe_table(source(), entry_->source_oid)
+                           : describe_table(source(), job_->table);
+  if (!found && is_recorded && found.error().code == "no-such-table") {
+    if (is_swapped) {
+      return refused("backup-gone",
+                     fmt::format("somebody dropped the backup {}", entry_->backup_name),
+                     "restore from a backup of the server", job_->table);
+    }
+    return refused(
+        "source-gone",
+        fmt::format("somebody dropped the table that job {} was moving; a table of its"
+                    " name is another one",
+                    entry_->job),
+        "'pgfanout rollback' ends the job, unless its copy has rows that are nowhere else",
+        job_->table);
+  }
+  PGFANOUT_TRY_ASSIGN(Table table, std::move(found));
   PGFANOUT_TRY_ASSIGN(table.application, find_application_path(source(), table, job_->search_path));
   return table;
 }
@@ -146,15 +161,32 @@ Result<std::string> WindowState::application_path() {
   return path.sql;
 }
 
-Result<Table> WindowState::target_table() {
-  for (const MadeRelation& made : entry_ ? entry_->made : std::vector<MadeRelation>()) {
+Result<std::uint32_t> find_made_table(Connection& target, const JournalEntry& entry) {
+  for (const MadeRelation& made : entry.made) {
     PGFANOUT_TRY_ASSIGN(const Rows kind,
-                        target_->query("SELECT c.relkind FROM pg_class c WHERE c.oid = $1",
-                                       {std::to_string(made.oid)}));
-    if (kind.size() == 1 && kind.text(0, 0) == "p") return describe_table(*target_, made.oid);
+                        target.query("SELECT c.relkind FROM pg_class c WHERE c.oid = $1",
+                                     {std::to_string(made.oid)}));
+    if (kind.size() == 1 && kind.text(0, 0) == "p") return made.oid;
   }
-  return interrupted("target-gone", "the table that the job made no longer exists",
-                     "start over with --restart", target_qualified_);
+  return 0U;
+}
+
+Result<Table> WindowState::target_table() {
+  PGFANOUT_TRY_ASSIGN(const std::uint32_t oid,
+                      entry_ ? find_made_table(*target_, *entry_) : Result<std::uint32_t>(0U));
+  if (oid != 0) return describe_table(*target_, oid);
+  if (entry_ && entry_->state == "swapped") {
+    return refused("target-gone",
+                   fmt::format("somebody dropped the table that job {} put in place", entry_->job),
+                   "copy the rows from the backup " +
+                       quoted_name(entry_->source_schema, entry_->backup_name) +
+                       ", which are those from before the swap",
+                   job_->table);
+  }
+  return refused(
+      "target-gone", "the table that the job made no longer exists",
+      "start over with 'pgfanout run --restart', or end the job with 'pgfanout rollback'",
+      target_qualified_);
 }
 
 LockPatience WindowState::patience() const {

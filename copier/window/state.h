@@ -90,6 +90,9 @@ class WindowState {
   LockWaits* lock_waits_ = nullptr;
 };
 
+/// OID of the partitioned table that the job made; 0 if somebody dropped it.
+Result<std::uint32_t> find_made_table(Connection& target, const JournalEntry& entry);
+
 /// Quoted where needed, as the server does it.
 Result<std::string> qualified_name(Connection& connection, const std::string& schema,
                                    const std::string& name);

@@ -39,8 +39,9 @@ Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_
 Result<SwapBackOutcome> swap_back(WindowState& state);
 
 /// Undoes a job whose tables have not been swapped, or not any more: drops what the job made, and
-/// lowers its fences. Twice is harmless. The journal keeps its record, as "rolled back".
-Result<void> undo_job(WindowState& state);
+/// lowers its fences. Twice is harmless. The journal keeps its record, as "rolled back". Refuses to
+/// drop rows whose table on the source is not there any more, unless they `may_be_lost`.
+Result<void> undo_job(WindowState& state, bool may_be_lost);
 
 /// Refuses if anything about the source that the job read, beside its rows, was changed since it
 /// was fenced (journaled as side "carry").
