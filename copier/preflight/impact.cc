@@ -332,8 +332,7 @@ void ImpactFinder::judge_models() {
   if (is_own_column_) {
     add(fmt::format("models of an ORM need no change: {} is a column already", key_name_), {},
         "create, bulk insert, reading, update, delete and relationships work as they are; an "
-        "upsert "
-        "names the columns of a unique constraint");
+        "upsert names the columns of a unique constraint");
     return;
   }
   std::string more = "; docs/APPLICATION.md has each operation by key mode, with recipes";
