@@ -114,7 +114,7 @@ void note_lost_defaults(CarryDraft& draft) {
     if (!match.target || match.source->generated != 0) continue;
     const bool had_one = match.source->identity != 0 || !match.source->default_sql.empty();
     const Column* column = draft.columns.target(*match.target);
-    if (!had_one || column == nullptr || *match.target == draft.request.key_column) continue;
+    if (!had_one || column == nullptr) continue;
     if (column->identity != 0 || column->generated != 0 || !column->default_sql.empty()) continue;
     draft.note(Severity::warning, "default-lost",
                fmt::format("column {} loses its default, because its type or meaning changes",

@@ -112,6 +112,7 @@ Result<CarryColumns> CarryColumns::read(const CarryRequest& request, Connection&
     key.quoted = quoted_name(key.name);
     key.type_sql = key_type_sql(request.key.result_type());
     key.is_not_null = true;
+    if (plan.key_column) key.default_sql = plan.key_column->default_sql;
     columns.targets_.push_back(std::move(key));
   }
   for (const std::size_t index : request.key.used_columns()) {

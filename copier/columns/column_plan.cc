@@ -256,6 +256,9 @@ class NewColumns {
     column.name = key_column_;
     const Column* origin = source_.find(key_column_);
     column.quoted = origin != nullptr ? origin->quoted : quoted_name(key_column_);
+    if (origin != nullptr && origin->generated == 0 && !nextval_literal(origin->default_sql)) {
+      column.default_sql = origin->default_sql;
+    }
     column.is_not_null = true;
     // As the server would name it in the table that it will be.
     column.not_null_name = suffixed_name(source_.name, fmt::format("_{}_not_null", key_column_));

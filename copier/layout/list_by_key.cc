@@ -312,8 +312,22 @@ constexpr std::array<ModeFacts, 4> kModes = {{
     {{true, true, false, true}, "inserts must supply {}, and nothing checks that it is right"},
 }};
 
+/// Of a key that is the key column itself: there is no wrong one.
+constexpr ModeFacts kOwnColumn = {
+    {true, true, false, true},
+    "{} is a column of the table already: inserts that name their columns need no change"};
+
+/// Whether the job's key is its key column, which the source has. A spelling that could mean
+/// another column is none.
+bool is_own_column(const JobDescription& job) {
+  const std::string_view column = job.key_column.empty() ? kDefaultKeyColumn : job.key_column;
+  const auto key = parse_identifier(job.key);
+  return key && (*key == column || (column.starts_with('"') && key == parse_identifier(column)));
+}
+
 const ModeFacts& mode_of(const JobDescription& job) {
-  return kModes[static_cast<std::size_t>(job.key_mode.value_or(KeyMode::check))];
+  const ModeFacts& facts = kModes[static_cast<std::size_t>(job.key_mode.value_or(KeyMode::check))];
+  return facts.rules.supplies_key && is_own_column(job) ? kOwnColumn : facts;
 }
 
 class ListKind final : public LayoutKind {
@@ -390,7 +404,7 @@ class ListKind final : public LayoutKind {
   std::optional<std::string> wrong_key_sql(const JobDescription& job,
                                            std::string_view key) const override {
     const std::uint32_t leaves = job.partitions.value_or(kDefaultPartitions);
-    if (job.key_mode.value_or(KeyMode::check) != KeyMode::check || leaves < 2) return std::nullopt;
+    if (!rules(job).checks_key || leaves < 2) return std::nullopt;
     return fmt::format("({} + 1) % {}", key, leaves);
   }
 };

@@ -9,6 +9,7 @@
 #include "copier/base/amount.h"
 #include "copier/base/counted.h"
 #include "copier/base/lists.h"
+#include "copier/base/shell_word.h"
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/name_holders.h"
 #include "copier/catalog/relation_name.h"
@@ -103,7 +104,7 @@ void complete_key_column(Column& column, KeyType type, const std::string& genera
   column.type_oid = type == KeyType::int2 ? 21 : type == KeyType::int8 ? 20 : 23;
   column.base_type_oid = column.type_oid;
   column.type_sql = key_type_sql(type);
-  column.default_sql = generated_as;
+  if (!generated_as.empty()) column.default_sql = generated_as;
   column.generated = generated_as.empty() ? '\0' : 's';
   column.is_not_null = true;
 }
@@ -426,6 +427,7 @@ class CopyPlanner {
   Result<void> plan_key() {
     PGFANOUT_TRY_ASSIGN(carriers_,
                         find_key_carriers(columns_, plan_->source, plan_->key.expression));
+    if (carriers_.uses_stored_key) PGFANOUT_TRY(check_own_type());
     if (plan_->job_key.replaces_other_key) columns_.stored_key.reset();
     plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
     if (columns_.key_column) plan_->key.column = columns_.key_column->name;
@@ -450,6 +452,22 @@ class CopyPlanner {
                           plan_->key.is_generated ? plan_->key.sql_on_target : "");
     }
     return {};
+  }
+
+  /// Of a key that is computed from its own column.
+  Result<void> check_own_type() const {
+    const Column& own = plan_->source.columns[*columns_.stored_key];
+    const KeyType type = existing_ ? key_type_of_oid(columns_.key_column->type_oid)
+                                   : plan_->key.expression.result_type();
+    if (type == key_type_of_oid(own.type_oid)) return {};
+    return refused(
+        "key-column-changed",
+        fmt::format("column {} is part of its own key and would become {}: the key could not be "
+                    "checked afterwards",
+                    own.quoted, key_type_sql(type)),
+        fmt::format("make the key of the column's type: --key {}",
+                    shell_word(fmt::format("({})::{}", plan_->key.expression.sql(), own.type_sql))),
+        plan_->source.qualified);
   }
 
   Result<void> plan_target() {

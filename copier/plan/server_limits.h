@@ -27,7 +27,7 @@ struct ConnectionBudget {
   std::uint32_t writers = 1;
 };
 
-/// Sessions of a job other than readers and writers, on one server and in all.
+/// Sessions of a job beside readers, writers and the one that plans, on one server and in all.
 inline constexpr std::int64_t kControlSessions = 3;
 
 /// Connections that the server has left for this job, its control sessions included.

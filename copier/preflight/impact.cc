@@ -196,6 +196,8 @@ class ImpactFinder {
     is_checked_ = layout_kind_of(job).rules(job).checks_key;
     stores_key_ = plan.key.column.has_value();
     supplies_key_ = stores_key_ && !plan.key.is_generated;
+    is_own_column_ =
+        supplies_key_ && parse_identifier(plan.key.expression.sql()) == plan.key.column;
     key_name_ = stores_key_ ? display_name(*plan.key.column) : "";
     key_call_ = carry.key_function.empty() ? plan.key.sql_on_target : carry.key_function;
     for (const std::size_t used : plan.key.expression.used_columns()) {
@@ -268,7 +270,8 @@ class ImpactFinder {
   const std::string table_;  ///< name_pattern() of the source.
   bool is_checked_ = false;  ///< A wrong key is refused.
   bool stores_key_ = false;
-  bool supplies_key_ = false;  ///< Inserts must.
+  bool supplies_key_ = false;   ///< Inserts must.
+  bool is_own_column_ = false;  ///< They do already: the key is a column of the source.
   std::string key_name_;
   std::string key_call_;  ///< SQL for the application: a call, or the expression.
   Names key_inputs_;
@@ -326,6 +329,12 @@ Result<void> ImpactFinder::find_bound_objects() {
 
 /// The operations of an ORM at a glance; the other items are about statements and their reasons.
 void ImpactFinder::judge_models() {
+  if (is_own_column_) {
+    add(fmt::format("models of an ORM need no change: {} is a column already", key_name_), {},
+        "create, bulk insert, reading, update, delete and relationships work as they are; an "
+        "upsert names the columns of a unique constraint");
+    return;
+  }
   std::string more = "; docs/APPLICATION.md has each operation by key mode, with recipes";
   if (!carry_.key_function.empty()) {
     more = fmt::format("; {} {}{}", supplies_key_ ? "the function" : key_call_,
@@ -360,6 +369,12 @@ Result<void> ImpactFinder::judge_inserts() {
   const char* wrong_value = !plan_.target.is_new ? "the target decides about a wrong value"
                             : is_checked_        ? "a wrong value is refused"
                                                  : "nothing refuses a wrong value";
+  if (is_own_column_) {
+    if (plan_.source.columns.back().name == *plan_.key.column) return {};
+    add(fmt::format("inserts must name their columns; {} is the last column now", key_name_),
+        std::move(objects), "add the column list to an INSERT or COPY that has none");
+    return {};
+  }
   add(fmt::format("inserts must supply {}; {}", key_name_, wrong_value), std::move(objects),
       fmt::format("add {} to the column list, with the value {}; an INSERT or COPY without it, or "
                   "without a column list, fails with \"no partition of relation found for row\"; a "
@@ -370,7 +385,7 @@ Result<void> ImpactFinder::judge_inserts() {
 }
 
 Result<void> ImpactFinder::judge_updates() {
-  if (!supplies_key_) return {};
+  if (!supplies_key_ || is_own_column_) return {};
   Names columns;
   for (const std::string& name : key_inputs_) columns.push_back(literal_pattern(name));
   PGFANOUT_TRY_ASSIGN(
@@ -460,10 +475,13 @@ void ImpactFinder::judge_pruning() {
   add(columns.empty() ? "only conditions on the whole key expression pick one leaf"
                       : fmt::format("only conditions on {} pick one leaf", named),
       std::move(now),
-      fmt::format("a query that names {0} alone reads all {1} leaves: add the condition {2} = {3}, "
-                  "with the query's own value for {0} on the right",
-                  inputs_text(), plan_.target.leaves.size(), columns.empty() ? key_call_ : named,
-                  key_call_));
+      is_own_column_
+          ? "a query that does not name it reads all leaves"
+          : fmt::format(
+                "a query that names {0} alone reads all {1} leaves: add the condition {2} = {3}, "
+                "with the query's own value for {0} on the right",
+                inputs_text(), plan_.target.leaves.size(), columns.empty() ? key_call_ : named,
+                key_call_));
 }
 
 bool ImpactFinder::has_same_columns() const {

@@ -8,6 +8,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/lists.h"
 #include "copier/base/pace.h"
 #include "copier/carry/references.h"
 #include "copier/carry/source_facts.h"
@@ -481,9 +482,17 @@ class WindowJob {
   Result<void> claim() {
     IssueSink sink;
     if (!job_.dry_run) sink = [this](Issue issue) { report(std::move(issue)); };
-    PGFANOUT_TRY_ASSIGN(state_, WindowState::open(job_, cancellation_, std::move(sink)));
-    state_->tell_waits(guard_.counters().lock_waits);
-    return {};
+    auto claimed = WindowState::open(job_, cancellation_, std::move(sink));
+    if (claimed) {
+      state_ = *std::move(claimed);
+      state_->tell_waits(guard_.counters().lock_waits);
+      return {};
+    }
+    // Whether writes are refused is told all the same.
+    if (claimed.error().code == "target-in-use") {
+      if (auto read = WindowState::open(job_, cancellation_)) state_ = *std::move(read);
+    }
+    return std::move(claimed).error();
   }
 
   void begin(const std::string& job_id) {
@@ -511,13 +520,11 @@ class WindowJob {
                                cancellation_));
     }
     if (job_.window.release) return {};
-    // A table that was dropped and created anew since the swap has not been moved.
-    std::uint32_t moved = 0;
-    if (entry) {
-      PGFANOUT_TRY_ASSIGN(moved, find_made_table(state_->target(), *entry));
+    bool is_moved = entry && entry->is_over() && is_same_request(*entry);
+    if (is_moved) {
+      PGFANOUT_TRY_ASSIGN(is_moved, is_live(*entry));
     }
-    const RunStart start = start_of_run(
-        entry, job_.restart, entry && entry->is_over() && moved != 0 && is_same_request(*entry));
+    const RunStart start = start_of_run(entry, job_.restart, is_moved);
     switch (start) {
       case RunStart::new_job:
         if (entry && entry->state == "swapped") PGFANOUT_TRY(check_gate_of(*entry));
@@ -592,6 +599,12 @@ class WindowJob {
     if (!now.partitions) now.partitions = then.partitions;
     if (!now.key_mode) now.key_mode = then.key_mode;
     return request_differences(entry.request, request_of(now, now.key)).empty();
+  }
+
+  /// The table in use is the one that the job made, and not another one under its name.
+  Result<bool> is_live(const JournalEntry& entry) {
+    PGFANOUT_TRY_ASSIGN(const Table table, describe_table(state_->target(), job_.table));
+    return contains(entry.made, table.oid, &MadeRelation::oid);
   }
 
   /// Only lifts the fence. The job cannot be resumed after that, since the source may change.

@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import pages  # noqa: E402
 from blocks import BadPage, blocks_of, missing_line  # noqa: E402
-from states import GATED, ROOT, Server  # noqa: E402
+from states import GATE, GATED, ROOT, Server  # noqa: E402
 
 # An example of the help, by how it begins, on the state that it needs and with the code that it ends with.
 HELP_STATES = [
@@ -34,6 +34,7 @@ HELP_STATES = [
     ("pgfanout verify", "verified", 0),
     ("pgfanout queries job.toml", "verified", 0),
     ("pgfanout queries", "verified", 2),  # no pg_stat_statements, no job file
+    ("pgfanout swap job.toml --confirm verify", "waiting", 0),
     ("pgfanout swap", "verified", 0),
     ("pgfanout rollback job.toml --", "written", 0),
     ("pgfanout rollback", "swapped", 0),
@@ -167,7 +168,8 @@ def run_example(server, directory, example, failures):
     if "service=new" in example:
         server.renew("app_new", server.made["fresh"] if state == "other" else None)
     server.is_touched = not CHANGES_NOTHING.search(example)
-    (directory / "job.toml").write_text(GATED)
+    # A job that was verified without a gate has none in its file: a gate would stop its swap.
+    (directory / "job.toml").write_text(GATED.replace(GATE, "") if state == "verified" else GATED)
     done = subprocess.run(["bash", "-c", prepared(example, server, directory)], cwd=directory, text=True,
                           env=server.environment(), capture_output=True, stdin=subprocess.DEVNULL)
     if done.returncode != wanted:

@@ -41,7 +41,8 @@ ALTER TABLE public.notes OWNER TO app_owner;
 NEW_ROW = """INSERT INTO public.chunks (id, collection_id, document_id, chunk_index, content, partition_key)
   SELECT gen_random_uuid(), collection_id, id, 100000, 'written after the swap',
          public.chunks_partition_key(collection_id) FROM public.documents ORDER BY id LIMIT 1;"""
-GATED = ('[source]\ntable = "public.chunks"\n[gates]\nverify = "confirm"\n'
+GATE = '[gates]\nverify = "confirm"\n'
+GATED = (f'[source]\ntable = "public.chunks"\n{GATE}'
          '[[queries]]\nname = "all"\nsql = "SELECT count(*) FROM {table}"\n')
 
 # State: the one that it is made from, SQL, and commands with their exit codes.

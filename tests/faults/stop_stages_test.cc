@@ -250,7 +250,17 @@ TEST_F(StopStagesTest, TwiceWhileItResumes) {
 
 TEST_F(StopStagesTest, WhileItWaitsForALock) {
   harness::Session blocker = server_->connect(database);
-  blocker.execute("BEGIN; UPDATE t SET v = v WHERE id = 1");
+  const auto stop_behind_lock = [&](const std::string& name) {
+    start({name});
+    ASSERT_TRUE(waits_for("relation")) << name;
+    press();
+    ended(kSoon, "once, behind a lock: " + name);
+    EXPECT_EQ(json["exit_code"], name == "verify" ? 4 : 3) << name << json;
+    expect_sessions_end(name);
+  };
+  blocker.execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
+  stop_behind_lock("plan");
+  blocker.execute("ROLLBACK; BEGIN; UPDATE t SET v = v WHERE id = 1");
   start({"run", "--lock-timeout", "60s"});
   ASSERT_TRUE(waits_for("relation"));
   ASSERT_TRUE(command_->wait_for_output("prepare: 0:0")) << command_->err();
@@ -259,14 +269,8 @@ TEST_F(StopStagesTest, WhileItWaitsForALock) {
       << command_->err();
   expect_interrupted(ended(kSoon, "once, behind a lock"), "lock");
   blocker.execute("ROLLBACK; BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
-  for (const std::string name : {"plan", "verify", "queries"}) {
-    start({name});
-    ASSERT_TRUE(waits_for("relation")) << name;
-    press();
-    ended(kSoon, "once, behind a lock: " + name);
-    EXPECT_EQ(json["exit_code"], name == "verify" ? 4 : 3) << name << json;
-    expect_sessions_end(name);
-  }
+  stop_behind_lock("verify");
+  stop_behind_lock("queries");
 }
 
 /// As in a write to a disk that hangs: the server's process does not even take the request.

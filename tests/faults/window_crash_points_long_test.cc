@@ -16,7 +16,7 @@ namespace {
 constexpr int kLongRows = 1500;
 
 struct Case {
-  std::string command;  ///< run, rollback or cleanup.
+  std::string command;  ///< run, rollback, keep or cleanup.
   std::string place;
 };
 
@@ -27,6 +27,7 @@ class WindowCrashPointsLongTest : public WindowRig {
     begin(kLongRows);
     const bool needs_swap = each.command != "run";
     ASSERT_TRUE(!needs_swap || call("run").exit_code == 0);
+    if (each.command == "keep") write_rows();
     const std::string at = each.place + ":" + std::to_string(time);
     const std::string what = each.command + " killed at " + at;
     const CommandResult killed = call(each.command, {{"PGFANOUT_CRASH_AT", at}});
@@ -41,7 +42,7 @@ class WindowCrashPointsLongTest : public WindowRig {
     EXPECT_EQ(ended.exit_code, 0) << then << ended;
     if (next == "run") {
       check_swapped(then);
-    } else if (next == "rollback") {
+    } else if (next == "rollback" || next == "keep") {
       check_as_before(then);
     } else {
       check_swapped(then);
@@ -57,7 +58,8 @@ class WindowCrashPointsLongTest : public WindowRig {
     std::vector<std::string> missing = places_of_the_window();
     std::vector<Case> cases;
     begin(kLongRows);
-    for (const std::string command : {"run", "rollback", "run", "cleanup"}) {
+    for (const std::string command : {"run", "rollback", "run", "keep", "run", "cleanup"}) {
+      if (command == "keep") write_rows();
       const harness::TemporaryFile log("", ".log");
       const CommandResult result = call(command, {{"PGFANOUT_CRASH_LOG", log.path()}});
       EXPECT_EQ(result.exit_code, 0) << result;

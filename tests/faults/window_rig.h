@@ -39,16 +39,31 @@ class WindowRig : public WindowFixture {
     if (command == "verify") return {"--table", "chunks", "--data"};
     if (command == "key") return {"--table", "chunks", "--check", "200"};
     if (command == "cleanup") return {"--table", "chunks", "--force"};
+    if (command == "keep") return {"--table", "chunks", "--keep-new-rows"};
     return {"--table", "chunks"};
   }
+  /// A command of the program, or "keep": a rollback that keeps new rows.
   CommandResult call(const std::string& command, const harness::Environment& environment = {}) {
     harness::CommandOptions options;
     options.environment = environment;
-    std::vector<std::string> arguments = {command,  "--source",   dsn(),
-                                          "--json", "--progress", "none"};
+    std::vector<std::string> arguments = {command == "keep" ? "rollback" : command,
+                                          "--source",
+                                          dsn(),
+                                          "--json",
+                                          "--progress",
+                                          "none"};
     const std::vector<std::string> more = arguments_of(command);
     arguments.insert(arguments.end(), more.begin(), more.end());
     return harness::pgfanout(arguments, options);
+  }
+
+  /// As the application does after a swap: one row is inserted, one changed, one deleted.
+  void write_rows() {
+    execute(
+        "INSERT INTO chunks SELECT (jsonb_populate_record(c, '{\"id\": -1}')).* FROM chunks c"
+        " WHERE id = 1;"
+        "UPDATE chunks SET content = 'changed' WHERE id = 2; DELETE FROM chunks WHERE id = 3");
+    rows_ = live_rows();
   }
 
   /// The rows behind the live name, without the key that the new layout adds.

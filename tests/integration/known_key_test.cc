@@ -381,5 +381,57 @@ TEST_F(KnownKeyTest, MismatchBehindTheSampleIsLeftWithAWayOn) {
   EXPECT_EQ(value(std::string("SELECT count(*) FROM t_new WHERE partition_key = ") + kKey), "2000");
 }
 
+/// The application fills the key already: there is no wrong one, and its inserts stay as they are.
+TEST_F(KnownKeyTest, AColumnOfTheTableIsItsOwnKey) {
+  execute(
+      "CREATE TABLE t (id int, \"Re gion\" int NOT NULL DEFAULT 2, v text, PRIMARY KEY (id, \"Re "
+      "gion\")); INSERT INTO t SELECT i, i % 4, 'v' || i FROM generate_series(1, 200) i; ANALYZE "
+      "t");
+  std::vector<std::string> job = {"--table",      "t",       "--key",        "\"Re gion\"",
+                                  "--key-column", "Re gion", "--partitions", "4"};
+  const CommandResult plan = ask("plan", job);
+  EXPECT_EQ(plan.exit_code, 0) << plan;
+  EXPECT_NE(plan.err.find("models of an ORM need no change"), std::string::npos) << plan;
+  EXPECT_NE(plan.err.find("inserts must name their columns"), std::string::npos) << plan;
+  EXPECT_EQ(plan.err.find("inserts must supply"), std::string::npos) << plan;
+  job.emplace_back("--swap");
+  const CommandResult run = ask("run", job);
+  ASSERT_EQ(run.exit_code, 0) << run;
+  EXPECT_FALSE(has_issue("after-swap")) << run;
+  EXPECT_EQ(
+      value("SELECT count(*) FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'c'"),
+      "0");
+  execute("INSERT INTO t (id, v) VALUES (1000, 'by default')");
+  EXPECT_EQ(value("SELECT concat_ws(' ', tableoid::regclass, \"Re gion\") FROM t WHERE id = 1000"),
+            "t_p2 2");
+  const CommandResult back = ask("rollback", {"--table", "t", "--keep-new-rows"});
+  ASSERT_EQ(back.exit_code, 0) << back;
+  EXPECT_EQ(value("SELECT count(*) FROM t"), "201");
+}
+
+/// The next value is as right as the row's own: nothing is tried with it.
+TEST_F(KnownKeyTest, AKeyThatIsComputedFromItsOwnColumn) {
+  execute(
+      "CREATE TABLE t (id int, region int NOT NULL, PRIMARY KEY (id, region));"
+      "INSERT INTO t SELECT i, i % 4 FROM generate_series(1, 200) i; ANALYZE t");
+  const CommandResult run = ask("run", {"--table", "t", "--key", "region % 4", "--key-column",
+                                        "region", "--partitions", "4", "--swap"});
+  ASSERT_EQ(run.exit_code, 0) << run;
+  EXPECT_FALSE(has_issue("after-swap")) << run;
+  EXPECT_EQ(sqlstate_of("INSERT INTO t VALUES (1000, 5)"), "23514");
+
+  execute("CREATE TABLE s (id int, region smallint NOT NULL); INSERT INTO s VALUES (1, 3)");
+  const auto plan_with = [&](const std::string& key) {
+    return ask("plan",
+               {"--table", "s", "--key", key, "--key-column", "region", "--partitions", "4"});
+  };
+  const CommandResult other = plan_with("region % 4");
+  EXPECT_EQ(other.exit_code, 2) << "the key is an integer";
+  EXPECT_TRUE(has_issue("key-column-changed")) << other;
+  EXPECT_NE(other.err.find("--key '(region % 4)::smallint'"), std::string::npos) << other;
+  const CommandResult same = plan_with("(region % 4)::smallint");
+  EXPECT_EQ(same.exit_code, 0) << same;
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -192,6 +192,17 @@ TEST_F(SwapTest, SameCommandAfterItsSwapMovesNothing) {
   EXPECT_THAT(swapped.err, Not(HasSubstr("writes are refused")));
 }
 
+TEST_F(SwapTest, AnotherTableUnderTheNameOfASwappedOneIsMoved) {
+  begin_swapped();
+  execute(
+      "DROP TABLE chunks; CREATE TABLE chunks (id bigint, collection_id uuid, PRIMARY KEY (id, "
+      "collection_id));"
+      "INSERT INTO chunks SELECT n, md5(n::text)::uuid FROM generate_series(1, 100) n");
+  EXPECT_EQ(window("run", {"--table", "chunks"}).exit_code, 0) << json.dump(1);
+  EXPECT_FALSE(has_issue("already-swapped"));
+  EXPECT_EQ(json["rows"]["written"], 100);
+}
+
 TEST_F(SwapTest, DefinitionChangedWhileAGateWaitedIsNotSwappedAway) {
   begin_before_the_swap();
   struct Change {

@@ -182,5 +182,32 @@ TEST(ListByKeyTest, EachKeyModeHasItsSql) {
   }
 }
 
+/// A key that is the key column itself: every value is right, so nothing checks it.
+TEST(ListByKeyTest, NothingChecksAKeyThatIsItsOwnColumn) {
+  JobDescription job;
+  const LayoutKind& kind = layout_kind_of(job);
+  const auto is_checked = [&](const char* key, const char* column) {
+    job.key = key;
+    job.key_column = column;
+    EXPECT_EQ(kind.wrong_key_sql(job, "k").has_value(), kind.rules(job).checks_key) << key;
+    EXPECT_TRUE(kind.rules(job).supplies_key && kind.rules(job).by_columns) << key;
+    return kind.rules(job).checks_key;
+  };
+  EXPECT_FALSE(is_checked("region", "region"));
+  EXPECT_FALSE(is_checked("Region", "region"));
+  EXPECT_FALSE(is_checked("\"Re gion\"", "Re gion"));
+  EXPECT_FALSE(is_checked("\"Re gion\"", "\"Re gion\""));
+  EXPECT_FALSE(is_checked("partition_key", ""));
+  EXPECT_TRUE(is_checked("region", "Region")) << "perhaps another column";
+  EXPECT_TRUE(is_checked("region % 4", "region"));
+  EXPECT_TRUE(is_checked("region", ""));
+  EXPECT_TRUE(is_checked("", "region"));
+  EXPECT_THAT(kind.note(job, "region"), ::testing::HasSubstr("must supply region"));
+  job.key = "region";
+  EXPECT_THAT(kind.note(job, "region"), ::testing::HasSubstr("need no change"));
+  job.key_mode = KeyMode::expression;
+  EXPECT_FALSE(kind.rules(job).supplies_key);
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -310,7 +310,7 @@ class Smoke(unittest.TestCase):
             printed = process.stdout.read()
             process.stdout.close()
             self.assertEqual(process.wait(), 130)
-            self.assertIn("what was measured before is kept", printed)
+            self.assertIn("interrupted: earlier measurements are kept", printed)
             self.assertTrue(results.runs(results.read(out)["scenarios"]["size"]["cases"][0], "pgfanout"))
             self.assertFalse(results.read(out)["complete"])
 
