@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/counted.h"
+#include "copier/catalog/relation_name.h"
 #include "copier/copy/copy_rules.h"
 #include "copier/journal/journal.h"
 #include "copier/journal/window_journal.h"
@@ -36,6 +38,38 @@ Result<void> check_nothing_stays(Connection& journal, const JournalEntry& entry)
     left.has_rows = some.size() > 0;
   }
   return check_may_forget(entry, left);
+}
+
+Result<void> check_source_has_its_rows(Connection& journal, Connection& source,
+                                       const JournalEntry& entry) {
+  PGFANOUT_TRY_ASSIGN(const int version, journal_version(journal));
+  if (version < 3) return {};  // It does not know what was read.
+  PGFANOUT_TRY_ASSIGN(
+      const Rows copied,
+      journal.query(
+          "SELECT COALESCE((SELECT array_agg(DISTINCT r.leaf) FROM pgfanout.source_range r"
+          " WHERE r.job = $1), '{}') || $2::oid"
+          " WHERE EXISTS (SELECT FROM pgfanout.leaf_load l WHERE l.job = $1 AND l.rows > 0)"
+          " AND EXISTS (SELECT FROM pgfanout.made_relation m"
+          " JOIN pg_class c ON c.oid = m.relation WHERE m.job = $1)",
+          {entry.job, std::to_string(entry.source_oid)}));
+  if (copied.size() == 0) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows gone,
+                      source.query("SELECT count(*) FROM unnest($1::oid[]) o"
+                                   " WHERE o NOT IN (SELECT c.oid FROM pg_class c)",
+                                   {copied.str(0, 0)}));
+  const std::string target =
+      fmt::format("{}.{}", display_name(entry.target_schema), display_name(entry.target_name));
+  const auto tables = static_cast<std::uint64_t>(gone.integer(0, 0));
+  if (tables == 0) return {};
+  return refused(
+      "source-gone",
+      fmt::format("somebody dropped {} of the source since the job copied {}: {} may be"
+                  " the only place that has the rows",
+                  counted(tables, "table", "tables"), tables == 1 ? "it" : "them", target),
+      "copy the rows that are needed from there first, then 'pgfanout rollback --force'"
+      " drops it",
+      target);
 }
 
 Result<void> lift_copy_fence(Connection& journal, Connection& source, const JournalEntry& entry,

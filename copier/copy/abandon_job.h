@@ -17,6 +17,11 @@ Result<void> check_fence_place(Connection& journal, Connection& source, const Jo
 /// Refuses while a target that the job did not make has rows that the job committed.
 Result<void> check_nothing_stays(Connection& journal, const JournalEntry& entry);
 
+/// Refuses while the job's copy has rows whose table on the source is not there any more: the fence
+/// refuses every write, but not DROP.
+Result<void> check_source_has_its_rows(Connection& journal, Connection& source,
+                                       const JournalEntry& entry);
+
 /// Lifts the fence of a copy that is over, or to be forgotten.
 Result<void> lift_copy_fence(Connection& journal, Connection& source, const JournalEntry& entry,
                              const LockPatience& patience, const Cancellation& cancellation);

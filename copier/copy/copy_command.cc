@@ -136,6 +136,9 @@ class CopyCommand : ReportingJob {
   Result<void> drop_earlier(const JournalEntry& earlier) {
     PGFANOUT_TRY(check_fence_place(*state_.target, *source_, earlier));
     PGFANOUT_TRY(check_nothing_stays(*state_.target, earlier));
+    if (!earlier.is_over()) {
+      PGFANOUT_TRY(check_source_has_its_rows(*state_.target, *source_, earlier));
+    }
     PGFANOUT_TRY(end_orphans_of(earlier.job));
     PGFANOUT_TRY(
         lift_copy_fence(*state_.target, *source_, earlier, state_.patience(), state_.cancellation));

@@ -538,6 +538,7 @@ class WindowJob {
         return *refusal_of(start, *entry, state_->target_qualified());
       case RunStart::replace_copy:
         PGFANOUT_TRY(check_nothing_stays(state_->target(), *entry));
+        PGFANOUT_TRY(check_source_has_its_rows(state_->target(), state_->source(), *entry));
         PGFANOUT_TRY(lift_copy_fence(state_->target(), state_->source(), *entry, state_->patience(),
                                      cancellation_));
         PGFANOUT_TRY(drop_made(state_->target(), *entry, JournalRemains::nothing));

@@ -345,46 +345,13 @@ Result<std::vector<std::string>> undo_statements(WindowState& state, bool takes_
   return statements;
 }
 
-namespace {
-
-/// The fence refuses every write to the source, but not DROP.
-Result<void> check_source_has_its_rows(WindowState& state) {
-  const JournalEntry& entry = *state.entry();
-  PGFANOUT_TRY_ASSIGN(
-      const Rows copied,
-      state.target().query(
-          "SELECT COALESCE((SELECT array_agg(DISTINCT r.leaf) FROM pgfanout.source_range r"
-          " WHERE r.job = $1), '{}') || $2::oid"
-          " WHERE EXISTS (SELECT FROM pgfanout.leaf_load l WHERE l.job = $1 AND l.rows > 0)"
-          " AND EXISTS (SELECT FROM pgfanout.made_relation m"
-          " JOIN pg_class c ON c.oid = m.relation WHERE m.job = $1)",
-          {entry.job, std::to_string(entry.source_oid)}));
-  if (copied.size() == 0) return {};
-  PGFANOUT_TRY_ASSIGN(const Rows gone,
-                      state.source().query("SELECT count(*) FROM unnest($1::oid[]) o"
-                                           " WHERE o NOT IN (SELECT c.oid FROM pg_class c)",
-                                           {copied.str(0, 0)}));
-  const auto tables = static_cast<std::uint64_t>(gone.integer(0, 0));
-  if (tables == 0) return {};
-  return refused("source-gone",
-                 fmt::format("somebody dropped {} of the source since the job copied {}: {} may be"
-                             " the only place that has the rows",
-                             counted(tables, "table", "tables"), tables == 1 ? "it" : "them",
-                             state.target_qualified()),
-                 "copy the rows that are needed from there first, then 'pgfanout rollback --force'"
-                 " drops it",
-                 state.target_qualified());
-}
-
-}  // namespace
-
 Result<void> undo_job(WindowState& state, bool may_be_lost) {
   const JournalEntry& entry = *state.entry();
   PGFANOUT_TRY(check_fence_place(state.target(), state.source(), entry));
   PGFANOUT_TRY(check_nothing_stays(state.target(), entry));
   Journal journal(state.target());
   PGFANOUT_TRY(journal.bring_up_to_date());
-  if (!may_be_lost) PGFANOUT_TRY(check_source_has_its_rows(state));
+  if (!may_be_lost) PGFANOUT_TRY(check_source_has_its_rows(state.target(), state.source(), entry));
   PGFANOUT_TRY(state.journal().begin_stage(kUndoStage));
   PGFANOUT_TRY(state.lower_fence("target"));
   if (!entry.made.empty()) {

@@ -78,6 +78,21 @@ TEST_F(LostTablesTest, TheCopyOfADroppedPartitionIsNotDropped) {
   EXPECT_EQ(call("rollback").exit_code, 0) << json.dump(1);
 }
 
+TEST_F(LostTablesTest, AnInterruptedCopyIsNotDroppedEither) {
+  make_source();
+  harness::CommandOptions crash;
+  crash.environment = {{"PGFANOUT_CRASH_AT", "epoch-committed:2"}};
+  harness::pgfanout({"copy", "--source", dsn(), "--table", "t", "--commit-every", "100"}, crash);
+  const std::string copied = value("SELECT sum(l.rows) FROM pgfanout.leaf_load l");
+  EXPECT_GT(std::stoi(copied), 0);
+  execute("DROP TABLE t_h0_0");
+  for (const char* command : {"copy", "run"}) {
+    expect_refused(call(command, {"--commit-every", "100", "--restart"}), "source-gone");
+  }
+  expect_refused(call("rollback"), "source-gone");
+  EXPECT_EQ(value("SELECT sum(l.rows) FROM pgfanout.leaf_load l"), copied);
+}
+
 TEST_F(LostTablesTest, ADroppedCopyIsNotResumed) {
   make_source();
   ASSERT_EQ(run().exit_code, 0) << json.dump(1);
