@@ -217,27 +217,44 @@ Result<void> forget_progress(Connection& connection, const JournalEntry& entry) 
   return {};
 }
 
+/// What keeps relations $1 from being dropped, for people.
+constexpr const char* kInTheWaySql =
+    "SELECT string_agg(DISTINCT format('%s, on %s', CASE WHEN r.oid IS NULL"
+    " THEN pg_describe_object(d.classid, d.objid, 0)"
+    " ELSE pg_describe_object('pg_class'::regclass, r.ev_class, 0) END, d.refobjid::regclass), '; "
+    "')"
+    " FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass"
+    "  AND r.oid = d.objid WHERE d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'"
+    " AND d.refobjid = ANY ($1::oid[])";
+
 Result<void> drop_step(Connection& connection, const JournalEntry& entry, const DropStep& step,
                        bool is_first) {
-  return in_transaction(
-      connection, {"BEGIN; SET LOCAL lock_timeout = '5s'"}, [&]() -> Result<void> {
+  std::string dropped;
+  for (const MadeRelation& relation : step.relations) {
+    dropped += fmt::format("{}{}", dropped.empty() ? "{" : ",", relation.oid);
+  }
+  dropped += dropped.empty() ? "{}" : "}";
+  auto done =
+      in_transaction(connection, {"BEGIN; SET LOCAL lock_timeout = '5s'"}, [&]() -> Result<void> {
         if (step.is_parent) {
           PGFANOUT_TRY(
               connection.run("LOCK TABLE ONLY " + quoted_name(step.relations.front().schema,
                                                               step.relations.front().name)));
           PGFANOUT_TRY(check_partitions(connection, entry, step.relations.front()));
         }
-        std::string dropped;
         for (const std::string& sql : step.statements) PGFANOUT_TRY(connection.run(sql));
-        for (const MadeRelation& relation : step.relations) {
-          dropped += fmt::format("{}{}", dropped.empty() ? "" : ",", relation.oid);
-        }
         PGFANOUT_TRY(
             connection.run("DELETE FROM pgfanout.made_relation WHERE job = $1"
                            " AND relation = ANY ($2::oid[])",
-                           {entry.job, "{" + dropped + "}"}));
+                           {entry.job, dropped}));
         return is_first ? forget_progress(connection, entry) : Result<void>();
       });
+  if (done || done.error().sqlstate != "2BP01" || step.relations.empty()) return done;
+  PGFANOUT_TRY_ASSIGN(const Rows others, connection.query(kInTheWaySql, {dropped}));
+  return refused("depended-on",
+                 "other objects depend on tables that the job made: " + others.str(0, 0),
+                 "drop or change them, then run the same command again",
+                 quoted_name(entry.target_schema, entry.target_name));
 }
 
 }  // namespace

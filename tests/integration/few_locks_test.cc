@@ -113,6 +113,15 @@ TEST_F(FewLocksTest, UndoneAndBegunAnewBeforeTheSwap) {
   words.insert(words.end(), again.begin(), again.end());
   EXPECT_EQ(harness::pgfanout(words, killed).signal, SIGKILL);
   EXPECT_EQ(call("run", kLeaves).exit_code, 2);
+  // A leaf of a batch that is still to come.
+  const std::string last =
+      read("SELECT max(relname) FROM pg_class WHERE relname ~ '^t_new_p[0-9]+$'");
+  on("CREATE VIEW in_the_way AS SELECT * FROM " + last);
+  const CommandResult refused = call("rollback");
+  EXPECT_TRUE(has_issue("depended-on")) << refused;
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("view public.in_the_way, on public." + last),
+                                 ::testing::Not(HasSubstr("CASCADE"))));
+  on("DROP VIEW in_the_way");
   EXPECT_EQ(call("rollback").exit_code, 0) << json.dump(1);
   EXPECT_EQ(objects(), before);
   // A copy whose tables are half dropped makes them again.

@@ -322,6 +322,20 @@ VERIFY = [
 ]
 
 WINDOW = [
+    bug("job-that-is-being-undone-is-resumed",
+        "return entry->is_being_undone ? RunStart::refuse_undone : RunStart::go_on;",
+        "return RunStart::go_on;",
+        "WindowRules.AJobThatIsBeingUndoneIsNotResumed",
+        "FewLocksTest.ThereAndBackAlthoughAllLeavesAtOnceCouldNotBeDropped"),
+    bug("leaves-are-dropped-at-once",
+        "while (count < locks_each.size() && (left -= locks_each[count]) >= 0) ++count;",
+        "count = locks_each.size();",
+        "DropBatchTest.LeavesHalfOfTheLocksToOthers",
+        "FewLocksTest.ThereAndBackAlthoughAllLeavesAtOnceCouldNotBeDropped"),
+    bug("advice-is-below-todays-setting",
+        "return std::max((slots + holders - 1) / holders, facts.max_locks());",
+        "return (slots + holders - 1) / holders;",
+        "LockNeedTest.AdviceIsNeverBelowToday"),
     bug("code-of-the-application-runs-under-our-path",
         "PGFANOUT_TRY(connection.set_search_path(path)); auto result = work();",
         "PGFANOUT_TRY(connection.set_search_path(\"''\")); auto result = work();",
