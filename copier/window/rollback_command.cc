@@ -287,7 +287,7 @@ class RollbackJob : ReportingJob {
           };
           return apply_new_rows(connection, plan, found, way_, record, cancellation_);
         }));
-    // What was applied counts only when everything has been read again.
+    // It counts as applied only when everything has been read again.
     bool is_proven = true;
     std::uint64_t converted = 0;
     PGFANOUT_TRY_ASSIGN(const Differences left,

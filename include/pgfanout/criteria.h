@@ -1,5 +1,5 @@
-// What a verification can look at: one list, from which the table of criteria in the output, in the
-// JSON document, in the report and in docs/RUNBOOK.md is made.
+// The criteria that a verification can look at: one list, from which their table in the output, in
+// the JSON document, in the report and in docs/RUNBOOK.md is made.
 #pragma once
 
 #include <array>

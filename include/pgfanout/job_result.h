@@ -261,7 +261,7 @@ struct RunResult : CopyResult {
 struct SwapResult {
   std::optional<JobStatus> status;  ///< After the swap.
 };
-/// What became of rows that were written after a swap.
+/// The fate of rows that were written after a swap.
 struct NewRowsOutcome {
   std::string fate;  ///< kept, saved or lost.
   std::uint64_t inserted = 0;
