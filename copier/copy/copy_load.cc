@@ -7,6 +7,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/lists.h"
 #include "copier/base/pause.h"
 #include "copier/copy/copy_rules.h"
 #include "copier/copy/target_leaves.h"

@@ -9,6 +9,7 @@
 
 #include "copier/base/counted.h"
 #include "copier/base/crash_point.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/copy_load.h"

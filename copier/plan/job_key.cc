@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "copier/base/counted.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/columns/mapping.h"
 #include "copier/key/key_plan.h"
