@@ -217,7 +217,7 @@ Result<void> forget_progress(Connection& connection, const JournalEntry& entry) 
   return {};
 }
 
-/// What keeps relations $1 from being dropped, for people.
+/// The objects that keep relations $1 from being dropped, for people.
 constexpr const char* kInTheWaySql =
     "SELECT string_agg(DISTINCT format('%s, on %s', CASE WHEN r.oid IS NULL"
     " THEN pg_describe_object(d.classid, d.objid, 0)"

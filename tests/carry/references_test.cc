@@ -40,7 +40,7 @@ TEST(ReferencesTest, AKeyThatIsNullInPartRefersToNothingUnlessItIsFull) {
   EXPECT_THAT(orphans_sql(reference, rows, false),
               HasSubstr("OR (r.k0 IS NOT NULL OR r.k1 IS NOT NULL) AND NOT (r.k0 IS NOT NULL AND "
                         "r.k1 IS NOT NULL)"));
-  // What is NULL in part has no parent to insert.
+  // A key that is NULL in part has no parent to insert.
   EXPECT_THAT(insert_parents_sql(reference, rows),
               HasSubstr("WHERE r.k0 IS NOT NULL AND r.k1 IS NOT NULL AND ("));
 }

@@ -40,7 +40,7 @@ class GatesTest : public testing::RollbackFixture {
   [[nodiscard]] bool is_swapped() const {
     return value("SELECT to_regclass('chunks_new') IS NULL") == "t";
   }
-  /// What the command says to people.
+  /// The words of the command for people.
   [[nodiscard]] std::string told(std::vector<std::string> words) const {
     words.insert(words.begin() + 1, {"--source", dsn()});
     const CommandResult result = harness::pgfanout(words);

@@ -234,7 +234,7 @@ TEST_F(SchemaInventoryTest, EachPartIsMissedAndItsSqlMakesIt) {
     EXPECT_THAT(found.front(), ::testing::StartsWith(std::string(kParts[i].kind) + " missing"))
         << kParts[i].sql;
     ASSERT_GE(comparison.deployment_order.size(), 1U) << kParts[i].sql;
-    // What is no remark runs as it stands, and closes the gap.
+    // A line that is no remark runs as it stands, and closes the gap.
     bool is_remark = false;
     for (const std::string& sql : comparison.deployment_order) {
       is_remark = is_remark || sql.starts_with("--");

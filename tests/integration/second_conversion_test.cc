@@ -42,7 +42,7 @@ class SecondConversionTest : public testing::WindowFixture {
         "ANALYZE \"T x\"");
   }
 
-  /// What a person sees of the layout: strategy and key, leaves, unique keys of the table and of a
+  /// The layout as a person sees it: strategy and key, leaves, unique keys of the table and of a
   /// leaf, checks.
   [[nodiscard]] std::string layout() const {
     return value(

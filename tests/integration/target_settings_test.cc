@@ -1,4 +1,4 @@
-// What the job file asks for beside the source's definition: indexes, NOT NULL and defaults, a
+// Wishes of the job file beside the source's definition: indexes, NOT NULL and defaults, a
 // sequence and names of leaves. The plan refuses what could not be made; the window makes it, and a
 // rollback leaves nothing of it.
 #include <gmock/gmock.h>

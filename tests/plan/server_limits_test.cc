@@ -174,7 +174,7 @@ TEST(LockNeedTest, RefusedWhereItDoesNotFit) {
   EXPECT_EQ(tight->code, "swap-locks");
   EXPECT_THAT(tight->message, ::testing::StartsWith("swap takes about 1000 locks"));
   EXPECT_THAT(tight->hint, ::testing::HasSubstr("set max_locks_per_transaction = 20 (today 19;"));
-  // What others hold is not free.
+  // Locks that others hold are not free.
   const auto full = judge_locks(needs, lock_table(20, 100, 1001), "t");
   ASSERT_TRUE(full.has_value());
   EXPECT_EQ(full->severity, Severity::error);

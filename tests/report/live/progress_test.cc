@@ -116,7 +116,8 @@ void run_small_job(Progress& progress, JobCounters& counters,
   progress.finish();
 }
 
-/// What a log says of a preflight that finds two notes and a warning, and of a note behind it.
+/// The lines of a log about a preflight that finds two notes and a warning, and of a note behind
+/// it.
 std::string log_of_preflight(const std::string& command) {
   Pipe pipe;
   const Cancellation cancellation;
