@@ -9,22 +9,12 @@
 #include <set>
 
 #include "copier/base/counted.h"
+#include "copier/base/toml_string.h"
 #include "copier/catalog/index_definition.h"
 #include "copier/cli/job_file.h"
 
 namespace pgfanout {
 namespace {
-
-/// A string of TOML on one line.
-std::string toml_string(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char byte : text) {
-    if (byte == '"' || byte == '\\') quoted += '\\';
-    const auto code = static_cast<unsigned char>(byte);
-    quoted += code < 0x20U || code == 0x7FU ? fmt::format("\\u{:04x}", code) : std::string(1, byte);
-  }
-  return quoted + '"';
-}
 
 /// The index without its name, which may be another one in the file.
 std::string body_of(const std::string& definition) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/base/toml_string.h"
 #include "copier/pg/transaction.h"
 #include "copier/preflight/preflight_checks.h"
 
@@ -21,8 +22,9 @@ Result<void> check_carry(PreflightRun& run) {
             run.plan.source.qualified,
             object.is_accepted
                 ? "accepted by the job; " + object.choices
-                : fmt::format("{}; to {}, write accept = [\"{}\"] in the job file", object.choices,
-                              object.is_changed ? "accept the change" : "go without it", accept));
+                : fmt::format("{}; to {}, write accept = [{}] in the job file", object.choices,
+                              object.is_changed ? "accept the change" : "go without it",
+                              toml_string(accept)));
   }
   return {};
 }

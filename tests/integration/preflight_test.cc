@@ -247,14 +247,16 @@ TEST_F(PreflightTest, ColumnsThatAreComputedOnTheirWay) {
 
 TEST_F(PreflightTest, WhatIsNotCarriedIsANoGoUnlessAccepted) {
   CarryPlan carry;
-  carry.not_carried = {{"foreign key", "child_id_fkey", "the key gains a column", "drop it", false},
-                       {"rule", "quiet", "it cannot be", "write a trigger", true}};
+  carry.not_carried = {
+      {"foreign key", "\"child_fkey\"", "the key gains a column", "drop it", false},
+      {"rule", "quiet", "it cannot be", "write a trigger", true}};
   const Preflight found = look(chunks_job(), carry);
-  EXPECT_THAT(errors(found), ElementsAre("not-carried: foreign key child_id_fkey cannot be carried "
-                                         "over: the key gains a column"));
+  EXPECT_THAT(errors(found),
+              ElementsAre("not-carried: foreign key \"child_fkey\" cannot be carried "
+                          "over: the key gains a column"));
   EXPECT_THAT(with_code(found, "not-carried"),
               ElementsAre(HasSubstr("| drop it; to go without it, write accept = [\"foreign key "
-                                    "child_id_fkey\"]"),
+                                    "\\\"child_fkey\\\"\"]"),
                           HasSubstr("| accepted by the job; write a trigger")));
 }
 
