@@ -173,6 +173,17 @@ bool send_or_lose(PGconn* /*connection*/, Send send) {
 }
 #endif
 
+/// A role's or database's statement_timeout counts until ours lifts it, from the moment a backend
+/// that may wait for a processor got the statements.
+template <typename Statements>
+auto despite_timeout(Statements statements) {
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    auto done = statements();
+    if (done || done.error().sqlstate != "57014" || attempt == kAttempts) return done;
+  }
+}
+
 }  // namespace
 
 void set_user_stop(const Cancellation& user) {
@@ -313,9 +324,10 @@ std::vector<ServerNotice> Connection::take_notices() {
 }
 
 Result<void> Connection::set_up_session() {
+  PGFANOUT_TRY(despite_timeout([&] { return run("SET statement_timeout = 0"); }));
   const std::string lift = server_version() >= 170000 ? "SET transaction_timeout = 0;" : "";
   PGFANOUT_TRY(
-      run("SET search_path = ''; SET row_security = off; SET statement_timeout = 0;"
+      run("SET search_path = ''; SET row_security = off;"
           "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
           "SET idle_session_timeout = 0; SET default_transaction_read_only = off;"
           "SET default_transaction_isolation = 'read committed';" +
@@ -348,7 +360,9 @@ Result<void> Connection::set_up_session() {
 }
 
 Result<void> Connection::identify_backend() {
-  PGFANOUT_TRY_ASSIGN(const Rows own, query(own_backend_sql()));
+  // For this transaction alone: the backend may be others' too.
+  const std::string sql = "SET LOCAL statement_timeout = 0; " + std::string(own_backend_sql());
+  PGFANOUT_TRY_ASSIGN(const Rows own, despite_timeout([&] { return last_of(sql, kDoing); }));
   backend_pid_ = static_cast<int>(own.integer(0, 0));
   watch_->set_backend({backend_pid_, own.integer(0, 1), is_pooled()});
   return {};
@@ -530,12 +544,16 @@ Result<void> Connection::run(std::string_view sql) {
     in_path =
         fmt::format("SET search_path = {}; {}\n; SET search_path = {}", ddl_path_, sql, kOwnPath);
   }
-  PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(in_path));
-  PGFANOUT_TRY(take_leftovers());
-  PGFANOUT_TRY(
-      answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }),
-                sql, kDoing));
+  PGFANOUT_TRY(last_of(in_path, sql));
   return {};
+}
+
+Result<Rows> Connection::last_of(std::string_view sql, std::string_view shown) {
+  PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(sql));
+  PGFANOUT_TRY(take_leftovers());
+  return answer_to(
+      send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }), shown,
+      kDoing);
 }
 
 Result<void> Connection::set_search_path(const std::string& path) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -117,8 +118,14 @@ void end_orphan(const fs::path& data) {
 /// Removes the folders whose test process is dead. The caller holds the lock of the cache folder.
 void remove_left_behind() {
   for (const auto& entry : fs::directory_iterator(cache_directory() / "run")) {
-    const FileLock owner(entry.path() / "owner", FileLock::Wait::no);
-    if (!owner.held()) continue;
+    std::optional<FileLock> owner;
+    try {
+      owner.emplace(entry.path() / "owner", FileLock::Wait::no);
+    } catch (const std::system_error&) {
+      if (!fs::exists(entry.path())) continue;  // A test that ended has removed it meanwhile.
+      throw;
+    }
+    if (!owner->held()) continue;
     end_orphan(entry.path() / "data");
     remove_tree(entry.path());
   }
