@@ -15,8 +15,9 @@ TEST(RowHashSqlTest, ATypeStandsAsItselfWhereItsHashIsThatOfItsBytes) {
   const HashedType own{70002, 'b', "\"Own\".\"send it\""};
   EXPECT_EQ(hashed_column("n", int8).sql, "pg_catalog.int8send(n)");
   EXPECT_EQ(hashed_column("n", int8).form, HashForm::bytes);
-  EXPECT_EQ(hashed_column("t", text).sql, "(t) COLLATE pg_catalog.\"C\"");
-  EXPECT_EQ(hashed_column("a || b", text).sql, "(a || b) COLLATE pg_catalog.\"C\"");
+  EXPECT_EQ(hashed_column("t", text).sql, "(t)::pg_catalog.text COLLATE pg_catalog.\"C\"");
+  EXPECT_EQ(hashed_column("a || b", text).sql,
+            "(a || b)::pg_catalog.text COLLATE pg_catalog.\"C\"");
   EXPECT_EQ(hashed_column("u", uuid).sql, "(u)");
   EXPECT_EQ(hashed_column("j", jsonb).sql, "(j)::pg_catalog.text COLLATE pg_catalog.\"C\"");
   EXPECT_EQ(hashed_column("j", jsonb).form, HashForm::versioned);
