@@ -69,7 +69,7 @@ constexpr HashForm kBytes = HashForm::bytes;
 constexpr HashForm kInteger = HashForm::integer;
 constexpr HashForm kVersioned = HashForm::versioned;
 
-TEST(RowHashTest, AgreesWithTheServersKnownAnswers) {
+TEST(RowHashBytesTest, AgreesWithTheServersKnownAnswers) {
   struct Known {
     std::vector<HashForm> forms;
     Fields fields;
@@ -133,7 +133,7 @@ std::vector<HashForm> random_forms(std::mt19937_64& random) {
   return forms;
 }
 
-TEST(RowHashTest, AgreesWithTheNaiveTwin) {
+TEST(RowHashBytesTest, AgreesWithTheNaiveTwin) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 500; ++i) {
     const std::vector<HashForm> forms = random_forms(random);
@@ -142,7 +142,7 @@ TEST(RowHashTest, AgreesWithTheNaiveTwin) {
   }
 }
 
-TEST(RowHashTest, EveryBitOfEveryValueCounts) {
+TEST(RowHashBytesTest, EveryBitOfEveryValueCounts) {
   std::mt19937_64 random(2);
   for (int i = 0; i < 25; ++i) {
     const std::vector<HashForm> forms = random_forms(random);
@@ -160,7 +160,7 @@ TEST(RowHashTest, EveryBitOfEveryValueCounts) {
   }
 }
 
-TEST(RowHashTest, NullIsNoValue) {
+TEST(RowHashBytesTest, NullIsNoValue) {
   for (const HashForm form : {kBytes, kInteger, kVersioned}) {
     const std::uint64_t null = hash_of({form}, {{}});
     EXPECT_NE(null, hash_of({form}, {std::string(4, '\0')}));
@@ -169,7 +169,7 @@ TEST(RowHashTest, NullIsNoValue) {
   EXPECT_NE(hash_of({kVersioned}, {"\1"}), hash_of({kVersioned}, {{}}));
 }
 
-TEST(RowHashTest, TheSumSeesValuesThatRowsOrColumnsExchange) {
+TEST(RowHashBytesTest, TheSumSeesValuesThatRowsOrColumnsExchange) {
   const std::vector<HashForm> forms = {kInteger, kBytes, kBytes};
   const auto sum = [&](const Fields& a, const Fields& b) {
     return hash_of(forms, a) + hash_of(forms, b);
