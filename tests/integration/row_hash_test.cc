@@ -412,7 +412,7 @@ TEST_F(RowHashTest, ExchangedValuesChangeTheSum) {
 TEST_F(RowHashTest, AsManyColumnsAsATableHas) {
   std::string columns;
   std::string values;
-  for (int at = 0; at < 1600; ++at) {
+  for (std::size_t at = 0; at < 1600; ++at) {
     const std::array types = {"bigint", "\"char\"", "bool", "int"};
     columns += (at > 0 ? ", c" : "c") + std::to_string(at) + ' ' + types[at % 4];
     values += (at > 0 ? ", " : "") + std::string(at % 7 == 0   ? "NULL"
