@@ -248,11 +248,6 @@ std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint
   // The statements that follow are ours; but deferred triggers would otherwise wait for the COMMIT.
   if (!plan.target.is_new) statements.push_back({"SET CONSTRAINTS ALL IMMEDIATE"});
   Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
-  const bool adds_checks = plan.target.is_new && !state_.progress.checks_first;
-  if (adds_checks && epoch == state_.progress.last_epoch()) {
-    statements.push_back({"SET LOCAL search_path = " + session.ddl_path()});
-    for (const std::string& check : plan.ddl.checks[leaf]) statements.push_back({check});
-  }
   statements.push_back({"SET LOCAL search_path = ''"});
   statements.push_back(
       CopyJournal(session, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));

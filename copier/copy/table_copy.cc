@@ -11,6 +11,7 @@
 #include "copier/base/crash_point.h"
 #include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/copy_load.h"
 #include "copier/copy/copy_rules.h"
@@ -228,13 +229,16 @@ class TableCopy {
 
   Result<void> check_leaves() {
     const CopyPlan& plan = *state_.plan;
+    PGFANOUT_TRY_ASSIGN(
+        const Rows oids,
+        state_.target->query("SELECT to_regclass(name)::oid FROM unnest($1::text[])"
+                             " WITH ORDINALITY AS n(name, place) ORDER BY place",
+                             {text_array(parts_of(plan.target.leaves, &TargetLeaf::qualified))}));
     std::vector<LeafNow> now;
     for (const TargetLeaf& leaf : plan.target.leaves) {
+      const int row = static_cast<int>(now.size());
       now.push_back({leaf.qualified, {}});
-      if (!plan.target.is_new) continue;
-      PGFANOUT_TRY_ASSIGN(const Rows oid,
-                          state_.target->query("SELECT to_regclass($1)::oid", {leaf.qualified}));
-      if (!oid.is_null(0, 0)) now.back().oid = oid.oid(0, 0);
+      if (plan.target.is_new && !oids.is_null(row, 0)) now.back().oid = oids.oid(row, 0);
     }
     return check_same_leaves(state_.progress.leaf_names, now, plan.target.is_new, *state_.entry,
                              plan.target.qualified);
@@ -246,6 +250,8 @@ class TableCopy {
       PGFANOUT_TRY(take_baseline());
       PGFANOUT_TRY(create_tables());
       crash_point("tables-created");
+    } else if (state_.plan->target.is_new && !state_.is_attached()) {
+      PGFANOUT_TRY(add_checks(*state_.target, *state_.plan));
     }
     return CopyLoad(state_).restore();
   }
@@ -494,6 +500,7 @@ std::vector<std::string> copy_statements(const CopyPlan& plan, const CopyProgres
   if (plan.target.is_new) {
     statements.push_back("-- target: tables");
     append(statements, plan.ddl.create);
+    for (const auto& checks : plan.ddl.checks) append(statements, checks);
   }
   statements.push_back(
       fmt::format("-- source: {} ranges by {} readers", ranges.size(), plan.connections.readers));
@@ -512,7 +519,6 @@ std::vector<std::string> copy_statements(const CopyPlan& plan, const CopyProgres
   for (std::size_t leaf = 0; leaf < lanes.size(); ++leaf) {
     if (!lanes[leaf].truncate.empty()) statements.push_back("TRUNCATE " + lanes[leaf].truncate);
     statements.push_back(lanes[leaf].copy_sql);
-    if (plan.target.is_new) append(statements, plan.ddl.checks[leaf]);
   }
   if (plan.target.is_new) {
     statements.push_back("-- target: after the read-back, in one transaction");

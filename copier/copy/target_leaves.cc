@@ -10,15 +10,27 @@
 #include "copier/base/stop.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/role_rights.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/pg/transaction.h"
 #include "copier/session/job_connections.h"
 
 namespace pgfanout {
 namespace {
 
-Result<std::uint32_t> oid_of(Connection& connection, const std::string& qualified) {
-  PGFANOUT_TRY_ASSIGN(const Rows row, connection.query("SELECT $1::regclass::oid", {qualified}));
-  return row.oid(0, 0);
+/// Parent and leaves, which were made in this transaction.
+Result<void> note_made(Connection& connection, CopyTarget& target,
+                       std::vector<MadeRelation>& made) {
+  std::vector<std::string> names = parts_of(target.leaves, &TargetLeaf::qualified);
+  names.push_back(target.qualified);
+  PGFANOUT_TRY_ASSIGN(const Rows oids,
+                      connection.query("SELECT name::regclass::oid FROM unnest($1::text[])"
+                                       " WITH ORDINALITY AS n(name, place) ORDER BY place",
+                                       {text_array(names)}));
+  int row = 0;
+  for (TargetLeaf& leaf : target.leaves) leaf.oid = oids.oid(row++, 0);
+  made.push_back({oids.oid(row, 0), target.schema, target.name});
+  for (const TargetLeaf& leaf : target.leaves) made.push_back({leaf.oid, leaf.schema, leaf.name});
+  return {};
 }
 
 Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalEntry entry,
@@ -29,20 +41,18 @@ Result<void> create_and_journal(Connection& connection, CopyPlan& plan, JournalE
     for (const std::string& statement : plan.ddl.create) {
       PGFANOUT_TRY(connection.run(statement));
     }
-    PGFANOUT_TRY_ASSIGN(const std::uint32_t parent, oid_of(connection, plan.target.qualified));
-    entry.made.push_back({parent, plan.target.schema, plan.target.name});
-    for (TargetLeaf& leaf : plan.target.leaves) {
-      PGFANOUT_TRY_ASSIGN(leaf.oid, oid_of(connection, leaf.qualified));
-      entry.made.push_back({leaf.oid, leaf.schema, leaf.name});
-    }
-    if (progress.checks_first) {
-      for (const auto& checks : plan.ddl.checks) {
-        for (const std::string& check : checks) PGFANOUT_TRY(connection.run(check));
-      }
-    }
+    PGFANOUT_TRY(note_made(connection, plan.target, entry.made));
+    PGFANOUT_TRY(add_checks(connection, plan));
   }
   PGFANOUT_TRY(journal.begin_job(entry));
   return CopyJournal(connection, entry.job).begin(progress, plan);
+}
+
+/// Of the leaves, quoted, in their order.
+std::vector<std::vector<std::string>> names_by_server(const CopyTarget& target) {
+  std::vector<std::vector<std::string>> names(target.servers.size());
+  for (const TargetLeaf& leaf : target.leaves) names[leaf.server].push_back(leaf.qualified);
+  return names;
 }
 
 std::size_t server_count(const std::vector<std::size_t>& server_of_lane) {
@@ -74,6 +84,24 @@ Result<bool> lock_on_server(Connection& session, const std::string& leaves,
 
 Result<void> LeafSessions::run(std::string_view sql) const {
   for (Connection* session : sessions_) PGFANOUT_TRY(session->run(sql));
+  return {};
+}
+
+Result<void> add_checks(Connection& connection, const CopyPlan& plan) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows lacks,
+      connection.query(
+          "SELECT NOT EXISTS (SELECT FROM pg_constraint c WHERE"
+          " c.conrelid = name::regclass AND c.conname = $2)"
+          " FROM unnest($1::text[]) WITH ORDINALITY AS n(name, place)"
+          " ORDER BY place",
+          {text_array(parts_of(plan.target.leaves, &TargetLeaf::qualified)), kBoundCheck}));
+  for (int leaf = 0; leaf < lacks.size(); ++leaf) {
+    if (!lacks.boolean(leaf, 0)) continue;
+    for (const std::string& check : plan.ddl.checks[static_cast<std::size_t>(leaf)]) {
+      PGFANOUT_TRY(connection.run(check));
+    }
+  }
   return {};
 }
 
@@ -171,10 +199,7 @@ std::vector<LaneTarget> lane_targets(const CopyPlan& plan, const CopyProgress& p
 
 Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& target,
                                 const LockAttempts& attempts, const Cancellation& cancellation) {
-  std::vector<std::string> names(target.servers.size());
-  for (const TargetLeaf& leaf : target.leaves) {
-    names[leaf.server] += (names[leaf.server].empty() ? "ONLY " : ", ONLY ") + leaf.qualified;
-  }
+  const auto names = names_by_server(target);
   LeafLock lock;
   for (std::size_t server = 0; server < names.size(); ++server) {
     Connection& session = *sessions.all()[server];
@@ -184,7 +209,8 @@ Result<LeafLock> LeafLock::take(const LeafSessions& sessions, const CopyTarget& 
       continue;
     }
     PGFANOUT_TRY_ASSIGN(const bool is_locked,
-                        lock_on_server(session, names[server], target, attempts, cancellation));
+                        lock_on_server(session, "ONLY " + joined(names[server], ", ONLY "), target,
+                                       attempts, cancellation));
     if (is_locked) continue;
     PGFANOUT_TRY_ASSIGN(lock.role_, current_role(session));
     PGFANOUT_TRY_ASSIGN(lock.unlocked_.back(), QuietServer::watch(session));
@@ -210,16 +236,23 @@ std::optional<Issue> LeafLock::doubt(const LeafSessions& sessions, const CopyTar
 }
 
 Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target) {
-  std::vector<LeafSize> sizes;
-  for (const TargetLeaf& leaf : target.leaves) {
+  std::vector<Rows> found;
+  for (const auto& names : names_by_server(target)) {
     PGFANOUT_TRY_ASSIGN(
-        const Rows row,
-        sessions.of(leaf).query("SELECT pg_relation_size(c) / current_setting('block_size')::int,"
-                                " pg_table_size(c) FROM (SELECT $1::regclass AS c) s",
-                                {leaf.qualified}));
-    append(sizes, read_rows<LeafSize>(row, &LeafSize::blocks, &LeafSize::total_bytes));
+        Rows rows,
+        sessions.all()[found.size()]->query(
+            "SELECT pg_relation_size(name::regclass) / current_setting('block_size')::int,"
+            " pg_table_size(name::regclass) FROM unnest($1::text[]) WITH ORDINALITY"
+            " AS n(name, place) ORDER BY place",
+            {text_array(names)}));
+    found.push_back(std::move(rows));
   }
-  return sizes;
+  std::vector<int> taken(found.size());
+  return parts_of(target.leaves, [&](const TargetLeaf& leaf) {
+    LeafSize size;
+    read_row(found[leaf.server], taken[leaf.server]++, size.blocks, size.total_bytes);
+    return size;
+  });
 }
 
 Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl, LockAttempts attempts,

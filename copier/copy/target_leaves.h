@@ -42,6 +42,11 @@ Result<void> create_target(Connection& connection, CopyPlan& plan, const Journal
                            const CopyProgress& progress, const LockAttempts& attempts,
                            const Cancellation& cancellation);
 
+/// Gives new leaves their checks before they are loaded: COPY checks a row for less than a scan
+/// afterwards would cost. Those that have them stay as they are; an earlier version added them
+/// last.
+Result<void> add_checks(Connection& connection, const CopyPlan& plan);
+
 /// The server of each of `count` channels, given the server of each lane: every server with lanes
 /// has one at least, none more than it has lanes, and the rest goes where channels have most lanes.
 [[nodiscard]] std::vector<std::size_t> share_channels(

@@ -47,7 +47,6 @@ std::uint64_t CopyProgress::rows_committed() const {
 CopyProgress progress_of(const CopyPlan& plan) {
   CopyProgress progress;
   progress.by_leaf = plan.commits.by_leaf;
-  progress.checks_first = plan.commits.sets_aside;
   progress.ranges = ranges_of(plan);
   progress.leaves.resize(plan.target.leaves.size());
   return progress;
@@ -79,11 +78,7 @@ Result<void> CopyJournal::begin(const CopyProgress& progress, const CopyPlan& pl
       fmt::format("INSERT INTO pgfanout.leaf_load (job, leaf, leaf_name, before_rows,"
                   " before_digest) VALUES {};"
                   "UPDATE pgfanout.job SET commits = '{}' WHERE job = {}",
-                  values,
-                  progress.by_leaf        ? "by leaf"
-                  : progress.checks_first ? "by epoch, checked first"
-                                          : "by epoch",
-                  job));
+                  values, progress.by_leaf ? "by leaf" : "by epoch, checked first", job));
 }
 
 Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
@@ -97,7 +92,6 @@ Result<std::optional<CopyProgress>> CopyJournal::load(const Table& source) {
                                         {job_}));
   if (leaves.size() == 0) return std::optional<CopyProgress>();
   progress.by_leaf = leaves.text(0, 10) == "by leaf";
-  progress.checks_first = leaves.text(0, 10) == "by epoch, checked first";
   for (int row = 0; row < leaves.size(); ++row) {
     LeafProgress leaf;
     if (leaves.integer(row, 0) != row) return damaged();

@@ -39,7 +39,6 @@ struct CopyProgress {
   std::vector<std::string> leaf_names;        ///< Quoted; of a resumed copy.
   std::map<std::uint32_t, EpochBooks> books;  ///< By epoch.
   bool by_leaf = true;
-  bool checks_first = false;  ///< The leaves were made with their checks.
 
   [[nodiscard]] std::uint32_t last_epoch() const;
   /// The first epoch that a leaf lacks; last_epoch() + 1 if none does.

@@ -9,8 +9,10 @@
 #include <random>
 
 #include "copier/base/crash_point.h"
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/pg/transaction.h"
 #include "copier/plan/server_limits.h"
 
@@ -398,13 +400,16 @@ Result<void> Journal::begin_job(const JournalEntry& entry) {
        entry.request, entry.key_sql_on_target, entry.key_column,
        entry.is_fenced ? "true" : "false"});
   if (!inserted) return journal_error(std::move(inserted).error());
-  for (const MadeRelation& relation : entry.made) PGFANOUT_TRY(add_made(entry.job, relation));
-  return {};
+  return add_made(entry.job, entry.made);
 }
 
-Result<void> Journal::add_made(const std::string& job, const MadeRelation& relation) {
-  return connection_.run("INSERT INTO pgfanout.made_relation VALUES ($1, $2, $3, $4)",
-                         {job, std::to_string(relation.oid), relation.schema, relation.name});
+Result<void> Journal::add_made(const std::string& job, const std::vector<MadeRelation>& relations) {
+  return connection_.run(
+      "INSERT INTO pgfanout.made_relation SELECT $1, m.* FROM"
+      " ROWS FROM (unnest($2::oid[]), unnest($3::text[]), unnest($4::text[])) AS m",
+      {job, oid_array(parts_of(relations, &MadeRelation::oid)),
+       text_array(parts_of(relations, &MadeRelation::schema)),
+       text_array(parts_of(relations, &MadeRelation::name))});
 }
 
 /// `parameters`: the job, then those of `assignments`, $2 and so on.

@@ -80,7 +80,7 @@ class Journal {
   Result<void> prepare();
   /// Inserts the entry, or updates source, key and state of the same job's.
   Result<void> begin_job(const JournalEntry& entry);
-  Result<void> add_made(const std::string& job, const MadeRelation& relation);
+  Result<void> add_made(const std::string& job, const std::vector<MadeRelation>& relations);
   /// Records the end of the copy: its rows and digest, and the job's new state.
   Result<void> finish_job(const std::string& job, const std::string& state, std::uint64_t rows,
                           const std::string& digest);

@@ -52,7 +52,7 @@ Result<void> make_table(Connection& connection, const RejectPlace& place,
                   qualified)));
   PGFANOUT_TRY_ASSIGN(const Rows made, connection.query("SELECT $1::regclass::oid", {qualified}));
   return Journal(connection)
-      .add_made(place.job, {made.oid(0, 0), place.schema, reject_table_name(place.target)});
+      .add_made(place.job, {{made.oid(0, 0), place.schema, reject_table_name(place.target)}});
 }
 
 /// The last job from the source $5 that could have put rows into the target, and how many rows it

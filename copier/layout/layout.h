@@ -106,8 +106,8 @@ struct NewLayoutRequest {
   bool key_inputs_are_not_null = true;
 };
 
-/// The SQL of a layout. Leaves are made as tables of their own, loaded, given their checks in one
-/// ALTER TABLE, and attached.
+/// The SQL of a layout. Leaves are made as tables of their own with their checks, loaded, and
+/// attached.
 struct LayoutDdl {
   struct OfLeaf {
     std::string bound;  ///< "FOR VALUES IN (7)".

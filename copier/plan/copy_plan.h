@@ -96,11 +96,13 @@ struct TargetTrial {
   std::vector<Step> tries;  ///< Each on that table alone, under the application's path.
 };
 
+/// Implies the leaf's bound, so that ATTACH does not scan the rows; dropped right after it.
+inline constexpr const char* kBoundCheck = "pgfanout_bound";
+
 /// The SQL that makes a new target, by the moment at which it runs; empty for one that exists.
 struct TargetDdl {
   std::vector<std::string> create;  ///< Parent and standalone leaves, in order.
-  /// For each leaf: ALTER TABLE ... ADD CONSTRAINT (bound, key): one scan, run by the leaf's writer
-  /// in the transaction that loaded it.
+  /// For each leaf, with it: ALTER TABLE ... ADD CONSTRAINT (bound, key).
   std::vector<std::vector<std::string>> checks;
   /// For each leaf, after the read-back: ATTACH PARTITION, then DROP of the bound's check.
   std::vector<std::vector<std::string>> attach;

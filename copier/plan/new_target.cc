@@ -384,8 +384,6 @@ class SequencePlanner {
 
 // --- tables ---
 
-/// Implies the leaf's bound, so that ATTACH does not scan the rows; dropped right after it.
-constexpr const char* kBoundCheck = "pgfanout_bound";
 constexpr const char* kTrialTable = "pgfanout_trial";
 
 class TargetTables {
@@ -468,7 +466,7 @@ class TargetTables {
     statements.push_back("SET LOCAL search_path = ''");
   }
 
-  /// One ALTER TABLE, hence one scan of the loaded leaf.
+  /// One ALTER TABLE.
   [[nodiscard]] std::vector<std::string> checks(const std::string& leaf,
                                                 const std::string& bound_check) const {
     std::vector<std::string> clauses;

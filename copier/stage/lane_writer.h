@@ -67,7 +67,7 @@ void load_lanes(const LaneLoad& load, Stop& stop);
 struct LaneCommit {
   LaneChannels& writers;  ///< As load_lanes() left them.
   const std::vector<LaneTarget>& targets;
-  /// For each lane: what goes into its transaction after the rows. Checks, and the marker.
+  /// For each lane: what goes into its transaction after the rows: the marker.
   std::vector<std::vector<LaneStatement>> statements;
   bool completes_leaves = false;  ///< No more rows follow: set on the board.
   Ledger& ledger;                 ///< Lanes that commit are marked.

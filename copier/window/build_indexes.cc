@@ -538,9 +538,9 @@ Result<void> vacuum(const StageInput& input, const Table& target, WorkerSettings
 
 /// Everything is built by the definition that the source had when it was fenced.
 Result<MadeTarget> made_target(WindowState& state) {
-  PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(Table source, state.source_table());
   PGFANOUT_TRY(check_definition(state, source));
-  return examine_made_target(state);
+  return examine_made_target(state, std::move(source));
 }
 
 /// Where rows may be set aside, the leaves have had their foreign keys from the beginning.

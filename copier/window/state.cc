@@ -6,9 +6,11 @@
 #include <map>
 #include <thread>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/application_path.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
+#include "copier/catalog/type_catalog.h"
 #include "copier/journal/reject_table.h"
 #include "copier/journal/target_claim.h"
 #include "copier/key/key_plan.h"
@@ -162,13 +164,11 @@ Result<std::string> WindowState::application_path() {
 }
 
 Result<std::uint32_t> find_made_table(Connection& target, const JournalEntry& entry) {
-  for (const MadeRelation& made : entry.made) {
-    PGFANOUT_TRY_ASSIGN(const Rows kind,
-                        target.query("SELECT c.relkind FROM pg_class c WHERE c.oid = $1",
-                                     {std::to_string(made.oid)}));
-    if (kind.size() == 1 && kind.text(0, 0) == "p") return made.oid;
-  }
-  return 0U;
+  PGFANOUT_TRY_ASSIGN(
+      const Rows found,
+      target.query("SELECT oid FROM pg_class WHERE oid = ANY ($1::oid[]) AND relkind = 'p'",
+                   {oid_array(parts_of(entry.made, &MadeRelation::oid))}));
+  return found.size() == 0 ? 0U : found.oid(0, 0);
 }
 
 Result<Table> WindowState::target_table() {
@@ -241,10 +241,10 @@ CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
   return request;
 }
 
-Result<MadeTarget> examine_made_target(WindowState& state) {
+Result<MadeTarget> examine_made_target(WindowState& state, Table source) {
   const JobDescription& job = state.job();
   MadeTarget made;
-  PGFANOUT_TRY_ASSIGN(made.source, state.source_table());
+  made.source = std::move(source);
   PGFANOUT_TRY_ASSIGN(made.target, state.target_table());
   TableRequest tables = job;
   tables.key = state.entry()->key;

@@ -112,6 +112,6 @@ struct MadeTarget {
   CarryPlan carry;
   SwapNames names;  ///< Without the stamp.
 };
-Result<MadeTarget> examine_made_target(WindowState& state);
+Result<MadeTarget> examine_made_target(WindowState& state, Table source);
 
 }  // namespace pgfanout

@@ -181,9 +181,9 @@ Result<MadeTarget> tables_to_swap(WindowState& state) {
     return refused("two-databases", "a swap needs source and target in one database",
                    "switch the application to the target's database instead");
   }
-  PGFANOUT_TRY_ASSIGN(const Table source, state.source_table());
+  PGFANOUT_TRY_ASSIGN(Table source, state.source_table());
   PGFANOUT_TRY(check_definition(state, source));
-  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state));
+  PGFANOUT_TRY_ASSIGN(MadeTarget made, examine_made_target(state, std::move(source)));
   if (made.source.schema != made.target.schema) {
     return refused("two-schemas", "a swap needs source and target in one schema",
                    "name a target in the source's schema with --into", made.target.qualified);

@@ -57,6 +57,21 @@ TEST_F(ResumeTest, WholeLeavesThatWereCommittedAreKept) {
   expect_free();
 }
 
+TEST_F(ResumeTest, LeavesHaveTheirChecksBeforeTheirRows) {
+  crash_at("tables-created", in_epochs());
+  const std::string bounds = "SELECT count(*) FROM pg_constraint WHERE conname = 'pgfanout_bound'";
+  EXPECT_EQ(value(bounds), "8");
+  // An earlier version added them to loaded leaves.
+  execute(
+      "DO $$ BEGIN FOR k IN 1..7 LOOP EXECUTE format('ALTER TABLE chunks_new_p%s DROP CONSTRAINT"
+      " pgfanout_bound, DROP CONSTRAINT partition_key_check', k); END LOOP; END $$");
+  const CommandResult result = copy(in_epochs());
+  ASSERT_EQ(result.exit_code, 0) << result;
+  expect_copied();
+  EXPECT_EQ(value(bounds), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_constraint WHERE conname = 'partition_key_check'"), "9");
+}
+
 TEST_F(ResumeTest, KilledThreeTimesInARow) {
   for (const char* place : {"tables-created", "lane-committed:9", "lane-commit-sent:3"}) {
     crash_at(place, in_epochs());
