@@ -3,7 +3,6 @@
 import os
 import subprocess
 
-from lib import paths
 from lib.failure import Failure
 
 SESSIONS = 2
@@ -56,12 +55,3 @@ class Database:
         """Writes everything to disk, so that the next run does not wait for the writes of this one."""
         self.query("CHECKPOINT")
         os.sync()
-
-
-def load_chunks(dsn, rows, collections=None):
-    """The demo's tables. A few thousand rows need a collection for each page to reach most leaves."""
-    which = ["--collections", collections] if collections else []
-    done = subprocess.run([paths.SCRIPTS / "demo_load", "--quiet", "--rows", str(rows), *which, dsn],
-                          capture_output=True, text=True)
-    if done.returncode:
-        raise Failure(f"scripts/demo_load failed: {done.stderr.strip()[-500:]}")

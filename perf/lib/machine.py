@@ -16,6 +16,24 @@ def cpu_times():
     return (user + nice + system + irq + softirq) / TICKS, (idle + iowait) / TICKS, steal / TICKS
 
 
+def processor_seconds_of_tree(parent):
+    """User and system time of a process and of all of its children, those that ended and were waited for included."""
+    try:
+        pids = [parent, *map(int, open(f"/proc/{parent}/task/{parent}/children", encoding="ascii").read().split())]
+    except OSError:
+        return 0.0
+    return sum(map(processor_seconds, pids))
+
+
+def processor_seconds(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0  # It has just ended.
+    return sum(map(int, fields[11:15])) / TICKS
+
+
 def field_of(path, name):
     try:
         with open(path, encoding="utf-8") as file:

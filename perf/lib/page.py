@@ -5,23 +5,28 @@ import statistics
 
 from lib import bars, benchmark, results, stats, svg
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6775; --paper: #ffffff; --line: #dbe1e8;
-  --c0: #2f6fb0; --c1: #e08a2e; --c2: #3f9a6b; --c3: #b4508f; --c4: #8a6bc9; --c5: #c2493f; --c6: #5f8f9a; --c7: #9a8346;
-  --good: #1f7a45; --bad: #b23327; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e9ef; --soft: #9aa7b5; --paper: #14191f; --line: #2f3944;
-  --c0: #6aa9e8; --c1: #f0ab5e; --c2: #6cc795; --c3: #dd86bd; --c4: #b39ae8; --c5: #ec8279; --c6: #8cbac5; --c7: #cbb475;
-  --good: #62c98b; --bad: #f08a80; } }
+LIGHT = dict(ink="#1d2733", soft="#5b6775", paper="#ffffff", line="#dbe1e8", good="#1f7a45", bad="#b23327", c0="#2f6fb0",
+             c1="#e08a2e", c2="#3f9a6b", c3="#b4508f", c4="#8a6bc9", c5="#c2493f", c6="#5f8f9a", c7="#9a8346")
+DARK = dict(ink="#e4e9ef", soft="#9aa7b5", paper="#14191f", line="#2f3944", good="#62c98b", bad="#f08a80", c0="#6aa9e8",
+            c1="#f0ab5e", c2="#6cc795", c3="#dd86bd", c4="#b39ae8", c5="#ec8279", c6="#8cbac5", c7="#cbb475")
+PLOTS = """.label { fill: var(--ink); font: 12px system-ui, sans-serif; } .paper { fill: var(--paper); }
+.axis { stroke: var(--soft); stroke-width: 1.5; } .grid { stroke: var(--line); }
+""" + "".join(f".s{n} {{ fill: var(--c{n}); }} .l{n} {{ stroke: var(--c{n}); }}\n" for n in range(svg.SERIES))
+
+
+def variables(colours):
+    return ":root { color-scheme: light dark; " + " ".join(f"--{name}: {value};" for name, value in colours.items()) + " }"
+
+
+STYLE = f"{variables(LIGHT)}\n@media (prefers-color-scheme: dark) {{ {variables(DARK)} }}\n{PLOTS}" + """
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
 table { border-collapse: collapse; font-size: 14px; } td, th { padding: .2rem .8rem .2rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr + tr td { border-top: 1px solid var(--line); }
 .wide { overflow-x: auto; } .good { color: var(--good); } .bad { color: var(--bad); } .none, p.note { color: var(--soft); }
-svg { width: 100%; max-width: 760px; height: auto; display: block; } .label { fill: var(--ink); font: 12px system-ui, sans-serif; }
-.axis { stroke: var(--soft); stroke-width: 1.5; } .grid { stroke: var(--line); }
-polyline { fill: none; stroke-width: 2; }
-""" + "".join(f".s{n} {{ fill: var(--c{n}); }} .l{n} {{ stroke: var(--c{n}); }}\n" for n in range(svg.SERIES))
+svg { width: 100%; max-width: 760px; height: auto; display: block; } polyline { fill: none; stroke-width: 2; }
+"""
 
 
 def page(document, found_benchmarks=None):
@@ -89,26 +94,35 @@ def median_run(runs):
 
 
 # The kind of work of each stage of pgfanout and of each phase of the peer.
-KINDS = {"preflight": "prepare", "prepare": "prepare", "create": "prepare", "copy": "load", "insert": "load",
-         "index": "primary key", "key": "primary key", "constraints": "constraints", "foreign_keys": "constraints",
-         "vacuum": "vacuum, statistics", "analyze": "vacuum, statistics", "analyze_parent": "vacuum, statistics",
-         "verify": "checks", "sums": "checks"}
+PREPARE, LOAD, FINISH, CHECK = "prepare", "load", "keys, indexes, statistics", "checks"
+KINDS = {"preflight": PREPARE, "prepare": PREPARE, "create": PREPARE, "copy": LOAD, "insert": LOAD,
+         "index": FINISH, "constraints": FINISH, "analyze": FINISH, "finish": FINISH, "leaves": FINISH, "parent": FINISH,
+         "analyze_parent": FINISH, "verify": CHECK, "sums": CHECK}
+
+SHORT = {"items": " (586 bytes)", "demo": " (demo's)"}
 
 
 def window_plot(document):
+    picture = window_picture(document)
+    return picture and ('<p class="note">Of each method the run of median time. Stages of the two are not the same work:'
+                        " pgfanout reads back and proves within copy.</p>" + picture)
+
+
+def window_picture(document):
+    """Seconds for each million rows, so that sizes can be compared; the empty string if nothing was measured."""
     rows = []
-    for case in bars.largest_first(document, "window")[:1]:
-        for method in case["methods"].values():
-            if method["runs"]:
-                run = median_run(method["runs"])
-                parts = [(KINDS.get(phase["name"], "other"), phase["seconds"], phase["name"]) for phase in run.get("phases", [])]
-                rest = run["wall"] - sum(value for _, value, _ in parts)
-                rows.append((method["title"], parts + [("other", max(rest, 0.0), "between the phases")]))
-        if rows:
-            return (f'<p class="note">{case["rows"]:,} rows; of each method the run of median time. Stages of the two'
-                    " are not the same work: pgfanout reads back and proves within copy.</p>"
-                    + svg.stacked_bars("window by stage", rows, "s"))
-    return ""
+    for case in sorted(results.cases(document, "window"), key=lambda case: (case["parameters"].get("shape"), case["rows"])):
+        millions = case["rows"] / bars.MILLION
+        shape = SHORT.get(case["parameters"].get("shape"), "")
+        for name, words in (("pgfanout", "pgfanout"), ("expert", "expert's SQL")):
+            if results.runs(case, name):
+                run = median_run(results.runs(case, name))
+                parts = [(KINDS.get(phase["name"], "other"), phase["seconds"] / millions, phase["name"])
+                         for phase in run.get("phases", [])]
+                rest = run["wall"] / millions - sum(value for _, value, _ in parts)
+                rows.append((f"{millions:g} million{shape}: {words}",
+                             parts + [("other", max(rest, 0.0), "between the phases")]))
+    return svg.stacked_bars("the window by stage, seconds for a million rows", rows, "s") if rows else ""
 
 
 def methods_plot(found):

@@ -3,7 +3,7 @@
     {"format": 1, "created", "mode", "complete", "machine": {}, "pgfanout": {}, "scenarios": {NAME: scenario}}
     scenario: {"title", "complete", "failed"?, "cases": [case]}
     case: {"name", "rows", "parameters": {}, "postgresql", "settings": {}, "methods": {METHOD: method}, "cannot": {}}
-    method: {"title", "less_work"?, "runs": [run]}    run: see measure.py; and "round"
+    method: {"title", "less_work"?, "runs": [run]}    run: see measure.py and probe.py; and "round"
 """
 
 import datetime
@@ -59,6 +59,18 @@ def read(path):
         raise Misuse(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise Misuse(f"{path} does not hold results of perf/run (format {FORMAT})")
+    return document
+
+
+def read_all(paths):
+    """One document of several files: of each scenario the results of the last file that measured it."""
+    document, *others = map(read, paths)
+    for other in others:
+        measured = {name: entry for name, entry in other["scenarios"].items() if any(
+            method["runs"] for case in entry["cases"] for method in case["methods"].values())}
+        document["scenarios"].update(measured)
+        document.update({key: other[key] for key in ("created", "pgfanout", "mode")})
+    document["complete"] = all(entry["complete"] for entry in document["scenarios"].values())
     return document
 
 

@@ -3,6 +3,7 @@
 import sys
 
 from lib.failure import Failure
+from lib.probe import Probe, waits
 
 
 class Method:
@@ -22,8 +23,8 @@ def turns(names, rounds):
     return [(number, names[(place + number) % len(names)]) for number in range(rounds) for place in range(len(names))]
 
 
-def alternate(context, case, methods, rounds, may_fail=()):
-    """Runs all methods. If one of may_fail fails, its reason is recorded and it is not run again."""
+def alternate(context, case, methods, rounds, databases, may_fail=()):
+    """Runs all methods; `databases` are those whose servers are observed meanwhile. If one of may_fail fails, its reason is recorded and it is not run again."""
     for name, method in methods.items():
         entry = case["methods"].setdefault(name, {"title": method.title, "runs": []})
         if method.less_work:
@@ -33,7 +34,10 @@ def alternate(context, case, methods, rounds, may_fail=()):
         if name in case["cannot"] or (method.rounds is not None and number >= method.rounds):
             continue
         try:
-            run = method.run()
+            with Probe(databases) as probe:
+                run = method.run()
+            samples = probe.found.pop("samples")
+            run.update(probe.found, waits=waits(samples, run["phases"]))
             if method.check:
                 method.check(run)
         except Failure as failure:
@@ -44,7 +48,8 @@ def alternate(context, case, methods, rounds, may_fail=()):
         else:
             run["round"] = number
             case["methods"][name]["runs"].append(run)
-            say(f"{case['name']}, round {number + 1}: {method.title}: {run['wall']:.2f} s")
+            say(f"{case['name']}, round {number + 1}: {method.title}: {run['wall']:.2f} s, processor {run['servers_cpu']:.1f}"
+                f" + {run['client_cpu']:.1f} s")
         if method.clean:
             method.clean()
         context.recorder.save()

@@ -1,23 +1,48 @@
 """A throw-away PostgreSQL server for the length of a `with` block."""
 
 import os
+import shutil
 import subprocess
 
-from lib import paths
+from lib import machine, paths
 from lib.failure import Failure
 
-# All servers have the same settings: those for a bulk load on a machine of a few gigabytes. Autovacuum is off,
-# since it would run in some measurements only.
-SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "16GB", "min_wal_size": "4GB", "max_connections": "150",
-            "checkpoint_timeout": "30min", "autovacuum": "off"}
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def settings_for(table_bytes):
+    """The settings of a server that moves a table of that size.
+
+    Shared buffers are the power of two below half of the table, at most 1 GB, so that every pass over the table reads it
+    anew. The rest is what an expert sets for a window: WAL for the whole job without a checkpoint, if 24 GB are enough.
+    Autovacuum is off, since it would run in some measurements only.
+    """
+    buffers = 32
+    while buffers < 1024 and 4 * buffers * MIB <= table_bytes:
+        buffers *= 2
+    wal = min(max(-(-4 * table_bytes // GIB), 4), 24)
+    return {"shared_buffers": f"{buffers}MB", "max_wal_size": f"{wal}GB", "min_wal_size": f"{wal // 2}GB",
+            "wal_level": "replica", "checkpoint_timeout": "60min", "max_connections": "150", "autovacuum": "off"}
+
+
+def require_space(table_bytes):
+    """Raises unless source, target, indexes, sorts and WAL of a table of that size fit on the disk."""
+    folder = os.environ.get("TMPDIR", "/tmp")
+    needed = 3 * table_bytes + min(max(4 * table_bytes, GIB), 24 * GIB) + GIB
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Failure(f"{folder} has {free / GIB:.0f} GB free, and this table needs {needed / GIB:.0f} GB: set TMPDIR to a"
+                      " larger disk, or give fewer --rows")
+    if table_bytes > GIB // 2 and machine.filesystem_of(folder) == "tmpfs":
+        raise Failure(f"{folder} is in memory: set TMPDIR to a folder on a disk, or give fewer --rows")
 
 
 class Server:
     """`major` None: Debian's own server. Others come from scripts/fetch-server."""
 
-    def __init__(self, major=None, settings=None):
+    def __init__(self, settings, major=None):
         self.major = major
-        self.settings = {**SETTINGS, **(settings or {})}
+        self.settings = settings
         self.process = None
         self.dsn_of_demo = None
 

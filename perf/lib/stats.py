@@ -1,4 +1,4 @@
-"""Medians, and ratios of medians with their spread."""
+"""Medians, and medians of the ratios of single rounds."""
 
 import dataclasses
 import statistics
@@ -6,7 +6,7 @@ import statistics
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """Median over median; low and high are the extremes of the ratios of single rounds."""
+    """The median of the ratios of single rounds, with their extremes: the machine's pace differs from round to round."""
 
     value: float
     low: float
@@ -24,12 +24,8 @@ def median(runs, field="wall"):
 
 
 def ratio(own, other, field="wall"):
-    """None unless both sides have runs. Rounds of one side alone count only for its median."""
-    above, below = median(own, field), median(other, field)
-    if above is None or not below:
-        return None
-    others = {run.get("round", number): run[field] for number, run in enumerate(other)}
+    """None unless a round has both sides."""
+    others = {run.get("round", number): run[field] for number, run in enumerate(other) if field in run}
     pairs = [run[field] / others[run.get("round", number)] for number, run in enumerate(own)
-             if others.get(run.get("round", number))]
-    value = above / below
-    return Ratio(value, min(pairs, default=value), max(pairs, default=value), len(pairs))
+             if field in run and others.get(run.get("round", number))]
+    return Ratio(statistics.median(pairs), min(pairs), max(pairs), len(pairs)) if pairs else None

@@ -44,6 +44,12 @@ class Canvas:
                 f'<title>{html.escape(self.title)}</title>{"".join(self.parts)}</svg>')
 
 
+def standalone(plot, style):
+    """A plot as a file of its own, with the style sheet that it else shares with its page."""
+    return (plot.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+            .replace(">", f'>\n<style>{style}</style>\n<rect width="100%" height="100%" class="paper"/>', 1) + "\n")
+
+
 def tooltip(text):
     return f"<title>{html.escape(text)}</title>" if text else ""
 

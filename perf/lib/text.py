@@ -27,11 +27,13 @@ def methods_table(case):
         ratio = stats.ratio(own, method["runs"]) if name != "pgfanout" else None
         title = method["title"] + (f" [less work: {method['less_work']}]" if method.get("less_work") else "")
         rows.append([title, f"{stats.median(method['runs']):.2f}", f"{min(walls):.2f}-{max(walls):.2f}",
-                     f"{stats.median(method['runs'], 'client_cpu'):.2f}", f"{stats.median(method['runs'], 'machine_cpu'):.2f}",
+                     f"{stats.median(method['runs'], 'servers_cpu') or 0:.2f}", f"{stats.median(method['runs'], 'client_cpu'):.2f}",
+                     f"{(stats.median(method['runs'], 'wal_bytes') or 0) / bars.MIB:.0f}",
+                     f"{stats.median(method['runs'], 'checkpoints') or 0:.0f}",
                      f"{stats.median(method['runs'], 'idle_share'):.0%}", f"{stats.median(method['runs'], 'steal'):.2f}",
                      f"{stats.median(method['runs'], 'peak_rss_bytes') / bars.MIB:.0f}",
                      f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "-"])
-    text = table(["", "wall s", "range", "client CPU s", "machine CPU s", "idle", "stolen s", "peak RSS MiB",
+    text = table(["", "wall s", "range", "servers' CPU s", "client's CPU s", "WAL MiB", "checkpoints", "idle", "stolen s", "peak RSS MiB",
                   "pgfanout / it"], rows)
     return text + "".join(f"\ncannot: {name}: {reason}" for name, reason in case["cannot"].items())
 

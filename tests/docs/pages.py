@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOREIGN = {
     "git": {"--no-ff"}, "django": {"--fake"}, "cmake": {"--preset", "--build", "--target", "--install", "--prefix"}, "ctest": {"--test-dir"},
     "scripts/test": {"--quick", "--full", "--jobs"}, "scripts/demo": {"--rows", "--keep", "--memory", "--server"},
-    "scripts/bench": {"--insert"}, "google benchmark": {"--benchmark", "--repetitions"}, "pgcopydb": {"--follow"},
+    "scripts/bench": {"--insert"}, "perf/report": {"--page"}, "google benchmark": {"--benchmark", "--repetitions"}, "pgcopydb": {"--follow"},
     "an option that was dropped, as PERFORMANCE.md says": {"--transport"},
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The suite of whole-job measurements (perf/): statistics, bars, report, comparison, command lines.
 
-Usage: perf_test.py [unittest options]            what needs no server
+Usage: perf_test.py [unittest options]            all but whole jobs
        perf_test.py --smoke PGFANOUT              one short run of every kind of scenario, on servers
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock as mock
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,7 +23,9 @@ PERF = ROOT / "perf"
 sys.path.insert(0, str(PERF))
 sys.dont_write_bytecode = True
 
-from lib import bars, benchmark, comparison, measure, page, plans, results, rounds, scenarios, stats, svg  # noqa: E402
+from lib import bars, benchmark, comparison, markdown, measure, page, plans, probe, results, rounds, scenarios  # noqa: E402
+from lib import server as servers, stats, svg  # noqa: E402
+from lib.database import Database  # noqa: E402
 from lib.failure import Failure, Misuse  # noqa: E402
 
 MIB = 1 << 20
@@ -30,13 +33,15 @@ MIB = 1 << 20
 
 def runs(*walls, **fields):
     return [{"wall": wall, "client_cpu": wall / 4, "machine_cpu": wall * 2, "idle": 0.1, "steal": 0.0, "idle_share": 0.02,
-             "peak_rss_bytes": 100 * MIB, "phases": [{"name": "copy", "seconds": wall * 0.9}], "round": number, **fields}
+             "peak_rss_bytes": 100 * MIB, "servers_cpu": wall, "wal_bytes": 50 * MIB, "checkpoints": 1, "blocks_read": 7,
+             "waits": {"all": {"processor": 1.5, "IO:WALSync": 0.25}}, "phases": [{"name": "copy", "seconds": wall * 0.9}], "round": number, **fields}
             for number, wall in enumerate(walls)]
 
 
 def case(rows=1000, parameters=None, postgresql="15.18", **methods):
-    return {"name": f"{rows:,} rows", "rows": rows, "parameters": parameters or {}, "postgresql": postgresql,
-            "settings": {"shared_buffers": "2GB"}, "cannot": {},
+    return {"name": f"{rows:,} rows", "rows": rows, "postgresql": postgresql,
+            "parameters": {"shape": "demo", **(parameters or {})}, "settings": {"shared_buffers": "2GB", "max_wal_size": "4GB"},
+            "cannot": {}, "source": {"table_bytes": 500 * MIB},
             "methods": {name: {"title": f"<{name}> & co", "runs": own} for name, own in methods.items()}}
 
 
@@ -54,28 +59,31 @@ def full_document():
     sizes = {"table_bytes": 500 * MIB, "total_bytes": 600 * MIB, "heap_bytes": 400 * MIB}
     leaves = [case(parameters={"writers": 4}, pgfanout=runs(1.0, sizes=sizes)),
               case(postgresql="18.4", insert_select=runs(2.0, sizes=sizes))]
-    return document(window=[case(pgfanout=runs(9, 10, 8), expert=runs(10, 10, 10))],
+    windows = [case(rows, {"shape": "items"}, pgfanout=runs(*own), expert=runs(10, 10, 10))
+               for rows, own in ((10 ** 6, (9, 10, 8)), (10 ** 7, (9, 9.5, 8)))]
+    return document(window=windows,
                     batches=[case(pgfanout=runs(1), batches=runs(20))],
                     two_servers=[case(pgfanout=runs(6, report=copy), psql_pipes=runs(10), pgloader=[])],
-                    verify=[case(pgfanout=runs(2), record=runs(1), text=runs(5), **{"except": runs(40)})],
+                    verify=[case(pgfanout=runs(2), record=runs(1), text=runs(5))],
+                    naming=[case(parameters={"changed": 10}, pgfanout=runs(2), **{"except": runs(40)})],
                     memory=[case(parameters={"memory": "64MiB"}, pgfanout=runs(1.0, **sampled))],
                     size=[case(rows, pgfanout=runs(rows / 1e5, rows / 9e4, **sampled)) for rows in (10 ** 6, 2 * 10 ** 7)],
                     leaves=leaves, shapes=[case(pgfanout=runs(1), insert_select=runs(2))])
 
 
 class Statistics(unittest.TestCase):
-    def test_ratio_is_of_medians_and_its_spread_of_rounds(self):
-        ratio = stats.ratio(runs(9, 10, 8), runs(10, 20, 16))
-        self.assertAlmostEqual(ratio.value, 9 / 16)
-        self.assertEqual((ratio.low, ratio.high, ratio.rounds), (0.5, 0.9, 3))
+    def test_ratio_is_the_median_of_the_ratios_of_rounds(self):
+        ratio = stats.ratio(runs(9, 10, 8), runs(10, 20, 10))
+        self.assertEqual((ratio.value, ratio.low, ratio.high, ratio.rounds), (0.8, 0.5, 0.9, 3))
 
     def test_rounds_are_paired_by_number(self):
         ratio = stats.ratio(runs(1, 2), [{"wall": 4.0, "round": 1}])
-        self.assertEqual((ratio.value, ratio.low, ratio.high, ratio.rounds), (1.5 / 4, 0.5, 0.5, 1))
+        self.assertEqual((ratio.value, ratio.low, ratio.high, ratio.rounds), (0.5, 0.5, 0.5, 1))
 
     def test_nothing_measured_is_no_ratio(self):
         self.assertIsNone(stats.ratio([], runs(1)))
         self.assertIsNone(stats.ratio(runs(1), []))
+        self.assertIsNone(stats.ratio(runs(1), [{"wall": 4.0, "round": 1}]))
         self.assertIsNone(stats.median([]))
 
     def test_methods_take_turns(self):
@@ -88,6 +96,30 @@ class Statistics(unittest.TestCase):
         self.assertIn([777, 1000], thinned)
 
 
+class Servers(unittest.TestCase):
+    """The settings follow the table's size; processor times and waits are counted where they belong."""
+
+    def test_buffers_are_smaller_than_the_table(self):
+        for table_bytes, buffers, wal in ((600 * MIB, "256MB", "4GB"), (5722 * MIB, "1024MB", "23GB"), (10 ** 11, "1024MB", "24GB"),
+                                          (1 * MIB, "32MB", "4GB")):
+            found = servers.settings_for(table_bytes)
+            self.assertEqual((found["shared_buffers"], found["max_wal_size"]), (buffers, wal))
+
+    def test_a_disk_that_is_too_small_is_refused_with_its_numbers(self):
+        with self.assertRaisesRegex(Failure, "GB free, and this table needs .* GB: set TMPDIR"):
+            servers.require_space(10 ** 15)
+        servers.require_space(MIB)
+
+    def test_waits_belong_to_the_stage_that_runs(self):
+        phases = [{"name": "load", "seconds": 1.0}, {"name": "index", "seconds": 2.0}]
+        samples = [(0.5, "processor", 2), (1.5, "IO:WALSync", 1), (2.0, "IO:WALSync", 2), (2.0, "processor", 1), (9.0, "processor", 1)]
+        found = probe.waits(samples, phases)
+        self.assertEqual(found["load"], {"processor": 2.0})
+        self.assertEqual(found["index"], {"IO:WALSync": 1.5, "processor": 0.5})
+        self.assertEqual(found["end"], {"processor": 1.0})
+        self.assertEqual(found["all"], {"processor": 1.0, "IO:WALSync": 0.75})
+
+
 class Bars(unittest.TestCase):
     def lines(self, found):
         return {line["key"]: line for line in bars.table(found)}
@@ -95,7 +127,9 @@ class Bars(unittest.TestCase):
     def test_reached_missed_and_not_measured(self):
         lines = self.lines(full_document())
         self.assertTrue(lines["window"]["verdict"].startswith("reached"))
-        self.assertEqual(lines["verify_record"]["verdict"], "missed by 0.70 (bar is for 1,000,000 rows)")
+        self.assertEqual(lines["verify_demo"]["verdict"], "missed by 0.70 (bar is for 1,000,000 rows)")
+        self.assertEqual((lines["window"]["rows"], lines["window_large"]["rows"]), ("1,000,000", "10,000,000"))
+        self.assertEqual(lines["window_large"]["verdict"], "missed by 0.10")
         self.assertEqual(lines["pgcopydb"]["verdict"], "not measured")
         self.assertEqual(lines["client_share"]["measured"], "5.0%")
         self.assertEqual(lines["idle"]["measured"], "9.1%")
@@ -104,6 +138,11 @@ class Bars(unittest.TestCase):
 
     def test_empty_results_measure_nothing(self):
         self.assertTrue(all(line["reached"] is None for line in bars.table(document())))
+
+    def test_a_million_rows_do_not_measure_the_bar_for_ten(self):
+        small = document(window=[case(10 ** 6, {"shape": "items"}, pgfanout=runs(1), expert=runs(2))])
+        self.assertTrue(self.lines(small)["window"]["reached"])
+        self.assertEqual(self.lines(small)["window_large"]["verdict"], "not measured")
 
     def test_growth_needs_a_million_rows_to_start_from(self):
         small = document(size=[case(rows, pgfanout=runs(1)) for rows in (50000, 150000)])
@@ -166,6 +205,66 @@ class Report(unittest.TestCase):
             found.write_text(json.dumps(full_document()))
             self.assertEqual(call("report", found, "--out", out).returncode, 0)
             self.assertIn("</html>", out.read_text())
+
+
+class Documentation(unittest.TestCase):
+    """docs/PERFORMANCE.md is filled from the results."""
+
+    PAGE = ROOT / "docs" / "PERFORMANCE.md"
+
+    def test_filling_twice_is_filling_once(self):
+        once = markdown.filled(self.PAGE.read_text(encoding="utf-8"), full_document())
+        self.assertEqual(markdown.filled(once, full_document()), once)
+        self.assertIn("| 10,000,000 | 0.90 (0.80 to 0.95) | 0.80 | missed by 0.10 |", once)
+
+    def test_a_missed_bar_has_the_profile_of_both_methods(self):
+        text = markdown.profiles(full_document())
+        self.assertEqual(text.count("10,000,000 rows |"), 1)
+        self.assertEqual(text.count("processor 1.50, IO:WALSync 0.25"), 4)  # The window, and verify of the demo's rows.
+
+    def test_a_page_without_its_marks_is_refused(self):
+        self.assertRaises(Misuse, markdown.filled, "# Performance\n", full_document())
+
+    def test_the_picture_is_a_document_of_its_own(self):
+        text = markdown.picture(full_document())
+        self.assertTrue(xml.etree.ElementTree.fromstring(text).tag.endswith("}svg"))
+        for words in ("1 million (586 bytes): pgfanout<", "10 million (586 bytes): expert&#x27;s SQL<"):
+            self.assertIn(words, text)
+        self.assertNotIn("var(", text)
+        self.assertRaises(Misuse, markdown.picture, document())
+
+    def test_of_several_files_the_last_one_that_measured_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [pathlib.Path(folder, name) for name in ("a.json", "b.json")]
+            files[0].write_text(json.dumps(document(window=[case(pgfanout=runs(1))], size=[case(pgfanout=runs(5))])))
+            files[1].write_text(json.dumps(document(window=[case(pgfanout=runs(3))], size=[case(pgfanout=[])])))
+            found = results.read_all(files)
+            self.assertEqual([results.runs(results.cases(found, name)[0], "pgfanout")[0]["wall"] for name in ("window", "size")],
+                             [3, 5])
+
+
+class Checksums(unittest.TestCase):
+    """The peers' checksum on a server: it must see values that two rows exchanged, which a sum of record hashes does not."""
+
+    def test_exchanged_values_are_seen(self):
+        linear = "SELECT sum(hash_record_extended(ROW(id, content), 0)) FROM "
+        with tempfile.TemporaryDirectory(dir=in_memory().get("TMPDIR")) as folder, mock.patch.dict(os.environ, TMPDIR=folder), \
+                servers.Server(servers.settings_for(0)) as server:
+            os.chmod(folder, 0o711)
+            database = Database(server.dsn())
+            database.query(*(f"CREATE TABLE {name} (id bigint, content text{key}) PARTITION BY HASH (id);"
+                             f" CREATE TABLE {name}_0 PARTITION OF {name} FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+                             f" INSERT INTO {name} SELECT n, md5(n::text) FROM generate_series(1, 200) AS n"
+                             for name, key in (("source", ""), ("source_new", ", partition_key int DEFAULT 1"))))
+            sums = [PERF / "peers" / "sums", "record", database.dsn, "source", "1"]
+            self.assertEqual(subprocess.run(sums, capture_output=True).returncode, 0)
+            database.query("UPDATE source_new AS a SET content = b.content FROM source AS b"
+                           " WHERE (a.id, b.id) IN ((7, 8), (8, 7))")
+            self.assertEqual(database.value(linear + "source"), database.value(linear + "source_new"))
+            self.assertEqual(database.value("SELECT count(*) FROM source NATURAL JOIN source_new"), "198")
+            done = subprocess.run(sums, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("source and target differ", done.stderr)
 
 
 def points_of(element):
@@ -257,7 +356,11 @@ class Commands(unittest.TestCase):
         self.assertEqual(set(plans.QUICK), set(scenarios.ALL))
         self.assertEqual(set(plans.FULL), set(scenarios.ALL))
         self.assertEqual(plans.options("full", "size", 5, 1), {"rows_list": [5], "rounds": 1})
-        self.assertEqual(plans.options("quick", "shapes", 500)["rows_of"], {"narrow": 500, "wide": 5})
+        self.assertEqual(plans.options("quick", "shapes", 500)["tables"], [("narrow", 500), ("wide", 5)])
+        window = plans.options("full", "window", 5, 1)["tables"]
+        self.assertEqual([(each["shape"], each["rows"], each["rounds"]) for each in window], [("demo", 5, 1), ("items", 5, 1)])
+        for scenario in ("window", "verify"):
+            self.assertLessEqual({10 ** 6, 10 ** 7}, {each["rows"] for each in plans.FULL[scenario]["tables"]})
 
     def test_a_failing_command_is_a_failure_with_its_words(self):
         with self.assertRaisesRegex(Failure, "bash exited 3: why"):
@@ -293,7 +396,11 @@ class Smoke(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             found = results.read(out)
             self.assertTrue(found["complete"])
-            self.assertEqual(set(found["scenarios"]["window"]["cases"][0]["methods"]), {"pgfanout", "expert"})
+            first = found["scenarios"]["window"]["cases"][0]
+            self.assertEqual(set(first["methods"]), {"pgfanout", "expert"})
+            for method in ("pgfanout", "expert"):
+                run = results.runs(first, method)[0]
+                self.assertTrue(run["servers_cpu"] > 0 and run["wal_bytes"] > 0 and run["waits"]["all"], run)
             self.assertEqual(call("report", out, "--out", pathlib.Path(folder, "r.html")).returncode, 0)
 
     def test_interruption_keeps_results_and_stops_servers(self):
