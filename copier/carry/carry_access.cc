@@ -279,8 +279,8 @@ constexpr std::string_view kLeafPlaceholder = "{leaf of the target}";
 /// Adds `sql` with the name of each leaf in place of kLeafPlaceholder; nothing if it is empty.
 void add_to_leaves(CarryDraft& draft, std::string_view sql) {
   for (std::size_t leaf = 0; !sql.empty() && leaf < draft.request.target_leaves.size(); ++leaf) {
-    draft.add_leaf_attribute(
-        leaf, with_placeholder(sql, kLeafPlaceholder, draft.request.target_leaves[leaf]));
+    draft.add_of_leaf(draft.leaf_access, leaf,
+                      with_placeholder(sql, kLeafPlaceholder, draft.request.target_leaves[leaf]));
   }
 }
 
@@ -303,7 +303,11 @@ Result<void> carry_leaves(CarryDraft& draft, bool has_owner) {
   if (model != 0) {
     PGFANOUT_TRY_ASSIGN(grants, grants_of(draft, {model, "TABLE", leaf_of, false}));
   }
-  if (has_owner) draft.alter_leaves("OWNER TO " + quoted_name(draft.request.source.owner));
+  for (std::size_t leaf = 0; has_owner && leaf < draft.request.target_leaves.size(); ++leaf) {
+    draft.add_of_leaf(draft.leaf_access, leaf,
+                      fmt::format("ALTER TABLE {} OWNER TO {}", draft.request.target_leaves[leaf],
+                                  quoted_name(draft.request.source.owner)));
+  }
   add_to_leaves(draft, grants);
   return {};
 }

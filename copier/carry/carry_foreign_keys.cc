@@ -229,7 +229,7 @@ class ForeignKeyCarrier {
           {fmt::format("foreign key {} {}", leaf, name_),
            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", leaf, quoted_name(key_.name),
                        definition_, is_validated() ? " NOT VALID" : ""),
-           leaf});
+           leaf, 0, "", false, false});
       if (!is_validated()) continue;
       steps.push_back(
           {fmt::format("validate {} {}", leaf, name_),

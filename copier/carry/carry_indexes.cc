@@ -309,6 +309,10 @@ class IndexCarrier {
     if (index_.constraint_type == 'p') {
       draft_.primary_key_changed = needs_key() || !has_parent();
       draft_.primary_key = carried_.columns;
+      for (const std::string& name : carried_.columns) {
+        const Column* column = draft_.columns.target(name);
+        if (column != nullptr && !column->is_not_null) draft_.leaf_clauses_read_rows = true;
+      }
     }
     note_change();
     if (has_parent()) PGFANOUT_TRY(build_parent(sql));
@@ -325,7 +329,7 @@ class IndexCarrier {
       return fmt::format("ALTER INDEX {} {}", draft_.in_target_schema(index), index_.statistics);
     };
     for (std::size_t leaf = 0; leaf < carried_.on_leaves.size(); ++leaf) {
-      draft_.add_leaf_attribute(leaf, alter(carried_.on_leaves[leaf]));
+      draft_.add_of_leaf(draft_.leaf_attributes, leaf, alter(carried_.on_leaves[leaf]));
     }
     if (carried_.on_parent.empty()) return;
     draft_.add_attribute(fmt::format("statistics of index {}", name_), alter(carried_.on_parent));
@@ -480,6 +484,7 @@ void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
   for (std::size_t leaf = 0; leaf < draft.request.target_leaves.size(); ++leaf) {
     draft.add_leaf_clause(leaf, clause);
   }
+  draft.leaf_clauses_read_rows = true;
   draft.plan.parent_constraints.push_back(
       {fmt::format("constraint {} {}", draft.table, display_name(name)),
        fmt::format("ALTER TABLE {} {}", draft.table, clause), "", 0, "", true});
@@ -713,7 +718,7 @@ Result<void> carry_checks(CarryDraft& draft) {
     const std::string& table = draft.request.target_leaves[leaf];
     steps.push_back({fmt::format("constraints {}", table),
                      fmt::format("ALTER TABLE {}\n  {}", table, draft.leaf_clauses[leaf]), table, 0,
-                     "", true});
+                     "", true, draft.leaf_clauses_read_rows});
   }
   // Keys and checks first: exclusion constraints build their indexes alone.
   auto& all = draft.plan.leaf_constraints;

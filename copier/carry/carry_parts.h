@@ -155,8 +155,8 @@ class CarryDraft {
   }
   /// In the one ALTER TABLE that gives a leaf its constraints.
   void add_leaf_clause(std::size_t leaf, std::string_view clause);
-  /// In the one step that a leaf's attributes take.
-  void add_leaf_attribute(std::size_t leaf, std::string_view sql);
+  /// In the one step that a leaf takes for `to`: leaf_attributes or leaf_access.
+  void add_of_leaf(std::vector<std::string>& to, std::size_t leaf, std::string_view sql) const;
   /// "ALTER TABLE <leaf> <clause>" among the attributes of one leaf, or of all.
   void alter_leaf(std::size_t leaf, std::string_view clause);
   void alter_leaves(std::string_view clause);
@@ -184,9 +184,11 @@ class CarryDraft {
   /// Reasons, for row_type_obstacle().
   std::map<std::pair<CarriedClass, std::uint32_t>, std::string> row_type_users;
   std::vector<std::string> leaf_attributes;  ///< Of each leaf; empty: none.
+  std::vector<std::string> leaf_access;      ///< The same: its owner, and grants on it.
   std::vector<CarryStep> last;               ///< Row security and owners, after all attributes.
   std::vector<CarryStep> grants;             ///< Made by the new owners, hence after those.
   std::vector<std::string> leaf_clauses;     ///< Of each leaf's one ALTER TABLE: keys, checks.
+  bool leaf_clauses_read_rows = false;       ///< These: more than names for indexes.
   bool primary_key_changed = false;          ///< It gained a column, or the parent has none.
   std::vector<std::string> primary_key;      ///< Of the target, or of its leaves: unquoted.
   /// Columns of the target by which subscribers find a row; empty: all of them, or none.

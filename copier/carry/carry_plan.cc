@@ -18,15 +18,21 @@
 namespace pgfanout {
 namespace {
 
-/// One step for each leaf's attributes, then owners and grants: after those the role may no longer
-/// have the right to the other steps.
-void finish_attributes(CarryDraft& draft) {
-  for (std::size_t leaf = 0; leaf < draft.leaf_attributes.size(); ++leaf) {
-    if (draft.leaf_attributes[leaf].empty()) continue;
+/// One step for each leaf that has any of these.
+void add_leaf_steps(CarryDraft& draft, const char* what, std::vector<std::string>& of_leaves,
+                    std::vector<CarryStep>& steps) {
+  for (std::size_t leaf = 0; leaf < of_leaves.size(); ++leaf) {
+    if (of_leaves[leaf].empty()) continue;
     const std::string& table = draft.request.target_leaves[leaf];
-    draft.plan.attributes.push_back(
-        {fmt::format("attributes {}", table), std::move(draft.leaf_attributes[leaf]), table});
+    steps.push_back({fmt::format("{} {}", what, table), std::move(of_leaves[leaf]), table, 0, "",
+                     false, false});
   }
+}
+
+/// Owners and grants come last: after those the role may no longer have the right to other steps.
+void finish_attributes(CarryDraft& draft) {
+  add_leaf_steps(draft, "attributes", draft.leaf_attributes, draft.plan.leaf_constraints);
+  add_leaf_steps(draft, "access", draft.leaf_access, draft.plan.attributes);
   for (auto* steps : {&draft.last, &draft.grants}) {
     std::move(steps->begin(), steps->end(), std::back_inserter(draft.plan.attributes));
   }
@@ -265,9 +271,10 @@ Result<Rows> CarryDraft::read_for_user_code(std::string_view sql,
   return print_under(source, request.source.application.sql, sql, parameters);
 }
 
-void CarryDraft::add_leaf_attribute(std::size_t leaf, std::string_view sql) {
-  leaf_attributes.resize(request.target_leaves.size());
-  leaf_attributes[leaf].append(leaf_attributes[leaf].empty() ? "" : ";\n").append(sql);
+void CarryDraft::add_of_leaf(std::vector<std::string>& to, std::size_t leaf,
+                             std::string_view sql) const {
+  to.resize(request.target_leaves.size());
+  to[leaf].append(to[leaf].empty() ? "" : ";\n").append(sql);
 }
 
 void CarryDraft::add_leaf_clause(std::size_t leaf, std::string_view clause) {
@@ -276,7 +283,8 @@ void CarryDraft::add_leaf_clause(std::size_t leaf, std::string_view clause) {
 }
 
 void CarryDraft::alter_leaf(std::size_t leaf, std::string_view clause) {
-  add_leaf_attribute(leaf, fmt::format("ALTER TABLE {} {}", request.target_leaves[leaf], clause));
+  add_of_leaf(leaf_attributes, leaf,
+              fmt::format("ALTER TABLE {} {}", request.target_leaves[leaf], clause));
 }
 
 void CarryDraft::alter_leaves(std::string_view clause) {

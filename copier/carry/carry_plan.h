@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/carry/leaf_stages.h"
 #include "copier/catalog/table.h"
 #include "copier/pg/connection.h"
 #include "hashing/key_expression.h"
@@ -27,6 +28,8 @@ struct CarryStep {
   std::string undo = {};    ///< Run by a rollback before the swap; empty: dropped with the table.
   /// Runs code of the application, so it runs, and was printed, under the application's path.
   bool runs_user_code = false;
+  bool reads_rows = true;  ///< Its time grows with the table; else it only changes the catalog.
+  LeafStage stage = LeafStage::index;  ///< Of a step on a leaf: set where it is run.
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap,
@@ -110,13 +113,14 @@ struct CarriedReference {
 struct CarryPlan {
   std::vector<CarryStep> leaf_indexes;    ///< Any order, many at a time.
   std::vector<CarryStep> parent_indexes;  ///< In order, after those: ON ONLY, then ATTACH.
-  /// In order for each leaf; leaves in any order, many at a time.
+  /// In order for each leaf; leaves in any order, many at a time. Last the settings that a leaf's
+  /// statistics depend on.
   std::vector<CarryStep> leaf_constraints;
   /// In order, one at a time.
   std::vector<CarryStep> parent_constraints;
   /// In order, one at a time: triggers, rules, policies, statistics, names of identity sequences,
-  /// materialized views, comments, attributes of each leaf, owners, and last the grants, which the
-  /// new owner makes.
+  /// materialized views, comments, owner and grants of each leaf, owners, and last the grants,
+  /// which the new owner makes.
   std::vector<CarryStep> attributes;
   std::vector<CarriedName> names;
   std::vector<CarriedView> views;  ///< In the order of their dependencies.

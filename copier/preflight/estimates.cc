@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -62,6 +63,9 @@ constexpr double kForeignKeyPerRead = 0.5;
 /// ANALYZE takes a sample of each leaf, and another for the parent; small leaves are taken whole.
 constexpr double kAnalyzePerRead = 3.0;
 constexpr double kAnalyzedRows = 30'000;
+/// Reading a table again that the server does not hold in its buffers, whose dirty pages it writes
+/// at the same time.
+constexpr double kColdPerRead = 1.0;
 constexpr double kSwapSeconds = 0.3;
 
 // The work for a leaf, or for an index of it, that is the same however few rows it has: ratios to
@@ -99,6 +103,19 @@ double analyzed_share(const Workload& workload) {
   const auto rows = static_cast<double>(workload.rows);
   const double sampled = kAnalyzedRows * static_cast<double>(workload.leaves + 1);
   return rows <= sampled ? 1 : sampled / rows;
+}
+
+/// The gates' price at one place: stage `of` goes over the leaves again, or at least ANALYZE does.
+double seconds_of_gate(LeafStage of, const Workload& workload) {
+  const bool reads_all = of == LeafStage::constraints && workload.foreign_keys > 0;
+  const bool samples = last_leaf_stage(of, workload.gates) == LeafStage::analyze;
+  if (!(reads_all || samples) || stage_of_leaves(of, workload.gates) != of ||
+      workload.bytes_per_second <= 0 || workload.row_bytes <= workload.buffer_bytes) {
+    return 0;
+  }
+  return kColdPerRead * (reads_all ? 1 : analyzed_share(workload)) *
+         static_cast<double>(workload.row_bytes - workload.buffer_bytes) /
+         workload.bytes_per_second / parallel(workload.index_jobs);
 }
 
 /// Of all indexes, one after the other.
@@ -211,28 +228,53 @@ std::vector<StageEstimate> estimate_stages(const Workload& workload) {
       fmt::format("{} at {}/s by one connection, measured", amount_of_bytes(workload.row_bytes),
                   amount_of_bytes(static_cast<std::uint64_t>(rate)));
   const auto keys = static_cast<double>(workload.foreign_keys);
-  const double checks = one_read * (kScanPerRead + kForeignKeyPerRead * keys);
+  // Of index, constraints and analyze: the work on leaves that the stage does itself.
+  std::array<double, kLeafStages.size()> leaves{};
+  const auto add_leaves = [&](LeafStage of, double seconds) {
+    leaves.at(static_cast<std::size_t>(stage_of_leaves(of, workload.gates))) +=
+        seconds + seconds_of_gate(of, workload);
+  };
+  add_leaves(LeafStage::index, build_seconds(workload, one_read) / builds);
+  add_leaves(LeafStage::constraints,
+             one_read * (kScanPerRead + kForeignKeyPerRead * keys) / builds);
+  const auto tables = static_cast<double>(workload.leaves + 1);
+  const double samples = one_read * kAnalyzePerRead * analyzed_share(workload);
+  add_leaves(LeafStage::analyze, samples * (tables - 1) / tables);
+  const auto by = [&](LeafStage of, const std::string& basis) {
+    const LeafStage from = stage_of_leaves(of, workload.gates);
+    if (from == of) return basis;
+    return fmt::format("what the leaves need for it is done in stage {}", name_of(from));
+  };
   const LeafRatio constraints{kConstraintsRatio.leaf * (1 + keys), kConstraintsRatio.index};
   add("prepare", 0, workload.source_leaves, kFenceRatio, "the fence around the source");
   add("copy", read * kCopyPerRead, workload.leaves, kCopyRatio,
       fmt::format("{}; {} readers; writing takes {:.0f} times as long as reading", measured,
                   workload.readers, kCopyPerRead));
-  add("index", build_seconds(workload, one_read) / builds, workload.leaves, kIndexRatio,
-      fmt::format("{} indexes of {} in all, {} builds at a time; by factors of the measured read",
+  const LeafStage last = last_leaf_stage(LeafStage::index, workload.gates);
+  add("index", leaves[0], workload.leaves, kIndexRatio,
+      fmt::format("{} indexes of {} in all, {} builds at a time{}; by factors of the measured read",
                   workload.indexes.size(), amount_of_bytes(index_bytes(workload)),
-                  workload.index_jobs));
-  add("constraints", checks / builds, workload.leaves, constraints,
-      fmt::format("a scan for the checks and a join for each of {} foreign keys; by factors of "
-                  "the measured read",
-                  workload.foreign_keys));
-  add("analyze", one_read * kAnalyzePerRead * analyzed_share(workload), workload.leaves,
-      kAnalyzeRatio,
-      fmt::format("{:.0f} % of all rows; by factors of the measured read",
-                  100 * analyzed_share(workload)));
+                  workload.index_jobs,
+                  last == LeafStage::index         ? ""
+                  : last == LeafStage::constraints ? "; with each leaf's constraints"
+                                                   : "; with each leaf's constraints and ANALYZE"));
+  add("constraints", leaves[1], workload.leaves, constraints,
+      by(LeafStage::constraints,
+         fmt::format("a scan for the checks and a join for each of {} foreign keys; by factors of "
+                     "the measured read",
+                     workload.foreign_keys)));
+  add("analyze", leaves[2] + samples / tables, workload.leaves, kAnalyzeRatio,
+      by(LeafStage::analyze, fmt::format("{:.0f} % of all rows; by factors of the measured read",
+                                         100 * analyzed_share(workload))));
   add("verify", 2 * read, workload.leaves, kVerifyRatio, "both sides are read: " + measured);
   add("swap", kSwapSeconds, workload.leaves + workload.source_leaves, kSwapRatio,
       "without waiting for other sessions");
   return estimates;
+}
+
+double seconds_of_gates(const Workload& workload) {
+  return seconds_of_gate(LeafStage::constraints, workload) +
+         seconds_of_gate(LeafStage::analyze, workload);
 }
 
 std::uint64_t fitting_lists(std::uint64_t rows) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "copier/carry/leaf_stages.h"
 #include "copier/catalog/server_facts.h"
 #include "pgfanout/job_result.h"
 
@@ -66,10 +67,17 @@ struct Workload {
   double bytes_per_second = 0;
   /// In which the target's server makes a table with an index; 0: not measured.
   double seconds_per_object = 0;
+  std::uint64_t buffer_bytes = 0;  ///< shared_buffers of the target's server; 0: not known.
+  /// Stages behind which a person is asked: they part the work on a leaf, see last_leaf_stage().
+  std::vector<std::string> gates;
 };
 
 /// For every stage of kWindowStages except preflight.
 [[nodiscard]] std::vector<StageEstimate> estimate_stages(const Workload& workload);
+
+/// What the gates cost, which estimate_stages() contains: each stage that must go over the leaves
+/// again reads what the server could not keep in memory. 0: nothing, or no rate was measured.
+[[nodiscard]] double seconds_of_gates(const Workload& workload);
 
 /// The lists that fit an ivfflat index over so many rows: rows / 1000, above a million their root.
 [[nodiscard]] std::uint64_t fitting_lists(std::uint64_t rows);

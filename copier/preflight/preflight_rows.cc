@@ -334,6 +334,10 @@ Result<Workload> workload_of(PreflightRun& run) {
   workload.source_leaves = plan.source.leaves.size();
   workload.readers = plan.connections.readers;
   workload.index_jobs = run.job.window.index_jobs.value_or(kUsualIndexJobs);
+  workload.gates = run.job.window.confirm_at;
+  PGFANOUT_TRY_ASSIGN(const Rows buffers, run.target.query("SELECT pg_size_bytes(current_setting("
+                                                           "'shared_buffers'))"));
+  workload.buffer_bytes = static_cast<std::uint64_t>(buffers.integer(0, 0));
   return workload;
 }
 
@@ -449,6 +453,20 @@ Result<void> check_times(PreflightRun& run) {
   workload.bytes_per_second = *rate;
   PGFANOUT_TRY_ASSIGN(workload.seconds_per_object, measure_objects(run));
   run.found.estimates = estimate_stages(workload);
+  if (last_leaf_stage(LeafStage::index, workload.gates) == LeafStage::analyze) return {};
+  const double cost = seconds_of_gates(workload);
+  run.add(
+      Severity::info, "gates-part-leaves",
+      fmt::format("gates between the stages index, constraints and analyze make the server go "
+                  "over all leaves again: {}",
+                  cost > 0 ? fmt::format("about {:.1f} s more, since it keeps {} of {} in its "
+                                         "shared_buffers",
+                                         cost, amount_of_bytes(workload.buffer_bytes),
+                                         amount_of_bytes(workload.row_bytes))
+                           : "this costs little, since its shared_buffers hold the table"),
+      run.plan.source.qualified,
+      "without them each leaf gets its indexes, constraints and statistics one after the other; "
+      "a gate behind analyze or verify costs nothing");
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <iterator>
 #include <map>
@@ -113,6 +114,20 @@ struct StepSettings {
   std::vector<CarriedReference> references;
 };
 
+/// What a stage has done on leaves.
+struct LeafFigures {
+  std::array<std::uint64_t, kLeafStages.size()> steps{};  ///< By the stage that they belong to.
+  std::array<double, kLeafStages.size()> seconds{};       ///< The same, of all workers together.
+  std::uint64_t vacuumed = 0;
+};
+
+/// Below this share of frozen pages a leaf is vacuumed.
+constexpr double kFrozenEnough = 0.95;
+
+std::string vacuum_of(const std::string& leaf) {
+  return "vacuum " + leaf;
+}
+
 /// Runs the statements of a stage, each exactly once: steps and their marks in the journal commit
 /// in one transaction, so that an interrupted stage resumes where it stopped.
 class StepRunner {
@@ -125,14 +140,60 @@ class StepRunner {
         cancellation_(cancellation) {}
 
   /// Steps of different leaves side by side, largest leaf first; those of one leaf in order, by one
-  /// worker, and those of small leaves together. A leaf whose steps have all run is in `state`
-  /// then. Returns how many were run.
-  Result<std::uint64_t> run_by_leaf(std::vector<CarryStep> steps,
-                                    std::optional<LeafState> state = {}) {
+  /// worker, and those of small leaves together. A leaf that was analyzed is vacuumed if it must
+  /// be. A leaf whose steps have all run is in `state` then.
+  Result<LeafFigures> run_by_leaf(std::vector<CarryStep> steps,
+                                  std::optional<LeafState> state = {}) {
+    figures_ = {};
+    for (auto& time : work_ns_) time = 0;
     PGFANOUT_TRY_ASSIGN(steps, left_to_do(std::move(steps)));
+    for (const CarryStep& step : steps) ++figures_.steps.at(static_cast<std::size_t>(step.stage));
     PGFANOUT_TRY(
         run_queue(group_steps(steps, settings_.steps_at_once, settings_.sessions.workers), state));
-    return steps.size();
+    figures_.vacuumed = vacuumed_;
+    for (std::size_t stage = 0; stage < work_ns_.size(); ++stage) {
+      figures_.seconds.at(stage) = static_cast<double>(work_ns_.at(stage)) / 1e9;
+    }
+    return figures_;
+  }
+
+  /// Those of these leaves whose pages are not all visible to everybody, as pages that were frozen
+  /// are: by the server's figures, which ANALYZE has set.
+  Result<void> vacuum_unfrozen(Connection& connection, const std::vector<std::string>& leaves,
+                               const Cancellation& stop) {
+    std::vector<std::string> oids;
+    for (const std::string& leaf : leaves) {
+      oids.push_back(connection.quote_literal(leaf) + "::regclass");
+    }
+    PGFANOUT_TRY_ASSIGN(
+        const Rows unfrozen,
+        connection.query(fmt::format("SELECT oid::regclass::text FROM pg_class"
+                                     " WHERE relallvisible < {} * relpages AND oid IN ({})",
+                                     kFrozenEnough, fmt::join(oids, ", "))));
+    LockAttempts locks = settings_.locks;
+    locks.in = AttemptIn::nothing;
+    for (const std::string& leaf : unfrozen.column(0)) {
+      PGFANOUT_TRY(with_lock_attempts(connection, locks, stop,
+                                      [&] { return connection.run("VACUUM (FREEZE) " + leaf); }));
+      // Marked: a leaf that cannot be frozen, since somebody has an old snapshot, is not tried
+      // again.
+      PGFANOUT_TRY(connection.run(journal_.mark_step_sql(vacuum_of(leaf), "")));
+      ++vacuumed_;
+    }
+    return {};
+  }
+
+  /// Those that an interrupted call analyzed, and did not vacuum any more.
+  Result<void> vacuum_left() {
+    PGFANOUT_TRY_ASSIGN(const std::vector<std::string> done, journal_.steps_done());
+    const std::set<std::string> is_done(done.begin(), done.end());
+    std::vector<std::string> leaves;
+    for (const Leaf& leaf : settings_.target.leaves) {
+      if (!is_done.contains(vacuum_of(leaf.qualified))) leaves.push_back(leaf.qualified);
+    }
+    if (leaves.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect(&cancellation_));
+    return vacuum_unfrozen(connection, leaves, cancellation_);
   }
 
   /// The server's notices while it ran the steps, each text once, whatever its numbers are.
@@ -230,10 +291,24 @@ class StepRunner {
     return {};
   }
 
-  Result<void> run_step(Connection& connection, const CarryStep& step) const {
-    if (!step.runs_user_code) return connection.run(step.sql);
-    return with_search_path(connection, settings_.application_path,
-                            [&] { return connection.run(step.sql); });
+  Result<void> run_step(Connection& connection, const CarryStep& step) {
+    const auto began = std::chrono::steady_clock::now();
+    auto done = !step.runs_user_code ? connection.run(step.sql)
+                                     : with_search_path(connection, settings_.application_path,
+                                                        [&] { return connection.run(step.sql); });
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+    work_ns_.at(static_cast<std::size_t>(step.stage)) += static_cast<std::uint64_t>(took.count());
+    return done;
+  }
+
+  /// The leaves of a group whose statistics are new.
+  Result<void> vacuum_analyzed(Connection& connection, const StepGroup& group,
+                               const Cancellation& stop) {
+    std::vector<std::string> leaves;
+    for (const CarryStep& step : group.steps) {
+      if (step.stage == LeafStage::analyze) leaves.push_back(step.leaf);
+    }
+    return leaves.empty() ? Result<void>() : vacuum_unfrozen(connection, leaves, stop);
   }
 
   /// Counts the blocks of the builds that run now. An error is ignored: only figures are missing
@@ -265,13 +340,16 @@ class StepRunner {
     const auto work = [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
       for (std::size_t at = next++; at < queue.size() && !turn.stop.is_set(); at = next++) {
         const StepGroup& group = queue[at];
-        const std::size_t at_once = group.is_joined ? group.steps.size() : 1;
-        for (auto step = group.steps.begin(); step != group.steps.end() && turn.may_go_on();) {
-          const auto end = step + static_cast<std::ptrdiff_t>(at_once);
-          PGFANOUT_TRY(run_group(connection, {step, end}));
+        for (std::size_t step = 0; step < group.steps.size() && turn.may_go_on();) {
+          const std::size_t end = transaction_end(group, step, settings_.steps_at_once);
+          const auto first = group.steps.begin();
+          PGFANOUT_TRY(run_group(connection, {first + static_cast<std::ptrdiff_t>(step),
+                                              first + static_cast<std::ptrdiff_t>(end)}));
           step = end;
         }
-        if (!state || turn.stop.is_set()) continue;
+        if (turn.stop.is_set()) continue;
+        PGFANOUT_TRY(vacuum_analyzed(connection, group, turn.stop));
+        if (!state) continue;
         for (const CarryStep& step : group.steps) set_state(step.leaf, *state);
       }
       return {};
@@ -288,6 +366,9 @@ class StepRunner {
   WindowJournal& journal_;
   JobCounters& counters_;
   const Cancellation& cancellation_;
+  LeafFigures figures_;
+  std::array<std::atomic<std::uint64_t>, kLeafStages.size()> work_ns_{};
+  std::atomic<std::uint64_t> vacuumed_{0};
   std::mutex hearing_;
   std::map<std::string, Said> said_;  ///< By the text without its numbers.
 };
@@ -331,9 +412,13 @@ Result<WorkerSettings> worker_sessions(const StageInput& input) {
   settings.pace = &input.pace;
   settings.pace_wait_ns = &input.counters.pace_wait_ns;
   PGFANOUT_TRY_ASSIGN(const std::uint64_t memory, maintenance_memory(input));
-  // The workers are the parallelism.
+  // The workers are the parallelism. A step whose commit a crash of the server loses has lost its
+  // mark as well, and runs again; the stage's end is journaled by a session that waits for the
+  // disk.
   settings.set_up = fmt::format(
-      "SET maintenance_work_mem = '{}kB'; SET max_parallel_maintenance_workers = 0", memory / 1024);
+      "SET maintenance_work_mem = '{}kB'; SET max_parallel_maintenance_workers = 0;"
+      "SET synchronous_commit = off",
+      memory / 1024);
   return settings;
 }
 
@@ -363,177 +448,109 @@ Result<std::vector<std::uint32_t>> referenced_oids(WindowState& state, const Tab
   return oids;
 }
 
-Result<StepSettings> settings_of(const StageInput& input, const MadeTarget& made) {
+Result<StepSettings> settings_of(const StageInput& input, const Table& target) {
   StepSettings settings;
   PGFANOUT_TRY_ASSIGN(settings.sessions, worker_sessions(input));
   PGFANOUT_TRY_ASSIGN(settings.application_path, input.state.application_path());
   settings.session_prefix = "pgfanout/" + input.state.job_id() + "/";
-  settings.target = made.target;
-  settings.references = made.carry.references;
-  for (const std::string& column : made.source.primary_key) {
-    if (made.target.find(column) != nullptr) settings.identity.push_back(column);
-  }
-  settings.locks = attempts_on(input, made.target);
+  settings.target = target;
+  settings.locks = attempts_on(input, target);
   PGFANOUT_TRY_ASSIGN(const std::int64_t free_locks, read_free_locks(input.state.target()));
   settings.steps_at_once = static_cast<std::size_t>(
       std::clamp<std::int64_t>(free_locks / 2 / (kLocksOfStep * settings.sessions.workers), 1,
                                static_cast<std::int64_t>(kMostStepsAtOnce)));
+  return settings;
+}
+
+/// The same for steps of the carry-over plan.
+Result<StepSettings> settings_of(const StageInput& input, const MadeTarget& made) {
+  PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made.target));
+  settings.references = made.carry.references;
+  for (const std::string& column : made.source.primary_key) {
+    if (made.target.find(column) != nullptr) settings.identity.push_back(column);
+  }
   PGFANOUT_TRY_ASSIGN(settings.locks.referenced, referenced_oids(input.state, made.source));
   return settings;
 }
 
-std::string figures(const std::vector<std::pair<std::uint64_t, const char*>>& counts) {
+/// Why a stage finds nothing to do on leaves; empty: it is the first that may.
+std::string done_before(const StageInput& input, LeafStage stage) {
+  const LeafStage from = stage_of_leaves(stage, input.state.job().window.confirm_at);
+  return from == stage ? "" : fmt::format("leaves were done in stage {}", name_of(from));
+}
+
+std::string figures(const std::vector<std::pair<std::uint64_t, std::string>>& counts,
+                    std::string first = {}) {
   std::vector<std::string> parts;
+  if (!first.empty()) parts.push_back(std::move(first));
   for (const auto& [count, what] : counts) {
     if (count > 0) parts.push_back(fmt::format("{} {}", count, what));
   }
   return parts.empty() ? "nothing left to do" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-constexpr int kFirstWithAnalyzeOnly = 180000;
-/// Below this share of frozen pages a leaf is vacuumed.
-constexpr double kFrozenEnough = 0.95;
-
-/// Before version 18, ANALYZE of a parent analyzes all its partitions as well. There the parent is
-/// analyzed while the workers' transactions hold the lock on every leaf that ANALYZE needs, with
-/// SKIP_LOCKED: its own sample is read all the same.
-class Analysis {
- public:
-  Analysis(const StageInput& input, const Table& target, WorkerSettings settings,
-           std::string application_path)
-      : input_(input),
-        target_(target),
-        settings_(std::move(settings)),
-        application_path_(std::move(application_path)),
-        locks_(attempts_on(input, target)),
-        analyzes_alone_(input.state.target().server_version() >= kFirstWithAnalyzeOnly) {}
-
-  Result<void> run() {
-    input_.counters.steps_done = 0;
-    input_.counters.steps_total = target_.leaves.size() + 1;
-    for (std::uint32_t leaf = 0; leaf < target_.leaves.size(); ++leaf) by_size_.push_back(leaf);
-    std::stable_sort(by_size_.begin(), by_size_.end(), [this](std::uint32_t a, std::uint32_t b) {
-      return target_.leaves[a].total_bytes > target_.leaves[b].total_bytes;
-    });
-    leaf_workers_ =
-        std::min<std::size_t>(settings_.workers, std::max<std::size_t>(by_size_.size(), 1));
-    WorkerSettings sessions = settings_;
-    sessions.workers = static_cast<std::uint32_t>(leaf_workers_) + 1;
-    return run_on_workers(sessions, input_.state.cancellation(),
-                          [this](Connection& connection, WorkerTurn& turn) {
-                            return turn.worker == leaf_workers_ ? analyze_parent(connection, turn)
-                                                                : analyze_leaves(connection, turn);
-                          });
+/// Of `stage`, which may have done those behind it as well: then with the share of each in the
+/// time.
+std::string figures(const StageInput& input, LeafStage stage, const LeafFigures& leaves,
+                    std::vector<std::pair<std::uint64_t, std::string>> more) {
+  static constexpr std::array<const char*, kLeafStages.size()> kWhat = {
+      "index builds on leaves", "steps of constraints on leaves", "leaves analyzed"};
+  std::vector<std::pair<std::uint64_t, std::string>> counts;
+  std::vector<std::string> shares;
+  double all = 0;
+  for (const double seconds : leaves.seconds) all += seconds;
+  std::uint64_t steps = 0;
+  for (std::size_t at = 0; at < kWhat.size(); ++at) {
+    const bool is_one = at + 1 == kWhat.size() && leaves.steps.at(at) == 1;
+    counts.emplace_back(leaves.steps.at(at), is_one ? "leaf analyzed" : kWhat.at(at));
+    steps += leaves.steps.at(at);
+    if (leaves.steps.at(at) == 0) continue;
+    shares.push_back(fmt::format("{} {:.0f} %", kLeafStages.at(at),
+                                 all > 0 ? 100 * leaves.seconds.at(at) / all : 0));
   }
-
- private:
-  /// Every n-th leaf by size is the worker's.
-  [[nodiscard]] std::vector<const Leaf*> leaves_of(std::size_t worker) const {
-    std::vector<const Leaf*> own;
-    for (std::size_t at = worker; at < by_size_.size(); at += leaf_workers_) {
-      own.push_back(&target_.leaves[by_size_[at]]);
-    }
-    return own;
-  }
-
-  Result<void> analyze_leaves(Connection& connection, WorkerTurn& turn) {
-    const std::vector<const Leaf*> own = leaves_of(turn.worker);
-    if (analyzes_alone_ || own.empty()) return analyze(own, connection, turn);
-    std::string names;
-    for (const Leaf* leaf : own) names += (names.empty() ? "" : ", ") + leaf->qualified;
-    return with_lock_attempts(connection, locks_, turn.stop, [&]() -> Result<void> {
-      PGFANOUT_TRY(
-          connection.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names)));
-      PGFANOUT_TRY(analyze(own, connection, turn));
-      if (turn.wait_until([this] { return is_parent_done_.load(); })) return {};
-      return cancelled();
-    });
-  }
-
-  Result<void> analyze(const std::vector<const Leaf*>& own, Connection& connection,
-                       WorkerTurn& turn) {
-    ++ready_workers_;
-    for (const Leaf* leaf : own) {
-      if (!turn.may_go_on()) return {};
-      PGFANOUT_TRY(run(connection, turn, "ANALYZE " + leaf->qualified));
-      ++input_.counters.steps_done;
-    }
-    return {};
-  }
-
-  /// Statistics of expressions run user code.
-  Result<void> run(Connection& connection, const WorkerTurn& turn, const std::string& sql) const {
-    const auto work = [&] {
-      return with_search_path(connection, application_path_, [&] { return connection.run(sql); });
-    };
-    if (connection.is_in_transaction()) return work();
-    return with_lock_attempts(connection, locks_, turn.stop, work);
-  }
-
-  Result<void> analyze_parent(Connection& connection, WorkerTurn& turn) {
-    if (!turn.wait_until([this] { return ready_workers_ == leaf_workers_; })) return {};
-    if (analyzes_alone_) {
-      PGFANOUT_TRY(run(connection, turn, "ANALYZE ONLY " + target_.qualified));
-    } else {
-      // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
-      PGFANOUT_TRY(run(connection, turn,
-                       fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE;"
-                                   "ANALYZE (SKIP_LOCKED) {0}",
-                                   target_.qualified)));
-    }
-    ++input_.counters.steps_done;
-    is_parent_done_ = true;
-    return {};
-  }
-
-  const StageInput& input_;
-  const Table& target_;
-  const WorkerSettings settings_;
-  const std::string application_path_;
-  const LockAttempts locks_;
-  const bool analyzes_alone_;
-  std::size_t leaf_workers_ = 1;
-  std::vector<std::uint32_t> by_size_;
-  std::atomic<std::size_t> ready_workers_{0};
-  std::atomic<bool> is_parent_done_{false};
-};
-
-/// Leaves whose pages are not all visible to everybody, as pages that were frozen are.
-Result<std::vector<const Leaf*>> unfrozen_leaves(const StageInput& input, const Table& target) {
-  PGFANOUT_TRY_ASSIGN(const Rows pages,
-                      input.state.target().query(
-                          "SELECT c.oid, c.relpages, c.relallvisible FROM pg_inherits i"
-                          " JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::oid",
-                          {std::to_string(target.oid)}));
-  std::vector<const Leaf*> unfrozen;
-  for (int row = 0; row < pages.size(); ++row) {
-    const auto all = static_cast<double>(pages.integer(row, 1));
-    if (static_cast<double>(pages.integer(row, 2)) >= kFrozenEnough * all) continue;
-    for (const Leaf& leaf : target.leaves) {
-      if (leaf.oid == pages.oid(row, 0)) unfrozen.push_back(&leaf);
-    }
-  }
-  return unfrozen;
+  counts.emplace_back(leaves.vacuumed, "vacuumed");
+  std::move(more.begin(), more.end(), std::back_inserter(counts));
+  const std::string text = figures(counts, steps == 0 ? done_before(input, stage) : "");
+  if (shares.size() < 2) return text;
+  return fmt::format("{}; of the time on leaves {}", text, fmt::join(shares, ", "));
 }
 
-Result<void> vacuum(const StageInput& input, const Table& target, WorkerSettings settings,
-                    const std::vector<const Leaf*>& leaves) {
-  if (leaves.empty()) return {};
-  LockAttempts locks = attempts_on(input, target);
-  locks.in = AttemptIn::nothing;
-  settings.workers =
-      static_cast<std::uint32_t>(std::min<std::size_t>(settings.workers, leaves.size()));
-  std::atomic<std::size_t> next{0};
-  return run_on_workers(settings, input.state.cancellation(),
-                        [&](Connection& connection, WorkerTurn& turn) -> Result<void> {
-                          for (std::size_t at = next++; at < leaves.size() && turn.may_go_on();
-                               at = next++) {
-                            PGFANOUT_TRY(with_lock_attempts(connection, locks, turn.stop, [&] {
-                              return connection.run("VACUUM (FREEZE) " + leaves[at]->qualified);
-                            }));
-                          }
-                          return {};
-                        });
+constexpr int kFirstWithAnalyzeOnly = 180000;
+
+std::vector<CarryStep> analyses_of(const Table& target) {
+  std::vector<CarryStep> steps;
+  for (const Leaf& leaf : target.leaves) {
+    // Statistics of expressions run user code.
+    steps.push_back({"analyze " + leaf.qualified, "ANALYZE " + leaf.qualified, leaf.qualified,
+                     leaf.total_bytes, "", true});
+  }
+  return steps;
+}
+
+/// Before version 18, ANALYZE of a parent analyzes all its partitions as well. There another
+/// session holds the lock on every leaf that ANALYZE needs, and it skips them: the parent's own
+/// sample is read all the same.
+Result<void> analyze_parent(const StageInput& input, const StepSettings& settings,
+                            StepRunner& runner) {
+  const Table& target = settings.target;
+  CarryStep step{
+      "analyze " + target.qualified, "ANALYZE ONLY " + target.qualified, "", 0, "", true};
+  PGFANOUT_TRY_ASSIGN(Connection holder, settings.sessions.connect(&input.state.cancellation()));
+  if (input.state.target().server_version() < kFirstWithAnalyzeOnly) {
+    std::string names;
+    for (const Leaf& leaf : target.leaves) names += (names.empty() ? "" : ", ") + leaf.qualified;
+    LockAttempts locks = settings.locks;
+    locks.transaction.end = TransactionEnd::stay_open;  // Until its session ends.
+    PGFANOUT_TRY(with_lock_attempts(holder, locks, input.state.cancellation(), [&] {
+      return holder.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names));
+    }));
+    // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
+    step.sql =
+        fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE; ANALYZE (SKIP_LOCKED) {0}",
+                    target.qualified);
+  }
+  PGFANOUT_TRY_ASSIGN([[maybe_unused]] const std::uint64_t done, runner.run_in_order({step}));
+  return {};
 }
 
 /// Everything is built by the definition that the source had when it was fenced.
@@ -562,6 +579,26 @@ Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const
   return steps;
 }
 
+/// The steps on leaves that stage `from` runs.
+Result<std::vector<CarryStep>> leaf_steps(const StageInput& input, const MadeTarget& made,
+                                          LeafStage from) {
+  const LeafStage last = last_leaf_stage(from, input.state.job().window.confirm_at);
+  std::vector<CarryStep> steps;
+  const auto add = [&steps](LeafStage stage, std::vector<CarryStep> own) {
+    for (CarryStep& step : own) {
+      step.stage = stage;
+      steps.push_back(std::move(step));
+    }
+  };
+  if (from == LeafStage::index) add(LeafStage::index, made.carry.leaf_indexes);
+  if (last >= LeafStage::constraints) {
+    PGFANOUT_TRY_ASSIGN(auto constraints, without_keys_that_exist(input.state.target(), made));
+    add(LeafStage::constraints, std::move(constraints));
+  }
+  if (last >= LeafStage::analyze) add(LeafStage::analyze, analyses_of(made.target));
+  return steps;
+}
+
 }  // namespace
 
 std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::size_t at_once,
@@ -576,7 +613,8 @@ std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::siz
   std::vector<StepGroup> groups;
   std::uint64_t bytes = 0;  // Of the last group.
   for (std::vector<CarryStep>& own : leaves) {
-    const std::uint64_t own_bytes = own.front().bytes * own.size();
+    std::uint64_t own_bytes = 0;
+    for (const CarryStep& step : own) own_bytes += step.reads_rows ? step.bytes : 0;
     const bool joins = own.size() <= most && own_bytes <= kBytesAtOnce;
     const bool fits = joins && !groups.empty() && groups.back().is_joined &&
                       groups.back().steps.size() + own.size() <= most &&
@@ -588,7 +626,22 @@ std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::siz
     bytes += own_bytes;
     std::move(own.begin(), own.end(), std::back_inserter(groups.back().steps));
   }
+  for (StepGroup& group : groups) {
+    std::stable_sort(group.steps.begin(), group.steps.end(),
+                     [](const CarryStep& a, const CarryStep& b) { return a.stage < b.stage; });
+  }
   return groups;
+}
+
+std::size_t transaction_end(const StepGroup& group, std::size_t begin, std::size_t at_once) {
+  const CarryStep& first = group.steps[begin];
+  std::size_t end = begin + 1;
+  while (end < group.steps.size() && group.steps[end].stage == first.stage &&
+         end - begin < at_once &&
+         (group.is_joined || !(first.reads_rows || group.steps[end].reads_rows))) {
+    ++end;
+  }
+  return end;
 }
 
 Result<std::string> build_indexes(const StageInput& input) {
@@ -602,14 +655,15 @@ Result<std::string> build_indexes(const StageInput& input) {
   };
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
-  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves,
-                      runner.run_by_leaf(made.carry.leaf_indexes, LeafState::indexed));
+  PGFANOUT_TRY_ASSIGN(auto steps, leaf_steps(input, made, LeafStage::index));
+  PGFANOUT_TRY_ASSIGN(const LeafFigures leaves,
+                      runner.run_by_leaf(std::move(steps), LeafState::indexed));
   // Those that have none are done as well.
   input.counters.leaves.set_all(LeafState::indexed);
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents, runner.run_in_order(made.carry.parent_indexes));
   for (Issue& notice : runner.notices()) input.state.report(std::move(notice));
-  return figures({{leaves, "index builds on leaves"}, {parents, "steps on the parent"}}) +
-         fmt::format(", {} workers", settings.sessions.workers);
+  return figures(input, LeafStage::index, leaves,
+                 {{parents, "steps on the parent"}, {settings.sessions.workers, "workers"}});
 }
 
 Result<std::string> add_constraints(const StageInput& input) {
@@ -617,26 +671,27 @@ Result<std::string> add_constraints(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(StepSettings settings, settings_of(input, made));
   WindowJournal journal = input.state.journal();
   StepRunner runner(settings, journal, input.counters, input.state.cancellation());
-  PGFANOUT_TRY_ASSIGN(auto on_leaves, without_keys_that_exist(input.state.target(), made));
-  PGFANOUT_TRY_ASSIGN(const std::uint64_t leaves, runner.run_by_leaf(std::move(on_leaves)));
+  PGFANOUT_TRY_ASSIGN(auto steps, leaf_steps(input, made, LeafStage::constraints));
+  PGFANOUT_TRY_ASSIGN(const LeafFigures leaves, runner.run_by_leaf(std::move(steps)));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t parents,
                       runner.run_in_order(made.carry.parent_constraints));
   PGFANOUT_TRY_ASSIGN(const std::uint64_t rest, runner.run_in_order(made.carry.attributes));
-  return figures({{leaves, "steps on leaves"},
-                  {parents, "steps on the parent"},
-                  {rest, "triggers, grants, comments and the like"}});
+  return figures(
+      input, LeafStage::constraints, leaves,
+      {{parents, "steps on the parent"}, {rest, "triggers, grants, comments and the like"}});
 }
 
 Result<std::string> analyze_target(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const Table target, input.state.target_table());
-  PGFANOUT_TRY_ASSIGN(const WorkerSettings settings, worker_sessions(input));
-  PGFANOUT_TRY_ASSIGN(const std::string path, input.state.application_path());
-  PGFANOUT_TRY(Analysis(input, target, settings, path).run());
-  PGFANOUT_TRY_ASSIGN(const auto unfrozen, unfrozen_leaves(input, target));
-  PGFANOUT_TRY(vacuum(input, target, settings, unfrozen));
-  std::string figures = counted(target.leaves.size(), "leaf", "leaves") + " analyzed";
-  if (!unfrozen.empty()) figures += fmt::format(", {} vacuumed", unfrozen.size());
-  return figures;
+  PGFANOUT_TRY_ASSIGN(const StepSettings settings, settings_of(input, target));
+  WindowJournal journal = input.state.journal();
+  StepRunner runner(settings, journal, input.counters, input.state.cancellation());
+  std::vector<CarryStep> steps = analyses_of(target);
+  for (CarryStep& step : steps) step.stage = LeafStage::analyze;
+  PGFANOUT_TRY_ASSIGN(const LeafFigures leaves, runner.run_by_leaf(std::move(steps)));
+  PGFANOUT_TRY(analyze_parent(input, settings, runner));
+  PGFANOUT_TRY(runner.vacuum_left());
+  return figures(input, LeafStage::analyze, leaves, {});
 }
 
 }  // namespace pgfanout

@@ -103,10 +103,15 @@ class PlanJob : ReportingJob {
     add("copy", copy_statements(plan, progress_of(plan), {}, TableLock::behind_fence));
     add_steps("index: on leaves, side by side", carry.leaf_indexes);
     add_steps("index: on the parent", carry.parent_indexes);
-    add_steps("constraints: on leaves, side by side", carry.leaf_constraints);
+    const LeafStage last = last_leaf_stage(LeafStage::index, job_.window.confirm_at);
+    add_steps(last == LeafStage::index ? "constraints: on leaves, side by side"
+                                       : "constraints: on leaves, each behind its indexes",
+              carry.leaf_constraints);
     add_steps("constraints: on the parent", carry.parent_constraints);
     add_steps("constraints: triggers, grants and the like", carry.attributes);
-    add("analyze", {"ANALYZE " + plan.target.qualified});
+    add(last == LeafStage::analyze ? "analyze: each leaf behind its constraints, then the parent"
+                                   : "analyze",
+        {"ANALYZE " + plan.target.qualified});
     if (!plan.same_database || plan.source.schema != plan.target.schema) {
       statements.push_back("-- swap: not possible, source and target are in different places");
       return {};

@@ -10,6 +10,7 @@
 #include "copier/base/crash_point.h"
 #include "copier/base/lists.h"
 #include "copier/base/pace.h"
+#include "copier/carry/leaf_stages.h"
 #include "copier/carry/references.h"
 #include "copier/carry/source_facts.h"
 #include "copier/copy/abandon_job.h"
@@ -565,7 +566,7 @@ class WindowJob {
     std::string done;
     if (next.stage == "copy" && state_->entry()->has_progress) {
       PGFANOUT_TRY_ASSIGN(done, CopyJournal(state_->target(), result_.job).committed_text());
-    } else if (next.stage == "index" || next.stage == "constraints") {
+    } else if (contains(kLeafStages, next.stage)) {
       PGFANOUT_TRY_ASSIGN(const auto steps, state_->journal().steps_done());
       done = counted(steps.size(), "step is done", "steps are done");
     }

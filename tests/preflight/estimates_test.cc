@@ -143,6 +143,7 @@ Workload workload() {
   work.readers = 2;
   work.index_jobs = 2;
   work.bytes_per_second = 100'000'000;
+  work.gates = {"index", "constraints"};  // Each stage works on its own.
   return work;
 }
 
@@ -194,6 +195,48 @@ TEST(CalibrationTest, LargeLeavesAreSampled) {
   work.rows = 303'000'000;
   EXPECT_THAT(by_stage(work)["analyze"].basis, HasSubstr("1 % of all rows"));
   EXPECT_LT(by_stage(work)["analyze"].seconds, whole / 10);
+}
+
+TEST(CalibrationTest, LeavesAreFinishedUpToTheNextGate) {
+  Workload work = workload();
+  work.buffer_bytes = 128'000'000;
+  auto apart = by_stage(work);
+  EXPECT_THAT(apart["constraints"].basis, HasSubstr("each of 1 foreign keys"));
+  const double cost = seconds_of_gates(work);
+  EXPECT_GT(cost, 0);
+  work.gates = {"copy", "analyze", "verify"};  // None of them is between two of the three.
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), 0);
+  auto joined = by_stage(work);
+  EXPECT_GT(joined["index"].seconds, 2 * apart["index"].seconds);
+  EXPECT_LT(joined["constraints"].seconds, apart["constraints"].seconds);
+  EXPECT_LT(joined["analyze"].seconds, apart["analyze"].seconds / 5);
+  const auto sum = [](std::map<std::string, StageEstimate>& of) {
+    return of["index"].seconds + of["constraints"].seconds + of["analyze"].seconds;
+  };
+  EXPECT_NEAR(sum(apart), sum(joined) + cost, 1e-6);
+  EXPECT_THAT(joined["index"].basis, HasSubstr("with each leaf's constraints and ANALYZE"));
+  EXPECT_THAT(joined["analyze"].basis, HasSubstr("is done in stage index"));
+  // Behind a gate the two that are left go together.
+  work.gates = {"index"};
+  auto two = by_stage(work);
+  EXPECT_DOUBLE_EQ(two["index"].seconds, apart["index"].seconds);
+  EXPECT_THAT(two["analyze"].basis, HasSubstr("is done in stage constraints"));
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), cost / 2);
+  work.foreign_keys = 0;
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), cost / 2) << "ANALYZE reads the rows";
+}
+
+TEST(CalibrationTest, GatesCostNothingWhereTheBuffersHoldTheTable) {
+  Workload work = workload();
+  work.buffer_bytes = 2 * work.row_bytes;
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), 0);
+  work.buffer_bytes = work.row_bytes / 2;
+  const double half = seconds_of_gates(work);
+  work.buffer_bytes = 0;
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), 2 * half);
+  // Without foreign keys nothing in the stage constraints needs the rows again.
+  work.foreign_keys = 0;
+  EXPECT_DOUBLE_EQ(seconds_of_gates(work), half);
 }
 
 TEST(CalibrationTest, WhatWasNotMeasuredIsNotGuessed) {
