@@ -12,6 +12,7 @@
 #include "copier/catalog/table.h"
 #include "copier/columns/column_plan.h"
 #include "copier/columns/mapping.h"
+#include "copier/columns/row_hash.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
 #include "copier/plan/copy_plan.h"
@@ -56,6 +57,7 @@ class VerifyPlanner {
     PGFANOUT_TRY(plan_key());
     PGFANOUT_TRY(plan_leaves());
     PGFANOUT_TRY(plan_stream());
+    PGFANOUT_TRY(plan_hashes());
     PGFANOUT_TRY(plan_connections());
     return std::move(*plan_);
   }
@@ -299,6 +301,36 @@ class VerifyPlanner {
     return {};
   }
 
+  /// Where the key does not decide, a row's group is a share of all rows by identity: both versions
+  /// of a changed row are in one group. Without an identity there is one group.
+  Result<void> plan_hashes() {
+    VerifyPlan& plan = *plan_;
+    for (const Side side : {Side::source, Side::target}) {
+      const auto values =
+          parts_of(plan.columns, [&](const ComparedColumn& column) { return sql_of(column, side); });
+      Connection& connection = side == Side::source ? source_connection_ : target_connection_;
+      PGFANOUT_TRY_ASSIGN(auto columns, hashed_columns(connection, table_of(plan, side), values,
+                                                       layout_of(plan, side).oid_patches));
+      if (!columns) {
+        plan.not_hashed = "a column's type has no hash there that is the same on both sides";
+        return {};
+      }
+      RowSql& sql = side == Side::source ? plan.source_row : plan.target_row;
+      sql.hash = row_hash_sql(*columns);
+      columns->resize(plan.identity_columns);
+      if (plan.has_key) {
+        sql.key = side == Side::source
+                      ? plan.key.qualified_sql(parts_of(plan.source.columns, &Column::name))
+                      : plan.key_sql_on_target;
+      }
+      sql.group = plan.layout        ? plan.layout->group_sql(sql.key)
+                  : columns->empty() ? "'0'::pg_catalog.int8"
+                                     : fmt::format("({} OPERATOR(pg_catalog.&) {})",
+                                                   row_hash_sql(*columns), kHashGroups - 1);
+    }
+    return {};
+  }
+
   Result<void> plan_connections() {
     const auto leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
     PGFANOUT_TRY_ASSIGN(
@@ -345,9 +377,17 @@ std::string select_list(const VerifyPlan& plan, Side side) {
   return key ? list + ", " + *key : list;
 }
 
+/// A CASE keeps the planner from an index: rows come in physical order, whatever is selected.
+std::string stream_condition(const VerifyPlan& plan, Side side, const SourceRange& range) {
+  const std::string& only = row_sql_of(plan, side).only;
+  const std::string condition = range_condition(range);
+  return only.empty() ? condition
+                      : fmt::format("{} AND CASE WHEN {} THEN true END", condition, only);
+}
+
 RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& range) {
   return {select_list(plan, side), table_of(plan, side).leaves[range.leaf].qualified,
-          range_condition(range)};
+          stream_condition(plan, side, range)};
 }
 
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
