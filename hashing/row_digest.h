@@ -53,8 +53,7 @@ class MultisetDigest {
  public:
   MultisetDigest() = default;
   /// Of `rows` rows whose digests have that sum.
-  MultisetDigest(std::uint64_t rows, RowDigest sum)
-      : rows_(rows), low_(sum.low), high_(sum.high) {}
+  MultisetDigest(std::uint64_t rows, RowDigest sum) : rows_(rows), low_(sum.low), high_(sum.high) {}
 
   void add(RowDigest row);
   /// Adds all rows of `other`.

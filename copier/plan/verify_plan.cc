@@ -57,7 +57,6 @@ class VerifyPlanner {
     PGFANOUT_TRY(plan_key());
     PGFANOUT_TRY(plan_leaves());
     PGFANOUT_TRY(plan_stream());
-    PGFANOUT_TRY(plan_hashes());
     PGFANOUT_TRY(plan_connections());
     return std::move(*plan_);
   }
@@ -301,36 +300,6 @@ class VerifyPlanner {
     return {};
   }
 
-  /// Where the key does not decide, a row's group is a share of all rows by identity: both versions
-  /// of a changed row are in one group. Without an identity there is one group.
-  Result<void> plan_hashes() {
-    VerifyPlan& plan = *plan_;
-    for (const Side side : {Side::source, Side::target}) {
-      const auto values =
-          parts_of(plan.columns, [&](const ComparedColumn& column) { return sql_of(column, side); });
-      Connection& connection = side == Side::source ? source_connection_ : target_connection_;
-      PGFANOUT_TRY_ASSIGN(auto columns, hashed_columns(connection, table_of(plan, side), values,
-                                                       layout_of(plan, side).oid_patches));
-      if (!columns) {
-        plan.not_hashed = "a column's type has no hash there that is the same on both sides";
-        return {};
-      }
-      RowSql& sql = side == Side::source ? plan.source_row : plan.target_row;
-      sql.hash = row_hash_sql(*columns);
-      columns->resize(plan.identity_columns);
-      if (plan.has_key) {
-        sql.key = side == Side::source
-                      ? plan.key.qualified_sql(parts_of(plan.source.columns, &Column::name))
-                      : plan.key_sql_on_target;
-      }
-      sql.group = plan.layout        ? plan.layout->group_sql(sql.key)
-                  : columns->empty() ? "'0'::pg_catalog.int8"
-                                     : fmt::format("({} OPERATOR(pg_catalog.&) {})",
-                                                   row_hash_sql(*columns), kHashGroups - 1);
-    }
-    return {};
-  }
-
   Result<void> plan_connections() {
     const auto leaves = static_cast<std::uint32_t>(plan_->target.leaves.size());
     PGFANOUT_TRY_ASSIGN(
@@ -393,6 +362,30 @@ RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& 
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
                                     Connection& source, Connection& target, bool reads_rows) {
   return VerifyPlanner(tables, rows, source, target).make(reads_rows);
+}
+
+Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target) {
+  for (const Side side : {Side::source, Side::target}) {
+    const bool is_source = side == Side::source;
+    const auto values =
+        parts_of(plan.columns, [&](const ComparedColumn& column) { return sql_of(column, side); });
+    PGFANOUT_TRY_ASSIGN(auto columns,
+                        hashed_columns(is_source ? source : target, table_of(plan, side), values,
+                                       layout_of(plan, side).oid_patches));
+    if (!columns) return false;
+    RowSql& sql = is_source ? plan.source_row : plan.target_row;
+    sql.hash = row_hash_sql(*columns);
+    if (plan.has_key) {
+      sql.key = is_source ? plan.key.qualified_sql(parts_of(plan.source.columns, &Column::name))
+                          : plan.key_sql_on_target;
+    }
+    columns->resize(plan.identity_columns);
+    sql.group = plan.layout        ? plan.layout->group_sql(sql.key)
+                : columns->empty() ? "'0'::pg_catalog.int8"
+                                   : fmt::format("({} OPERATOR(pg_catalog.&) {})",
+                                                 row_hash_sql(*columns), kHashGroups - 1);
+  }
+  return true;
 }
 
 }  // namespace pgfanout

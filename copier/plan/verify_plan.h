@@ -71,9 +71,8 @@ struct VerifyPlan {
 
   RowLayout source_layout;  ///< copied = identity, digested = all compared columns.
   RowLayout target_layout;
-  RowSql source_row;
+  RowSql source_row;  ///< Empty until plan_hashes().
   RowSql target_row;
-  std::string not_hashed;     ///< Why the servers cannot hash the rows; empty: they can.
   std::uint32_t readers = 1;  ///< A side.
   std::vector<Issue> issues;
 };
@@ -110,5 +109,10 @@ enum class Side : std::uint8_t { source, target };
 /// need is planned: no column, no leaf and no connection.
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
                                     Connection& source, Connection& target, bool reads_rows = true);
+
+/// Adds the SQL by which the servers hash rows. Where the key does not decide, a row's group is a
+/// share of all rows by identity, so that both versions of a changed row are in one group; without
+/// an identity there is one group. False: a type has no hash that is the same on both sides.
+Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target);
 
 }  // namespace pgfanout

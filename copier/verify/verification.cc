@@ -376,8 +376,10 @@ class Verification : ReportingJob {
   /// Has the servers hash the rows, where they can and nobody forbids it: then `hashes_` is there.
   Result<void> hash() {
     if (input_.request.stream) return {};
-    std::string why = plan_->not_hashed;
-    if (why.empty()) {
+    std::string why = "a column's type has no hash that is the same on both sides";
+    PGFANOUT_TRY_ASSIGN(const bool can_hash, plan_hashes(*plan_, sides_.connection(Side::source),
+                                                         sides_.connection(Side::target)));
+    if (can_hash) {
       hashes_.emplace(*plan_, begin_books(books_));
       auto hashed = hash_sides(*plan_, sides_, *books_, *hashes_, counters_, pace_, own_board(),
                                cancellation_);
@@ -723,7 +725,8 @@ class Verification : ReportingJob {
     const auto& leaves = books.leaves(Side::target);
     for (std::size_t at = 0; at < leaves.size(); ++at) {
       const Leaf& leaf = plan_->target.leaves[at];
-      PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows, {}, leaves[at].bytes};
+      PartitionSummary partition{
+          std::nullopt, leaf.qualified, leaves[at].rows, {}, leaves[at].bytes};
       (hashes_ ? partition.hash : partition.digest) = leaves[at].digest.hex();
       if (plan_->layout) partition.key = plan_->layout->leaf_key(static_cast<std::uint32_t>(at));
       verified_.partitions.push_back(std::move(partition));

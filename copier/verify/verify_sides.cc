@@ -74,8 +74,8 @@ Result<Connection> VerifySides::join_snapshot(Side side) const {
 
 Result<Connection> VerifySides::open_reader(const VerifyPlan& plan, Side side) const {
   PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "reader"));
-  PGFANOUT_TRY(connection.run(
-      session(side).reader_begin(false, table_of(plan, side).application.sql)));
+  PGFANOUT_TRY(
+      connection.run(session(side).reader_begin(false, table_of(plan, side).application.sql)));
   return connection;
 }
 

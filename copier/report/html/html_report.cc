@@ -733,11 +733,12 @@ std::string digests_section(const HtmlReport& report) {
   }
   if (sides.is_empty() && table.is_empty()) return {};
   std::string html =
-      is_hashed ? "<p class=\"quiet\">A digest here is the sum of 64-bit hashes that the server made "
-                  "of its rows: equal whatever their order, different if one byte is. It is no "
-                  "digest of copy, nor of verify --stream.</p>\n"
-                : "<p class=\"quiet\">A digest is the sum of all rows' 128-bit XXH3 digests: equal "
-                  "whatever their order, different if one byte is.</p>\n";
+      is_hashed
+          ? "<p class=\"quiet\">A digest here is the sum of 64-bit hashes that the server made "
+            "of its rows: equal whatever their order, different if one byte is. It is no "
+            "digest of copy, nor of verify --stream.</p>\n"
+          : "<p class=\"quiet\">A digest is the sum of all rows' 128-bit XXH3 digests: equal "
+            "whatever their order, different if one byte is.</p>\n";
   if (!sides.is_empty()) html += sides.html();
   if (!table.is_empty()) {
     html += html_fold(counted(leaves.size(), "leaf", "leaves"), table.html("tall"), true);
