@@ -390,10 +390,10 @@ class Verification : ReportingJob {
       hashes_.reset();
       begin_counting();
     }
-    report({Severity::info, "not-hashed",
-            "rows were streamed, and compared by the client: the servers cannot hash them (" + why +
-                ")",
-            plan_->target.qualified});
+    report(
+        {Severity::info, "not-hashed",
+         "rows are streamed and compared by the client, since the servers cannot hash them: " + why,
+         plan_->target.qualified});
     return {};
   }
 

@@ -120,7 +120,6 @@ TEST_F(VerifyHashedTest, OnlyLeavesThatDifferAreStreamed) {
 
 TEST_F(VerifyHashedTest, RowsWithoutALeafAndInTheDefaultPartition) {
   make_by_id("CREATE TABLE t_new_rest PARTITION OF t_new DEFAULT;");
-  const std::vector<std::string> data = {"--data", "--key", "CASE WHEN true THEN id % 4 END"};
   execute(
       "INSERT INTO t VALUES (-1, 'no leaf'), (-2, 'no leaf'); INSERT INTO t_new VALUES"
       " ('no leaf', -1, -1), ('stray', 4000, 77)");
@@ -189,8 +188,9 @@ TEST_F(VerifyHashedTest, ARowThatTheServerCannotHashIsStreamed) {
   EXPECT_TRUE(has_issue("not-hashed"));
   EXPECT_TRUE(has_issue("key-impossible"));
   EXPECT_EQ(json["differences"]["missing"], 1);
-  // A mapping that fails is told as ever.
-  EXPECT_EQ(verify({"--data", "--map", "c=(1 / (id - 50))::text"}).exit_code, 2);
+  // A mapping that fails is told as ever: with the row.
+  EXPECT_EQ(verify({"--data", "--key", "id % 4", "--map", "c=(1 / (id - 50))::text"}).exit_code, 2);
+  EXPECT_THAT(json["issues"].dump(), ::testing::HasSubstr("source-expression"));
 }
 
 TEST_F(VerifyHashedTest, ServersOfOtherVersions) {
