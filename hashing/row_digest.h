@@ -51,6 +51,10 @@ class RowDigester {
 /// Digest of a multiset of rows. Not thread-safe; merge per-thread values.
 class MultisetDigest {
  public:
+  MultisetDigest() = default;
+  /// Of `rows` rows whose digests have that sum.
+  MultisetDigest(std::uint64_t rows, RowDigest sum) : rows_(rows), low_(sum.low), high_(sum.high) {}
+
   void add(RowDigest row);
   /// Adds all rows of `other`.
   void merge(const MultisetDigest& other);

@@ -179,7 +179,9 @@ over the primary key, indexes, foreign keys, grants and all else that belongs to
         R"text(Compares two tables of any layouts, whichever tool made the copy, and names every row that differs:
 missing, extra, changed or misplaced, with its identity, its place on both sides and the changed
 columns. Columns are mapped as for copy. Both sides are read at once: under one snapshot in one
-database, else locked against writes. Reads only, but for --repair.
+database, else locked against writes. Servers hash their rows, 64 bits each, and sum them by leaf:
+only leaves that differ are streamed. --stream compares 128 bits of every row in the client.
+Reads only, but for --repair.
 )text",
         R"text(  Does public.chunks_new equal public.chunks?
     pgfanout verify --source 'service=prod' --table public.chunks
@@ -188,6 +190,8 @@ database, else locked against writes. Reads only, but for --repair.
   A table on another server that another tool filled, result as JSON:
     pgfanout verify --source 'service=old' --target 'service=new' \
       --table public.chunks --into public.chunks --data --json > result.json
+  Every byte in the client, with the digest that copy prints:
+    pgfanout verify --source 'service=prod' --table public.chunks --data --stream
   A report that opens in any browser:
     pgfanout verify --source 'service=prod' --table public.chunks --data --report verified.html
   The SQL of a repair, and then the repair:

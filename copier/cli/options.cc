@@ -413,6 +413,8 @@ constexpr std::array kOptions = {
                set_only_scope<VerifyScope::schema>},
     OptionSpec{"verify", "Scope", "--full", "", "--data and --schema; the default",
                set_only_scope<VerifyScope::full>},
+    OptionSpec{"verify run", "Scope", "--stream", "", "Compare a 128-bit digest of every byte in the client, instead of 64-bit hashes that the servers make of the rows",
+               set_true<job, verify, &VerifyRequest::stream>, "verify.stream", JobValue::flag},
     OptionSpec{"verify run", "Scope", "--fail-on", "SEVERITY", "From which severity on a failed criterion means exit code 1: warning, error or critical. Rows that differ always do. Default: error",
                set_choice<kFailOn, job, verify, &VerifyRequest::fail_on>, "verify.fail_on"},
     OptionSpec{"verify", "Scope", "--repair", "", "Change only the differing rows of the target, then verify again; --dry-run prints the SQL",

@@ -57,6 +57,9 @@ class Layout {
   /// Puts the leaf of each row, or kNoLeaf, into `leaf_of_row`, which has an element for each. A
   /// default partition takes rows only where the layout counts it among its leaves.
   virtual void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const = 0;
+  /// SQL for an integer that decides about a row's leaf as a key does, or NULL for a row without a
+  /// leaf: as few values as there are keys. `key_sql`: SQL for the row's key.
+  [[nodiscard]] virtual std::string group_sql(const std::string& key_sql) const = 0;
   /// Why row `row` has no leaf: a stable code and a reason.
   [[nodiscard]] virtual std::pair<std::string, std::string> why_no_leaf(const LayoutRows& rows,
                                                                         std::size_t row) const = 0;

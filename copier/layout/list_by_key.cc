@@ -1,6 +1,7 @@
 #include "copier/layout/list_by_key.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -271,6 +272,16 @@ void ListByKey::route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_r
   for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
     leaf_of_row[row] = rows.states[row] == KeyState::ok ? leaf_of(rows.keys[row]) : kNoLeaf;
   }
+}
+
+/// A remainder has few values as it is.
+std::string ListByKey::group_sql(const std::string& key_sql) const {
+  if (key_.modulus().value_or(INT64_MAX) <= kMostLeaves) return key_sql;
+  std::vector<std::int64_t> all;
+  for (const std::vector<std::int64_t>& keys : keys_) append(all, keys);
+  return fmt::format(
+      "CASE WHEN {0} OPERATOR(pg_catalog.=) ANY ('{{{1}}}'::pg_catalog.int8[]) THEN {0} END",
+      key_sql, fmt::join(all, ","));
 }
 
 std::pair<std::string, std::string> ListByKey::why_no_leaf(const LayoutRows& rows,

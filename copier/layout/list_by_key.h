@@ -37,6 +37,7 @@ class ListByKey final : public Layout {
   [[nodiscard]] std::vector<std::string> missing_leaves(std::uint32_t wanted) const override;
 
   void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const override;
+  [[nodiscard]] std::string group_sql(const std::string& key_sql) const override;
   [[nodiscard]] std::pair<std::string, std::string> why_no_leaf(const LayoutRows& rows,
                                                                 std::size_t row) const override;
 

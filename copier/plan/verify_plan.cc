@@ -12,6 +12,7 @@
 #include "copier/catalog/table.h"
 #include "copier/columns/column_plan.h"
 #include "copier/columns/mapping.h"
+#include "copier/columns/row_hash.h"
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
 #include "copier/plan/copy_plan.h"
@@ -345,14 +346,46 @@ std::string select_list(const VerifyPlan& plan, Side side) {
   return key ? list + ", " + *key : list;
 }
 
+/// A CASE keeps the planner from an index: rows come in physical order, whatever is selected.
+std::string stream_condition(const VerifyPlan& plan, Side side, const SourceRange& range) {
+  const std::string& only = row_sql_of(plan, side).only;
+  const std::string condition = range_condition(range);
+  return only.empty() ? condition
+                      : fmt::format("{} AND CASE WHEN {} THEN true END", condition, only);
+}
+
 RangeSelect verify_select(const VerifyPlan& plan, Side side, const SourceRange& range) {
   return {select_list(plan, side), table_of(plan, side).leaves[range.leaf].qualified,
-          range_condition(range)};
+          stream_condition(plan, side, range)};
 }
 
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
                                     Connection& source, Connection& target, bool reads_rows) {
   return VerifyPlanner(tables, rows, source, target).make(reads_rows);
+}
+
+Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target) {
+  for (const Side side : {Side::source, Side::target}) {
+    const bool is_source = side == Side::source;
+    const auto values =
+        parts_of(plan.columns, [&](const ComparedColumn& column) { return sql_of(column, side); });
+    PGFANOUT_TRY_ASSIGN(auto columns,
+                        hashed_columns(is_source ? source : target, table_of(plan, side), values,
+                                       layout_of(plan, side).oid_patches));
+    if (!columns) return false;
+    RowSql& sql = is_source ? plan.source_row : plan.target_row;
+    sql.hash = row_hash_sql(*columns);
+    if (plan.has_key) {
+      sql.key = is_source ? plan.key.qualified_sql(parts_of(plan.source.columns, &Column::name))
+                          : plan.key_sql_on_target;
+    }
+    columns->resize(plan.identity_columns);
+    sql.group = plan.layout        ? plan.layout->group_sql(sql.key)
+                : columns->empty() ? "'0'::pg_catalog.int8"
+                                   : fmt::format("({} OPERATOR(pg_catalog.&) {})",
+                                                 row_hash_sql(*columns), kHashGroups - 1);
+  }
+  return true;
 }
 
 }  // namespace pgfanout

@@ -37,6 +37,14 @@ enum class IdentityKind : std::uint8_t {
   row,     ///< No key: the row itself.
 };
 
+/// SQL over one row of a side.
+struct RowSql {
+  std::string hash;   ///< Of the compared columns, a bigint that is never NULL.
+  std::string group;  ///< An integer that decides about the row's group; NULL: without a leaf.
+  std::string key;    ///< Empty: no key is known.
+  std::string only;   ///< The condition on the rows that are streamed; empty: all are.
+};
+
 struct VerifyPlan {
   explicit VerifyPlan(KeyExpression compiled) : key(std::move(compiled)) {}
 
@@ -63,9 +71,14 @@ struct VerifyPlan {
 
   RowLayout source_layout;  ///< copied = identity, digested = all compared columns.
   RowLayout target_layout;
+  RowSql source_row;  ///< Empty until plan_hashes().
+  RowSql target_row;
   std::uint32_t readers = 1;  ///< A side.
   std::vector<Issue> issues;
 };
+
+/// Groups of a target that is not laid out by the key.
+inline constexpr std::size_t kHashGroups = 64;
 
 enum class Side : std::uint8_t { source, target };
 
@@ -78,6 +91,12 @@ enum class Side : std::uint8_t { source, target };
 [[nodiscard]] inline const std::string& sql_of(const ComparedColumn& column, Side side) {
   return side == Side::source ? column.source_sql : column.target_sql;
 }
+[[nodiscard]] inline const RowSql& row_sql_of(const VerifyPlan& plan, Side side) {
+  return side == Side::source ? plan.source_row : plan.target_row;
+}
+/// The condition on the rows of a range that are streamed, as range_condition() has it.
+[[nodiscard]] std::string stream_condition(const VerifyPlan& plan, Side side,
+                                           const SourceRange& range);
 /// The select list of a side: compared columns, then the stored key if it has one.
 [[nodiscard]] std::string select_list(const VerifyPlan& plan, Side side);
 /// The rows of one range of a side.
@@ -90,5 +109,10 @@ enum class Side : std::uint8_t { source, target };
 /// need is planned: no column, no leaf and no connection.
 Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest& rows,
                                     Connection& source, Connection& target, bool reads_rows = true);
+
+/// Adds the SQL by which the servers hash rows. Where the key does not decide, a row's group is a
+/// share of all rows by identity, so that both versions of a changed row are in one group; without
+/// an identity there is one group. False: a type has no hash that is the same on both sides.
+Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target);
 
 }  // namespace pgfanout

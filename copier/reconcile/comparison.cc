@@ -24,7 +24,7 @@ void Comparison::add(Side side, const BatchAccount& batch) {
     stored_key_errors_ += batch.stored_key_errors;
     return;
   }
-  misplaced_count_ += batch.misplaced.size();
+  misplaced_count_ += batch.misplaced.size() + batch.misplaced_unseen;
   const std::size_t room = max_named_ - std::min(max_named_, misplaced_.size());
   append(misplaced_, std::span(batch.misplaced).first(std::min(room, batch.misplaced.size())));
 }

@@ -39,6 +39,7 @@ struct BatchAccount {
   LeafCount count;
   std::vector<MultisetDigest> groups;
   std::vector<RowPlace> misplaced;      ///< Wrong key or wrong leaf.
+  std::uint64_t misplaced_unseen = 0;   ///< More of these, counted by the server.
   std::uint64_t key_errors = 0;         ///< Rows whose key cannot be computed, or has no leaf.
   std::uint64_t stored_key_errors = 0;  ///< Of the source: stored key is not the recomputed one.
 };

@@ -9,7 +9,6 @@
 namespace pgfanout {
 namespace {
 
-constexpr std::size_t kHashGroups = 64;
 constexpr std::size_t kWordBytes = 4;
 
 void put_digest(RowDigest digest, std::uint32_t* words) {

@@ -199,7 +199,7 @@ Result<std::vector<RowAddress>> RowFetcher::resolve(const std::vector<SourceRang
         connection_.query(
             fmt::format("SELECT n - 1, ctid FROM (SELECT row_number() OVER () AS n, ctid"
                         " FROM ONLY {}{}) AS numbered WHERE n - 1 = ANY ($1::int8[])",
-                        table.leaves[range.leaf].qualified, range_condition(range)),
+                        table.leaves[range.leaf].qualified, stream_condition(plan_, side_, range)),
             {fmt::format("{{{}}}", fmt::join(ordinals, ","))}));
     for (int row = 0; row < rows.size(); ++row) {
       ctids[static_cast<std::uint64_t>(rows.integer(row, 0))] = rows.str(row, 1);

@@ -24,6 +24,7 @@
 #include "copier/session/reporting_job.h"
 #include "copier/verify/criteria.h"
 #include "copier/verify/difference_finder.h"
+#include "copier/verify/hashed_sides.h"
 #include "copier/verify/repair.h"
 #include "copier/verify/table_checks.h"
 #include "copier/verify/verify_findings.h"
@@ -214,6 +215,7 @@ class Verification : ReportingJob {
         input_(input),
         cancellation_(cancellation),
         counters_(counters),
+        pace_(pace),
         sides_(input, cancellation, pace) {
     result_.job = input.job_id;
   }
@@ -262,11 +264,7 @@ class Verification : ReportingJob {
     result_.source = {plan_->source.qualified, 0, {}, sides_.version(Side::source)};
     result_.target = {plan_->target.qualified, 0, {}, sides_.version(Side::target)};
     verified_.readers = 2 * plan_->readers;
-    // A window's copy has counted here before.
-    counters_.rows_read = 0;
-    counters_.bytes_read = 0;
-    counters_.rows_read_back = 0;
-    counters_.bytes_read_back = 0;
+    begin_counting();  // A window's copy has counted here before.
     counters_.bytes_expected = sides_.bytes();
     if (!input_.is_in_window) {
       counters_.leaves.open(parts_of(plan_->target.leaves, &Leaf::qualified));
@@ -366,24 +364,82 @@ class Verification : ReportingJob {
   }
 
   Result<void> data() {
-    books_.emplace(group_count(*plan_), plan_->source.leaves.size(), plan_->target.leaves.size(),
-                   input_.request.max_differences);
-    PGFANOUT_TRY_ASSIGN(BothSides streams, sides_.streams(*plan_));
-    // Within a window the board shows what was copied.
-    if (!input_.is_in_window) {
-      LeafBoard& board = counters_.leaves;
-      for (std::size_t leaf = 0; leaf < board.size(); ++leaf) board.set_rows(leaf, 0);
-      board.set_all(LeafState::committed);
-      streams.leaves = &board;
-    }
-    // A changed row is two elements.
-    PGFANOUT_TRY_ASSIGN(
-        sketch_, run_comparison(std::move(streams), 2 * std::size_t{input_.request.max_differences},
-                                *books_, counters_, cancellation_));
+    PGFANOUT_TRY(hash());
+    if (!hashes_) PGFANOUT_TRY(stream(begin_books(books_), own_board()));
     fill_result(*books_);
     if (books_->is_equal() && books_->misplaced_count() == 0) {
       counters_.leaves.set_all(LeafState::verified);
     }
+    return {};
+  }
+
+  /// Has the servers hash the rows, where they can and nobody forbids it: then `hashes_` is there.
+  Result<void> hash() {
+    if (input_.request.stream) return {};
+    std::string why = "a column's type has no hash that is the same on both sides";
+    PGFANOUT_TRY_ASSIGN(const bool can_hash, plan_hashes(*plan_, sides_.connection(Side::source),
+                                                         sides_.connection(Side::target)));
+    if (can_hash) {
+      hashes_.emplace(*plan_, begin_books(books_));
+      auto hashed = hash_sides(*plan_, sides_, *books_, *hashes_, counters_, pace_, own_board(),
+                               cancellation_);
+      if (hashed) return {};
+      // The stream knows which row it is, and has more memory for it.
+      if (!may_be_about_a_row(hashed.error())) return hashed;
+      why = hashed.error().message;
+      hashes_.reset();
+      begin_counting();
+    }
+    report(
+        {Severity::info, "not-hashed",
+         "rows are streamed and compared by the client, since the servers cannot hash them: " + why,
+         plan_->target.qualified});
+    return {};
+  }
+
+  Comparison& begin_books(std::optional<Comparison>& books) const {
+    return books.emplace(group_count(*plan_), plan_->source.leaves.size(),
+                         plan_->target.leaves.size(), input_.request.max_differences);
+  }
+
+  void begin_counting() {
+    counters_.rows_read = 0;
+    counters_.bytes_read = 0;
+    counters_.rows_read_back = 0;
+    counters_.bytes_read_back = 0;
+  }
+
+  /// For rows of the target that are read; null within a window, where it shows what was copied.
+  LeafBoard* own_board() {
+    if (input_.is_in_window) return nullptr;
+    LeafBoard& board = counters_.leaves;
+    for (std::size_t leaf = 0; leaf < board.size(); ++leaf) board.set_rows(leaf, 0);
+    board.set_all(LeafState::committed);
+    return &board;
+  }
+
+  Result<void> stream(Comparison& books, LeafBoard* board) {
+    PGFANOUT_TRY_ASSIGN(BothSides streams, sides_.streams(*plan_));
+    streams.leaves = board;
+    // A changed row is two elements.
+    PGFANOUT_TRY_ASSIGN(
+        sketch_, run_comparison(std::move(streams), 2 * std::size_t{input_.request.max_differences},
+                                books, counters_, cancellation_));
+    return {};
+  }
+
+  /// Streams what the hashes leave open: from here on the sides are that part of them.
+  Result<void> stream_suspects() {
+    const SuspectRows suspects = hashes_->suspects();
+    plan_->source_row.only = suspects.source_only;
+    plan_->target_row.only = suspects.target_only;
+    sides_.keep_target_leaves(suspects.target_leaves);
+    PGFANOUT_TRY(stream(begin_books(streamed_), nullptr));
+    RowComparison& comparison = verified_.comparison;
+    comparison.leaves_streamed =
+        static_cast<std::uint64_t>(std::ranges::count(suspects.target_leaves, true));
+    comparison.rows_streamed =
+        streamed_->total(Side::source).rows() + streamed_->total(Side::target).rows();
     return {};
   }
 
@@ -401,11 +457,20 @@ class Verification : ReportingJob {
   }
 
   Result<void> name() {
+    if (hashes_) PGFANOUT_TRY(stream_suspects());
+    const Comparison& books = streamed_ ? *streamed_ : *books_;
+    if (books.is_equal() && books.misplaced_count() == 0) {
+      report({Severity::info, "hashes-differ",
+              "the servers' hashes differ, but each byte of the rows is the same",
+              plan_->target.qualified, "--stream compares without hashes"});
+      counters_.leaves.set_all(LeafState::verified);
+      return {};
+    }
     PGFANOUT_TRY_ASSIGN(const SetAside rejects, read_rejects());
     SetAsideDigests set_aside;
     for (const SetAsideRow& row : rejects.rows) ++set_aside[row.digest];
     PGFANOUT_TRY_ASSIGN(
-        found_, find_differences(*plan_, sides_, *std::exchange(sketch_, std::nullopt), *books_,
+        found_, find_differences(*plan_, sides_, *std::exchange(sketch_, std::nullopt), books,
                                  std::move(set_aside), input_.request.max_differences,
                                  input_.rows.memory_bytes, counters_, cancellation_));
     if (!found_->is_complete) {
@@ -562,8 +627,10 @@ class Verification : ReportingJob {
     const std::uint64_t set_aside = found_ ? found_->set_aside : 0;
     book_.ran(Criterion::row_counts,
               counts_text(result_.source->rows, result_.target->rows, set_aside));
+    const std::string& sum = hashes_ ? result_.target->hash : result_.target->digest;
     book_.ran(Criterion::row_digests,
-              set_aside == 0 ? result_.target->digest : "equal but for the rows set aside");
+              verified_.comparison.strength +
+                  (set_aside == 0 ? ": " + sum : "; equal but for the rows set aside"));
     book_.not_applicable(Criterion::sample, "all rows were compared");
     const bool has_unknown_key = contains(plan_->issues, "no-key", &Issue::code);
     if (plan_->has_key) {
@@ -644,10 +711,13 @@ class Verification : ReportingJob {
   void fill_result(const Comparison& books) {
     const auto source = books.total(Side::source);
     const auto target = books.total(Side::target);
+    const auto sum = hashes_ ? &TableSummary::hash : &TableSummary::digest;
     result_.source->rows = source.rows();
-    result_.source->digest = source.hex();
+    (*result_.source).*sum = source.hex();
     result_.target->rows = target.rows();
-    result_.target->digest = target.hex();
+    (*result_.target).*sum = target.hex();
+    verified_.comparison.by = hashes_ ? "hash" : "stream";
+    verified_.comparison.strength = hashes_ ? kHashStrength : kStreamStrength;
     verified_.rows_read = counters_.rows_read + counters_.rows_read_back;
     verified_.bytes_read = counters_.bytes_read + counters_.bytes_read_back;
     verified_.key_mismatches = books.stored_key_errors();
@@ -655,8 +725,9 @@ class Verification : ReportingJob {
     const auto& leaves = books.leaves(Side::target);
     for (std::size_t at = 0; at < leaves.size(); ++at) {
       const Leaf& leaf = plan_->target.leaves[at];
-      PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
-                                 leaves[at].digest.hex(), leaves[at].bytes};
+      PartitionSummary partition{
+          std::nullopt, leaf.qualified, leaves[at].rows, {}, leaves[at].bytes};
+      (hashes_ ? partition.hash : partition.digest) = leaves[at].digest.hex();
       if (plan_->layout) partition.key = plan_->layout->leaf_key(static_cast<std::uint32_t>(at));
       verified_.partitions.push_back(std::move(partition));
     }
@@ -701,12 +772,15 @@ class Verification : ReportingJob {
   const VerifyInput& input_;
   const Cancellation& cancellation_;
   JobCounters& counters_;
+  const Pace& pace_;
   const VerifyScope scope_ = input_.request.scope.value_or(VerifyScope::full);
   VerifySides sides_;
   CriteriaBook book_{scope_};
   VerifyResult& verified_ = std::get<VerifyResult>(result_.details);
   std::optional<VerifyPlan> plan_;          // preflight
   std::optional<Comparison> books_;         // data
+  std::optional<HashBooks> hashes_;         // data: absent if rows were streamed
+  std::optional<Comparison> streamed_;      // name: of rows that the hashes leave open
   std::optional<DifferenceSketch> sketch_;  // data
   std::optional<FoundDifferences> found_;   // name
   bool is_proven_ = false;                  // data, or the end of a smaller scope

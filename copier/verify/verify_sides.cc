@@ -72,6 +72,17 @@ Result<Connection> VerifySides::join_snapshot(Side side) const {
   return connection;
 }
 
+Result<Connection> VerifySides::open_reader(const VerifyPlan& plan, Side side) const {
+  PGFANOUT_TRY_ASSIGN(Connection connection, connect(side, "reader"));
+  PGFANOUT_TRY(
+      connection.run(session(side).reader_begin(false, table_of(plan, side).application.sql)));
+  return connection;
+}
+
+void VerifySides::keep_target_leaves(const std::vector<bool>& leaves) {
+  std::erase_if(target_ranges_, [&](const SourceRange& range) { return !leaves[range.leaf]; });
+}
+
 Result<BothSides> VerifySides::streams(const VerifyPlan& plan) {
   PGFANOUT_TRY_ASSIGN(auto source, open_sources(plan, Side::source));
   PGFANOUT_TRY_ASSIGN(auto target, open_sources(plan, Side::target));

@@ -68,6 +68,10 @@ class VerifySides {
   }
   /// One more connection under the side's snapshot, read only.
   [[nodiscard]] Result<Connection> join_snapshot(Side side) const;
+  /// The same for one that reads rows, so under the application's path.
+  [[nodiscard]] Result<Connection> open_reader(const VerifyPlan& plan, Side side) const;
+  /// From now on only those leaves of the target are streamed.
+  void keep_target_leaves(const std::vector<bool>& leaves);
   [[nodiscard]] const std::vector<SourceRange>& ranges(Side side) const {
     return side == Side::source ? source_ranges_ : target_ranges_;
   }

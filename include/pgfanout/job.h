@@ -97,6 +97,7 @@ struct VerifyRequest {
   std::optional<VerifyScope> scope;        ///< Absent: full; in a window quick.
   std::uint32_t max_differences = 10'000;  ///< Rows named in one pass.
   bool repair = false;                     ///< Make the target equal, touching only rows named.
+  bool stream = false;                     ///< Compare in the client, though servers could hash.
   bool install_views = false;              ///< Only install the views that watch the target.
   Severity fail_on = Severity::error;      ///< A failed criterion of it or worse is a difference.
   std::vector<RuleCheck> rules;            ///< Run on the target in every scope but schema.

@@ -28,8 +28,9 @@ struct Issue {
 struct TableSummary {
   std::string table;  ///< Qualified, quoted where needed.
   std::uint64_t rows = 0;
-  std::string digest;  ///< 32 hex digits.
+  std::string digest;  ///< 32 hex digits; empty: rows were not streamed.
   std::string server_version;
+  std::string hash = {};  ///< 32 hex digits: the sum of hashes that the server made of its rows.
 };
 
 struct PartitionSummary {
@@ -38,6 +39,7 @@ struct PartitionSummary {
   std::uint64_t rows = 0;
   std::string digest;
   std::uint64_t bytes = 0;  ///< Of row data, as sent.
+  std::string hash = {};    ///< As of a table.
 };
 
 /// CPU and idle time, in seconds, over one stage; machine figures are of this host.
@@ -241,7 +243,20 @@ struct CopyResult : ReadResult {
   std::uint64_t bytes_written = 0;
   std::uint32_t writers = 0;
 };
+inline constexpr const char* kHashStrength =
+    "64-bit hash of each row, summed by leaf in the server";
+inline constexpr const char* kStreamStrength = "128-bit digest of every byte, in the client";
+
+/// How all rows of two tables were compared.
+struct RowComparison {
+  std::string by;        ///< "hash" or "stream"; empty: they were not.
+  std::string strength;  ///< One of the above.
+  /// Of a comparison by hash: leaves of the target, and rows of both sides, that were streamed.
+  std::uint64_t leaves_streamed = 0;
+  std::uint64_t rows_streamed = 0;
+};
 struct VerifyResult : ReadResult {
+  RowComparison comparison;
   std::optional<Differences> differences;
   std::vector<SchemaFinding> schema;
   std::vector<std::string> deployment_order;  ///< SQL that makes what is missing, in its order.

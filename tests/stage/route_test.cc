@@ -77,6 +77,7 @@ class ByFirstByte final : public Layout {
     return {};
   }
   [[nodiscard]] std::vector<std::string> missing_leaves(std::uint32_t) const override { return {}; }
+  [[nodiscard]] std::string group_sql(const std::string& key_sql) const override { return key_sql; }
   void route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const override {
     for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
       const FieldRef& field = rows.fields[row * rows.fields_per_row];

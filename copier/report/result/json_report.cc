@@ -27,13 +27,12 @@ double rounded(double number) {
   return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
 }
 
-/// Rows and digest are known together, once the side was read to its end.
+/// Rows are known together with their digest or hash, once the side was read to its end.
 void to_json(Json& json, const TableSummary& side) {
   json["table"] = side.table;
-  if (!side.digest.empty()) {
-    json["rows"] = side.rows;
-    json["digest"] = side.digest;
-  }
+  if (!side.digest.empty() || !side.hash.empty()) json["rows"] = side.rows;
+  add_text(json, "digest", side.digest);
+  add_text(json, "hash", side.hash);
   add_text(json, "server_version", side.server_version);
 }
 
@@ -103,6 +102,7 @@ static void to_json(Json& json, const PartitionSummary& leaf) {
   json["table"] = leaf.table;
   json["rows"] = leaf.rows;
   add_text(json, "digest", leaf.digest);
+  add_text(json, "hash", leaf.hash);
   json["bytes"] = leaf.bytes;
 }
 
@@ -248,6 +248,13 @@ namespace {
 
 void add_verify_fields(Json& to, const VerifyResult& verified,
                        const std::vector<StageSummary>& stages) {
+  if (const RowComparison& how = verified.comparison; !how.by.empty()) {
+    to["comparison"] = {{"by", how.by}, {"strength", how.strength}};
+    if (how.by == "hash") {
+      to["comparison"]["leaves_streamed"] = how.leaves_streamed;
+      to["comparison"]["rows_streamed"] = how.rows_streamed;
+    }
+  }
   to["rows"] = {{"read", verified.rows_read}, {"key_mismatches", verified.key_mismatches}};
   to["bytes"] = {{"read", verified.bytes_read}};
   if (!verified.partitions.empty()) to["partitions"] = verified.partitions;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "copier/base/amount.h"
+#include "copier/base/counted.h"
 #include "copier/base/lists.h"
 #include "copier/report/text/issue_text.h"
 #include "copier/report/text/text.h"
@@ -149,8 +150,9 @@ std::string side_text(const TableSummary& side) {
   std::string text;
   if (!side.digest.empty()) {
     text = fmt::format("{}, digest {}, ", rows_text(side.rows), printable(side.digest));
-  } else if (side.rows > 0) {
+  } else if (side.rows > 0 || !side.hash.empty()) {
     text = rows_text(side.rows) + ", ";
+    if (!side.hash.empty()) text += fmt::format("hash {}, ", printable(side.hash));
   }
   return text + "PostgreSQL " + printable(side.server_version);
 }
@@ -167,6 +169,18 @@ std::string used_figure(const ReadResult& read, std::optional<std::uint32_t> wri
                 fmt::format("{} readers, {}{} memory at most, {} CPU", read.readers,
                             writers ? fmt::format("{} writers, ", *writers) : "",
                             amount_of_bytes(used.peak_rss_bytes), seconds_text(used.cpu_seconds)));
+}
+
+std::string comparison_figure(const RowComparison& how) {
+  if (how.by.empty()) return {};
+  const std::string text = figure("compared by", how.by + ": " + how.strength);
+  if (how.by != "hash") return text;
+  const bool is_streamed = how.leaves_streamed > 0 || how.rows_streamed > 0;
+  return text + figure("", is_streamed
+                               ? fmt::format("streamed to name rows: {}, {}",
+                                             counted(how.leaves_streamed, "leaf", "leaves"),
+                                             rows_text(how.rows_streamed))
+                               : "finds accidents, not forgery; --stream compares 128 bits");
 }
 
 std::string rejected_figure(const JobResult& result, const CopyResult& copied) {
@@ -350,7 +364,7 @@ std::string verify_summary(const JobResult& result, const Resources& used) {
   const VerifyResult& verified = or_empty(std::get_if<VerifyResult>(&result.details));
   std::string text =
       result.error ? error_lines(*result.error, kSourceUnchanged) : verify_verdict(result);
-  text += sides_figures(result) + leaves_figure(verified);
+  text += sides_figures(result) + comparison_figure(verified.comparison) + leaves_figure(verified);
   if (verified.differences) text += differences_text(*verified.differences);
   text += criteria_text(verified.criteria, [](const CriterionResult&) { return true; });
   return text + schema_text(verified) + stages_figure(result) + used_figure(verified, {}, used) +
