@@ -48,8 +48,10 @@ def options(mode, scenario, rows=None, rounds=None):
         elif "rows_list" in found:
             found["rows_list"] = [rows]
         elif isinstance(found["tables"][0], dict):
-            by_shape = {each["shape"]: {**each, "rows": rows} for each in found["tables"]}
-            found["tables"] = list(by_shape.values())
+            shapes = {}
+            for each in found["tables"]:
+                shapes.setdefault(each["shape"], {**each, "rows": rows})
+            found["tables"] = list(shapes.values())
         else:
             found["tables"] = [(name, max(rows // 100, 1) if name == "wide" else rows)
                                for name in dict.fromkeys(name for name, _ in found["tables"])]
