@@ -27,8 +27,8 @@ QUICK = {
 # A scenario begins with the table that the one before ended with, which is then not loaded again. `text`, `variants`
 # and the numbers of tools are rounds of methods that no bar needs more of.
 FULL = {
-    "window": {"tables": [table("demo", 1000000, 3), table("items", 1000000, 5, variants=3), table("items", 10000000, 3)]},
-    "verify": {"tables": [table("items", 10000000, 3), table("items", 1000000, 5), table("demo", 1000000, 5, text=2)]},
+    "window": {"tables": [table("demo", 1000000, 3), table("items", 1000000, 5, variants=1), table("items", 10000000, 3)]},
+    "verify": {"tables": [table("items", 10000000, 3), table("items", 1000000, 5), table("demo", 1000000, 5, text=1)]},
     "naming": {"tables": [table("demo", 1000000, 3, changed=[10, 10000])]},
     "two_servers": {"rows": 1000000, "rounds": 5, "tools": {"pgcopydb": 2, "pgloader": 1}},
     "batches": {"rows": 1000000, "rounds": 1},
