@@ -19,10 +19,11 @@ def cpu_times():
 def processor_seconds_of_tree(parent):
     """User and system time of a process and of all of its children, those that ended and were waited for included."""
     try:
-        pids = [parent, *map(int, open(f"/proc/{parent}/task/{parent}/children", encoding="ascii").read().split())]
+        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+            children = file.read().split()
     except OSError:
         return 0.0
-    return sum(map(processor_seconds, pids))
+    return sum(map(processor_seconds, [parent, *children]))
 
 
 def processor_seconds(pid):

@@ -69,11 +69,11 @@ def profiles(document):
             for name in ("pgfanout", found.peer):
                 method = found.case["methods"][name]
                 rows.append([f"{line['text']}, {found.rows:,} rows" if name == "pgfanout" else "", method["title"],
-                             *costs(method["runs"]), stage_words(method["runs"]), wait_words(method["runs"])])
+                             *costs(method["runs"]), stage_words(method["runs"])])
     if not rows:
         return "No bar against a peer is missed.\n"
     return table(["bar", "method", "wall s", "processor s: servers + client", "WAL MiB", "checkpoints", "blocks read",
-                  "stages, s", "sessions at work, and what they wait for"], rows)
+                  "stages, s (sessions at work or waiting)"], rows)
 
 
 def costs(runs):
@@ -85,13 +85,13 @@ def costs(runs):
 
 
 def stage_words(runs):
-    """The stages of the run of median time that took a fiftieth of it or more."""
+    """The stages of the run of median time that took a twentieth of it or more, the longest first, each with its most
+    frequent wait events: how many sessions were there at a time, in the mean."""
     run = page.median_run(runs)
-    return ", ".join(f"{phase['name']} {phase['seconds']:.1f}" for phase in run.get("phases", [])
-                     if phase["seconds"] > run["wall"] / 50) or "-"
-
-
-def wait_words(runs):
-    """The most frequent events of the run of median time: how many sessions were there at a time, in the mean."""
-    events = page.median_run(runs).get("waits", {}).get("all", {})
-    return ", ".join(f"{event} {count:.2f}" for event, count in list(events.items())[:4]) or "-"
+    waits = run.get("waits", {})
+    words = []
+    for phase in sorted(run.get("phases", []), key=lambda phase: -phase["seconds"]):
+        if phase["seconds"] >= run["wall"] / 20:
+            events = ", ".join(f"{event} {count:.1f}" for event, count in list(waits.get(phase["name"], {}).items())[:3])
+            words.append(f"{phase['name']} {phase['seconds']:.1f}" + (f" ({events})" if events else ""))
+    return "; ".join(words) or "-"

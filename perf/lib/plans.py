@@ -27,8 +27,8 @@ QUICK = {
 # A scenario begins with the table that the one before ended with, which is then not loaded again. `text`, `variants`
 # and the numbers of tools are rounds of methods that no bar needs more of.
 FULL = {
-    "window": {"tables": [table("demo", 1000000, 3), table("items", 1000000, 5, variants=3), table("items", 10000000, 3)]},
-    "verify": {"tables": [table("items", 10000000, 3), table("items", 1000000, 5), table("demo", 1000000, 5, text=2)]},
+    "window": {"tables": [table("demo", 1000000, 3), table("items", 1000000, 5, variants=1), table("items", 10000000, 3)]},
+    "verify": {"tables": [table("items", 10000000, 3), table("items", 1000000, 5), table("demo", 1000000, 5, text=1)]},
     "naming": {"tables": [table("demo", 1000000, 3, changed=[10, 10000])]},
     "two_servers": {"rows": 1000000, "rounds": 5, "tools": {"pgcopydb": 2, "pgloader": 1}},
     "batches": {"rows": 1000000, "rounds": 1},
@@ -48,8 +48,10 @@ def options(mode, scenario, rows=None, rounds=None):
         elif "rows_list" in found:
             found["rows_list"] = [rows]
         elif isinstance(found["tables"][0], dict):
-            by_shape = {each["shape"]: {**each, "rows": rows} for each in found["tables"]}
-            found["tables"] = list(by_shape.values())
+            shapes = {}
+            for each in found["tables"]:
+                shapes.setdefault(each["shape"], {**each, "rows": rows})
+            found["tables"] = list(shapes.values())
         else:
             found["tables"] = [(name, max(rows // 100, 1) if name == "wide" else rows)
                                for name in dict.fromkeys(name for name, _ in found["tables"])]
