@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,14 @@ class VerifyHashedTest : public testing::PlantedFixture {
     return json["issues"].dump().find("\"" + code + "\"") != std::string::npos;
   }
 
-  /// The verdict of the last document, without the order of its rows.
+  /// The verdict of the last document, without the order of its rows; of equal rows of a leaf any
+  /// may be named.
   [[nodiscard]] Json verdict() const {
     std::vector<std::string> rows;
-    for (const Json& row : json["differences"]["rows"]) rows.push_back(row.dump());
+    const std::regex ctid(" \\([0-9]+,[0-9]+\\)");
+    for (const Json& row : json["differences"]["rows"]) {
+      rows.push_back(std::regex_replace(row.dump(), ctid, ""));
+    }
     std::ranges::sort(rows);
     Json verdict = {{"exit_code", json["exit_code"]}, {"rows", rows}};
     for (const char* kind : {"missing", "extra", "changed", "misplaced"}) {
@@ -88,7 +93,6 @@ TEST_F(VerifyHashedTest, EveryKindOfFaultIsNamedAsByStream) {
     execute("DROP TABLE t, t_new");
   };
   plant(make_copied(150));
-  plant(make_with_other_types(150));
   plant(make_with_text_as_key(150));
   plant(make_without_key(150));
   plant(make_with_plain_target(150));
@@ -140,7 +144,7 @@ TEST_F(VerifyHashedTest, AKeyThatIsNoRemainderAndASubpartitionedSource) {
       "CREATE TABLE t_new_a PARTITION OF t_new FOR VALUES IN (0, 4);"
       "CREATE TABLE t_new_b PARTITION OF t_new FOR VALUES IN (1, 2, 3);"
       "INSERT INTO t_new SELECT *, kind FROM t");
-  const std::vector<std::string> data = {"--data", "--key", "kind"};
+  const std::vector<std::string> data = {"--data", "--key", "kind", "--partitions", "5"};
   expect_same_both_ways(data, 0);
   expect_nothing_streamed();
   execute("UPDATE t_new SET note = NULL WHERE id = 3; INSERT INTO t VALUES (500, 9, 'no leaf')");
@@ -198,7 +202,7 @@ TEST_F(VerifyHashedTest, ServersOfOtherVersions) {
       "CREATE TABLE t (id bigint PRIMARY KEY, u uuid, j jsonb, raw json, n numeric, f float8,"
       " d date, at timestamptz, span interval, bits bit(7), a int[], c char(9), ip inet,"
       " r int4range, b bytea); INSERT INTO t SELECT n, md5(n::text)::uuid, jsonb_build_object('n',"
-      " n, 'x', 1.50), '{\"b\": 1}', n / 7.0, CASE WHEN n % 2 = 0 THEN -0.0 ELSE n END, "
+      " n, 'x', 1.50), '{\"b\": 1}', n / 7.0, CASE WHEN n % 2 = 0 THEN '-0'::float8 ELSE n END, "
       "'2024-01-01',"
       " timestamptz '2024-01-01 00:00:00Z' + n * interval '1 microsecond', n * interval '1 hour',"
       " B'1010101', ARRAY[n, NULL], 'c' || n, '10.0.0.1', int4range(n::int, n::int + 5),"
@@ -214,8 +218,9 @@ TEST_F(VerifyHashedTest, ServersOfOtherVersions) {
     const std::vector<std::string> data = {"--data", "--into", "t", "--target", other.dsn(there)};
     expect_same_both_ways(data, 0);
     expect_nothing_streamed();
-    other.execute(there,
-                  "UPDATE t SET f = 0.0 WHERE id = 4; UPDATE t SET n = n + 0.00 WHERE id = 7");
+    other.execute(
+        there,
+        "UPDATE t SET f = 0 WHERE id = 4; UPDATE t SET n = (n || '0')::numeric WHERE id = 7");
     expect_same_both_ways(data, 1);
     EXPECT_EQ(json["differences"]["changed"], 2) << major;
   }
