@@ -87,10 +87,9 @@ Result<double> insert_by_fan_out(Insertion& insertion) {
   route_all(insertion, shared);
   writing.join();
   if (auto error = shared.stop.error()) return *std::move(error);
-  PGFANOUT_TRY(
-      commit_lanes({writers, shared.targets, std::vector<std::vector<LaneStatement>>(kLeaves), true,
-                    shared.ledger, shared.counters},
-                   insertion.cancellation));
+  PGFANOUT_TRY(commit_lanes({writers, shared.targets, std::vector<LaneStatement>(kLeaves), true,
+                             shared.ledger, shared.counters},
+                            insertion.cancellation));
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   return taken.count();
 }

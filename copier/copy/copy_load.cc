@@ -215,9 +215,9 @@ Result<void> CopyLoad::run_epoch(std::uint32_t epoch) {
       *state.ledger, *state.rejects, state.counters, stop));
   crash_point("epoch-drained");
   PGFANOUT_TRY(may_commit(epoch));
-  std::vector<std::vector<LaneStatement>> statements;
+  std::vector<LaneStatement> statements;
   for (std::uint32_t leaf = 0; leaf < done.size(); ++leaf) {
-    statements.push_back(statements_of(leaf, epoch));
+    statements.push_back(marker_of(leaf, epoch));
   }
   PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),
                              epoch == state.progress.last_epoch(), *state.ledger, state.counters},
@@ -241,17 +241,16 @@ LeafProgress CopyLoad::progress_of(std::uint32_t leaf, std::uint32_t epoch) cons
   return now;
 }
 
-std::vector<LaneStatement> CopyLoad::statements_of(std::uint32_t leaf, std::uint32_t epoch) {
-  std::vector<LaneStatement> statements;
-  if (state_.progress.leaves[leaf].epoch >= epoch) return statements;
+LaneStatement CopyLoad::marker_of(std::uint32_t leaf, std::uint32_t epoch) {
+  if (state_.progress.leaves[leaf].epoch >= epoch) return {};
   const CopyPlan& plan = *state_.plan;
-  // The statements that follow are ours; but deferred triggers would otherwise wait for the COMMIT.
-  if (!plan.target.is_new) statements.push_back({"SET CONSTRAINTS ALL IMMEDIATE"});
   Connection& session = state_.leaf_sessions().of(plan.target.leaves[leaf]);
-  statements.push_back({"SET LOCAL search_path = ''"});
-  statements.push_back(
-      CopyJournal(session, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch)));
-  return statements;
+  LaneStatement marker =
+      CopyJournal(session, state_.job_id).mark_leaf(leaf, progress_of(leaf, epoch));
+  marker.sql.insert(0, "SET LOCAL search_path = ''; ");
+  // The marker is ours; but deferred triggers would otherwise wait for the COMMIT.
+  if (!plan.target.is_new) marker.sql.insert(0, "SET CONSTRAINTS ALL IMMEDIATE; ");
+  return marker;
 }
 
 bool CopyLoad::has_volatile_values() const {

@@ -33,7 +33,7 @@ class CopyLoad {
   Result<void> note_epoch(std::uint32_t epoch);
   [[nodiscard]] std::vector<std::string> kept_leaves(std::uint32_t epoch) const;
   [[nodiscard]] std::vector<bool> leaves_done(std::uint32_t epoch) const;
-  [[nodiscard]] std::vector<LaneStatement> statements_of(std::uint32_t leaf, std::uint32_t epoch);
+  [[nodiscard]] LaneStatement marker_of(std::uint32_t leaf, std::uint32_t epoch);
   [[nodiscard]] LeafProgress progress_of(std::uint32_t leaf, std::uint32_t epoch) const;
   [[nodiscard]] bool has_volatile_values() const;
   Result<void> report_corrected_keys();

@@ -11,7 +11,6 @@
 #include "copier/base/crash_point.h"
 #include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
-#include "copier/catalog/type_catalog.h"
 #include "copier/copy/abandon_job.h"
 #include "copier/copy/copy_load.h"
 #include "copier/copy/copy_rules.h"
@@ -229,11 +228,9 @@ class TableCopy {
 
   Result<void> check_leaves() {
     const CopyPlan& plan = *state_.plan;
-    PGFANOUT_TRY_ASSIGN(
-        const Rows oids,
-        state_.target->query("SELECT to_regclass(name)::oid FROM unnest($1::text[])"
-                             " WITH ORDINALITY AS n(name, place) ORDER BY place",
-                             {text_array(parts_of(plan.target.leaves, &TargetLeaf::qualified))}));
+    PGFANOUT_TRY_ASSIGN(const Rows oids,
+                        query_each(*state_.target, "to_regclass(name)::oid",
+                                   parts_of(plan.target.leaves, &TargetLeaf::qualified)));
     std::vector<LeafNow> now;
     for (const TargetLeaf& leaf : plan.target.leaves) {
       const int row = static_cast<int>(now.size());

@@ -20,16 +20,14 @@ namespace {
 /// Parent and leaves, which were made in this transaction.
 Result<void> note_made(Connection& connection, CopyTarget& target,
                        std::vector<MadeRelation>& made) {
-  std::vector<std::string> names = parts_of(target.leaves, &TargetLeaf::qualified);
-  names.push_back(target.qualified);
-  PGFANOUT_TRY_ASSIGN(const Rows oids,
-                      connection.query("SELECT name::regclass::oid FROM unnest($1::text[])"
-                                       " WITH ORDINALITY AS n(name, place) ORDER BY place",
-                                       {text_array(names)}));
-  int row = 0;
-  for (TargetLeaf& leaf : target.leaves) leaf.oid = oids.oid(row++, 0);
-  made.push_back({oids.oid(row, 0), target.schema, target.name});
-  for (const TargetLeaf& leaf : target.leaves) made.push_back({leaf.oid, leaf.schema, leaf.name});
+  std::vector<std::string> names{target.qualified};
+  append(names, parts_of(target.leaves, &TargetLeaf::qualified));
+  PGFANOUT_TRY_ASSIGN(const Rows oids, query_each(connection, "name::regclass::oid", names));
+  made.push_back({oids.oid(0, 0), target.schema, target.name});
+  for (TargetLeaf& leaf : target.leaves) {
+    leaf.oid = oids.oid(static_cast<int>(made.size()), 0);
+    made.push_back({leaf.oid, leaf.schema, leaf.name});
+  }
   return {};
 }
 
@@ -82,6 +80,14 @@ Result<bool> lock_on_server(Connection& session, const std::string& leaves,
 
 }  // namespace
 
+Result<Rows> query_each(Connection& connection, std::string_view columns,
+                        const std::vector<std::string>& names) {
+  return connection.query(fmt::format("SELECT {} FROM unnest($1::text[]) WITH ORDINALITY"
+                                      " AS n(name, place) ORDER BY place",
+                                      columns),
+                          {text_array(names)});
+}
+
 Result<void> LeafSessions::run(std::string_view sql) const {
   for (Connection* session : sessions_) PGFANOUT_TRY(session->run(sql));
   return {};
@@ -90,19 +96,16 @@ Result<void> LeafSessions::run(std::string_view sql) const {
 Result<void> add_checks(Connection& connection, const CopyPlan& plan) {
   PGFANOUT_TRY_ASSIGN(
       const Rows lacks,
-      connection.query(
-          "SELECT NOT EXISTS (SELECT FROM pg_constraint c WHERE"
-          " c.conrelid = name::regclass AND c.conname = $2)"
-          " FROM unnest($1::text[]) WITH ORDINALITY AS n(name, place)"
-          " ORDER BY place",
-          {text_array(parts_of(plan.target.leaves, &TargetLeaf::qualified)), kBoundCheck}));
+      query_each(connection,
+                 fmt::format("NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid ="
+                             " name::regclass AND c.conname = '{}')",
+                             kBoundCheck),
+                 parts_of(plan.target.leaves, &TargetLeaf::qualified)));
+  std::vector<std::string> missing;
   for (int leaf = 0; leaf < lacks.size(); ++leaf) {
-    if (!lacks.boolean(leaf, 0)) continue;
-    for (const std::string& check : plan.ddl.checks[static_cast<std::size_t>(leaf)]) {
-      PGFANOUT_TRY(connection.run(check));
-    }
+    if (lacks.boolean(leaf, 0)) append(missing, plan.ddl.checks[static_cast<std::size_t>(leaf)]);
   }
-  return {};
+  return missing.empty() ? Result<void>() : connection.run(joined(missing, "; "));
 }
 
 Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,
@@ -236,23 +239,21 @@ std::optional<Issue> LeafLock::doubt(const LeafSessions& sessions, const CopyTar
 }
 
 Result<std::vector<LeafSize>> leaf_sizes(const LeafSessions& sessions, const CopyTarget& target) {
-  std::vector<Rows> found;
-  for (const auto& names : names_by_server(target)) {
-    PGFANOUT_TRY_ASSIGN(
-        Rows rows,
-        sessions.all()[found.size()]->query(
-            "SELECT pg_relation_size(name::regclass) / current_setting('block_size')::int,"
-            " pg_table_size(name::regclass) FROM unnest($1::text[]) WITH ORDINALITY"
-            " AS n(name, place) ORDER BY place",
-            {text_array(names)}));
-    found.push_back(std::move(rows));
+  constexpr const char* kSizes =
+      "pg_relation_size(name::regclass) / current_setting('block_size')::int,"
+      " pg_table_size(name::regclass)";
+  const auto names = names_by_server(target);
+  std::vector<LeafSize> sizes(target.leaves.size());
+  for (std::size_t server = 0; server < names.size(); ++server) {
+    PGFANOUT_TRY_ASSIGN(const Rows rows,
+                        query_each(*sessions.all()[server], kSizes, names[server]));
+    int row = 0;
+    for (std::size_t leaf = 0; leaf < sizes.size(); ++leaf) {
+      if (target.leaves[leaf].server != server) continue;
+      read_row(rows, row++, sizes[leaf].blocks, sizes[leaf].total_bytes);
+    }
   }
-  std::vector<int> taken(found.size());
-  return parts_of(target.leaves, [&](const TargetLeaf& leaf) {
-    LeafSize size;
-    read_row(found[leaf.server], taken[leaf.server]++, size.blocks, size.total_bytes);
-    return size;
-  });
+  return sizes;
 }
 
 Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl, LockAttempts attempts,
@@ -260,13 +261,11 @@ Result<void> attach_leaves(Connection& connection, const TargetDdl& ddl, LockAtt
   // The transaction keeps the locks under which the leaves were read back.
   attempts.in = AttemptIn::savepoint;
   const auto run_all = [&](const std::vector<std::string>& statements) {
-    return with_lock_attempts(connection, attempts, cancellation, [&]() -> Result<void> {
-      for (const std::string& statement : statements) PGFANOUT_TRY(connection.run(statement));
-      return {};
-    });
+    return with_lock_attempts(connection, attempts, cancellation,
+                              [&] { return connection.run(joined(statements, "; ")); });
   };
   for (const auto& statements : ddl.attach) PGFANOUT_TRY(run_all(statements));
-  return run_all(ddl.finish);
+  return ddl.finish.empty() ? Result<void>() : run_all(ddl.finish);
 }
 
 }  // namespace pgfanout

@@ -36,6 +36,10 @@ class LeafSessions {
   std::vector<Connection*> sessions_;
 };
 
+/// A row for each of the `names`, which are quoted, in their order: `columns` over `name`.
+Result<Rows> query_each(Connection& connection, std::string_view columns,
+                        const std::vector<std::string>& names);
+
 /// Creates parent and standalone leaves, if the plan says so, and journals them in the same
 /// transaction, with what is to be read. Fills plan.target.leaves[i].oid.
 Result<void> create_target(Connection& connection, CopyPlan& plan, const JournalEntry& entry,

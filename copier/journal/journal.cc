@@ -10,6 +10,7 @@
 
 #include "copier/base/crash_point.h"
 #include "copier/base/lists.h"
+#include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/catalog/type_catalog.h"
@@ -352,9 +353,8 @@ Result<std::vector<JournalEntry>> Journal::find_where(const std::string& conditi
                         connection_.query("SELECT relation, schema_name, relation_name"
                                           " FROM pgfanout.made_relation WHERE job = $1",
                                           {entry.job}));
-    for (int at = 0; at < made.size(); ++at) {
-      entry.made.push_back({made.oid(at, 0), made.str(at, 1), made.str(at, 2)});
-    }
+    entry.made = read_rows<MadeRelation>(made, &MadeRelation::oid, &MadeRelation::schema,
+                                         &MadeRelation::name);
     entries.push_back(std::move(entry));
   }
   return entries;

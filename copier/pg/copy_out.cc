@@ -86,27 +86,25 @@ Result<void> CopyOut::wait_for_rows() {
   constexpr microseconds kShortest{125};
   constexpr microseconds kLongest{2000};
   pollfd looking{PQsocket(connection_.raw()), POLLIN, 0};
-  if (poll(&looking, 1, 0) == 0) {
-    if (bytes_since_nap_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
-    if (bytes_since_nap_ > kMany) nap_ /= 2;
-    bytes_since_nap_ = 0;
-    if (nap_ >= kShortest) {
-      const auto napping = std::chrono::steady_clock::now();
-      pause_for(nap_);
-      waited_.add(std::chrono::steady_clock::now() - napping);
-    }
-  }
+  const auto is_there = [&](int milliseconds) { return poll(&looking, 1, milliseconds) != 0; };
+  if (is_there(0) && !cancellation_.is_set()) return {};
+  if (bytes_since_nap_ < kFew) nap_ = std::clamp(2 * nap_, kShortest, kLongest);
+  if (bytes_since_nap_ > kMany) nap_ /= 2;
+  bytes_since_nap_ = 0;
+  const auto began = std::chrono::steady_clock::now();
+  if (nap_ >= kShortest) pause_for(nap_);
   // A part of a message was received: it may be large, and is hardly sent with longer pauses.
   constexpr int kPauseWithin = 1000;
   constexpr int kPauseBetween = 5;
   constexpr int kStep = 50;
-  const auto began = std::chrono::steady_clock::now();
   int left = has_part_ ? kPauseWithin : kPauseBetween;
-  for (; left > 0 && !cancellation_.is_set(); left -= kStep) {
-    if (poll(&looking, 1, std::min(left, kStep)) != 0) break;
-  }
+  while (left > 0 && !cancellation_.is_set() && !is_there(std::min(left, kStep))) left -= kStep;
   waited_.add(std::chrono::steady_clock::now() - began);
-  if (left <= 0) let_go_();
+  if (left <= 0) {
+    let_go_();
+  } else if (!cancellation_.is_set()) {
+    return {};
+  }
   return connection_.wait_until_ready(&cancellation_, &waited_);
 }
 

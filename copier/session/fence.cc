@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/role_rights.h"
@@ -168,12 +169,12 @@ Result<void> Fence::raise(Connection& connection, const Table& table, const Lock
         connection.run(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified)));
     // A table may have come to inherit from it before the lock.
     PGFANOUT_TRY_ASSIGN(const Table locked, describe_table(connection, table.oid));
-    for (std::string& sql : raise_statements(locked)) {
+    std::vector<std::string> statements = raise_statements(locked);
+    for (std::string& sql : statements) {
       constexpr std::string_view kCreate = "CREATE ";
       if (is_open && sql.starts_with(kCreate)) sql.insert(kCreate.size(), "OR REPLACE ");
-      PGFANOUT_TRY(connection.run(sql));
     }
-    return {};
+    return connection.run(joined(statements, "; "));
   });
   if (raised) return {};
   Error error = std::move(raised).error();
@@ -239,8 +240,7 @@ Result<void> Fence::lower(Connection& connection, const LockPatience& patience,
   for (int row = 0; row < fenced.size(); ++row) attempts.relations.push_back(fenced.oid(row, 0));
   const auto lower_all = [&]() -> Result<void> {
     PGFANOUT_TRY_ASSIGN(const auto statements, lower_statements(connection));
-    for (const std::string& sql : statements) PGFANOUT_TRY(connection.run(sql));
-    return {};
+    return statements.empty() ? Result<void>() : connection.run(joined(statements, "; "));
   };
   PGFANOUT_TRY(with_lock_attempts(connection, attempts, cancellation, lower_all));
   // A schema that was made for fences is dropped with the last of them.

@@ -242,7 +242,7 @@ class CommitTask final : public ChannelTask {
   CommitTask(const LaneCommit& commit, WriteChannel& channel, std::vector<std::uint32_t> lanes)
       : ChannelTask(channel), commit_(commit), lanes_(std::move(lanes)) {}
 
-  /// The statements of each lane, which must return the tags that they expect; then COMMIT.
+  /// The statement of each lane, which must return the tag that it expects; then COMMIT.
   Result<bool> next_statement() override {
     if (is_done_) return false;
     if (is_commit_sent_) return account_commit();
@@ -252,16 +252,16 @@ class CommitTask final : public ChannelTask {
                          "by the journal, another call of this job has committed these rows",
                          "run the same command again: it resumes from the journal");
     }
-    for (; at_ < lanes_.size(); ++at_, at_statement_ = 0) {
-      const std::vector<LaneStatement>& statements = commit_.statements[lanes_[at_]];
-      if (at_statement_ == statements.size()) continue;
-      const LaneStatement& statement = statements[at_statement_++];
+    while (next_ < lanes_.size()) {
+      lane_ = lanes_[next_++];
+      const LaneStatement& statement = commit_.statements[lane_];
+      if (statement.sql.empty()) continue;
       expected_tag_ = statement.expected_tag;
       PGFANOUT_TRY(channel().send(statement.sql));
       crash_point("lane-finishing");
       return true;
     }
-    at_ = 0;
+    lane_ = lanes_.front();
     is_commit_sent_ = true;
     PGFANOUT_TRY(channel().send("COMMIT"));
     crash_point("lane-commit-sent");
@@ -270,7 +270,7 @@ class CommitTask final : public ChannelTask {
 
   Result<bool> put_piece() override { return false; }
   Result<void> take_error(Error error) override {
-    return at_leaf(commit_.targets[lanes_[at_]], std::move(error));
+    return at_leaf(commit_.targets[lane_], std::move(error));
   }
   [[nodiscard]] bool is_done() const override { return is_done_; }
 
@@ -292,9 +292,9 @@ class CommitTask final : public ChannelTask {
 
   const LaneCommit& commit_;
   const std::vector<std::uint32_t> lanes_;
-  std::size_t at_ = 0;            ///< Index into lanes_: the one being finished.
-  std::size_t at_statement_ = 0;  ///< Index into its statements.
-  std::string expected_tag_;      ///< Of the statement that runs.
+  std::size_t next_ = 0;      ///< Index into lanes_.
+  std::uint32_t lane_ = 0;    ///< The one being finished.
+  std::string expected_tag_;  ///< Of its statement.
   bool is_commit_sent_ = false;
   bool is_done_ = false;
 };

@@ -67,14 +67,13 @@ void load_lanes(const LaneLoad& load, Stop& stop);
 struct LaneCommit {
   LaneChannels& writers;  ///< As load_lanes() left them.
   const std::vector<LaneTarget>& targets;
-  /// For each lane: what goes into its transaction after the rows: the marker.
-  std::vector<std::vector<LaneStatement>> statements;
-  bool completes_leaves = false;  ///< No more rows follow: set on the board.
-  Ledger& ledger;                 ///< Lanes that commit are marked.
+  std::vector<LaneStatement> statements;  ///< For each lane: its marker; empty: it has nothing new.
+  bool completes_leaves = false;          ///< No more rows follow: set on the board.
+  Ledger& ledger;                         ///< Lanes that commit are marked.
   JobCounters& counters;
 };
 
-/// Runs each lane's statements, then commits. Returns the first error; then all channels are
+/// Runs each lane's statement, then commits. Returns the first error; then all channels are
 /// closed, which rolls back those that have not committed.
 Result<void> commit_lanes(const LaneCommit& commit, const Cancellation& cancellation);
 

@@ -78,9 +78,9 @@ class FanOutTest : public ::testing::Test {
     if (balance_before_commit(*ledger, names, due).verdict != Verdict::match) {
       return refused("ledger", "unbalanced");
     }
-    std::vector<std::vector<LaneStatement>> statements;
+    std::vector<LaneStatement> statements;
     for (const std::string& name : names) {
-      statements.push_back({{"CHECK " + name}, {"MARK " + name, expected_tag + name}});
+      statements.push_back({"MARK " + name, expected_tag + name});
     }
     return commit_lanes({writers, targets, std::move(statements), true, *ledger, counters},
                         cancellation);
@@ -171,12 +171,12 @@ TEST_F(FanOutTest, EmptySourceCommitsEmptyLeaves) {
   for (const LeafAccount& leaf : ledger->leaves()) EXPECT_TRUE(leaf.is_committed);
 }
 
-TEST_F(FanOutTest, ChecksRunBeforeCommit) {
+TEST_F(FanOutTest, MarkersGoBeforeTheCommit) {
   fill(1, 10);
   ASSERT_TRUE(run(4));
-  const auto checks = std::count_if(target.statements.begin(), target.statements.end(),
-                                    [](const auto& sql) { return sql.starts_with("CHECK"); });
-  EXPECT_EQ(checks, static_cast<std::ptrdiff_t>(kLeaves));
+  const auto markers = std::count_if(target.statements.begin(), target.statements.end(),
+                                     [](const auto& sql) { return sql.starts_with("MARK"); });
+  EXPECT_EQ(markers, static_cast<std::ptrdiff_t>(kLeaves));
 }
 
 TEST_F(FanOutTest, OnlyTheEpochsRangesAreReadAndConnectionsServeTheNext) {

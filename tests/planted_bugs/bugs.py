@@ -210,11 +210,11 @@ RESUME = [
         "if (!made_its_target(entry) || left.committed == 0 || left.target.empty() || !left.has_rows)",
         "GiveUp.RowsInATableOfTheUsersOwnAreNotForgotten"),
     bug("marker-is-not-in-the-rows-transaction",
-        "statements.push_back(statements_of(leaf, epoch)); }"
+        "statements.push_back(marker_of(leaf, epoch)); }"
         " PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),"
         " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, at_once));",
-        "statements.push_back(statements_of(leaf, epoch));"
-        " if (!statements.back().empty()) statements.back().pop_back(); }"
+        "statements.push_back(marker_of(leaf, epoch));"
+        " statements.back() = {}; }"
         " PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),"
         " epoch == state.progress.last_epoch(), *state.ledger, state.counters}, at_once));"
         " for (std::uint32_t leaf = 0; leaf < done.size(); ++leaf) {"
