@@ -109,8 +109,9 @@ double analyzed_share(const Workload& workload) {
 double seconds_of_gate(LeafStage of, const Workload& workload) {
   const bool reads_all = of == LeafStage::constraints && workload.foreign_keys > 0;
   const bool samples = last_leaf_stage(of, workload.gates) == LeafStage::analyze;
-  if (!(reads_all || samples) || stage_of_leaves(of, workload.gates) != of ||
-      workload.bytes_per_second <= 0 || workload.row_bytes <= workload.buffer_bytes) {
+  if (of == LeafStage::index || !(reads_all || samples) ||
+      stage_of_leaves(of, workload.gates) != of || workload.bytes_per_second <= 0 ||
+      workload.row_bytes <= workload.buffer_bytes) {
     return 0;
   }
   return kColdPerRead * (reads_all ? 1 : analyzed_share(workload)) *

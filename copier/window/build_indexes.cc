@@ -144,17 +144,17 @@ class StepRunner {
   /// be. A leaf whose steps have all run is in `state` then.
   Result<LeafFigures> run_by_leaf(std::vector<CarryStep> steps,
                                   std::optional<LeafState> state = {}) {
-    figures_ = {};
+    LeafFigures figures;
     for (auto& time : work_ns_) time = 0;
     PGFANOUT_TRY_ASSIGN(steps, left_to_do(std::move(steps)));
-    for (const CarryStep& step : steps) ++figures_.steps.at(static_cast<std::size_t>(step.stage));
+    for (const CarryStep& step : steps) ++figures.steps.at(static_cast<std::size_t>(step.stage));
     PGFANOUT_TRY(
         run_queue(group_steps(steps, settings_.steps_at_once, settings_.sessions.workers), state));
-    figures_.vacuumed = vacuumed_;
+    figures.vacuumed = vacuumed_;
     for (std::size_t stage = 0; stage < work_ns_.size(); ++stage) {
-      figures_.seconds.at(stage) = static_cast<double>(work_ns_.at(stage)) / 1e9;
+      figures.seconds.at(stage) = static_cast<double>(work_ns_.at(stage)) / 1e9;
     }
-    return figures_;
+    return figures;
   }
 
   /// Those of these leaves whose pages are not all visible to everybody, as pages that were frozen
@@ -212,11 +212,13 @@ class StepRunner {
     return issues;
   }
 
-  /// All in order, on one connection, some in a transaction.
-  Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps) {
+  /// All in order, on one connection, some in a transaction. `cancels`: a request cancels the
+  /// statement that runs.
+  Result<std::uint64_t> run_in_order(const std::vector<CarryStep>& steps, bool cancels = false) {
     PGFANOUT_TRY_ASSIGN(const std::vector<CarryStep> left, left_to_do(steps));
     if (left.empty()) return 0;
-    PGFANOUT_TRY_ASSIGN(Connection connection, settings_.sessions.connect(nullptr));
+    PGFANOUT_TRY_ASSIGN(Connection connection,
+                        settings_.sessions.connect(cancels ? &cancellation_ : nullptr));
     if (!settings_.sessions.set_up.empty()) PGFANOUT_TRY(connection.run(settings_.sessions.set_up));
     auto began = std::chrono::steady_clock::now();
     for (std::size_t begin = 0; begin < left.size(); begin += settings_.steps_at_once) {
@@ -366,7 +368,6 @@ class StepRunner {
   WindowJournal& journal_;
   JobCounters& counters_;
   const Cancellation& cancellation_;
-  LeafFigures figures_;
   std::array<std::atomic<std::uint64_t>, kLeafStages.size()> work_ns_{};
   std::atomic<std::uint64_t> vacuumed_{0};
   std::mutex hearing_;
@@ -535,21 +536,22 @@ Result<void> analyze_parent(const StageInput& input, const StepSettings& setting
   const Table& target = settings.target;
   CarryStep step{
       "analyze " + target.qualified, "ANALYZE ONLY " + target.qualified, "", 0, "", true};
-  PGFANOUT_TRY_ASSIGN(Connection holder, settings.sessions.connect(&input.state.cancellation()));
+  std::optional<Connection> holder;
   if (input.state.target().server_version() < kFirstWithAnalyzeOnly) {
     std::string names;
     for (const Leaf& leaf : target.leaves) names += (names.empty() ? "" : ", ") + leaf.qualified;
     LockAttempts locks = settings.locks;
     locks.transaction.end = TransactionEnd::stay_open;  // Until its session ends.
-    PGFANOUT_TRY(with_lock_attempts(holder, locks, input.state.cancellation(), [&] {
-      return holder.run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names));
+    PGFANOUT_TRY_ASSIGN(holder, settings.sessions.connect(&input.state.cancellation()));
+    PGFANOUT_TRY(with_lock_attempts(*holder, locks, input.state.cancellation(), [&] {
+      return holder->run(fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", names));
     }));
     // SKIP_LOCKED must not skip the parent, so its lock is acquired first.
     step.sql =
         fmt::format("LOCK TABLE ONLY {0} IN SHARE UPDATE EXCLUSIVE MODE; ANALYZE (SKIP_LOCKED) {0}",
                     target.qualified);
   }
-  PGFANOUT_TRY_ASSIGN([[maybe_unused]] const std::uint64_t done, runner.run_in_order({step}));
+  PGFANOUT_TRY_ASSIGN([[maybe_unused]] const std::uint64_t done, runner.run_in_order({step}, true));
   return {};
 }
 
@@ -691,7 +693,8 @@ Result<std::string> analyze_target(const StageInput& input) {
   PGFANOUT_TRY_ASSIGN(const LeafFigures leaves, runner.run_by_leaf(std::move(steps)));
   PGFANOUT_TRY(analyze_parent(input, settings, runner));
   PGFANOUT_TRY(runner.vacuum_left());
-  return figures(input, LeafStage::analyze, leaves, {});
+  const std::string text = figures(input, LeafStage::analyze, leaves, {});
+  return leaves.steps.back() > 0 ? text : text + ", the parent here";
 }
 
 }  // namespace pgfanout

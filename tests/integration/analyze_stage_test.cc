@@ -64,7 +64,7 @@ TEST_F(AnalyzeStageTest, WorksWithOneWorkerAndWithMoreThanLeaves) {
         "run", {"--table", "chunks", "--key", key, "--partitions", "3", "--index-jobs", jobs});
     ASSERT_EQ(result.exit_code, 0) << result;
     EXPECT_THAT(detail_of_stage("index"), ::testing::HasSubstr(", 3 leaves analyzed,"));
-    EXPECT_EQ(detail_of_stage(), "leaves were done in stage index");
+    EXPECT_EQ(detail_of_stage(), "leaves were done in stage index, the parent here");
     EXPECT_EQ(statistics(), "18, 6");
     ASSERT_EQ(window("rollback", {"--table", "chunks"}).exit_code, 0);
   }

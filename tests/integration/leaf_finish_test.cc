@@ -60,7 +60,7 @@ class LeafFinishTest : public testing::WindowFixture {
                       "SELECT string_agg(format('%s.%s %s %s', tablename, attname, inherited, "
                       "n_distinct), ','"
                       " ORDER BY tablename, attname, inherited) FROM pg_stats WHERE tablename ~ "
-                      "'^chunks_new'");
+                      "'^chunks_(new|p)'");
   }
 };
 
@@ -74,7 +74,7 @@ TEST_F(LeafFinishTest, GatesBetweenTheStagesGiveTheSameTable) {
   EXPECT_THAT(detail_of("constraints"), ::testing::StartsWith("leaves were done in stage index, "));
   EXPECT_FALSE(has_issue("gates-part-leaves"));
   EXPECT_EQ(value("SELECT max(array_length(histogram_bounds, 1)) FROM pg_stats WHERE tablename LIKE"
-                  " 'chunks_new_p%lower%'"),
+                  " 'chunks_p%lower%'"),
             "8")
       << "the statistics target was set before ANALYZE";
   const std::string made_in_one_go = made();
@@ -114,10 +114,10 @@ TEST_F(LeafFinishTest, GoesOnWithTheStepsThatAreLeft) {
   const std::string of_leaves = "FROM pgfanout.step WHERE step ~ ' public.chunks_new_p[0-9]'";
   EXPECT_NE(value("SELECT count(*) FROM pgfanout.step WHERE step LIKE 'analyze %'"), "0");
   const int before = std::stoi(value("SELECT count(*) " + of_leaves));
-  EXPECT_EQ(value("SELECT status FROM pgfanout.stage WHERE stage = 'index'"), "running");
+  EXPECT_EQ(value("SELECT status FROM pgfanout.stage WHERE name = 'index'"), "running");
   const std::string built = value(
       "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relkind = 'i' AND"
-      " relname ~ '^chunks_new_p'");
+      " relname ~ '^chunks_p[0-9]'");
   execute("CREATE TABLE done AS SELECT step, done_at FROM pgfanout.step");
   ASSERT_EQ(window("run", words).exit_code, 0) << json.dump(1);
   EXPECT_TRUE(has_issue("resumed"));
@@ -139,7 +139,7 @@ TEST_F(LeafFinishTest, VacuumsWhatAKilledCallLeft) {
   make_chunks(600);
   server().execute("postgres", "ALTER DATABASE " + database + " SET synchronous_commit = on");
   harness::TemporaryFile file(
-      "[source]\ntable = \"chunks\"\n[target]\npartitions = 4\n[copy]\ncommit_every = 200\n"
+      "[source]\ntable = \"chunks\"\n[target]\npartitions = 4\n[limits]\ncommit_every = 200\n"
       "[gates]\nconstraints = \"confirm\"\n");
   ASSERT_EQ(window("run", {file.path()}).exit_code, 3) << json.dump(1);
   execute("ANALYZE chunks_new_p1");
