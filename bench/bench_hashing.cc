@@ -1,5 +1,5 @@
-// The kernels over a row's bytes: PostgreSQL's hash functions, key expressions, row digests and the
-// difference sketch.
+// The kernels over a row's bytes: PostgreSQL's hash functions, key expressions, row digests and
+// hashes, and the difference sketch.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "hashing/key_expression.h"
 #include "hashing/pg_hash.h"
 #include "hashing/row_digest.h"
+#include "hashing/row_hash.h"
 
 namespace pgfanout {
 namespace {
@@ -247,6 +248,48 @@ void bench_merge(benchmark::State& state) {
 
 BENCHMARK(bench_row_digest)->Arg(20)->Arg(100)->Arg(200)->Arg(600)->Arg(2000)->Arg(20000);
 BENCHMARK(bench_merge);
+
+// Row hashes, of rows with the columns of the demo's table, by length of the text.
+
+void append_field(std::vector<std::uint8_t>& row, ByteView value) {
+  for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+    row.push_back(static_cast<std::uint8_t>(value.size() >> shift));
+  }
+  row.insert(row.end(), value.begin(), value.end());
+}
+
+void verify_row_hashes() {
+  // Of PostgreSQL 15.20: SELECT hashint4extended(0, hash_record_extended(ROW('a'), 0)).
+  std::vector<std::uint8_t> row;
+  append_field(row, as_bytes("a"));
+  const HashForm form = HashForm::bytes;
+  require(row_hash({&form, 1}, row) == 2365941913067651810U, "a row's hash is another");
+}
+
+void bench_row_hash(benchmark::State& state) {
+  verify_row_hashes();
+  const auto text = static_cast<std::size_t>(state.range(0));
+  std::vector<HashForm> forms;
+  std::vector<std::uint8_t> row;
+  const auto add = [&](HashForm form, std::size_t length) {
+    forms.push_back(form);
+    append_field(row, random_bytes(length));
+  };
+  for (int uuid = 0; uuid < 3; ++uuid) add(HashForm::bytes, 16);
+  for (int number = 0; number < 4; ++number) add(HashForm::integer, 4);
+  for (int time = 0; time < 2; ++time) add(HashForm::bytes, 8);
+  add(HashForm::bytes, 32);
+  add(HashForm::versioned, 70);
+  add(HashForm::bytes, text);
+  std::uint64_t sum = 0;
+  for (auto _ : state) {
+    sum += row_hash(forms, row);
+    benchmark::DoNotOptimize(sum);
+  }
+  set_processed(state, 1, row.size());
+}
+
+BENCHMARK(bench_row_hash)->Arg(0)->Arg(300)->Arg(1000)->Arg(10000);
 
 // The difference sketch: cost of a row, and of peeling.
 

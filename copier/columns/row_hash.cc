@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 
 #include "copier/base/lists.h"
@@ -21,7 +20,6 @@ struct HashedForm {
 };
 
 constexpr const char* kAsItself = "{0}";
-constexpr const char* kInC = "{0} COLLATE pg_catalog.\"C\"";
 constexpr const char* kAsTextInC = "{0}::pg_catalog.text COLLATE pg_catalog.\"C\"";
 
 /// Types with a way that is cheaper than the bytea of their send function. A type stands as itself
@@ -33,12 +31,12 @@ constexpr std::array<HashedForm, 14> kHashedForms = {{
     {19, HashForm::bytes, kAsItself},    // name
     {21, HashForm::integer, kAsItself},  // int2
     {23, HashForm::integer, kAsItself},  // int4
-    {25, HashForm::bytes, kInC},         // text
+    {25, HashForm::bytes, kAsTextInC},   // text
     {26, HashForm::integer, kAsItself},  // oid
     {114, HashForm::bytes, kAsTextInC},  // json
     {1042, HashForm::bytes,
      "pg_catalog.textin(pg_catalog.bpcharout({0})) COLLATE pg_catalog.\"C\""},
-    {1043, HashForm::bytes, kInC},            // varchar
+    {1043, HashForm::bytes, kAsTextInC},      // varchar
     {1082, HashForm::integer, kAsItself},     // date
     {1790, HashForm::bytes, kAsTextInC},      // refcursor, which has no send function of its own
     {2950, HashForm::bytes, kAsItself},       // uuid
@@ -46,34 +44,29 @@ constexpr std::array<HashedForm, 14> kHashedForms = {{
 }};
 
 constexpr const char* kSendSql =
-    "SELECT t.oid, t.typtype, format('%I.%I', n.nspname, p.proname),"
-    " has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')"
+    "SELECT t.oid, t.typtype, CASE WHEN has_schema_privilege(n.oid, 'USAGE')"
+    "  AND has_function_privilege(p.oid, 'EXECUTE') THEN format('%I.%I', n.nspname, p.proname) END"
     " FROM pg_type t JOIN pg_proc p ON p.oid = t.typsend JOIN pg_namespace n"
     " ON n.oid = p.pronamespace WHERE t.oid = ANY ($1::oid[])";
 
-struct SentType : HashedType {
-  bool may_send = false;
-};
-
-/// The element type's OID is the third word of an array.
-std::optional<std::string> patched(const std::string& sent, const TypeShape& shape) {
-  if (shape.form != TypeShape::Form::array) return std::nullopt;
-  const TypeShape& element = shape.parts.front();
-  if (element.form != TypeShape::Form::plain) return std::nullopt;
+/// The element type's OID is the third word of an array. Empty: other OIDs would have to change.
+std::string patched(const std::string& sent, const TypeShape& shape) {
+  const bool is_flat =
+      shape.form == TypeShape::Form::array && shape.parts.front().form == TypeShape::Form::plain;
+  if (sent.empty() || !is_flat) return {};
   return fmt::format("pg_catalog.\"overlay\"({}, pg_catalog.int4send({}), 9)", sent,
-                     static_cast<std::int32_t>(element.to_oid));
+                     static_cast<std::int32_t>(shape.parts.front().to_oid));
 }
 
 }  // namespace
 
 HashedColumn hashed_column(std::string_view value, const HashedType& type) {
   const std::string operand = fmt::format("({})", value);
-  const auto found = std::ranges::find(kHashedForms, type.oid, &HashedForm::type);
-  if (found != kHashedForms.end()) {
-    return {fmt::format(fmt::runtime(found->sql), operand), found->form};
+  if (const HashedForm* own = find_by(kHashedForms, &HashedForm::type, type.oid)) {
+    return {fmt::format(fmt::runtime(own->sql), operand), own->form};
   }
   if (type.kind == 'e') return {fmt::format(fmt::runtime(kAsTextInC), operand), HashForm::bytes};
-  return {type.send + operand, HashForm::bytes};
+  return {type.send.empty() ? "" : type.send + operand, HashForm::bytes};
 }
 
 std::string row_hash_sql(const std::vector<HashedColumn>& columns) {
@@ -94,20 +87,17 @@ Result<std::optional<std::vector<HashedColumn>>> hashed_columns(
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
       connection.query(kSendSql, {oid_array(parts_of(described, &ResultColumn::type_oid))}));
-  const auto types = read_rows<SentType>(rows, &SentType::oid, &SentType::kind, &SentType::send,
-                                         &SentType::may_send);
+  const auto types =
+      read_rows<HashedType>(rows, &HashedType::oid, &HashedType::kind, &HashedType::send);
   std::vector<HashedColumn> columns;
   for (std::size_t at = 0; at < values.size(); ++at) {
-    const SentType* type = find_by(types, &SentType::oid, described[at].type_oid);
-    if (type == nullptr) return std::optional<std::vector<HashedColumn>>();
-    columns.push_back(hashed_column(values[at], *type));
-    const bool is_sent = columns.back().sql.starts_with(type->send + "(");
-    if (is_sent && !type->may_send) return std::optional<std::vector<HashedColumn>>();
+    const HashedType* type = find_by(types, &HashedType::oid, described[at].type_oid);
+    HashedColumn column = hashed_column(values[at], type != nullptr ? *type : HashedType{});
     if (const OidPatch* patch = find_by(patches, &OidPatch::field, at)) {
-      auto sql = patched(columns.back().sql, patch->shape);
-      if (!sql) return std::optional<std::vector<HashedColumn>>();
-      columns.back().sql = *std::move(sql);
+      column.sql = patched(column.sql, patch->shape);
     }
+    if (column.sql.empty()) return std::optional<std::vector<HashedColumn>>();
+    columns.push_back(std::move(column));
   }
   return std::optional(std::move(columns));
 }

@@ -20,7 +20,7 @@
 namespace pgfanout {
 
 struct HashedColumn {
-  std::string sql;  ///< What ROW() takes: the value, or a function of it.
+  std::string sql;  ///< The value as ROW() takes it, or a function of it. Empty: there is none.
   HashForm form = HashForm::bytes;
 };
 
@@ -28,7 +28,7 @@ struct HashedColumn {
 struct HashedType {
   std::uint32_t oid = 0;  ///< Under domains.
   char kind = 'b';        ///< pg_type.typtype.
-  std::string send;       ///< The function that makes the binary form: qualified and quoted.
+  std::string send;       ///< The function that makes the binary form: qualified; empty: none.
 };
 
 /// `value`: SQL of that type; it is evaluated once.

@@ -59,6 +59,22 @@ HASHING = [
         "return place.check == check && std::ranges::count(place.cells, cell) == 1;",
         "return check <= place.check + check;",
         "DifferenceSketchTest.*"),
+    bug("row-hash-is-linear",
+        "return integer_hash(0, sum);",
+        "return sum;",
+        "RowHashBytesTest.TheSumSeesValuesThatRowsOrColumnsExchange"),
+    bug("row-hash-leaves-null-out",
+        "sum *= 31; if (length < 0) continue;",
+        "if (length < 0) continue; sum *= 31;",
+        "RowHashBytesTest.AgreesWithTheServersKnownAnswers"),
+    bug("row-hash-forgets-trailing-blanks",
+        "pg_catalog.textin(pg_catalog.bpcharout({0})) COLLATE",
+        "{0}::pg_catalog.text COLLATE",
+        "RowHashTest.EveryTypeOfTheServerAndArraysOfIt"),
+    bug("row-hash-asks-the-collation",
+        'constexpr const char* kAsTextInC = "{0}::pg_catalog.text COLLATE pg_catalog.\\"C\\"";',
+        'constexpr const char* kAsTextInC = "{0}::pg_catalog.text";',
+        "RowHashTest.TypesThatUsersMake"),
 ]
 
 WIRE = [
