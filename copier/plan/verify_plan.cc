@@ -364,15 +364,19 @@ Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest
   return VerifyPlanner(tables, rows, source, target).make(reads_rows);
 }
 
-Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target) {
+Result<std::string> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target) {
   for (const Side side : {Side::source, Side::target}) {
     const bool is_source = side == Side::source;
+    // The key's operators are not qualified.
+    if (table_of(plan, side).application.sql.find("pg_catalog") != std::string::npos) {
+      return "operators of the application's search_path may hide those of pg_catalog";
+    }
     const auto values =
         parts_of(plan.columns, [&](const ComparedColumn& column) { return sql_of(column, side); });
     PGFANOUT_TRY_ASSIGN(auto columns,
                         hashed_columns(is_source ? source : target, table_of(plan, side), values,
                                        layout_of(plan, side).oid_patches));
-    if (!columns) return false;
+    if (!columns) return "a column's type has no hash that is the same on both sides";
     RowSql& sql = is_source ? plan.source_row : plan.target_row;
     sql.hash = row_hash_sql(*columns);
     if (plan.has_key) {
@@ -385,7 +389,7 @@ Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& targe
                                    : fmt::format("({} OPERATOR(pg_catalog.&) {})",
                                                  row_hash_sql(*columns), kHashGroups - 1);
   }
-  return true;
+  return "";
 }
 
 }  // namespace pgfanout

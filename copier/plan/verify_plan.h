@@ -112,7 +112,7 @@ Result<VerifyPlan> make_verify_plan(const TableRequest& tables, const RowRequest
 
 /// Adds the SQL by which the servers hash rows. Where the key does not decide, a row's group is a
 /// share of all rows by identity, so that both versions of a changed row are in one group; without
-/// an identity there is one group. False: a type has no hash that is the same on both sides.
-Result<bool> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target);
+/// an identity there is one group. Returns why they cannot; empty: they can.
+Result<std::string> plan_hashes(VerifyPlan& plan, Connection& source, Connection& target);
 
 }  // namespace pgfanout

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -14,8 +13,6 @@
 
 namespace pgfanout {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// The number of rows for which a condition holds.
 std::string count_where(const std::string& condition) {
@@ -32,92 +29,45 @@ HashedGroup group_in(const Rows& rows, int row) {
   return group;
 }
 
-/// The counters that the rows of a side are added to.
-struct SideCounters {
-  std::atomic<std::uint64_t>& rows;
-  std::atomic<std::uint64_t>& bytes;
-};
+Result<void> hash_range(const HashPass& pass, Connection& connection, Side side,
+                        const SourceRange& range) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(hash_sql(pass.plan, side, range)));
+  std::vector<HashedGroup> groups;
+  for (int row = 0; row < rows.size(); ++row) groups.push_back(group_in(rows, row));
+  pass.hashes.add(side, range.leaf, groups);
+  const std::uint64_t count =
+      sum_of(groups, [](const HashedGroup& group) { return group.hashes.rows(); });
+  const bool is_source = side == Side::source;
+  (is_source ? pass.counters.rows_read : pass.counters.rows_read_back) += count;
+  (is_source ? pass.counters.bytes_read : pass.counters.bytes_read_back) += range.estimated_bytes;
+  if (!is_source && pass.leaves != nullptr) pass.leaves->add_rows(range.leaf, count);
+  pass.books.complete_range(side);
+  return {};
+}
 
-/// All readers of both sides, each on a thread of its own.
-class HashingReaders {
- public:
-  HashingReaders(const VerifyPlan& plan, VerifySides& sides, Comparison& books, HashBooks& hashes,
-                 JobCounters& counters, const Pace& pace, LeafBoard* leaves,
-                 const Cancellation& cancellation)
-      : plan_(plan),
-        sides_(sides),
-        books_(books),
-        hashes_(hashes),
-        counters_(counters),
-        pace_(pace),
-        leaves_(leaves),
-        stop_(cancellation) {}
-
-  Result<void> run() {
-    counters_.readers = 2 * plan_.readers;
-    {
-      std::vector<std::jthread> threads;
-      stop_.guard("the start of the readers", [&] {
-        for (std::uint32_t reader = 0; reader < plan_.readers; ++reader) {
-          for (const Side side : {Side::source, Side::target}) {
-            threads.emplace_back(
-                [this, side] { stop_.guard("the reader", [&] { return read(side); }); });
-          }
-        }
-      });
-    }
-    counters_.readers = 0;
-    if (auto error = stop_.error()) return *std::move(error);
-    return {};
+/// One reader's work: ranges that no other has taken, as `next` counts them.
+Result<void> read_ranges(const HashPass& pass, Side side, std::atomic<std::size_t>& next,
+                         Stop& stop) {
+  using Clock = std::chrono::steady_clock;
+  const std::vector<SourceRange>& ranges = pass.sides.ranges(side);
+  std::size_t at = next++;
+  if (at >= ranges.size()) return {};
+  PGFANOUT_TRY_ASSIGN(Connection connection, pass.sides.open_reader(pass.plan, side));
+  // Ranges are small: to compile their expressions would cost more than it saves.
+  PGFANOUT_TRY(connection.run("SET LOCAL jit = off"));
+  for (; at < ranges.size() && !stop.is_set(); at = next++) {
+    const auto began = Clock::now();
+    ++pass.counters.readers_busy;
+    const auto read = hash_range(pass, connection, side, ranges[at]);
+    --pass.counters.readers_busy;
+    PGFANOUT_TRY(read);
+    const auto worked = Clock::now() - began;
+    pass.counters.source_wait_ns += static_cast<std::uint64_t>(worked.count());
+    const auto waited = pass.pace.hold(worked, stop);
+    pass.counters.pace_wait_ns += static_cast<std::uint64_t>(waited.count());
   }
-
- private:
-  Result<void> read(Side side) {
-    const std::vector<SourceRange>& ranges = sides_.ranges(side);
-    std::atomic<std::size_t>& next = next_.at(side == Side::source ? 0 : 1);
-    std::size_t at = next++;
-    if (at >= ranges.size()) return {};
-    PGFANOUT_TRY_ASSIGN(Connection connection, sides_.open_reader(plan_, side));
-    // Ranges are small, so that compiling their expressions would cost more than it saves.
-    PGFANOUT_TRY(connection.run("SET LOCAL jit = off"));
-    for (; at < ranges.size() && !stop_.is_set(); at = next++) {
-      const auto began = Clock::now();
-      ++counters_.readers_busy;
-      const auto read = hash(connection, side, ranges[at]);
-      --counters_.readers_busy;
-      PGFANOUT_TRY(read);
-      const auto worked = Clock::now() - began;
-      counters_.source_wait_ns += static_cast<std::uint64_t>(worked.count());
-      counters_.pace_wait_ns += static_cast<std::uint64_t>(pace_.hold(worked, stop_).count());
-    }
-    return {};
-  }
-
-  Result<void> hash(Connection& connection, Side side, const SourceRange& range) {
-    PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(hash_sql(plan_, side, range)));
-    std::vector<HashedGroup> groups;
-    for (int row = 0; row < rows.size(); ++row) groups.push_back(group_in(rows, row));
-    hashes_.add(side, range.leaf, groups);
-    const std::uint64_t count =
-        sum_of(groups, [](const HashedGroup& group) { return group.hashes.rows(); });
-    const bool is_source = side == Side::source;
-    (is_source ? counters_.rows_read : counters_.rows_read_back) += count;
-    (is_source ? counters_.bytes_read : counters_.bytes_read_back) += range.estimated_bytes;
-    if (!is_source && leaves_ != nullptr) leaves_->add_rows(range.leaf, count);
-    books_.complete_range(side);
-    return {};
-  }
-
-  const VerifyPlan& plan_;
-  VerifySides& sides_;
-  Comparison& books_;
-  HashBooks& hashes_;
-  JobCounters& counters_;
-  const Pace& pace_;
-  LeafBoard* const leaves_;
-  Stop stop_;
-  std::array<std::atomic<std::size_t>, 2> next_{};  ///< Range, of the source and of the target.
-};
+  return {};
+}
 
 }  // namespace
 
@@ -219,10 +169,29 @@ std::string HashBooks::condition(Side side, const std::vector<bool>& groups) con
   return has_null ? fmt::format("({} IS NULL OR {})", sql, any) : any;
 }
 
-Result<void> hash_sides(const VerifyPlan& plan, VerifySides& sides, Comparison& books,
-                        HashBooks& hashes, JobCounters& counters, const Pace& pace,
-                        LeafBoard* leaves, const Cancellation& cancellation) {
-  return HashingReaders(plan, sides, books, hashes, counters, pace, leaves, cancellation).run();
+Result<void> hash_sides(const HashPass& pass, const Cancellation& cancellation) {
+  const std::uint32_t readers = pass.plan.readers;
+  Stop stop(cancellation);
+  std::atomic<std::size_t> next_of_source{0};
+  std::atomic<std::size_t> next_of_target{0};
+  pass.counters.readers = 2 * readers;
+  {
+    std::vector<std::jthread> threads;
+    const auto start = [&](Side side, std::atomic<std::size_t>& next) {
+      threads.emplace_back([&pass, &stop, &next, side] {
+        stop.guard("the reader", [&] { return read_ranges(pass, side, next, stop); });
+      });
+    };
+    stop.guard("the start of the readers", [&] {
+      for (std::uint32_t reader = 0; reader < readers; ++reader) {
+        start(Side::source, next_of_source);
+        start(Side::target, next_of_target);
+      }
+    });
+  }
+  pass.counters.readers = 0;
+  if (auto error = stop.error()) return *std::move(error);
+  return {};
 }
 
 }  // namespace pgfanout

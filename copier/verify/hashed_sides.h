@@ -72,10 +72,17 @@ class HashBooks {
   std::vector<LeafGroups> groups_of_leaf_;  ///< Of the target.
 };
 
+struct HashPass {
+  const VerifyPlan& plan;
+  VerifySides& sides;
+  Comparison& books;
+  HashBooks& hashes;
+  JobCounters& counters;
+  const Pace& pace;
+  LeafBoard* leaves = nullptr;  ///< Of the target: rows that were hashed are added.
+};
 /// Has the servers hash all rows of both sides, a range at a time, as many readers as the plan has.
 /// An error of either side ends both.
-Result<void> hash_sides(const VerifyPlan& plan, VerifySides& sides, Comparison& books,
-                        HashBooks& hashes, JobCounters& counters, const Pace& pace,
-                        LeafBoard* leaves, const Cancellation& cancellation);
+Result<void> hash_sides(const HashPass& pass, const Cancellation& cancellation);
 
 }  // namespace pgfanout

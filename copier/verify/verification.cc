@@ -376,12 +376,11 @@ class Verification : ReportingJob {
   /// Has the servers hash the rows, where they can and nobody forbids it: then `hashes_` is there.
   Result<void> hash() {
     if (input_.request.stream) return {};
-    std::string why = "a column's type has no hash that is the same on both sides";
-    PGFANOUT_TRY_ASSIGN(const bool can_hash, plan_hashes(*plan_, sides_.connection(Side::source),
-                                                         sides_.connection(Side::target)));
-    if (can_hash) {
+    PGFANOUT_TRY_ASSIGN(std::string why, plan_hashes(*plan_, sides_.connection(Side::source),
+                                                     sides_.connection(Side::target)));
+    if (why.empty()) {
       hashes_.emplace(*plan_, begin_books(books_));
-      auto hashed = hash_sides(*plan_, sides_, *books_, *hashes_, counters_, pace_, own_board(),
+      auto hashed = hash_sides({*plan_, sides_, *books_, *hashes_, counters_, pace_, own_board()},
                                cancellation_);
       if (hashed) return {};
       // The stream knows which row it is, and has more memory for it.

@@ -92,6 +92,17 @@ TEST(HtmlReport, OnlyEqualDigestsAreCalledAMatch) {
   EXPECT_THAT(html_report(report_of(unproven)), Not(HasSubstr(words)));
 }
 
+TEST(HtmlReport, AHashIsNotCalledADigestOfTheCopy) {
+  JobResult result("verify");
+  result.source = {"public.chunks", 10, "", "15.18", std::string(32, 'b')};
+  result.target = {"public.chunks_new", 10, "", "15.18", std::string(32, 'b')};
+  result.verdict = Verdict::match;
+  const std::string html = html_report(report_of(result));
+  EXPECT_THAT(html, HasSubstr("Match: each server has read and hashed every row"));
+  EXPECT_THAT(html, HasSubstr("It is no digest of copy"));
+  EXPECT_THAT(html, Not(HasSubstr("128-bit")));
+}
+
 TEST(HtmlReport, ACallBehindTheCopySaysWhatWasCopied) {
   JobResult result = proven_run();
   result.source->digest.clear();

@@ -197,6 +197,32 @@ TEST(VerifySummary, OnlyAllRowsAreAMatch) {
   EXPECT_THAT(verify_summary_of(verified("quick", Verdict::unproven)), StartsWith("unproven: "));
 }
 
+/// A hash is no digest, and no word says that it is one.
+TEST(VerifySummary, SaysHowRowsWereComparedAndHowStrongThatIs) {
+  JobResult result = verified("data", Verdict::match);
+  RowComparison& how = own_part<VerifyResult>(result).comparison;
+  how = {"stream", kStreamStrength};
+  EXPECT_THAT(verify_summary_of(result),
+              HasSubstr("  compared by  stream: 128-bit digest of every byte, in the client\n"));
+  how = {"hash", kHashStrength};
+  for (auto* side : {&result.source, &result.target}) (*side)->hash.swap((*side)->digest);
+  std::string text = verify_summary_of(result);
+  EXPECT_THAT(text, HasSubstr("source       10 rows, hash aaaa"));
+  EXPECT_THAT(text, HasSubstr("hash: 64-bit hash of each row, summed by leaf in the server\n"
+                              "               finds accidents, not forgery"));
+  EXPECT_THAT(text, Not(HasSubstr("digest")));
+  const auto document = nlohmann::json::parse(json_report(result, example_resources()));
+  EXPECT_EQ(document["comparison"]["by"], "hash");
+  EXPECT_EQ(document["comparison"]["rows_streamed"], 0);
+  EXPECT_EQ(document["source"]["rows"], 10);
+  EXPECT_EQ(document["source"]["hash"], std::string(32, 'a'));
+  EXPECT_FALSE(document["source"].contains("digest"));
+  how.leaves_streamed = 1;
+  how.rows_streamed = 7;
+  text = verify_summary_of(result);
+  EXPECT_THAT(text, HasSubstr("streamed to name rows: 1 leaf, 7 rows\n"));
+}
+
 TEST(VerifySummary, NamesRowsAndSaysHowManyMore) {
   JobResult result = verified("data", Verdict::differs);
   auto& found = own_part<VerifyResult>(result);
