@@ -161,7 +161,7 @@ class Connection {
   Result<void> query_binary_each(std::string_view sql,
                                  const std::function<Result<void>(const Rows&)>& take);
   /// One or more statements, results thrown away; the first error ends them. DDL for which the
-  /// database has event triggers runs under ddl_path().
+  /// database has event triggers runs under the path that these find.
   Result<void> run(std::string_view sql);
   /// One statement with parameters, its rows thrown away.
   Result<void> run(std::string_view sql, const std::vector<Parameter>& parameters);
@@ -190,9 +190,6 @@ class Connection {
 
   /// For with_search_path(): the path of what follows, as SET takes it; "''" for that of ours.
   Result<void> set_search_path(const std::string& path);
-  /// The path that event triggers find when this role runs DDL, as SET takes it; "''" where there
-  /// are none. The server's own schema comes first in it: DDL of ours means the same under it.
-  [[nodiscard]] const std::string& ddl_path() const { return ddl_path_; }
 
   /// Names need no connection: quoted_name().
   [[nodiscard]] std::string quote_literal(std::string_view value) const;
@@ -253,6 +250,8 @@ class Connection {
   bool is_abandoned_ = false;
   bool is_one_transaction_ = false;
   int backend_pid_ = 0;  ///< That of the server: a pooler gives libpq one of its own.
+  /// The path that event triggers find when this role runs DDL, as SET takes it; "''" where there
+  /// are none. The server's own schema comes first in it: DDL of ours means the same under it.
   std::string ddl_path_ = "''";
   bool has_own_path_ = true;  ///< Not within with_search_path().
 };

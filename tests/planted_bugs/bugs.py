@@ -209,6 +209,10 @@ RESUME = [
         "if (made_its_target(entry) || left.committed == 0 || left.target.empty() || !left.has_rows)",
         "if (!made_its_target(entry) || left.committed == 0 || left.target.empty() || !left.has_rows)",
         "GiveUp.RowsInATableOfTheUsersOwnAreNotForgotten"),
+    bug("leaves-of-an-earlier-version-are-loaded-without-checks",
+        "PGFANOUT_TRY(add_checks(*state_.target, *state_.plan));",
+        "",
+        "ResumeTest.LeavesHaveTheirChecksBeforeTheirRows"),
     bug("marker-is-not-in-the-rows-transaction",
         "statements.push_back(marker_of(leaf, epoch)); }"
         " PGFANOUT_TRY(commit_lanes({writers_, targets_, std::move(statements),"
