@@ -109,13 +109,13 @@ void HashBooks::add(Side side, std::uint32_t leaf, const std::vector<HashedGroup
   BatchAccount account;
   account.leaf = leaf;
   account.groups.resize(group_count(plan_));
-  LeafGroups own;
+  std::vector<std::uint32_t> own;
   const std::lock_guard lock(mutex_);
   for (const HashedGroup& each : groups) {
     const std::uint32_t group = group_of(each.value);
     const std::uint64_t rows = each.hashes.rows();
     group_of_value_.emplace(each.value, group);
-    own.groups.push_back(group);
+    own.push_back(group);
     account.groups[group].merge(each.hashes);
     account.count.digest.merge(each.hashes);
     account.count.rows += rows;
@@ -128,7 +128,7 @@ void HashBooks::add(Side side, std::uint32_t leaf, const std::vector<HashedGroup
   books_.add(side, account);
   if (side == Side::source) return;
   LeafGroups& all = groups_of_leaf_[leaf];
-  append(all.groups, own.groups);
+  append(all.groups, own);
   sort_unique(all.groups);
   all.has_misplaced = all.has_misplaced || account.misplaced_unseen > 0;
 }
@@ -191,6 +191,10 @@ Result<void> hash_sides(const HashPass& pass, const Cancellation& cancellation) 
   }
   pass.counters.readers = 0;
   if (auto error = stop.error()) return *std::move(error);
+  for (const Side side : {Side::source, Side::target}) {
+    if (pass.books.complete_ranges(side) == pass.sides.ranges(side).size()) continue;
+    return unproven("incomplete", "a side was not read to its end");
+  }
   return {};
 }
 

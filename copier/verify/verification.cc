@@ -626,10 +626,9 @@ class Verification : ReportingJob {
     const std::uint64_t set_aside = found_ ? found_->set_aside : 0;
     book_.ran(Criterion::row_counts,
               counts_text(result_.source->rows, result_.target->rows, set_aside));
-    const std::string& sum = hashes_ ? result_.target->hash : result_.target->digest;
-    book_.ran(Criterion::row_digests,
-              verified_.comparison.strength +
-                  (set_aside == 0 ? ": " + sum : "; equal but for the rows set aside"));
+    book_.ran(Criterion::row_digests, verified_.comparison.strength +
+                                          (set_aside == 0 ? ": " + result_.target->digest
+                                                          : "; equal but for the rows set aside"));
     book_.not_applicable(Criterion::sample, "all rows were compared");
     const bool has_unknown_key = contains(plan_->issues, "no-key", &Issue::code);
     if (plan_->has_key) {
@@ -710,11 +709,10 @@ class Verification : ReportingJob {
   void fill_result(const Comparison& books) {
     const auto source = books.total(Side::source);
     const auto target = books.total(Side::target);
-    const auto sum = hashes_ ? &TableSummary::hash : &TableSummary::digest;
     result_.source->rows = source.rows();
-    (*result_.source).*sum = source.hex();
+    result_.source->digest = source.hex();
     result_.target->rows = target.rows();
-    (*result_.target).*sum = target.hex();
+    result_.target->digest = target.hex();
     verified_.comparison.by = hashes_ ? "hash" : "stream";
     verified_.comparison.strength = hashes_ ? kHashStrength : kStreamStrength;
     verified_.rows_read = counters_.rows_read + counters_.rows_read_back;
@@ -724,9 +722,8 @@ class Verification : ReportingJob {
     const auto& leaves = books.leaves(Side::target);
     for (std::size_t at = 0; at < leaves.size(); ++at) {
       const Leaf& leaf = plan_->target.leaves[at];
-      PartitionSummary partition{
-          std::nullopt, leaf.qualified, leaves[at].rows, {}, leaves[at].bytes};
-      (hashes_ ? partition.hash : partition.digest) = leaves[at].digest.hex();
+      PartitionSummary partition{std::nullopt, leaf.qualified, leaves[at].rows,
+                                 leaves[at].digest.hex(), leaves[at].bytes};
       if (plan_->layout) partition.key = plan_->layout->leaf_key(static_cast<std::uint32_t>(at));
       verified_.partitions.push_back(std::move(partition));
     }

@@ -28,9 +28,8 @@ struct Issue {
 struct TableSummary {
   std::string table;  ///< Qualified, quoted where needed.
   std::uint64_t rows = 0;
-  std::string digest;  ///< 32 hex digits; empty: rows were not streamed.
+  std::string digest;  ///< 32 hex digits; of a RowComparison by hash the sum of the hashes.
   std::string server_version;
-  std::string hash = {};  ///< 32 hex digits: the sum of hashes that the server made of its rows.
 };
 
 struct PartitionSummary {
@@ -39,7 +38,6 @@ struct PartitionSummary {
   std::uint64_t rows = 0;
   std::string digest;
   std::uint64_t bytes = 0;  ///< Of row data, as sent.
-  std::string hash = {};    ///< As of a table.
 };
 
 /// CPU and idle time, in seconds, over one stage; machine figures are of this host.
@@ -340,6 +338,11 @@ struct JobResult {
 /// Of plan and run; empty for others.
 [[nodiscard]] const std::vector<Impact>& impact_of(const JobResult& result);
 
+/// Whether digests are sums of hashes that the servers made.
+[[nodiscard]] inline bool is_by_hash(const JobResult& result) {
+  const auto* verified = std::get_if<VerifyResult>(&result.details);
+  return verified != nullptr && verified->comparison.by == "hash";
+}
 /// A verdict that was not given is unproven.
 [[nodiscard]] inline Verdict final_verdict(const JobResult& result) {
   return result.verdict.value_or(Verdict::unproven);

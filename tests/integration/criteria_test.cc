@@ -70,7 +70,7 @@ TEST_F(CriteriaTest, EachScopeSaysWhatItLookedAt) {
   EXPECT_EQ(criterion("row counts equal")["detail"], "400 on each side");
   EXPECT_EQ(criterion("row digests equal")["detail"],
             "64-bit hash of each row, summed by leaf in the server: " +
-                json["target"]["hash"].get<std::string>());
+                json["target"]["digest"].get<std::string>());
   EXPECT_EQ(status("sequences ahead of the data"), "not applicable");
   EXPECT_EQ(status("sampled rows equal"), "not applicable");
   EXPECT_EQ(status("schema"), "not checked");

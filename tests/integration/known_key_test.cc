@@ -79,7 +79,7 @@ class KnownKeyTest : public testing::WindowFixture {
       const CommandResult result = ask("verify", arguments);
       EXPECT_EQ(result.exit_code, 0) << (turned ? "turned " : "") << result;
       EXPECT_EQ(json["differences"]["misplaced"], 0);
-      EXPECT_EQ(json["source"]["hash"], json["target"]["hash"].get<std::string>());
+      EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
     }
     EXPECT_EQ(rows_of(database, "t"), here);
     EXPECT_EQ(rows_of(other, into), there);

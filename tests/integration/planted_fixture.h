@@ -145,7 +145,7 @@ class PlantedFixture : public CopyFixture {
     for (const char* kind : {"missing", "extra", "changed", "misplaced"}) {
       ASSERT_EQ(json["differences"][kind], 0) << table.sql() << result;
     }
-    EXPECT_EQ(json["source"]["hash"], json["target"]["hash"].get<std::string>());
+    EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
     EXPECT_EQ(json["source"]["rows"], std::stoi(value("SELECT count(*) FROM t")));
     execute("DROP TABLE t, t_new");
   }

@@ -58,12 +58,11 @@ class VerifyHashedTest : public testing::PlantedFixture {
     EXPECT_EQ(json["comparison"]["by"], "hash") << json;
     EXPECT_EQ(json["comparison"]["strength"],
               "64-bit hash of each row, summed by leaf in the server");
-    EXPECT_FALSE(json["source"].contains("digest"));
-    EXPECT_EQ(json["source"]["hash"].get<std::string>().size(), 32U);
+    EXPECT_EQ(json["source"]["digest"].get<std::string>().size(), 32U);
   }
   void expect_nothing_streamed() const {
     expect_hashed();
-    EXPECT_EQ(json["source"]["hash"], json["target"]["hash"]);
+    EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
     EXPECT_EQ(json["comparison"]["rows_streamed"], 0) << json;
   }
 

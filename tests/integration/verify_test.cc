@@ -53,7 +53,7 @@ TEST_F(VerifyTest, CleanCopyIsEqualInEveryScopeThatReadsRows) {
   const CommandResult data = verify({"--table", "chunks", "--data"});
   EXPECT_EQ(data.exit_code, 0) << data;
   EXPECT_EQ(json["status"], "ok");
-  EXPECT_EQ(json["source"]["hash"], json["target"]["hash"].get<std::string>());
+  EXPECT_EQ(json["source"]["digest"], json["target"]["digest"]);
   EXPECT_EQ(json["source"]["rows"], 300);
   EXPECT_EQ(json["partitions"].size(), testing::kLeaves);
   EXPECT_EQ(json["differences"]["rows"].size(), 0U);

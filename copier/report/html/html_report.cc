@@ -34,12 +34,6 @@ std::string utc_words(std::chrono::system_clock::time_point time) {
 }
 
 /// A digest that may break across lines.
-/// Of a table or leaf: the client's digest of its rows, else the server's hash.
-template <class Summary>
-const std::string& digest_or_hash(const Summary& of) {
-  return of.digest.empty() ? of.hash : of.digest;
-}
-
 std::string digest_html(const std::string& digest) {
   const std::size_t half = digest.size() / 2;
   return "<code class=\"digest\">" + html_text(digest.substr(0, half)) + "<wbr/>" +
@@ -95,13 +89,13 @@ std::string_view meaning_of(const JobResult& result) {
            "below. The target must not replace the source as it is.";
   }
   if (final_verdict(result) == Verdict::unproven) return "Do not rely on the target.";
-  if (!result.source || !result.target) return {};
-  if (!result.source->hash.empty()) {
+  const bool has_digests = result.source && result.target && !result.source->digest.empty();
+  if (!has_digests || result.source->digest != result.target->digest) return {};
+  if (is_by_hash(result)) {
     return "Match: each server has read and hashed every row of its side, and both give the same "
-           "counts and the same sums of 64-bit hashes for each leaf; where they do not, each byte "
-           "was compared. That finds accidents, not forgery.";
+           "counts and the same sums of 64-bit hashes for each leaf. That finds accidents, not "
+           "forgery.";
   }
-  if (result.source->digest.empty() || result.source->digest != result.target->digest) return {};
   return "Match: every row of the source and every row of the target was read, and both give the "
          "same count and the same 128-bit digest.";
 }
@@ -148,9 +142,8 @@ std::string rejects_table(const JobResult& result) {
 std::string side_html(const std::optional<TableSummary>& side) {
   if (!side) return {};
   std::string html = "<strong>" + html_text(side->table) + "</strong>";
-  const std::string& digest = digest_or_hash(*side);
-  if (!digest.empty() || side->rows > 0) html += "<br/>" + rows_text(side->rows);
-  if (!digest.empty()) html += "<br/>" + digest_html(digest);
+  if (!side->digest.empty() || side->rows > 0) html += "<br/>" + rows_text(side->rows);
+  if (!side->digest.empty()) html += "<br/>" + digest_html(side->digest);
   if (!side->server_version.empty()) {
     html += "<br/>" + quiet("PostgreSQL " + html_text(side->server_version));
   }
@@ -177,7 +170,7 @@ std::string facts_html(const HtmlReport& report) {
                              : "<strong>" + html_text(report.next.table) + "</strong>");
   add("Target", side_html(result.target));
   // A call that resumed after the copy knows it by the journal only.
-  if (!result.target || digest_or_hash(*result.target).empty()) add("Copied", copied_html(result));
+  if (!result.target || result.target->digest.empty()) add("Copied", copied_html(result));
   add("When", fmt::format("{}<br/>to {}<br/>{}", utc_words(report.recorded.began),
                           utc_words(report.recorded.began + took),
                           quiet(seconds_text(report.recorded.seconds))));
@@ -716,27 +709,24 @@ std::string leaves_section(const HtmlReport& report) {
 
 std::string digests_section(const HtmlReport& report) {
   const auto& leaves = or_empty(read_part(report.result)).partitions;
-  bool is_hashed = false;
   HtmlTable sides("Digests of both sides", {"Side", "Table", "#Rows", "Digest"});
   for (const auto& [name, side] :
        {std::pair{"source", &report.result.source}, std::pair{"target", &report.result.target}}) {
-    if (!*side || digest_or_hash(**side).empty()) continue;
-    is_hashed = is_hashed || !(*side)->hash.empty();
+    if (!*side || (*side)->digest.empty()) continue;
     sides.row({name, html_text((*side)->table), with_commas((*side)->rows),
-               digest_html(digest_or_hash(**side))});
+               digest_html((*side)->digest)});
   }
   HtmlTable table("Digest of each leaf", {"Leaf", "#Key", "#Rows", "#Bytes", "Digest"});
   for (const PartitionSummary& leaf : leaves) {
     table.row({html_text(leaf.table), key_text(leaf), with_commas(leaf.rows),
-               with_commas(leaf.bytes),
-               digest_or_hash(leaf).empty() ? "" : html_code(digest_or_hash(leaf))});
+               with_commas(leaf.bytes), leaf.digest.empty() ? "" : html_code(leaf.digest)});
   }
   if (sides.is_empty() && table.is_empty()) return {};
   std::string html =
-      is_hashed
-          ? "<p class=\"quiet\">A digest here is the sum of 64-bit hashes that the server made "
-            "of its rows: equal whatever their order, different if one byte is. It is no "
-            "digest of copy, nor of verify --stream.</p>\n"
+      is_by_hash(report.result)
+          ? "<p class=\"quiet\">A digest here is the sum of 64-bit hashes that the server made of "
+            "its rows: equal whatever their order, different if one byte is. It is no digest of "
+            "copy, nor of verify --stream.</p>\n"
           : "<p class=\"quiet\">A digest is the sum of all rows' 128-bit XXH3 digests: equal "
             "whatever their order, different if one byte is.</p>\n";
   if (!sides.is_empty()) html += sides.html();

@@ -27,12 +27,13 @@ double rounded(double number) {
   return std::isfinite(number) ? std::round(number * 1000) / 1000 : 0.0;
 }
 
-/// Rows are known together with their digest or hash, once the side was read to its end.
+/// Rows and digest are known together, once the side was read to its end.
 void to_json(Json& json, const TableSummary& side) {
   json["table"] = side.table;
-  if (!side.digest.empty() || !side.hash.empty()) json["rows"] = side.rows;
-  add_text(json, "digest", side.digest);
-  add_text(json, "hash", side.hash);
+  if (!side.digest.empty()) {
+    json["rows"] = side.rows;
+    json["digest"] = side.digest;
+  }
   add_text(json, "server_version", side.server_version);
 }
 
@@ -102,7 +103,6 @@ static void to_json(Json& json, const PartitionSummary& leaf) {
   json["table"] = leaf.table;
   json["rows"] = leaf.rows;
   add_text(json, "digest", leaf.digest);
-  add_text(json, "hash", leaf.hash);
   json["bytes"] = leaf.bytes;
 }
 

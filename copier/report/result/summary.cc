@@ -146,20 +146,20 @@ std::string stages_figure(const JobResult& result) {
                 }));
 }
 
-std::string side_text(const TableSummary& side) {
+std::string side_text(const TableSummary& side, std::string_view sum) {
   std::string text;
   if (!side.digest.empty()) {
-    text = fmt::format("{}, digest {}, ", rows_text(side.rows), printable(side.digest));
-  } else if (side.rows > 0 || !side.hash.empty()) {
+    text = fmt::format("{}, {} {}, ", rows_text(side.rows), sum, printable(side.digest));
+  } else if (side.rows > 0) {
     text = rows_text(side.rows) + ", ";
-    if (!side.hash.empty()) text += fmt::format("hash {}, ", printable(side.hash));
   }
   return text + "PostgreSQL " + printable(side.server_version);
 }
 
 std::string sides_figures(const JobResult& result) {
-  return (result.source ? figure("source", side_text(*result.source)) : "") +
-         (result.target ? figure("target", side_text(*result.target)) : "");
+  const std::string_view sum = is_by_hash(result) ? "hash" : "digest";
+  return (result.source ? figure("source", side_text(*result.source, sum)) : "") +
+         (result.target ? figure("target", side_text(*result.target, sum)) : "");
 }
 
 std::string used_figure(const ReadResult& read, std::optional<std::uint32_t> writers,

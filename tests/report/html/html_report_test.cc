@@ -94,8 +94,9 @@ TEST(HtmlReport, OnlyEqualDigestsAreCalledAMatch) {
 
 TEST(HtmlReport, AHashIsNotCalledADigestOfTheCopy) {
   JobResult result("verify");
-  result.source = {"public.chunks", 10, "", "15.18", std::string(32, 'b')};
-  result.target = {"public.chunks_new", 10, "", "15.18", std::string(32, 'b')};
+  result.source = {"public.chunks", 10, std::string(32, 'b'), "15.18"};
+  result.target = {"public.chunks_new", 10, std::string(32, 'b'), "15.18"};
+  std::get<VerifyResult>(result.details).comparison = {"hash", kHashStrength};
   result.verdict = Verdict::match;
   const std::string html = html_report(report_of(result));
   EXPECT_THAT(html, HasSubstr("Match: each server has read and hashed every row"));
