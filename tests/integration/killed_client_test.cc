@@ -56,17 +56,22 @@ class KilledClientTest : public testing::ResumeFixture {
         " application_name LIKE 'pgfanout/%/target'");
   }
   /// Kills a copy whose session waits for a lock that this test holds: it does not notice at once.
-  void kill_in_a_lock_wait() {
+  /// Returns the server's process; with `is_stopped` it notices nothing, as in a write to a disk
+  /// that hangs.
+  pid_t kill_in_a_lock_wait(bool is_stopped = false) {
     blocker_ = std::make_unique<harness::Session>(dsn());
     blocker_->execute("BEGIN; LOCK TABLE n0 IN ROW EXCLUSIVE MODE");
     harness::BackgroundCommand command(argv("copy"));
-    ASSERT_TRUE(eventually([this] {
+    EXPECT_TRUE(eventually([this] {
       return value(
                  "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
                  " application_name LIKE 'pgfanout/%/target' AND wait_event_type = 'Lock'") == "1";
     }));
+    const pid_t backend = std::stoi(holder());
+    if (is_stopped && ::kill(backend, SIGSTOP) != 0) ADD_FAILURE() << "cannot stop " << backend;
     command.send_signal(SIGKILL);
     EXPECT_EQ(command.wait().signal, SIGKILL);
+    return backend;
   }
   void let_go() { blocker_.reset(); }
 
@@ -75,8 +80,11 @@ class KilledClientTest : public testing::ResumeFixture {
 };
 
 TEST_F(KilledClientTest, TheNextCommandWaitsForTheSessionThatIsLeft) {
-  kill_in_a_lock_wait();
-  CommandResult result = run("copy", {"--release"});
+  const pid_t backend = kill_in_a_lock_wait(true);
+  harness::BackgroundCommand release(argv("copy", {"--release"}));
+  EXPECT_TRUE(release.wait_for_output("waiting-for-session"));
+  ASSERT_EQ(::kill(backend, SIGCONT), 0);
+  CommandResult result = ended(release);
   EXPECT_EQ(result.exit_code, 0) << result;
   EXPECT_TRUE(has_issue("waiting-for-session")) << result;
   EXPECT_NE(result.out.find("Lock/relation"), std::string::npos) << result;
@@ -92,10 +100,7 @@ TEST_F(KilledClientTest, TheNextCommandWaitsForTheSessionThatIsLeft) {
 }
 
 TEST_F(KilledClientTest, OneThatDoesNotEndMayBeTriedAgain) {
-  kill_in_a_lock_wait();
-  // As in a write to a disk that hangs: the server's process notices nothing.
-  const pid_t backend = std::stoi(holder());
-  ASSERT_EQ(::kill(backend, SIGSTOP), 0);
+  const pid_t backend = kill_in_a_lock_wait(true);
   for (auto& [command, process] : start_all({"copy", "rollback", "swap", "cleanup"})) {
     const CommandResult result = ended(process);
     EXPECT_EQ(result.exit_code, 3) << command << result;
