@@ -551,9 +551,8 @@ Result<void> Connection::run(std::string_view sql) {
 Result<Rows> Connection::last_of(std::string_view sql, std::string_view shown) {
   PGFANOUT_TRY_ASSIGN(const std::string statements, text_encoding_.to_server(sql));
   PGFANOUT_TRY(take_leftovers());
-  return answer_to(
-      send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }), shown,
-      kDoing);
+  return answer_to(send_or_lose(raw(), [&] { return PQsendQuery(raw(), statements.c_str()) == 1; }),
+                   shown, kDoing);
 }
 
 Result<void> Connection::set_search_path(const std::string& path) {
