@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -170,22 +171,26 @@ std::string HashBooks::condition(Side side, const std::vector<bool>& groups) con
 }
 
 Result<void> hash_sides(const HashPass& pass, const Cancellation& cancellation) {
-  const std::uint32_t readers = pass.plan.readers;
+  // A server that hashes both sides is busy with the readers of one.
+  const bool is_one_server = pass.plan.same_database;
+  const std::uint32_t readers = (is_one_server ? 1 : 2) * pass.plan.readers;
   Stop stop(cancellation);
-  std::atomic<std::size_t> next_of_source{0};
-  std::atomic<std::size_t> next_of_target{0};
-  pass.counters.readers = 2 * readers;
+  std::array<std::atomic<std::size_t>, 2> next{};
+  pass.counters.readers = readers;
   {
-    std::vector<std::jthread> threads;
-    const auto start = [&](Side side, std::atomic<std::size_t>& next) {
-      threads.emplace_back([&pass, &stop, &next, side] {
-        stop.guard("the reader", [&] { return read_ranges(pass, side, next, stop); });
-      });
+    const auto read = [&](bool begins_with_target) -> Result<void> {
+      for (const bool is_target : {begins_with_target, !begins_with_target}) {
+        const Side side = is_target ? Side::target : Side::source;
+        PGFANOUT_TRY(read_ranges(pass, side, next.at(is_target ? 1 : 0), stop));
+        if (!is_one_server) break;
+      }
+      return {};
     };
+    std::vector<std::jthread> threads;
     stop.guard("the start of the readers", [&] {
       for (std::uint32_t reader = 0; reader < readers; ++reader) {
-        start(Side::source, next_of_source);
-        start(Side::target, next_of_target);
+        threads.emplace_back(
+            [&, reader] { stop.guard("the reader", [&] { return read(reader % 2 == 1); }); });
       }
     });
   }
