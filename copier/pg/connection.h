@@ -230,7 +230,7 @@ class Connection {
   Result<void> settle_pooling(const ConnectOptions& options);
   Result<void> find_ddl_path();
   Result<Rows> query_as(std::string_view sql, const std::vector<Parameter>& parameters, int format);
-  /// What the last of several statements returned; `shown` stands for them where they wait.
+  /// The result of the last of several statements; `shown` stands for them where they wait.
   Result<Rows> last_of(std::string_view sql, std::string_view shown);
   void convert_values(Rows& rows) const;
   struct Answer;

@@ -75,8 +75,9 @@ struct Workload {
 /// For every stage of kWindowStages except preflight.
 [[nodiscard]] std::vector<StageEstimate> estimate_stages(const Workload& workload);
 
-/// What the gates cost, which estimate_stages() contains: each stage that must go over the leaves
-/// again reads what the server could not keep in memory. 0: nothing, or no rate was measured.
+/// The price of the gates, which estimate_stages() contains: each stage that must go over the
+/// leaves again reads what the server could not keep in memory. 0: nothing, or no rate was
+/// measured.
 [[nodiscard]] double seconds_of_gates(const Workload& workload);
 
 /// The lists that fit an ivfflat index over so many rows: rows / 1000, above a million their root.

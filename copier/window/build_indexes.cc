@@ -114,7 +114,7 @@ struct StepSettings {
   std::vector<CarriedReference> references;
 };
 
-/// What a stage has done on leaves.
+/// The work of a stage on leaves.
 struct LeafFigures {
   std::array<std::uint64_t, kLeafStages.size()> steps{};  ///< By the stage that they belong to.
   std::array<double, kLeafStages.size()> seconds{};       ///< The same, of all workers together.
