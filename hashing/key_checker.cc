@@ -165,7 +165,7 @@ class Checker : Pass {
       return error(node.offset, "there is no column \"" + node.text + "\"",
                    hint_for_column(columns_, node.text));
     }
-    if (found->type == KeyType::other) {
+    if (!is_of_expressions(found->type)) {
       return error(node.offset,
                    "column \"" + found->name + "\" is of type " + found->type_name +
                        ", which a key expression cannot use",

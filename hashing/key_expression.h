@@ -15,7 +15,7 @@
 
 namespace pgfanout {
 
-/// Types that a key expression can handle; `other` is a column that may not be used in one.
+/// Types of columns that this program knows. A key expression may use those before `other`.
 enum class KeyType : std::uint8_t {
   int2,
   int4,
@@ -26,7 +26,14 @@ enum class KeyType : std::uint8_t {
   uuid,
   bytea,
   boolean,
-  other
+  other,
+  // Of partition keys only:
+  name,
+  oid,
+  date,
+  timestamp,
+  timestamptz,
+  numeric
 };
 
 /// The type for a base type's OID in pg_type (20 is int8, 25 is text, ...).

@@ -42,6 +42,11 @@ namespace pgfanout::keyexpr {
   return is_integer(type) || type == KeyType::boolean;
 }
 
+/// Whether an expression may name a column of that type.
+[[nodiscard]] constexpr bool is_of_expressions(KeyType type) {
+  return type < KeyType::other;
+}
+
 /// The bytes of a field of a fixed-width type; 0 for any.
 [[nodiscard]] std::int32_t width_of(KeyType type);
 

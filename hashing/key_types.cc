@@ -32,6 +32,12 @@ constexpr std::array type_facts = std::to_array<KeyTypeFacts>({
     {KeyType::bytea, 17, 0, "bytea", "bytea", false},
     {KeyType::boolean, 16, 1, "bool", "boolean", false},
     {KeyType::other, 0, 0, "unknown", "unknown", false},
+    {KeyType::name, 19, 0, "name", "name", false},
+    {KeyType::oid, 26, 4, "oid", "oid", false},
+    {KeyType::date, 1082, 4, "date", "date", false},
+    {KeyType::timestamp, 1114, 8, "timestamp", "timestamp without time zone", false},
+    {KeyType::timestamptz, 1184, 8, "timestamptz", "timestamp with time zone", false},
+    {KeyType::numeric, 1700, 0, "numeric", "numeric", false},
 });
 
 const KeyTypeFacts& facts_of(KeyType type) {

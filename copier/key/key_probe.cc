@@ -126,7 +126,7 @@ std::vector<ProbeValue> adversarial_values(KeyType type, std::string_view encodi
       values.emplace_back(std::string(1, '\0'));
       values.emplace_back(std::string(1, '\1'));
       break;
-    case KeyType::other:
+    default:
       break;
   }
   return values;
@@ -147,10 +147,12 @@ ProbeValue random_value(KeyType type, std::mt19937_64& random) {
       return random_bytes(random() % kLongestText, random);
     case KeyType::boolean:
       return std::string(1, static_cast<char>(random() & 1U));
-    case KeyType::other:
-      return std::nullopt;
-    default:
+    case KeyType::text:
+    case KeyType::varchar:
+    case KeyType::bpchar:
       return random_text(random);
+    default:
+      return std::nullopt;
   }
 }
 

@@ -156,7 +156,7 @@ Result<std::vector<std::size_t>> find_candidates(PreflightRun& run) {
     const bool is_taken =
         std::any_of(run.plan.stream.columns.begin(), run.plan.stream.columns.end(),
                     [&](const StreamColumn& taken) { return taken.source_sql == column.quoted; });
-    if (type == KeyType::other || type == KeyType::boolean || type == KeyType::bytea) continue;
+    if (type >= KeyType::bytea) continue;
     if (!column.is_not_null || !column.is_deterministic || column.generated == 'v') continue;
     if (!is_short || !is_taken) continue;
     if (std::find(used.begin(), used.end(), at) != used.end()) continue;

@@ -1,0 +1,10 @@
+#include "hashing/partition_key.h"
+
+namespace pgfanout {
+
+std::unique_ptr<const PartitionKernel> make_hash_kernel(const PartitionKey& /*key*/,
+                                                        std::span<const KeyType> /*types*/) {
+  return nullptr;
+}
+
+}  // namespace pgfanout
