@@ -13,6 +13,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
+#include "copier/layout/partition_bound.h"
 
 namespace pgfanout {
 namespace {
@@ -33,19 +34,6 @@ bool take_key_width(std::string_view& text, int& width) {
     return false;
   width = rest[0] - '0';
   text = rest.substr(2);
-  return true;
-}
-
-/// One entry of the list: NULL, 7, -7, '7'.
-bool take_entry(std::string_view& text, ListBound& bound) {
-  if (take(text, "NULL")) return true;
-  const bool is_quoted = take(text, "'");
-  std::int64_t key = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), key);
-  if (error != std::errc()) return false;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  if (is_quoted && !take(text, "'")) return false;
-  bound.keys.push_back(key);
   return true;
 }
 
@@ -180,22 +168,20 @@ Result<std::string> normal_form(Connection& connection, const std::string& expre
 }  // namespace
 
 Result<ListBound> parse_list_bound(std::string_view bound) {
+  PGFANOUT_TRY_ASSIGN(const PartitionBound whole, parse_partition_bound(bound));
   ListBound parsed;
-  if (bound == "DEFAULT") {
-    parsed.is_default = true;
-    return parsed;
-  }
-  std::string_view rest = bound;
-  if (!take(rest, "FOR VALUES IN (")) {
+  parsed.is_default = whole.kind == PartitionBound::Kind::rest;
+  if (parsed.is_default) return parsed;
+  if (whole.kind != PartitionBound::Kind::list) {
     return refused("not-list", fmt::format("the bound \"{}\" is not one of LIST", bound),
                    "the target must be partitioned by LIST on the key");
   }
-  bool is_integers = true;
-  do {
-    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-    is_integers = take_entry(rest, parsed);
-  } while (is_integers && take(rest, ","));
-  if (!is_integers || rest != ")") {
+  for (const BoundValue& value : whole.values) {
+    if (value.kind == BoundValue::Kind::null) continue;
+    const char* end = value.text.data() + value.text.size();
+    const auto [behind, error] =
+        std::from_chars(value.text.data(), end, parsed.keys.emplace_back());
+    if (error == std::errc() && behind == end) continue;
     return refused("not-integer", fmt::format("the bound \"{}\" holds no integers", bound),
                    "the target must be partitioned by LIST on an integer key");
   }

@@ -18,7 +18,7 @@ struct ListBound {
   std::vector<std::int64_t> keys;
 };
 
-/// Parses "FOR VALUES IN (0, '1', NULL)" or "DEFAULT". Refuses other strategies and non-integers.
+/// Of "FOR VALUES IN (0, '1', NULL)" or "DEFAULT". Refuses other strategies and non-integers.
 Result<ListBound> parse_list_bound(std::string_view bound);
 
 /// "{table}_p{key:02}" for that table and key; refuses a pattern without {table} or {key}.
