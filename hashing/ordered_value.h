@@ -36,6 +36,7 @@ struct OrderedValue {
 
 /// The bytes in binary COPY of a value, from the text that the server prints with
 /// DateStyle ISO and bytea_output hex. Absent: `text` is no value of that type, or it is `other`.
+/// A numeric keeps zeros that the server leaves off, which does not change its order.
 [[nodiscard]] std::optional<std::string> binary_form(KeyType type, std::string_view text);
 
 /// Both: the value of a text. Its bytes go into `bytes`, whose elements do not move.
