@@ -13,7 +13,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
-#include "copier/layout/partition_bound.h"
+#include "copier/catalog/partition_bound.h"
 
 namespace pgfanout {
 namespace {

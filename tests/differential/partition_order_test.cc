@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "copier/layout/partition_bound.h"
+#include "copier/catalog/partition_bound.h"
 #include "tests/harness/test_server.h"
 #include "tests/hashing/partition_rows.h"
 

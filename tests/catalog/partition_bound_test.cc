@@ -1,4 +1,4 @@
-#include "copier/layout/partition_bound.h"
+#include "copier/catalog/partition_bound.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
