@@ -10,10 +10,10 @@
 #include "copier/base/amount.h"
 #include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
+#include "copier/catalog/partition_bound.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/key_proof.h"
-#include "copier/catalog/partition_bound.h"
 
 namespace pgfanout {
 namespace {
