@@ -14,6 +14,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/layout/known_key.h"
 #include "copier/layout/layout.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
 namespace {
@@ -41,10 +42,17 @@ std::optional<KeyExpression> compiled(const std::string& sql, const Table& sourc
 
 class KeySettlement {
  public:
-  KeySettlement(const TableRequest& job, const Table& source, const Table* target)
-      : job_(job), source_(source), target_(target) {}
+  KeySettlement(const TableRequest& job, const Table& source, const Table* target,
+                std::string_view recorded)
+      : job_(job), source_(source), target_(target), recorded_(recorded) {}
 
   Result<void> read(Connection& source, Connection& target) {
+    if (target_ != nullptr) {
+      PGFANOUT_TRY(read_partition_key());
+    } else {
+      key_.layout = job_.layout;
+    }
+    if (!key_.layout.by.empty()) return settle_layout(source);
     const std::string_view column =
         job_.key_column.empty() ? kDefaultKeyColumn : std::string_view(job_.key_column);
     PGFANOUT_TRY_ASSIGN(of_source_,
@@ -61,6 +69,7 @@ class KeySettlement {
   }
 
   Result<JobKey> of_copy() {
+    if (!key_.layout.by.empty()) return std::move(key_);
     const auto read = target_ != nullptr ? layout_kind_of(*target_).key_count(*target_)
                                          : std::optional<std::uint32_t>();
     const KeyedLeaves usual = usual_leaves(read);
@@ -90,6 +99,7 @@ class KeySettlement {
   }
 
   Result<JobKey> of_comparison() {
+    if (!key_.layout.by.empty()) return std::move(key_);
     choose_column();
     const auto& job = of_target_.job;
     const bool is_own_job = job && job->source_oid == source_.oid && of_target_.doubts.empty();
@@ -112,6 +122,39 @@ class KeySettlement {
   }
 
  private:
+  /// Of a target that is partitioned by plain columns: its bounds state the key.
+  Result<void> read_partition_key() {
+    PGFANOUT_TRY_ASSIGN(const std::string text, layout_kind_of(*target_).key_of(*target_));
+    if (text.empty()) return {};
+    if (!job_.key.empty() && job_.key != text) {
+      return refused("key-and-layout",
+                     fmt::format("the target {} is partitioned by {}: a key has no say in it",
+                                 target_->qualified, target_->partition_key),
+                     "leave --key out", target_->qualified);
+    }
+    PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
+    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+    for (std::string& column : key->columns) {
+      column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+    }
+    key_.layout.by = target_->partition_key;
+    key_.sql = text_of(*key);
+    return {};
+  }
+
+  /// Of a layout by plain columns. A job that is resumed, or recorded, has its key already.
+  Result<void> settle_layout(Connection& source) {
+    key_.is_stated = true;
+    key_.column = job_.key_column;
+    key_.partitions = job_.partitions.value_or(kDefaultPartitions);
+    if (key_.sql.empty()) key_.sql = job_.key.empty() ? recorded_ : job_.key;
+    if (!key_.sql.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
+    key_.sql = std::move(settled.key);
+    key_.partitions = settled.partitions;
+    return {};
+  }
+
   [[nodiscard]] static std::optional<KeyedLeaves> layout_of(const TableKey& key) {
     return key.known ? key.known->layout : std::nullopt;
   }
@@ -239,6 +282,7 @@ class KeySettlement {
   const TableRequest& job_;
   const Table& source_;
   const Table* target_;
+  const std::string_view recorded_;
   TableKey of_source_;
   TableKey of_target_;
   std::optional<KeyExpression> at_source_;  ///< The target's known key.
@@ -248,9 +292,9 @@ class KeySettlement {
 }  // namespace
 
 Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connection,
-                           const Table& source, Connection& target_connection,
-                           const Table* target) {
-  KeySettlement settlement(job, source, target);
+                           const Table& source, Connection& target_connection, const Table* target,
+                           std::string_view recorded) {
+  KeySettlement settlement(job, source, target, recorded);
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));
   return settlement.of_copy();
 }
@@ -258,7 +302,7 @@ Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connectio
 Result<JobKey> key_of_comparison(const TableRequest& tables, Connection& source_connection,
                                  const Table& source, Connection& target_connection,
                                  const Table& target) {
-  KeySettlement settlement(tables, source, &target);
+  KeySettlement settlement(tables, source, &target, {});
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));
   return settlement.of_comparison();
 }
