@@ -244,10 +244,9 @@ std::string place_of(const PartitionKey& key, std::int64_t place) {
     return fmt::format("a row has remainder {}, for which the target has no leaf", place);
   }
   if (place == PartitionKey::kNone) {
-    return fmt::format(key.strategy == PartitionKey::Strategy::list
-                           ? "a row's {} is a value for which the target has no leaf"
-                           : "a row has NULL in {}, for which the target has no leaf",
-                       columns);
+    const bool is_list = key.strategy == PartitionKey::Strategy::list;
+    return fmt::format("a row has {} in {}, for which the target has no leaf",
+                       is_list ? "a value" : "NULL", columns);
   }
   const auto count = static_cast<std::int64_t>(key.bounds.size());
   if (key.strategy == PartitionKey::Strategy::list || count == 0) {

@@ -31,8 +31,8 @@ class LeafMap final : public Layout {
     std::vector<std::vector<std::int64_t>> keys;  ///< Of each leaf; distinct.
     std::optional<std::uint32_t> rest;            ///< The leaf of all other keys.
     /// What leaves' names add to the table's: "_p20250101"; empty: their numbers.
-    std::vector<std::string> suffixes;
-    std::vector<std::string> froms;  ///< RANGE: their lower bounds, for patterns of names.
+    std::vector<std::string> suffixes = {};
+    std::vector<std::string> froms = {};  ///< RANGE: their lower bounds, for patterns of names.
   };
 
   LeafMap(Leaves leaves, KeyExpression key);
