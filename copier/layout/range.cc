@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <set>
 #include <utility>
@@ -115,7 +116,7 @@ StepSql sql_of_numbers(KeyType type) {
           is_whole ? fmt::format("CASE WHEN first + s * n < {0} THEN "
                                  "trunc(GREATEST(first + s * n, -({0}))) END",
                                  end)
-                   : "first + s * n"};
+                   : "trim_scale(first + s * n)"};
 }
 
 /// The step's parts, of which numbers have none.
@@ -167,6 +168,7 @@ class RangeSettlement {
   Result<std::vector<std::vector<BoundValue>>> bounds() {
     PGFANOUT_TRY(check_request());
     PGFANOUT_TRY(check_step());
+    PGFANOUT_TRY(check_from());
     PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(bounds_sql()));
     if (rows.is_null(0, 0)) {
       return refused("range-needs-from",
@@ -197,8 +199,9 @@ class RangeSettlement {
 
   /// The interval as a value of its type that is above zero.
   Result<void> check_step() {
-    const std::string hint = kind_ == StepKind::number ? "use a number above 0, such as 10000000"
-                                                       : "use an interval such as '1 month'";
+    const std::string hint = kind_ == StepKind::number
+                                 ? "use a whole number above 0, such as 10000000"
+                                 : "use an interval such as '1 month'";
     const auto rows = source_.query(
         fmt::format("SELECT {}, {} FROM (SELECT {}) AS step", sql_.is_step,
                     kind_ == StepKind::day ? "micros = 0" : "true", parts_sql(kind_, interval_)));
@@ -214,6 +217,25 @@ class RangeSettlement {
                    fmt::format("the interval '{}' is finer than the days of {}", job_.interval,
                                column_.quoted),
                    "use whole days, months or years", "--interval");
+  }
+
+  /// --from as a value of the column's type.
+  [[nodiscard]] std::string from_sql() const {
+    return fmt::format("CAST({} AS {})", source_.quote_literal(job_.from), column_.type_sql);
+  }
+
+  Result<void> check_from() {
+    if (job_.from.empty()) return {};
+    const auto rows =
+        source_.query(fmt::format("SELECT true FROM (SELECT {} AS c OFFSET 0) AS f {}", from_sql(),
+                                  fmt::format(fmt::runtime(sql_.finite), "c")));
+    if (!rows && !rows.error().sqlstate.starts_with("22")) return rows.error();
+    if (rows && rows->size() == 1) return {};
+    return refused("bad-from",
+                   fmt::format("'{}' is no first bound for ranges of {} ({})", job_.from,
+                               column_.quoted, column_.type_sql),
+                   kind_ == StepKind::number ? "use a number" : "use a date such as 2020-01-01",
+                   "--from");
   }
 
   [[nodiscard]] std::string bounds_sql() const {
@@ -244,9 +266,8 @@ class RangeSettlement {
       if (is_end) ahead = job_.ahead + 1;
     }
     if (ahead > job_.ahead && bounds.size() - 1 <= kMostRanges) return bounds;
-    double leaves = 0;
-    read_row_at(rows, leaves);
-    leaves = std::max(leaves - 2, static_cast<double>(bounds.size() - 1));
+    const double leaves = std::max(std::strtod(rows.str(0, 2).c_str(), nullptr) - 2,
+                                   static_cast<double>(bounds.size() - 1));
     PGFANOUT_TRY_ASSIGN(const std::string better,
                         better_interval(source_, kind_, interval_, leaves));
     return refused("too-many-leaves",
@@ -257,10 +278,6 @@ class RangeSettlement {
                                                 "--from",
                                                 better),
                    "--interval");
-  }
-
-  static void read_row_at(const Rows& rows, double& leaves) {
-    leaves = std::strtod(rows.str(0, 2).c_str(), nullptr);
   }
 
   const LayoutRequest& job_;
