@@ -182,8 +182,13 @@ class RangeSql {
 
   [[nodiscard]] std::string sql() const {
     if (columns_.size() == 1) {
-      return fmt::format("COALESCE(pg_catalog.width_bucket({}, {}), -1)::pg_catalog.int8",
-                         columns_[0], array_sql(key_, types_[0]));
+      // MINVALUE is below every row, MAXVALUE above.
+      PartitionKey values = key_;
+      const auto minima = std::erase_if(values.bounds, is_minimum);
+      std::erase_if(values.bounds, is_maximum);
+      return fmt::format("COALESCE(pg_catalog.width_bucket({}, {}){}, -1)::pg_catalog.int8",
+                         columns_[0], array_sql(values, types_[0]),
+                         minima > 0 ? fmt::format(" + {}", minima) : "");
     }
     const std::string nulls =
         joined(columns_, " OR ", [](const std::string& each) { return each + " IS NULL"; });
@@ -192,6 +197,13 @@ class RangeSql {
   }
 
  private:
+  static bool is_minimum(const std::vector<BoundValue>& bound) {
+    return bound.front().kind == BoundValue::Kind::minimum;
+  }
+  static bool is_maximum(const std::vector<BoundValue>& bound) {
+    return bound.front().kind == BoundValue::Kind::maximum;
+  }
+
   /// Of a row that is between `low` and `high` bounds: a search by halves.
   [[nodiscard]] std::string slot(std::size_t low, std::size_t high) const {
     if (low == high) return std::to_string(low);

@@ -171,7 +171,7 @@ class RangeSettlement {
     PGFANOUT_TRY(check_from());
     PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(bounds_sql()));
     if (rows.is_null(0, 0)) {
-      return refused("range-needs-from",
+      return refused("layout-no-rows",
                      fmt::format("{} has no value in {} from which ranges could begin",
                                  table_.qualified, column_.quoted),
                      "say the first bound: --from", "--partition-by");
@@ -182,7 +182,7 @@ class RangeSettlement {
  private:
   [[nodiscard]] Result<void> check_request() const {
     if (kind_ == StepKind::none) {
-      return refused("range-type",
+      return refused("layout-type",
                      fmt::format("ranges by an interval need a date, a time or a number: {} is of "
                                  "type {}",
                                  column_.quoted, column_.type_sql),
@@ -346,7 +346,7 @@ class RangeKind final : public ByColumns {
                                const Table& table) const override {
     PGFANOUT_TRY_ASSIGN(std::vector<std::string> columns, columns_of(job, table));
     if (columns.size() != 1) {
-      return refused("range-columns", "ranges by an interval have one column",
+      return refused("layout-type", "ranges by an interval have one column",
                      "name one column, or create the partitioned table yourself and name it with "
                      "--into",
                      "--partition-by");
@@ -354,8 +354,7 @@ class RangeKind final : public ByColumns {
     PartitionKey key{PartitionKey::Strategy::range, std::move(columns), 0, {}};
     PGFANOUT_TRY_ASSIGN(
         key.bounds, RangeSettlement(job, source, table, *table.find(key.columns.front())).bounds());
-    const auto ranges = static_cast<std::uint32_t>(key.bounds.size() - 1);
-    return SettledLayout{text_of(key), ranges + (job.layout.default_partition ? 1 : 0)};
+    return settled_layout(key, job.layout);
   }
 
   NewLayout make(const NewLayoutRequest& request) const override {
