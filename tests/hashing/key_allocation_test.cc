@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hashing/key_expression.h"
+#include "hashing/partition_key.h"
 #include "tests/hashing/key_rows.h"
 
 namespace {
@@ -54,6 +55,26 @@ TEST(KeyAllocationTest, EvaluationDoesNotAllocateOnceTheScratchHasGrown) {
   expression->evaluate(rows.base(), rows.fields(), 100, scratch, keys, states);
   EXPECT_EQ(allocations, before);
   EXPECT_GT(before, 0U);
+}
+
+TEST(KeyAllocationTest, AHashPartitionsKernelDoesNotAllocate) {
+  PartitionKey key;
+  key.columns = {"n", "t"};
+  key.modulus = 64;
+  const auto kernel = make_hash_kernel(key, std::vector{KeyType::numeric, KeyType::text});
+  ASSERT_NE(kernel, nullptr);
+  KeyRows rows;
+  constexpr std::size_t count = 3000;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto digits = static_cast<std::int64_t>(i % 400);
+    rows.add_field(binary_integer(digits, 2) + std::string(6 + 2 * (i % 400), '\1'));
+    rows.add_field(std::string(i % 90, 't'));
+  }
+  std::vector<std::int64_t> keys(count);
+  std::vector<KeyState> states(count);
+  const std::size_t before = allocations;
+  kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
+  EXPECT_EQ(allocations, before);
 }
 
 }  // namespace
