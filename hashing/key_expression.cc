@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/byte_order.h"
 #include "copier/base/lists.h"
 #include "hashing/key_forms.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
 namespace keyexpr {
-namespace {
 
 std::string doubled(std::string_view text, char quote) {
   std::string result(1, quote);
@@ -21,7 +22,6 @@ std::string doubled(std::string_view text, char quote) {
   return result + quote;
 }
 
-/// A backslash means the same under either setting of standard_conforming_strings only in E''.
 std::string string_literal(std::string_view text) {
   std::string quoted = doubled(text, '\'');
   if (text.find('\\') == std::string_view::npos) return quoted;
@@ -33,16 +33,18 @@ std::string string_literal(std::string_view text) {
   return result;
 }
 
+namespace {
+
 /// Prints the syntax, not the typed tree: the server resolves types and casts itself, by the rules
 /// that the checker has applied. The result means the same under any search_path whose objects do
 /// not hide those of pg_catalog: every operation is in parentheses, functions and types are behind
 /// pg_catalog, columns are quoted.
 class Printer {
  public:
-  /// Prints the column `names[i]` as `new_names[i]`, where there is one.
-  Printer(const SyntaxTree& syntax, std::span<const std::string> names,
+  /// Prints the column `columns[i]` as `new_names[i]`, where there is one.
+  Printer(const SyntaxTree& syntax, std::span<const KeyColumn> columns,
           std::span<const std::string> new_names)
-      : syntax_(syntax), names_(names), new_names_(new_names) {}
+      : syntax_(syntax), columns_(columns), new_names_(new_names) {}
 
   /// Prints the node `index` as `text`.
   void replace(std::uint32_t index, std::string text) {
@@ -83,7 +85,8 @@ class Printer {
 
  private:
   std::string column(const std::string& name) {
-    const auto index = static_cast<std::size_t>(std::ranges::find(names_, name) - names_.begin());
+    const auto index = static_cast<std::size_t>(
+        std::ranges::find(columns_, name, &KeyColumn::name) - columns_.begin());
     return doubled(index < new_names_.size() ? new_names_[index] : name, '"');
   }
 
@@ -97,7 +100,7 @@ class Printer {
   }
 
   const SyntaxTree& syntax_;
-  const std::span<const std::string> names_;
+  const std::span<const KeyColumn> columns_;
   const std::span<const std::string> new_names_;
   std::optional<std::uint32_t> replaced_;
   std::string replacement_;
@@ -142,24 +145,83 @@ KeyScratch& KeyScratch::operator=(KeyScratch&&) noexcept = default;
 
 struct KeyExpression::Program : keyexpr::Program {
   std::string sql;
-  std::vector<std::string> column_names;
+  std::vector<KeyColumn> columns;
   keyexpr::SyntaxTree syntax;
   KeyType result_type = KeyType::other;
+  std::optional<PartitionKey> partition;  // Then there is no syntax.
+  std::unique_ptr<const PartitionKernel> kernel;
+
+  [[nodiscard]] std::string name_of(std::size_t column,
+                                    std::span<const std::string> new_names) const {
+    return column < new_names.size() ? new_names[column] : columns[column].name;
+  }
 };
 
 KeyExpression::KeyExpression(std::shared_ptr<const Program> program)
     : program_(std::move(program)) {}
 
+namespace {
+
+Result<std::vector<std::size_t>> columns_of(const PartitionKey& key,
+                                            std::span<const KeyColumn> columns) {
+  std::vector<std::size_t> used;
+  for (const std::string& name : key.columns) {
+    const auto found = std::ranges::find(columns, name, &KeyColumn::name);
+    if (found == columns.end()) {
+      return refused("key-expression", "there is no column \"" + name + "\"",
+                     "name columns of the source", text_of(key));
+    }
+    used.push_back(static_cast<std::size_t>(found - columns.begin()));
+  }
+  return used;
+}
+
+/// Where a type's equality or order is not that of its bytes, it is none for a kernel.
+std::unique_ptr<const PartitionKernel> kernel_of(const PartitionKey& key,
+                                                 const std::vector<std::size_t>& used,
+                                                 std::span<const KeyColumn> columns) {
+  const bool is_range = key.strategy == PartitionKey::Strategy::range;
+  std::vector<KeyType> types;
+  for (const std::size_t column : used) {
+    const auto order = columns[column].order;
+    const bool is_plain =
+        order == KeyColumn::Order::bytes || (order == KeyColumn::Order::equal_bytes && !is_range);
+    types.push_back(is_plain ? columns[column].type : KeyType::other);
+  }
+  if (is_range) return make_range_kernel(key, types);
+  return key.strategy == PartitionKey::Strategy::hash ? make_hash_kernel(key, types)
+                                                      : make_list_kernel(key, types);
+}
+
+/// Keys that the server has computed: int8, never NULL.
+void read_keys(const std::uint8_t* base, std::span<const FieldRef> fields,
+               std::span<std::int64_t> keys, std::span<KeyState> states) {
+  for (std::size_t row = 0; row < fields.size(); ++row) {
+    const bool is_key = fields[row].length == 8;
+    states[row] = is_key ? KeyState::ok : KeyState::malformed;
+    keys[row] = is_key ? static_cast<std::int64_t>(load_be64(base + fields[row].offset)) : 0;
+  }
+}
+
+}  // namespace
+
 Result<KeyExpression> KeyExpression::compile(std::string_view sql,
                                              std::span<const KeyColumn> columns) {
   auto program = std::make_shared<Program>();
+  program->sql = sql;
+  program->columns.assign(columns.begin(), columns.end());
+  PGFANOUT_TRY_ASSIGN(program->partition, parse_partition_key(sql));
+  if (program->partition) {
+    program->result_type = KeyType::int8;
+    PGFANOUT_TRY_ASSIGN(program->used_columns, columns_of(*program->partition, columns));
+    program->kernel = kernel_of(*program->partition, program->used_columns, columns);
+    return KeyExpression(std::move(program));
+  }
   PGFANOUT_TRY_ASSIGN(program->syntax, keyexpr::parse_key_expression(sql));
   PGFANOUT_TRY_ASSIGN(const keyexpr::TypedTree typed,
                       keyexpr::check_types(sql, program->syntax, columns));
   PGFANOUT_TRY(keyexpr::compile_program(sql, typed, *program));
-  program->sql = sql;
   program->result_type = typed.type;
-  for (const KeyColumn& column : columns) program->column_names.push_back(column.name);
   return KeyExpression(std::move(program));
 }
 
@@ -176,8 +238,25 @@ const std::string& KeyExpression::sql() const {
 }
 
 std::string KeyExpression::qualified_sql(std::span<const std::string> column_names) const {
-  return keyexpr::Printer(program_->syntax, program_->column_names, column_names)
-      .print(program_->syntax.root);
+  if (!program_->partition) {
+    return keyexpr::Printer(program_->syntax, program_->columns, column_names)
+        .print(program_->syntax.root);
+  }
+  std::vector<std::string> quoted;
+  std::vector<std::string> types;
+  for (const std::size_t column : program_->used_columns) {
+    quoted.push_back(keyexpr::doubled(program_->name_of(column, column_names), '"'));
+    types.push_back(program_->columns[column].type_name);
+  }
+  return partition_key_sql(*program_->partition, quoted, types);
+}
+
+const PartitionKey* KeyExpression::partition_key() const {
+  return program_->partition ? &*program_->partition : nullptr;
+}
+
+bool KeyExpression::is_by_server() const {
+  return program_->partition && program_->kernel == nullptr;
 }
 
 std::vector<std::string> KeyExpression::functions() const {
@@ -193,10 +272,13 @@ std::vector<std::string> KeyExpression::functions() const {
 bool KeyExpression::computes_same_as(const KeyExpression& other) const {
   const keyexpr::Program& a = *program_;
   const keyexpr::Program& b = *other.program_;
-  return a == b;
+  return program_->partition == other.program_->partition && a == b;
 }
 
 std::optional<std::int64_t> KeyExpression::modulus() const {
+  if (const auto& partition = program_->partition) {
+    return partition->modulus > 0 ? std::optional<std::int64_t>(partition->modulus) : std::nullopt;
+  }
   const auto found = keyexpr::modulus_of(program_->syntax, program_->syntax.root);
   return found ? std::optional(found->value) : std::nullopt;
 }
@@ -204,7 +286,7 @@ std::optional<std::int64_t> KeyExpression::modulus() const {
 std::string KeyExpression::with_modulus(std::uint32_t modulus,
                                         std::span<const std::string> column_names) const {
   const auto found = keyexpr::modulus_of(program_->syntax, program_->syntax.root);
-  keyexpr::Printer printer(program_->syntax, program_->column_names, column_names);
+  keyexpr::Printer printer(program_->syntax, program_->columns, column_names);
   const bool is_text = program_->syntax.nodes[found->node].kind == keyexpr::SyntaxKind::string;
   printer.replace(found->node,
                   is_text ? "'" + std::to_string(modulus) + "'" : std::to_string(modulus));
@@ -236,6 +318,14 @@ void copy_result(const keyexpr::Program& program, const keyexpr::Frame& frame, s
 void KeyExpression::evaluate(const std::uint8_t* base, std::span<const FieldRef> fields,
                              std::size_t rows, KeyScratch& scratch, std::span<std::int64_t> keys,
                              std::span<KeyState> states) const {
+  if (program_->kernel != nullptr) {
+    program_->kernel->evaluate(base, fields, rows, keys, states);
+    return;
+  }
+  if (program_->partition) {
+    read_keys(base, fields.first(rows), keys, states);
+    return;
+  }
   keyexpr::Frame& frame = *scratch.registers_;
   while (frame.registers.size() < program_->registers) {
     frame.registers.push_back(std::make_unique<keyexpr::Register>());

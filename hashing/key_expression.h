@@ -43,7 +43,11 @@ enum class KeyType : std::uint8_t {
 struct KeyColumn {
   std::string name;
   KeyType type = KeyType::other;
-  std::string type_name;  ///< As format_type() prints it, for messages.
+  std::string type_name;  ///< As format_type() prints it.
+  /// How far the bytes decide: about order and equality, about equality alone (collated text), or
+  /// about neither (a nondeterministic collation).
+  enum class Order : std::uint8_t { bytes, equal_bytes, unknown };
+  Order order = Order::bytes;
 };
 
 /// The outcome of one row's key.
@@ -71,15 +75,23 @@ class KeyScratch {
   std::unique_ptr<Registers> registers_;
 };
 
+struct PartitionKey;
+
 class KeyExpression {
  public:
-  /// Parses and type-checks `sql` over `columns`. An error has code "key-expression", the place
+  /// Parses and type-checks `sql` over `columns`: an expression, or the text of a partition key
+  /// (partition_key.h). An error has code "key-expression", the place
   /// marked in `where` (the expression, and under it a caret), and a hint.
   static Result<KeyExpression> compile(std::string_view sql, std::span<const KeyColumn> columns);
 
+  /// Absent: an expression of the user's.
+  [[nodiscard]] const PartitionKey* partition_key() const;
+  /// A partition key over types that have no kernel: evaluate() takes a single field for each row,
+  /// the int8 that the server computes by qualified_sql().
+  [[nodiscard]] bool is_by_server() const;
   /// Indexes into the `columns` given to compile(), each once, in order of first use.
   [[nodiscard]] const std::vector<std::size_t>& used_columns() const;
-  /// int2, int4 or int8: anything else is refused by compile().
+  /// int2, int4 or int8: anything else is refused by compile(). int8 of a partition key.
   [[nodiscard]] KeyType result_type() const;
   /// The expression as given.
   [[nodiscard]] const std::string& sql() const;
@@ -92,8 +104,10 @@ class KeyExpression {
   /// parentheses and casts that change nothing do not count.
   [[nodiscard]] bool computes_same_as(const KeyExpression& other) const;
   /// N of an expression of the form `... % N`, also within abs() or a cast: its keys are below N.
+  /// HASH's modulus.
   [[nodiscard]] std::optional<std::int64_t> modulus() const;
-  /// As qualified_sql(), with `modulus` in place of modulus(), which must have a value.
+  /// As qualified_sql(), with `modulus` in place of modulus(), which must have a value; of an
+  /// expression of the user's.
   [[nodiscard]] std::string with_modulus(std::uint32_t modulus,
                                          std::span<const std::string> column_names) const;
 

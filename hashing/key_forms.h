@@ -26,6 +26,13 @@ namespace pgfanout::keyexpr {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+/// The text in quotes, with those in it doubled.
+[[nodiscard]] std::string doubled(std::string_view text, char quote);
+
+/// As an SQL literal: with a backslash it is E'', since only there it means the same under either
+/// setting of standard_conforming_strings.
+[[nodiscard]] std::string string_literal(std::string_view text);
+
 // --- Types, and the server's hash functions.
 
 [[nodiscard]] constexpr bool is_integer(KeyType type) {

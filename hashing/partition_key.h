@@ -53,7 +53,7 @@ struct PartitionKey {
 [[nodiscard]] Result<std::optional<PartitionKey>> parse_partition_key(std::string_view text);
 
 /// SQL for the key of a row, an int8 that is never NULL. `columns` are those of the key, as SQL;
-/// `types` their types as DDL has them. All names are qualified, operators too.
+/// `types` their types as DDL has them. Functions and types are qualified.
 [[nodiscard]] std::string partition_key_sql(const PartitionKey& key,
                                             std::span<const std::string> columns,
                                             std::span<const std::string> types);

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "bench/insert/insertion.h"
-#include "copier/layout/list_by_key.h"
+#include "copier/layout/leaf_map.h"
 #include "copier/stage/lane_writer.h"
 #include "copier/stage/route.h"
 #include "copier/stage/row_batch.h"
@@ -16,10 +16,10 @@ namespace {
 /// Upper bound of a lane's batch, for wide rows.
 constexpr std::uint64_t kMostBatchBytes = 256 << 10U;
 
-ListByKey leaves_by(const KeyExpression& expression) {
+LeafMap leaves_by(const KeyExpression& expression) {
   std::vector<std::vector<std::int64_t>> keys;
   for (std::int64_t key = 0; key < std::int64_t{kLeaves}; ++key) keys.push_back({key});
-  return {std::move(keys), expression};
+  return {{std::move(keys), {}, {}}, expression};
 }
 
 std::vector<LaneTarget> lane_targets(const InsertCase& each) {
@@ -47,7 +47,7 @@ struct FanOut {
         stop(insertion.cancellation) {}
 
   RowFields fields;
-  ListByKey leaves;
+  LeafMap leaves;
   std::vector<LaneTarget> targets;
   MemoryBudget budget;
   LaneSet lanes;

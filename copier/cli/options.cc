@@ -10,6 +10,7 @@
 
 #include "copier/cli/query_baseline.h"
 #include "copier/cli/values.h"
+#include "copier/layout/layout.h"
 #include "copier/pg/connection.h"
 
 namespace pgfanout {
@@ -162,6 +163,12 @@ Done set_bench_source(Text value, Invocation& to) {
   return check_dsn(value, "--source");
 }
 
+Done set_layout(Text value, Invocation& to) {
+  PGFANOUT_TRY(parse_partition_by(value));
+  to.job.layout.by = value;
+  return {};
+}
+
 Done add_skipped(Text value, Invocation& to) {
   if (value.empty()) return refused("usage", "must not be empty");
   to.job.skip.emplace_back(value);
@@ -300,6 +307,16 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::key_column>, "key.column"},
     OptionSpec{"", "Partition key", "--partitions", "N", "Leaves of a new target, for keys 0 to N-1; those of an existing target, and of a converted table, are counted. Default: 100",
                set_number<1, 10'000, job, &JobDescription::partitions>, "target.partitions", JobValue::number},
+    OptionSpec{"", "Partition key", "--partition-by", "LAYOUT", "Another layout than LIST by the key: 'HASH (columns)', 'RANGE (columns)', 'LIST (column)', or none for a plain table; of an existing target it is known. Default: LIST by the key",
+               set_layout, "target.partition_by"},
+    OptionSpec{"", "Partition key", "--interval", "WIDTH", "RANGE: what a leaf spans, '1 month' or 1000000",
+               set_text<job, &JobDescription::layout, &LayoutRequest::interval>, "target.interval", JobValue::number_or_text},
+    OptionSpec{"", "Partition key", "--from", "VALUE", "RANGE: the first bound. Default: by the lowest value",
+               set_text<job, &JobDescription::layout, &LayoutRequest::from>, "target.from", JobValue::number_or_text},
+    OptionSpec{"", "Partition key", "--ahead", "N", "RANGE: empty leaves above the highest value's. Default: 0",
+               set_number<0, 1'000, job, &JobDescription::layout, &LayoutRequest::ahead>, "target.ahead", JobValue::number},
+    OptionSpec{"", "Partition key", "--default-partition", "", "RANGE: a leaf for rows that no other one takes",
+               set_true<job, &JobDescription::layout, &LayoutRequest::default_partition>, "target.default_partition", JobValue::flag},
     OptionSpec{"", "Partition key", "--key-mode", "MODE", "How later rows get their key: check, generated, expression or none; a converted table keeps its own. Default: check",
                set_choice<kKeyModes, job, &JobDescription::key_mode>, "key.mode"},
     OptionSpec{"", "Partition key", "--on-key-mismatch", "WHAT", "If a stored key differs from the recomputed one: fail, or fix it in the target. Default: fail",

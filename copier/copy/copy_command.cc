@@ -154,7 +154,7 @@ class CopyCommand : ReportingJob {
       PGFANOUT_TRY_ASSIGN(target, describe_table(*state_.target, found.oid));
     }
     PGFANOUT_TRY_ASSIGN(const JobKey key, key_of_copy(job(), *source_, table_, *state_.target,
-                                                      target ? &*target : nullptr));
+                                                      target ? &*target : nullptr, entry.key));
     return request_of(as_recorded(job(), key), key.sql);
   }
 

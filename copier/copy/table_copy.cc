@@ -195,6 +195,8 @@ class TableCopy {
     JobDescription as_asked = job();
     // The rows that the target holds now may be those of this job.
     if (state_.is_resumed) as_asked.append = true;
+    // Leaves by the source's rows are settled once.
+    if (state_.entry && !job().layout.by.empty()) as_asked.key = state_.entry->key;
     PGFANOUT_TRY_ASSIGN(state_.plan, make_copy_plan(as_asked, source, *state_.target, made));
     if (progress) state_.progress = *std::move(progress);
     const bool is_proven = state_.raises_fence() && !state_.is_resumed;

@@ -68,6 +68,11 @@ void apply(const Setting& setting, JobDescription& job) {
   if (name == "accept") job.window.accept.push_back(value);
   if (name == "target index") job.target.indexes.push_back(value);
   if (name == "leaf name") job.target.leaf_name = value;
+  if (name == "partition by") job.layout.by = value;
+  if (name == "interval") job.layout.interval = value;
+  if (name == "from") job.layout.from = value;
+  if (name == "ahead") job.layout.ahead = static_cast<std::uint32_t>(number_in(value));
+  if (name == "default partition") job.layout.default_partition = value == "yes";
   if (name == "partitions") job.partitions = static_cast<std::uint32_t>(number_in(value));
   for (const KeyMode mode :
        {KeyMode::check, KeyMode::generated, KeyMode::expression, KeyMode::none}) {
@@ -99,6 +104,12 @@ std::string request_of(const JobDescription& job, const std::string& key_sql) {
     settings.push_back({"target sequence", each.name, each.type, std::to_string(each.start),
                         std::to_string(each.increment), each.owned_by});
   }
+  const LayoutRequest& layout = job.layout;
+  if (!layout.by.empty()) settings.push_back({"partition by", layout.by});
+  if (!layout.interval.empty()) settings.push_back({"interval", layout.interval});
+  if (!layout.from.empty()) settings.push_back({"from", layout.from});
+  if (layout.ahead > 0) settings.push_back({"ahead", std::to_string(layout.ahead)});
+  if (layout.default_partition) settings.push_back({"default partition", "yes"});
   if (!job.target.leaf_name.empty()) settings.push_back({"leaf name", job.target.leaf_name});
   std::sort(settings.begin() + 4, settings.end());
   return nlohmann::json(settings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -138,6 +149,7 @@ JobDescription with_request(JobDescription job, const std::string& request) {
   job.window.accept.clear();
   job.window.views.clear();
   job.target = {};
+  job.layout = {};
   // The way back may be stated, or mended, after the job began.
   const std::vector<ColumnMapping> stated = std::exchange(job.window.rollback_map, {});
   for (const Setting& setting : settings_in(request)) apply(setting, job);

@@ -12,7 +12,16 @@ std::vector<KeyColumn> key_columns_of(const Table& table) {
   std::vector<KeyColumn> columns;
   columns.reserve(table.columns.size());
   for (const Column& column : table.columns) {
-    columns.push_back({column.name, key_type_of_oid(column.base_type_oid), column.type_sql});
+    using Order = KeyColumn::Order;
+    const KeyType type = key_type_of_oid(column.base_type_oid);
+    const bool is_text =
+        type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
+    const bool is_plain = !is_text || column.collation == R"(pg_catalog."C")" ||
+                          column.collation == R"(pg_catalog."POSIX")";
+    columns.push_back({column.name, type, column.type_sql,
+                       is_plain                  ? Order::bytes
+                       : column.is_deterministic ? Order::equal_bytes
+                                                 : Order::unknown});
   }
   return columns;
 }
@@ -42,13 +51,11 @@ Result<std::string> key_sql_of(const TableRequest& job, const Table& source) {
 
 Result<KeyExpression> compile_key(const TableRequest& job, const Table& source) {
   PGFANOUT_TRY_ASSIGN(const std::string sql, key_sql_of(job, source));
-  PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile(sql, key_columns_of(source)));
+  const std::vector<KeyColumn> columns = key_columns_of(source);
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, KeyExpression::compile(sql, columns));
   for (const std::size_t index : key.used_columns()) {
     const Column& column = source.columns[index];
-    const KeyType type = key_type_of_oid(column.base_type_oid);
-    const bool is_collated =
-        type == KeyType::text || type == KeyType::varchar || type == KeyType::bpchar;
-    if (is_collated && !column.is_deterministic) {
+    if (columns[index].order == KeyColumn::Order::unknown) {
       return refused("nondeterministic-collation",
                      fmt::format("column {} has a nondeterministic collation: the server hashes a "
                                  "sort key of it, not its bytes",

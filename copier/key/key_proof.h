@@ -57,7 +57,8 @@ Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowF
                               std::uint64_t count, std::uint64_t seed,
                               const Cancellation* cancellation = nullptr);
 
-/// The same of the table's key; any disagreement is refused with "key-disagrees".
+/// The same of the table's key; any disagreement is refused with "key-disagrees". A key that only
+/// the server computes has nothing to be compared with.
 Result<KeyProof> prove_key(Connection& source, const Table& table, const KeyExpression& key,
                            std::uint64_t count = kDefaultProofRows, std::uint64_t seed = 1);
 

@@ -1,10 +1,44 @@
 #include "copier/layout/layout.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <utility>
+
+#include "copier/catalog/relation_name.h"
+#include "copier/layout/by_columns.h"
 #include "copier/layout/list_by_key.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\n\r";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
+bool is_same_word(std::string_view text, std::string_view word) {
+  return std::ranges::equal(text, word, [](char a, char b) {
+    return std::toupper(static_cast<unsigned char>(a)) ==
+           std::toupper(static_cast<unsigned char>(b));
+  });
+}
+
+/// The place of the comma behind a name, or the text's end; a quoted name may hold commas.
+std::size_t end_of_name(std::string_view text) {
+  bool is_quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') is_quoted = !is_quoted;
+    if (text[at] == ',' && !is_quoted) return at;
+  }
+  return text.size();
+}
+
+}  // namespace
 
 std::vector<std::uint32_t> leaves_of(const Layout& layout, std::span<const KeyOutcome> keys) {
   std::vector<std::int64_t> values;
@@ -31,18 +65,48 @@ std::vector<std::pair<std::string, std::string>> leaf_renames(
 }
 
 std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {
-  if (job.partitions) return *job.partitions;
+  if (key.partition_key() == nullptr && job.partitions) return *job.partitions;
   return static_cast<std::uint32_t>(std::min<std::int64_t>(key.modulus().value_or(0), UINT32_MAX));
 }
 
-// LIST by a computed key is the only kind so far. What a job asks for, and pg_partitioned_table's
-// strategy of a table that exists, decide here once there are others.
-const LayoutKind& layout_kind_of(const JobDescription& /*job*/) {
-  return list_by_key();
+const LayoutKind& layout_kind_of(const TableRequest& job) {
+  const auto by = parse_partition_by(job.layout.by);
+  return by && by->strategy == 'h' ? hash_layout() : list_by_key();
 }
 
-const LayoutKind& layout_kind_of(const Table& /*table*/) {
-  return list_by_key();
+const LayoutKind& layout_kind_of(const Table& table, const KeyExpression* /*key*/) {
+  return table.strategy == 'h' ? hash_layout() : list_by_key();
+}
+
+Result<PartitionBy> parse_partition_by(std::string_view text) {
+  constexpr std::array kStrategies = {std::pair("HASH", 'h'), std::pair("RANGE", 'r'),
+                                      std::pair("LIST", 'l')};
+  const auto bad = [&] {
+    return refused("usage", fmt::format("'{}' is no layout", text),
+                   "write 'HASH (column, ...)', 'RANGE (column)', 'LIST (column)' or none",
+                   "--partition-by");
+  };
+  const std::string_view stated = trimmed(text);
+  if (is_same_word(stated, "none")) return PartitionBy{};
+  const std::size_t open = stated.find('(');
+  if (open == std::string_view::npos || !stated.ends_with(')')) return bad();
+  PartitionBy by;
+  for (const auto& [word, strategy] : kStrategies) {
+    if (is_same_word(trimmed(stated.substr(0, open)), word)) by.strategy = strategy;
+  }
+  if (by.strategy == 0) return bad();
+  std::string_view rest = stated.substr(open + 1, stated.size() - open - 2);
+  for (bool is_last = false; !is_last;) {
+    const std::size_t comma = end_of_name(rest);
+    is_last = comma == rest.size();
+    const auto column = parse_identifier(trimmed(rest.substr(0, comma)));
+    if (!column) return bad();
+    by.columns.push_back(*column);
+    if (!is_last) rest.remove_prefix(comma + 1);
+  }
+  const bool takes_one = by.strategy == 'l';
+  if (takes_one && by.columns.size() > 1) return bad();
+  return by;
 }
 
 }  // namespace pgfanout

@@ -106,7 +106,14 @@ struct NewLayoutRequest {
   const KeyExpression& key;
   const Column* key_column = nullptr;  ///< Of the target; null: none.
   std::string key_sql;                 ///< Qualified, over the target's columns.
-  bool key_inputs_are_not_null = true;
+  /// Of the target: the columns that the key is computed from, in its order.
+  std::vector<Column> key_inputs;
+};
+
+/// The layout of a new target, as the job asks for it and the source's rows settle it.
+struct SettledLayout {
+  std::string key;  ///< Over the source's columns: the text of a partition key.
+  std::uint32_t partitions = 0;
 };
 
 /// The SQL of a layout. Leaves are made as tables of their own with their checks, loaded, and
@@ -137,6 +144,9 @@ class LayoutKind {
 
   // Tables that exist.
 
+  /// The key of a table that is partitioned by plain columns, over these: the text of a partition
+  /// key. Empty: the job's key decides. Refuses a table that no key describes.
+  [[nodiscard]] virtual Result<std::string> key_of(const Table& table) const = 0;
   /// All leaves of a table in the layout's order.
   [[nodiscard]] virtual Result<std::vector<Leaf>> leaves_in_order(const Table& table) const = 0;
   /// The layout by the bounds that the server states, never by names: its leaf i is leaves[i].
@@ -165,6 +175,9 @@ class LayoutKind {
   /// Refuses a number of leaves that no table can have, and a pattern of their names that does not
   /// tell them apart.
   [[nodiscard]] virtual Result<void> check_request(const JobDescription& job) const = 0;
+  /// Settles what the job leaves open about leaves by columns. Not called of LIST by the key.
+  [[nodiscard]] virtual Result<SettledLayout> settle(const TableRequest& job, Connection& source,
+                                                     const Table& table) const = 0;
   [[nodiscard]] virtual NewLayout make(const NewLayoutRequest& request) const = 0;
 
   // The application.
@@ -180,12 +193,21 @@ class LayoutKind {
 };
 
 /// Keys from 0 to N-1 that the job asks for, or that the key's own modulus gives; 0: it is not
-/// known which ones there are.
+/// known which ones there are. Of a partition key always its modulus.
 [[nodiscard]] std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key);
 
 /// The kind that the job asks for.
-[[nodiscard]] const LayoutKind& layout_kind_of(const JobDescription& job);
-/// The kind of a table that exists.
-[[nodiscard]] const LayoutKind& layout_kind_of(const Table& table);
+[[nodiscard]] const LayoutKind& layout_kind_of(const TableRequest& job);
+/// The kind of a table that exists. LIST on an integer column is one by the key, unless `key` is a
+/// partition key.
+[[nodiscard]] const LayoutKind& layout_kind_of(const Table& table,
+                                               const KeyExpression* key = nullptr);
+
+/// "HASH (a, b)", "RANGE (c)", "LIST (c)" or "none", as a job asks for it.
+struct PartitionBy {
+  char strategy = 0;                 ///< 'h', 'r', 'l'; 0: not partitioned.
+  std::vector<std::string> columns;  ///< As in the catalog.
+};
+[[nodiscard]] Result<PartitionBy> parse_partition_by(std::string_view text);
 
 }  // namespace pgfanout

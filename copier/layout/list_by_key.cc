@@ -12,27 +12,16 @@
 #include "copier/base/shell_word.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
-#include "copier/key/key_proof.h"
+#include "copier/layout/leaf_map.h"
 
 namespace pgfanout {
 namespace {
 
-constexpr std::int64_t kDenseKeys = 65536;
 constexpr std::uint32_t kMostLeaves = 10000;
 
 bool take(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
-  return true;
-}
-
-/// "{key:02}"
-bool take_key_width(std::string_view& text, int& width) {
-  std::string_view rest = text;
-  if (!take(rest, "{key:0") || rest.size() < 2 || rest[0] < '1' || rest[0] > '9' || rest[1] != '}')
-    return false;
-  width = rest[0] - '0';
-  text = rest.substr(2);
   return true;
 }
 
@@ -135,7 +124,7 @@ Result<LayoutPointer> layout_by_bounds(const std::vector<Leaf>& leaves, const Ke
   for (const Leaf& leaf : leaves) {
     PGFANOUT_TRY_ASSIGN(keys.emplace_back(), sorted_keys(leaf));
   }
-  return LayoutPointer(std::make_shared<ListByKey>(std::move(keys), key));
+  return LayoutPointer(std::make_shared<LeafMap>(LeafMap::Leaves{std::move(keys), {}, {}}, key));
 }
 
 Result<void> read_leaves(const JobDescription& job, const Table& table, const KeyExpression& key,
@@ -202,106 +191,6 @@ Result<ListBound> parse_list_bound(std::string_view bound) {
   return parsed;
 }
 
-Result<std::string> name_by_pattern(std::string_view pattern, std::string_view table,
-                                    std::int64_t key) {
-  std::string name;
-  bool has_table = false;
-  bool has_key = false;
-  for (std::string_view rest = pattern; !rest.empty();) {
-    int width = 0;
-    if (take(rest, "{table}")) {
-      name += table;
-      has_table = true;
-    } else if (take(rest, "{key}") || take_key_width(rest, width)) {
-      name += fmt::format("{:0{}}", key, width);
-      has_key = true;
-    } else if (rest.front() == '{' || rest.front() == '}') {
-      has_key = false;
-      break;
-    } else {
-      name += rest.front();
-      rest.remove_prefix(1);
-    }
-  }
-  if (has_table && has_key) return name;
-  return refused("bad-leaf-name",
-                 fmt::format("'{}' is no pattern for the names of leaves", pattern),
-                 "write {table} and {key} into it, or {key:02} for two digits at least: "
-                 "\"{table}_p{key:02}\"",
-                 "--leaf-name");
-}
-
-// --- routing ---
-
-ListByKey::ListByKey(std::vector<std::vector<std::int64_t>> keys, KeyExpression key)
-    : keys_(std::move(keys)), key_(std::move(key)) {
-  for (std::uint32_t leaf = 0; leaf < keys_.size(); ++leaf) {
-    for (const std::int64_t key_of_leaf : keys_[leaf]) {
-      if (key_of_leaf < 0 || key_of_leaf >= kDenseKeys) {
-        sparse_.emplace(key_of_leaf, leaf);
-        continue;
-      }
-      const auto at = static_cast<std::size_t>(key_of_leaf);
-      if (at >= dense_.size()) dense_.resize(at + 1, kNoLeaf);
-      dense_[at] = leaf;
-    }
-  }
-}
-
-std::optional<std::int64_t> ListByKey::leaf_key(std::uint32_t leaf) const {
-  return keys_[leaf].empty() ? std::nullopt : std::optional(keys_[leaf].front());
-}
-
-std::string ListByKey::leaf_name(std::string_view table, std::uint32_t leaf,
-                                 std::string_view pattern) const {
-  // The request's pattern has been checked.
-  if (!pattern.empty()) return name_by_pattern(pattern, table, *leaf_key(leaf)).value_or("");
-  const std::size_t digits = std::to_string(keys_.size() - 1).size();
-  return suffixed_name(table, fmt::format("_p{:0{}}", leaf, digits));
-}
-
-std::vector<std::string> ListByKey::missing_leaves(std::uint32_t wanted) const {
-  std::vector<std::string> missing;
-  for (std::uint32_t key = 0; key < wanted; ++key) {
-    if (leaf_of(key) == kNoLeaf) missing.push_back(std::to_string(key));
-  }
-  return missing;
-}
-
-void ListByKey::route(const LayoutRows& rows, std::span<std::uint32_t> leaf_of_row) const {
-  for (std::size_t row = 0; row < leaf_of_row.size(); ++row) {
-    leaf_of_row[row] = rows.states[row] == KeyState::ok ? leaf_of(rows.keys[row]) : kNoLeaf;
-  }
-}
-
-/// A remainder has few values as it is.
-std::string ListByKey::group_sql(const std::string& key_sql) const {
-  if (key_.modulus().value_or(INT64_MAX) <= kMostLeaves) return key_sql;
-  std::vector<std::int64_t> all;
-  for (const std::vector<std::int64_t>& keys : keys_) append(all, keys);
-  return fmt::format(
-      "CASE WHEN {0} OPERATOR(pg_catalog.=) ANY ('{{{1}}}'::pg_catalog.int8[]) THEN {0} END",
-      key_sql, fmt::join(all, ","));
-}
-
-std::pair<std::string, std::string> ListByKey::why_no_leaf(const LayoutRows& rows,
-                                                           std::size_t row) const {
-  const KeyState state = rows.states[row];
-  if (state == KeyState::ok) {
-    return {"key-no-leaf",
-            fmt::format("a row has key {}, for which the target has no leaf", rows.keys[row])};
-  }
-  constexpr std::array<const char*, 5> kCodes = {"key-no-leaf", "key-null", "key-overflow",
-                                                 "key-division-by-zero", "key-malformed"};
-  return {kCodes[static_cast<std::size_t>(state)],
-          fmt::format("a row's key is {}", to_string(state))};
-}
-
-Result<void> ListByKey::prove(Connection& source, const Table& table) const {
-  PGFANOUT_TRY(prove_key(source, table, key_));
-  return {};
-}
-
 // --- the kind ---
 
 namespace {
@@ -343,6 +232,8 @@ const ModeFacts& mode_of(const JobDescription& job) {
 
 class ListKind final : public LayoutKind {
  public:
+  Result<std::string> key_of(const Table& /*table*/) const override { return std::string(); }
+
   Result<std::vector<Leaf>> leaves_in_order(const Table& table) const override {
     return leaves_by_key(table);
   }
@@ -403,6 +294,11 @@ class ListKind final : public LayoutKind {
                    fmt::format("use 1 to {}", kMostLeaves), "--partitions");
   }
 
+  Result<SettledLayout> settle(const TableRequest& job, Connection& /*source*/,
+                               const Table& /*table*/) const override {
+    return SettledLayout{job.key, job.partitions.value_or(kDefaultPartitions)};
+  }
+
   NewLayout make(const NewLayoutRequest& request) const override;
 
   LayoutRules rules(const JobDescription& job) const override { return mode_of(job).rules; }
@@ -429,10 +325,11 @@ NewLayout ListKind::make(const NewLayoutRequest& request) const {
   if (mode.by_columns) made.partition_columns = {request.key_column->name};
   if (mode.checks_key) {
     // Where an input of the key may be NULL, a plain comparison would let any key pass.
-    made.ddl.row_check = fmt::format(
-        "CONSTRAINT {} CHECK ({} {} {})",
-        quoted_name(suffixed_name(request.key_column->name, "_check")), operand,
-        request.key_inputs_are_not_null ? "=" : "IS NOT DISTINCT FROM", request.key_sql);
+    const bool inputs_are_not_null = std::ranges::all_of(request.key_inputs, &Column::is_not_null);
+    made.ddl.row_check =
+        fmt::format("CONSTRAINT {} CHECK ({} {} {})",
+                    quoted_name(suffixed_name(request.key_column->name, "_check")), operand,
+                    inputs_are_not_null ? "=" : "IS NOT DISTINCT FROM", request.key_sql);
   }
   // Of the partition key's own type, so that the bound and its check compare the same way.
   const KeyType type = request.key.result_type();
@@ -446,7 +343,7 @@ NewLayout ListKind::make(const NewLayoutRequest& request) const {
                                fmt::format("{0} IS NOT NULL AND {0} = {1}", operand, literal)});
     keys.push_back({key});
   }
-  made.layout = std::make_shared<ListByKey>(std::move(keys), request.key);
+  made.layout = std::make_shared<LeafMap>(LeafMap::Leaves{std::move(keys), {}, {}}, request.key);
   return made;
 }
 

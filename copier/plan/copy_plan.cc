@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "copier/base/amount.h"
@@ -54,13 +55,14 @@ std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, const Tabl
 
 /// Reads the columns that a side has from a range of one of its leaves.
 RangeSelect select_of(const CopyStream& stream, std::string StreamColumn::*side,
-                      const std::string& leaf, const SourceRange& range) {
-  return {joined(stream.columns, ", ", side), leaf, range_condition(range)};
+                      const std::string& key, const std::string& leaf, const SourceRange& range) {
+  return {joined(std::array{joined(stream.columns, ", ", side), key}, ", "), leaf,
+          range_condition(range)};
 }
 
 /// Columns, both layouts (without patches of OIDs) and the column list of COPY.
 CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, const Table& source,
-                       bool key_is_generated) {
+                       const CopyKey& key) {
   CopyStream stream;
   RowLayout layout;
   layout.copied = add_columns(columns, ColumnRole::copied, source, stream);
@@ -68,7 +70,7 @@ CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, c
       layout.copied + add_columns(columns, ColumnRole::compared, source, stream));
   layout.key_fields = carriers.stream_fields;
   layout.written_key = KeyField::none;
-  if (columns.key_column && !key_is_generated) {
+  if (columns.key_column && !key.is_generated) {
     const KeyType type = key_type_of_oid(columns.key_column->type_oid);
     layout.written_key = type == KeyType::int2   ? KeyField::int2
                          : type == KeyType::int8 ? KeyField::int8
@@ -91,6 +93,14 @@ CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, c
                               columns.key_column ? columns.key_column->quoted : "", false});
   }
 
+  if (key.expression.is_by_server()) {
+    for (RowLayout* side : {&stream.read_layout, &stream.read_back_layout}) {
+      side->key_fields = {side->fields++};
+    }
+    stream.source_key = key.expression.qualified_sql({});
+    stream.target_key = key.sql_on_target;
+  }
+
   std::vector<std::string> written;
   for (std::size_t at = 0; at < layout.copied; ++at)
     written.push_back(stream.columns[at].target_sql);
@@ -109,14 +119,12 @@ void complete_key_column(Column& column, KeyType type, const std::string& genera
   column.is_not_null = true;
 }
 
-/// Whether the target's column of that name, the key column included, is NOT NULL.
-bool is_not_null(const ColumnPlan& columns, std::string_view name) {
-  if (columns.key_column && columns.key_column->name == name) {
-    return columns.key_column->is_not_null;
-  }
-  return std::ranges::any_of(columns.columns, [&](const PlannedColumn& at) {
-    return at.column.name == name && at.column.is_not_null;
-  });
+/// The target's column of that name, which it has; the key column is one.
+const Column& column_of(const ColumnPlan& columns, std::string_view name) {
+  if (columns.key_column && columns.key_column->name == name) return *columns.key_column;
+  return std::ranges::find_if(columns.columns,
+                              [&](const PlannedColumn& at) { return at.column.name == name; })
+      ->column;
 }
 
 // --- a target that exists ---
@@ -439,6 +447,11 @@ class CopyPlanner {
     const LayoutRules rules = layout_kind_of(job_).rules(job_);
     if (rules.checks_key || !rules.by_columns)
       PGFANOUT_TRY(check_key_functions(target_, plan_->key.expression));
+    if (carriers_.uses_generated && plan_->key.expression.partition_key() != nullptr) {
+      return refused("partition-column-generated",
+                     "a generated column cannot be a table's partition column",
+                     "name another column", "--partition-by");
+    }
     if (!rules.by_columns && (carriers_.uses_generated || carriers_.uses_stored_key)) {
       return refused(
           "key-mode",
@@ -481,11 +494,11 @@ class CopyPlanner {
       append(plan_->issues, existing_->issues);
       return note_own_settings();
     } else {
-      const auto& inputs = plan_->key.expression.used_columns();
-      const bool inputs_are_not_null = std::ranges::all_of(inputs, [&](std::size_t input) {
-        return is_not_null(columns_, carriers_.target_names[input]);
-      });
-      PGFANOUT_TRY(plan_new_target({job_, columns_, inputs_are_not_null, !made_.empty()}, source_,
+      std::vector<Column> inputs;
+      for (const std::size_t input : plan_->key.expression.used_columns()) {
+        inputs.push_back(column_of(columns_, carriers_.target_names[input]));
+      }
+      PGFANOUT_TRY(plan_new_target({job_, columns_, std::move(inputs), !made_.empty()}, source_,
                                    target_, *plan_));
       PGFANOUT_TRY_ASSIGN(plan_->issues.emplace_back(), note_not_carried(source_, plan_->source));
     }
@@ -510,7 +523,7 @@ class CopyPlanner {
   }
 
   Result<void> plan_stream() {
-    plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key.is_generated);
+    plan_->stream = make_stream(columns_, carriers_, plan_->source, plan_->key);
     PGFANOUT_TRY_ASSIGN(plan_->stream.read_layout.oid_patches,
                         plan_transport(source_, target_, columns_, plan_->same_database));
     append(plan_->issues, columns_.issues);
@@ -733,14 +746,16 @@ class CopyPlanner {
 
 RangeSelect source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
   const Leaf& leaf = source.leaves[range.leaf];
-  RangeSelect select = select_of(stream, &StreamColumn::source_sql, leaf.qualified, range);
+  RangeSelect select =
+      select_of(stream, &StreamColumn::source_sql, stream.source_key, leaf.qualified, range);
   select.place = fmt::format("{}:{}", leaf.oid, range.first_block);
   return select;
 }
 
 RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                           const SourceRange& range) {
-  return select_of(stream, &StreamColumn::target_sql, target.leaves[range.leaf].qualified, range);
+  return select_of(stream, &StreamColumn::target_sql, stream.target_key,
+                   target.leaves[range.leaf].qualified, range);
 }
 
 Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,

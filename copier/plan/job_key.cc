@@ -14,6 +14,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/layout/known_key.h"
 #include "copier/layout/layout.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
 namespace {
@@ -41,8 +42,9 @@ std::optional<KeyExpression> compiled(const std::string& sql, const Table& sourc
 
 class KeySettlement {
  public:
-  KeySettlement(const TableRequest& job, const Table& source, const Table* target)
-      : job_(job), source_(source), target_(target) {}
+  KeySettlement(const TableRequest& job, const Table& source, const Table* target,
+                std::string_view recorded)
+      : job_(job), source_(source), target_(target), recorded_(recorded) {}
 
   Result<void> read(Connection& source, Connection& target) {
     const std::string_view column =
@@ -58,6 +60,19 @@ class KeySettlement {
           source_);
     }
     return {};
+  }
+
+  /// The key of a layout by plain columns: the target's, else that of a new one. Absent: the key
+  /// decides about the layout.
+  Result<std::optional<JobKey>> of_layout(Connection& source) {
+    if (target_ != nullptr) {
+      PGFANOUT_TRY(read_partition_key());
+    } else {
+      key_.layout = job_.layout;
+    }
+    if (key_.layout.by.empty()) return std::optional<JobKey>();
+    PGFANOUT_TRY(settle_layout(source));
+    return std::optional(std::move(key_));
   }
 
   Result<JobKey> of_copy() {
@@ -105,6 +120,9 @@ class KeySettlement {
                target_->find(key_.column) == nullptr) {
       // The target has no key: the source's own is checked.
       take(of_source_.known->expression.sql(), of_source_.known->origin);
+    } else if (auto read = read_partition_key(); !read) {
+      key_.sql.clear();  // The server's bounds alone say which leaf takes a row.
+      key_.layout = {};
     }
     if (!key_.is_stated) doubt();
     compare_with_source();
@@ -112,6 +130,52 @@ class KeySettlement {
   }
 
  private:
+  /// Of a resumed job: "0" is that of a plain table.
+  static bool is_partition_key(const std::string& text) {
+    const auto key = parse_partition_key(text);
+    return (key && *key) || text == "0";
+  }
+
+  /// Of a target that is partitioned by plain columns: its bounds state the key.
+  Result<void> read_partition_key() {
+    if (target_->strategy == 0) return {};
+    PGFANOUT_TRY_ASSIGN(const std::string text, layout_kind_of(*target_).key_of(*target_));
+    if (text.empty()) return {};
+    if (!job_.key.empty() && !is_partition_key(job_.key)) {
+      return refused("key-and-layout",
+                     fmt::format("the target {} is partitioned by {}: a key has no say in it",
+                                 target_->qualified, target_->partition_key),
+                     "leave --key out", target_->qualified);
+    }
+    PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
+    if (key) {
+      const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+      for (std::string& column : key->columns) {
+        column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+      }
+    }
+    key_.layout.by = target_->partition_key;
+    key_.sql = key ? text_of(*key) : text;
+    return {};
+  }
+
+  /// Of a layout by plain columns. A job that is resumed, or recorded, has its key already.
+  Result<void> settle_layout(Connection& source) {
+    key_.is_stated = true;
+    key_.column = job_.key_column;
+    key_.partitions = job_.partitions.value_or(kDefaultPartitions);
+    if (key_.sql.empty() && !job_.key.empty() && !is_partition_key(job_.key)) {
+      return refused("key-and-layout", "--partition-by and --key exclude each other",
+                     "leave one of them out", source_.qualified);
+    }
+    if (key_.sql.empty()) key_.sql = job_.key.empty() ? recorded_ : job_.key;
+    if (!key_.sql.empty()) return {};
+    PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
+    key_.sql = std::move(settled.key);
+    key_.partitions = settled.partitions;
+    return {};
+  }
+
   [[nodiscard]] static std::optional<KeyedLeaves> layout_of(const TableKey& key) {
     return key.known ? key.known->layout : std::nullopt;
   }
@@ -239,6 +303,7 @@ class KeySettlement {
   const TableRequest& job_;
   const Table& source_;
   const Table* target_;
+  const std::string_view recorded_;
   TableKey of_source_;
   TableKey of_target_;
   std::optional<KeyExpression> at_source_;  ///< The target's known key.
@@ -248,9 +313,11 @@ class KeySettlement {
 }  // namespace
 
 Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connection,
-                           const Table& source, Connection& target_connection,
-                           const Table* target) {
-  KeySettlement settlement(job, source, target);
+                           const Table& source, Connection& target_connection, const Table* target,
+                           std::string_view recorded) {
+  KeySettlement settlement(job, source, target, recorded);
+  PGFANOUT_TRY_ASSIGN(auto key, settlement.of_layout(source_connection));
+  if (key) return *std::move(key);
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));
   return settlement.of_copy();
 }
@@ -258,7 +325,7 @@ Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connectio
 Result<JobKey> key_of_comparison(const TableRequest& tables, Connection& source_connection,
                                  const Table& source, Connection& target_connection,
                                  const Table& target) {
-  KeySettlement settlement(tables, source, &target);
+  KeySettlement settlement(tables, source, &target, {});
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));
   return settlement.of_comparison();
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct JobKey {
   std::string sql;     ///< Over the source's columns. Empty: not known, of a comparison only.
   std::string column;  ///< Of the target, as written or as in the catalog.
   std::uint32_t partitions = kDefaultPartitions;  ///< As stated, as the target has, or the default.
+  LayoutRequest layout;                           ///< As stated, or as the target has it.
   std::optional<KeyMode> mode;  ///< As stated, as a converted table has it, or the default; of a
                                 ///< comparison absent.
   /// The source is cut into these very leaves by this key, in this mode: there is nothing to do.
@@ -34,18 +36,22 @@ struct JobKey {
 };
 
 /// `target`: the table to be filled, if it exists and the job has not made it; else null.
+/// `recorded`: the key of the job that is resumed, so that a layout is not settled again by rows;
+/// else empty.
 Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connection,
-                           const Table& source, Connection& target_connection, const Table* target);
+                           const Table& source, Connection& target_connection, const Table* target,
+                           std::string_view recorded = {});
 
 Result<JobKey> key_of_comparison(const TableRequest& tables, Connection& source_connection,
                                  const Table& source, Connection& target_connection,
                                  const Table& target);
 
-/// The request with key, its column and its mode as settled.
+/// The request with key, its column, its mode and the layout as settled.
 template <class Request>
 [[nodiscard]] Request with_key(Request request, const JobKey& key) {
   request.key = key.sql;
   request.key_column = key.column;
+  request.layout = key.layout;
   if (key.mode) request.key_mode = key.mode;
   request.skip.insert(request.skip.end(), key.skip.begin(), key.skip.end());
   return request;

@@ -15,7 +15,7 @@ namespace pgfanout {
 struct NewTargetRequest {
   const JobDescription& job;
   const ColumnPlan& columns;
-  bool key_inputs_are_not_null = true;
+  std::vector<Column> key_inputs;  ///< As in NewLayoutRequest.
   bool is_made = false;  ///< An earlier call of the job has made it: its names are taken by it.
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "copier/base/lists.h"
@@ -100,6 +101,7 @@ class VerifyPlanner {
     PGFANOUT_TRY_ASSIGN(job_key_, key_of_comparison(asked_, source_connection_, source_,
                                                     target_connection_, target_));
     tables_ = with_key(asked_, job_key_);
+    if (!tables_.layout.by.empty()) return {};
     const std::string name = column_name_of(tables_.key_column, target_.columns);
     const Column* column = target_.find(name);
     if (column == nullptr || !is_key_integer(key_type_of_oid(column->type_oid))) return {};
@@ -236,7 +238,9 @@ class VerifyPlanner {
 
   /// Without a layout by the key, the server alone says which leaf a row of the target belongs to.
   Result<void> plan_leaves() {
-    const LayoutKind& kind = layout_kind_of(target_);
+    const LayoutKind& kind = layout_kind_of(target_, &plan_->key);
+    const auto by_columns = kind.key_of(target_);
+    if (!by_columns || by_columns->empty() != (plan_->key.partition_key() == nullptr)) return {};
     if (!plan_->has_key || !kind.is_by_key(target_, key_column_)) return {};
     PGFANOUT_TRY_ASSIGN(plan_->layout, kind.layout_of(target_.leaves, plan_->key));
     return {};
@@ -289,6 +293,11 @@ class VerifyPlanner {
       plan_->target_key_column = add_key(plan_->target_layout, *key_column_);
       plan_->key_is_generated = key_column_->generated != 0;
     }
+    if (plan_->has_key && plan_->key.is_by_server()) {
+      for (RowLayout* side : {&plan_->source_layout, &plan_->target_layout}) {
+        side->key_fields = {side->fields++};
+      }
+    }
     plan_->compared_key_column = compared_key_column_;
     if (key_column_ != nullptr) plan_->key_column = key_column_->name;
     plan_->same_database = same_database_;
@@ -337,13 +346,19 @@ class VerifyPlanner {
   std::vector<Issue> issues_;
 };
 
+/// Qualified, over that side's columns.
+std::string key_sql(const VerifyPlan& plan, Side side) {
+  return side == Side::source ? plan.key.qualified_sql({}) : plan.key_sql_on_target;
+}
+
 }  // namespace
 
 std::string select_list(const VerifyPlan& plan, Side side) {
   const std::string list = joined(
       plan.columns, ", ", [&](const ComparedColumn& column) { return sql_of(column, side); });
-  const auto& key = side == Side::source ? plan.source_key_column : plan.target_key_column;
-  return key ? list + ", " + *key : list;
+  const auto& stored = side == Side::source ? plan.source_key_column : plan.target_key_column;
+  const std::string computed = plan.has_key && plan.key.is_by_server() ? key_sql(plan, side) : "";
+  return joined(std::array{list, stored.value_or(""), computed}, ", ");
 }
 
 /// A CASE keeps the planner from an index: rows come in physical order, whatever is selected.
@@ -380,8 +395,7 @@ Result<std::string> plan_hashes(VerifyPlan& plan, Connection& source, Connection
     RowSql& sql = is_source ? plan.source_row : plan.target_row;
     sql.hash = row_hash_sql(*columns);
     if (plan.has_key) {
-      sql.key = is_source ? plan.key.qualified_sql(parts_of(plan.source.columns, &Column::name))
-                          : plan.key_sql_on_target;
+      sql.key = key_sql(plan, side);
     }
     columns->resize(plan.identity_columns);
     sql.group = plan.layout        ? plan.layout->group_sql(sql.key)

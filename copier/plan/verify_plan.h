@@ -97,7 +97,8 @@ enum class Side : std::uint8_t { source, target };
 /// The condition on the rows of a range that are streamed, as range_condition() has it.
 [[nodiscard]] std::string stream_condition(const VerifyPlan& plan, Side side,
                                            const SourceRange& range);
-/// The select list of a side: compared columns, then the stored key if it has one.
+/// The select list of a side: compared columns, then the stored key if it has one, then a key that
+/// only the server computes.
 [[nodiscard]] std::string select_list(const VerifyPlan& plan, Side side);
 /// The rows of one range of a side.
 [[nodiscard]] RangeSelect verify_select(const VerifyPlan& plan, Side side,

@@ -129,7 +129,7 @@ Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, con
   PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(with_key(job, settled), table));
   KeyAndLeaves answer{std::move(key), nullptr, {}, std::move(settled.issues)};
   if (!target) return answer;
-  auto layout = layout_kind_of(*target).layout_of(target->leaves, answer.key);
+  auto layout = layout_kind_of(*target, &answer.key).layout_of(target->leaves, answer.key);
   if (!layout) return answer;
   answer.layout = *std::move(layout);
   answer.leaves = std::move(target->leaves);

@@ -209,7 +209,8 @@ class WindowStages {
     if (!state_->entry()) return job();
     PGFANOUT_TRY_ASSIGN(const Table source, state_->source_table());
     PGFANOUT_TRY_ASSIGN(const JobKey key,
-                        key_of_copy(job(), state_->source(), source, state_->target(), nullptr));
+                        key_of_copy(job(), state_->source(), source, state_->target(), nullptr,
+                                    state_->entry()->key));
     std::string& recorded = state_->entry()->request;
     JobDescription settled = as_recorded(job(), key);
     const std::string asked = request_of(settled, key.sql);

@@ -218,9 +218,14 @@ Result<std::vector<std::string>> own_leaf_names(const Table& table, const KeyExp
                                                 std::string_view pattern) {
   std::vector<std::string> names;
   const LayoutKind& kind = layout_kind_of(table);
-  if (!kind.key_count(table)) return names;
+  const auto of_columns = kind.key_of(table);
+  if (!of_columns || (of_columns->empty() && !kind.key_count(table))) return names;
+  PGFANOUT_TRY_ASSIGN(const KeyExpression own,
+                      of_columns->empty()
+                          ? Result<KeyExpression>(key)
+                          : KeyExpression::compile(*of_columns, key_columns_of(table)));
   PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(table));
-  PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, key));
+  PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, own));
   for (std::uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
     const bool has_keys = layout->leaf_key(leaf).has_value();
     const bool is_ours = leaves[leaf].name == layout->leaf_name(table.name, leaf, {}) ||
@@ -249,7 +254,7 @@ Result<MadeTarget> examine_made_target(WindowState& state, Table source) {
   TableRequest tables = job;
   tables.key = state.entry()->key;
   PGFANOUT_TRY_ASSIGN(made.key, compile_key(tables, made.source));
-  const LayoutKind& kind = layout_kind_of(made.target);
+  const LayoutKind& kind = layout_kind_of(made.target, &*made.key);
   PGFANOUT_TRY_ASSIGN(const std::vector<Leaf> leaves, kind.leaves_in_order(made.target));
   PGFANOUT_TRY_ASSIGN(const LayoutPointer layout, kind.layout_of(leaves, *made.key));
   CarryRequest request = make_request(job, made.source, made.target, leaves, *layout, *made.key);

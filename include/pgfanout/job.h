@@ -199,6 +199,16 @@ struct Endpoints {
 inline constexpr std::string_view kDefaultKeyColumn = "partition_key";
 inline constexpr std::uint32_t kDefaultPartitions = 100;
 
+/// How a new target is cut into leaves, if not by LIST on the key.
+struct LayoutRequest {
+  /// "HASH (a, b)", "RANGE (c)", "LIST (c)", "none"; empty: LIST by the key.
+  std::string by;
+  std::string interval;            ///< RANGE: width of a leaf: "1 month", "10000000".
+  std::string from;                ///< RANGE: the first bound; empty: by the data.
+  std::uint32_t ahead = 0;         ///< RANGE: empty leaves above the highest row's.
+  bool default_partition = false;  ///< RANGE: a leaf for rows that no other takes.
+};
+
 /// The two tables, their columns, and the key: what a row becomes.
 struct TableRequest {
   std::string table;  ///< As written: qualified or not, quoted where needed.
@@ -209,6 +219,7 @@ struct TableRequest {
   std::optional<std::uint32_t>
       partitions;                   ///< Absent: as an existing target has, else the default.
   std::optional<KeyMode> key_mode;  ///< Absent: that of a converted table, else check.
+  LayoutRequest layout;             ///< Of a target that exists: what it is.
   std::vector<ColumnMapping> map;
   std::vector<std::string> skip;
   std::string search_path;  ///< Of the application, as in SET; empty: as its roles have it.

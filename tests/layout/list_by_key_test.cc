@@ -57,76 +57,6 @@ TEST(ListBoundTest, RefusesWhatIsNoInteger) {
   }
 }
 
-TEST(ListByKeyTest, FindsEveryKeyAndNothingElse) {
-  const auto layout =
-      list_layout(LeafKeys{{0, 2}, {1, 65535, 65536, INT64_MAX}, {-1, INT64_MIN}, {}});
-  EXPECT_EQ(layout->leaf_count(), 4U);
-  EXPECT_EQ(layout->leaf_of(0), 0U);
-  EXPECT_EQ(layout->leaf_of(1), 1U);
-  EXPECT_EQ(layout->leaf_of(2), 0U);
-  EXPECT_EQ(layout->leaf_of(65535), 1U);
-  EXPECT_EQ(layout->leaf_of(65536), 1U);
-  EXPECT_EQ(layout->leaf_of(INT64_MAX), 1U);
-  EXPECT_EQ(layout->leaf_of(-1), 2U);
-  EXPECT_EQ(layout->leaf_of(INT64_MIN), 2U);
-  for (const std::int64_t key : {3LL, 65534LL, 65537LL, -2LL, 100000LL}) {
-    EXPECT_EQ(layout->leaf_of(key), Layout::kNoLeaf) << key;
-  }
-  EXPECT_EQ(layout->leaf_key(1), 1);
-  EXPECT_EQ(layout->leaf_key(3), std::nullopt);
-  EXPECT_THAT(layout->missing_leaves(5), ElementsAre("3", "4"));
-}
-
-TEST(ListByKeyTest, WithoutLeavesNoKeyHasOne) {
-  const auto layout = list_layout(0);
-  for (const std::int64_t key : {0LL, -1LL, 99LL}) EXPECT_EQ(layout->leaf_of(key), Layout::kNoLeaf);
-}
-
-TEST(ListByKeyTest, RoutesABatchAndSaysWhyARowHasNoLeaf) {
-  const auto layout = list_layout(2);
-  const std::vector<std::int64_t> keys = {1, 0, 7, 0, 0, 0, 0};
-  const std::vector<KeyState> states = {KeyState::ok,           KeyState::ok,
-                                        KeyState::ok,           KeyState::null,
-                                        KeyState::out_of_range, KeyState::division_by_zero,
-                                        KeyState::malformed};
-  const LayoutRows rows{keys, states};
-  std::vector<std::uint32_t> leaves(keys.size());
-  layout->route(rows, leaves);
-  EXPECT_THAT(leaves, ElementsAre(1, 0, Layout::kNoLeaf, Layout::kNoLeaf, Layout::kNoLeaf,
-                                  Layout::kNoLeaf, Layout::kNoLeaf));
-  const std::vector<std::string> codes = {"key-no-leaf", "key-null", "key-overflow",
-                                          "key-division-by-zero", "key-malformed"};
-  for (std::size_t at = 0; at < codes.size(); ++at) {
-    EXPECT_EQ(layout->why_no_leaf(rows, at + 2).first, codes[at]);
-  }
-  EXPECT_EQ(layout->why_no_leaf(rows, 2).second,
-            "a row has key 7, for which the target has no leaf");
-}
-
-TEST(ListByKeyTest, LeavesTakeTheFinalTablesNameAndOthersKeepTheirs) {
-  const auto renames =
-      leaf_renames(*list_layout(3), {"t_new_p0", "stranger", "t_new_p2"}, "t_new", "t");
-  ASSERT_EQ(renames.size(), 3U);
-  EXPECT_EQ(renames[0].second, "t_p0");
-  EXPECT_EQ(renames[1].second, "stranger");
-  EXPECT_EQ(renames[2].second, "t_p2");
-  EXPECT_EQ(list_layout(100)->leaf_name("t", 7, {}), "t_p07");
-}
-
-TEST(ListByKeyTest, APatternNamesLeavesByTableAndKey) {
-  EXPECT_EQ(list_layout(100)->leaf_name("t", 7, "{table}_part{key:03}"), "t_part007");
-  EXPECT_EQ(list_layout(100)->leaf_name("t", 42, "x{key}{table}"), "x42t");
-  const auto renames = leaf_renames(*list_layout(2), {"n-0", "n_p1"}, "n", "t", "{table}-{key}");
-  EXPECT_EQ(renames[0].second, "t-0");
-  EXPECT_EQ(renames[1].second, "n_p1") << "not named by the pattern";
-  for (const char* wrong : {"t_{key}", "{table}", "{table}{key", "{table}{key:2}", "{table}{key:0}",
-                            "{table}{key}}", "{table}{key}{x}"}) {
-    const auto name = name_by_pattern(wrong, "t", 1);
-    ASSERT_FALSE(name) << wrong;
-    EXPECT_EQ(name.error().code, "bad-leaf-name");
-  }
-}
-
 TEST(ListByKeyTest, LeavesOfATableComeByTheirFirstKey) {
   Table table;
   table.strategy = 'l';
@@ -162,7 +92,7 @@ TEST(ListByKeyTest, EachKeyModeHasItsSql) {
   job.partitions = 2;
   const auto made = [&](KeyMode mode) {
     job.key_mode = mode;
-    return layout_kind_of(job).make({job, key, &column, "id % 2", false});
+    return layout_kind_of(job).make({job, key, &column, "id % 2", {Column{}}});
   };
   const NewLayout checked = made(KeyMode::check);
   EXPECT_EQ(checked.ddl.partition_by, "LIST (k)");

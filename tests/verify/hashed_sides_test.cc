@@ -78,7 +78,7 @@ TEST(HashStatement, CountsKeysOnlyWhereTheGroupDoesNotTell) {
 }
 
 TEST(GroupSql, HasAsFewValuesAsTheLeavesHaveKeys) {
-  const auto remainder = ListByKey({{0}, {1}}, testing::name_key("hashtext(name) % 2"));
+  const auto remainder = LeafMap({{{0}, {1}}, {}, {}}, testing::name_key("hashtext(name) % 2"));
   EXPECT_EQ(remainder.group_sql("k"), "k");
   EXPECT_EQ(testing::list_layout({{7, 9}, {-1}})->group_sql("k"),
             "CASE WHEN k OPERATOR(pg_catalog.=) ANY ('{7,9,-1}'::pg_catalog.int8[]) THEN k END");

@@ -1,0 +1,54 @@
+// Common to the layouts by plain columns: HASH, RANGE and LIST. Their key is a partition key, which
+// the bounds of a table state; no column stores it, and inserts need not supply it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "copier/layout/layout.h"
+
+namespace pgfanout {
+
+class ByColumns : public LayoutKind {
+ public:
+  [[nodiscard]] Result<std::vector<Leaf>> leaves_in_order(const Table& table) const override;
+  [[nodiscard]] std::optional<std::uint32_t> key_count(const Table& /*table*/) const override {
+    return std::nullopt;
+  }
+  [[nodiscard]] bool is_by_key(const Table& /*table*/,
+                               const Column* /*key_column*/) const override {
+    return true;
+  }
+  [[nodiscard]] Result<ExistingLayout> examine(const JobDescription& job, const Table& source,
+                                               const Table& target, const std::string& key_column,
+                                               const KeyExpression& key) const override;
+  [[nodiscard]] Result<void> check_expression(Connection& /*connection*/, const Table& /*target*/,
+                                              const ExistingLayout& /*existing*/,
+                                              const std::string& /*key_sql*/) const override {
+    return {};
+  }
+  [[nodiscard]] LayoutRules rules(const JobDescription& /*job*/) const override {
+    return {false, false, false, true};
+  }
+  [[nodiscard]] std::optional<std::string> wrong_key_sql(const JobDescription& /*job*/,
+                                                         std::string_view /*key*/) const override {
+    return std::nullopt;
+  }
+
+ protected:
+  /// Refuses a table with an expression in its partition key, or with partitions that are
+  /// partitioned.
+  [[nodiscard]] static Result<void> check_plain_columns(const Table& table);
+  /// The quoted names, for PARTITION BY.
+  [[nodiscard]] static std::string columns_sql(const NewLayoutRequest& request);
+  /// The columns of --partition-by. Refuses one that the table has not.
+  [[nodiscard]] static Result<std::vector<std::string>> columns_of(const TableRequest& job,
+                                                                   const Table& table);
+};
+
+[[nodiscard]] const LayoutKind& hash_layout();
+
+}  // namespace pgfanout
