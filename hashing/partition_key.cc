@@ -122,8 +122,8 @@ class PartitionKeyReader {
 // --- SQL ---
 
 /// PostgreSQL's HASH_PARTITION_SEED, and the constant of hash_combine64(), as bigints.
-constexpr std::int64_t kSeed = 0x7A5B22367996DCFD;
-constexpr std::int64_t kGoldenRatio = 0x49a0f4dd15e5a8e3;
+constexpr std::int64_t kSqlSeed = 0x7A5B22367996DCFD;
+constexpr std::int64_t kSqlGoldenRatio = 0x49a0f4dd15e5a8e3;
 
 /// The sum of bigints modulo 2^64, where + would be out of range: halves apart.
 std::string wrapped_sum(const std::vector<std::string>& terms) {
@@ -143,8 +143,8 @@ std::string hash_sql(std::uint32_t modulus, std::span<const std::string> columns
   std::string from;
   for (std::size_t at = 0; at < columns.size(); ++at) {
     const std::string hash =
-        fmt::format("pg_catalog.hash_record_extended(ROW({}), '{}')", columns[at], kSeed);
-    std::vector<std::string> terms = {"h", fmt::format("'{}'::pg_catalog.int8", kGoldenRatio)};
+        fmt::format("pg_catalog.hash_record_extended(ROW({}), '{}')", columns[at], kSqlSeed);
+    std::vector<std::string> terms = {"h", fmt::format("'{}'::pg_catalog.int8", kSqlGoldenRatio)};
     if (at > 0) {
       terms.emplace_back("(a << 54)");
       terms.emplace_back("(a >> 7 & 144115188075855871)");

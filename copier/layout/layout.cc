@@ -71,7 +71,7 @@ SettledLayout settled_layout(const PartitionKey& key, const LayoutRequest& reque
   if (key.strategy == Strategy::hash) leaves = key.modulus;
   if (key.strategy == Strategy::range) leaves -= std::min<std::size_t>(leaves, 1);
   if (request.default_partition) ++leaves;
-  return {text_of(key), static_cast<std::uint32_t>(leaves)};
+  return {text_of(key), static_cast<std::uint32_t>(leaves), {}};
 }
 
 std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {

@@ -18,6 +18,7 @@
 #include "hashing/key_expression.h"
 #include "hashing/partition_key.h"
 #include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 #include "pgfanout/row_view.h"
 
@@ -115,6 +116,7 @@ struct NewLayoutRequest {
 struct SettledLayout {
   std::string key;  ///< Over the source's columns: the text of a partition key.
   std::uint32_t partitions = 0;
+  std::vector<Issue> issues = {};  ///< To be told: the time zone of the bounds.
 };
 
 /// Of a new target with that key.

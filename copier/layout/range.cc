@@ -352,9 +352,18 @@ class RangeKind final : public ByColumns {
                      "--partition-by");
     }
     PartitionKey key{PartitionKey::Strategy::range, std::move(columns), 0, {}};
-    PGFANOUT_TRY_ASSIGN(
-        key.bounds, RangeSettlement(job, source, table, *table.find(key.columns.front())).bounds());
-    return settled_layout(key, job.layout);
+    const Column& column = *table.find(key.columns.front());
+    PGFANOUT_TRY_ASSIGN(key.bounds, RangeSettlement(job, source, table, column).bounds());
+    SettledLayout settled = settled_layout(key, job.layout);
+    if (key_type_of_oid(column.base_type_oid) == KeyType::timestamptz) {
+      PGFANOUT_TRY_ASSIGN(const Rows zone, source.query("SHOW TimeZone"));
+      settled.issues.push_back({Severity::info, "range-time-zone",
+                                fmt::format("the ranges of {} are those of time zone {}, which "
+                                            "this session has; a resumed job keeps them",
+                                            column.quoted, zone.text(0, 0)),
+                                table.qualified, "PGTZ sets another one"});
+    }
+    return settled;
   }
 
   NewLayout make(const NewLayoutRequest& request) const override {

@@ -179,6 +179,7 @@ class KeySettlement {
     PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
     key_.sql = std::move(settled.key);
     key_.partitions = settled.partitions;
+    append(key_.issues, settled.issues);
     return {};
   }
 
