@@ -592,6 +592,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"bad-leaf-name", "tests/integration/target_settings_test.cc"},
     {"query-invalid", "tests/integration/queries_test.cc"},
     {"not-integer", "tests/layout/list_by_key_test.cc"},
+    {"bad-bound", "tests/catalog/partition_bound_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},
     {"standby-missing", "tests/integration/standbys_test.cc"},
