@@ -10,6 +10,7 @@
 #include "copier/catalog/relation_name.h"
 #include "copier/layout/by_columns.h"
 #include "copier/layout/list_by_key.h"
+#include "copier/layout/none.h"
 #include "hashing/partition_key.h"
 
 namespace pgfanout {
@@ -71,10 +72,12 @@ std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {
 
 const LayoutKind& layout_kind_of(const TableRequest& job) {
   const auto by = parse_partition_by(job.layout.by);
+  if (by && by->strategy == 0) return no_layout();
   return by && by->strategy == 'h' ? hash_layout() : list_by_key();
 }
 
 const LayoutKind& layout_kind_of(const Table& table, const KeyExpression* /*key*/) {
+  if (table.kind != 'p') return no_layout();
   return table.strategy == 'h' ? hash_layout() : list_by_key();
 }
 
