@@ -307,7 +307,7 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::key_column>, "key.column"},
     OptionSpec{"", "Partition key", "--partitions", "N", "Leaves of a new target, for keys 0 to N-1; those of an existing target, and of a converted table, are counted. Default: 100",
                set_number<1, 10'000, job, &JobDescription::partitions>, "target.partitions", JobValue::number},
-    OptionSpec{"", "Partition key", "--partition-by", "LAYOUT", "Another layout than LIST by the key: 'HASH (columns)', 'RANGE (columns)', 'LIST (column)', or none for a plain table; of an existing target it is known",
+    OptionSpec{"", "Partition key", "--partition-by", "LAYOUT", "Another layout than LIST by the key: 'HASH (columns)', 'RANGE (columns)', 'LIST (column)', or none for a plain table; of an existing target it is known. Default: LIST by the key",
                set_layout, "target.partition_by"},
     OptionSpec{"", "Partition key", "--interval", "WIDTH", "RANGE: what a leaf spans, '1 month' or 1000000",
                set_text<job, &JobDescription::layout, &LayoutRequest::interval>, "target.interval", JobValue::number_or_text},

@@ -123,9 +123,10 @@ TEST(SettingsOf, OptionsWithoutADefaultAreThoseThatNeedNone) {
   for (const ReportSetting& each : settings_of(call)) {
     if (each.value == "none" && each.name.starts_with("--")) without.push_back(each.name);
   }
-  EXPECT_THAT(without, testing::UnorderedElementsAre("--confirm", "--accept", "--table", "--skip",
-                                                     "--finish-by", "--events", "--hook",
-                                                     "--metrics", "--metrics-file", "--report"));
+  EXPECT_THAT(without,
+              testing::UnorderedElementsAre("--confirm", "--accept", "--table", "--skip",
+                                            "--interval", "--finish-by", "--events", "--hook",
+                                            "--metrics", "--metrics-file", "--report"));
 }
 
 TEST(SettingsOf, WhatWasGivenIsNoDefault) {

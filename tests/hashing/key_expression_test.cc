@@ -439,7 +439,7 @@ TEST(KeyExpressionTest, TypesOfTheCatalog) {
       {16, KeyType::boolean},  {17, KeyType::bytea},     {20, KeyType::int8},
       {21, KeyType::int2},     {23, KeyType::int4},      {25, KeyType::text},
       {1042, KeyType::bpchar}, {1043, KeyType::varchar}, {2950, KeyType::uuid},
-      {19, KeyType::other},    {18, KeyType::other},     {1700, KeyType::other}};
+      {19, KeyType::name},     {18, KeyType::other},     {1700, KeyType::numeric}};
   for (const auto& [oid, type] : types) EXPECT_EQ(key_type_of_oid(oid), type) << oid;
 }
 
