@@ -77,7 +77,7 @@ const LayoutKind& layout_kind_of(const TableRequest& job) {
 }
 
 const LayoutKind& layout_kind_of(const Table& table, const KeyExpression* /*key*/) {
-  if (table.kind != 'p') return no_layout();
+  if (table.strategy == 0) return no_layout();
   return table.strategy == 'h' ? hash_layout() : list_by_key();
 }
 

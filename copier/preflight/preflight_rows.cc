@@ -69,6 +69,7 @@ struct Sample {
   std::vector<std::size_t> columns;  ///< Of the source; parallel to each row.
   std::vector<ProbeRow> rows;
   std::vector<std::uint64_t> bytes;
+  std::vector<KeyOutcome> keys;  ///< Of a key that only the server computes; else empty.
 };
 
 std::string row_bytes_sql(const Table& table) {
@@ -88,21 +89,31 @@ Result<Sample> read_columns(PreflightRun& run, std::vector<std::size_t> columns)
   std::mt19937_64 random(std::random_device{}());
   const std::vector<SampledPage> pages = draw_pages(table, kSampledPages, random);
   if (pages.empty()) return sample;
+  const KeyExpression& key = run.plan.key.expression;
   std::string list;
   for (const std::size_t column : sample.columns) list += table.columns[column].quoted + ", ";
+  if (key.is_by_server()) list += fmt::format("({})::int8, ", key.qualified_sql({}));
   list += row_bytes_sql(table);
   PGFANOUT_TRY_ASSIGN(sample.rows,
                       read_sample(run.source, sample_sql(table, list, pages, kMostRows),
-                                  sample.columns.size() + 1));
+                                  sample.columns.size() + (key.is_by_server() ? 2 : 1)));
+  const auto integer_at_end = [](const ProbeRow& row) {
+    return load_be64(reinterpret_cast<const std::uint8_t*>(row.back()->data()));
+  };
   for (ProbeRow& row : sample.rows) {
-    const std::string& bytes = *row.back();
-    sample.bytes.push_back(load_be64(reinterpret_cast<const std::uint8_t*>(bytes.data())));
+    sample.bytes.push_back(integer_at_end(row));
+    row.pop_back();
+    if (!key.is_by_server()) continue;
+    sample.keys.push_back(
+        row.back() ? KeyOutcome{KeyState::ok, static_cast<std::int64_t>(integer_at_end(row))}
+                   : KeyOutcome{KeyState::null, 0});
     row.pop_back();
   }
   return sample;
 }
 
 std::vector<KeyOutcome> keys_of(const KeyExpression& key, const Sample& sample) {
+  if (key.is_by_server()) return sample.keys;
   std::vector<std::size_t> places;
   for (const std::size_t used : key.used_columns()) {
     places.push_back(static_cast<std::size_t>(std::distance(
