@@ -199,6 +199,7 @@ std::string LeafMap::leaf_name(std::string_view table, std::uint32_t leaf,
     return name_by_pattern(pattern, table, *leaf_key(leaf), from).value_or("");
   }
   if (!leaves_.suffixes.empty()) return suffixed_name(table, leaves_.suffixes[leaf]);
+  if (leaf == rest_) return suffixed_name(table, "_default");
   const std::size_t digits = std::to_string(leaf_count() - 1).size();
   return suffixed_name(table, fmt::format("_p{:0{}}", leaf, digits));
 }

@@ -102,7 +102,7 @@ TEST_F(RangeLayoutTest, EveryUnitBeginsWhereItsCalendarDoes) {
   expect_first("d", "3 months", "x_p20200401", "FOR VALUES FROM ('2020-04-01') TO ('2020-07-01')");
   expect_first("d", "1 year", "x_p20200101", "FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')");
   expect_first("n", "100000000", "x_p-100000000", "FOR VALUES FROM ('-100000000') TO (0)");
-  expect_first("q", "2.5", "x_p0", "FOR VALUES FROM (0) TO (2.5)");
+  expect_first("q", "2.5", "x_p0", "FOR VALUES FROM ('0') TO (2.5)");
   // From the last day of a month on, nothing drifts.
   expect_first("d", "1 month", "x_p20191231", "FOR VALUES FROM ('2019-12-31') TO ('2020-01-31')",
                {"--from", "2019-12-31"});
@@ -219,7 +219,7 @@ TEST_F(RangeLayoutTest, BadRequestsAreRefusedBeforeAnythingIsMade) {
            {"RANGE (d)",
             {"--interval", "1 month", "--leaf-name", "{table}_{from:YYYY}"},
             "bad-leaf-name",
-            "t_new_2000"},
+            "t_2000"},
        }) {
     expect_refused(copy_by(each.layout, each.more), each.code, each.words);
   }
@@ -269,9 +269,10 @@ TEST_F(RangeLayoutTest, ARowInAWrongLeafIsNamedAsMisplaced) {
       "INSERT INTO t_new_p20200101 SELECT * FROM t WHERE id = 40;"
       "DELETE FROM t_new_p20200201 WHERE id = 40;"
       "UPDATE pg_class SET relispartition = true WHERE relname LIKE 't_new_p%'");
-  for (const char* way : {"--stream", "--data"}) {
-    const CommandResult verified =
-        harness::pgfanout({"verify", "--json", "--data", way, "--source", dsn(), "--table", "t"});
+  for (const Words& way : {Words{}, Words{"--stream"}}) {
+    Words words = {"verify", "--json", "--data", "--source", dsn(), "--table", "t"};
+    words.insert(words.end(), way.begin(), way.end());
+    const CommandResult verified = harness::pgfanout(words);
     EXPECT_EQ(verified.exit_code, 1) << verified;
     const auto found = testing::Json::parse(verified.out)["differences"];
     EXPECT_EQ(found["misplaced"], 1) << verified;
