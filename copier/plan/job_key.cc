@@ -167,7 +167,7 @@ class KeySettlement {
   /// Of a resumed job: "0" is that of a plain table.
   static bool is_partition_key(const std::string& text) {
     const auto key = parse_partition_key(text);
-    return (key && *key) || text == "0";
+    return (key && *key) || text == kKeyOfPlainTable;
   }
 
   /// Of a target that is partitioned by plain columns: its bounds state the key.
@@ -182,14 +182,12 @@ class KeySettlement {
                      "leave --key out", target_->qualified);
     }
     PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
-    if (key) {
-      const std::vector<std::string> names = names_at_source(job_, source_, *target_);
-      for (std::string& column : key->columns) {
-        column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
-      }
+    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+    for (std::string& column : key->columns) {
+      column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
     }
     key_.layout.by = target_->partition_key;
-    key_.sql = key ? text_of(*key) : text;
+    key_.sql = text_of(*key);
     return {};
   }
 
