@@ -122,8 +122,8 @@ class PartitionKeyReader {
 // --- SQL ---
 
 /// PostgreSQL's HASH_PARTITION_SEED, and the constant of hash_combine64(), as bigints.
-constexpr std::int64_t kSeed = 0x7A5B22367996DCFD;
-constexpr std::int64_t kGoldenRatio = 0x49a0f4dd15e5a8e3;
+constexpr std::int64_t kSqlSeed = 0x7A5B22367996DCFD;
+constexpr std::int64_t kSqlGoldenRatio = 0x49a0f4dd15e5a8e3;
 
 /// The sum of bigints modulo 2^64, where + would be out of range: halves apart.
 std::string wrapped_sum(const std::vector<std::string>& terms) {
@@ -143,8 +143,8 @@ std::string hash_sql(std::uint32_t modulus, std::span<const std::string> columns
   std::string from;
   for (std::size_t at = 0; at < columns.size(); ++at) {
     const std::string hash =
-        fmt::format("pg_catalog.hash_record_extended(ROW({}), '{}')", columns[at], kSeed);
-    std::vector<std::string> terms = {"h", fmt::format("'{}'::pg_catalog.int8", kGoldenRatio)};
+        fmt::format("pg_catalog.hash_record_extended(ROW({}), '{}')", columns[at], kSqlSeed);
+    std::vector<std::string> terms = {"h", fmt::format("'{}'::pg_catalog.int8", kSqlGoldenRatio)};
     if (at > 0) {
       terms.emplace_back("(a << 54)");
       terms.emplace_back("(a >> 7 & 144115188075855871)");
@@ -182,8 +182,13 @@ class RangeSql {
 
   [[nodiscard]] std::string sql() const {
     if (columns_.size() == 1) {
-      return fmt::format("COALESCE(pg_catalog.width_bucket({}, {}), -1)::pg_catalog.int8",
-                         columns_[0], array_sql(key_, types_[0]));
+      // MINVALUE is below every row, MAXVALUE above.
+      PartitionKey values = key_;
+      const auto minima = std::erase_if(values.bounds, is_minimum);
+      std::erase_if(values.bounds, is_maximum);
+      return fmt::format("COALESCE(pg_catalog.width_bucket({}, {}){}, -1)::pg_catalog.int8",
+                         columns_[0], array_sql(values, types_[0]),
+                         minima > 0 ? fmt::format(" + {}", minima) : "");
     }
     const std::string nulls =
         joined(columns_, " OR ", [](const std::string& each) { return each + " IS NULL"; });
@@ -192,6 +197,13 @@ class RangeSql {
   }
 
  private:
+  static bool is_minimum(const std::vector<BoundValue>& bound) {
+    return bound.front().kind == BoundValue::Kind::minimum;
+  }
+  static bool is_maximum(const std::vector<BoundValue>& bound) {
+    return bound.front().kind == BoundValue::Kind::maximum;
+  }
+
   /// Of a row that is between `low` and `high` bounds: a search by halves.
   [[nodiscard]] std::string slot(std::size_t low, std::size_t high) const {
     if (low == high) return std::to_string(low);

@@ -2,6 +2,7 @@
 // is made of overlapping loads, so that nothing outside the input is read.
 #include "hashing/pg_hash.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -88,21 +89,27 @@ void add_tail(State& state, const std::uint8_t* at, std::size_t count) {
 }
 
 /// The state after all of `bytes`; the length counts modulo 2^32 as on the server, whose values
-/// are far shorter.
-State run(ByteView bytes, std::uint64_t seed) {
+/// are far shorter. `memory_of(at, count)` is where the server's memory of those bytes is.
+template <class MemoryOf>
+State run(ByteView bytes, std::uint64_t seed, MemoryOf memory_of) {
   State state(static_cast<std::uint32_t>(bytes.size()));
   state.add_seed(seed);
   const std::uint8_t* at = bytes.data();
   std::size_t left = bytes.size();
   for (; left >= block_bytes; left -= block_bytes, at += block_bytes) {
-    state.a += load32(at);
-    state.b += load32(at + 4);
-    state.c += load32(at + 8);
+    const std::uint8_t* block = memory_of(at, block_bytes);
+    state.a += load32(block);
+    state.b += load32(block + 4);
+    state.c += load32(block + 8);
     state.mix();
   }
-  add_tail(state, at, left);
+  add_tail(state, memory_of(at, left), left);
   state.finish();
   return state;
+}
+
+State run(ByteView bytes, std::uint64_t seed) {
+  return run(bytes, seed, [](const std::uint8_t* at, std::size_t) { return at; });
 }
 
 State run_word(std::uint32_t value, std::uint64_t seed) {
@@ -130,6 +137,15 @@ std::uint32_t hash_bytes(ByteView bytes) {
 
 std::uint64_t hash_bytes_extended(ByteView bytes, std::uint64_t seed) {
   return run(bytes, seed).wide();
+}
+
+std::uint64_t hash_words_extended(ByteView words, std::uint64_t seed) {
+  std::array<std::uint8_t, block_bytes> memory;
+  const auto swapped = [&](const std::uint8_t* at, std::size_t count) {
+    for (std::size_t byte = 0; byte < count; ++byte) memory[byte] = at[byte ^ 1U];
+    return memory.data();
+  };
+  return run(words, seed, swapped).wide();
 }
 
 std::int32_t hashint8(std::int64_t value) {

@@ -15,6 +15,9 @@ namespace pgfanout {
 [[nodiscard]] std::uint32_t hash_bytes(ByteView bytes);
 /// hash_bytes_extended(): 64 bits; with seed 0 its low 32 bits are hash_bytes().
 [[nodiscard]] std::uint64_t hash_bytes_extended(ByteView bytes, std::uint64_t seed);
+/// hash_bytes_extended() of an array of 16-bit integers, which `words` has in network byte order:
+/// as many bytes, an even number.
+[[nodiscard]] std::uint64_t hash_words_extended(ByteView words, std::uint64_t seed);
 
 /// SQL hashint8(int8); hashint4 and hashint2 of the same value are equal to it.
 [[nodiscard]] std::int32_t hashint8(std::int64_t value);

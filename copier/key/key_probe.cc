@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -78,6 +79,152 @@ void add_texts_of(std::string_view encoding, std::vector<ProbeValue>& values) {
   if (takes_any_byte) add_texts(values, kSingleByteTexts);
 }
 
+// Of date and timestamps, from 2000-01-01 on.
+constexpr std::int64_t kDayMicroseconds = 86'400'000'000;
+constexpr std::int32_t kFirstDay = -2'451'545;    // 4714-11-24 BC
+constexpr std::int32_t kLastDay = 2'145'031'948;  // 5874897-12-31
+constexpr std::int64_t kFirstMicrosecond = kDayMicroseconds * kFirstDay;
+constexpr std::int64_t kLastMicrosecond = 9'223'371'331'199'999'999;  // 294276-12-31
+
+/// The smallest and the largest one are -infinity and infinity.
+template <class Integer>
+void add_times(std::vector<ProbeValue>& values, Integer first, Integer last) {
+  using Limits = std::numeric_limits<Integer>;
+  const Integer day = sizeof(Integer) == 4 ? Integer{1} : static_cast<Integer>(kDayMicroseconds);
+  for (const Integer value :
+       {Integer{0}, Integer{1}, Integer{-1}, Limits::min(), Limits::max(), first,
+        static_cast<Integer>(first + 1), last, static_cast<Integer>(last - 1),
+        // The leap day of 2000, the last one of 1999, 0001-01-01 and the day before.
+        static_cast<Integer>(59 * day), static_cast<Integer>(-day),
+        static_cast<Integer>(-730'119 * day), static_cast<Integer>(-730'120 * day)}) {
+    values.push_back(integer_bytes(value));
+  }
+}
+
+constexpr std::uint16_t kNegative = 0x4000;
+constexpr std::uint16_t kNaN = 0xC000;
+constexpr std::uint16_t kInfinity = 0xD000;
+constexpr std::uint16_t kMinusInfinity = 0xF000;
+
+/// `weight` is that of the first digit, as a power of 10,000; `scale`: decimal digits behind the
+/// point.
+std::string numeric_bytes(std::int64_t weight, std::uint32_t sign, std::uint64_t scale,
+                          const std::vector<std::uint16_t>& digits) {
+  std::string bytes;
+  for (const std::uint64_t word : {std::uint64_t{digits.size()}, static_cast<std::uint64_t>(weight),
+                                   std::uint64_t{sign}, scale}) {
+    bytes += integer_bytes(static_cast<std::int16_t>(word));
+  }
+  for (const std::uint16_t digit : digits) bytes += integer_bytes(static_cast<std::int16_t>(digit));
+  return bytes;
+}
+
+/// Zeros of two scales, equal values that look different, digits at the ends of what a word has.
+std::vector<std::string> awkward_numerics() {
+  std::vector<std::string> values = {numeric_bytes(0, kNaN, 0, {}),
+                                     numeric_bytes(0, kInfinity, 0, {}),
+                                     numeric_bytes(0, kMinusInfinity, 0, {}),
+                                     numeric_bytes(0, 0, 0, {}),
+                                     numeric_bytes(0, 0, 10, {}),
+                                     numeric_bytes(1, 0, 0, {1}),
+                                     numeric_bytes(1, 0, 0, {1, 1}),
+                                     numeric_bytes(-1, 0, 4, {1}),
+                                     numeric_bytes(-2, 0, 20, {9999, 9999}),
+                                     numeric_bytes(250, 0, 0, {1}),
+                                     numeric_bytes(-250, 0, 1000, {1}),
+                                     numeric_bytes(0, 0, 1, {1, 5000}),
+                                     numeric_bytes(4, 0, 0, {922, 3372, 368, 5477, 5808})};
+  for (const std::uint32_t sign : {0U, std::uint32_t{kNegative}}) {
+    for (const std::uint64_t scale : {0U, 2U}) {
+      values.push_back(numeric_bytes(0, sign, scale, {1}));
+      values.push_back(numeric_bytes(0, sign, scale, {9999}));
+    }
+  }
+  return values;
+}
+
+std::string random_numeric(std::mt19937_64& random) {
+  const auto weight = static_cast<std::int64_t>(random() % 10) - 5;
+  std::vector<std::uint16_t> digits(random() % 8);
+  for (std::uint16_t& digit : digits) digit = static_cast<std::uint16_t>(random() % 10'000);
+  // A server strips these, and gives zero the weight 0.
+  while (!digits.empty() && digits.back() == 0) digits.pop_back();
+  if (digits.empty()) return numeric_bytes(0, 0, random() % 5, {});
+  if (digits.front() == 0) digits.front() = 1;
+  const std::int64_t behind_point = static_cast<std::int64_t>(digits.size()) - 1 - weight;
+  const auto scale = static_cast<std::uint64_t>(std::max<std::int64_t>(4 * behind_point, 0));
+  return numeric_bytes(weight, random() % 2 == 0 ? 0 : kNegative, scale + random() % 3, digits);
+}
+
+std::int64_t random_between(std::int64_t first, std::int64_t last, std::mt19937_64& random) {
+  return std::uniform_int_distribution<std::int64_t>(first, last)(random);
+}
+
+// Texts of values, as the types' input functions read them.
+
+/// The calendar's date `day` days behind 2000-01-01; any day that the server has.
+std::string date_text(std::int64_t day) {
+  // Years begin in March, so that the leap day is the last; eras have 400 of them.
+  constexpr std::int64_t kEraDays = 146'097;
+  constexpr std::int64_t kFromYearZero = 730'425;  // 0000-03-01 to 2000-01-01
+  const std::int64_t all = day + kFromYearZero;
+  const std::int64_t era = (all >= 0 ? all : all - (kEraDays - 1)) / kEraDays;
+  const std::int64_t in_era = all - era * kEraDays;
+  const std::int64_t year_of_era =
+      (in_era - in_era / 1460 + in_era / 36'524 - in_era / (kEraDays - 1)) / 365;
+  const std::int64_t in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t from_march = (5 * in_year + 2) / 153;
+  const std::int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  return fmt::format("{:04}-{:02}-{:02}", year > 0 ? year : 1 - year, month,
+                     in_year - (153 * from_march + 2) / 5 + 1) +
+         (year > 0 ? "" : " BC");
+}
+
+std::string timestamp_text(std::int64_t microseconds, std::string_view zone) {
+  std::int64_t day = microseconds / kDayMicroseconds;
+  std::int64_t rest = microseconds % kDayMicroseconds;
+  if (rest < 0) {
+    --day;
+    rest += kDayMicroseconds;
+  }
+  std::string text = date_text(day);
+  const std::int64_t seconds = rest / 1'000'000;
+  text.insert(std::min(text.size(), text.find(' ')),
+              fmt::format(" {:02}:{:02}:{:02}.{:06}{}", seconds / 3600, seconds / 60 % 60,
+                          seconds % 60, rest % 1'000'000, zone));
+  return text;
+}
+
+/// Of a number of 32 or 64 bits whose extremes are the infinities.
+template <class Integer, class Text>
+std::string time_text(Integer value, Text text_of) {
+  if (value == std::numeric_limits<Integer>::min()) return "-infinity";
+  if (value == std::numeric_limits<Integer>::max()) return "infinity";
+  return text_of(value);
+}
+
+std::string numeric_text(const std::uint8_t* bytes) {
+  const std::int32_t count = load_be16(bytes);
+  const std::int32_t weight = static_cast<std::int16_t>(load_be16(bytes + 2));
+  const std::uint16_t sign = load_be16(bytes + 4);
+  if (sign == kNaN) return "NaN";
+  if (sign == kInfinity) return "Infinity";
+  if (sign == kMinusInfinity) return "-Infinity";
+  const auto digits_of = [&](std::int32_t power) {
+    const std::int32_t at = weight - power;
+    return fmt::format("{:04}", at >= 0 && at < count ? load_be16(bytes + 8 + 2 * at) : 0);
+  };
+  std::string text = sign == kNegative ? "-0" : "0";
+  for (std::int32_t power = weight; power >= 0; --power) text += digits_of(power);
+  std::string behind_point;
+  const std::size_t scale = load_be16(bytes + 6);
+  for (std::int32_t power = -1; behind_point.size() < scale; --power) {
+    behind_point += digits_of(power);
+  }
+  return scale == 0 ? text : text + '.' + behind_point.substr(0, scale);
+}
+
 std::string random_bytes(std::size_t length, std::mt19937_64& random) {
   std::string bytes;
   for (std::size_t at = 0; at < length; ++at) bytes += static_cast<char>(random() & 0xffU);
@@ -126,7 +273,24 @@ std::vector<ProbeValue> adversarial_values(KeyType type, std::string_view encodi
       values.emplace_back(std::string(1, '\0'));
       values.emplace_back(std::string(1, '\1'));
       break;
-    default:
+    case KeyType::name:
+      add_texts_of(encoding, values);
+      values.emplace_back(std::string(63, 'n'));
+      break;
+    case KeyType::oid:
+      add_integers<std::int32_t>(values);
+      break;
+    case KeyType::date:
+      add_times(values, kFirstDay, kLastDay);
+      break;
+    case KeyType::timestamp:
+    case KeyType::timestamptz:
+      add_times(values, kFirstMicrosecond, kLastMicrosecond);
+      break;
+    case KeyType::numeric:
+      add_texts(values, awkward_numerics());
+      break;
+    case KeyType::other:
       break;
   }
   return values;
@@ -138,6 +302,7 @@ ProbeValue random_value(KeyType type, std::mt19937_64& random) {
     case KeyType::int2:
       return random_bytes(2, random);
     case KeyType::int4:
+    case KeyType::oid:
       return random_bytes(4, random);
     case KeyType::int8:
       return random_bytes(8, random);
@@ -150,10 +315,19 @@ ProbeValue random_value(KeyType type, std::mt19937_64& random) {
     case KeyType::text:
     case KeyType::varchar:
     case KeyType::bpchar:
+    case KeyType::name:
       return random_text(random);
-    default:
-      return std::nullopt;
+    case KeyType::date:
+      return integer_bytes(static_cast<std::int32_t>(random_between(kFirstDay, kLastDay, random)));
+    case KeyType::timestamp:
+    case KeyType::timestamptz:
+      return integer_bytes(random_between(kFirstMicrosecond, kLastMicrosecond, random));
+    case KeyType::numeric:
+      return random_numeric(random);
+    case KeyType::other:
+      break;
   }
+  return std::nullopt;
 }
 
 std::vector<ProbeRow> adversarial_rows(const std::vector<KeyType>& types, std::string_view encoding,
@@ -174,8 +348,9 @@ std::vector<ProbeRow> adversarial_rows(const std::vector<KeyType>& types, std::s
 }
 
 std::string_view probe_type_sql(KeyType type) {
-  constexpr std::array<std::string_view, 10> kNames = {"int2",   "int4", "int8",  "text", "varchar",
-                                                       "bpchar", "uuid", "bytea", "bool", "text"};
+  constexpr std::array<std::string_view, 16> kNames = {
+      "int2", "int4", "int8", "text", "varchar", "bpchar",    "uuid",        "bytea",
+      "bool", "text", "name", "oid",  "date",    "timestamp", "timestamptz", "numeric"};
   return kNames[static_cast<std::size_t>(type)];
 }
 
@@ -196,6 +371,17 @@ std::string probe_text(KeyType type, const std::string& value) {
       for (std::size_t at = 0; at < value.size(); ++at) hex += fmt::format("{:02x}", bytes[at]);
       return hex;
     }
+    case KeyType::oid:
+      return std::to_string(load_be32(bytes));
+    case KeyType::date:
+      return time_text(static_cast<std::int32_t>(load_be32(bytes)), date_text);
+    case KeyType::timestamp:
+    case KeyType::timestamptz:
+      return time_text(static_cast<std::int64_t>(load_be64(bytes)), [&](std::int64_t value) {
+        return timestamp_text(value, type == KeyType::timestamptz ? "+00" : "");
+      });
+    case KeyType::numeric:
+      return numeric_text(bytes);
     default:
       return value;
   }

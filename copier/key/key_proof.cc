@@ -12,6 +12,8 @@
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
 #include "copier/pg/transaction.h"
+#include "hashing/ordered_value.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
 namespace {
@@ -192,6 +194,52 @@ std::vector<KeyOutcome> evaluate_rows(const KeyExpression& key, const std::vecto
   return outcomes;
 }
 
+namespace {
+
+/// The next byte of these is the next value, or at least one.
+bool has_neighbours(KeyType type) {
+  switch (type) {
+    case KeyType::int2:
+    case KeyType::int4:
+    case KeyType::int8:
+    case KeyType::oid:
+    case KeyType::date:
+    case KeyType::timestamp:
+    case KeyType::timestamptz:
+    case KeyType::uuid:
+    case KeyType::bytea:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Each bound of RANGE, or listed value, and those below and above it. About 1,000 at most.
+std::vector<ProbeRow> rows_on_bounds(const PartitionKey& key, const std::vector<KeyType>& types) {
+  std::vector<ProbeRow> rows;
+  for (const std::vector<BoundValue>& bound : key.bounds) {
+    if (rows.size() >= kRandomRows) break;
+    ProbeRow row;
+    for (std::size_t column = 0; column < types.size(); ++column) {
+      row.push_back(binary_form(types[column], bound[column].text));
+    }
+    rows.push_back(row);
+    const ProbeValue last = row.back();
+    if (!last || last->empty() || !has_neighbours(types.back())) continue;
+    // There is none beside an infinity.
+    if (bound.back().text.ends_with("infinity")) continue;
+    for (const int step : {-1, 1}) {
+      const int byte = static_cast<unsigned char>(last->back()) + step;
+      if (byte < 0 || byte > 255) continue;
+      row.back()->back() = static_cast<char>(byte);
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
 RowFunction row_function(const Table& table, const KeyExpression& key) {
   const std::vector<KeyColumn> columns = key_columns_of(table);
   RowFunction function;
@@ -200,6 +248,9 @@ RowFunction row_function(const Table& table, const KeyExpression& key) {
   for (const std::size_t column : function.columns) {
     function.names.push_back(table.columns[column].quoted);
     function.types.push_back(columns[column].type);
+  }
+  if (key.partition_key() != nullptr && !key.is_by_server()) {
+    function.more = rows_on_bounds(*key.partition_key(), function.types);
   }
   function.compute = [key](const std::vector<ProbeRow>& rows) { return evaluate_rows(key, rows); };
   return function;
@@ -222,6 +273,7 @@ Result<KeyProof> compare_keys(Connection& source, const Table& table, const RowF
                       oracle.ask_sample(table, count, random, rows));
   book(function, rows, server, proof);
   rows = adversarial_rows(function.types, source.encoding(), random);
+  append(rows, function.more);
   PGFANOUT_TRY_ASSIGN(server, oracle.ask(rows));
   book(function, rows, server, proof);
   for (std::uint64_t done = 0; done < count; done += rows.size()) {

@@ -33,6 +33,7 @@ struct RowFunction {
   std::vector<std::size_t> columns;  ///< Of the table.
   std::vector<std::string> names;    ///< Of the columns, quoted.
   std::vector<KeyType> types;        ///< Of the columns.
+  std::vector<ProbeRow> more;        ///< To be compared besides those that types suggest.
   std::function<std::vector<KeyOutcome>(const std::vector<ProbeRow>&)> compute;
 };
 

@@ -66,6 +66,15 @@ std::vector<std::pair<std::string, std::string>> leaf_renames(
   return renames;
 }
 
+SettledLayout settled_layout(const PartitionKey& key, const LayoutRequest& request) {
+  using Strategy = PartitionKey::Strategy;
+  std::size_t leaves = key.bounds.size();
+  if (key.strategy == Strategy::hash) leaves = key.modulus;
+  if (key.strategy == Strategy::range) leaves -= std::min<std::size_t>(leaves, 1);
+  if (request.default_partition) ++leaves;
+  return {text_of(key), static_cast<std::uint32_t>(leaves), {}};
+}
+
 std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {
   if (key.partition_key() == nullptr && job.partitions) return *job.partitions;
   return static_cast<std::uint32_t>(std::min<std::int64_t>(key.modulus().value_or(0), UINT32_MAX));

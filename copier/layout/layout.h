@@ -16,7 +16,9 @@
 #include "copier/key/key_proof.h"
 #include "copier/pg/connection.h"
 #include "hashing/key_expression.h"
+#include "hashing/partition_key.h"
 #include "pgfanout/job.h"
+#include "pgfanout/job_result.h"
 #include "pgfanout/result.h"
 #include "pgfanout/row_view.h"
 
@@ -115,7 +117,11 @@ struct NewLayoutRequest {
 struct SettledLayout {
   std::string key;  ///< Over the source's columns: the text of a partition key.
   std::uint32_t partitions = 0;
+  std::vector<Issue> issues = {};  ///< To be told: the time zone of the bounds.
 };
+
+/// Of a new target with that key.
+[[nodiscard]] SettledLayout settled_layout(const PartitionKey& key, const LayoutRequest& request);
 
 /// The SQL of a layout. Leaves are made as tables of their own with their checks, loaded, and
 /// attached.

@@ -103,7 +103,7 @@ IsoWeek iso_week_of(const LocalTime& time) {
 
 std::optional<std::string> formatted_bound(std::string_view bound, std::string_view format) {
   const auto time = local_time_of(bound);
-  if (!time) return std::nullopt;
+  if (!time || format.empty()) return std::nullopt;
   const IsoWeek week = iso_week_of(*time);
   struct Field {
     std::string_view name;
@@ -194,7 +194,8 @@ std::string LeafMap::leaf_name(std::string_view table, std::uint32_t leaf,
                                std::string_view pattern) const {
   // The request's pattern has been checked.
   if (!pattern.empty() && leaf_key(leaf)) {
-    const std::string_view from = leaves_.froms.empty() ? "" : leaves_.froms[leaf];
+    std::string_view from;
+    if (!leaves_.froms.empty()) from = leaves_.froms[leaf];
     return name_by_pattern(pattern, table, *leaf_key(leaf), from).value_or("");
   }
   if (!leaves_.suffixes.empty()) return suffixed_name(table, leaves_.suffixes[leaf]);

@@ -33,7 +33,7 @@ Result<std::vector<std::vector<BoundValue>>> values_of(Connection& source, const
       fmt::format("SELECT v FROM (SELECT DISTINCT {} AS v FROM {}) AS d ORDER BY v LIMIT {}",
                   column.quoted, table.qualified, kMostValues + 1));
   if (!rows && rows.error().sqlstate == "42883") {
-    return refused("list-type",
+    return refused("layout-type",
                    fmt::format("LIST needs values that can be compared: {} is of type {}",
                                column.quoted, column.type_sql),
                    "name another column", "--partition-by");
@@ -103,14 +103,13 @@ class ListByColumnKind final : public ByColumns {
     PartitionKey key{PartitionKey::Strategy::list, std::move(columns), 0, {}};
     PGFANOUT_TRY_ASSIGN(key.bounds, values_of(source, table, *table.find(key.columns.front())));
     if (key.bounds.empty() && !job.layout.default_partition) {
-      return refused("list-needs-values",
+      return refused("layout-no-rows",
                      fmt::format("{} has no rows, so LIST would have no leaves", table.qualified),
                      "add --default-partition, or create the partitioned table and name it with "
                      "--into",
                      "--partition-by");
     }
-    const auto leaves = static_cast<std::uint32_t>(key.bounds.size());
-    return SettledLayout{text_of(key), leaves + (job.layout.default_partition ? 1 : 0)};
+    return settled_layout(key, job.layout);
   }
 
   NewLayout make(const NewLayoutRequest& request) const override {

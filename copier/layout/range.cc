@@ -171,7 +171,7 @@ class RangeSettlement {
     PGFANOUT_TRY(check_from());
     PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(bounds_sql()));
     if (rows.is_null(0, 0)) {
-      return refused("range-needs-from",
+      return refused("layout-no-rows",
                      fmt::format("{} has no value in {} from which ranges could begin",
                                  table_.qualified, column_.quoted),
                      "say the first bound: --from", "--partition-by");
@@ -182,7 +182,7 @@ class RangeSettlement {
  private:
   [[nodiscard]] Result<void> check_request() const {
     if (kind_ == StepKind::none) {
-      return refused("range-type",
+      return refused("layout-type",
                      fmt::format("ranges by an interval need a date, a time or a number: {} is of "
                                  "type {}",
                                  column_.quoted, column_.type_sql),
@@ -346,16 +346,24 @@ class RangeKind final : public ByColumns {
                                const Table& table) const override {
     PGFANOUT_TRY_ASSIGN(std::vector<std::string> columns, columns_of(job, table));
     if (columns.size() != 1) {
-      return refused("range-columns", "ranges by an interval have one column",
+      return refused("layout-type", "ranges by an interval have one column",
                      "name one column, or create the partitioned table yourself and name it with "
                      "--into",
                      "--partition-by");
     }
     PartitionKey key{PartitionKey::Strategy::range, std::move(columns), 0, {}};
-    PGFANOUT_TRY_ASSIGN(
-        key.bounds, RangeSettlement(job, source, table, *table.find(key.columns.front())).bounds());
-    const auto ranges = static_cast<std::uint32_t>(key.bounds.size() - 1);
-    return SettledLayout{text_of(key), ranges + (job.layout.default_partition ? 1 : 0)};
+    const Column& column = *table.find(key.columns.front());
+    PGFANOUT_TRY_ASSIGN(key.bounds, RangeSettlement(job, source, table, column).bounds());
+    SettledLayout settled = settled_layout(key, job.layout);
+    if (key_type_of_oid(column.base_type_oid) == KeyType::timestamptz) {
+      PGFANOUT_TRY_ASSIGN(const Rows zone, source.query("SHOW TimeZone"));
+      settled.issues.push_back({Severity::info, "range-time-zone",
+                                fmt::format("the ranges of {} are those of time zone {}, which "
+                                            "this session has; a resumed job keeps them",
+                                            column.quoted, zone.text(0, 0)),
+                                table.qualified, "PGTZ sets another one"});
+    }
+    return settled;
   }
 
   NewLayout make(const NewLayoutRequest& request) const override {

@@ -206,10 +206,17 @@ class KeySettlement {
                      "leave one of them out", source_.qualified);
     }
     if (key_.sql.empty()) key_.sql = job_.key.empty() ? recorded_ : job_.key;
-    if (!key_.sql.empty()) return {};
+    if (!key_.sql.empty()) {
+      PGFANOUT_TRY_ASSIGN(const auto known, parse_partition_key(key_.sql));
+      if (known && target_ == nullptr && !job_.partitions) {
+        key_.partitions = settled_layout(*known, job_.layout).partitions;
+      }
+      return {};
+    }
     PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
     key_.sql = std::move(settled.key);
     key_.partitions = settled.partitions;
+    append(key_.issues, settled.issues);
     return {};
   }
 

@@ -75,5 +75,25 @@ TEST(KeyAllocationTest, KernelsOfPartitionKeysDoNotAllocate) {
   }
 }
 
+TEST(KeyAllocationTest, AHashPartitionsKernelDoesNotAllocate) {
+  PartitionKey key;
+  key.columns = {"n", "t"};
+  key.modulus = 64;
+  const auto kernel = make_hash_kernel(key, std::vector{KeyType::numeric, KeyType::text});
+  ASSERT_NE(kernel, nullptr);
+  KeyRows rows;
+  constexpr std::size_t count = 3000;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto digits = static_cast<std::int64_t>(i % 400);
+    rows.add_field(binary_integer(digits, 2) + std::string(6 + 2 * (i % 400), '\1'));
+    rows.add_field(std::string(i % 90, 't'));
+  }
+  std::vector<std::int64_t> keys(count);
+  std::vector<KeyState> states(count);
+  const std::size_t before = allocations;
+  kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
+  EXPECT_EQ(allocations, before);
+}
+
 }  // namespace
 }  // namespace pgfanout

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <set>
 
+#include "tests/hashing/key_rows.h"
+
 namespace pgfanout {
 namespace {
 
-constexpr KeyType kTypes[] = {KeyType::int2, KeyType::int4,    KeyType::int8,
-                              KeyType::text, KeyType::varchar, KeyType::bpchar,
-                              KeyType::uuid, KeyType::bytea,   KeyType::boolean};
+constexpr KeyType kTypes[] = {
+    KeyType::int2,   KeyType::int4, KeyType::int8,      KeyType::text,        KeyType::varchar,
+    KeyType::bpchar, KeyType::uuid, KeyType::bytea,     KeyType::boolean,     KeyType::name,
+    KeyType::oid,    KeyType::date, KeyType::timestamp, KeyType::timestamptz, KeyType::numeric};
 
 bool has(const std::vector<ProbeValue>& values, const std::string& wanted) {
   return std::find(values.begin(), values.end(), ProbeValue(wanted)) != values.end();
@@ -67,6 +70,38 @@ TEST(KeyProbeTest, LiteralsAreWhatTheTypeReads) {
   EXPECT_EQ(probe_literal(KeyType::boolean, std::string(1, '\1')), "E't'::bool");
   EXPECT_EQ(probe_literal(KeyType::text, std::nullopt), "NULL::text");
   EXPECT_EQ(probe_literal(KeyType::text, "it's \\ \xc3\xa4"), "E'it''s \\\\ \\xc3\\xa4'::text");
+}
+
+TEST(KeyProbeTest, TimesAreWrittenAsTheCalendarHasThem) {
+  const auto date = [](std::int32_t days) {
+    return probe_text(KeyType::date, binary_integer(days, 4));
+  };
+  EXPECT_EQ(date(0), "2000-01-01");
+  EXPECT_EQ(date(59), "2000-02-29");
+  EXPECT_EQ(date(-36465), "1900-03-01");
+  EXPECT_EQ(date(-730119), "0001-01-01");
+  EXPECT_EQ(date(-730120), "0001-12-31 BC");
+  EXPECT_EQ(date(-2451545), "4714-11-24 BC");
+  EXPECT_EQ(date(2145031948), "5874897-12-31");
+  EXPECT_EQ(date(INT32_MIN), "-infinity");
+  EXPECT_EQ(date(INT32_MAX), "infinity");
+  EXPECT_EQ(probe_text(KeyType::timestamp, binary_integer(-1, 8)), "1999-12-31 23:59:59.999999");
+  EXPECT_EQ(probe_text(KeyType::timestamptz, binary_integer(-211813488000000000, 8)),
+            "4714-11-24 00:00:00.000000+00 BC");
+  EXPECT_EQ(probe_text(KeyType::timestamp, binary_integer(INT64_MAX, 8)), "infinity");
+}
+
+TEST(KeyProbeTest, NumbersAreWrittenWithTheirScale) {
+  const auto numeric = [](const char* hex) {
+    return probe_text(KeyType::numeric, binary_from_hex(hex));
+  };
+  EXPECT_EQ(numeric("0000000000000003"), "00000.000");
+  EXPECT_EQ(numeric("00010000400000020001"), "-00001.00");
+  EXPECT_EQ(numeric("00010001000000000001"), "000010000");
+  EXPECT_EQ(numeric("0001ffff000000040001"), "0.0001");
+  EXPECT_EQ(numeric("0004000200000003000109291a8504e2"), "0000123456789.125");
+  EXPECT_EQ(numeric("00000000c0000000"), "NaN");
+  EXPECT_EQ(numeric("00000000f0000020"), "-Infinity");
 }
 
 TEST(KeyProbeTest, RandomValuesRepeatWithTheirSeed) {

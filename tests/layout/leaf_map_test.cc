@@ -83,5 +83,37 @@ TEST(LeafMapTest, APatternNamesLeavesByTableAndKey) {
   }
 }
 
+TEST(FormattedBoundTest, KnowsTheFieldsOfPartman) {
+  const auto text = [](const char* bound, const char* format) {
+    return formatted_bound(bound, format).value_or("none");
+  };
+  EXPECT_EQ(text("2025-01-31", "YYYYMMDD"), "20250131");
+  EXPECT_EQ(text("2025-01-31 07:05:09.5+01", "YYYY_MM_DD_HH24MI"), "2025_01_31_0705");
+  EXPECT_EQ(text("2025-10-01 00:00:00+02", "YYYY\"q\"Q"), "2025q4");
+  EXPECT_EQ(text("2026-11-30", "IYYY\"w\"IW"), "2026w49");
+  EXPECT_EQ(text("2021-01-03", "IYYY\"w\"IW"), "2020w53");
+  EXPECT_EQ(text("2024-12-30", "IYYY\"w\"IW"), "2025w01");
+  for (const char* bound : {"infinity", "-infinity", "0044-03-15 BC", "1000", "", "a-b-c"}) {
+    EXPECT_EQ(text(bound, "YYYY"), "none") << bound;
+  }
+  for (const char* format : {"Month", "YYYY\"q", "YYYYx"}) {
+    EXPECT_EQ(text("2025-01-01", format), "none") << format;
+  }
+}
+
+TEST(FormattedBoundTest, IsAPartOfNames) {
+  const auto name = [](const char* pattern, const char* from) {
+    return name_by_pattern(pattern, "t", 3, from).value_or("refused");
+  };
+  EXPECT_EQ(name("{table}_p{from:YYYY_MM}", "2025-01-01 00:00:00+01"), "t_p2025_01");
+  EXPECT_EQ(name("{table}_p{from}", "-1000"), "t_p-1000");
+  EXPECT_EQ(name("{table}_{key:02}", "-1000"), "t_03");
+  for (const char* pattern :
+       {"{from}", "{table}_{from", "{table}_{from:}", "{table}_{from:day}", "{table}_{fromYYYY}"}) {
+    EXPECT_EQ(name(pattern, "2025-01-01"), "refused") << pattern;
+  }
+  EXPECT_EQ(name("{table}_{from}", ""), "refused") << "no RANGE";
+}
+
 }  // namespace
 }  // namespace pgfanout

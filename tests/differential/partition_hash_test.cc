@@ -1,0 +1,92 @@
+// The kernel of HASH partitions against satisfies_hash_partition() of a server.
+#include <gtest/gtest.h>
+
+#include "tests/differential/partition_oracle.h"
+#include "tests/hashing/key_rows.h"
+
+namespace pgfanout {
+namespace {
+
+constexpr std::uint64_t seed = 20260228;
+
+PartitionOracle make_oracle(const std::string& database) {
+  harness::TestServer& server = harness::TestServer::shared();
+  return PartitionOracle(server.connect(server.create_database(database)));
+}
+
+TEST(PartitionHashTest, HostileAndRandomValuesOfEveryTypeHaveTheServersRemainder) {
+  PartitionOracle oracle = make_oracle("partition_hash");
+  std::mt19937_64 random(seed);
+  for (const KeyType type : kHashedTypes) {
+    SCOPED_TRACE(probe_type_sql(type));
+    std::vector<ProbeRow> rows = adversarial_rows({type}, "UTF8", random);
+    append(rows, random_rows({type}, 500, random));
+    oracle.expect_same({type}, 1000, rows);
+  }
+  EXPECT_GT(oracle.compared(), 7500U);
+}
+
+TEST(PartitionHashTest, SeveralColumnsAreCombinedAsTheServerDoes) {
+  PartitionOracle oracle = make_oracle("partition_hash_columns");
+  std::mt19937_64 random(seed);
+  for (std::size_t first = 0; first < std::size(kHashedTypes); ++first) {
+    std::vector<KeyType> types = {kHashedTypes[first]};
+    for (std::size_t more = 1 + first % 4; more > 0; --more) {
+      types.push_back(kHashedTypes[random() % std::size(kHashedTypes)]);
+    }
+    oracle.expect_same(types, 997, adversarial_rows(types, "UTF8", random));
+  }
+}
+
+TEST(PartitionHashTest, EveryModulusDividesAsTheServerDoes) {
+  PartitionOracle oracle = make_oracle("partition_hash_moduli");
+  std::mt19937_64 random(seed);
+  const std::vector<KeyType> types = {KeyType::int8, KeyType::text};
+  for (std::uint32_t modulus = 1; modulus <= 1000; modulus += modulus < 20 ? 1 : 49) {
+    oracle.expect_same(types, modulus, random_rows(types, 50, random));
+  }
+  oracle.expect_same(types, 2'147'483'647, random_rows(types, 500, random));
+}
+
+/// The longest numerics and the smallest one, which no literal of ours has.
+TEST(PartitionHashTest, TheLargestNumbersHaveTheServersRemainder) {
+  PartitionOracle oracle = make_oracle("partition_hash_numeric");
+  std::vector<ProbeRow> rows;
+  for (const char* sql : {"10::numeric ^ 131071", "-(10::numeric ^ 131071)", "1e-16383::numeric",
+                          "repeat('12345678', 16384)::numeric",
+                          "(repeat('9', 131072) || '.' ||"
+                          " repeat('9', 16383))::numeric"}) {
+    const std::string hex =
+        oracle.session().value(fmt::format("SELECT encode(numeric_send({}), 'hex')", sql));
+    rows.push_back({binary_from_hex(hex)});
+  }
+  oracle.expect_same({KeyType::numeric}, 1000, rows);
+}
+
+/// A value that is asked about by its literal is the one that the kernel gets.
+TEST(PartitionHashTest, ProbedValuesAreReadAsTheyAreMeant) {
+  PartitionOracle oracle = make_oracle("partition_hash_probes");
+  std::mt19937_64 random(seed);
+  const std::pair<KeyType, const char*> all[] = {{KeyType::name, "namesend"},
+                                                 {KeyType::oid, "oidsend"},
+                                                 {KeyType::date, "date_send"},
+                                                 {KeyType::timestamp, "timestamp_send"},
+                                                 {KeyType::timestamptz, "timestamptz_send"},
+                                                 {KeyType::numeric, "numeric_send"}};
+  for (const auto& [type, send] : all) {
+    std::vector<ProbeValue> values = adversarial_values(type, "UTF8");
+    for (int more = 0; more < 200; ++more) values.push_back(random_value(type, random));
+    for (const ProbeValue& value : values) {
+      if (!value) continue;
+      const std::string sent = binary_from_hex(oracle.session().value(
+          fmt::format("SELECT encode({}({}), 'hex')", send, probe_literal(type, value))));
+      // The scale of an infinity means nothing.
+      const std::size_t counts = type == KeyType::numeric && value->size() == 8 ? 6 : value->size();
+      EXPECT_EQ(sent.substr(0, counts), value->substr(0, counts)) << probe_text(type, *value);
+      EXPECT_EQ(sent.size(), value->size());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pgfanout
