@@ -98,12 +98,11 @@ Result<void> LeafSessions::run(std::string_view sql) const {
 }
 
 Result<void> add_checks(Connection& connection, const CopyPlan& plan) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows lacks,
-      query_each(connection,
-                 "NOT EXISTS (SELECT FROM pg_constraint c"
-                 " WHERE c.conrelid = name::regclass AND c.contype IN ('c', 'f'))",
-                 parts_of(plan.target.leaves, &TargetLeaf::qualified)));
+  PGFANOUT_TRY_ASSIGN(const Rows lacks,
+                      query_each(connection,
+                                 "NOT EXISTS (SELECT FROM pg_constraint c"
+                                 " WHERE c.conrelid = name::regclass AND c.contype IN ('c', 'f'))",
+                                 parts_of(plan.target.leaves, &TargetLeaf::qualified)));
   std::vector<std::string> missing;
   for (int leaf = 0; leaf < lacks.size(); ++leaf) {
     if (lacks.boolean(leaf, 0)) append(missing, plan.ddl.checks[static_cast<std::size_t>(leaf)]);

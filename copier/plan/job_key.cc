@@ -154,6 +154,11 @@ class KeySettlement {
       key_.layout = {};
     }
     if (!key_.is_stated) doubt();
+    if (target_->strategy != 0 && is_partition_key(key_.sql)) {
+      // No column stores it.
+      key_.column.clear();
+      key_.layout.by = target_->partition_key;
+    }
     compare_with_source();
     return std::move(key_);
   }
@@ -361,7 +366,7 @@ Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connectio
                            const Table& source, Connection& target_connection, const Table* target,
                            std::string_view recorded) {
   KeySettlement settlement(job, source, target, recorded);
-  if (target != nullptr && target->kind != 'p') return settlement.of_plain_target();
+  if (target != nullptr && target->strategy == 0) return settlement.of_plain_target();
   PGFANOUT_TRY_ASSIGN(auto key, settlement.of_layout(source_connection));
   if (key) return *std::move(key);
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));

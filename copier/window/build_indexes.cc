@@ -567,11 +567,10 @@ Result<MadeTarget> made_target(WindowState& state) {
 /// Where rows may be set aside, the leaves have had their foreign keys from the beginning.
 Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const MadeTarget& made) {
   std::vector<CarryStep> steps = made.carry.leaf_constraints;
-  PGFANOUT_TRY_ASSIGN(
-      const Rows rows,
-      target.query("SELECT c.conrelid, c.conname FROM pg_constraint c"
-                   " WHERE c.conrelid = ANY ($1::oid[]) AND c.contype = 'f'",
-                   {made.target.leaf_oids()}));
+  PGFANOUT_TRY_ASSIGN(const Rows rows,
+                      target.query("SELECT c.conrelid, c.conname FROM pg_constraint c"
+                                   " WHERE c.conrelid = ANY ($1::oid[]) AND c.contype = 'f'",
+                                   {made.target.leaf_oids()}));
   for (int row = 0; row < rows.size(); ++row) {
     for (const Leaf& leaf : made.target.leaves) {
       if (leaf.oid != rows.oid(row, 0)) continue;

@@ -168,9 +168,10 @@ Result<std::uint32_t> find_made_table(Connection& target, const JournalEntry& en
     return relation.schema == entry.target_schema && relation.name == entry.target_name;
   });
   if (made == entry.made.end()) return 0U;
-  PGFANOUT_TRY_ASSIGN(const Rows found,
-                      target.query("SELECT oid FROM pg_class WHERE oid = $1 AND relkind IN ('p', 'r')",
-                                   {std::to_string(made->oid)}));
+  PGFANOUT_TRY_ASSIGN(
+      const Rows found,
+      target.query("SELECT oid FROM pg_class WHERE oid = $1 AND relkind IN ('p', 'r')",
+                   {std::to_string(made->oid)}));
   return found.size() == 0 ? 0U : made->oid;
 }
 
