@@ -72,7 +72,7 @@ TEST(PartitionHashTest, TheServersSqlServesTypesWithoutAKernel) {
   const std::pair<const char*, const char*> all[] = {
       {"mood", "(enum_range(NULL::mood))[n % 3 + 1]"},
       {"word", "'word ' || n"},
-      {"float8", "CASE n % 3 WHEN 0 THEN '-0' WHEN 1 THEN 'NaN' ELSE n / 3.0 END"},
+      {"float8", "CASE n % 3 WHEN 0 THEN '-0'::float8 WHEN 1 THEN 'NaN' ELSE n / 3.0 END"},
       {"int4[]", "CASE WHEN n % 5 > 0 THEN ARRAY[n, NULL, n * n] END"},
       {"jsonb", "jsonb_build_object('n', n)"},
       {"inet", "'10.0.0.0'::inet + n"},
