@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <random>
 
 #include "copier/base/lists.h"
+#include "copier/catalog/partition_bound.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/by_columns.h"
 #include "copier/layout/leaf_map.h"
@@ -25,42 +25,6 @@ constexpr std::size_t kRandomProbes = 100;
 /// The server's own types have smaller ones: FirstNormalObjectId.
 constexpr std::uint32_t kFirstOwnOid = 16384;
 
-struct HashBound {
-  std::uint32_t modulus = 0;
-  std::uint32_t remainder = 0;
-};
-
-/// FOR VALUES WITH (modulus 16, remainder 3)
-Result<HashBound> parse_hash_bound(const Leaf& leaf) {
-  HashBound bound;
-  const auto number_behind = [&](std::string_view word, std::uint32_t& number) {
-    const std::size_t at = leaf.bound.find(word);
-    if (at == std::string::npos) return false;
-    const char* first = leaf.bound.data() + at + word.size();
-    return std::from_chars(first, leaf.bound.data() + leaf.bound.size(), number).ec == std::errc();
-  };
-  if (number_behind("modulus ", bound.modulus) && number_behind("remainder ", bound.remainder)) {
-    return bound;
-  }
-  return refused("not-hash", fmt::format("the bound \"{}\" is not one of HASH", leaf.bound),
-                 "the target's leaves must be partitions by HASH", leaf.qualified);
-}
-
-/// The kernel's hash is that of the default operator class, which pg_get_partkeydef() leaves out.
-Result<void> check_operator_classes(const Table& table) {
-  const std::string plain =
-      fmt::format("HASH ({})", joined(table.partition_columns, ", ", [&](const std::string& name) {
-                    const Column* column = table.find(name);
-                    return column != nullptr ? column->quoted : name;
-                  }));
-  if (table.partition_key == plain) return {};
-  return refused("hash-key",
-                 fmt::format("{} is partitioned by {}: an operator class or a collation of its own "
-                             "may hash in another way",
-                             table.qualified, table.partition_key),
-                 fmt::format("copy into a table that is PARTITION BY {}", plain), table.qualified);
-}
-
 bool is_maybe_collated(const Column& column) {
   switch (key_type_of_oid(column.base_type_oid)) {
     case KeyType::text:
@@ -74,14 +38,13 @@ bool is_maybe_collated(const Column& column) {
   }
 }
 
-/// The server's own answer about a row.
-std::string remainder_sql(const Table& table, const KeyExpression& key) {
+/// The remainder of a row by the server's SQL, or -1 if the server itself wants another one.
+std::string confirmed_sql(const Table& table, const KeyExpression& key) {
   const std::string columns = joined(
       key.used_columns(), ", ", [&](std::size_t column) { return table.columns[column].quoted; });
   return fmt::format(
-      "(SELECT r FROM generate_series(0, {}) AS s(r) WHERE"
-      " satisfies_hash_partition({}::oid, {}, r, {}))",
-      *key.modulus() - 1, table.oid, *key.modulus(), columns);
+      "CASE WHEN satisfies_hash_partition({}::oid, {}, ({})::int4, {}) THEN {} ELSE -1 END",
+      table.oid, *key.modulus(), key.qualified_sql({}), columns, key.qualified_sql({}));
 }
 
 class HashKind final : public ByColumns {
@@ -90,10 +53,9 @@ class HashKind final : public ByColumns {
     PGFANOUT_TRY(check_plain_columns(table));
     PartitionKey key{PartitionKey::Strategy::hash, table.partition_columns, 1, {}};
     for (const Leaf& leaf : table.leaves) {
-      PGFANOUT_TRY_ASSIGN(const HashBound bound, parse_hash_bound(leaf));
+      PGFANOUT_TRY_ASSIGN(const PartitionBound bound, parse_partition_bound(leaf.bound));
       key.modulus = std::max(key.modulus, bound.modulus);
     }
-    PGFANOUT_TRY(check_operator_classes(table));
     if (key.modulus <= kMostRemainders) return text_of(key);
     return refused(
         "hash-key", fmt::format("the largest modulus of {} is {}", table.qualified, key.modulus),
@@ -104,7 +66,7 @@ class HashKind final : public ByColumns {
                                   const KeyExpression& key) const override {
     LeafMap::Leaves map;
     for (const Leaf& leaf : leaves) {
-      PGFANOUT_TRY_ASSIGN(const HashBound bound, parse_hash_bound(leaf));
+      PGFANOUT_TRY_ASSIGN(const PartitionBound bound, parse_partition_bound(leaf.bound));
       std::vector<std::int64_t>& keys = map.keys.emplace_back();
       for (std::uint32_t at = bound.remainder; at < key.modulus().value_or(0);
            at += bound.modulus) {
@@ -129,7 +91,7 @@ class HashKind final : public ByColumns {
           return target.columns[column].type_oid == target.columns[column].base_type_oid;
         });
     if (!is_asked) return {};
-    function.sql = remainder_sql(target, key);
+    function.sql = confirmed_sql(target, key);
     std::mt19937_64 random(1);
     std::vector<ProbeRow> rows = adversarial_rows(function.types, connection.encoding(), random);
     for (std::size_t more = 0; more < kRandomProbes; ++more) {
