@@ -132,6 +132,12 @@ std::string uuid_text(ByteView uuid) {
   return text;
 }
 
+std::int64_t integer_of(ByteView value) {
+  std::uint64_t bits = 0;
+  for (const std::uint8_t byte : value) bits = bits << 8 | byte;
+  return static_cast<std::int64_t>(bits);
+}
+
 std::int64_t leaf_of(std::int64_t hash) {
   return (hash < 0 ? -hash : hash) % 100;
 }
@@ -141,6 +147,7 @@ void run_key(benchmark::State& state, const std::string& sql, KeyType type, cons
   const std::vector<KeyColumn> columns = {{"k", type, "a type"}};
   const auto expression = KeyExpression::compile(sql, columns);
   require(expression.has_value(), "the expression does not compile");
+  require(!expression->is_by_server(), "the key has no kernel");
   KeyScratch scratch;
   std::vector<std::int64_t> keys(kRows);
   std::vector<KeyState> states(kRows);
@@ -180,9 +187,7 @@ void bench_uuid_hash(benchmark::State& state) {
 
 void bench_int8_arithmetic(benchmark::State& state) {
   run_key(state, "abs(k % 100)", KeyType::int8, random_column(8, false), [](ByteView value) {
-    std::uint64_t bits = 0;
-    for (const std::uint8_t byte : value) bits = bits << 8 | byte;
-    const std::int64_t rest = static_cast<std::int64_t>(bits) % 100;
+    const std::int64_t rest = integer_of(value) % 100;
     return rest < 0 ? -rest : rest;
   });
 }
@@ -195,6 +200,71 @@ void bench_concatenation(benchmark::State& state) {
           });
 }
 
+// Keys of layouts by columns, of 100 leaves.
+
+/// Of one column: what hash_combine64() adds to the hash with the partition seed.
+std::int64_t remainder_of(std::int64_t hash) {
+  return static_cast<std::int64_t>((static_cast<std::uint64_t>(hash) + 0x49a0f4dd15e5a8e3U) % 100);
+}
+
+constexpr std::int64_t kPartitionSeed = 0x7A5B22367996DCFD;
+
+void bench_hash_of_int8(benchmark::State& state) {
+  run_key(state, "hash_partition(100, \"k\")", KeyType::int8, random_column(8, false),
+          [](ByteView value) {
+            return remainder_of(hashint8extended(integer_of(value), kPartitionSeed));
+          });
+}
+
+void bench_hash_of_bytes(benchmark::State& state, KeyType type, std::size_t length) {
+  run_key(state, "hash_partition(100, \"k\")", type, random_column(length, true),
+          [](ByteView value) { return remainder_of(hashtextextended(value, kPartitionSeed)); });
+}
+
+/// 99 bounds, a day apart, over days drawn from 100.
+void bench_range_of_timestamp(benchmark::State& state) {
+  constexpr std::int64_t day = 86'400'000'000;
+  std::string key = "range_partition(\"k\"";
+  for (int bound = 1; bound < 100; ++bound) {
+    char text[32];
+    std::snprintf(text, sizeof text, ", '2000-%02d-%02d 00:00:00'", 1 + bound / 28, 1 + bound % 28);
+    key += text;
+  }
+  std::vector<std::int64_t> bounds;
+  constexpr int days_before_month[] = {0, 31, 60, 91};
+  for (int bound = 1; bound < 100; ++bound) {
+    bounds.push_back((days_before_month[bound / 28] + bound % 28) * day);
+  }
+  Column column = random_column(8, false);
+  for (const FieldRef& field : column.fields) {
+    std::uint64_t value =
+        static_cast<std::uint64_t>(integer_of(ByteView(column.bytes).subspan(field.offset, 8))) %
+        static_cast<std::uint64_t>(120 * day);
+    for (std::size_t byte = 8; byte > 0; --byte, value >>= 8) {
+      column.bytes[field.offset + byte - 1] = static_cast<std::uint8_t>(value);
+    }
+  }
+  run_key(state, key + ")", KeyType::timestamp, column, [&](ByteView value) {
+    const std::int64_t at = integer_of(value);
+    std::int64_t slot = 0;
+    for (const std::int64_t bound : bounds) slot += bound <= at ? 1 : 0;
+    return slot;
+  });
+}
+
+/// 26 values of one letter.
+void bench_list_of_text(benchmark::State& state) {
+  std::string key = "list_partition(\"k\"";
+  for (char letter = 'a'; letter <= 'z'; ++letter) key += std::string(", '") + letter + "'";
+  run_key(state, key + ")", KeyType::text, random_column(1, true),
+          [](ByteView value) { return std::int64_t{value[0]} - 'a'; });
+}
+
+BENCHMARK(bench_hash_of_int8);
+BENCHMARK_CAPTURE(bench_hash_of_bytes, uuid, KeyType::uuid, 16);
+BENCHMARK_CAPTURE(bench_hash_of_bytes, text, KeyType::text, 36);
+BENCHMARK(bench_range_of_timestamp);
+BENCHMARK(bench_list_of_text);
 BENCHMARK(bench_uuid_text_hash);
 BENCHMARK(bench_text_hash)->Arg(10)->Arg(36)->Arg(100);
 BENCHMARK(bench_uuid_hash);

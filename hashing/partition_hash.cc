@@ -15,7 +15,7 @@ namespace pgfanout {
 namespace {
 
 /// HASH_PARTITION_SEED.
-constexpr std::uint64_t kSeed = 0x7A5B22367996DCFD;
+constexpr std::uint64_t kHashSeed = 0x7A5B22367996DCFD;
 
 /// hash_combine64().
 std::uint64_t combine(std::uint64_t sum, std::uint64_t hash) {
@@ -32,12 +32,12 @@ bool hash_integer(ByteView value, std::uint64_t& hash) {
   std::uint64_t bits = 0;
   for (const std::uint8_t byte : value) bits = bits << 8 | byte;
   const auto number = static_cast<std::int64_t>(static_cast<Integer>(bits));
-  hash = static_cast<std::uint64_t>(hashint8extended(number, static_cast<std::int64_t>(kSeed)));
+  hash = static_cast<std::uint64_t>(hashint8extended(number, static_cast<std::int64_t>(kHashSeed)));
   return true;
 }
 
 bool hash_bytes_of(ByteView value, std::uint64_t& hash) {
-  hash = hash_bytes_extended(value, kSeed);
+  hash = hash_bytes_extended(value, kHashSeed);
   return true;
 }
 
@@ -59,17 +59,17 @@ bool hash_numeric(ByteView value, std::uint64_t& hash) {
     return false;
   }
   // NaN and the infinities.
-  hash = kSeed;
+  hash = kHashSeed;
   if ((load_be16(value.data() + 4) & special) == special) return true;
   std::int64_t weight = static_cast<std::int16_t>(load_be16(value.data() + 2));
   ByteView digits = value.subspan(head_bytes);
   for (; !digits.empty() && load_be16(digits.data()) == 0; --weight) digits = digits.subspan(2);
   if (digits.empty()) {
-    hash = kSeed - 1;
+    hash = kHashSeed - 1;
     return true;
   }
   while (load_be16(&digits.back() - 1) == 0) digits = digits.first(digits.size() - 2);
-  hash = hash_words_extended(digits, kSeed) ^ static_cast<std::uint64_t>(weight);
+  hash = hash_words_extended(digits, kHashSeed) ^ static_cast<std::uint64_t>(weight);
   return true;
 }
 

@@ -137,28 +137,29 @@ std::string wrapped_sum(const std::vector<std::string>& terms) {
 }
 
 /// Each column's hash is combined with those before it, and a NULL is left out: a chain of
-/// subqueries, so that each is computed once.
+/// subqueries, so that each is computed once. Their names must be none of the table's columns,
+/// which they would hide.
 std::string hash_sql(std::uint32_t modulus, std::span<const std::string> columns) {
   std::string combined = "'0'::pg_catalog.int8";
   std::string from;
   for (std::size_t at = 0; at < columns.size(); ++at) {
     const std::string hash =
         fmt::format("pg_catalog.hash_record_extended(ROW({}), '{}')", columns[at], kSqlSeed);
-    std::vector<std::string> terms = {"h", fmt::format("'{}'::pg_catalog.int8", kSqlGoldenRatio)};
+    std::vector<std::string> terms = {"pgfanout_h",
+                                      fmt::format("'{}'::pg_catalog.int8", kSqlGoldenRatio)};
     if (at > 0) {
-      terms.emplace_back("(a << 54)");
-      terms.emplace_back("(a >> 7 & 144115188075855871)");
+      terms.emplace_back("(pgfanout_a << 54)");
+      terms.emplace_back("(pgfanout_a >> 7 & 144115188075855871)");
     }
-    from = at == 0 ? fmt::format("(SELECT {} AS a, {} AS h OFFSET 0) AS s", combined, hash)
-                   : fmt::format("(SELECT {} AS a, {} AS h FROM {} OFFSET 0) AS s", combined, hash,
-                                 from);
-    combined =
-        fmt::format("CASE WHEN {} IS NULL THEN a ELSE a # {} END", columns[at], wrapped_sum(terms));
+    from = fmt::format("(SELECT {} AS pgfanout_a, {} AS pgfanout_h{}{} OFFSET 0) AS pgfanout_s",
+                       combined, hash, at == 0 ? "" : " FROM ", from);
+    combined = fmt::format("CASE WHEN {} IS NULL THEN pgfanout_a ELSE pgfanout_a # {} END",
+                           columns[at], wrapped_sum(terms));
   }
   const std::uint64_t of_high_half = (1ULL << 32U) % modulus;
   return fmt::format(
-      "(SELECT ((a >> 32 & 4294967295) % {0} * {1} + (a & 4294967295)) % {0}"
-      " FROM (SELECT {2} AS a FROM {3} OFFSET 0) AS s)",
+      "(SELECT ((pgfanout_a >> 32 & 4294967295) % {0} * {1} + (pgfanout_a & 4294967295)) % {0}"
+      " FROM (SELECT {2} AS pgfanout_a FROM {3} OFFSET 0) AS pgfanout_s)",
       modulus, of_high_half, combined, from);
 }
 

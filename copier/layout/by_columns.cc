@@ -34,12 +34,16 @@ Result<ExistingLayout> ByColumns::examine(const JobDescription& job, const Table
   PGFANOUT_TRY_ASSIGN(existing.leaves, leaves_in_order(target));
   PGFANOUT_TRY_ASSIGN(existing.layout, layout_of(existing.leaves, key));
   existing.partition_columns = target.partition_columns;
-  const std::vector<std::string> missing = existing.layout->missing_leaves(wanted_keys(job, key));
+  const std::uint32_t wanted = wanted_keys(job, key);
+  const std::vector<std::string> missing = existing.layout->missing_leaves(wanted);
   if (missing.empty()) return existing;
   return refused("leaf-missing",
-                 fmt::format("{} keys have no partition in {}: {}", missing.size(),
-                             target.qualified, some_of(missing, 10)),
-                 "create the partitions that are missing", target.qualified);
+                 fmt::format("{} of {} remainders have no partition in {}: {}", missing.size(),
+                             wanted, target.qualified, some_of(missing, 10)),
+                 fmt::format("create the partitions that are missing: CREATE TABLE ... PARTITION "
+                             "OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
+                             target.qualified, wanted, missing.front()),
+                 target.qualified);
 }
 
 Result<void> ByColumns::check_plain_columns(const Table& table) {

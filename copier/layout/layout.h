@@ -111,6 +111,7 @@ struct NewLayoutRequest {
   std::string key_sql;                 ///< Qualified, over the target's columns.
   /// Of the target: the columns that the key is computed from, in its order.
   std::vector<Column> key_inputs;
+  std::string table = {};  ///< The target's name, qualified, for SQL.
 };
 
 /// The layout of a new target, as the job asks for it and the source's rows settle it.
@@ -202,6 +203,9 @@ class LayoutKind {
 /// Keys from 0 to N-1 that the job asks for, or that the key's own modulus gives; 0: it is not
 /// known which ones there are. Of a partition key always its modulus.
 [[nodiscard]] std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key);
+
+/// Refuses a key by which a row of `source` may belong to another leaf in another database.
+[[nodiscard]] Result<void> check_other_database(const KeyExpression& key, const Table& source);
 
 /// The kind that the job asks for.
 [[nodiscard]] const LayoutKind& layout_kind_of(const TableRequest& job);

@@ -433,6 +433,9 @@ class CopyPlanner {
   }
 
   Result<void> plan_key() {
+    if (!plan_->same_database) {
+      PGFANOUT_TRY(check_other_database(plan_->key.expression, plan_->source));
+    }
     PGFANOUT_TRY_ASSIGN(carriers_,
                         find_key_carriers(columns_, plan_->source, plan_->key.expression));
     if (carriers_.uses_stored_key) PGFANOUT_TRY(check_own_type());

@@ -546,7 +546,7 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
   NewLayout layout = layout_kind_of(request.job)
                          .make({request.job, plan.key.expression,
                                 columns.key_column ? &*columns.key_column : nullptr,
-                                plan.key.sql_on_target, request.key_inputs});
+                                plan.key.sql_on_target, request.key_inputs, plan.target.qualified});
   PGFANOUT_TRY(name_leaves(target, *layout.layout, request.job.target.leaf_name, plan.source.name,
                            plan.target));
   if (!request.is_made) PGFANOUT_TRY(check_names(target, plan.target));

@@ -52,11 +52,13 @@ class PartitionOracle {
  public:
   explicit PartitionOracle(harness::Session session) : session_(std::move(session)) {}
 
-  /// Compares all rows; each has one remainder, so that "yes" is the whole answer.
+  /// Compares all rows; each has one remainder, so that "yes" is the whole answer. `with_sql`: the
+  /// server's SQL for the key has to give it too.
   void expect_same(const std::vector<KeyType>& types, std::uint32_t modulus,
-                   const std::vector<ProbeRow>& rows) {
+                   const std::vector<ProbeRow>& rows, bool with_sql = false) {
     const std::vector<std::int64_t> remainders = remainders_of(types, modulus, rows);
-    const auto name_of = [](std::size_t at) { return fmt::format("c{}", at); };
+    // Names that SQL for the key might use itself.
+    const auto name_of = [](std::size_t at) { return std::string("hasrkm").substr(at, 1); };
     const std::string names = joined(types.size(), ", ", name_of);
     session_.execute(fmt::format(
         "DROP TABLE IF EXISTS leaves, answers; CREATE TABLE leaves ({0}) PARTITION BY HASH ({1});"
@@ -74,10 +76,22 @@ class PartitionOracle {
     }
     session_.copy_in("COPY answers FROM STDIN (FORMAT binary)",
                      data + std::string(as_text(copy_trailer())));
-    const harness::TextRows wrong = session_.rows(fmt::format(
+    const std::string sql = fmt::format(
         "SELECT answers::text FROM answers WHERE NOT satisfies_hash_partition('leaves'::regclass,"
-        " {}, remainder::int4, {}) LIMIT 3",
-        modulus, names));
+        " {}, remainder::int4, {})",
+        modulus, names);
+    PartitionKey key;
+    key.modulus = modulus;
+    std::vector<std::string> columns;
+    std::vector<std::string> type_names;
+    for (std::size_t at = 0; at < types.size(); ++at) {
+      columns.push_back(name_of(at));
+      type_names.emplace_back(probe_type_sql(types[at]));
+    }
+    const harness::TextRows wrong =
+        session_.rows(with_sql ? fmt::format("{} OR {} <> remainder", sql,
+                                             partition_key_sql(key, columns, type_names))
+                               : sql);
     for (const harness::TextRow& row : wrong) {
       ADD_FAILURE() << "modulus " << modulus << ": the kernel is wrong about " << *row[0];
     }

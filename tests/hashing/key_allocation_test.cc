@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "hashing/key_expression.h"
+#include "hashing/partition_key.h"
+#include "tests/hashing/key_rows.h"
 #include "tests/hashing/partition_rows.h"
 
 namespace {
@@ -57,24 +59,6 @@ TEST(KeyAllocationTest, EvaluationDoesNotAllocateOnceTheScratchHasGrown) {
   EXPECT_GT(before, 0U);
 }
 
-TEST(KeyAllocationTest, KernelsOfPartitionKeysDoNotAllocate) {
-  const std::vector<KeyType> types = {KeyType::text};
-  PartitionKey key;
-  for (const char* bound : {"a long bound beyond the small string", "t"}) {
-    key.bounds.push_back({testing::bound_value(bound)});
-  }
-  KeyRows rows;
-  constexpr std::size_t count = 300;
-  for (std::size_t i = 0; i < count; ++i) rows.add_field(std::string(i % 90, 't'));
-  std::vector<std::int64_t> keys(count);
-  std::vector<KeyState> states(count);
-  for (const auto& kernel : {make_range_kernel(key, types), make_list_kernel(key, types)}) {
-    const std::size_t before = allocations;
-    kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
-    EXPECT_EQ(allocations, before);
-  }
-}
-
 TEST(KeyAllocationTest, AHashPartitionsKernelDoesNotAllocate) {
   PartitionKey key;
   key.columns = {"n", "t"};
@@ -93,6 +77,24 @@ TEST(KeyAllocationTest, AHashPartitionsKernelDoesNotAllocate) {
   const std::size_t before = allocations;
   kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
   EXPECT_EQ(allocations, before);
+}
+
+TEST(KeyAllocationTest, KernelsOfPartitionKeysDoNotAllocate) {
+  const std::vector<KeyType> types = {KeyType::text};
+  PartitionKey key;
+  for (const char* bound : {"a long bound beyond the small string", "t"}) {
+    key.bounds.push_back({testing::bound_value(bound)});
+  }
+  KeyRows rows;
+  constexpr std::size_t count = 300;
+  for (std::size_t i = 0; i < count; ++i) rows.add_field(std::string(i % 90, 't'));
+  std::vector<std::int64_t> keys(count);
+  std::vector<KeyState> states(count);
+  for (const auto& kernel : {make_range_kernel(key, types), make_list_kernel(key, types)}) {
+    const std::size_t before = allocations;
+    kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
+    EXPECT_EQ(allocations, before);
+  }
 }
 
 }  // namespace

@@ -81,6 +81,20 @@ TEST_F(ResumeTest, KilledThreeTimesInARow) {
   expect_free();
 }
 
+TEST_F(ResumeTest, OfHashPartitionsByColumns) {
+  const std::vector<std::string> words =
+      in_epochs({"--partition-by", "HASH (id, content)", "--partitions", "8"});
+  for (const char* place : {"tables-created", "epoch-committed:2"}) crash_at(place, words);
+  const CommandResult result = copy(words);
+  ASSERT_EQ(result.exit_code, 0) << result;
+  EXPECT_TRUE(has_issue("resumed"));
+  EXPECT_EQ(difference("chunks", "chunks_new", kChunkColumns), "0");
+  EXPECT_EQ(
+      value("SELECT count(*) FROM chunks_new WHERE NOT satisfies_hash_partition("
+            "'chunks_new'::regclass, 8, right(tableoid::regclass::text, 1)::int, id, content)"),
+      "0");
+}
+
 TEST_F(ResumeTest, AfterItsEndTheSameCommandHasNothingToDo) {
   // The fence stands; it does not, but the journal says so.
   for (const char* place : {"attach-committed", "fence-lifted"}) {
