@@ -466,6 +466,7 @@ Result<ColumnPlan> plan_new_columns(const JobDescription& job, const Table& sour
 }
 
 std::string key_column_name(const TableRequest& job, const Table& source) {
+  if (!job.layout.by.empty()) return {};
   return column_name_of(job.key_column.empty() ? kDefaultKeyColumn : job.key_column,
                         source.columns);
 }

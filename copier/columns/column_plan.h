@@ -55,7 +55,7 @@ Result<ColumnPlan> plan_existing_columns(const TableRequest& job, const Table& s
                                          const Mappings& mappings, const Table& target,
                                          const Column* key_column);
 
-/// The job's key column as the catalog spells it.
+/// The job's key column as the catalog spells it; empty: the layout is one by plain columns.
 [[nodiscard]] std::string key_column_name(const TableRequest& job, const Table& source);
 
 /// The source's column of that name, to be checked against the recomputed key; absent if there is

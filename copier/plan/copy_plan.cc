@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "copier/base/amount.h"
@@ -54,8 +55,9 @@ std::uint16_t add_columns(const ColumnPlan& columns, ColumnRole role, const Tabl
 
 /// Reads the columns that a side has from a range of one of its leaves.
 RangeSelect select_of(const CopyStream& stream, std::string StreamColumn::*side,
-                      const std::string& leaf, const SourceRange& range) {
-  return {joined(stream.columns, ", ", side), leaf, range_condition(range)};
+                      const std::string& key, const std::string& leaf, const SourceRange& range) {
+  return {joined(std::array{joined(stream.columns, ", ", side), key}, ", "), leaf,
+          range_condition(range)};
 }
 
 /// Columns, both layouts (without patches of OIDs) and the column list of COPY.
@@ -95,7 +97,8 @@ CopyStream make_stream(const ColumnPlan& columns, const KeyCarriers& carriers, c
     for (RowLayout* side : {&stream.read_layout, &stream.read_back_layout}) {
       side->key_fields = {side->fields++};
     }
-    stream.columns.push_back({"", key.expression.qualified_sql({}), key.sql_on_target, false});
+    stream.source_key = key.expression.qualified_sql({});
+    stream.target_key = key.sql_on_target;
   }
 
   std::vector<std::string> written;
@@ -743,14 +746,16 @@ class CopyPlanner {
 
 RangeSelect source_select(const CopyStream& stream, const Table& source, const SourceRange& range) {
   const Leaf& leaf = source.leaves[range.leaf];
-  RangeSelect select = select_of(stream, &StreamColumn::source_sql, leaf.qualified, range);
+  RangeSelect select =
+      select_of(stream, &StreamColumn::source_sql, stream.source_key, leaf.qualified, range);
   select.place = fmt::format("{}:{}", leaf.oid, range.first_block);
   return select;
 }
 
 RangeSelect target_select(const CopyStream& stream, const CopyTarget& target,
                           const SourceRange& range) {
-  return select_of(stream, &StreamColumn::target_sql, target.leaves[range.leaf].qualified, range);
+  return select_of(stream, &StreamColumn::target_sql, stream.target_key,
+                   target.leaves[range.leaf].qualified, range);
 }
 
 Result<CommitPlan> plan_commits(const JobDescription& job, std::uint64_t bytes,

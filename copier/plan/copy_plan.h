@@ -80,6 +80,9 @@ struct CopyKey {
 /// The rows between source and target.
 struct CopyStream {
   std::vector<StreamColumn> columns;
+  /// Behind the columns: a key that only the server computes. Empty: the client does.
+  std::string source_key;
+  std::string target_key;
   RowLayout read_layout;        ///< Of rows read from the source.
   RowLayout read_back_layout;   ///< Of rows read back from the target.
   std::string written_columns;  ///< "(a, b, partition_key)" of COPY ... FROM STDIN.

@@ -47,12 +47,6 @@ class KeySettlement {
       : job_(job), source_(source), target_(target), recorded_(recorded) {}
 
   Result<void> read(Connection& source, Connection& target) {
-    if (target_ != nullptr) {
-      PGFANOUT_TRY(read_partition_key());
-    } else {
-      key_.layout = job_.layout;
-    }
-    if (!key_.layout.by.empty()) return settle_layout(source);
     const std::string_view column =
         job_.key_column.empty() ? kDefaultKeyColumn : std::string_view(job_.key_column);
     PGFANOUT_TRY_ASSIGN(of_source_,
@@ -68,8 +62,20 @@ class KeySettlement {
     return {};
   }
 
+  /// The key of a layout by plain columns: the target's, else that of a new one. Absent: the key
+  /// decides about the layout.
+  Result<std::optional<JobKey>> of_layout(Connection& source) {
+    if (target_ != nullptr) {
+      PGFANOUT_TRY(read_partition_key());
+    } else {
+      key_.layout = job_.layout;
+    }
+    if (key_.layout.by.empty()) return std::optional<JobKey>();
+    PGFANOUT_TRY(settle_layout(source));
+    return std::optional(std::move(key_));
+  }
+
   Result<JobKey> of_copy() {
-    if (!key_.layout.by.empty()) return std::move(key_);
     const auto read = target_ != nullptr ? layout_kind_of(*target_).key_count(*target_)
                                          : std::optional<std::uint32_t>();
     const KeyedLeaves usual = usual_leaves(read);
@@ -99,7 +105,6 @@ class KeySettlement {
   }
 
   Result<JobKey> of_comparison() {
-    if (!key_.layout.by.empty()) return std::move(key_);
     choose_column();
     const auto& job = of_target_.job;
     const bool is_own_job = job && job->source_oid == source_.oid && of_target_.doubts.empty();
@@ -115,6 +120,9 @@ class KeySettlement {
                target_->find(key_.column) == nullptr) {
       // The target has no key: the source's own is checked.
       take(of_source_.known->expression.sql(), of_source_.known->origin);
+    } else if (auto read = read_partition_key(); !read) {
+      key_.sql.clear();  // The server's bounds alone say which leaf takes a row.
+      key_.layout = {};
     }
     if (!key_.is_stated) doubt();
     compare_with_source();
@@ -122,23 +130,32 @@ class KeySettlement {
   }
 
  private:
+  /// Of a resumed job: "0" is that of a plain table.
+  static bool is_partition_key(const std::string& text) {
+    const auto key = parse_partition_key(text);
+    return (key && *key) || text == "0";
+  }
+
   /// Of a target that is partitioned by plain columns: its bounds state the key.
   Result<void> read_partition_key() {
+    if (target_->strategy == 0) return {};
     PGFANOUT_TRY_ASSIGN(const std::string text, layout_kind_of(*target_).key_of(*target_));
     if (text.empty()) return {};
-    if (!job_.key.empty() && job_.key != text) {
+    if (!job_.key.empty() && !is_partition_key(job_.key)) {
       return refused("key-and-layout",
                      fmt::format("the target {} is partitioned by {}: a key has no say in it",
                                  target_->qualified, target_->partition_key),
                      "leave --key out", target_->qualified);
     }
     PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
-    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
-    for (std::string& column : key->columns) {
-      column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+    if (key) {
+      const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+      for (std::string& column : key->columns) {
+        column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+      }
     }
     key_.layout.by = target_->partition_key;
-    key_.sql = text_of(*key);
+    key_.sql = key ? text_of(*key) : text;
     return {};
   }
 
@@ -147,6 +164,10 @@ class KeySettlement {
     key_.is_stated = true;
     key_.column = job_.key_column;
     key_.partitions = job_.partitions.value_or(kDefaultPartitions);
+    if (key_.sql.empty() && !job_.key.empty() && !is_partition_key(job_.key)) {
+      return refused("key-and-layout", "--partition-by and --key exclude each other",
+                     "leave one of them out", source_.qualified);
+    }
     if (key_.sql.empty()) key_.sql = job_.key.empty() ? recorded_ : job_.key;
     if (!key_.sql.empty()) return {};
     PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
@@ -295,6 +316,8 @@ Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connectio
                            const Table& source, Connection& target_connection, const Table* target,
                            std::string_view recorded) {
   KeySettlement settlement(job, source, target, recorded);
+  PGFANOUT_TRY_ASSIGN(auto key, settlement.of_layout(source_connection));
+  if (key) return *std::move(key);
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));
   return settlement.of_copy();
 }

@@ -101,6 +101,7 @@ class VerifyPlanner {
     PGFANOUT_TRY_ASSIGN(job_key_, key_of_comparison(asked_, source_connection_, source_,
                                                     target_connection_, target_));
     tables_ = with_key(asked_, job_key_);
+    if (!tables_.layout.by.empty()) return {};
     const std::string name = column_name_of(tables_.key_column, target_.columns);
     const Column* column = target_.find(name);
     if (column == nullptr || !is_key_integer(key_type_of_oid(column->type_oid))) return {};
@@ -238,6 +239,8 @@ class VerifyPlanner {
   /// Without a layout by the key, the server alone says which leaf a row of the target belongs to.
   Result<void> plan_leaves() {
     const LayoutKind& kind = layout_kind_of(target_, &plan_->key);
+    const auto by_columns = kind.key_of(target_);
+    if (!by_columns || by_columns->empty() != (plan_->key.partition_key() == nullptr)) return {};
     if (!plan_->has_key || !kind.is_by_key(target_, key_column_)) return {};
     PGFANOUT_TRY_ASSIGN(plan_->layout, kind.layout_of(target_.leaves, plan_->key));
     return {};

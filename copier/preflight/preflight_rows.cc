@@ -68,6 +68,7 @@ constexpr std::int64_t kWidestCandidate = 64;
 struct Sample {
   std::vector<std::size_t> columns;  ///< Of the source; parallel to each row.
   std::vector<ProbeRow> rows;
+  std::vector<ProbeRow> server_keys;  ///< Of a key that only the server computes; else empty.
   std::vector<std::uint64_t> bytes;
 };
 
@@ -90,19 +91,25 @@ Result<Sample> read_columns(PreflightRun& run, std::vector<std::size_t> columns)
   if (pages.empty()) return sample;
   std::string list;
   for (const std::size_t column : sample.columns) list += table.columns[column].quoted + ", ";
+  const std::string& key = run.plan.stream.source_key;
+  if (!key.empty()) list += key + ", ";
   list += row_bytes_sql(table);
   PGFANOUT_TRY_ASSIGN(sample.rows,
                       read_sample(run.source, sample_sql(table, list, pages, kMostRows),
-                                  sample.columns.size() + 1));
+                                  sample.columns.size() + (key.empty() ? 1 : 2)));
   for (ProbeRow& row : sample.rows) {
     const std::string& bytes = *row.back();
     sample.bytes.push_back(load_be64(reinterpret_cast<const std::uint8_t*>(bytes.data())));
+    row.pop_back();
+    if (key.empty()) continue;
+    sample.server_keys.push_back({std::move(row.back())});
     row.pop_back();
   }
   return sample;
 }
 
 std::vector<KeyOutcome> keys_of(const KeyExpression& key, const Sample& sample) {
+  if (key.is_by_server()) return evaluate_rows(key, sample.server_keys);
   std::vector<std::size_t> places;
   for (const std::size_t used : key.used_columns()) {
     places.push_back(static_cast<std::size_t>(std::distance(
@@ -205,7 +212,7 @@ Result<void> warn_of_skew(PreflightRun& run, const SkewEstimate& skew, const Sam
                           const std::vector<std::size_t>& candidates) {
   const CopyPlan& plan = run.plan;
   std::string hint = "choose a key with more distinct values, or accept the skew";
-  if (plan.target.is_new) {
+  if (plan.target.is_new && plan.key.expression.partition_key() == nullptr) {
     const auto better = find_better(plan, sample, candidates, skew.by_rows);
     hint = better ? fmt::format(
                         "--key {} gives {:.2f} by rows and {:.2f} by bytes on the same "

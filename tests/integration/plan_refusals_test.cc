@@ -166,7 +166,7 @@ std::vector<Case> definition_cases() {
        into_x},
       {"leaf-missing", table_and(on_list + "LIST (partition_key)"), {"4 of 4"}, into_x},
       {"not-partitioned", table_and("CREATE TABLE x (id int)"), {"c13.x"}, into_x},
-      {"not-list", table_and(on_list + "HASH (id)"), {"HASH"}, into_x},
+      {"key-and-layout", table_and(on_list + "HASH (id)"), {"HASH"}, into_x},
       {"key-column-type",
        table_and("CREATE TABLE x (partition_key text) PARTITION BY LIST (partition_key)"),
        {"text"},

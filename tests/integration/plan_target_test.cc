@@ -79,10 +79,8 @@ TEST_F(PlanTargetTest, OtherShapesAreRefusedByName) {
     execute("DROP TABLE IF EXISTS x CASCADE");
   };
   refused_as("CREATE TABLE x (id int)", "not-partitioned", {"public.x"});
-  refused_as("CREATE TABLE x (partition_key int) PARTITION BY HASH (partition_key)", "not-list",
-             {"HASH"});
-  refused_as("CREATE TABLE x (partition_key int) PARTITION BY RANGE (partition_key)", "not-list",
-             {"RANGE"});
+  refused_as("CREATE TABLE x (partition_key int) PARTITION BY HASH (partition_key)",
+             "key-and-layout", {"HASH"});
   refused_as("CREATE TABLE x (partition_key text) PARTITION BY LIST (partition_key)",
              "key-column-type", {"text"});
   refused_as("CREATE TABLE x (\"K\" int) PARTITION BY LIST (\"K\")", "key-column-differs",
