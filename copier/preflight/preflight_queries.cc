@@ -84,8 +84,7 @@ constexpr const char* kReferencesSql =
 LayoutCandidate asked_layout(const PreflightRun& run, const LayoutFacts& facts) {
   const CopyTarget& target = run.plan.target;
   const LayoutRules rules = layout_kind_of(run.job).rules(run.job);
-  LayoutCandidate asked{
-      "LIST by the key", 'l', {}, static_cast<std::uint32_t>(target.leaves.size()), ""};
+  LayoutCandidate asked{kByKey, 'l', {}, static_cast<std::uint32_t>(target.leaves.size()), ""};
   if (const PartitionKey* key = run.plan.key.expression.partition_key()) {
     constexpr std::string_view kWords[] = {"HASH", "RANGE", "LIST"};
     constexpr char kStrategies[] = {'h', 'r', 'l'};

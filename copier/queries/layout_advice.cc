@@ -156,8 +156,8 @@ std::string changes_of(const LayoutFacts& facts, const std::vector<std::string>&
   const auto stay = std::ranges::count_if(facts.references,
                                           [&](const auto& key) { return lacking(key).empty(); });
   if (!facts.references.empty()) {
-    parts.push_back(fmt::format("{} of {} that refer to it stay", stay,
-                                counted(facts.references.size(), "foreign key", "foreign keys")));
+    parts.push_back(
+        fmt::format("foreign keys to it: {} of {} stay", stay, facts.references.size()));
   }
   return joined(parts, "; ");
 }
@@ -220,8 +220,9 @@ std::optional<Issue> layout_advice(const std::vector<LayoutOption>& options, boo
                               asked.reads.front().query, in_asked, better->layout);
   return Issue{
       are_known ? Severity::warning : Severity::info, "layout-advice", message, table,
-      fmt::format("to have that layout, add --partition-by {}{}{}", shell_word(better->layout),
-                  better->leaves == 0 ? " --interval '1 month'" : "",
+      fmt::format("to have that layout, write --partition-by {}{} in place of {}{}",
+                  shell_word(better->layout), better->leaves == 0 ? " --interval '1 month'" : "",
+                  asked.layout == kByKey ? "--key" : "--partition-by " + shell_word(asked.layout),
                   are_known ? "" : "; to weigh the application's queries, add --statements 20")};
 }
 

@@ -25,6 +25,9 @@ struct PinnedColumns {
 [[nodiscard]] std::optional<PinnedColumns> pinned_columns(const QueryPlan& plan,
                                                           const std::set<std::string>& relations);
 
+/// The name of the default layout.
+inline constexpr const char* kByKey = "LIST by the key";
+
 struct LayoutQuery {
   std::string name;
   double calls = 1;

@@ -11,14 +11,13 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using Names = std::vector<std::string>;
 
 constexpr std::uint32_t kUuid = 2950;
 constexpr std::uint32_t kInt4 = 23;
 constexpr std::uint32_t kJsonb = 3802;
 constexpr std::uint32_t kTimestamptz = 1184;
 
-Column column(const std::string& name, std::uint32_t type) {
+Column typed(const std::string& name, std::uint32_t type) {
   Column made;
   made.name = made.quoted = name;
   made.type_oid = made.base_type_oid = type;
@@ -26,10 +25,10 @@ Column column(const std::string& name, std::uint32_t type) {
 }
 
 /// 100 leaves by a key that the source does not store; today 16 by collection_id.
-LayoutFacts facts() {
+LayoutFacts known_facts() {
   LayoutFacts made;
-  made.columns = {column("id", kUuid), column("collection_id", kUuid), column("status", kInt4),
-                  column("doc", kJsonb), column("created", kTimestamptz)};
+  made.columns = {typed("id", kUuid), typed("collection_id", kUuid), typed("status", kInt4),
+                  typed("doc", kJsonb), typed("created", kTimestamptz)};
   made.primary_key = {"id", "collection_id"};
   made.distinct = {{"id", 1e6}, {"collection_id", 5000}, {"status", 4}};
   made.asked = {"LIST by the key", 'l', {}, 100, "inserts supply partition_key"};
@@ -37,7 +36,7 @@ LayoutFacts facts() {
   return made;
 }
 
-QueryPlan plan_of(const std::vector<std::pair<std::string, std::string>>& scans) {
+QueryPlan scanning(const std::vector<std::pair<std::string, std::string>>& scans) {
   QueryPlan plan;
   for (const auto& [relation, conditions] : scans) {
     plan.scans.push_back({"Seq Scan", relation, "", conditions_of(conditions)});
@@ -45,11 +44,11 @@ QueryPlan plan_of(const std::vector<std::pair<std::string, std::string>>& scans)
   return plan;
 }
 
-LayoutQuery query(const std::string& name, const std::string& conditions, double calls = 1) {
-  return {name, calls, *pinned_columns(plan_of({{"public.t", conditions}}), {"public.t"}), false};
+LayoutQuery asked(const std::string& name, const std::string& conditions, double calls = 1) {
+  return {name, calls, *pinned_columns(scanning({{"public.t", conditions}}), {"public.t"}), false};
 }
 
-std::vector<std::string> names_of(const std::vector<LayoutOption>& options) {
+std::vector<std::string> option_names(const std::vector<LayoutOption>& options) {
   std::vector<std::string> names;
   for (const LayoutOption& option : options) {
     names.push_back(option.layout + (option.is_better ? " (better)" : ""));
@@ -59,29 +58,29 @@ std::vector<std::string> names_of(const std::vector<LayoutOption>& options) {
 
 TEST(PinnedColumnsTest, AreThoseThatAreComparedWithConstants) {
   const PinnedColumns pinned =
-      query("q",
+      asked("q",
             "((a = 5) AND (b = $1) AND (c = ANY ('{1,2}'::integer[])) AND (d > '2025-01-01'::date)"
             " AND (e <> 3) AND (f = g) AND (lower(h) = 'x'::text) AND (i = (-4)) AND (k IS NULL))")
           .pinned;
   EXPECT_THAT(pinned.equal, ElementsAre("a", "b", "i", "k"));
   EXPECT_THAT(pinned.listed, ElementsAre("c"));
   EXPECT_THAT(pinned.ranged, ElementsAre("d"));
-  EXPECT_THAT(query("q", "((a = 1) OR (b = 2))").pinned.equal, IsEmpty());
+  EXPECT_THAT(asked("q", "((a = 1) OR (b = 2))").pinned.equal, IsEmpty());
 }
 
 TEST(PinnedColumnsTest, AreCommonToAllPlacesThatReadTheTable) {
   const std::set<std::string> leaves{"public.t", "public.t_0", "public.t_1"};
-  const auto both = pinned_columns(plan_of({{"public.t_0", "((a = 5) AND (b = 1))"},
-                                            {"public.t_1", "(a = 5)"},
-                                            {"public.other", "(c = 1)"}}),
+  const auto both = pinned_columns(scanning({{"public.t_0", "((a = 5) AND (b = 1))"},
+                                             {"public.t_1", "(a = 5)"},
+                                             {"public.other", "(c = 1)"}}),
                                    leaves);
   ASSERT_TRUE(both);
   EXPECT_THAT(both->equal, ElementsAre("a"));
-  EXPECT_FALSE(pinned_columns(plan_of({{"public.other", "(a = 1)"}}), leaves));
+  EXPECT_FALSE(pinned_columns(scanning({{"public.other", "(a = 1)"}}), leaves));
 }
 
 TEST(PinnedColumnsTest, OfABitmapAreThoseOfItsHeapScan) {
-  QueryPlan plan = plan_of({{"public.t", "((a = 5) AND (b = 1))"}});
+  QueryPlan plan = scanning({{"public.t", "((a = 5) AND (b = 1))"}});
   plan.scans.push_back({"Bitmap Index Scan", "public.t", "t_a", conditions_of("(a = 5)")});
   plan.scans.push_back({"ModifyTable", "public.t", "", {}});
   EXPECT_THAT(pinned_columns(plan, {"public.t"})->equal, ElementsAre("a", "b"));
@@ -93,7 +92,7 @@ TEST(LeavesReadTest, DependOnStrategyAndConditions) {
   const LayoutCandidate list{"", 'l', {"a"}, 8, ""};
   const LayoutCandidate key{"", 'l', {}, 8, ""};
   const auto read = [](const std::string& conditions, const LayoutCandidate& layout) {
-    return leaves_read(query("q", conditions), layout);
+    return leaves_read(asked("q", conditions), layout);
   };
   EXPECT_EQ(read("((a = 1) AND (b = 2))", hash), "1");
   EXPECT_EQ(read("(a = 1)", hash), "all");
@@ -105,30 +104,29 @@ TEST(LeavesReadTest, DependOnStrategyAndConditions) {
     EXPECT_EQ(read("(b = 1)", layout), "all");
   }
   EXPECT_EQ(read("(a = 1)", key), "all");
-  LayoutQuery gives = query("q", "(a = 1)");
+  LayoutQuery gives = asked("q", "(a = 1)");
   gives.gives_key = true;
   EXPECT_EQ(leaves_read(gives, key), "1");
 }
 
 TEST(LayoutChangesTest, NameWhatStaysAndWhatDoesNot) {
-  LayoutFacts known = facts();
+  LayoutFacts known = known_facts();
   known.references = {{"id", "collection_id"}, {"id"}};
   EXPECT_EQ(changes_of(known, {"collection_id"}),
-            "inserts unchanged; primary key unchanged; 1 of 2 foreign keys that refer to it stay");
+            "inserts unchanged; primary key unchanged; foreign keys to it: 1 of 2 stay");
   EXPECT_EQ(changes_of(known, {"created"}),
-            "inserts unchanged; primary key gains created; 0 of 2 foreign keys that refer to it "
-            "stay");
+            "inserts unchanged; primary key gains created; foreign keys to it: 0 of 2 stay");
   known.references.clear();
   known.primary_key.clear();
   EXPECT_EQ(changes_of(known, {}), "inserts unchanged");
 }
 
 TEST(LayoutOptionsTest, HashByTheComparedColumnIsBetterThanAKeyThatQueriesDoNotGive) {
-  const auto options =
-      layout_options(facts(), {query("by collection", "(collection_id = $1)", 900),
-                               query("by both", "((collection_id = $1) AND (id = $2))", 100)});
-  EXPECT_THAT(names_of(options), ElementsAre("LIST by the key", "HASH (collection_id)",
-                                             "HASH (collection_id) (better)"));
+  const auto options = layout_options(
+      known_facts(), {asked("by collection", "(collection_id = $1)", 900),
+                      asked("by both", "((collection_id = $1) AND (id = $2))", 100)});
+  EXPECT_THAT(option_names(options), ElementsAre("LIST by the key", "HASH (collection_id)",
+                                                 "HASH (collection_id) (better)"));
   EXPECT_EQ(options[1].leaves, 16U);
   EXPECT_TRUE(options[1].is_present);
   EXPECT_EQ(options[2].leaves, 100U);
@@ -146,8 +144,9 @@ TEST(LayoutOptionsTest, HashByTheComparedColumnIsBetterThanAKeyThatQueriesDoNotG
 
 TEST(LayoutOptionsTest, CallsDecideBetweenHashAndRange) {
   const auto with = [](double by_time) {
-    return names_of(layout_options(
-        facts(), {query("by id", "(id = $1)", 100), query("by time", "(created > $1)", by_time)}));
+    return option_names(layout_options(
+        known_facts(),
+        {asked("by id", "(id = $1)", 100), asked("by time", "(created > $1)", by_time)}));
   };
   EXPECT_THAT(with(10), ElementsAre("LIST by the key", "HASH (collection_id)", "HASH (id) (better)",
                                     "RANGE (created)"));
@@ -156,22 +155,22 @@ TEST(LayoutOptionsTest, CallsDecideBetweenHashAndRange) {
 
 TEST(LayoutOptionsTest, ColumnsOfFewValuesOrWithoutHashAreNotNamed) {
   const auto options = layout_options(
-      facts(), {query("by status", "(status = 1)"), query("by doc", "(doc = '{}'::jsonb)")});
-  EXPECT_THAT(names_of(options), ElementsAre("LIST by the key", "HASH (collection_id)"));
+      known_facts(), {asked("by status", "(status = 1)"), asked("by doc", "(doc = '{}'::jsonb)")});
+  EXPECT_THAT(option_names(options), ElementsAre("LIST by the key", "HASH (collection_id)"));
   EXPECT_FALSE(layout_advice(options, true, "public.t"));
 }
 
 TEST(LayoutOptionsTest, AQueryThatGivesTheKeyNeedsNoOtherLayout) {
-  LayoutQuery gives = query("q", "(collection_id = $1)");
+  LayoutQuery gives = asked("q", "(collection_id = $1)");
   gives.gives_key = true;
-  EXPECT_FALSE(layout_advice(layout_options(facts(), {gives}), true, "public.t"));
+  EXPECT_FALSE(layout_advice(layout_options(known_facts(), {gives}), true, "public.t"));
 }
 
 TEST(LayoutOptionsTest, NothingIsAdvisedAgainstAPlainTable) {
-  LayoutFacts known = facts();
+  LayoutFacts known = known_facts();
   known.asked = {"none", 0, {}, 1, ""};
-  const auto options = layout_options(known, {query("q", "(collection_id = $1)")});
-  EXPECT_THAT(names_of(options), ElementsAre("none", "HASH (collection_id)"));
+  const auto options = layout_options(known, {asked("q", "(collection_id = $1)")});
+  EXPECT_THAT(option_names(options), ElementsAre("none", "HASH (collection_id)"));
   EXPECT_FALSE(layout_advice(options, true, "public.t"));
 }
 
