@@ -212,8 +212,8 @@ std::optional<Issue> layout_advice(const std::vector<LayoutOption>& options, boo
       fmt::format("all {} leaves in the layout {}", asked.leaves, asked.layout);
   const std::string message =
       are_known ? fmt::format(
-                      "of {}, {} would read {}; in the layout {}, {} would read one leaf, "
-                      "and {} a part",
+                      "of {}, {} would read {}; in the layout {}, {} would read one leaf "
+                      "and {} some",
                       counted(asked.reads.size(), "query", "queries"), count(asked, "all"),
                       in_asked, better->layout, count(*better, "1"), count(*better, "some"))
                 : fmt::format("a query {} reads {}, and one leaf in the layout {}",
