@@ -179,17 +179,20 @@ class KeySettlement {
 
   /// A target that exists keeps its layout.
   Result<void> check_same_layout() const {
+    if (job_.layout.by.empty() || job_.layout.by == target_->partition_key) return {};
+    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+    std::vector<std::string> columns;
+    for (std::size_t at = 0; at < names.size(); ++at) {
+      if (contains(target_->partition_columns, target_->columns[at].name))
+        columns.push_back(names[at]);
+    }
     const auto by = parse_partition_by(job_.layout.by);
-    const bool is_same =
-        job_.layout.by.empty() || job_.layout.by == target_->partition_key ||
-        (by && by->strategy == target_->strategy && by->columns == target_->partition_columns);
+    const bool is_same = by && by->strategy == target_->strategy &&
+                         (by->columns == target_->partition_columns || by->columns == columns);
     if (is_same) return {};
-    const std::string present = target_->strategy == 0
-                                    ? "is not partitioned"
-                                    : "is partitioned by " + target_->partition_key;
     return refused("layout-differs",
-                   fmt::format("the target {} exists and {}, not by {}", target_->qualified,
-                               present, job_.layout.by),
+                   fmt::format("the target {} exists and is partitioned by {}, not by {}",
+                               target_->qualified, target_->partition_key, job_.layout.by),
                    "leave --partition-by out to fill the target as it is, or name another target "
                    "with --into",
                    target_->qualified);

@@ -92,7 +92,7 @@ LayoutCandidate asked_layout(const PreflightRun& run, const LayoutFacts& facts) 
     asked.name = fmt::format("{} ({})", kWords[strategy],
                              joined(target.partition_columns, ", ", display_name));
     asked.strategy = kStrategies[strategy];
-  } else if (target.layout->leaf_count() == 1 && target.partition_columns.empty()) {
+  } else if (rules.is_plain) {
     asked.name = "none";
     asked.strategy = 0;
   }
