@@ -395,8 +395,9 @@ class TableCopy {
     const CopyTarget& target = state_.plan->target;
     if (target.is_new) {
       state_.report({Severity::error, "not-attached",
-                     target.is_plain() ? "the target is not proven, and is kept for inspection"
-                                       : "the leaves were not attached, and are kept for inspection",
+                     target.is_plain()
+                         ? "the target is not proven, and is kept for inspection"
+                         : "the leaves were not attached, and are kept for inspection",
                      target.qualified, "run again with --restart"});
     } else {
       state_.report({Severity::error, "not-proven",
