@@ -12,6 +12,7 @@
 #include "copier/cli/job_file.h"
 #include "copier/cli/options.h"
 #include "copier/cli/values.h"
+#include "copier/layout/layout.h"
 #include "copier/pg/connection.h"
 #include "copier/report/text/text.h"
 #include "copier/report/text/tool_version.h"
@@ -156,6 +157,42 @@ Result<void> apply(const OptionSpec& spec, const std::vector<std::string>& value
   return {};
 }
 
+/// Options that exclude each other by the layout that they ask for.
+Result<void> check_layout(const TableRequest& job) {
+  const LayoutRequest& layout = job.layout;
+  const auto excluded = [&](std::string_view option, std::string_view reason,
+                            std::string_view hint) {
+    return refused("usage", fmt::format("{} {}", option, reason), std::string(hint), layout.by);
+  };
+  if (!layout.by.empty()) {
+    constexpr std::string_view kReason =
+        "is about LIST by a key, and excludes --partition-by, which names columns";
+    constexpr std::string_view kHint = "leave one of them out";
+    if (!job.key.empty()) return excluded("--key", kReason, kHint);
+    if (job.key_mode) return excluded("--key-mode", kReason, kHint);
+    if (!job.key_column.empty()) return excluded("--key-column", kReason, kHint);
+  }
+  PGFANOUT_TRY_ASSIGN(const PartitionBy by, layout.by.empty() ? Result<PartitionBy>(PartitionBy{})
+                                                              : parse_partition_by(layout.by));
+  if (job.partitions && !layout.by.empty() && by.strategy != 'h') {
+    return excluded("--partitions", "is the number of leaves by HASH or by a key",
+                    by.strategy == 'r'
+                        ? "leave it out; --interval says how wide a leaf is"
+                        : "leave it out: the table's rows say which leaves there are");
+  }
+  if (by.strategy == 'r') return {};
+  constexpr std::string_view kRange = "is for leaves by RANGE";
+  constexpr std::string_view kUseRange = "leave it out, or write --partition-by 'RANGE (column)'";
+  if (!layout.interval.empty()) return excluded("--interval", kRange, kUseRange);
+  if (!layout.from.empty()) return excluded("--from", kRange, kUseRange);
+  if (layout.ahead > 0) return excluded("--ahead", kRange, kUseRange);
+  // LIST by a column may have a leaf for values that no other one takes.
+  if (layout.default_partition && by.strategy != 'l') {
+    return excluded("--default-partition", kRange, kUseRange);
+  }
+  return {};
+}
+
 Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& command,
                                                             Words words) {
   const std::vector<OptionSpec> options = options_of(command.name);
@@ -174,6 +211,7 @@ Result<std::variant<Invocation, Information>> parse_command(const CommandSpec& c
     PGFANOUT_TRY(apply(options[i], split.values[i], invocation));
   }
   let_later_mappings_win(invocation.job.map, mappings_from_file);
+  PGFANOUT_TRY(check_layout(invocation.job));
   PGFANOUT_TRY(command.check(invocation));
   return std::variant<Invocation, Information>(std::move(invocation));
 }

@@ -413,7 +413,7 @@ constexpr std::array kOptions = {
     OptionSpec{"plan run swap rollback", "Swap", "--end-blockers", "", "Terminate the sessions that block the swap, instead of naming them and retrying",
                set_true<job, window, &WindowRequest::end_blockers>, "swap.end_blockers", JobValue::flag},
 
-    OptionSpec{"run queries", "Queries", "--statements", "N", "Also the N statements that name the table and took the most time, by pg_stat_statements. Default: 0",
+    OptionSpec{"plan run queries", "Queries", "--statements", "N", "Also the N statements that name the table and took the most time, by pg_stat_statements. Default: 0",
                set_number<1, 1000, job, window, &WindowRequest::statements>, "queries_from.statements", JobValue::number},
     OptionSpec{"queries", "Queries", "--advise", "", "Name indexes and conditions that would help, tried with hypothetical indexes where HypoPG is installed",
                set_true<job, window, &WindowRequest::advise>},

@@ -425,6 +425,7 @@ class TableCopy {
       PartitionSummary partition{std::nullopt, leaf.qualified, taken.rows(), taken.hex(),
                                  leaves[at].earlier_bytes + leaves[at].routed_bytes};
       partition.key = state_.plan->target.layout->leaf_key(static_cast<std::uint32_t>(at));
+      partition.bound = leaf.bound;
       outcome_.rows.partitions.push_back(std::move(partition));
     }
     outcome_.rows.skew = skew_of(outcome_.rows.partitions);

@@ -110,9 +110,11 @@ Result<PartitionBy> parse_partition_by(std::string_view text) {
   constexpr std::array kStrategies = {std::pair("HASH", 'h'), std::pair("RANGE", 'r'),
                                       std::pair("LIST", 'l')};
   const auto bad = [&] {
-    return refused("usage", fmt::format("'{}' is no layout", text),
-                   "write 'HASH (column, ...)', 'RANGE (column)', 'LIST (column)' or none",
-                   "--partition-by");
+    return refused(
+        "usage", fmt::format("'{}' is no layout", text),
+        "write 'HASH (column, ...)', 'RANGE (column)', 'LIST (column)' or none; only --key "
+        "takes an expression",
+        "--partition-by");
   };
   const std::string_view stated = trimmed(text);
   if (is_same_word(stated, "none")) return PartitionBy{};

@@ -23,6 +23,7 @@
 #include "copier/columns/type_transport.h"
 #include "copier/key/key_plan.h"
 #include "copier/key/page_sample.h"
+#include "copier/layout/bound_name.h"
 #include "copier/plan/new_target.h"
 #include "copier/plan/row_fitness.h"
 #include "copier/plan/source_fitness.h"
@@ -493,8 +494,10 @@ class CopyPlanner {
     if (existing_) {
       ExistingLayout& existing = existing_->layout;
       plan_->target.layout = std::move(existing.layout);
+      const bool is_by_columns = plan_->key.expression.partition_key() != nullptr;
       for (const Leaf& leaf : existing.leaves) {
-        plan_->target.leaves.push_back({leaf.schema, leaf.name, leaf.qualified, leaf.oid});
+        plan_->target.leaves.push_back({leaf.schema, leaf.name, leaf.qualified, leaf.oid, 0,
+                                        is_by_columns ? bound_name(leaf.bound) : ""});
       }
       plan_->target.partition_columns = std::move(existing.partition_columns);
       append(plan_->issues, existing_->issues);

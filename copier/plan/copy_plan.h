@@ -51,6 +51,7 @@ struct TargetLeaf {
   std::string qualified;   ///< Quoted, for SQL.
   std::uint32_t oid = 0;   ///< 0 until it exists.
   std::size_t server = 0;  ///< Index into CopyTarget::servers.
+  std::string bound = {};  ///< For people, by columns: as bound_name() has it. Else empty.
 };
 
 /// The target, as it is or as it will be made.

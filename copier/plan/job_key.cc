@@ -41,6 +41,17 @@ std::optional<KeyExpression> compiled(const std::string& sql, const Table& sourc
   return key ? std::optional(*std::move(key)) : std::nullopt;
 }
 
+/// Whether type $1 has a default operator class of method $2: its own, that of a type with the same
+/// bytes, or of its kind.
+constexpr const char* kOperatorClassSql =
+    "SELECT EXISTS (SELECT FROM pg_type t, pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod"
+    " WHERE t.oid = $1::oid AND m.amname = $2 AND o.opcdefault AND (o.opcintype = t.oid"
+    " OR o.opcintype = CASE WHEN t.typcategory = 'A' THEN 'anyarray'::regtype::oid ELSE CASE"
+    " t.typtype WHEN 'e' THEN 'anyenum'::regtype::oid WHEN 'r' THEN 'anyrange'::regtype::oid"
+    " WHEN 'm' THEN 'anymultirange'::regtype::oid WHEN 'c' THEN 'record'::regtype::oid END END"
+    " OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = t.oid AND c.casttarget = o.opcintype"
+    " AND c.castmethod = 'b' AND c.castcontext = 'i')))";
+
 class KeySettlement {
  public:
   KeySettlement(const TableRequest& job, const Table& source, const Table* target,
@@ -67,6 +78,7 @@ class KeySettlement {
   /// decides about the layout.
   Result<std::optional<JobKey>> of_layout(Connection& source) {
     if (target_ != nullptr) {
+      PGFANOUT_TRY(check_same_layout());
       PGFANOUT_TRY(read_partition_key());
     } else {
       key_.layout = job_.layout;
@@ -170,6 +182,57 @@ class KeySettlement {
     return (key && *key) || text == kKeyOfPlainTable;
   }
 
+  /// A target that exists keeps its layout.
+  Result<void> check_same_layout() const {
+    if (job_.layout.by.empty() || job_.layout.by == target_->partition_key) return {};
+    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+    std::vector<std::string> columns;
+    for (std::size_t at = 0; at < names.size(); ++at) {
+      if (contains(target_->partition_columns, target_->columns[at].name))
+        columns.push_back(names[at]);
+    }
+    const auto by = parse_partition_by(job_.layout.by);
+    const bool is_same = by && by->strategy == target_->strategy &&
+                         (by->columns == target_->partition_columns || by->columns == columns);
+    if (is_same) return {};
+    return refused("layout-differs",
+                   fmt::format("the target {} exists and is partitioned by {}, not by {}",
+                               target_->qualified, target_->partition_key, job_.layout.by),
+                   "leave --partition-by out to fill the target as it is, or name another target "
+                   "with --into",
+                   target_->qualified);
+  }
+
+  /// Columns of types that the strategy can decide about.
+  Result<void> check_column_types(Connection& source) const {
+    PGFANOUT_TRY_ASSIGN(const PartitionBy by, parse_partition_by(job_.layout.by));
+    const bool hashes = by.strategy == 'h';
+    for (const std::string& name : by.columns) {
+      const Column* column = source_.find(name);
+      if (column == nullptr) continue;  // settle() says so.
+      const auto refuse = [&](std::string_view reason) {
+        return refused("partition-column",
+                       fmt::format("column {} cannot decide about leaves by {}: {}", column->quoted,
+                                   hashes               ? "HASH"
+                                   : by.strategy == 'r' ? "RANGE"
+                                                        : "LIST",
+                                   reason),
+                       "name another column, or use --key with an expression over it",
+                       source_.qualified);
+      };
+      if (!column->is_deterministic) {
+        return refuse(fmt::format("its collation {} is nondeterministic", column->collation));
+      }
+      PGFANOUT_TRY_ASSIGN(const Rows known,
+                          source.query(kOperatorClassSql, {std::to_string(column->base_type_oid),
+                                                           hashes ? "hash" : "btree"}));
+      if (known.boolean(0, 0)) continue;
+      return refuse(fmt::format("its type {} has no {}", column->type_sql,
+                                hashes ? "hash function" : "order"));
+    }
+    return {};
+  }
+
   /// Of a target that is partitioned by plain columns: its bounds state the key.
   Result<void> read_partition_key() {
     if (target_->strategy == 0) return {};
@@ -213,6 +276,7 @@ class KeySettlement {
       }
       return {};
     }
+    PGFANOUT_TRY(check_column_types(source));
     PGFANOUT_TRY_ASSIGN(SettledLayout settled, layout_kind_of(job_).settle(job_, source, source_));
     key_.sql = std::move(settled.key);
     key_.partitions = settled.partitions;

@@ -21,6 +21,7 @@
 #include "copier/catalog/table.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/columns/own_sequence.h"
+#include "copier/layout/bound_name.h"
 #include "copier/pg/transaction.h"
 #include "copier/plan/needed_objects.h"
 
@@ -555,6 +556,11 @@ Result<void> plan_new_target(const NewTargetRequest& request, Connection& source
   PGFANOUT_TRY_ASSIGN(
       const SequencePlan sequences,
       SequencePlanner(request.job, source, target, plan, request.is_made).plan(columns));
+  if (plan.key.expression.partition_key() != nullptr) {
+    for (std::size_t leaf = 0; leaf < plan.target.leaves.size(); ++leaf) {
+      plan.target.leaves[leaf].bound = bound_name(layout.ddl.leaves[leaf].bound);
+    }
+  }
   const TargetTables tables(plan.target, layout.ddl, columns, sequences, storage,
                             target.server_version());
   plan.ddl = tables.ddl();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/preflight/preflight.h"
@@ -142,9 +143,12 @@ FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND p.prosrc ~* '\y(new|old)\y[\s)]*\.\s*\*'
 GROUP BY p.oid ORDER BY 1)sql";
 
+/// A row for each column that they refer to.
 constexpr const char* kInboundKeysSql =
-    "SELECT format('%I on %s', k.conname, k.conrelid::regclass) FROM pg_constraint k"
-    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1";
+    "SELECT k.oid, format('%I on %s', k.conname, k.conrelid::regclass) AS name, a.attname"
+    " FROM pg_constraint k CROSS JOIN LATERAL unnest(k.confkey) number"
+    " JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = number"
+    " WHERE k.confrelid = $1::oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY name, k.oid";
 
 /// Objects that depend on the table, by kind.
 struct BoundObjects {
@@ -155,7 +159,7 @@ struct BoundObjects {
   Names by_leaf;         ///< Those among them that name a leaf.
 };
 
-/// A key of the table, or a unique index without a constraint.
+/// A key of the table, a unique index without a constraint, or a foreign key to the table.
 struct UniqueKey {
   std::string text;  ///< "chunks_pkey PRIMARY KEY (id, collection_id)".
   Names columns;     ///< Without expressions.
@@ -193,7 +197,11 @@ class ImpactFinder {
   ImpactFinder(const JobDescription& job, const CopyPlan& plan, const CarryPlan& carry,
                Connection& source)
       : plan_(plan), carry_(carry), source_(source), table_(name_pattern(plan.source)) {
-    is_checked_ = layout_kind_of(job).rules(job).checks_key;
+    const LayoutKind& kind = layout_kind_of(job);
+    const LayoutRules rules = kind.rules(job);
+    is_checked_ = rules.checks_key;
+    may_have_keys_ = rules.by_columns;
+    note_ = kind.note(job, plan.key.column);
     stores_key_ = plan.key.column.has_value();
     supplies_key_ = stores_key_ && !plan.key.is_generated;
     is_own_column_ =
@@ -206,11 +214,12 @@ class ImpactFinder {
   }
 
   Result<std::vector<Impact>> find() {
-    PGFANOUT_TRY(find_unique_keys());
+    PGFANOUT_TRY_ASSIGN(keys_, read_keys(kUniqueSql));
     PGFANOUT_TRY(find_bound_objects());
     judge_models();
     PGFANOUT_TRY(judge_inserts());
     PGFANOUT_TRY(judge_updates());
+    judge_moves();
     PGFANOUT_TRY(judge_conflicts());
     judge_uniqueness();
     PGFANOUT_TRY(judge_inbound_keys());
@@ -226,7 +235,6 @@ class ImpactFinder {
   }
 
  private:
-  Result<void> find_unique_keys();
   Result<void> find_bound_objects();
   /// Functions whose text matches `pattern`, and `also` if that is not empty, with the triggers
   /// that call them. Both are regular expressions of the server, without regard to case.
@@ -236,6 +244,7 @@ class ImpactFinder {
   void judge_models();
   Result<void> judge_inserts();
   Result<void> judge_updates();
+  void judge_moves();
   Result<void> judge_conflicts();
   void judge_uniqueness();
   Result<void> judge_inbound_keys();
@@ -256,19 +265,25 @@ class ImpactFinder {
   }
   /// Whether SELECT * gives the same columns after the swap.
   [[nodiscard]] bool has_same_columns() const;
-  /// Whether the new layout removes the key from the parent, or adds a column to it.
-  [[nodiscard]] bool changes(const UniqueKey& key) const {
+  /// Whether the new layout removes a key of these columns from the parent, or adds one to it.
+  [[nodiscard]] bool changes(const Names& key) const {
     const Names& needed = plan_.target.partition_columns;
-    return needed.empty() ||
-           !std::all_of(needed.begin(), needed.end(),
-                        [&](const std::string& name) { return holds(key.columns, name); });
+    return !may_have_keys_ || !std::all_of(needed.begin(), needed.end(),
+                                           [&](const auto& name) { return holds(key, name); });
+  }
+  /// A row for each of their columns: OID, text, column.
+  Result<std::vector<UniqueKey>> read_keys(const char* sql);
+  [[nodiscard]] std::string partition_columns_text() const {
+    return joined(plan_.target.partition_columns, ", ", display_name);
   }
 
   const CopyPlan& plan_;
   const CarryPlan& carry_;
   Connection& source_;
-  const std::string table_;  ///< name_pattern() of the source.
-  bool is_checked_ = false;  ///< A wrong key is refused.
+  const std::string table_;     ///< name_pattern() of the source.
+  bool is_checked_ = false;     ///< A wrong key is refused.
+  bool may_have_keys_ = false;  ///< The parent: those that contain the partition columns.
+  std::string note_;            ///< The layout's own, in a sentence.
   bool stores_key_ = false;
   bool supplies_key_ = false;   ///< Inserts must.
   bool is_own_column_ = false;  ///< They do already: the key is a column of the source.
@@ -296,15 +311,15 @@ Result<Names> ImpactFinder::find_by_text(const std::string& pattern, const std::
   return found;
 }
 
-Result<void> ImpactFinder::find_unique_keys() {
-  PGFANOUT_TRY_ASSIGN(const Rows rows,
-                      source_.query(kUniqueSql, {std::to_string(plan_.source.oid)}));
+Result<std::vector<UniqueKey>> ImpactFinder::read_keys(const char* sql) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, source_.query(sql, {std::to_string(plan_.source.oid)}));
+  std::vector<UniqueKey> keys;
   for (int row = 0; row < rows.size(); ++row) {
     if (row == 0 || rows.oid(row, 0) != rows.oid(row - 1, 0))
-      keys_.push_back({rows.str(row, 1), {}});
-    if (!rows.is_null(row, 2)) keys_.back().columns.push_back(rows.str(row, 2));
+      keys.push_back({rows.str(row, 1), {}});
+    if (!rows.is_null(row, 2)) keys.back().columns.push_back(rows.str(row, 2));
   }
-  return {};
+  return keys;
 }
 
 Result<void> ImpactFinder::find_bound_objects() {
@@ -333,6 +348,18 @@ void ImpactFinder::judge_models() {
     add(fmt::format("models of an ORM need no change: {} is a column already", key_name_), {},
         "create, bulk insert, reading, update, delete and relationships work as they are; an "
         "upsert names the columns of a unique constraint");
+    return;
+  }
+  if (may_have_keys_ && !stores_key_) {
+    add("models of an ORM need no change; " + note_, {},
+        "create, bulk insert, reading, update, delete and relationships work as they are");
+    Names same;
+    for (const UniqueKey& key : keys_) {
+      if (!changes(key.columns)) same.push_back(key.text);
+    }
+    if (same.empty()) return;
+    add("unique constraints need no change", std::move(same),
+        "ON CONFLICT, GROUP BY and foreign keys that rest on them work as they are");
     return;
   }
   std::string more = "; docs/APPLICATION.md has each operation by key mode, with recipes";
@@ -403,20 +430,30 @@ Result<void> ImpactFinder::judge_updates() {
   return {};
 }
 
+/// By columns that updates could change before without moving a row.
+void ImpactFinder::judge_moves() {
+  const Names& columns = plan_.target.partition_columns;
+  if (stores_key_ || columns.empty() || plan_.source.partition_columns == columns) return;
+  add(fmt::format("an update of {} may move the row to another leaf", partition_columns_text()), {},
+      "the server deletes and inserts it: row triggers for DELETE and INSERT run too, and a "
+      "transaction that updates the same row at that moment fails with \"tuple to be locked was "
+      "already moved to another partition\" and must be retried");
+}
+
 Result<void> ImpactFinder::judge_conflicts() {
   Names objects;
   for (const UniqueKey& key : keys_) {
-    if (changes(key)) objects.push_back(key.text);
+    if (changes(key.columns)) objects.push_back(key.text);
   }
   if (objects.empty()) return {};
   PGFANOUT_TRY_ASSIGN(Names functions, find_by_text(fmt::format(R"(insert\s+into\s+{})", table_),
                                                     R"(on\s+conflict)"));
   append(objects, std::move(functions));
   add("ON CONFLICT targets no longer match a unique constraint", std::move(objects),
-      supplies_key_
+      may_have_keys_
           ? fmt::format("add {} to the columns after ON CONFLICT; ON CONFLICT ON CONSTRAINT and ON "
                         "CONFLICT DO NOTHING without columns still work",
-                        key_name_)
+                        partition_columns_text())
           : "a table listed by an expression has no unique constraint of its own: write ON "
             "CONFLICT DO NOTHING without columns, or insert into the leaf, or use --key-mode "
             "check");
@@ -429,7 +466,7 @@ void ImpactFinder::judge_uniqueness() {
     const bool covers =
         std::all_of(key_inputs_.begin(), key_inputs_.end(),
                     [&](const std::string& name) { return holds(key.columns, name); });
-    if (!covers && changes(key)) weaker.push_back(key.text);
+    if (!covers && changes(key.columns)) weaker.push_back(key.text);
   }
   if (weaker.empty()) return;
   add("uniqueness holds within one leaf only", std::move(weaker),
@@ -439,26 +476,35 @@ void ImpactFinder::judge_uniqueness() {
 }
 
 Result<void> ImpactFinder::judge_inbound_keys() {
-  PGFANOUT_TRY_ASSIGN(Names objects, names(kInboundKeysSql));
+  PGFANOUT_TRY_ASSIGN(const std::vector<UniqueKey> references, read_keys(kInboundKeysSql));
+  Names objects;
+  Names staying;
+  for (const UniqueKey& reference : references) {
+    (changes(reference.columns) ? objects : staying).push_back(reference.text);
+  }
+  if (!staying.empty()) {
+    add("foreign keys that refer to the table stay", std::move(staying),
+        "they refer to the new table after the swap");
+  }
   if (objects.empty()) return {};
   add("foreign keys that refer to the table find no unique constraint", std::move(objects),
-      supplies_key_ ? fmt::format("give the referring tables a column for {} and refer to the new "
-                                  "key, or let the application or a trigger keep the reference",
-                                  key_name_)
-                    : "let the application or a trigger keep the reference, or use --key-mode "
-                      "check and refer to the new key");
+      may_have_keys_ ? fmt::format("give the referring tables a column for {} and refer to the new "
+                                   "key, or let the application or a trigger keep the reference",
+                                   partition_columns_text())
+                     : "let the application or a trigger keep the reference, or use --key-mode "
+                       "check and refer to the new key");
   return {};
 }
 
 Result<void> ImpactFinder::judge_groups() {
   const auto& key = plan_.source.primary_key;
-  if (key.empty() || (supplies_key_ && holds(key, *plan_.key.column))) return {};
+  if (key.empty() || !changes(key)) return {};
   PGFANOUT_TRY_ASSIGN(Names objects, names(kGroupedSql));
   add(fmt::format("GROUP BY {} no longer covers the other columns", fmt::join(key, ", ")),
       std::move(objects),
-      supplies_key_
-          ? fmt::format("add {} to GROUP BY, or name every column that is selected", key_name_)
-          : "name every column that is selected in GROUP BY, or aggregate it");
+      may_have_keys_ ? fmt::format("add {} to GROUP BY, or name every column that is selected",
+                                   partition_columns_text())
+                     : "name every column that is selected in GROUP BY, or aggregate it");
   return {};
 }
 
@@ -467,20 +513,27 @@ void ImpactFinder::judge_pruning() {
   if (!plan_.source.partition_key.empty()) {
     now.push_back("partitioned today by " + plan_.source.partition_key);
   }
-  Names columns;
-  for (const std::string& name : plan_.target.partition_columns) {
-    columns.push_back(display_name(name));
+  const std::string named = partition_columns_text();
+  if (may_have_keys_ && !stores_key_) {
+    add(named.empty() ? "every query reads the one table, by its indexes"
+                      : fmt::format("only conditions on {} pick leaves", named),
+        std::move(now),
+        named.empty()
+            ? "conditions that only picked a leaf are no longer needed, and do no harm; jobs that "
+              "create or drop partitions have nothing to do any more"
+            : fmt::format("a query that does not name {} reads all {} leaves", named,
+                          plan_.target.leaves.size()));
+    return;
   }
-  const std::string named = fmt::format("{}", fmt::join(columns, ", "));
-  add(columns.empty() ? "only conditions on the whole key expression pick one leaf"
-                      : fmt::format("only conditions on {} pick one leaf", named),
+  add(named.empty() ? "only conditions on the whole key expression pick one leaf"
+                    : fmt::format("only conditions on {} pick one leaf", named),
       std::move(now),
       is_own_column_
           ? "a query that does not name it reads all leaves"
           : fmt::format(
                 "a query that names {0} alone reads all {1} leaves: add the condition {2} = {3}, "
                 "with the query's own value for {0} on the right",
-                inputs_text(), plan_.target.leaves.size(), columns.empty() ? key_call_ : named,
+                inputs_text(), plan_.target.leaves.size(), named.empty() ? key_call_ : named,
                 key_call_));
 }
 

@@ -180,12 +180,17 @@ Result<void> answer_question(const JobDescription& job, const KeyQuestion& quest
   const RowFunction function = row_function(table, key);
   PGFANOUT_TRY_ASSIGN(const std::vector<ProbeRow> rows,
                       Question(source, table, function).rows(question.values));
-  const std::vector<KeyOutcome> client = function.compute(rows);
   PGFANOUT_TRY_ASSIGN(const std::vector<KeyOutcome> server, ask_server(source, function, rows));
+  const std::vector<KeyOutcome> client = key.is_by_server() ? server : function.compute(rows);
   for (std::size_t row = 0; row < rows.size(); ++row) {
     report.answers.push_back(answer_for(key, client[row], server[row], leaves));
   }
-  if (question.check == 0) return {};
+  if (key.is_by_server()) {
+    result.issues.push_back({Severity::info, "key-by-server",
+                             "only the server computes the key of columns of these types",
+                             key.sql()});
+  }
+  if (question.check == 0 || key.is_by_server()) return {};
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
   PGFANOUT_TRY_ASSIGN(KeyProof proof, compare_keys(source, table, function, question.check,
                                                    question.seed, &cancellation));

@@ -57,6 +57,7 @@ constexpr Check kChecks[] = {
     {"columns", check_columns},
     {"the application's code", check_user_code},
     {"the application's queries", check_application_queries},
+    {"the queries in other layouts", check_layouts},
     {"lists of indexes", check_index_lists},
     {"disk space", check_space, kAlways},
     {"slots and archiving", check_wal_keepers, kAlways},

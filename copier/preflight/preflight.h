@@ -20,6 +20,7 @@ namespace pgfanout {
 struct Preflight {
   /// Issues beside those of `plan.issues` and `carry.issues`. Severity error and above: no-go.
   std::vector<Issue> issues;
+  std::vector<LayoutOption> layouts;
   std::vector<Impact> impact;            ///< On the application's statements after the swap.
   std::vector<StageEstimate> estimates;  ///< From a short calibration.
   LockFigures locks;

@@ -68,6 +68,8 @@ Result<void> check_replication(PreflightRun& run);
 Result<void> check_columns(PreflightRun& run);
 Result<void> check_user_code(PreflightRun& run);
 Result<void> check_application_queries(PreflightRun& run);
+/// The layouts that the table could have, for the application's queries.
+Result<void> check_layouts(PreflightRun& run);
 Result<void> check_index_lists(PreflightRun& run);
 Result<void> check_space(PreflightRun& run);
 Result<void> check_wal_keepers(PreflightRun& run);

@@ -24,7 +24,6 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = 
 WHERE i.indisvalid AND (i.indrelid = $1::oid OR i.indrelid = $2::oid AND NOT c.relispartition)
 ORDER BY c.oid)sql";
 
-/// Estimates of the number of a column's values, by the statistics of table and leaf.
 constexpr const char* kDistinctSql = R"sql(
 SELECT s.attname, max(CASE WHEN s.n_distinct > 0 THEN s.n_distinct
   ELSE -s.n_distinct * greatest(c.reltuples, 1) END)
@@ -35,6 +34,11 @@ WHERE c.oid IN ($1::oid, $2::oid) GROUP BY 1)sql";
 constexpr const char* kExtensionSql =
     "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n"
     " ON n.oid = e.extnamespace WHERE e.extname = $1";
+
+std::vector<Parameter> table_and_leaf(const Table& table) {
+  return {std::to_string(table.oid),
+          std::to_string(table.leaves.empty() ? table.oid : table.leaves.front().oid)};
+}
 
 /// An index that saves less than that is not worth its writes.
 constexpr double kWorthwhile = 0.9;
@@ -85,20 +89,14 @@ class TableAdviser {
     facts_.key_inputs = key.inputs;
     facts_.relations.insert(table.schema + "." + table.name);
     for (const Leaf& leaf : table.leaves) facts_.relations.insert(leaf.schema + "." + leaf.name);
-    const std::vector<Parameter> oids{
-        std::to_string(table.oid),
-        std::to_string(table.leaves.empty() ? table.oid : table.leaves.front().oid)};
-    PGFANOUT_TRY_ASSIGN(const Rows indexes,
-                        print_under(on_.connection, on_.path, kKnownIndexesSql, oids));
+    PGFANOUT_TRY_ASSIGN(const Rows indexes, print_under(on_.connection, on_.path, kKnownIndexesSql,
+                                                        table_and_leaf(table)));
     for (int row = 0; row < indexes.size(); ++row) {
       facts_.indexes.push_back({indexes.str(row, 0), indexes.str(row, 1), indexes.boolean(row, 2),
                                 indexes.boolean(row, 3), list_in(indexes.str(row, 4)),
                                 list_in(indexes.str(row, 5)), indexes.str(row, 6)});
     }
-    PGFANOUT_TRY_ASSIGN(const Rows distinct, on_.connection.query(kDistinctSql, oids));
-    for (int row = 0; row < distinct.size(); ++row) {
-      facts_.distinct[distinct.str(row, 0)] = std::stod(distinct.str(row, 1));
-    }
+    PGFANOUT_TRY_ASSIGN(facts_.distinct, distinct_values(on_.connection, table));
     PGFANOUT_TRY_ASSIGN(const Rows trigrams, on_.connection.query(kExtensionSql, {"pg_trgm"}));
     facts_.has_trigrams = trigrams.size() > 0;
     PGFANOUT_TRY_ASSIGN(const Rows hypopg, on_.connection.query(kExtensionSql, {"hypopg"}));
@@ -183,6 +181,15 @@ class TableAdviser {
 };
 
 }  // namespace
+
+Result<std::map<std::string, double>> distinct_values(Connection& connection, const Table& table) {
+  PGFANOUT_TRY_ASSIGN(const Rows rows, connection.query(kDistinctSql, table_and_leaf(table)));
+  std::map<std::string, double> distinct;
+  for (int row = 0; row < rows.size(); ++row) {
+    distinct[rows.str(row, 0)] = std::stod(rows.str(row, 1));
+  }
+  return distinct;
+}
 
 Result<std::vector<IndexAdvice>> advise(const QueryTable& on, bool is_target,
                                         const std::vector<QueryCheck>& queries,

@@ -2,6 +2,7 @@
 // believe in an index that nobody has built. Where it is not installed, rules alone decide.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct AdviceKey {
   std::string key_sql;
   std::vector<std::string> inputs;
 };
+
+/// Estimates of the number of a column's values, by the statistics of the table and of a leaf.
+Result<std::map<std::string, double>> distinct_values(Connection& connection, const Table& table);
 
 /// Plans the queries on the table, in a session of its own, and changes nothing. Their times are
 /// those of `report`. Redundant indexes go to `sink`.

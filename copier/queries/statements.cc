@@ -252,6 +252,7 @@ class StatementFinder {
       if (!pattern) continue;
       QueryCheck check;
       check.sql = *pattern;
+      check.calls = static_cast<std::uint64_t>(std::max<std::int64_t>(1, rows->integer(row, 1)));
       PGFANOUT_TRY_ASSIGN(const Rows name,
                           on_.connection.query("SELECT left(md5($1::text), 8)", {*pattern}));
       check.name = "statement " + name.str(0, 0);
@@ -457,7 +458,10 @@ Result<std::vector<QueryCheck>> queries_of(const WindowRequest& request, const Q
     append(queries, found);
     return {};
   };
-  PGFANOUT_TRY(in_transaction(on.connection, {"BEGIN READ ONLY", TransactionEnd::roll_back}, find));
+  PGFANOUT_TRY(
+      on.connection.is_in_transaction()
+          ? find()
+          : in_transaction(on.connection, {"BEGIN READ ONLY", TransactionEnd::roll_back}, find));
   return queries;
 }
 

@@ -72,7 +72,7 @@ class PlanJob : ReportingJob {
       return {};
     }
     result_.target = {copy.target.qualified, 0, {}, state.target().server_version_text()};
-    result_.details = PlanResult{plan.impact, plan.estimates, plan.locks};
+    result_.details = PlanResult{plan.impact, plan.layouts, plan.estimates, plan.locks};
     if (job_.watch.finish_by) {
       report(deadline_issue(*job_.watch.finish_by, job_.watch.clock(), plan.estimates));
     }

@@ -111,7 +111,7 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
   PGFANOUT_TRY_ASSIGN(CopyPlan copy, make_copy_plan(state.job(), source, target));
   const JobDescription job = as_recorded(state.job(), copy.job_key);
   const bool present = is_present(state, copy);
-  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}, {}, present};
+  WindowPlan plan{std::move(copy), {}, {}, {}, {}, {}, {}, {}, {}, present};
   if (plan.is_present) {
     report(
         {Severity::info, "nothing-to-do",
@@ -148,6 +148,7 @@ Result<WindowPlan> make_window_plan(WindowState& state, const IssueSink& report)
            "without a fence there is no window: run refuses --assume-quiet and --no-fence",
            plan.copy.source.qualified, "leave them out, or use copy and verify"}});
   }
+  plan.layouts = std::move(found.layouts);
   plan.impact = std::move(found.impact);
   plan.estimates = std::move(found.estimates);
   plan.locks = std::move(found.locks);

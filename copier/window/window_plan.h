@@ -18,6 +18,7 @@ namespace pgfanout {
 struct WindowPlan {
   CopyPlan copy;
   CarryPlan carry;
+  std::vector<LayoutOption> layouts;
   std::vector<Impact> impact;
   std::vector<StageEstimate> estimates;
   LockFigures locks;

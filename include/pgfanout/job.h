@@ -150,6 +150,7 @@ struct QueryCheck {
   std::optional<double> max_p99;
   Severity severity = Severity::error;  ///< Of a failure; a warning refuses nothing.
   std::vector<std::string> params;      ///< Of $1, $2, ...
+  std::uint64_t calls = 0;              ///< By pg_stat_statements; 0: not known.
 };
 
 /// The stages of `run`, in order; gates and confirmations name them.

@@ -38,6 +38,7 @@ struct PartitionSummary {
   std::uint64_t rows = 0;
   std::string digest;
   std::uint64_t bytes = 0;  ///< Of row data, as sent.
+  std::string bound = {};   ///< For people, of a leaf by columns: "2025-01", "'eu', 'us'".
 };
 
 /// CPU and idle time, in seconds, over one stage; machine figures are of this host.
@@ -124,6 +125,21 @@ struct StageEstimate {
   std::string stage;
   double seconds = 0;
   std::string basis;  ///< "1.2 GB at 310 MB/s".
+};
+
+/// A layout that the table could have, and the application's queries in it.
+struct LayoutOption {
+  std::string layout;  ///< "HASH (collection_id)", "LIST by the key".
+  std::uint32_t leaves = 0;
+  bool is_asked = false;    ///< The job's.
+  bool is_present = false;  ///< The source has it today.
+  bool is_better = false;   ///< Than the job's.
+  struct Read {
+    std::string query;
+    std::string leaves;  ///< "1", "some" or "all".
+  };
+  std::vector<Read> reads;
+  std::string changes;  ///< For inserts, keys and references.
 };
 
 /// Locks that one transaction holds at most.
@@ -262,6 +278,7 @@ struct VerifyResult : ReadResult {
 };
 struct PlanResult {
   std::vector<Impact> impact;
+  std::vector<LayoutOption> layouts;
   std::vector<StageEstimate> estimates;
   LockFigures locks;
 };

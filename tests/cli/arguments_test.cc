@@ -190,6 +190,41 @@ TEST(Arguments, EveryBadValueIsRefusedWithTheOptionsName) {
   }
 }
 
+TEST(Arguments, OptionsOfOtherLayoutsAreRefusedByName) {
+  const struct {
+    Words words;
+    std::string names;
+    std::string hint;
+  } cases[] = {
+      {{"--partition-by", "HASH (a)", "--key", "a % 4"}, "--key ", "leave one"},
+      {{"--partition-by", "none", "--key-mode", "check"}, "--key-mode ", "leave one"},
+      {{"--partition-by", "LIST (a)", "--key-column", "k"}, "--key-column ", "leave one"},
+      {{"--partition-by", "RANGE (a)", "--interval", "5", "--partitions", "9"},
+       "--partitions ",
+       "--interval"},
+      {{"--partition-by", "LIST (a)", "--partitions", "9"}, "--partitions ", "leave it out"},
+      {{"--partition-by", "none", "--partitions", "9"}, "--partitions ", "leave it out"},
+      {{"--interval", "5"}, "--interval ", "RANGE (column)"},
+      {{"--partition-by", "HASH (a)", "--interval", "5"}, "--interval ", "RANGE (column)"},
+      {{"--partition-by", "HASH (a)", "--from", "5"}, "--from ", "RANGE (column)"},
+      {{"--ahead", "3"}, "--ahead ", "RANGE (column)"},
+      {{"--partition-by", "none", "--default-partition"}, "--default-partition ", "RANGE"},
+      {{"--partition-by", "RANGE (now())"}, "--partition-by ", "--key takes an expression"},
+      {{"--partition-by", "HASH ()"}, "--partition-by ", "HASH (column, ...)"},
+      {{"--partition-by", "LIST (a, b)"}, "--partition-by ", "LIST (column)"},
+      {{"--partition-by", "ROUND (a)"}, "--partition-by ", "none"},
+  };
+  for (const auto& each : cases) {
+    const Error error = copy_refusal(each.words);
+    EXPECT_EQ(error.code, "usage");
+    EXPECT_THAT(error.message + error.where,
+                HasSubstr(each.names.substr(0, each.names.size() - 1)));
+    EXPECT_THAT(error.hint, HasSubstr(each.hint)) << error.message;
+  }
+  EXPECT_EQ(copy_of({"--partition-by", "hash (\"A,b\", c)", "--partitions", "9"}).job.layout.by,
+            "hash (\"A,b\", c)");
+}
+
 TEST(Arguments, TheLeastMemoryIsAccepted) {
   EXPECT_EQ(copy_of({"--memory", "16MiB"}).job.memory_bytes, 16ULL << 20U);
 }

@@ -194,6 +194,22 @@ TEST(JobFileExample, Window) {
   EXPECT_EQ(verify.rules[1].severity, Severity::error);
 }
 
+TEST(JobFileExample, LayoutInItsComments) {
+  std::istringstream lines(text_of(example));
+  std::string text = "[target]\n";
+  for (std::string line; std::getline(lines, line);) {
+    for (const char* name : {"partition_by", "interval", "from", "ahead", "default_partition"}) {
+      if (line.starts_with("# " + std::string(name) + " = ")) text += line.substr(2) + "\n";
+    }
+  }
+  const LayoutRequest layout = read(text).job.layout;
+  EXPECT_EQ(layout.by, "RANGE (created_at)");
+  EXPECT_EQ(layout.interval, "1 month");
+  EXPECT_EQ(layout.from, "2020-01-01");
+  EXPECT_EQ(layout.ahead, 3U);
+  EXPECT_TRUE(layout.default_partition);
+}
+
 /// A setting that the example does not show would never be found.
 TEST(JobFileExample, HasEverySetting) {
   std::set<std::string> shown;
@@ -201,6 +217,8 @@ TEST(JobFileExample, HasEverySetting) {
   std::istringstream lines(text_of(example));
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with('[')) table = line.substr(1, line.find(']') - 1) + ".";
+    // Settings that exclude others are comments.
+    if (line.starts_with("# ")) line.erase(0, 2);
     const std::size_t equals = line.find(" = ");
     if (equals != std::string::npos) shown.insert(table + line.substr(0, equals));
     if (line.starts_with('[')) shown.insert(table.substr(0, table.size() - 1));

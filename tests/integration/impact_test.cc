@@ -6,6 +6,7 @@ namespace pgfanout {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -262,6 +263,37 @@ TEST_F(ImpactTest, ColumnsThatChange) {
   EXPECT_THAT(
       item(found, "a prepared SELECT *").objects,
       ElementsAre("function public.by_row() (by text)", "function public.by_star() (by text)"));
+}
+
+TEST_F(ImpactTest, LayoutsByColumnsSayWhatNeedsNoChange) {
+  execute(kApplication);
+  JobDescription job = chunks_job();
+  job.key.clear();
+  job.layout.by = "HASH (collection_id)";
+  const auto same = find(job);
+  EXPECT_THAT(item(same, "models of an ORM need no change").what,
+              HasSubstr("inserts need no change"));
+  EXPECT_THAT(item(same, "unique constraints need no change").objects,
+              Contains(HasSubstr("PRIMARY KEY (id, collection_id)")));
+  EXPECT_THAT(item(same, "foreign keys that refer to the table stay").objects,
+              ElementsAre(HasSubstr("child_to_chunk on public.child")));
+  EXPECT_THAT(item(same, "only conditions on collection_id").advice,
+              HasSubstr("reads all 4 leaves"));
+  for (const std::string& what : whats(same)) {
+    EXPECT_THAT(what, Not(AnyOf(HasSubstr("inserts must"), HasSubstr("ON CONFLICT"),
+                                HasSubstr("GROUP BY"), HasSubstr("move the row"),
+                                HasSubstr("find no unique"), HasSubstr("SELECT *"))));
+  }
+
+  job.layout.by = "HASH (document_id)";
+  const auto other = find(job);
+  EXPECT_THAT(item(other, "ON CONFLICT").advice, HasSubstr("add document_id"));
+  EXPECT_THAT(item(other, "GROUP BY id, collection_id").advice, HasSubstr("add document_id"));
+  EXPECT_THAT(item(other, "foreign keys that refer to the table find").advice,
+              HasSubstr("a column for document_id"));
+  EXPECT_THAT(item(other, "an update of document_id").advice, HasSubstr("must be retried"));
+  EXPECT_THAT(item(other, "only conditions on document_id").objects,
+              ElementsAre("partitioned today by HASH (collection_id)"));
 }
 
 TEST_F(ImpactTest, NamesWithSpecialCharacters) {

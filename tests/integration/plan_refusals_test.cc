@@ -53,7 +53,7 @@ struct Case {
   std::vector<std::string> says = {};  ///< In the issue's message, place and hint.
   Words words = {};                    ///< More of the command line.
   std::string table = "t";
-  std::string key = "abs(hashtext(id::text)) % 4";
+  std::string key = "abs(hashtext(id::text)) % 4";  ///< Empty: `words` have the layout.
 };
 
 constexpr const char* kSmallTable =
@@ -220,6 +220,93 @@ std::vector<Case> definition_cases() {
        {"away.t_new"},
        {"--into", "away.t_new", "--swap"}},
       {"no-binary-form", "CREATE TABLE t (id bigint PRIMARY KEY, a aclitem)", {"a"}},
+  };
+}
+
+std::vector<Case> layout_cases() {
+  const auto by = [](const std::string& layout, const Words& more = {}) {
+    Words words{"--partition-by", layout};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const std::string columns =
+      "CREATE TABLE t (id bigint PRIMARY KEY, j json, p point, c text COLLATE public.loose,"
+      " g bigint GENERATED ALWAYS AS (id + 1) STORED); INSERT INTO t VALUES (1, '{}')";
+  return {
+      {"no-such-column", kSmallTable, {"nix", "--partition-by"}, by("HASH (nix)"), "t", ""},
+      {"partition-column", columns, {"json", "no hash function"}, by("HASH (id, j)"), "t", ""},
+      {"partition-column",
+       columns,
+       {"json", "no order"},
+       by("RANGE (j)", {"--interval", "1"}),
+       "t",
+       ""},
+      {"partition-column", columns, {"point", "LIST"}, by("LIST (p)"), "t", ""},
+      {"partition-column", columns, {"nondeterministic", "loose"}, by("HASH (c)"), "t", ""},
+      {"bad-interval", kSmallTable, {"--interval 10000000"}, by("RANGE (id)"), "t", ""},
+      {"bad-interval",
+       kSmallTable,
+       {"'0' is no width"},
+       by("RANGE (id)", {"--interval", "0"}),
+       "t",
+       ""},
+      {"bad-from",
+       kSmallTable,
+       {"'x'", "use a number"},
+       by("RANGE (id)", {"--interval", "9", "--from", "x"}),
+       "t",
+       ""},
+      {"range-type", kSmallTable, {"text"}, by("RANGE (v)", {"--interval", "9"}), "t", ""},
+      {"range-columns", kSmallTable, {"one column"}, by("RANGE (id, v)"), "t", ""},
+      {"range-needs-from",
+       "CREATE TABLE t (id bigint)",
+       {"--from"},
+       by("RANGE (id)", {"--interval", "9"}),
+       "t",
+       ""},
+      {"too-many-leaves",
+       "CREATE TABLE t (id bigint); INSERT INTO t VALUES (1), (5000)",
+       {"--interval"},
+       by("RANGE (id)", {"--interval", "1"}),
+       "t",
+       ""},
+      {"too-many-leaves",
+       "CREATE TABLE t (id bigint); INSERT INTO t SELECT generate_series(1, 1001)",
+       {"id has 1001 values", "HASH (id)"},
+       by("LIST (id)"),
+       "t",
+       ""},
+      {"list-needs-values",
+       "CREATE TABLE t (id bigint)",
+       {"--default-partition"},
+       by("LIST (id)"),
+       "t",
+       ""},
+      {"partition-expression",
+       table_and("CREATE TABLE x (id bigint, v text) PARTITION BY HASH ((id + 1))"),
+       {"expression"},
+       {"--into", "x"},
+       "t",
+       ""},
+      {"partition-operators",
+       table_and("CREATE TABLE x (id bigint, v text) PARTITION BY RANGE (v COLLATE \"POSIX\")"),
+       {"collation"},
+       {"--into", "x"},
+       "t",
+       ""},
+      {"partition-column-generated", columns, {"generated"}, by("HASH (g)"), "t", ""},
+      {"layout-differs",
+       table_and("CREATE TABLE x (id bigint, v text) PARTITION BY RANGE (id)"),
+       {"RANGE (id)", "not by HASH (id)", "--into"},
+       by("HASH (id)", {"--into", "x"}),
+       "t",
+       ""},
+      {"not-partitioned",
+       table_and("CREATE TABLE x (id bigint, v text)"),
+       {"--partition-by none"},
+       by("HASH (id)", {"--into", "x"}),
+       "t",
+       ""},
   };
 }
 
@@ -393,10 +480,9 @@ class PlanRefusalsTest : public testing::PlanFixture {
           "CREATE SCHEMA " + schema + "; SET search_path = " + schema + "; ";
       execute(in_schema + each.sql);
       const bool is_qualified = each.table.find('.') != std::string::npos;
-      Words words = {"--source",     server().dsn(database),
-                     "--table",      is_qualified ? each.table : schema + "." + each.table,
-                     "--partitions", "4",
-                     "--key",        each.key};
+      Words words = {"--source", server().dsn(database), "--table",
+                     is_qualified ? each.table : schema + "." + each.table};
+      if (!each.key.empty()) words.insert(words.end(), {"--partitions", "4", "--key", each.key});
       if (!target_database.empty()) {
         server().execute(target_database, in_schema);
         words.insert(words.end(), {"--target", server().dsn(target_database)});
@@ -448,6 +534,11 @@ TEST_F(PlanRefusalsTest, TablesKeysColumnsAndLayouts) {
   expect_reasons(definition_cases());
   const JobResult keyless = plan_of({"--source", server().dsn(database), "--table", "c1.t"});
   expect_reason(keyless, "no-key", {"--key"});
+}
+
+TEST_F(PlanRefusalsTest, LayoutsByColumns) {
+  execute("CREATE COLLATION public.loose (provider = icu, locale = 'und', deterministic = false);");
+  expect_reasons(layout_cases());
 }
 
 TEST_F(PlanRefusalsTest, RowsThatTheSampleShows) {
@@ -613,8 +704,9 @@ const std::map<std::string, std::string> kTriedElsewhere = {
 };
 /// No test can make these servers, or roles that go away meanwhile; the options refuse so many
 /// partitions first.
-const std::set<std::string> kNotTried = {"bad-partitions", "check-not-run", "no-such-function",
-                                         "no-such-role", "server-too-old"};
+const std::set<std::string> kNotTried = {"bad-partitions",   "bound-differs", "check-not-run",
+                                         "list-type",        "not-hash",      "not-range",
+                                         "no-such-function", "no-such-role",  "server-too-old"};
 
 TEST(PlanRefusals, EachCodeOfThePageIsTried) {
   std::set<std::string> told = codes_under("The plan says it");
@@ -623,7 +715,8 @@ TEST(PlanRefusals, EachCodeOfThePageIsTried) {
   std::set<std::string> tried = kNotTried;
   tried.insert({"no-key", "source-read-only", "target-read-only", "owner-missing", "unfinished-job",
                 "fenced-already"});
-  for (const auto& cases : {name_cases(), definition_cases(), sample_cases(), lacking_cases()}) {
+  for (const auto& cases :
+       {name_cases(), definition_cases(), layout_cases(), sample_cases(), lacking_cases()}) {
     for (const Case& each : cases) tried.insert(each.code);
   }
   for (const auto& [code, file] : kTriedElsewhere) {

@@ -50,6 +50,39 @@ TEST_F(PreflightTest, NothingStandsInTheWay) {
               ElementsAre(HasSubstr("by the primary key |")));
 }
 
+TEST_F(PreflightTest, LayoutsAreWeighedByTheApplicationsQueries) {
+  execute(load(2000, 500));
+  JobDescription job = chunks_job();
+  const auto advice = [&] { return with_code(look(job), "layout-advice"); };
+  EXPECT_THAT(advice(), ElementsAre(AllOf(
+                            HasSubstr("a query by collection_id alone reads all 4 leaves"),
+                            HasSubstr("--partition-by 'HASH (collection_id)' in place of --key"))));
+  QueryCheck by_collection;
+  by_collection.name = "by collection";
+  by_collection.sql = "SELECT count(*) FROM {table} WHERE collection_id = $1";
+  QueryCheck by_both = by_collection;
+  by_both.name = "by both";
+  by_both.sql = "SELECT content FROM {table} WHERE id = 5 AND collection_id = ANY ($1)";
+  job.window.queries = {by_collection, by_both};
+  const Preflight found = look(job);
+  EXPECT_THAT(with_code(found, "layout-advice"),
+              ElementsAre(HasSubstr("of 2 queries, 2 would read all 4 leaves")));
+  EXPECT_EQ(severity_of(found, "layout-advice"), Severity::warning);
+  ASSERT_THAT(found.layouts, SizeIs(3));
+  EXPECT_EQ(found.layouts[0].layout, "LIST by the key");
+  EXPECT_EQ(found.layouts[0].reads[0].leaves, "all");
+  EXPECT_TRUE(found.layouts[1].is_present);
+  EXPECT_TRUE(found.layouts[2].is_better);
+
+  job.window.queries[0].target_sql = by_collection.sql + " AND partition_key = 1";
+  job.window.queries[1].target_sql = by_both.sql + " AND partition_key = 1";
+  EXPECT_THAT(advice(), IsEmpty());
+  job = chunks_job();
+  job.key.clear();
+  job.layout.by = "HASH (collection_id)";
+  EXPECT_THAT(advice(), IsEmpty());
+}
+
 TEST_F(PreflightTest, TheOwnerIsNeeded) {
   make_roles();
   const std::string alice = role("alice");

@@ -40,7 +40,9 @@ std::string digest_html(const std::string& digest) {
          html_text(digest.substr(half)) + "</code>";
 }
 
+/// The bound, of a leaf by columns.
 std::string key_text(const PartitionSummary& leaf) {
+  if (!leaf.bound.empty()) return html_text(leaf.bound);
   return leaf.key ? std::to_string(*leaf.key) : "";
 }
 
@@ -647,7 +649,8 @@ std::vector<PlotTick> leaf_ticks(const std::vector<PartitionSummary>& leaves) {
   const std::size_t step = std::max<std::size_t>(1, (leaves.size() + kTicks - 1) / kTicks);
   for (std::size_t at = 0; at < leaves.size(); at += step) {
     ticks.push_back({(static_cast<double>(at) + 0.5) / static_cast<double>(leaves.size()),
-                     leaves[at].key ? std::to_string(*leaves[at].key) : std::to_string(at + 1)});
+                     leaves[at].bound.empty() && leaves[at].key ? std::to_string(*leaves[at].key)
+                                                                : std::to_string(at + 1)});
   }
   return ticks;
 }
@@ -663,7 +666,8 @@ std::string spread_plot(const std::vector<PartitionSummary>& leaves, Size size,
   PlotFrame frame;
   frame.title = what + " in each leaf";
   frame.unit = each == 1 ? unit : fmt::format("{}; a bar is the largest of {} leaves", unit, each);
-  frame.x_label = leaves.front().key ? "key of the leaf" : "number of the leaf";
+  const bool has_key = leaves.front().bound.empty() && leaves.front().key;
+  frame.x_label = has_key ? "key of the leaf" : "number of the leaf";
   frame.words =
       fmt::format("{}: least {} {}, mean {}, most {}.", counted(leaves.size(), "leaf", "leaves"),
                   short_number(*least), unit, short_number(mean), short_number(*most));

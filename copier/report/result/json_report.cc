@@ -100,10 +100,20 @@ Json counts_json(const Differences& differences) {
 static void to_json(Json& json, const PartitionSummary& leaf) {
   json = Json::object();
   if (leaf.key) json["key"] = *leaf.key;
+  add_text(json, "bound", leaf.bound);
   json["table"] = leaf.table;
   json["rows"] = leaf.rows;
   add_text(json, "digest", leaf.digest);
   json["bytes"] = leaf.bytes;
+}
+
+static void to_json(Json& json, const LayoutOption& option) {
+  json = {{"layout", option.layout},    {"asked", option.is_asked}, {"present", option.is_present},
+          {"better", option.is_better}, {"reads", Json::array()},   {"changes", option.changes}};
+  if (option.leaves > 0) json["leaves"] = option.leaves;
+  for (const LayoutOption::Read& read : option.reads) {
+    json["reads"].push_back({{"query", read.query}, {"leaves", read.leaves}});
+  }
 }
 
 static void to_json(Json& json, const IdentityValue& value) {
@@ -283,6 +293,7 @@ void add_window_fields(Json& to, const JobResult& result) {
     to["differences"] = *differences;
   }
   if (plan != nullptr || !impact.empty()) to["impact"] = impact;
+  if (plan != nullptr && !plan->layouts.empty()) to["layouts"] = plan->layouts;
   if (plan != nullptr && !plan->estimates.empty()) to["estimates"] = plan->estimates;
   if (plan != nullptr && !plan->locks.needs.empty()) {
     to["locks"] = {{"free", plan->locks.free}, {"needs", plan->locks.needs}};

@@ -454,6 +454,37 @@ std::string locks_text(const LockFigures& locks) {
   return text;
 }
 
+/// A line for each: leaves, the queries that read one, some or all of them, and its consequences.
+std::string layouts_text(const std::vector<LayoutOption>& layouts) {
+  if (layouts.empty()) return {};
+  const auto name_of = [](const LayoutOption& option) {
+    return printable(option.layout) + (option.is_asked     ? " (asked for)"
+                                       : option.is_present ? " (today)"
+                                                           : "");
+  };
+  std::size_t width = 0;
+  for (const LayoutOption& option : layouts) width = std::max(width, columns_of(name_of(option)));
+  const auto& reads = layouts.front().reads;
+  std::string text = fmt::format("layouts, and the leaves that {} would read:\n",
+                                 reads.size() == 1 ? "a query " + printable(reads.front().query)
+                                                   : counted(reads.size(), "query", "queries"));
+  for (const LayoutOption& option : layouts) {
+    const auto count = [&](std::string_view leaves) {
+      return std::ranges::count(option.reads, leaves, &LayoutOption::Read::leaves);
+    };
+    const std::string name = name_of(option);
+    text += fmt::format("  {}{}  {:>5} {:<6}  {}  {}\n", name,
+                        std::string(width - columns_of(name), ' '),
+                        option.leaves == 0 ? "?" : with_commas(option.leaves),
+                        option.leaves == 1 ? "leaf" : "leaves",
+                        reads.size() == 1 ? fmt::format("{:<4}", option.reads.front().leaves)
+                                          : fmt::format("one: {:>2}, some: {:>2}, all: {:>2}",
+                                                        count("1"), count("some"), count("all")),
+                        printable(option.changes));
+  }
+  return text;
+}
+
 std::string plan_lines(const JobResult& result) {
   if (result.error && result.error->consequence == Consequence::refuse) {
     return "no-go: " + error_text(*result.error).substr(std::string_view("error: ").size());
@@ -482,7 +513,7 @@ std::string plan_summary(const JobResult& result, const NextCommands& next) {
   text += issue_groups(result);
   text += impact_text(impact_of(result));
   if (const auto* plan = std::get_if<PlanResult>(&result.details)) {
-    text += estimates_text(plan->estimates) + locks_text(plan->locks);
+    text += layouts_text(plan->layouts) + estimates_text(plan->estimates) + locks_text(plan->locks);
   }
   if (exit_code_of(result) != 0 || has_issue(result, "nothing-to-do")) return text;
   // Without a fence there is no window, and only a copy may follow.

@@ -233,6 +233,16 @@ TEST(HtmlReport, LeavesWithoutKeysOrRows) {
                                                     Not(HasSubstr("nan")), Not(HasSubstr("inf<"))));
 }
 
+TEST(HtmlReport, NamesLeavesByColumnsByTheirBounds) {
+  JobResult result = proven_copy();
+  auto& leaves = own_part<CopyResult>(result).partitions;
+  for (PartitionSummary& leaf : leaves) leaf.bound = "2025-01";
+  leaves.front().bound = "'<eu>'";
+  EXPECT_THAT(html_report(report_of(result)),
+              AllOf(HasSubstr("2025-01"), HasSubstr("&#39;&lt;eu&gt;&#39;"), Not(HasSubstr("<eu>")),
+                    HasSubstr("number of the leaf")));
+}
+
 TEST(HtmlReport, NamesRowsThatDifferUpToABound) {
   JobResult result("verify");
   VerifyResult& verified = own_part<VerifyResult>(result);

@@ -45,6 +45,22 @@ TEST(JsonReport, OfAProvenCopy) {
   expect_golden(proven_copy(), "copy_match.json");
 }
 
+TEST(JsonReport, OfLayouts) {
+  JobResult copied = proven_copy();
+  own_part<CopyResult>(copied).partitions.front().bound = "remainder 0 of 4";
+  EXPECT_NE(document_of(copied).find(R"("bound": "remainder 0 of 4")"), std::string::npos);
+  JobResult planned("plan");
+  own_part<PlanResult>(planned).layouts = {
+      {"HASH (a)", 8, false, true, true, {{"by a", "1"}}, "inserts unchanged"},
+      {"RANGE (t)", 0, false, false, false, {}, ""}};
+  const std::string document = document_of(planned);
+  for (const char* part : {R"("layout": "HASH (a)")", R"("better": true)", R"("present": true)",
+                           R"("leaves": 8)", R"("query": "by a")", R"("layout": "RANGE (t)")"}) {
+    EXPECT_NE(document.find(part), std::string::npos) << part << " in " << document;
+  }
+  EXPECT_EQ(document.find(R"("leaves": 0)"), std::string::npos);
+}
+
 TEST(JsonReport, OfDifferences) {
   JobResult result = proven_copy();
   result.verdict = Verdict::differs;

@@ -428,6 +428,22 @@ TEST(PlanSummary, ShowsTheFirstObjectsAndCountsTheOthers) {
                               "them\n     do: use"));
 }
 
+TEST(PlanSummary, HasALineForEachLayout) {
+  JobResult result = go_plan();
+  auto& layouts = own_part<PlanResult>(result).layouts;
+  layouts = {{"LIST by the key", 100, true, false, false, {{"by a", "all"}}, "inserts supply k"},
+             {"RANGE (t\x1b)", 0, false, false, true, {{"by a", "some"}}, "inserts unchanged"}};
+  EXPECT_THAT(plan_summary_of(result, {}),
+              AllOf(HasSubstr("layouts, and the leaves that a query by a would read:\n"
+                              "  LIST by the key (asked for)    100 leaves  all   inserts supply "
+                              "k\n"),
+                    HasSubstr("    ? leaves  some  inserts unchanged\n"), Not(HasSubstr("\x1b"))));
+  for (LayoutOption& layout : layouts) layout.reads.push_back({"by b", "1"});
+  EXPECT_THAT(plan_summary_of(result, {}),
+              AllOf(HasSubstr("the leaves that 2 queries would read:\n"),
+                    HasSubstr("100 leaves  one:  1, some:  0, all:  1  inserts supply k\n")));
+}
+
 TEST(PlanSummary, IsSafeOnATerminal) {
   JobResult result = go_plan();
   result.issues[0].message = "\x1b[2Ja\nerror: b";
