@@ -685,6 +685,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"query-invalid", "tests/integration/queries_test.cc"},
     {"not-integer", "tests/layout/list_by_key_test.cc"},
     {"bad-bound", "tests/catalog/partition_bound_test.cc"},
+    {"not-list", "tests/layout/list_by_key_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},
     {"standby-missing", "tests/integration/standbys_test.cc"},
