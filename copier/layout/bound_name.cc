@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "copier/catalog/sql_text.h"

@@ -7,7 +7,7 @@
 namespace pgfanout {
 
 /// `bound`: "FOR VALUES ..." or "DEFAULT", as the server or DDL has it. A range of a year, a month
-/// or a day by its date; other ranges as "1 to 1000". Empty for a table without partitions.
+/// or a day by its date; other ranges by both bounds. Empty for a table without partitions.
 [[nodiscard]] std::string bound_name(std::string_view bound);
 
 }  // namespace pgfanout

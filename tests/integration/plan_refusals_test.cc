@@ -256,9 +256,9 @@ std::vector<Case> layout_cases() {
        by("RANGE (id)", {"--interval", "9", "--from", "x"}),
        "t",
        ""},
-      {"range-type", kSmallTable, {"text"}, by("RANGE (v)", {"--interval", "9"}), "t", ""},
-      {"range-columns", kSmallTable, {"one column"}, by("RANGE (id, v)"), "t", ""},
-      {"range-needs-from",
+      {"layout-type", kSmallTable, {"text"}, by("RANGE (v)", {"--interval", "9"}), "t", ""},
+      {"layout-type", kSmallTable, {"one column"}, by("RANGE (id, v)"), "t", ""},
+      {"layout-no-rows",
        "CREATE TABLE t (id bigint)",
        {"--from"},
        by("RANGE (id)", {"--interval", "9"}),
@@ -276,7 +276,7 @@ std::vector<Case> layout_cases() {
        by("LIST (id)"),
        "t",
        ""},
-      {"list-needs-values",
+      {"layout-no-rows",
        "CREATE TABLE t (id bigint)",
        {"--default-partition"},
        by("LIST (id)"),
@@ -686,12 +686,8 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"not-integer", "tests/layout/list_by_key_test.cc"},
     {"bad-bound", "tests/catalog/partition_bound_test.cc"},
     {"not-range", "tests/layout/range_test.cc"},
-    {"partition-operators", "tests/integration/range_layout_test.cc"},
-    {"bad-interval", "tests/integration/range_layout_test.cc"},
-    {"bad-from", "tests/integration/range_layout_test.cc"},
-    {"too-many-leaves", "tests/integration/range_layout_test.cc"},
-    {"layout-type", "tests/integration/range_layout_test.cc"},
-    {"layout-no-rows", "tests/integration/range_layout_test.cc"},
+    {"hash-key", "tests/layout/hash_test.cc"},
+    {"not-list", "tests/layout/list_by_key_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},
     {"standby-missing", "tests/integration/standbys_test.cc"},
@@ -704,9 +700,9 @@ const std::map<std::string, std::string> kTriedElsewhere = {
 };
 /// No test can make these servers, or roles that go away meanwhile; the options refuse so many
 /// partitions first.
-const std::set<std::string> kNotTried = {"bad-partitions",   "bound-differs", "check-not-run",
-                                         "list-type",        "not-hash",      "not-range",
-                                         "no-such-function", "no-such-role",  "server-too-old"};
+const std::set<std::string> kNotTried = {"bad-partitions", "bound-differs",    "check-not-run",
+                                         "not-hash",       "no-such-function", "no-such-role",
+                                         "server-too-old"};
 
 TEST(PlanRefusals, EachCodeOfThePageIsTried) {
   std::set<std::string> told = codes_under("The plan says it");

@@ -54,8 +54,8 @@ TEST(JsonReport, OfLayouts) {
       {"HASH (a)", 8, false, true, true, {{"by a", "1"}}, "inserts unchanged"},
       {"RANGE (t)", 0, false, false, false, {}, ""}};
   const std::string document = document_of(planned);
-  for (const char* part : {R"("layout": "HASH (a)")", R"("better": true)", R"("present": true)",
-                           R"("leaves": 8)", R"("query": "by a")", R"("layout": "RANGE (t)")"}) {
+  for (const char* part : {R"-("layout": "HASH (a)")-", R"("better": true)", R"("present": true)",
+                           R"("leaves": 8)", R"("query": "by a")", R"-("layout": "RANGE (t)")-"}) {
     EXPECT_NE(document.find(part), std::string::npos) << part << " in " << document;
   }
   EXPECT_EQ(document.find(R"("leaves": 0)"), std::string::npos);
