@@ -339,7 +339,7 @@ Result<void> carry_access(CarryDraft& draft) {
   if (!revoke.empty()) {
     draft.add_attribute("default privileges",
                         with_placeholder(revoke, kLeafPlaceholder, draft.table));
-    add_to_leaves(draft, revoke);
+    if (!draft.rules.is_plain) add_to_leaves(draft, revoke);
   }
   PGFANOUT_TRY_ASSIGN(const bool has_owner, draft.has_role(request.source.owner));
   if (!has_owner) {
@@ -347,7 +347,7 @@ Result<void> carry_access(CarryDraft& draft) {
                        "the target's server has no such role",
                        "create the role there, or accept the loss by this name");
   }
-  PGFANOUT_TRY(carry_leaves(draft, has_owner));
+  if (!draft.rules.is_plain) PGFANOUT_TRY(carry_leaves(draft, has_owner));
   if (has_owner) {
     draft.last.push_back({fmt::format("owner {}", draft.table),
                           fmt::format("ALTER TABLE {} OWNER TO {}", draft.table,

@@ -86,7 +86,7 @@ void carry_object(CarryDraft& draft, CarriedClass of, std::string_view words, co
 Result<std::string> trigger_obstacle(CarryDraft& draft, const Rows& rows, int row) {
   std::string missing = draft.missing_columns(rows.text(row, 5));
   if (!missing.empty()) return missing;
-  if (rows.boolean(row, 4)) {
+  if (rows.boolean(row, 4) && !draft.rules.is_plain) {
     return std::string("a partitioned table cannot have a row trigger with transition tables");
   }
   if (draft.request.same_database) return std::string();
@@ -325,6 +325,7 @@ Result<void> carry_referrers(CarryDraft& draft) {
 }
 
 Result<void> carry_key_function(CarryDraft& draft) {
+  if (!draft.is_by_key()) return {};
   const CarryRequest& request = draft.request;
   const KeyFunction function = key_function_of(draft);
   const std::string& signature = function.signature;

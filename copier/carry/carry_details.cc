@@ -83,13 +83,14 @@ Result<void> carry_column_options(CarryDraft& draft) {
     std::string on_parent = clause;
     constexpr std::string_view kOwn = "n_distinct=";
     const bool is_own_only = options.starts_with(kOwn) && options.find(',') == std::string::npos;
-    if (draft.request.source.kind == 'r' && is_own_only) {
+    const bool cuts = draft.request.source.kind == 'r' && !draft.rules.is_plain;
+    if (cuts && is_own_only) {
       on_parent = fmt::format("ALTER COLUMN {} SET ({}, n_distinct_inherited={})",
                               quoted_name(*match->target), options, options.substr(kOwn.size()));
     }
     draft.add_attribute(fmt::format("column options {}", display_name(*match->target)),
                         fmt::format("ALTER TABLE ONLY {} {}", draft.table, on_parent));
-    if (draft.request.source.kind == 'r') draft.alter_leaves(clause);
+    if (cuts) draft.alter_leaves(clause);
   }
   return {};
 }
@@ -100,9 +101,12 @@ Result<void> carry_storage(CarryDraft& draft) {
   if (row.text(0, 1) == "u") {
     draft.note(Severity::warning, "unlogged",
                "the source is UNLOGGED, the target is not: it survives a crash",
-               "run ALTER TABLE ... SET UNLOGGED on its leaves if a crash may empty them");
+               fmt::format("run ALTER TABLE ... SET UNLOGGED on {} if a crash may empty {}",
+                           draft.rules.is_plain ? "it" : "its leaves",
+                           draft.rules.is_plain ? "it" : "them"));
   }
-  if (row.is_null(0, 0) || !draft.request.same_database) return {};
+  // A plain table is made where the source's leaves are.
+  if (row.is_null(0, 0) || !draft.request.same_database || draft.rules.is_plain) return {};
   draft.add_attribute("tablespace", fmt::format("ALTER TABLE ONLY {} SET TABLESPACE {}",
                                                 draft.table, row.text(0, 0)));
   return {};
@@ -205,7 +209,8 @@ class Publications {
     if (member.list.empty() || !member.sends_updates) return false;
     const std::vector<std::string> listed = draft_.column_names(member.list);
     return std::all_of(draft_.identity.begin(), draft_.identity.end(), [&](const auto& name) {
-      return name == draft_.request.key_column ||
+      const auto& gained = draft_.request.partition_columns;
+      return std::find(gained.begin(), gained.end(), name) != gained.end() ||
              std::find(listed.begin(), listed.end(), name) != listed.end();
     });
   }
@@ -233,7 +238,7 @@ class Publications {
   /// The tables to add: the target, or its leaves, which alone may have a list or a condition where
   /// changes are published under their names.
   [[nodiscard]] std::vector<std::string> tables(const Member& member) const {
-    if (member.via_root || !member.is_partial()) return {"\001new\001"};
+    if (member.via_root || !member.is_partial() || draft_.rules.is_plain) return {"\001new\001"};
     std::vector<std::string> leaves;
     for (const std::string& leaf : draft_.request.leaf_names_afterwards) {
       leaves.push_back(draft_.in_target_schema(leaf));
@@ -280,7 +285,7 @@ class Publications {
                           "old table");
       return false;
     }
-    if (member.via_root) return true;
+    if (member.via_root || draft_.rules.is_plain) return true;
     draft_.leave_behind(
         "publication", name,
         fmt::format("without publish_via_partition_root, changes are published under the names of "

@@ -218,7 +218,8 @@ class ForeignKeyCarrier {
   }
 
   [[nodiscard]] bool parent_may_have_it() const {
-    return is_validated() || draft_.target.server_version() >= kFirstWithUnvalidatedParents;
+    return is_validated() || draft_.rules.is_plain ||
+           draft_.target.server_version() >= kFirstWithUnvalidatedParents;
   }
 
   /// A key that is not validated costs no scan: the parent passes it on to its leaves by itself.
@@ -254,28 +255,29 @@ class ForeignKeyCarrier {
       for (const std::string& leaf : draft_.request.target_leaves) record_on(leaf);
       return;
     }
+    record_on(draft_.table);
+    if (draft_.rules.is_plain && is_validated()) return;
     draft_.plan.parent_constraints.push_back(
         {fmt::format("foreign key {} {}", draft_.table, name_),
          fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", draft_.table, quoted_name(key_.name),
                      definition_)});
-    record_on(draft_.table);
   }
 
   void move_old() const {
     const std::string name = quoted_name(key_.name);
-    const Table& table = draft_.request.source;
-    const std::string definition =
-        key_.is_to_itself ? with_relation(key_.definition, table.schema, table.name, "\001old\001")
-                          : key_.definition;
-    const std::string add =
-        fmt::format("ALTER TABLE \001old\001 ADD CONSTRAINT {} {}", name, definition);
-    // Where rows violate it, the rollback adds it as NOT VALID.
     CarriedMove move{fmt::format("foreign key {} of the old table", name_),
                      {fmt::format("ALTER TABLE \001old\001 DROP CONSTRAINT {}", name)},
-                     {add}};
+                     {}};
+    // The server names the copies of a key to the table itself after the table.
+    std::vector<std::string>& back = key_.is_to_itself ? move.restored : move.backward;
+    const std::string table =
+        key_.is_to_itself ? draft_.request.source.qualified : std::string("\001old\001");
+    // Where rows violate it, the rollback adds it as NOT VALID.
+    back.push_back(
+        fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table, name, key_.definition));
     if (key_.comment) {
-      move.backward.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON \001old\001 IS {}", name,
-                                          draft_.quoted(*key_.comment)));
+      back.push_back(fmt::format("COMMENT ON CONSTRAINT {} ON {} IS {}", name, table,
+                                 draft_.quoted(*key_.comment)));
     }
     draft_.plan.moves.push_back(std::move(move));
   }

@@ -147,6 +147,19 @@ std::string without_number(std::string_view numbers, std::int16_t number) {
   return fmt::format("{}", fmt::join(left, " "));
 }
 
+/// Makes an index that the leaves have one of the table.
+void take_from_leaves(const Table& source, SourceIndex& index) {
+  if (!index.on_leaves_only) return;
+  index.on_leaves_only = false;
+  index.was_on_leaves = true;
+  const bool is_named_after_leaf = index.name.starts_with(index.table + "_");
+  index.name = index.constraint_type == 'p' ? suffixed_name(source.name, "_pkey")
+               : is_named_after_leaf
+                   ? suffixed_name(source.name, index.name.substr(index.table.size()))
+                   : index.name;
+  index.table = source.name;
+}
+
 /// A unique index of a table that is laid out by a key already, as it is without that layout: the
 /// key column that follows from its other columns is left out where the new layout does not need
 /// it, and what leaves alone could have is on the table again where the new layout allows it.
@@ -156,7 +169,8 @@ void take_layout_away(const CarryDraft& draft, SourceIndex& index) {
   const KnownKey& known = *draft.laid_out_by;
   const Column* stored = known.column ? source.find(*known.column) : nullptr;
   const bool is_needed =
-      stored != nullptr && draft.rules.by_columns && draft.request.key_column == stored->name;
+      stored != nullptr && draft.rules.by_columns &&
+      (draft.is_by_key() ? draft.request.key_column == stored->name : !draft.lacks(stored->name));
   if (stored != nullptr && !is_needed) {
     const auto numbers = numbers_in<std::int16_t>(index.key_columns);
     const auto has = [&](std::int16_t number) {
@@ -175,15 +189,22 @@ void take_layout_away(const CarryDraft& draft, SourceIndex& index) {
   }
   const bool is_by_expression =
       known.layout->mode == KeyMode::generated || known.layout->mode == KeyMode::expression;
-  if (!index.on_leaves_only || !is_by_expression || !draft.rules.by_columns) return;
-  index.on_leaves_only = false;
-  index.was_on_leaves = true;
-  const bool is_named_after_leaf = index.name.starts_with(index.table + "_");
-  index.name = index.constraint_type == 'p' ? suffixed_name(source.name, "_pkey")
-               : is_named_after_leaf
-                   ? suffixed_name(source.name, index.name.substr(index.table.size()))
-                   : index.name;
-  index.table = source.name;
+  if (is_by_expression && draft.rules.by_columns) take_from_leaves(source, index);
+}
+
+/// Whether leaves have an index whose rows are unique, or exclude each other, within each of them
+/// alone.
+bool is_true_of_leaves_only(const CarryDraft& draft, const SourceIndex& index) {
+  if (!index.on_leaves_only || !(index.is_unique || index.is_exclusion)) return false;
+  const auto numbers =
+      numbers_in<std::int16_t>(index.is_exclusion ? index.equality_columns : index.key_columns);
+  const Table& source = draft.request.source;
+  return !std::all_of(source.partition_columns.begin(), source.partition_columns.end(),
+                      [&](const std::string& name) {
+                        const Column* column = source.find(name);
+                        return column != nullptr && std::find(numbers.begin(), numbers.end(),
+                                                              column->number) != numbers.end();
+                      });
 }
 
 constexpr const char* kWeakChoices =
@@ -196,7 +217,8 @@ class IndexCarrier {
       : draft_(draft),
         index_(index),
         kind_(index.constraint == 0 ? "index" : "constraint"),
-        name_(display_name(index.name)) {}
+        name_(display_name(index.name)),
+        type_(index.constraint_type) {}
 
   Result<void> carry() {
     if (!index_.is_valid) {
@@ -216,12 +238,20 @@ class IndexCarrier {
       return {};
     }
     if (index_.target_columns) return may_be_asked_for() ? build() : Result<void>();
-    if (index_.constraint_type == 'x') return carry_exclusion();
-    if (index_.is_exclusion) {
+    if (draft_.rules.is_plain && index_.on_leaves_only) {
+      draft_.leave_behind(kind_, name_,
+                          "each leaf of the source has it for its own rows, and it may not hold "
+                          "over all of them",
+                          "accept the loss by this name, and add it after the swap if it does");
+      return {};
+    }
+    const bool is_over_period = index_.is_exclusion && index_.constraint_type != 'x';
+    if (is_over_period && !draft_.rules.is_plain) {
       draft_.leave_behind(kind_, name_, "a key WITHOUT OVERLAPS cannot be built leaf by leaf",
                           "accept the loss by this name, and add it after the swap");
       return {};
     }
+    if (index_.is_exclusion) return carry_exclusion();
     if (index_.is_unique && !may_be_unique()) return {};
     return build();
   }
@@ -231,39 +261,82 @@ class IndexCarrier {
     return index_.target_columns ? *index_.target_columns : draft_.column_names(index_.key_columns);
   }
 
-  [[nodiscard]] bool needs_key() const {
-    const auto names = key_names();
-    return !index_.target_columns && index_.is_unique && draft_.rules.by_columns &&
-           draft_.request.key_column &&
-           std::find(names.begin(), names.end(), *draft_.request.key_column) == names.end();
+  /// Partition columns that `names` lack, of which every unique key of a parent has to have all.
+  [[nodiscard]] std::vector<std::string> lacking(const std::vector<std::string>& names) const {
+    std::vector<std::string> columns;
+    if (!index_.is_unique || !draft_.rules.by_columns) return columns;
+    std::copy_if(draft_.request.partition_columns.begin(), draft_.request.partition_columns.end(),
+                 std::back_inserter(columns), [&](const std::string& column) {
+                   return std::find(names.begin(), names.end(), column) == names.end();
+                 });
+    return columns;
+  }
+
+  /// Those that the index gains.
+  [[nodiscard]] std::vector<std::string> added() const {
+    return index_.target_columns ? std::vector<std::string>() : lacking(key_names());
   }
 
   bool may_be_unique() {
+    const std::vector<std::string> more = added();
+    if (index_.constraint_type == 'p') {
+      for (const std::string& name : more) {
+        const Column* column = draft_.columns.target(name);
+        if (column == nullptr || column->is_not_null) continue;
+        type_ = 'u';
+        return draft_.leave_behind(
+            kind_, name_,
+            fmt::format("the primary key would have to contain partition column {}, which may be "
+                        "NULL",
+                        display_name(name)),
+            fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL before the window, if no row "
+                        "has NULL there; or accept by this name that a unique constraint over ({}, "
+                        "{}) takes its place",
+                        draft_.request.source.qualified, column->quoted, shown_list(key_names()),
+                        shown_list(more)));
+      }
+    }
     if (draft_.covers_key(key_names())) return true;
+    if (draft_.is_by_key()) {
+      return draft_.leave_behind(
+          kind_, name_,
+          "uniqueness over the whole table cannot be kept: equal values may be in different "
+          "leaves, because the partition key is not computed from its columns",
+          kWeakChoices);
+    }
     return draft_.leave_behind(
         kind_, name_,
-        "uniqueness over the whole table cannot be kept: equal values may be in different leaves, "
-        "because the partition key is not computed from its columns",
-        kWeakChoices);
+        fmt::format("uniqueness of ({}) over the whole table cannot be kept: equal values may be "
+                    "in different leaves, because the layout is by {}",
+                    shown_list(key_names()), shown_list(more)),
+        fmt::format("accept by this name that it becomes ({}, {}); or partition by columns that it "
+                    "has; or enforce it elsewhere",
+                    shown_list(key_names()), shown_list(more)));
+  }
+
+  [[nodiscard]] static std::string shown_list(std::vector<std::string> names) {
+    for (std::string& name : names) name = display_name(name);
+    return fmt::format("{}", fmt::join(names, ", "));
   }
 
   /// Of the job file, where the way out is to write another definition.
   [[nodiscard]] bool may_be_asked_for() {
     const std::vector<std::string> names = key_names();
-    const auto& key = draft_.request.key_column;
-    const bool has_key = !draft_.rules.by_columns || !key ||
-                         std::find(names.begin(), names.end(), *key) != names.end();
-    if (!index_.is_unique || (has_key && draft_.covers_key(names))) return true;
+    const std::vector<std::string> more = lacking(names);
+    if (!index_.is_unique || (more.empty() && draft_.covers_key(names))) return true;
+    const char* kind = draft_.is_by_key() ? "key" : "partition";
     draft_.note(
         Severity::error, "bad-index",
         fmt::format("unique index {} of the job file lacks {}: the new table is unique over "
-                    "all leaves only with the key",
+                    "all leaves only with {}",
                     name_,
-                    has_key ? fmt::format("the columns that the key is computed from, {},",
-                                          fmt::join(draft_.columns.key_inputs(), ", "))
-                            : "the key column " + display_name(*key)),
-        has_key ? "add them to its columns, or leave UNIQUE out"
-                : fmt::format("add {} to its columns, or leave UNIQUE out", display_name(*key)));
+                    more.empty() ? fmt::format("the columns that the key is computed from, {},",
+                                               fmt::join(draft_.columns.key_inputs(), ", "))
+                                 : fmt::format("the {} column{} {}", kind,
+                                               more.size() == 1 ? "" : "s", shown_list(more)),
+                    draft_.is_by_key() ? "the key" : "them"),
+        more.empty() ? "add them to its columns, or leave UNIQUE out"
+                     : fmt::format("add {} to its columns, or leave UNIQUE out", shown_list(more)));
     return false;
   }
 
@@ -272,15 +345,35 @@ class IndexCarrier {
     return fmt::format(" {} {}", words, index_.tablespace);
   }
 
-  /// " USING btree (...) ..." with the key column where a unique index needs it.
+  /// " USING btree (...) ..." with the partition columns where a unique index needs them.
   [[nodiscard]] std::string definition() const {
     if (index_.target_columns) return index_.tail + index_.where;
     std::string tail = draft_.on_target(index_.tail);
-    if (needs_key()) tail = with_item(tail, quoted_name(*draft_.request.key_column));
+    for (const std::string& column : added()) tail = with_item(tail, quoted_name(column));
     return tail + tablespace("TABLESPACE") + draft_.on_target(index_.where);
   }
 
+  /// Of the table's own index, which takes the source's name at the swap.
+  Result<std::string> name_of_table(const std::string& schema) {
+    if (index_.was_on_leaves) return draft_.names.for_good(schema, index_.name);
+    PGFANOUT_TRY_ASSIGN(std::string name, draft_.names.until_swap(schema, index_.name));
+    draft_.plan.names.push_back({"INDEX", schema, name, index_.name});
+    return name;
+  }
+
+  Result<void> name_on_leaf(std::size_t leaf) {
+    if (!draft_.rules.is_plain) {
+      carried_.on_leaves.push_back(draft_.names.leaf_index(leaf, index_.table, index_.name));
+      return {};
+    }
+    const std::string& schema = draft_.request.target_schema;
+    PGFANOUT_TRY_ASSIGN(carried_.on_leaves.emplace_back(), name_of_table(schema));
+    return {};
+  }
+
+  /// Whether the table itself has it, and not its leaves alone.
   [[nodiscard]] bool has_parent() const {
+    if (draft_.rules.is_plain) return true;
     return !index_.on_leaves_only && (!index_.is_unique || draft_.rules.by_columns);
   }
 
@@ -291,13 +384,13 @@ class IndexCarrier {
   Result<void> build() {
     carried_.source_oid = index_.oid;
     carried_.columns = key_names();
-    if (needs_key()) carried_.columns.push_back(*draft_.request.key_column);
+    for (const std::string& column : added()) carried_.columns.push_back(column);
     carried_.may_identify = may_identify();
     const std::string sql = definition();
     const CarryRequest& request = draft_.request;
     for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
       const std::string& table = request.target_leaves[leaf];
-      carried_.on_leaves.push_back(draft_.names.leaf_index(leaf, index_.table, index_.name));
+      PGFANOUT_TRY(name_on_leaf(leaf));
       const std::string name = quoted_name(carried_.on_leaves.back());
       draft_.plan.leaf_indexes.push_back({fmt::format("index {} {}", table, name_),
                                           fmt::format("{} {} ON {}{}", create(), name, table, sql),
@@ -307,15 +400,20 @@ class IndexCarrier {
                                                key_words(), index_.constraint_suffix));
     }
     if (index_.constraint_type == 'p') {
-      draft_.primary_key_changed = needs_key() || !has_parent();
-      draft_.primary_key = carried_.columns;
+      draft_.primary_key_changed = !added().empty() || !has_parent();
+      if (type_ == 'p') draft_.primary_key = carried_.columns;
       for (const std::string& name : carried_.columns) {
         const Column* column = draft_.columns.target(name);
         if (column != nullptr && !column->is_not_null) draft_.leaf_clauses_read_rows = true;
       }
     }
     note_change();
-    if (has_parent()) PGFANOUT_TRY(build_parent(sql));
+    if (has_parent()) {
+      if (!draft_.rules.is_plain) PGFANOUT_TRY(build_parent(sql));
+      if (index_.is_unique && index_.where.empty() && !index_.has_expressions) {
+        draft_.parent_keys.push_back(carried_.columns);
+      }
+    }
     carry_statistics_targets();
     record();
     draft_.indexes.push_back(std::move(carried_));
@@ -337,10 +435,11 @@ class IndexCarrier {
 
   void note_change() {
     if (!index_.is_unique || index_.on_leaves_only) return;
-    if (needs_key()) {
+    if (const std::vector<std::string> more = added(); !more.empty()) {
       draft_.note(Severity::info, "key-extended",
-                  fmt::format("{} {} gains the column {}: ON CONFLICT must name it", kind_, name_,
-                              display_name(*draft_.request.key_column)));
+                  fmt::format("{} {} gains the column{} {}: ON CONFLICT must name {}", kind_, name_,
+                              more.size() == 1 ? "" : "s", shown_list(more),
+                              more.size() == 1 ? "it" : "them"));
     } else if (!has_parent()) {
       draft_.note(Severity::info, "key-per-leaf",
                   fmt::format("{} {} exists on each leaf, not on the partitioned table: ON "
@@ -360,15 +459,12 @@ class IndexCarrier {
   }
 
   [[nodiscard]] std::string_view key_words() const {
-    return index_.constraint_type == 'p' ? "PRIMARY KEY" : "UNIQUE";
+    return type_ == 'p' ? "PRIMARY KEY" : "UNIQUE";
   }
 
   Result<void> build_parent(const std::string& sql) {
     const CarryRequest& request = draft_.request;
-    PGFANOUT_TRY_ASSIGN(carried_.on_parent,
-                        index_.was_on_leaves
-                            ? draft_.names.for_good(request.target_schema, index_.name)
-                            : draft_.names.until_swap(request.target_schema, index_.name));
+    PGFANOUT_TRY_ASSIGN(carried_.on_parent, name_of_table(request.target_schema));
     auto& steps =
         index_.constraint == 0 ? draft_.plan.parent_indexes : draft_.plan.parent_constraints;
     if (index_.constraint != 0) {
@@ -386,13 +482,6 @@ class IndexCarrier {
                                    draft_.in_target_schema(carried_.on_leaves[leaf])),
                        request.target_leaves[leaf]});
     }
-    if (!index_.was_on_leaves) {
-      draft_.plan.names.push_back(
-          {"INDEX", request.target_schema, carried_.on_parent, index_.name});
-    }
-    if (index_.is_unique && index_.where.empty() && !index_.has_expressions) {
-      draft_.parent_keys.push_back(carried_.columns);
-    }
     return {};
   }
 
@@ -402,7 +491,7 @@ class IndexCarrier {
     for (const std::string& name : carried_.columns) {
       columns.push_back(quoted_name(name));
       const Column* column = draft_.columns.target(name);
-      if (index_.constraint_type != 'p' || column == nullptr || column->is_not_null) continue;
+      if (type_ != 'p' || column == nullptr || column->is_not_null) continue;
       sql += fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;\n", draft_.table,
                          column->quoted);
     }
@@ -431,6 +520,18 @@ class IndexCarrier {
     }
   }
 
+  /// The server has no way to attach leaves' own ones: it makes them itself, one after the other.
+  [[nodiscard]] bool parent_may_exclude() const {
+    constexpr int kFirstWithExclusionOnParents = 170000;
+    const auto& needed = draft_.request.partition_columns;
+    const std::vector<std::string> equal = draft_.column_names(index_.equality_columns);
+    return !draft_.rules.is_plain && draft_.rules.by_columns &&
+           draft_.target.server_version() >= kFirstWithExclusionOnParents &&
+           std::all_of(needed.begin(), needed.end(), [&](const std::string& name) {
+             return std::find(equal.begin(), equal.end(), name) != equal.end();
+           });
+  }
+
   Result<void> carry_exclusion() {
     const bool holds = draft_.covers_key(draft_.column_names(index_.equality_columns));
     if (!holds && !draft_.leave_behind(
@@ -447,19 +548,33 @@ class IndexCarrier {
                              : fmt::format(" WHERE ({})", draft_.on_target(index_.where.substr(7)));
     const std::string sql = draft_.on_target(index_.constraint_sql) +
                             tablespace("USING INDEX TABLESPACE") + where + index_.constraint_suffix;
+    if (parent_may_exclude()) {
+      PGFANOUT_TRY_ASSIGN(carried_.on_parent, name_of_table(request.target_schema));
+      draft_.plan.parent_constraints.push_back(
+          {fmt::format("exclusion {} {}", draft_.table, name_),
+           fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", draft_.table,
+                       quoted_name(carried_.on_parent), sql),
+           "", 0, "", true});
+      record();
+      draft_.indexes.push_back(std::move(carried_));
+      return {};
+    }
     for (std::size_t leaf = 0; leaf < request.target_leaves.size(); ++leaf) {
       const std::string& table = request.target_leaves[leaf];
-      carried_.on_leaves.push_back(draft_.names.leaf_index(leaf, index_.table, index_.name));
+      PGFANOUT_TRY(name_on_leaf(leaf));
       draft_.plan.leaf_constraints.push_back(
           {fmt::format("exclusion {} {}", table, name_),
            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table,
                        quoted_name(carried_.on_leaves.back()), sql),
            table, 0, "", true});
     }
-    draft_.note(Severity::info, "exclusion-per-leaf",
-                fmt::format("exclusion constraint {} exists on each leaf, not on the partitioned "
-                            "table: a leaf that is added later needs its own",
-                            name_));
+    if (!draft_.rules.is_plain) {
+      draft_.note(Severity::info, "exclusion-per-leaf",
+                  fmt::format("exclusion constraint {} exists on each leaf, not on the partitioned "
+                              "table: a leaf that is added later needs its own",
+                              name_));
+    }
+    if (index_.constraint_type == 'p') draft_.primary_key = key_names();
     record();
     draft_.indexes.push_back(std::move(carried_));
     return {};
@@ -469,6 +584,7 @@ class IndexCarrier {
   const SourceIndex& index_;
   const std::string kind_;
   const std::string name_;
+  char type_;  ///< The source's constraint_type, unless a primary key becomes a unique constraint.
   CarriedIndex carried_;
 };
 
@@ -485,9 +601,11 @@ void carry_check(CarryDraft& draft, std::uint32_t oid, const std::string& name,
     draft.add_leaf_clause(leaf, clause);
   }
   draft.leaf_clauses_read_rows = true;
-  draft.plan.parent_constraints.push_back(
-      {fmt::format("constraint {} {}", draft.table, display_name(name)),
-       fmt::format("ALTER TABLE {} {}", draft.table, clause), "", 0, "", true});
+  if (!draft.rules.is_plain) {
+    draft.plan.parent_constraints.push_back(
+        {fmt::format("constraint {} {}", draft.table, display_name(name)),
+         fmt::format("ALTER TABLE {} {}", draft.table, clause), "", 0, "", true});
+  }
   draft.record(CarriedClass::constraint, oid,
                fmt::format("CONSTRAINT {} ON {}", quoted_name(name), draft.table));
 }
@@ -529,6 +647,10 @@ bool is_key_check(const CarryDraft& draft, const std::string& name, std::string_
   constexpr std::string_view kCheck = "CHECK ";
   const CarryRequest& request = draft.request;
   const bool is_of_layout = draft.laid_out_by && draft.laid_out_by->column;
+  // A column that stays is an ordinary one, and so is its check.
+  if (!draft.is_by_key() && !(is_of_layout && draft.lacks(*draft.laid_out_by->column))) {
+    return false;
+  }
   if (!definition.starts_with(kCheck) || (!request.key_column && !is_of_layout)) return false;
   const std::string& key_column = is_of_layout ? *draft.laid_out_by->column : *request.key_column;
   if (draft.rules.checks_key && name == suffixed_name(key_column, "_check")) return true;
@@ -672,6 +794,9 @@ Result<void> carry_indexes(CarryDraft& draft) {
       continue;
     }
     take_layout_away(draft, index);
+    if (draft.rules.is_plain && !is_true_of_leaves_only(draft, index)) {
+      take_from_leaves(draft.request.source, index);
+    }
     PGFANOUT_TRY(IndexCarrier(draft, index).carry());
   }
   return add_indexes(draft, replaced);
@@ -703,7 +828,7 @@ Result<void> carry_checks(CarryDraft& draft) {
     std::string definition = rows.str(row, 2);
     constexpr std::string_view kNoInherit = " NO INHERIT";
     if (const auto at = definition.rfind(kNoInherit);
-        rows.boolean(row, 3) && at != std::string::npos) {
+        rows.boolean(row, 3) && at != std::string::npos && !draft.rules.is_plain) {
       definition.erase(at, kNoInherit.size());
       draft.note(Severity::info, "check-inherited",
                  fmt::format("check constraint {} loses NO INHERIT: a partitioned table holds "

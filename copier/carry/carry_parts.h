@@ -138,6 +138,12 @@ class CarryDraft {
   [[nodiscard]] std::string column_list(std::string_view numbers) const;
   /// Whether the key's inputs are among these target columns.
   [[nodiscard]] bool covers_key(const std::vector<std::string>& target_columns) const;
+  /// Whether the target is LIST by a computed key.
+  [[nodiscard]] bool is_by_key() const { return request.job.layout.by.empty(); }
+  /// Whether the target has no column of that name.
+  [[nodiscard]] bool lacks(std::string_view column) const {
+    return columns.target(column) == nullptr;
+  }
   /// Whether a unique constraint of the target has exactly the columns of these numbers.
   [[nodiscard]] bool is_unique(std::string_view numbers) const;
 

@@ -97,6 +97,24 @@ UNION ALL SELECT 'statistics', s.stxname FROM pg_statistic_ext s
 JOIN pg_namespace n ON n.oid = s.stxnamespace
 WHERE n.nspname = $1 AND s.stxrelid NOT IN (SELECT own.oid FROM own))sql";
 
+/// Of a source that is laid out by a key already: its key column becomes an ordinary one.
+void note_key_that_stays(CarryDraft& draft) {
+  if (draft.is_by_key() || !draft.laid_out_by || !draft.laid_out_by->column) return;
+  const std::string& column = *draft.laid_out_by->column;
+  const auto& needed = draft.request.partition_columns;
+  if (draft.lacks(column) || std::find(needed.begin(), needed.end(), column) != needed.end()) {
+    return;
+  }
+  const std::string name = display_name(column);
+  draft.note(Severity::info, "key-stays",
+             fmt::format("column {} stays, and so do its CHECK and its place in unique keys: they "
+                         "are of the present layout, and the new one does not need them",
+                         name),
+             fmt::format("--skip {} leaves the column out, and unique keys and CHECK without it; "
+                         "or drop it after the window",
+                         name));
+}
+
 }  // namespace
 
 Result<CarryColumns> CarryColumns::read(const CarryRequest& request, Connection& source) {
@@ -333,6 +351,7 @@ Result<CarryPlan> make_carry_plan(const CarryRequest& request, Connection& sourc
     PGFANOUT_TRY(part(draft));
   }
   finish_attributes(draft);
+  note_key_that_stays(draft);
   if (!request.same_database) {
     draft.plan.views.clear();
     draft.plan.moves.clear();

@@ -30,6 +30,7 @@ struct CarryStep {
   bool runs_user_code = false;
   bool reads_rows = true;  ///< Its time grows with the table; else it only changes the catalog.
   LeafStage stage = LeafStage::index;  ///< Of a step on a leaf: set where it is run.
+  bool may_run_beside = false;         ///< The other steps of its leaf: likewise.
 };
 
 /// A relation or statistics object of the target that takes a name of the source's at the swap,
@@ -155,6 +156,7 @@ struct CarryRequest {
   std::optional<std::string> key_column;  ///< Unquoted; absent: none.
   bool same_database = false;
   bool sets_aside = false;  ///< Rows of the source may be missing on the target.
+  std::vector<std::string> partition_columns = {};  ///< Of the target, as in NewLayout.
 };
 
 /// Reads the source's catalog, changes nothing; the target need not exist yet. Leaves' sizes are 0.

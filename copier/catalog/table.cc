@@ -7,6 +7,7 @@
 
 #include "copier/base/lists.h"
 #include "copier/catalog/catalog_query.h"
+#include "copier/catalog/partition_bound.h"
 #include "copier/catalog/type_catalog.h"
 #include "copier/pg/transaction.h"
 
@@ -131,6 +132,44 @@ Result<void> read_leaves(Connection& connection, const std::string& oid, Table& 
   return {};
 }
 
+/// A bound's value for `column`, as two items to sort by: MINVALUE and MAXVALUE, then the value.
+std::string sort_items(const Connection& connection, const BoundValue& value,
+                       const Column& column) {
+  using Kind = BoundValue::Kind;
+  const int rank = value.kind == Kind::minimum ? -1 : value.kind == Kind::maximum ? 1 : 0;
+  const std::string literal = rank == 0 ? connection.quote_literal(value.text) : "NULL";
+  return fmt::format(", {}, CAST({} AS {}){}", rank, literal, column.type_sql,
+                     column.collation.empty() ? "" : " COLLATE " + column.collation);
+}
+
+/// The server sorts the leaves of RANGE by their lower bounds.
+Result<void> read_places(Connection& connection, Table& table) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < table.leaves.size(); ++at) {
+    PGFANOUT_TRY_ASSIGN(const PartitionBound bound, parse_partition_bound(table.leaves[at].bound));
+    table.leaves[at].place = static_cast<std::uint32_t>(table.leaves.size() - 1);
+    if (bound.kind != PartitionBound::Kind::range) continue;
+    std::string line = std::to_string(at);
+    for (std::size_t column = 0; column < bound.from.size(); ++column) {
+      line +=
+          sort_items(connection, bound.from[column], *table.find(table.partition_columns[column]));
+    }
+    lines.push_back("(" + line + ")");
+  }
+  if (lines.empty()) return {};
+  PGFANOUT_TRY_ASSIGN(const Rows sorted,
+                      connection.query(fmt::format(
+                          "SELECT column1 FROM (VALUES {}) AS v ORDER BY {}", joined(lines, ", "),
+                          joined(2 * table.partition_columns.size(), ", ",
+                                 [](std::size_t at) { return fmt::format("column{}", at + 2); }))));
+  for (int row = 0; row < sorted.size(); ++row) {
+    std::size_t leaf = 0;
+    read_row(sorted, row, leaf);
+    table.leaves[leaf].place = static_cast<std::uint32_t>(row);
+  }
+  return {};
+}
+
 constexpr const char* kFindSql =
     "SELECT c.oid, c.relkind, c.relpersistence,"
     " n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
@@ -175,6 +214,13 @@ const Column* Table::find(std::string_view column) const {
   return find_by(columns, &Column::name, column);
 }
 
+bool Table::is_plainly_partitioned() const {
+  if (kind != 'p' || contains(partition_columns, "")) return false;
+  const std::string plain = joined(partition_columns, ", ",
+                                   [this](const std::string& name) { return find(name)->quoted; });
+  return partition_key.ends_with(" (" + plain + ")");
+}
+
 std::string Table::leaf_oids() const {
   return oid_array(parts_of(leaves, &Leaf::oid));
 }
@@ -196,6 +242,9 @@ Result<Table> describe_table(Connection& connection, std::uint32_t oid) {
   table.partition_columns = parts.column(0);
   PGFANOUT_TRY_ASSIGN(const Rows key, connection.query(kPrimaryKeySql, {text}));
   table.primary_key = key.column(0);
+  if (table.strategy == 'r' && table.subpartitioned.empty() && table.is_plainly_partitioned()) {
+    PGFANOUT_TRY(read_places(connection, table));
+  }
   return table;
 }
 

@@ -46,6 +46,9 @@ struct Leaf {
   char kind = 'r';        ///< pg_class.relkind.
   std::string access_method;
   std::string bound;  ///< pg_get_expr(relpartbound, oid); empty for a table without partitions.
+  /// Of a plainly partitioned RANGE without partitions of partitions: counted from 0 by the bounds'
+  /// order, which only the server knows; a default partition's is the last.
+  std::uint32_t place = 0;
   std::uint32_t parent_oid = 0;
   std::uint64_t blocks = 0;
   std::uint64_t total_bytes = 0;  ///< Heap and TOAST.
@@ -88,6 +91,8 @@ struct Table {
   std::vector<std::string> subpartitioned;
 
   [[nodiscard]] const Column* find(std::string_view column) const;
+  /// By columns, each in its own collation and by its type's own operators.
+  [[nodiscard]] bool is_plainly_partitioned() const;
   /// "{1,2,3}": an array parameter.
   [[nodiscard]] std::string leaf_oids() const;
   [[nodiscard]] std::vector<LeafSize> leaf_sizes() const;

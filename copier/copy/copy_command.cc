@@ -150,7 +150,7 @@ class CopyCommand : ReportingJob {
     std::optional<Table> target;
     PGFANOUT_TRY_ASSIGN(const RelationName name, target_name_of(job(), table_));
     PGFANOUT_TRY_ASSIGN(const FoundRelation found, find_relation(*state_.target, name));
-    if (found.kind == 'p' && !made_its_target(entry)) {
+    if (found.oid != 0 && !made_its_target(entry)) {
       PGFANOUT_TRY_ASSIGN(target, describe_table(*state_.target, found.oid));
     }
     PGFANOUT_TRY_ASSIGN(const JobKey key, key_of_copy(job(), *source_, table_, *state_.target,

@@ -395,8 +395,9 @@ class TableCopy {
     const CopyTarget& target = state_.plan->target;
     if (target.is_new) {
       state_.report({Severity::error, "not-attached",
-                     "the leaves were not attached, and are kept for inspection", target.qualified,
-                     "run again with --restart"});
+                     target.is_plain() ? "the target is not proven, and is kept for inspection"
+                                       : "the leaves were not attached, and are kept for inspection",
+                     target.qualified, "run again with --restart"});
     } else {
       state_.report({Severity::error, "not-proven",
                      "the rows are in the target, and are not proven to be those of the source",
@@ -519,7 +520,7 @@ std::vector<std::string> copy_statements(const CopyPlan& plan, const CopyProgres
     if (!lanes[leaf].truncate.empty()) statements.push_back("TRUNCATE " + lanes[leaf].truncate);
     statements.push_back(lanes[leaf].copy_sql);
   }
-  if (plan.target.is_new) {
+  if (!plan.ddl.attach.empty()) {
     statements.push_back("-- target: after the read-back, in one transaction");
     for (const auto& attach : plan.ddl.attach) append(statements, attach);
   }

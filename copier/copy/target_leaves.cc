@@ -24,6 +24,10 @@ Result<void> note_made(Connection& connection, CopyTarget& target,
   append(names, parts_of(target.leaves, &TargetLeaf::qualified));
   PGFANOUT_TRY_ASSIGN(const Rows oids, query_each(connection, "name::regclass::oid", names));
   made.push_back({oids.oid(0, 0), target.schema, target.name});
+  if (target.is_plain()) {
+    target.leaves.front().oid = made.front().oid;
+    return {};
+  }
   for (TargetLeaf& leaf : target.leaves) {
     leaf.oid = oids.oid(static_cast<int>(made.size()), 0);
     made.push_back({leaf.oid, leaf.schema, leaf.name});
@@ -97,9 +101,8 @@ Result<void> add_checks(Connection& connection, const CopyPlan& plan) {
   PGFANOUT_TRY_ASSIGN(
       const Rows lacks,
       query_each(connection,
-                 fmt::format("NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid ="
-                             " name::regclass AND c.conname = '{}')",
-                             kBoundCheck),
+                 "NOT EXISTS (SELECT FROM pg_constraint c"
+                 " WHERE c.conrelid = name::regclass AND c.contype IN ('c', 'f'))",
                  parts_of(plan.target.leaves, &TargetLeaf::qualified)));
   std::vector<std::string> missing;
   for (int leaf = 0; leaf < lacks.size(); ++leaf) {

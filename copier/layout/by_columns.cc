@@ -8,7 +8,9 @@
 #include "copier/base/amount.h"
 #include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
+#include "copier/catalog/sql_text.h"
 #include "copier/key/key_plan.h"
+#include "hashing/ordered_value.h"
 
 namespace pgfanout {
 
@@ -48,11 +50,52 @@ Result<void> ByColumns::check_plain_columns(const Table& table) {
         "copy into a table that is partitioned by plain columns, or by LIST on a key",
         table.qualified);
   }
+  if (!table.is_plainly_partitioned()) {
+    return refused("partition-operators",
+                   fmt::format("{} is partitioned with a collation or operators of its own: {}",
+                               table.qualified, table.partition_key),
+                   "copy into a table whose partition columns are compared as their types are",
+                   table.qualified);
+  }
   if (table.subpartitioned.empty()) return {};
   return refused(
       "subpartitioned",
       fmt::format("the partition {} is partitioned itself", table.subpartitioned.front()),
       "copy into a table whose partitions are not partitioned", table.subpartitioned.front());
+}
+
+std::optional<std::int64_t> ByColumns::place_in(const PartitionKey& key,
+                                                const std::vector<BoundValue>& bound) {
+  const auto exactly = std::ranges::find(key.bounds, bound);
+  if (exactly != key.bounds.end()) return exactly - key.bounds.begin();
+  const auto is_same_time = [](const BoundValue& left, const BoundValue& right) {
+    const auto time = binary_form(KeyType::timestamptz, left.text);
+    return left == right ||
+           (time.has_value() && time == binary_form(KeyType::timestamptz, right.text));
+  };
+  const auto found = std::ranges::find_if(key.bounds, [&](const std::vector<BoundValue>& each) {
+    return std::ranges::equal(each, bound, is_same_time);
+  });
+  if (found == key.bounds.end()) return std::nullopt;
+  return found - key.bounds.begin();
+}
+
+std::string ByColumns::bound_sql(const BoundValue& value) {
+  switch (value.kind) {
+    case BoundValue::Kind::null:
+      return "NULL";
+    case BoundValue::Kind::minimum:
+      return "MINVALUE";
+    case BoundValue::Kind::maximum:
+      return "MAXVALUE";
+    case BoundValue::Kind::value:
+      break;
+  }
+  return "'" + with_placeholder(value.text, "'", "''") + "'";
+}
+
+std::string ByColumns::literal_of(const BoundValue& value, const Column& column) {
+  return bound_sql(value) + "::" + column.type_sql;
 }
 
 std::string ByColumns::columns_sql(const NewLayoutRequest& request) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "copier/layout/layout.h"
+#include "hashing/partition_key.h"
 
 namespace pgfanout {
 
@@ -44,11 +45,21 @@ class ByColumns : public LayoutKind {
   [[nodiscard]] static Result<void> check_plain_columns(const Table& table);
   /// The quoted names, for PARTITION BY.
   [[nodiscard]] static std::string columns_sql(const NewLayoutRequest& request);
+  /// The place of a leaf's bound among the key's: absent where it is none of these. Times with a
+  /// zone may be printed in another one than the key's.
+  [[nodiscard]] static std::optional<std::int64_t> place_in(const PartitionKey& key,
+                                                            const std::vector<BoundValue>& bound);
+  /// A value of that column's type.
+  [[nodiscard]] static std::string literal_of(const BoundValue& value, const Column& column);
+  /// As in FOR VALUES.
+  [[nodiscard]] static std::string bound_sql(const BoundValue& value);
   /// The columns of --partition-by. Refuses one that the table has not.
   [[nodiscard]] static Result<std::vector<std::string>> columns_of(const TableRequest& job,
                                                                    const Table& table);
 };
 
 [[nodiscard]] const LayoutKind& hash_layout();
+[[nodiscard]] const LayoutKind& range_layout();
+[[nodiscard]] const LayoutKind& list_by_column();
 
 }  // namespace pgfanout

@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "copier/catalog/relation_name.h"
+#include "copier/key/key_plan.h"
 #include "copier/layout/by_columns.h"
 #include "copier/layout/list_by_key.h"
+#include "copier/layout/none.h"
 #include "hashing/partition_key.h"
 
 namespace pgfanout {
@@ -71,11 +73,28 @@ std::uint32_t wanted_keys(const TableRequest& job, const KeyExpression& key) {
 
 const LayoutKind& layout_kind_of(const TableRequest& job) {
   const auto by = parse_partition_by(job.layout.by);
-  return by && by->strategy == 'h' ? hash_layout() : list_by_key();
+  switch (by ? by->strategy : 'k') {
+    case 0:
+      return no_layout();
+    case 'h':
+      return hash_layout();
+    case 'r':
+      return range_layout();
+    case 'l':
+      return list_by_column();
+    default:
+      return list_by_key();
+  }
 }
 
-const LayoutKind& layout_kind_of(const Table& table, const KeyExpression* /*key*/) {
-  return table.strategy == 'h' ? hash_layout() : list_by_key();
+const LayoutKind& layout_kind_of(const Table& table, const KeyExpression* key) {
+  if (table.strategy == 0) return no_layout();
+  if (table.strategy == 'h') return hash_layout();
+  if (table.strategy == 'r') return range_layout();
+  if (key != nullptr) return key->partition_key() != nullptr ? list_by_column() : list_by_key();
+  const Column* listed = table.find(table.partition_columns.front());
+  return listed == nullptr || is_key_integer(key_type_of_oid(listed->type_oid)) ? list_by_key()
+                                                                                : list_by_column();
 }
 
 Result<PartitionBy> parse_partition_by(std::string_view text) {

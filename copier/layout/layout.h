@@ -99,6 +99,7 @@ struct LayoutRules {
   bool supplies_key = false;  ///< Statements that insert have to fill it.
   bool checks_key = false;    ///< A constraint refuses a wrong one.
   bool by_columns = false;    ///< Partitioned by plain columns: the parent may have unique keys.
+  bool is_plain = false;      ///< One table that is not partitioned, which is its own leaf.
 };
 
 struct NewLayoutRequest {

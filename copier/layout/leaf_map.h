@@ -14,9 +14,16 @@
 
 namespace pgfanout {
 
-/// "{table}_p{key:02}" for that table and key; refuses a pattern without {table} or {key}.
+/// "{table}_p{key:02}" for that table and key. "{from}" and "{from:YYYY_MM}" are the lower bound of
+/// a RANGE, as it is and with the fields of to_char() that formatted_bound() knows. Refuses a
+/// pattern without {table}, or without {key} and {from}.
 Result<std::string> name_by_pattern(std::string_view pattern, std::string_view table,
-                                    std::int64_t key);
+                                    std::int64_t key, std::string_view from = {});
+
+/// A date or time as the server prints it, by YYYY, MM, DD, HH24, MI, SS, Q, IYYY, IW, "text" and
+/// characters that are no letters. Absent: neither, or an unknown field.
+[[nodiscard]] std::optional<std::string> formatted_bound(std::string_view bound,
+                                                         std::string_view format);
 
 class LeafMap final : public Layout {
  public:
@@ -24,7 +31,8 @@ class LeafMap final : public Layout {
     std::vector<std::vector<std::int64_t>> keys;  ///< Of each leaf; distinct.
     std::optional<std::uint32_t> rest;            ///< The leaf of all other keys.
     /// What leaves' names add to the table's: "_p20250101"; empty: their numbers.
-    std::vector<std::string> suffixes;
+    std::vector<std::string> suffixes = {};
+    std::vector<std::string> froms = {};  ///< RANGE: their lower bounds, for patterns of names.
   };
 
   LeafMap(Leaves leaves, KeyExpression key);

@@ -10,6 +10,7 @@
 #include "copier/base/amount.h"
 #include "copier/base/lists.h"
 #include "copier/base/shell_word.h"
+#include "copier/catalog/partition_bound.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/leaf_map.h"
@@ -18,25 +19,6 @@ namespace pgfanout {
 namespace {
 
 constexpr std::uint32_t kMostLeaves = 10000;
-
-bool take(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  text.remove_prefix(prefix.size());
-  return true;
-}
-
-/// One entry of the list: NULL, 7, -7, '7'.
-bool take_entry(std::string_view& text, ListBound& bound) {
-  if (take(text, "NULL")) return true;
-  const bool is_quoted = take(text, "'");
-  std::int64_t key = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), key);
-  if (error != std::errc()) return false;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  if (is_quoted && !take(text, "'")) return false;
-  bound.keys.push_back(key);
-  return true;
-}
 
 Result<std::vector<std::int64_t>> sorted_keys(const Leaf& leaf) {
   auto bound = parse_list_bound(leaf.bound);
@@ -169,22 +151,20 @@ Result<std::string> normal_form(Connection& connection, const std::string& expre
 }  // namespace
 
 Result<ListBound> parse_list_bound(std::string_view bound) {
+  PGFANOUT_TRY_ASSIGN(const PartitionBound whole, parse_partition_bound(bound));
   ListBound parsed;
-  if (bound == "DEFAULT") {
-    parsed.is_default = true;
-    return parsed;
-  }
-  std::string_view rest = bound;
-  if (!take(rest, "FOR VALUES IN (")) {
+  parsed.is_default = whole.kind == PartitionBound::Kind::rest;
+  if (parsed.is_default) return parsed;
+  if (whole.kind != PartitionBound::Kind::list) {
     return refused("not-list", fmt::format("the bound \"{}\" is not one of LIST", bound),
                    "the target must be partitioned by LIST on the key");
   }
-  bool is_integers = true;
-  do {
-    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-    is_integers = take_entry(rest, parsed);
-  } while (is_integers && take(rest, ","));
-  if (!is_integers || rest != ")") {
+  for (const BoundValue& value : whole.values) {
+    if (value.kind == BoundValue::Kind::null) continue;
+    const char* end = value.text.data() + value.text.size();
+    const auto [behind, error] =
+        std::from_chars(value.text.data(), end, parsed.keys.emplace_back());
+    if (error == std::errc() && behind == end) continue;
     return refused("not-integer", fmt::format("the bound \"{}\" holds no integers", bound),
                    "the target must be partitioned by LIST on an integer key");
   }

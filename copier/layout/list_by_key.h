@@ -16,7 +16,7 @@ struct ListBound {
   std::vector<std::int64_t> keys;
 };
 
-/// Parses "FOR VALUES IN (0, '1', NULL)" or "DEFAULT". Refuses other strategies and non-integers.
+/// Of "FOR VALUES IN (0, '1', NULL)" or "DEFAULT". Refuses other strategies and non-integers.
 Result<ListBound> parse_list_bound(std::string_view bound);
 
 [[nodiscard]] const LayoutKind& list_by_key();

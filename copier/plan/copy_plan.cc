@@ -437,7 +437,10 @@ class CopyPlanner {
                         find_key_carriers(columns_, plan_->source, plan_->key.expression));
     if (carriers_.uses_stored_key) PGFANOUT_TRY(check_own_type());
     if (plan_->job_key.replaces_other_key) columns_.stored_key.reset();
-    plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
+    // Of a plain table there is none that a column could be taken to store.
+    if (!layout_kind_of(job_).rules(job_).is_plain) {
+      plan_->key.sql_on_target = plan_->key.expression.qualified_sql(carriers_.target_names);
+    }
     if (columns_.key_column) plan_->key.column = columns_.key_column->name;
     if (existing_) {
       plan_->key.is_generated = existing_->layout.key_is_generated;

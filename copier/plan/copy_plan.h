@@ -65,6 +65,11 @@ struct CopyTarget {
   std::vector<TargetLeaf> leaves;              ///< Those that take rows.
   LayoutPointer layout;                        ///< Over those leaves.
   std::vector<std::string> partition_columns;  ///< As in NewLayout.
+
+  /// Whether it is one table that is not partitioned, which is its own leaf.
+  [[nodiscard]] bool is_plain() const {
+    return leaves.size() == 1 && leaves.front().qualified == qualified;
+  }
 };
 
 /// The key of the rows, and how the target stores it.

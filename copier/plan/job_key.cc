@@ -14,6 +14,7 @@
 #include "copier/key/key_plan.h"
 #include "copier/layout/known_key.h"
 #include "copier/layout/layout.h"
+#include "copier/layout/none.h"
 #include "hashing/partition_key.h"
 
 namespace pgfanout {
@@ -104,11 +105,39 @@ class KeySettlement {
     return std::move(key_);
   }
 
+  /// Of a target that exists and is not partitioned. Who asks for leaves or a key expects others.
+  Result<JobKey> of_plain_target() {
+    const bool asks_for_leaves =
+        !job_.key.empty() || !job_.key_column.empty() || job_.partitions || job_.key_mode;
+    if (job_.layout.by.empty() ? asks_for_leaves : &layout_kind_of(job_) != &no_layout()) {
+      return refused(
+          "not-partitioned",
+          fmt::format("the target {} exists and is not partitioned", target_->qualified),
+          "name a table that is partitioned, or a name that does not exist yet: then it is made; "
+          "or copy into it as it is with --partition-by none, and without options of keys and "
+          "leaves",
+          target_->qualified);
+    }
+    if (job_.layout.by.empty()) {
+      key_.issues.push_back(
+          {Severity::info, "plain-target",
+           fmt::format("the target {} exists and is not partitioned: it stays one plain table, and "
+                       "gets all rows",
+                       target_->qualified),
+           target_->qualified,
+           "for a partitioned one, name a table that is partitioned or does not exist yet"});
+    }
+    key_.layout.by = "none";
+    take_plain_key();
+    return std::move(key_);
+  }
+
   Result<JobKey> of_comparison() {
     choose_column();
     const auto& job = of_target_.job;
     const bool is_own_job = job && job->source_oid == source_.oid && of_target_.doubts.empty();
-    if (!job_.key.empty()) {
+    const bool has_no_key = &layout_kind_of(job_) == &no_layout() && job_.key == kKeyOfPlainTable;
+    if (!job_.key.empty() && !has_no_key) {
       key_.sql = job_.key;
       key_.is_stated = true;
     } else if (is_own_job && compiled(job->key, source_)) {
@@ -133,7 +162,7 @@ class KeySettlement {
   /// Of a resumed job: "0" is that of a plain table.
   static bool is_partition_key(const std::string& text) {
     const auto key = parse_partition_key(text);
-    return (key && *key) || text == "0";
+    return (key && *key) || text == kKeyOfPlainTable;
   }
 
   /// Of a target that is partitioned by plain columns: its bounds state the key.
@@ -148,21 +177,24 @@ class KeySettlement {
                      "leave --key out", target_->qualified);
     }
     PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
-    if (key) {
-      const std::vector<std::string> names = names_at_source(job_, source_, *target_);
-      for (std::string& column : key->columns) {
-        column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
-      }
+    const std::vector<std::string> names = names_at_source(job_, source_, *target_);
+    for (std::string& column : key->columns) {
+      column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
     }
     key_.layout.by = target_->partition_key;
-    key_.sql = key ? text_of(*key) : text;
+    key_.sql = text_of(*key);
     return {};
   }
 
   /// Of a layout by plain columns. A job that is resumed, or recorded, has its key already.
   Result<void> settle_layout(Connection& source) {
     key_.is_stated = true;
-    key_.column = job_.key_column;
+    // No column stores it, whatever a job's record says.
+    key_.column.clear();
+    if (target_ == nullptr && &layout_kind_of(job_) == &no_layout()) {
+      take_plain_key();
+      return {};
+    }
     key_.partitions = job_.partitions.value_or(kDefaultPartitions);
     if (key_.sql.empty() && !job_.key.empty() && !is_partition_key(job_.key)) {
       return refused("key-and-layout", "--partition-by and --key exclude each other",
@@ -174,6 +206,12 @@ class KeySettlement {
     key_.sql = std::move(settled.key);
     key_.partitions = settled.partitions;
     return {};
+  }
+
+  void take_plain_key() {
+    key_.sql = kKeyOfPlainTable;
+    key_.partitions = 1;
+    key_.is_stated = true;
   }
 
   [[nodiscard]] static std::optional<KeyedLeaves> layout_of(const TableKey& key) {
@@ -316,6 +354,7 @@ Result<JobKey> key_of_copy(const TableRequest& job, Connection& source_connectio
                            const Table& source, Connection& target_connection, const Table* target,
                            std::string_view recorded) {
   KeySettlement settlement(job, source, target, recorded);
+  if (target != nullptr && target->kind != 'p') return settlement.of_plain_target();
   PGFANOUT_TRY_ASSIGN(auto key, settlement.of_layout(source_connection));
   if (key) return *std::move(key);
   PGFANOUT_TRY(settlement.read(source_connection, target_connection));

@@ -50,7 +50,9 @@ Result<void> check_schema(Connection& target, const CopyTarget& plan) {
 /// Refuses unless the target's own name and those of its leaves are free.
 Result<void> check_names(Connection& target, const CopyTarget& plan) {
   std::vector<WantedName> wanted{{"TABLE", plan.schema, plan.name}};
-  for (const TargetLeaf& leaf : plan.leaves) wanted.push_back({"TABLE", leaf.schema, leaf.name});
+  for (const TargetLeaf& leaf : plan.leaves) {
+    if (!plan.is_plain()) wanted.push_back({"TABLE", leaf.schema, leaf.name});
+  }
   PGFANOUT_TRY_ASSIGN(const std::vector<NameHolder> holders, find_name_holders(target, wanted));
   if (holders.empty()) return {};
   const std::vector<std::string> taken = parts_of(holders, &NameHolder::text);
@@ -409,12 +411,27 @@ class TargetTables {
   [[nodiscard]] TargetDdl ddl() const {
     TargetDdl made;
     made.create = sequences_.before_tables;
+    if (target_.is_plain()) {
+      made.create.push_back(create_leaf(target_.qualified, true));
+      add_settings(made.create, target_.qualified);
+      made.checks.emplace_back();
+    } else {
+      add_partitions(made);
+    }
+    add_defaults(made.create);
+    append(made.create, sequences_.after_tables);
+    made.finish = sequences_.at_the_end;
+    return made;
+  }
+
+  /// Parent and leaves.
+  void add_partitions(TargetDdl& made) const {
     made.create.push_back(create_parent());
     add_settings(made.create, target_.qualified);
     for (std::size_t at = 0; at < target_.leaves.size(); ++at) {
       const std::string& leaf = target_.leaves[at].qualified;
       const LayoutDdl::OfLeaf& of_leaf = layout_.leaves[at];
-      made.create.push_back(create_leaf(leaf));
+      made.create.push_back(create_leaf(leaf, false));
       add_settings(made.create, leaf);
       made.checks.push_back(checks(leaf, of_leaf.bound_check));
       made.attach.push_back({fmt::format("ALTER TABLE {} ATTACH PARTITION {} {}", target_.qualified,
@@ -423,10 +440,6 @@ class TargetTables {
       made.attach.back().push_back(
           fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", leaf, kBoundCheck));
     }
-    add_defaults(made.create);
-    append(made.create, sequences_.after_tables);
-    made.finish = sequences_.at_the_end;
-    return made;
   }
 
   /// Empty if the job asks for nothing of its own.
@@ -461,6 +474,7 @@ class TargetTables {
     statements.push_back("SET LOCAL search_path = " + target_.application_path);
     statements.push_back(fmt::format("ALTER TABLE {} {}", target_.qualified, clauses));
     for (const TargetLeaf& leaf : target_.leaves) {
+      if (target_.is_plain()) break;
       statements.push_back(fmt::format("ALTER TABLE {} {}", leaf.qualified, clauses));
     }
     statements.push_back("SET LOCAL search_path = ''");
@@ -501,8 +515,8 @@ class TargetTables {
                        layout_.partition_by);
   }
 
-  [[nodiscard]] std::string create_leaf(const std::string& leaf) const {
-    return fmt::format("CREATE TABLE {} ({}\n){}{}", leaf, definitions(false),
+  [[nodiscard]] std::string create_leaf(const std::string& leaf, bool has_identity) const {
+    return fmt::format("CREATE TABLE {} ({}\n){}{}", leaf, definitions(has_identity),
                        storage_.options.empty() ? "" : fmt::format(" WITH ({})", storage_.options),
                        storage_.tablespace.empty() ? "" : " TABLESPACE " + storage_.tablespace);
   }

@@ -108,6 +108,7 @@ struct KeyAndLeaves {
   LayoutPointer layout;
   std::vector<Leaf> leaves;
   std::vector<Issue> issues;
+  bool is_plain = false;  ///< The target is one table that is not partitioned.
 };
 
 Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, const Table& table,
@@ -128,6 +129,17 @@ Result<KeyAndLeaves> read_key(const JobDescription& job, Connection& source, con
                                   target ? &*target : nullptr));
   PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(with_key(job, settled), table));
   KeyAndLeaves answer{std::move(key), nullptr, {}, std::move(settled.issues)};
+  const JobDescription asked = with_key(job, settled);
+  answer.is_plain = layout_kind_of(asked).rules(asked).is_plain;
+  if (answer.is_plain) {
+    const std::string shown =
+        fmt::format("{}.{}", display_name(name.schema), display_name(name.name));
+    answer.issues.push_back({Severity::info, "one-leaf",
+                             fmt::format("{} is one plain table: it takes every row, and there is "
+                                         "no key to compute",
+                                         shown),
+                             shown});
+  }
   if (!target) return answer;
   auto layout = layout_kind_of(*target, &answer.key).layout_of(target->leaves, answer.key);
   if (!layout) return answer;
@@ -162,6 +174,7 @@ Result<void> answer_question(const JobDescription& job, const KeyQuestion& quest
   const KeyExpression& key = leaves.key;
   PGFANOUT_TRY(check_key_functions(source, key));
   result.issues = leaves.issues;
+  if (leaves.is_plain) return {};
   if (cancellation.is_set()) return interrupted("cancelled", "stopped on request");
 
   const RowFunction function = row_function(table, key);

@@ -168,7 +168,7 @@ std::string identity_text(const Rows& rows) {
 void note_new_identity(PreflightRun& run, const Published& published, bool is_default) {
   const CopyPlan& plan = run.plan;
   const bool has_parent_key = plan.key.column && !plan.key.is_generated;
-  if (!published.as_root) {
+  if (!published.as_root && !plan.target.is_plain()) {
     run.add(Severity::warning, "publishes-leaves",
             fmt::format("{} publishes changes under the names of leaves: a subscriber needs "
                         "the {} new ones before the swap",

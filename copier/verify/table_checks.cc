@@ -37,7 +37,9 @@ constexpr const char* kReferencesSql =
     " WITH ORDINALITY AS k (own, other, n)"
     " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own"
     " JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other"
-    " WHERE c.conrelid = $1 AND c.contype = 'f' ORDER BY c.conname, k.n";
+    // One to the table itself has a copy for each of its partitions.
+    " WHERE c.conrelid = $1 AND c.contype = 'f' AND NOT EXISTS (SELECT FROM pg_constraint up"
+    " WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid) ORDER BY c.conname, k.n";
 
 /// Foreign keys of a table, over the columns that `target_column` gives for its own; those with a
 /// column that has none are left out.

@@ -531,25 +531,32 @@ class AfterSwapCheck {
     return plan.relations.size();
   }
 
-  /// With the key one leaf, without it all.
+  /// With the key, or the partition columns, one leaf; without it all.
   Result<void> check_pruning() {
-    const bool has_column = entry_.key_column && layout_.rules(job_).supplies_key;
-    const std::string key =
-        has_column ? quoted_name(*entry_.key_column) : "(" + entry_.key_sql_on_target + ")";
-    PGFANOUT_TRY_ASSIGN(const Rows value,
-                        connection_.query(fmt::format("SELECT {} FROM {}", key, row_.copy())));
-    PGFANOUT_TRY_ASSIGN(
-        const std::size_t with,
-        leaves_read(fmt::format("{} OPERATOR(pg_catalog.=) {}", key, value.text(0, 0))));
+    if (table_.kind != 'p') return {};
+    std::vector<std::string> keys;
+    for (const std::string& column : table_.partition_columns) keys.push_back(quoted_name(column));
+    if (!layout_.rules(job_).by_columns) keys = {"(" + entry_.key_sql_on_target + ")"};
+    const char* named = job_.layout.by.empty() ? "the key" : "the partition columns";
+    std::string condition;
+    for (const std::string& key : keys) {
+      PGFANOUT_TRY_ASSIGN(
+          const Rows value,
+          connection_.query(fmt::format("SELECT quote_nullable({}) FROM {}", key, row_.copy())));
+      // A NULL has its leaf as well.
+      const bool is_null = value.text(0, 0) == "NULL";
+      condition += fmt::format("{}{} {} {}", condition.empty() ? "" : " AND ", key,
+                               is_null ? "IS" : "=", value.text(0, 0));
+    }
+    PGFANOUT_TRY_ASSIGN(const std::size_t with, leaves_read(condition));
     if (with != 1) {
-      wrong("partition pruning", fmt::format("a query that names the key reads {} leaves", with));
+      wrong("partition pruning", fmt::format("a query that names {} reads {} leaves", named, with));
     }
     PGFANOUT_TRY_ASSIGN(const std::size_t without, leaves_read("true"));
-    state_.report(
-        {Severity::info, "pruning",
-         fmt::format("a query that names the key reads {} leaf, one that does not reads {}", with,
-                     without),
-         table_.qualified});
+    state_.report({Severity::info, "pruning",
+                   fmt::format("a query that names {} reads {} leaf, one that does not reads {}",
+                               named, with, without),
+                   table_.qualified});
     return {};
   }
 

@@ -352,7 +352,9 @@ class StepRunner {
         if (turn.stop.is_set()) continue;
         PGFANOUT_TRY(vacuum_analyzed(connection, group, turn.stop));
         if (!state) continue;
-        for (const CarryStep& step : group.steps) set_state(step.leaf, *state);
+        for (const CarryStep& step : group.steps) {
+          if (!step.may_run_beside) set_state(step.leaf, *state);
+        }
       }
       return {};
     };
@@ -567,9 +569,9 @@ Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const
   std::vector<CarryStep> steps = made.carry.leaf_constraints;
   PGFANOUT_TRY_ASSIGN(
       const Rows rows,
-      target.query("SELECT c.conrelid, c.conname FROM pg_constraint c JOIN pg_inherits i"
-                   " ON i.inhrelid = c.conrelid WHERE i.inhparent = $1 AND c.contype = 'f'",
-                   {std::to_string(made.target.oid)}));
+      target.query("SELECT c.conrelid, c.conname FROM pg_constraint c"
+                   " WHERE c.conrelid = ANY ($1::oid[]) AND c.contype = 'f'",
+                   {made.target.leaf_oids()}));
   for (int row = 0; row < rows.size(); ++row) {
     for (const Leaf& leaf : made.target.leaves) {
       if (leaf.oid != rows.oid(row, 0)) continue;
@@ -584,11 +586,15 @@ Result<std::vector<CarryStep>> without_keys_that_exist(Connection& target, const
 /// The steps on leaves that stage `from` runs.
 Result<std::vector<CarryStep>> leaf_steps(const StageInput& input, const MadeTarget& made,
                                           LeafStage from) {
-  const LeafStage last = last_leaf_stage(from, input.state.job().window.confirm_at);
+  // The indexes of a plain table are built side by side, and all are there when its keys take them.
+  const bool is_plain = made.target.kind != 'p';
+  const LeafStage last =
+      is_plain ? from : last_leaf_stage(from, input.state.job().window.confirm_at);
   std::vector<CarryStep> steps;
-  const auto add = [&steps](LeafStage stage, std::vector<CarryStep> own) {
+  const auto add = [&](LeafStage stage, std::vector<CarryStep> own) {
     for (CarryStep& step : own) {
       step.stage = stage;
+      step.may_run_beside = is_plain && stage == LeafStage::index;
       steps.push_back(std::move(step));
     }
   };
@@ -606,7 +612,9 @@ Result<std::vector<CarryStep>> leaf_steps(const StageInput& input, const MadeTar
 std::vector<StepGroup> group_steps(const std::vector<CarryStep>& steps, std::size_t at_once,
                                    std::size_t workers) {
   std::map<std::string, std::vector<CarryStep>> by_leaf;
-  for (const CarryStep& step : steps) by_leaf[step.leaf].push_back(step);
+  for (const CarryStep& step : steps) {
+    by_leaf[step.may_run_beside ? step.id : step.leaf].push_back(step);
+  }
   std::vector<std::vector<CarryStep>> leaves;
   for (auto& [leaf, own] : by_leaf) leaves.push_back(std::move(own));
   std::stable_sort(leaves.begin(), leaves.end(),
@@ -691,10 +699,11 @@ Result<std::string> analyze_target(const StageInput& input) {
   std::vector<CarryStep> steps = analyses_of(target);
   for (CarryStep& step : steps) step.stage = LeafStage::analyze;
   PGFANOUT_TRY_ASSIGN(const LeafFigures leaves, runner.run_by_leaf(std::move(steps)));
-  PGFANOUT_TRY(analyze_parent(input, settings, runner));
+  const bool has_parent = target.kind == 'p';
+  if (has_parent) PGFANOUT_TRY(analyze_parent(input, settings, runner));
   PGFANOUT_TRY(runner.vacuum_left());
   const std::string text = figures(input, LeafStage::analyze, leaves, {});
-  return leaves.steps.back() > 0 ? text : text + ", the parent here";
+  return leaves.steps.back() > 0 || !has_parent ? text : text + ", the parent here";
 }
 
 }  // namespace pgfanout

@@ -166,7 +166,8 @@ class RollbackJob : ReportingJob {
     if (job_.window.keep_new_rows) {
       PGFANOUT_TRY(check_rollback_map(state_->target(), job_, backup, new_columns_of(live)));
     }
-    const std::string key_column = state_->entry()->key_column.value_or(job_.key_column);
+    std::string key_column = state_->entry()->key_column.value_or(job_.key_column);
+    if (!job_.layout.by.empty()) key_column.clear();
     std::string key_sql = state_->entry()->key_sql_on_target;
     if (backup.find(key_column) != nullptr) {
       TableRequest tables = job_;

@@ -164,11 +164,14 @@ Result<std::string> WindowState::application_path() {
 }
 
 Result<std::uint32_t> find_made_table(Connection& target, const JournalEntry& entry) {
-  PGFANOUT_TRY_ASSIGN(
-      const Rows found,
-      target.query("SELECT oid FROM pg_class WHERE oid = ANY ($1::oid[]) AND relkind = 'p'",
-                   {oid_array(parts_of(entry.made, &MadeRelation::oid))}));
-  return found.size() == 0 ? 0U : found.oid(0, 0);
+  const auto made = std::ranges::find_if(entry.made, [&](const MadeRelation& relation) {
+    return relation.schema == entry.target_schema && relation.name == entry.target_name;
+  });
+  if (made == entry.made.end()) return 0U;
+  PGFANOUT_TRY_ASSIGN(const Rows found,
+                      target.query("SELECT oid FROM pg_class WHERE oid = $1 AND relkind IN ('p', 'r')",
+                                   {std::to_string(made->oid)}));
+  return found.size() == 0 ? 0U : made->oid;
 }
 
 Result<Table> WindowState::target_table() {
@@ -241,6 +244,7 @@ CarryRequest carry_request_of(const JobDescription& job, const CopyPlan& plan) {
                                       *plan.target.layout, plan.key.expression);
   request.key_sql_on_target = plan.key.sql_on_target;
   request.key_column = plan.key.column;
+  request.partition_columns = plan.target.partition_columns;
   request.same_database = plan.same_database;
   request.sets_aside = plan.commits.sets_aside;
   return request;
@@ -260,9 +264,10 @@ Result<MadeTarget> examine_made_target(WindowState& state, Table source) {
   CarryRequest request = make_request(job, made.source, made.target, leaves, *layout, *made.key);
   request.key_sql_on_target = state.entry()->key_sql_on_target;
   request.key_column = state.entry()->key_column;
+  request.partition_columns = made.target.partition_columns;
   request.same_database = state.same_database();
   made.names = {made.source.schema, made.source.name, made.target.name, {}, {}, {}};
-  for (std::size_t at = 0; at < leaves.size(); ++at) {
+  for (std::size_t at = 0; at < leaves.size() && made.target.kind == 'p'; ++at) {
     made.names.leaves.emplace_back(leaves[at].name, request.leaf_names_afterwards[at]);
   }
   PGFANOUT_TRY_ASSIGN(made.names.given_up,

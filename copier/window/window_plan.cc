@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/catalog/server_facts.h"
 #include "copier/columns/column_plan.h"
@@ -19,7 +20,7 @@ Result<void> find_names(WindowState& state, WindowPlan& plan) {
   if (!copy.same_database || copy.source.schema != copy.target.schema) return {};
   plan.names = {copy.source.schema, copy.source.name, copy.target.name, "YYYYMMDD_HHMMSS", {}, {}};
   std::vector<std::string> leaves;
-  for (const TargetLeaf& leaf : copy.target.leaves) leaves.push_back(leaf.name);
+  if (!copy.target.is_plain()) leaves = parts_of(copy.target.leaves, &TargetLeaf::name);
   const std::string& pattern = state.job().target.leaf_name;
   plan.names.leaves =
       leaf_renames(*copy.target.layout, leaves, copy.target.name, copy.source.name, pattern);

@@ -60,7 +60,7 @@ bool lets_leaves_default(const std::vector<std::string>& arguments) {
     return false;
   }
   return std::none_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
-    return argument.starts_with("--partitions") || argument.ends_with(".toml") ||
+    return argument.starts_with("--partition") || argument.ends_with(".toml") ||
            argument == "--help";
   });
 }

@@ -1,4 +1,5 @@
-// Evaluation allocates nothing once its scratch has seen a batch of that size.
+// Evaluation allocates nothing once its scratch has seen a batch of that size; kernels of partition
+// keys never do.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -8,7 +9,7 @@
 #include <vector>
 
 #include "hashing/key_expression.h"
-#include "tests/hashing/key_rows.h"
+#include "tests/hashing/partition_rows.h"
 
 namespace {
 std::atomic<std::size_t> allocations = 0;
@@ -54,6 +55,24 @@ TEST(KeyAllocationTest, EvaluationDoesNotAllocateOnceTheScratchHasGrown) {
   expression->evaluate(rows.base(), rows.fields(), 100, scratch, keys, states);
   EXPECT_EQ(allocations, before);
   EXPECT_GT(before, 0U);
+}
+
+TEST(KeyAllocationTest, KernelsOfPartitionKeysDoNotAllocate) {
+  const std::vector<KeyType> types = {KeyType::text};
+  PartitionKey key;
+  for (const char* bound : {"a long bound beyond the small string", "t"}) {
+    key.bounds.push_back({testing::bound_value(bound)});
+  }
+  KeyRows rows;
+  constexpr std::size_t count = 300;
+  for (std::size_t i = 0; i < count; ++i) rows.add_field(std::string(i % 90, 't'));
+  std::vector<std::int64_t> keys(count);
+  std::vector<KeyState> states(count);
+  for (const auto& kernel : {make_range_kernel(key, types), make_list_kernel(key, types)}) {
+    const std::size_t before = allocations;
+    kernel->evaluate(rows.base(), rows.fields(), count, keys, states);
+    EXPECT_EQ(allocations, before);
+  }
 }
 
 }  // namespace

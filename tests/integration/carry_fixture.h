@@ -52,6 +52,7 @@ class CarryFixture : public PlanFixture {
                         copy.key.sql_on_target,
                         copy.key.column,
                         copy.same_database};
+    wanted.partition_columns = copy.target.partition_columns;
     for (std::size_t at = 0; at < copy.target.leaves.size(); ++at) {
       wanted.target_leaves.push_back(copy.target.leaves[at].qualified);
       wanted.leaf_names.push_back(copy.target.leaves[at].name);

@@ -82,6 +82,8 @@ TEST_F(PlanTargetTest, OtherShapesAreRefusedByName) {
   refused_as("CREATE TABLE x (partition_key int) PARTITION BY HASH (partition_key)",
              "key-and-layout", {"HASH"});
   refused_as("CREATE TABLE x (partition_key text) PARTITION BY LIST (partition_key)",
+             "key-and-layout", {"LIST (partition_key)"});
+  refused_as("CREATE TABLE x (id int, partition_key text) PARTITION BY LIST ((id % 4))",
              "key-column-type", {"text"});
   refused_as("CREATE TABLE x (\"K\" int) PARTITION BY LIST (\"K\")", "key-column-differs",
              {"--key-column '\"K\"'"});
