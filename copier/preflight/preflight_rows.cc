@@ -291,7 +291,7 @@ Result<double> measure_read(PreflightRun& run) {
   return seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
 }
 
-constexpr int kMostObjects = 500;
+constexpr int kMostObjects = 100;
 constexpr double kObjectSeconds = 0.25;
 constexpr const char* kMakeObject =
     "SAVEPOINT pgfanout_made; CREATE TEMPORARY TABLE pgfanout_made (k bigint NOT NULL, v text);"

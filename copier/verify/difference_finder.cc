@@ -141,19 +141,28 @@ Result<std::vector<std::uint32_t>> RowFetcher::identity_types() {
   return types;
 }
 
-Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string>& identities) {
-  PGFANOUT_TRY_ASSIGN(const std::vector<std::uint32_t> types, identity_types());
+Result<std::vector<RowAddress>> RowFetcher::locate(const std::vector<std::string>& identities,
+                                                   bool by_key) {
+  constexpr std::uint32_t kInt8 = 20;
+  PGFANOUT_TRY_ASSIGN(std::vector<std::uint32_t> types, identity_types());
   const Table& table = table_of(plan_, side_);
   std::vector<std::string> arrays;
   std::vector<std::string> names;
   std::vector<std::string> values;
   std::vector<std::string> conditions;
-  for (std::size_t at = 1; at <= plan_.identity_columns; ++at) {
-    const ComparedColumn& column = plan_.columns[at - 1];
-    arrays.push_back(fmt::format("unnest(${}::{}[])", at, column.type_sql));
+  const auto match = [&](const std::string& type_sql, const std::string& value) {
+    const std::size_t at = arrays.size() + 1;
+    arrays.push_back(fmt::format("unnest(${}::{}[])", at, type_sql));
     names.push_back(fmt::format("wanted_{}", at));
-    values.push_back(fmt::format("({}) AS value_{}", sql_of(column, side_), at));
+    values.push_back(fmt::format("({}) AS value_{}", value, at));
     conditions.push_back(fmt::format("t.value_{0} = k.wanted_{0}", at));
+  };
+  for (std::size_t at = 0; at < plan_.identity_columns; ++at) {
+    match(plan_.columns[at].type_sql, sql_of(plan_.columns[at], side_));
+  }
+  if (by_key) {
+    match("pg_catalog.int8", *plan_.target_key_column);
+    types.push_back(kInt8);
   }
   std::map<std::uint32_t, std::uint32_t> leaf_of_oid;
   for (std::uint32_t leaf = 0; leaf < table.leaves.size(); ++leaf) {

@@ -54,8 +54,11 @@ class RowFetcher {
       : plan_(plan), side_(side), connection_(connection), cancellation_(cancellation) {}
 
   /// All rows that have one of the identities, each given as its values' bytes in binary form, with
-  /// their lengths. Its types must be known to the side's server, which compares them.
-  Result<std::vector<RowAddress>> locate(const std::vector<std::string>& identities);
+  /// their lengths. Its types must be known to the side's server, which compares them. `by_key`: of
+  /// the target, each identity is followed by an int8, and only rows that store it as their key are
+  /// found: in one leaf each.
+  Result<std::vector<RowAddress>> locate(const std::vector<std::string>& identities,
+                                         bool by_key = false);
   /// The places of rows of the stream, parallel to `places`.
   Result<std::vector<RowAddress>> resolve(const std::vector<SourceRange>& ranges,
                                           const std::vector<RowPlace>& places);

@@ -78,29 +78,66 @@ std::optional<std::string> identity_bytes(const VerifyPlan& plan, const RowValue
   return bytes;
 }
 
-/// The rows of a side that have the identity of one of `rows`, which are of the other side. Absent
-/// if it takes too long, or if the server cannot compare such values.
+/// The target stores the key that picks the leaf, this process computes it from columns that are
+/// compared, and a leaf's primary key finds a row.
+bool has_keys_that_lead_to_rows(const VerifyPlan& plan) {
+  const auto& primary_key = plan.target.primary_key;
+  const auto& inputs = plan.target_layout.key_fields;
+  return plan.layout && plan.target_key_column &&
+         std::ranges::all_of(inputs, [&](auto field) { return field < plan.columns.size(); }) &&
+         std::all_of(plan.columns.begin(),
+                     plan.columns.begin() + static_cast<std::ptrdiff_t>(plan.identity_columns),
+                     [&](const auto& column) { return contains(primary_key, column.name); });
+}
+
+/// The keys of rows as their side's server would compute them.
+std::vector<KeyOutcome> keys_of(const VerifyPlan& plan, const std::vector<RowValues>& rows) {
+  std::vector<ProbeRow> inputs(rows.size());
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    for (const std::size_t field : plan.target_layout.key_fields) {
+      inputs[at].push_back(rows[at].values[field]);
+    }
+  }
+  return evaluate_rows(plan.key, inputs);
+}
+
+/// The rows of a side that have the identity of one of `rows`, which are of the other side;
+/// `by_key` as locate() has it. Absent if it takes too long, or if the server cannot compare such
+/// values.
 Result<std::optional<std::vector<RowAddress>>> locate_in_time(const VerifyPlan& plan,
                                                               const std::vector<RowValues>& rows,
                                                               RowFetcher& side,
-                                                              Connection& connection) {
+                                                              Connection& connection,
+                                                              bool by_key = false) {
+  const auto keys = by_key ? keys_of(plan, rows) : std::vector<KeyOutcome>(rows.size());
   std::vector<std::string> identities;
-  for (const RowValues& row : rows) {
-    if (auto identity = identity_bytes(plan, row)) identities.push_back(std::move(*identity));
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    auto identity = identity_bytes(plan, rows[at]);
+    if (!identity || keys[at].state != KeyState::ok) continue;
+    if (by_key) {
+      std::uint8_t key[12];
+      store_be32(key, 8);
+      store_be64(key + 4, static_cast<std::uint64_t>(keys[at].key));
+      identity->append(reinterpret_cast<const char*>(key), sizeof key);
+    }
+    identities.push_back(std::move(*identity));
   }
   PGFANOUT_TRY(connection.run("SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = '10s'"));
-  auto found = side.locate(identities);
+  // The planner takes each row to be looked up in all leaves.
+  if (by_key) {
+    PGFANOUT_TRY(
+        connection.run("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"));
+  }
+  auto found = side.locate(identities, by_key);
   if (!found) {
     const std::string& state = found.error().sqlstate;
     const bool is_of_types =
         state.starts_with("42") || state.starts_with("22") || state.starts_with("0A");
     if (state != "57014" && !is_of_types) return std::move(found).error();
-    PGFANOUT_TRY(connection.run("ROLLBACK TO SAVEPOINT pgfanout_sample"));
-    return std::optional<std::vector<RowAddress>>();
   }
   PGFANOUT_TRY(
-      connection.run("RELEASE SAVEPOINT pgfanout_sample; SET LOCAL statement_timeout = 0"));
-  return std::optional(std::move(*found));
+      connection.run("ROLLBACK TO SAVEPOINT pgfanout_sample; RELEASE SAVEPOINT pgfanout_sample"));
+  return found ? std::optional(std::move(*found)) : std::nullopt;
 }
 
 /// The rows that were set aside and are still where they were, without a row of their identity in
@@ -154,20 +191,27 @@ Result<void> compare_sample(const VerifyPlan& plan, Side from, Connection& here,
   std::erase_if(addresses, [&](const RowAddress& address) {
     return std::binary_search(set_aside.begin(), set_aside.end(), address);
   });
-  PGFANOUT_TRY_ASSIGN(const auto rows, own.fetch_values(addresses));
-  if (rows.empty()) return {};
-  PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(plan, rows, other, there));
-  if (!found) {
-    report({Severity::info, "no-sample",
-            "no sample was compared: without an index on the key, finding its rows takes too long, "
-            "or the server cannot look such values up (arrays, composite types)",
-            table_of(plan, to).qualified, "create the primary key first, or use --data"});
-    return {};
+  PGFANOUT_TRY_ASSIGN(auto lost, own.fetch_values(addresses));
+  const std::size_t sampled = lost.size();
+  const bool is_by_key = to == Side::target && has_keys_that_lead_to_rows(plan);
+  // In the leaf of their keys, then the others in all leaves.
+  for (bool by_key = is_by_key; !lost.empty(); by_key = false) {
+    PGFANOUT_TRY_ASSIGN(const auto found, locate_in_time(plan, lost, other, there, by_key));
+    if (!found && !by_key) {
+      report(
+          {Severity::info, "no-sample",
+           "no sample was compared: without an index on the key, finding its rows takes too long, "
+           "or the server cannot look such values up (arrays, composite types)",
+           table_of(plan, to).qualified, "create the primary key first, or use --data"});
+      return {};
+    }
+    PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(found.value_or(std::vector<RowAddress>())));
+    std::erase_if(
+        lost, [&](const RowValues& row) { return contains(fetched, row.name, &FetchedRow::name); });
+    if (!by_key) break;
   }
-  PGFANOUT_TRY_ASSIGN(const auto fetched, other.fetch(*found));
-  const auto lost = std::ranges::count_if(
-      rows, [&](const RowValues& row) { return !contains(fetched, row.name, &FetchedRow::name); });
-  report(sample_issue(static_cast<std::size_t>(lost), rows.size(), from, table_of(plan, from)));
+  if (sampled == 0) return {};
+  report(sample_issue(lost.size(), sampled, from, table_of(plan, from)));
   return {};
 }
 
