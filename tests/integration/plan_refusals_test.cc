@@ -686,7 +686,7 @@ const std::map<std::string, std::string> kTriedElsewhere = {
     {"not-integer", "tests/layout/list_by_key_test.cc"},
     {"bad-bound", "tests/catalog/partition_bound_test.cc"},
     {"not-range", "tests/layout/range_test.cc"},
-    {"hash-key", "tests/layout/hash_test.cc"},
+    {"hash-key", "tests/integration/hash_layout_test.cc"},
     {"not-list", "tests/layout/list_by_key_test.cc"},
     {"no-connections", "tests/integration/plan_budget_test.cc"},
     {"reference-not-checked", "tests/integration/references_test.cc"},
