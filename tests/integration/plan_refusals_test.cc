@@ -700,9 +700,8 @@ const std::map<std::string, std::string> kTriedElsewhere = {
 };
 /// No test can make these servers, or roles that go away meanwhile; the options refuse so many
 /// partitions first.
-const std::set<std::string> kNotTried = {"bad-partitions", "bound-differs",    "check-not-run",
-                                         "not-hash",       "no-such-function", "no-such-role",
-                                         "server-too-old"};
+const std::set<std::string> kNotTried = {"bad-partitions",   "bound-differs", "check-not-run",
+                                         "no-such-function", "no-such-role",  "server-too-old"};
 
 TEST(PlanRefusals, EachCodeOfThePageIsTried) {
   std::set<std::string> told = codes_under("The plan says it");
