@@ -308,11 +308,13 @@ def layouts(context, options):
     """The copy into as many leaves of each layout. LIST by a key is the one with a column more."""
     rows = options["rows"]
     _, database, table = context.source("items", rows)
-    alternate(context, new_case(context, "layouts", "items", rows), {
-        "list": copy_method(context, table, "pgfanout copy (LIST by the key)", "--key-mode", "none"),
-        "hash": layout_method(context, table, "HASH (collection_id)", "--partitions", str(PARTITIONS)),
-        "range": layout_method(context, table, "RANGE (id)", "--interval", str(-(-rows // PARTITIONS)), "--from", "1"),
-    }, options["rounds"], [database])
+    for by, own in (
+            ("HASH", layout_method(context, table, "HASH (collection_id)", "--partitions", str(PARTITIONS))),
+            ("RANGE", layout_method(context, table, "RANGE (id)", "--interval", str(-(-rows // PARTITIONS)), "--from", "1"))):
+        alternate(context, new_case(context, "layouts", "items", rows, {"by": by}), {
+            "pgfanout": own,
+            "list": copy_method(context, table, "pgfanout copy (LIST by the key)", "--key-mode", "none"),
+        }, options["rounds"], [database])
 
 
 @dataclasses.dataclass(frozen=True)
