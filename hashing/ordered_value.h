@@ -21,9 +21,9 @@ struct OrderedValue {
 
   friend std::strong_ordering operator<=>(const OrderedValue& left, const OrderedValue& right) {
     if (left.number != right.number) return left.number <=> right.number;
-    const int bytes =
+    const int order =
         left.number < 0 ? right.bytes.compare(left.bytes) : left.bytes.compare(right.bytes);
-    return bytes <=> 0;
+    return order <=> 0;
   }
   friend bool operator==(const OrderedValue&, const OrderedValue&) = default;
 };
