@@ -217,7 +217,7 @@ const Column* Table::find(std::string_view column) const {
 bool Table::is_plainly_partitioned() const {
   if (kind != 'p' || contains(partition_columns, "")) return false;
   const std::string plain = joined(partition_columns, ", ",
-                                   [this](const std::string& name) { return find(name)->quoted; });
+                                   [this](const std::string& each) { return find(each)->quoted; });
   return partition_key.ends_with(" (" + plain + ")");
 }
 
