@@ -37,17 +37,12 @@ Result<PartitionBound> list_bound_of(const Leaf& leaf) {
 /// The values of the column, each once, NULL last. At most 1,000.
 Result<std::vector<std::vector<BoundValue>>> values_of(Connection& source, const Table& table,
                                                        const Column& column) {
-  const auto rows = source.query(
-      fmt::format("SELECT v FROM (SELECT DISTINCT {} AS v FROM {}) AS d ORDER BY v LIMIT {}",
-                  column.quoted, table.qualified, kMostValues + 1));
-  if (!rows && rows.error().sqlstate == "42883") {
-    return refused("layout-type",
-                   fmt::format("LIST needs values that can be compared: {} is of type {}",
-                               column.quoted, column.type_sql),
-                   "name another column", "--partition-by");
-  }
-  if (!rows) return rows.error();
-  if (rows->size() > static_cast<int>(kMostValues)) {
+  PGFANOUT_TRY_ASSIGN(
+      const Rows rows,
+      source.query(fmt::format("SELECT v FROM (SELECT DISTINCT {} AS v FROM {}) AS d ORDER BY v"
+                               " LIMIT {}",
+                               column.quoted, table.qualified, kMostValues + 1)));
+  if (rows.size() > static_cast<int>(kMostValues)) {
     PGFANOUT_TRY_ASSIGN(const Rows count,
                         source.query(fmt::format("SELECT count(DISTINCT {}) FROM {}", column.quoted,
                                                  table.qualified)));
@@ -61,10 +56,10 @@ Result<std::vector<std::vector<BoundValue>>> values_of(Connection& source, const
                    "--partition-by");
   }
   std::vector<std::vector<BoundValue>> values;
-  for (int row = 0; row < rows->size(); ++row) {
-    const bool is_null = rows->is_null(row, 0);
+  for (int row = 0; row < rows.size(); ++row) {
+    const bool is_null = rows.is_null(row, 0);
     values.push_back({is_null ? BoundValue{BoundValue::Kind::null, ""}
-                              : BoundValue{BoundValue::Kind::value, rows->str(row, 0)}});
+                              : BoundValue{BoundValue::Kind::value, rows.str(row, 0)}});
   }
   return values;
 }

@@ -167,7 +167,7 @@ std::vector<LayoutOption> layout_options(const LayoutFacts& facts,
   std::vector<LayoutCandidate> layouts{facts.asked};
   const auto add = [&](std::optional<LayoutCandidate> layout) {
     const auto is_same = [&](const LayoutCandidate& other) {
-      return other.name == layout->name && other.leaves == layout->leaves;
+      return other.name == layout->name && (layout->leaves == 0 || other.leaves == layout->leaves);
     };
     if (layout && std::ranges::none_of(layouts, is_same)) layouts.push_back(*std::move(layout));
   };

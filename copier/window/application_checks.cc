@@ -534,19 +534,28 @@ class AfterSwapCheck {
   /// With the key, or the partition columns, one leaf; without it all.
   Result<void> check_pruning() {
     if (table_.kind != 'p') return {};
-    std::vector<std::string> keys;
-    for (const std::string& column : table_.partition_columns) keys.push_back(quoted_name(column));
-    if (!layout_.rules(job_).by_columns) keys = {"(" + entry_.key_sql_on_target + ")"};
+    // The path may hide operators of pg_catalog; types of extensions have theirs elsewhere.
+    constexpr std::uint32_t kFirstOfUsers = 16384;
+    using Operand = std::pair<std::string, const char*>;
+    std::vector<Operand> keys;
+    for (const std::string& name : table_.partition_columns) {
+      const Column* column = table_.find(name);
+      const bool is_builtin = column == nullptr || column->base_type_oid < kFirstOfUsers;
+      keys.emplace_back(quoted_name(name), is_builtin ? "OPERATOR(pg_catalog.=)" : "=");
+    }
+    if (!layout_.rules(job_).by_columns) {
+      keys = {Operand("(" + entry_.key_sql_on_target + ")", "OPERATOR(pg_catalog.=)")};
+    }
     const char* named = job_.layout.by.empty() ? "the key" : "the partition columns";
     std::string condition;
-    for (const std::string& key : keys) {
+    for (const auto& [key, equals] : keys) {
       PGFANOUT_TRY_ASSIGN(
           const Rows value,
           connection_.query(fmt::format("SELECT quote_nullable({}) FROM {}", key, row_.copy())));
       // A NULL has its leaf as well.
       const bool is_null = value.text(0, 0) == "NULL";
       condition += fmt::format("{}{} {} {}", condition.empty() ? "" : " AND ", key,
-                               is_null ? "IS" : "=", value.text(0, 0));
+                               is_null ? "IS" : equals, value.text(0, 0));
     }
     PGFANOUT_TRY_ASSIGN(const std::size_t with, leaves_read(condition));
     if (with != 1) {

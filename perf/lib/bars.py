@@ -30,14 +30,14 @@ class Measured:
     peer: str = ""
 
 
-def against(scenario, peer, shape="demo", most=MILLION):
+def against(scenario, peer, shape="demo", most=MILLION, by=None):
     """Time of pgfanout over that of the peer, in the largest case of the shape that has both.
 
     A bar for ten million rows is not measured by a million; one for a million is shown for fewer, and says so.
     """
     def find(document):
         for case in largest_first(document, scenario):
-            if case["parameters"].get("shape") != shape or not (most > MILLION) * MILLION < case["rows"] <= most:
+            if (case["parameters"].get("shape"), case["parameters"].get("by")) != (shape, by) or not (most > MILLION) * MILLION < case["rows"] <= most:
                 continue
             ratio = stats.ratio(results.runs(case, "pgfanout"), results.runs(case, peer))
             if ratio:
@@ -129,6 +129,10 @@ BARS = [
     Bar("verify_demo", "verify, the demo's rows / checksums of both sides", 1.30, "ratio", MILLION, against("verify", "record")),
     Bar("verify_text", "verify, the demo's rows / checksums of rows as text", 0.50, "ratio", MILLION, against("verify", "text")),
     Bar("naming", "verify naming 10 rows / EXCEPT ALL both ways", 0.25, "ratio", MILLION, against("naming", "except")),
+    Bar("hash_layout", "copy into HASH / into LIST by a key", 1.03, "ratio", MILLION,
+        against("layouts", "list", "items", by="HASH")),
+    Bar("range_layout", "copy into RANGE / into LIST by a key", 1.03, "ratio", MILLION,
+        against("layouts", "list", "items", by="RANGE")),
     Bar("client_share", "client's share of processor time while rows stream", 0.12, "share", MILLION,
         of_copy_stage(client_share)),
     Bar("idle", "idle processors during the copy", 0.05, "share", MILLION, of_copy_stage(idle_share)),

@@ -21,6 +21,7 @@ QUICK = {
     "memory": {"tables": [("demo", 150000)], "budgets": [MIB64], "rounds": 1},
     "size": {"rows_list": [50000, 200000], "rounds": 1},
     "leaves": {"rows": 30000, "majors": [None], "settings": [*COMMITS[:2], WRITERS[0]]},
+    "layouts": {"rows": 100000, "rounds": 3},
     "shapes": {"tables": [("narrow", 200000), ("wide", 1000)], "rounds": 2},
 }
 
@@ -35,6 +36,7 @@ FULL = {
     "memory": {"tables": [("demo", 1000000), ("narrow", 20000000)], "budgets": [MIB64, MIB256], "rounds": 1},
     "size": {"rows_list": [20000000, 1000000], "rounds": 3},
     "leaves": {"rows": 1000000, "majors": [None, 18], "settings": [*COMMITS, *WRITERS, *MEMORY]},
+    "layouts": {"rows": 1000000, "rounds": 5},
     "shapes": {"tables": [("narrow", 5000000), ("wide", 50000)], "rounds": 5},
 }
 

@@ -82,6 +82,15 @@ def window_method(context, table, title, *options, sample_memory=False):
                                                   sample_memory=sample_memory), finished(table), clean)
 
 
+def layout_method(context, table, by, *options):
+    """pgfanout copy into another layout than LIST by the key: no column stores one."""
+    database = table.database
+    words = ["--table", table.name, "--into", table.target, "--partition-by", by, *options, "--yes"]
+    return Method(f"pgfanout copy --partition-by '{by}'",
+                  lambda: measure.pgfanout(context.program, "copy", "--source", database.dsn, *words),
+                  lambda _: table.check_target(has_key=False), table.drop_target)
+
+
 def copy_method(context, table, title, *options, sample_memory=False):
     database = table.database
     return Method(title, lambda: measure.pgfanout(context.program, "copy", "--source", database.dsn, *tables(table),
@@ -295,6 +304,19 @@ def shapes(context, options):
         }, options["rounds"], [database])
 
 
+def layouts(context, options):
+    """The copy into as many leaves of each layout. LIST by a key is the one with a column more."""
+    rows = options["rows"]
+    _, database, table = context.source("items", rows)
+    for by, own in (
+            ("HASH", layout_method(context, table, "HASH (collection_id)", "--partitions", str(PARTITIONS))),
+            ("RANGE", layout_method(context, table, "RANGE (id)", "--interval", str(-(-rows // PARTITIONS)), "--from", "1"))):
+        alternate(context, new_case(context, "layouts", "items", rows, {"by": by}), {
+            "pgfanout": own,
+            "list": copy_method(context, table, "pgfanout copy (LIST by the key)", "--key-mode", "none"),
+        }, options["rounds"], [database])
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     title: str
@@ -310,6 +332,7 @@ ALL = {
     "memory": Scenario("resident memory above the budget", memory),
     "size": Scenario("cost per row of the window, by table size", size),
     "leaves": Scenario("size of the leaves", leaves),
+    "layouts": Scenario("HASH and RANGE against LIST by a key", layouts),
     "shapes": Scenario("narrow and wide tables", shapes),
 }
 

@@ -105,7 +105,7 @@ TEST_F(ListByColumnTest, TooManyValuesAndTypesWithoutEqualityAreRefused) {
     EXPECT_THAT(result.out, HasSubstr(words));
   };
   expect_refused("t", "LIST (id)", "too-many-leaves", "id has 1001 values");
-  expect_refused("t", "LIST (j)", "layout-type", "json");
+  expect_refused("t", "LIST (j)", "partition-column", "json");
   expect_refused("t", "LIST (nope)", "no-such-column", "nope");
   expect_refused("empty", "LIST (w)", "layout-no-rows", "--default-partition");
 }

@@ -209,7 +209,7 @@ TEST_F(RangeLayoutTest, BadRequestsAreRefusedBeforeAnythingIsMade) {
            {"RANGE (d)", {"--interval", "1 day"}, "too-many-leaves", "--interval '1 week'"},
            {"RANGE (at)", {"--interval", "1 hour"}, "too-many-leaves", "about 719"},
            {"RANGE (b)", {"--interval", "10"}, "too-many-leaves", "10000000000000"},
-           {"RANGE (j)", {"--interval", "1"}, "layout-type", "json"},
+           {"RANGE (j)", {"--interval", "1"}, "partition-column", "json"},
            {"RANGE (id, d)", {"--interval", "1"}, "layout-type", "one column"},
            {"RANGE (nope)", {"--interval", "1"}, "no-such-column", "nope"},
            {"RANGE (d)",

@@ -68,6 +68,7 @@ def full_document():
                     naming=[case(parameters={"changed": 10}, pgfanout=runs(2), **{"except": runs(40)})],
                     memory=[case(parameters={"memory": "64MiB"}, pgfanout=runs(1.0, **sampled))],
                     size=[case(rows, pgfanout=runs(rows / 1e5, rows / 9e4, **sampled)) for rows in (10 ** 6, 2 * 10 ** 7)],
+                    layouts=[case(10 ** 6, {"shape": "items", "by": "RANGE"}, list=runs(10), pgfanout=runs(9))],
                     leaves=leaves, shapes=[case(pgfanout=runs(1), insert_select=runs(2))])
 
 
