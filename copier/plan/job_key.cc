@@ -220,6 +220,9 @@ class KeySettlement {
                        "name another column, or use --key with an expression over it",
                        source_.qualified);
       };
+      if (by.strategy == 'l' && column->element_type_oid != 0) {
+        return refuse("its values are arrays");
+      }
       if (!column->is_deterministic) {
         return refuse(fmt::format("its collation {} is nondeterministic", column->collation));
       }

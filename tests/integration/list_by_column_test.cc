@@ -106,6 +106,8 @@ TEST_F(ListByColumnTest, TooManyValuesAndTypesWithoutEqualityAreRefused) {
   };
   expect_refused("t", "LIST (id)", "too-many-leaves", "id has 1001 values");
   expect_refused("t", "LIST (j)", "partition-column", "json");
+  execute("ALTER TABLE t ADD a int[]");
+  expect_refused("t", "LIST (a)", "partition-column", "its values are arrays");
   expect_refused("t", "LIST (nope)", "no-such-column", "nope");
   expect_refused("empty", "LIST (w)", "layout-no-rows", "--default-partition");
 }
