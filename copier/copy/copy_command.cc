@@ -27,7 +27,8 @@ class CopyCommand : ReportingJob {
   CopyCommand(const JobDescription& job, JobGuard& guard)
       : ReportingJob("copy", guard.observer()),
         counters_(guard.counters()),
-        state_{job, guard.cancellation(), guard.counters(), guard.pace(),
+        job_(job),
+        state_{job_, guard.cancellation(), guard.counters(), guard.pace(),
                [this](Issue issue) { report(std::move(issue)); }} {}
 
   JobResult run() {
@@ -74,6 +75,9 @@ class CopyCommand : ReportingJob {
     }
     PGFANOUT_TRY(check_fence_place(*state_.target, *source_, *earlier));
     state_.entry = std::move(earlier);
+    if (says_nothing(job_) && !state_.entry->request.empty()) {
+      job_ = with_request(std::move(job_), state_.entry->request);
+    }
     PGFANOUT_TRY(take_job(state_.entry->job));
     if (state_.entry->has_progress && start != CopyStart::finished && !job().window.release) {
       PGFANOUT_TRY_ASSIGN(const std::string committed,
@@ -286,6 +290,7 @@ class CopyCommand : ReportingJob {
   }
 
   JobCounters& counters_;
+  JobDescription job_;  // claim: as it was begun, if this call only names the table
   CopyState state_;
   std::optional<Connection> source_;  // but for the time of the copy
   Table table_;                       // claim_and_copy

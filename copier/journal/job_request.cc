@@ -143,6 +143,11 @@ std::vector<std::string> accepted_later(const std::string& request, const JobDes
   return later;
 }
 
+bool says_nothing(const JobDescription& job) {
+  return job.key.empty() && job.key_column.empty() && !job.partitions && !job.key_mode &&
+         request_of(job, "") == request_of({}, "");
+}
+
 JobDescription with_request(JobDescription job, const std::string& request) {
   job.map.clear();
   job.skip.clear();

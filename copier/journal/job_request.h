@@ -22,6 +22,9 @@ namespace pgfanout {
 [[nodiscard]] std::vector<std::string> accepted_later(const std::string& request,
                                                       const JobDescription& job);
 
+/// Only names the table, and so means the job as it was begun.
+[[nodiscard]] bool says_nothing(const JobDescription& job);
+
 /// `job` with the settings of `request` in place of its own.
 [[nodiscard]] JobDescription with_request(JobDescription job, const std::string& request);
 

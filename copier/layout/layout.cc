@@ -7,6 +7,7 @@
 #include <cctype>
 #include <utility>
 
+#include "copier/base/lists.h"
 #include "copier/catalog/relation_name.h"
 #include "copier/key/key_plan.h"
 #include "copier/layout/by_columns.h"
@@ -130,7 +131,7 @@ Result<PartitionBy> parse_partition_by(std::string_view text) {
     const std::size_t comma = end_of_name(rest);
     is_last = comma == rest.size();
     const auto column = parse_identifier(trimmed(rest.substr(0, comma)));
-    if (!column) return bad();
+    if (!column || contains(by.columns, *column)) return bad();
     by.columns.push_back(*column);
     if (!is_last) rest.remove_prefix(comma + 1);
   }

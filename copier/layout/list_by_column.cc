@@ -17,6 +17,14 @@ namespace {
 
 constexpr std::size_t kMostValues = 1000;
 
+/// Whether "=" in SQL means the operator that the partitions are compared by. That of an
+/// extension's type is in the extension's schema, which own sessions do not search: citext would be
+/// compared as text.
+bool has_equality_of_the_server(const Column& column) {
+  constexpr std::uint32_t kFirstOfUsers = 16384;
+  return column.base_type_oid < kFirstOfUsers || column.type_type == 'e';
+}
+
 Result<PartitionBound> list_bound_of(const Leaf& leaf) {
   PGFANOUT_TRY_ASSIGN(PartitionBound bound, parse_partition_bound(leaf.bound));
   if (bound.kind == PartitionBound::Kind::list || bound.kind == PartitionBound::Kind::rest) {
@@ -115,10 +123,13 @@ class ListByColumnKind final : public ByColumns {
     LeafMap::Leaves map;
     for (const std::vector<BoundValue>& listed : request.key.partition_key()->bounds) {
       const BoundValue& value = listed.front();
-      const std::string check = value.kind == BoundValue::Kind::null
-                                    ? fmt::format("{} IS NULL", column.quoted)
-                                    : fmt::format("{0} IS NOT NULL AND {0} = {1}", column.quoted,
-                                                  literal_of(value, column));
+      std::string check;  // Without one ATTACH reads the leaf.
+      if (value.kind == BoundValue::Kind::null) {
+        check = fmt::format("{} IS NULL", column.quoted);
+      } else if (has_equality_of_the_server(column)) {
+        check =
+            fmt::format("{0} IS NOT NULL AND {0} = {1}", column.quoted, literal_of(value, column));
+      }
       made.ddl.leaves.push_back({fmt::format("FOR VALUES IN ({})", bound_sql(value)), check});
       map.keys.push_back({static_cast<std::int64_t>(map.keys.size())});
     }

@@ -220,6 +220,9 @@ class KeySettlement {
                        "name another column, or use --key with an expression over it",
                        source_.qualified);
       };
+      if (by.strategy == 'l' && column->element_type_oid != 0) {
+        return refuse("its values are arrays");
+      }
       if (!column->is_deterministic) {
         return refuse(fmt::format("its collation {} is nondeterministic", column->collation));
       }
@@ -247,7 +250,18 @@ class KeySettlement {
     PGFANOUT_TRY_ASSIGN(std::optional<PartitionKey> key, parse_partition_key(text));
     const std::vector<std::string> names = names_at_source(job_, source_, *target_);
     for (std::string& column : key->columns) {
-      column = names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+      const std::string& at_source =
+          names[static_cast<std::size_t>(target_->find(column) - target_->columns.data())];
+      if (at_source.empty()) {
+        return refused(
+            "key-column-changed",
+            fmt::format("{} is partitioned by {}, which gets no column of the source as "
+                        "it is: a row's leaf could not be checked afterwards",
+                        target_->qualified, display_name(column)),
+            "copy a column into it as it is, also from another name: --map TARGET=SOURCE",
+            target_->qualified);
+      }
+      column = at_source;
     }
     key_.layout.by = target_->partition_key;
     key_.sql = text_of(*key);

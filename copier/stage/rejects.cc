@@ -3,6 +3,18 @@
 #include "copier/base/counted.h"
 
 namespace pgfanout {
+namespace {
+
+std::string way_out(std::string_view code) {
+  if (code == "key-no-leaf") {
+    return "correct the row, or change --map or --key, or give the target a leaf that takes it "
+           "(--default-partition makes one in a new target by RANGE or LIST), or set rows aside "
+           "with --reject-limit";
+  }
+  return "correct the row, change --map or --key, or set rows aside with --reject-limit";
+}
+
+}  // namespace
 
 Result<void> Rejects::add(Reject reject) {
   const auto kept = kept_.lock();
@@ -13,8 +25,7 @@ Result<void> Rejects::add(Reject reject) {
   Error error = refused(last.code, last.reason);
   if (was_over_limit) return error;
   error.sqlstate = last.sqlstate;
-  error.hint = limit_ == 0 ? "correct the row, change --map or --key, or set rows aside with "
-                             "--reject-limit"
+  error.hint = limit_ == 0 ? way_out(last.code)
                            : "raise --reject-limit: " + counted(limit_, "row was", "rows were") +
                                  " set aside already";
   return error;

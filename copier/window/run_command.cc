@@ -669,12 +669,6 @@ class WindowJob {
     return check_definition(*state_, source);
   }
 
-  /// A call that only names the table means the job as it was begun.
-  [[nodiscard]] bool says_nothing() const {
-    return job_.key.empty() && job_.key_column.empty() && !job_.partitions && !job_.key_mode &&
-           request_of(job_, "") == request_of({}, "");
-  }
-
   Result<void> run_stages() {
     if (job_.assume_quiet || !job_.fence) {
       return refused("no-fence", "a window needs the source fenced against writes until the swap",
@@ -692,7 +686,7 @@ class WindowJob {
               job_.table, "with other settings, or with --restart, the table is moved once more"});
       return {};
     }
-    if (state_->entry() && says_nothing()) job_ = with_request(job_, state_->entry()->request);
+    if (state_->entry() && says_nothing(job_)) job_ = with_request(job_, state_->entry()->request);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(check_still_fenced(*state_, runner_.records()));
     guard_.counters().fence_stands = is_done(runner_.records(), "prepare");
@@ -779,7 +773,7 @@ class WindowJob {
                          : "'pgfanout run' makes one, 'pgfanout status' shows the last one",
                      job_.table);
     }
-    if (says_nothing()) job_ = with_request(std::move(job_), entry->request);
+    if (says_nothing(job_)) job_ = with_request(std::move(job_), entry->request);
     begin(entry->job);
     PGFANOUT_TRY_ASSIGN(job_, stages_.check_request());
     PGFANOUT_TRY(runner_.open_journal(state_->journal()));

@@ -53,6 +53,16 @@ TEST_F(ListByColumnTest, EachValueGetsALeaf) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'n'::regclass"), "2");
 }
 
+// "=" of citext is in the schema of the extension, which own sessions do not search.
+TEST_F(ListByColumnTest, ValuesAreComparedAsTheirTypeIs) {
+  execute(
+      "CREATE EXTENSION citext; CREATE TABLE t (id int PRIMARY KEY, c citext); INSERT INTO t "
+      "SELECT "
+      "i, CASE i % 3 WHEN 0 THEN 'Eu' WHEN 1 THEN 'eU' END FROM generate_series(1, 300) i");
+  expect_copy(copy({"--table", "t", "--partition-by", "LIST (c)"}), "id, c");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_inherits WHERE inhparent = 't_new'::regclass"), "2");
+}
+
 TEST_F(ListByColumnTest, ExistingGroupsKeepTheirValues) {
   execute(
       "CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');"
@@ -96,6 +106,8 @@ TEST_F(ListByColumnTest, TooManyValuesAndTypesWithoutEqualityAreRefused) {
   };
   expect_refused("t", "LIST (id)", "too-many-leaves", "id has 1001 values");
   expect_refused("t", "LIST (j)", "partition-column", "json");
+  execute("ALTER TABLE t ADD a int[]");
+  expect_refused("t", "LIST (a)", "partition-column", "its values are arrays");
   expect_refused("t", "LIST (nope)", "no-such-column", "nope");
   expect_refused("empty", "LIST (w)", "layout-no-rows", "--default-partition");
 }

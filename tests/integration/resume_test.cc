@@ -161,6 +161,21 @@ TEST_F(ResumeTest, WithoutAFenceThereIsOnlyRestart) {
   expect_copied();
 }
 
+// So that the line "next" of status can be followed as it stands.
+TEST_F(ResumeTest, ACallThatOnlyNamesTheTableGoesOnAsItWasBegun) {
+  for (const char* layout : {"HASH (collection_id)", "none"}) {
+    SCOPED_TRACE(layout);
+    crash_at("epoch-committed:2",
+             in_epochs({"--partition-by", layout, "--map", "id2=id", "--restart"}));
+    // The harness would add --partitions.
+    const CommandResult result = harness::run_command(
+        {harness::pgfanout_binary(), "copy", "--source", dsn(), "--table", "chunks"});
+    ASSERT_EQ(result.exit_code, 0) << result;
+    EXPECT_NE(result.err.find("[resumed]"), std::string::npos) << result;
+    EXPECT_EQ(value("SELECT count(*) FROM chunks_new WHERE id2 = id"), std::to_string(kRows));
+  }
+}
+
 TEST_F(ResumeTest, OtherSettingsAreRefusedOtherTuningIsNot) {
   crash_at("epoch-committed:2", in_epochs());
   EXPECT_EQ(copy(in_epochs({"--map", "content=upper(content)"})).exit_code, 2);

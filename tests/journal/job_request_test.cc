@@ -75,6 +75,19 @@ TEST(JobRequestTest, DifferencesAreNamed) {
             "was: accept foreign key public.\"a = b\".fk; now: skip more");
 }
 
+TEST(JobRequestTest, ACallThatOnlyNamesTheTableSaysNothing) {
+  JobDescription job;
+  job.table = "public.t";
+  job.target_dsn = "service=other";
+  EXPECT_TRUE(says_nothing(job));
+  EXPECT_FALSE(says_nothing(hostile_job()));
+  job.layout.by = "none";
+  EXPECT_FALSE(says_nothing(job));
+  job.layout.by.clear();
+  job.partitions = 100;
+  EXPECT_FALSE(says_nothing(job)) << "the default, but said";
+}
+
 TEST(JobRequestTest, TheWayBackIsKeptAndMayBeStatedLater) {
   JobDescription job;
   job.window.rollback_map = {{"id", "coalesce(legacy_id, f())"}};
