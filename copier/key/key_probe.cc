@@ -377,8 +377,8 @@ std::string probe_text(KeyType type, const std::string& value) {
       return time_text(static_cast<std::int32_t>(load_be32(bytes)), date_text);
     case KeyType::timestamp:
     case KeyType::timestamptz:
-      return time_text(static_cast<std::int64_t>(load_be64(bytes)), [&](std::int64_t value) {
-        return timestamp_text(value, type == KeyType::timestamptz ? "+00" : "");
+      return time_text(static_cast<std::int64_t>(load_be64(bytes)), [&](std::int64_t time) {
+        return timestamp_text(time, type == KeyType::timestamptz ? "+00" : "");
       });
     case KeyType::numeric:
       return numeric_text(bytes);
