@@ -176,9 +176,10 @@ Result<void> check_layout(const TableRequest& job) {
                                                               : parse_partition_by(layout.by));
   if (job.partitions && !layout.by.empty() && by.strategy != 'h') {
     return excluded("--partitions", "is the number of leaves by HASH or by a key",
-                    by.strategy == 'r'
-                        ? "leave it out; --interval says how wide a leaf is"
-                        : "leave it out: the table's rows say which leaves there are");
+                    by.strategy == 'r' ? "leave it out; --interval says how wide a leaf is"
+                    : by.strategy == 'l'
+                        ? "leave it out: the table's rows say which leaves there are"
+                        : "leave it out: a plain table has none");
   }
   if (by.strategy == 'r') return {};
   constexpr std::string_view kRange = "is for leaves by RANGE";
@@ -188,7 +189,8 @@ Result<void> check_layout(const TableRequest& job) {
   if (layout.ahead > 0) return excluded("--ahead", kRange, kUseRange);
   // LIST by a column may have a leaf for values that no other one takes.
   if (layout.default_partition && by.strategy != 'l') {
-    return excluded("--default-partition", kRange, kUseRange);
+    return excluded("--default-partition", "is for leaves by RANGE, and by LIST of a column",
+                    kUseRange);
   }
   return {};
 }

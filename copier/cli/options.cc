@@ -315,7 +315,7 @@ constexpr std::array kOptions = {
                set_text<job, &JobDescription::layout, &LayoutRequest::from>, "target.from", JobValue::number_or_text},
     OptionSpec{"", "Partition key", "--ahead", "N", "RANGE: empty leaves above the highest value's. Default: 0",
                set_number<0, 1'000, job, &JobDescription::layout, &LayoutRequest::ahead>, "target.ahead", JobValue::number},
-    OptionSpec{"", "Partition key", "--default-partition", "", "RANGE: a leaf for rows that no other one takes",
+    OptionSpec{"", "Partition key", "--default-partition", "", "RANGE and LIST by a column: a leaf for rows that no other one takes",
                set_true<job, &JobDescription::layout, &LayoutRequest::default_partition>, "target.default_partition", JobValue::flag},
     OptionSpec{"", "Partition key", "--key-mode", "MODE", "How later rows get their key: check, generated, expression or none; a converted table keeps its own. Default: check",
                set_choice<kKeyModes, job, &JobDescription::key_mode>, "key.mode"},
