@@ -38,14 +38,16 @@ std::size_t batch_bytes(const Insertion& insertion) {
 
 /// The state that the routing and the writing thread share.
 struct FanOut {
-  explicit FanOut(const Insertion& insertion)
-      : fields(row_layout(insertion.what.sends_key())),
-        leaves(leaves_by(insertion.key)),
+  FanOut(const Insertion& insertion, KeyExpression routing)
+      : key(std::move(routing)),
+        fields(row_layout(insertion.what.sends_key())),
+        leaves(leaves_by(key)),
         targets(lane_targets(insertion.what)),
         budget(4 * insertion.rows.bytes()),
         lanes(kLeaves, batch_bytes(insertion), budget),
         stop(insertion.cancellation) {}
 
+  KeyExpression key;
   RowFields fields;
   LeafMap leaves;
   std::vector<LaneTarget> targets;
@@ -65,7 +67,7 @@ void route_all(Insertion& insertion, FanOut& shared) {
   KeyScratch scratch;
   for (RowBatch& batch : insertion.rows.batches()) {
     if (shared.stop.is_set()) break;
-    hash_batch(shared.fields, insertion.key, scratch, batch);
+    hash_batch(shared.fields, shared.key, scratch, batch);
     if (auto routed = router.route(batch); !routed) shared.stop.record(std::move(routed).error());
   }
   shared.lanes.close();
@@ -79,7 +81,9 @@ Result<double> insert_by_fan_out(Insertion& insertion) {
   for (std::size_t lane = 0; lane < kLeaves; ++lane) {
     writers.channel_of.push_back(lane % writers.channels.size());
   }
-  FanOut shared(insertion);
+  const bool is_hash = insertion.what.layout == Layout::hash;
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(is_hash ? kHashKey : kKeySql));
+  FanOut shared(insertion, std::move(key));
   const LaneLoad load{writers,       shared.targets, shared.lanes,
                       shared.ledger, shared.rejects, shared.counters};
   const auto start = std::chrono::steady_clock::now();

@@ -11,7 +11,7 @@ namespace pgfanout::bench {
 namespace {
 
 // In the order of the enumerators.
-constexpr std::array<std::string_view, 3> kLayouts = {"plain", "list", "expression"};
+constexpr std::array<std::string_view, 4> kLayouts = {"plain", "list", "expression", "hash"};
 constexpr std::array<std::string_view, 5> kKeys = {"client", "trigger", "generated", "expression",
                                                    "nobody"};
 constexpr std::array<std::string_view, 3> kWidths = {"narrow", "demo", "wide"};
@@ -60,7 +60,14 @@ std::string partition_by(const InsertCase& each) {
   if (each.layout == Layout::expression) {
     return fmt::format(" PARTITION BY LIST (({}))", kKeySql);
   }
+  if (each.layout == Layout::hash) return " PARTITION BY HASH (collection_id)";
   return "";
+}
+
+std::string bound(const InsertCase& each, std::uint32_t key) {
+  return each.layout == Layout::hash
+             ? fmt::format("FOR VALUES WITH (MODULUS {}, REMAINDER {})", kLeaves, key)
+             : fmt::format("FOR VALUES IN ({})", key);
 }
 
 }  // namespace
@@ -97,6 +104,9 @@ std::string name_of(const InsertCase& each) {
 std::optional<std::string> why_impossible(const InsertCase& each) {
   if (each.method == Method::fan_out && !each.has_leaves()) return "a plain table has no leaves";
   if (each.layout == Layout::list) return why_not_by_list(each.key);
+  if (each.layout == Layout::hash && each.key != KeyBy::nobody) {
+    return "HASH needs no key: the server hashes the column itself";
+  }
   if (each.layout == Layout::plain && each.key == KeyBy::expression) {
     return "a plain table is not partitioned, so the server has no key to compute";
   }
@@ -121,8 +131,8 @@ std::vector<std::string> create_statements(const InsertCase& each) {
       "NOT NULL{}){}",
       kTable, key_column(each), partition_by(each)));
   for (std::uint32_t key = 0; each.has_leaves() && key < kLeaves; ++key) {
-    sql.push_back(fmt::format("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ({})", leaf_name(key),
-                              kTable, key));
+    sql.push_back(fmt::format("CREATE TABLE {} PARTITION OF {} {}", leaf_name(key), kTable,
+                              bound(each, key)));
   }
   if (each.key == KeyBy::trigger) {
     std::string value = kKeySql;
@@ -173,8 +183,15 @@ std::string copy_statement(const InsertCase& each, const std::string& table) {
 std::string wrong_keys_query(const InsertCase& each) {
   const std::string wrong_key =
       each.has_key_column() ? fmt::format("partition_key IS DISTINCT FROM {}", kKeySql) : "false";
-  const std::string wrong_leaf =
-      each.has_leaves() ? fmt::format("right(c.relname::text, 2)::int <> {}", kKeySql) : "false";
+  std::string wrong_leaf = "false";
+  if (each.layout == Layout::hash) {
+    wrong_leaf = fmt::format(
+        "NOT satisfies_hash_partition('{}'::regclass, {}, right(c.relname::text, 2)::int, "
+        "collection_id)",
+        kTable, kLeaves);
+  } else if (each.has_leaves()) {
+    wrong_leaf = fmt::format("right(c.relname::text, 2)::int <> {}", kKeySql);
+  }
   return fmt::format(
       "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE {}) FROM {} r "
       "JOIN pg_class c ON c.oid = r.tableoid",

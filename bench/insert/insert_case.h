@@ -26,6 +26,7 @@ enum class Layout : std::uint8_t {
   plain,       ///< No partitions.
   list,        ///< LIST (partition_key), 100 leaves.
   expression,  ///< LIST (abs(hashtext(collection_id::text)) % 100), 100 leaves.
+  hash,        ///< HASH (collection_id), 100 leaves; no key is stored.
 };
 
 /// Who computes partition_key.
@@ -34,7 +35,7 @@ enum class KeyBy : std::uint8_t {
   trigger,     ///< A BEFORE INSERT FOR EACH ROW trigger in PL/pgSQL.
   generated,   ///< GENERATED ALWAYS AS (...) STORED.
   expression,  ///< The server alone, when it routes the row; there is no such column.
-  nobody,      ///< A plain table without the column: what the row costs by itself.
+  nobody,      ///< There is no such column: what the row costs by itself, or into HASH.
 };
 
 enum class Width : std::uint8_t { narrow, demo, wide };
@@ -78,8 +79,9 @@ struct InsertCase {
 inline constexpr const char* kSchema = "pgfanout_bench";
 inline constexpr const char* kTable = "pgfanout_bench.rows";
 
-/// The key, as the client and the server compute it.
+/// The key, as the client and the server compute it, and HASH's as the client does.
 inline constexpr const char* kKeySql = "abs(hashtext(collection_id::text)) % 100";
+inline constexpr const char* kHashKey = "hash_partition(100, \"collection_id\")";
 inline constexpr std::uint32_t kLeaves = 100;
 /// Columns of a row without the key, in the order of the table.
 inline constexpr std::array<const char*, 6> kColumns = {

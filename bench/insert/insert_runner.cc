@@ -68,7 +68,7 @@ Result<void> compare_arrived(const Arrived& arrived, const MultisetDigest& sent)
 
 Result<InsertRunner> InsertRunner::make(BenchServer& server, std::uint64_t rows,
                                         const Cancellation& cancellation) {
-  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key());
+  PGFANOUT_TRY_ASSIGN(KeyExpression key, compile_key(kKeySql));
   return InsertRunner(server, rows, cancellation, std::move(key));
 }
 

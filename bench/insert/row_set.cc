@@ -186,9 +186,9 @@ std::array<ByteView, kColumns.size()> values_of(ByteView fields) {
   return values;
 }
 
-Result<KeyExpression> compile_key() {
+Result<KeyExpression> compile_key(std::string_view sql) {
   const KeyColumn columns[] = {{"collection_id", KeyType::uuid, "uuid"}};
-  return KeyExpression::compile(kKeySql, columns);
+  return KeyExpression::compile(sql, columns);
 }
 
 }  // namespace pgfanout::bench

@@ -73,7 +73,7 @@ class RowSet {
 /// The values of a row's fields, without their length words. No value is NULL.
 [[nodiscard]] std::array<ByteView, kColumns.size()> values_of(ByteView fields);
 
-/// Compiles kKeySql.
-Result<KeyExpression> compile_key();
+/// Compiles kKeySql or kHashKey.
+Result<KeyExpression> compile_key(std::string_view sql);
 
 }  // namespace pgfanout::bench

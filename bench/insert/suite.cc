@@ -60,7 +60,7 @@ class Builder {
   }
 
   void add_keys() {
-    for (const Layout layout : {Layout::plain, Layout::list, Layout::expression}) {
+    for (const Layout layout : {Layout::plain, Layout::list, Layout::expression, Layout::hash}) {
       for (const Method method : methods_) {
         for (const KeyBy key :
              {KeyBy::client, KeyBy::trigger, KeyBy::generated, KeyBy::expression, KeyBy::nobody}) {

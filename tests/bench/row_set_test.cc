@@ -79,7 +79,7 @@ TEST(RowSet, HoldsEveryRow) {
 
 TEST(RowSet, KeysDoNotDependOnHowTheyAreAskedFor) {
   const auto rows = RowSet::make(601, Width::narrow);
-  const auto key = compile_key();
+  const auto key = compile_key(kKeySql);
   ASSERT_TRUE(rows && key);
   KeyScratch scratch;
   std::vector<std::int64_t> all;

@@ -86,6 +86,8 @@ TEST(Suite, AllFourWaysToComputeTheKeyMeetOnOneLayout) {
   }
   EXPECT_THAT(names, Contains(HasSubstr("layout:list/key:client")));
   EXPECT_THAT(names, Not(Contains(HasSubstr("layout:list/key:trigger"))));
+  EXPECT_THAT(names, Contains(HasSubstr("layout:hash/key:nobody")));
+  EXPECT_THAT(names, Not(Contains(HasSubstr("layout:hash/key:client"))));
 }
 
 TEST(Suite, ImpossibleCasesAreNamedWithTheirReason) {
