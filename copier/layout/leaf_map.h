@@ -30,7 +30,7 @@ class LeafMap final : public Layout {
   struct Leaves {
     std::vector<std::vector<std::int64_t>> keys;  ///< Of each leaf; distinct.
     std::optional<std::uint32_t> rest;            ///< The leaf of all other keys.
-    /// What leaves' names add to the table's: "_p20250101"; empty: their numbers.
+    /// Behind the table's name in those of leaves: "_p20250101"; empty: their numbers.
     std::vector<std::string> suffixes = {};
     std::vector<std::string> froms = {};  ///< RANGE: their lower bounds, for patterns of names.
   };
