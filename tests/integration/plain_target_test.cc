@@ -47,7 +47,7 @@ class PlainTargetTest : public testing::WindowFixture {
         " \"T x\" IS 'no less'; ANALYZE \"T x\"");
   }
 
-  /// What only a table that is not partitioned can have.
+  /// Objects that only a table that is not partitioned can have.
   void make_plain() const {
     make("");
     execute(
