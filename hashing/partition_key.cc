@@ -30,20 +30,6 @@ std::string in_parentheses(const std::vector<std::string>& parts) {
   return parts.size() == 1 ? joined_parts : "(" + joined_parts + ")";
 }
 
-std::string word_of(const BoundValue& value) {
-  switch (value.kind) {
-    case BoundValue::Kind::null:
-      return "NULL";
-    case BoundValue::Kind::minimum:
-      return "MINVALUE";
-    case BoundValue::Kind::maximum:
-      return "MAXVALUE";
-    case BoundValue::Kind::value:
-      break;
-  }
-  return keyexpr::doubled(value.text, '\'');
-}
-
 /// Reads what text_of() wrote.
 class PartitionKeyReader {
  public:
@@ -107,7 +93,7 @@ class PartitionKeyReader {
   bool value(BoundValue& value) {
     using Kind = BoundValue::Kind;
     for (const Kind kind : {Kind::null, Kind::minimum, Kind::maximum}) {
-      if (take(word_of({kind, {}}))) {
+      if (take(bound_sql({kind, {}}))) {
         value.kind = kind;
         return true;
       }
@@ -230,6 +216,20 @@ class RangeSql {
 
 }  // namespace
 
+std::string bound_sql(const BoundValue& value) {
+  switch (value.kind) {
+    case BoundValue::Kind::null:
+      return "NULL";
+    case BoundValue::Kind::minimum:
+      return "MINVALUE";
+    case BoundValue::Kind::maximum:
+      return "MAXVALUE";
+    case BoundValue::Kind::value:
+      break;
+  }
+  return keyexpr::doubled(value.text, '\'');
+}
+
 std::string text_of(const PartitionKey& key) {
   const std::vector<std::string> columns = parts_of(
       key.columns, [](const std::string& column) { return keyexpr::doubled(column, '"'); });
@@ -240,7 +240,7 @@ std::string text_of(const PartitionKey& key) {
   } else {
     parts.push_back(in_parentheses(columns));
     for (const std::vector<BoundValue>& bound : key.bounds) {
-      parts.push_back(in_parentheses(parts_of(bound, word_of)));
+      parts.push_back(in_parentheses(parts_of(bound, bound_sql)));
     }
   }
   return fmt::format("{}({})", kStrategyNames[static_cast<std::size_t>(key.strategy)].name,

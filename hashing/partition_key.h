@@ -25,6 +25,9 @@ struct BoundValue {
   friend bool operator==(const BoundValue&, const BoundValue&) = default;
 };
 
+/// The value in a bound of DDL: a literal, NULL, MINVALUE or MAXVALUE.
+[[nodiscard]] std::string bound_sql(const BoundValue& value);
+
 struct PartitionKey {
   enum class Strategy : std::uint8_t { hash, range, list };
 

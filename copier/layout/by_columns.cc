@@ -84,20 +84,6 @@ std::optional<std::int64_t> ByColumns::place_in(const PartitionKey& key,
   return found - key.bounds.begin();
 }
 
-std::string ByColumns::bound_sql(const BoundValue& value) {
-  switch (value.kind) {
-    case BoundValue::Kind::null:
-      return "NULL";
-    case BoundValue::Kind::minimum:
-      return "MINVALUE";
-    case BoundValue::Kind::maximum:
-      return "MAXVALUE";
-    case BoundValue::Kind::value:
-      break;
-  }
-  return "'" + with_placeholder(value.text, "'", "''") + "'";
-}
-
 std::string ByColumns::literal_of(const BoundValue& value, const Column& column) {
   return bound_sql(value) + "::" + column.type_sql;
 }

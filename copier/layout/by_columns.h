@@ -51,8 +51,6 @@ class ByColumns : public LayoutKind {
                                                             const std::vector<BoundValue>& bound);
   /// A value of that column's type.
   [[nodiscard]] static std::string literal_of(const BoundValue& value, const Column& column);
-  /// As in FOR VALUES.
-  [[nodiscard]] static std::string bound_sql(const BoundValue& value);
   /// The columns of --partition-by. Refuses one that the table has not.
   [[nodiscard]] static Result<std::vector<std::string>> columns_of(const TableRequest& job,
                                                                    const Table& table);
